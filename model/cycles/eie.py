@@ -1,0 +1,185 @@
+"""Cycle-exact performance model of the EIE array: the cycles from `start` to `done` of rtl.eie.array.Array.
+
+Nothing is simulated cycle by cycle. Every event of the array is the latest of a few earlier ones plus a constant, so
+one pass over the columns in the order of their broadcast gives all of them. Cycle 0 is the one in which `start` is
+taken. For the c-th column of a layer (a non-zero activation, or the bias):
+
+    select[c]     the scanner gives it to the control unit, at most one a cycle
+    fetched[c]    it leaves the register `fetch`        all three registers pass it on
+    ready[c]      it leaves the register `raw`          as soon as the next is free
+    fire[c]       it is broadcast: every PE has room
+
+and in a PE that has entries in it, for each word w of its entries:
+
+    issue[w]      the memory is read, at the earliest 2 cycles after fire; with the column's last word it leaves the queue
+    taken[w]      look-ahead takes the word from the memory's output
+    end[w]        the last cycle of the word: one cycle for each weight, and one for a word of padding alone
+
+A PE has room while the columns in its queue, and the one broadcast in the cycle before, whether or not it has entries
+here, are fewer than `queue_depth`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from model.formats.bundle import EieNetwork
+from model.formats.eie import Columns
+from model.formats.geometry import EieGeometry
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WordCosts:
+    """Cycles that look-ahead spends on each word of each column.
+
+    Column c of PE p has the words `first[c, p]` to `first[c, p + 1] - 1` (int64, columns x (pes + 1)) of `cost` (int32);
+    `padding` of them (int64, columns x pes) hold no weight.
+    """
+
+    first: NDArray[np.int64]
+    cost: NDArray[np.int32]
+    padding: NDArray[np.int64]
+
+
+def word_costs(columns: Columns, base: NDArray[np.int64], geometry: EieGeometry) -> WordCosts:
+    """Costs of one layer's words; `base` (int64, pes) is the entry number at which it starts in each PE's memory."""
+    count, pes = columns.columns, geometry.pes
+    lengths = np.diff(columns.pointers, axis=1).reshape(-1)
+    owner = np.repeat(np.arange(pes * count), lengths)
+    pe, column = np.divmod(owner, count)
+    position = np.arange(len(owner)) - columns.starts[pe] + base[pe]
+    word = position // geometry.entries_per_word
+
+    # Runs of entries of one column in one word, in the order of the memories; then by column, PE and word.
+    new_word = np.ones(len(owner), bool)
+    new_word[1:] = (owner[1:] != owner[:-1]) | (word[1:] != word[:-1])
+    run = np.cumsum(new_word) - 1
+    runs = int(run[-1]) + 1 if len(run) else 0
+    weights = np.bincount(run, weights=columns.codes != 0, minlength=runs).astype(np.int32)
+    order = np.argsort(column[new_word] * pes + pe[new_word], kind="stable")
+    key = (column[new_word] * pes + pe[new_word])[order]
+    weights = weights[order]
+    bounds = np.searchsorted(key, np.arange(count * pes + 1))
+    first = np.empty((count, pes + 1), np.int64)
+    first[:, :pes] = bounds[:-1].reshape(count, pes)
+    first[:, pes] = bounds[pes::pes]
+    padding = np.bincount(key, weights=weights == 0, minlength=count * pes).astype(np.int64)
+    return WordCosts(first=first, cost=np.maximum(weights, 1), padding=padding.reshape(count, pes))
+
+
+@numba.njit(cache=True)
+def _layer(activations, bias, first, cost, pes, window, depth, popped, pushed, taken, end):  # type: ignore[no-untyped-def]
+    """Cycle in which a layer comes to rest, counted from the first one of its search.
+
+    `popped` (pes x depth) keeps the cycles in which the queue's last `depth` columns left it; `pushed`, `taken`, `end`
+    (pes) are counts and cycles of each PE. All are scratch space.
+    """
+    inputs = len(activations)
+    windows = (inputs + window - 1) // window
+    popped[:] = -1
+    pushed[:] = 0
+    taken[:] = -1
+    end[:] = -1
+
+    look = 0  # the cycle in which the scanner looks at the window
+    select = fetched = ready = fire = 0
+    before = 0
+    columns = 0
+    for w in range(windows + bias):
+        seen = False
+        for j in range(w * window, min((w + 1) * window, inputs)) if w < windows else range(inputs, inputs + 1):
+            if w < windows and activations[j] == 0:
+                continue
+            if not seen:
+                # The window goes out once that before it has gone.
+                seen = True
+                if columns > 0:
+                    look = max(look, select)
+                select = look
+                look += 1
+            # Each register hands on in the cycle in which the one behind it does.
+            select = max(select + 1, fetched) if columns > 0 else select + 1
+            fetched = max(select + 1, ready) if columns > 0 else select + 1
+            ready = max(fetched + 1, fire) if columns > 0 else fetched + 1
+            at = ready + 1
+            if columns > 0 and at == fire + 1:
+                # The column before may still be on its way to the queues.
+                for p in range(pes):
+                    waiting = pushed[p]
+                    if first[before, p + 1] > first[before, p]:
+                        waiting -= 1
+                    slot = waiting + 1 - depth
+                    if depth == 1 or (slot >= 0 and popped[p, slot % depth] >= at):
+                        at += 1
+                        break
+            if columns == 0 or at > fire + 1:
+                for p in range(pes):
+                    slot = pushed[p] - depth
+                    if slot >= 0:
+                        at = max(at, popped[p, slot % depth] + 1)
+            fire = at
+            before = j
+            columns += 1
+
+            for p in range(pes):
+                if first[j, p + 1] > first[j, p]:
+                    issue = fire + 2
+                    for entry in range(first[j, p], first[j, p + 1]):
+                        issue = max(issue, taken[p])
+                        taken[p] = max(issue + 1, end[p])
+                        end[p] = taken[p] + cost[entry]
+                    popped[p, pushed[p] % depth] = issue
+                    pushed[p] += 1
+        if not seen:
+            look += 1
+    rest = look
+    if columns > 0:
+        rest = max(rest, fire + 2)
+        for p in range(pes):
+            if pushed[p] > 0:
+                rest = max(rest, end[p] + 4)
+    return rest
+
+
+@numba.njit(parallel=True, cache=True)
+def _batch(activations, bias, first, cost, pes, window, depth):  # type: ignore[no-untyped-def]
+    cycles = np.empty(len(activations), np.int64)
+    for image in numba.prange(len(activations)):
+        popped = np.empty((pes, depth), np.int64)
+        pushed = np.empty(pes, np.int64)
+        taken = np.empty(pes, np.int64)
+        end = np.empty(pes, np.int64)
+        rest = _layer(activations[image], bias, first, cost, pes, window, depth, popped, pushed, taken, end)
+        cycles[image] = rest + 1
+    return cycles
+
+
+START_TO_DONE = 1
+"""Cycles from `start` to `done` beyond those of the layers: the one that takes `start`."""
+
+
+def run(network: EieNetwork, activations: list[NDArray[np.int16]]) -> NDArray[np.int64]:
+    """Cycles of each layer of each image (int64, images x layers). From `start` to `done`, it takes their sum over the
+    layers and START_TO_DONE.
+
+    `activations` are the inputs of each layer (int16, images x inputs), as model.golden.eie gives them.
+    """
+    geometry = network.geometry
+    cycles = np.empty((len(activations[0]), len(network.layers)), np.int64)
+    bases = network.pointers.astype(np.int64)
+    for index, layer in enumerate(network.layers):
+        costs = word_costs(network.columns(index), bases[:, network.pointer_bases[index]], geometry)
+        cycles[:, index] = _batch(
+            activations[index],
+            layer.bias,
+            costs.first,
+            costs.cost,
+            geometry.pes,
+            geometry.window,
+            geometry.queue_depth,
+        )
+    return cycles

@@ -1,0 +1,33 @@
+"""What every data set of this project looks like."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Samples and labels, split once and for all into training and test.
+
+    `train_inputs` and `test_inputs` are float32 of shape (n, ...); `train_labels` and `test_labels` are
+    int64 of shape (n,). Raises ValueError naming the field that breaks this.
+    """
+
+    name: str
+    train_inputs: np.ndarray
+    train_labels: np.ndarray
+    test_inputs: np.ndarray
+    test_labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        for split in ("train", "test"):
+            inputs, labels = getattr(self, f"{split}_inputs"), getattr(self, f"{split}_labels")
+            if inputs.dtype != np.float32 or inputs.ndim < 2:
+                raise ValueError(
+                    f"{self.name}: {split}_inputs must be float32 (n, ...), not {inputs.dtype} {inputs.shape}"
+                )
+            if labels.dtype != np.int64 or labels.shape != inputs.shape[:1]:
+                raise ValueError(
+                    f"{self.name}: {split}_labels must be int64 ({len(inputs)},), "
+                    f"not {labels.dtype} {labels.shape}"
+                )

@@ -1,0 +1,91 @@
+"""The user's own data: one .npz file, as numpy.savez writes it."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+INPUT_KEYS = ("inputs", "images", "x", "X", "data")
+LABEL_KEYS = ("labels", "targets", "y", "Y")
+
+
+def load_npz(path: Path, *, labels_required: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+    """Inputs as float32 (n, ...), taken as they are (no scaling), and labels as int64 (n,) or None.
+
+    Nothing is ever unpickled. Raises FileNotFoundError, or ValueError naming file, key, rule and value.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist or is no file")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: must be an .npz file as numpy.savez writes it, but is no zip archive")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            inputs = _inputs(path, archive)
+            labels = _labels(path, archive, len(inputs), required=labels_required)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise ValueError(f"{path}: must be a whole .npz file, but: {error}") from error
+    return inputs, labels
+
+
+def _inputs(path: Path, archive: np.lib.npyio.NpzFile) -> np.ndarray:
+    key = _find(path, archive, INPUT_KEYS)
+    if key is None:
+        raise ValueError(_missing(path, archive, INPUT_KEYS))
+    values = _array(path, archive, key)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{path}: '{key}' must hold real numbers, not {values.dtype}")
+    if values.ndim < 2:
+        raise ValueError(f"{path}: '{key}' must have the shape (samples, ...), not {values.shape}")
+    if values.size == 0:
+        raise ValueError(
+            f"{path}: '{key}' must hold at least one sample and value, not the shape {values.shape}"
+        )
+    # What float32 cannot hold becomes infinite and is reported below.
+    with np.errstate(over="ignore"):
+        inputs = values.astype(np.float32)
+    wrong = ~np.isfinite(inputs)
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"{path}: '{key}' must be finite in float32, not {values[where]} at {where}")
+    return inputs
+
+
+def _labels(path: Path, archive: np.lib.npyio.NpzFile, samples: int, *, required: bool) -> np.ndarray | None:
+    key = _find(path, archive, LABEL_KEYS)
+    if key is None:
+        if required:
+            raise ValueError(_missing(path, archive, LABEL_KEYS))
+        return None
+    values = _array(path, archive, key)
+    if values.dtype.kind not in "iu":
+        raise ValueError(f"{path}: '{key}' must hold integers, not {values.dtype}")
+    if values.shape != (samples,):
+        raise ValueError(
+            f"{path}: '{key}' must have the shape ({samples},), one a sample, not {values.shape}"
+        )
+    labels = values.astype(np.int64)
+    if (labels < 0).any():
+        where = int(np.argmax(labels < 0))
+        raise ValueError(f"{path}: '{key}' must be class numbers from 0, not {values[where]} at {where}")
+    return labels
+
+
+def _find(path: Path, archive: np.lib.npyio.NpzFile, names: tuple[str, ...]) -> str | None:
+    found = [name for name in names if name in archive.files]
+    if len(found) > 1:
+        raise ValueError(f"{path}: '{found[0]}' and '{found[1]}' mean the same; keep one of them")
+    return found[0] if found else None
+
+
+def _array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
+    try:
+        return archive[key]
+    except ValueError as error:
+        # Object arrays, which would need pickle, and damaged array headers.
+        raise ValueError(f"{path}: '{key}' must be a plain array of numbers, but: {error}") from error
+
+
+def _missing(path: Path, archive: np.lib.npyio.NpzFile, names: tuple[str, ...]) -> str:
+    others = f" (or {', '.join(names[1:])})"
+    return f"{path}: must have the key '{names[0]}'{others}, but has {', '.join(archive.files) or 'no keys'}"

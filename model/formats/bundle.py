@@ -1,0 +1,363 @@
+"""A compiled network in one file: memory images in safetensors, everything else in its JSON header.
+
+The header stands under the key `zeroskip` of the file's metadata. `digest` covers header and tensors, so that a damaged
+file is found before anything of it is used. Reading never runs code from the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from model.formats.eie import Columns, decode, encode, pack_words, unpack_words
+from model.formats.geometry import VALUE_BITS, EieGeometry, power_of_two_at_least
+
+VERSION = 1
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be used; the message names the file and the field."""
+
+
+class FitError(ValueError):
+    """A network that a geometry's memories do not hold; the message says which, by how much, and what would."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EieLayer:
+    """One fully connected layer: `outputs` x `inputs` weights and, where `bias`, one more column for the bias.
+
+    A number with f fraction bits stands for itself divided by 2**f. Accumulators carry
+    `input_fraction + weight_fraction - product_shift` fraction bits, of which `out_shift` are rounded away.
+    """
+
+    inputs: int
+    outputs: int
+    relu: bool
+    bias: bool
+    input_fraction: int
+    weight_fraction: int
+    output_fraction: int
+
+    @property
+    def columns(self) -> int:
+        return self.inputs + self.bias
+
+    @property
+    def bias_activation(self) -> int:
+        """The constant one, as the activation of the bias column."""
+        return 1 << self.input_fraction if self.bias else 0
+
+    def out_shift(self, geometry: EieGeometry) -> int:
+        return self.input_fraction + self.weight_fraction - geometry.product_shift - self.output_fraction
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EieNetwork:
+    """A compiled network: what stands in the memories of an array of `geometry`.
+
+    `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, the layers behind one
+    another; `pointers` (uint32, pes x all columns + layers) the column pointers, as entry numbers; `codebooks`
+    (int16, layers x codebook_size), entry 0 zero.
+    """
+
+    geometry: EieGeometry
+    layers: tuple[EieLayer, ...]
+    entries: NDArray[np.uint8]
+    pointers: NDArray[np.uint32]
+    codebooks: NDArray[np.int16]
+
+    @property
+    def pointer_bases(self) -> list[int]:
+        """Where each layer's column pointers start, the same in each PE."""
+        lengths = [layer.columns + 1 for layer in self.layers]
+        return [sum(lengths[:index]) for index in range(len(lengths))]
+
+    def columns(self, index: int) -> Columns:
+        """Layer `index` in interleaved CSC form."""
+        base, layer = self.pointer_bases[index], self.layers[index]
+        pointers = self.pointers[:, base : base + layer.columns + 1].astype(np.int64)
+        begin, end = pointers[:, 0], pointers[:, -1]
+        codes, skips = [], []
+        for pe in range(self.geometry.pes):
+            pe_codes, pe_skips = unpack_words(self.entries[pe], int(end[pe]), self.geometry)
+            codes.append(pe_codes[begin[pe] :])
+            skips.append(pe_skips[begin[pe] :])
+        return Columns(
+            outputs=layer.outputs,
+            codes=np.concatenate(codes),
+            skips=np.concatenate(skips),
+            pointers=pointers - begin[:, None],
+        )
+
+    def weights(self, index: int) -> NDArray[np.int16]:
+        """The integer matrix of layer `index`, the bias as its last column (outputs x columns)."""
+        return self.codebooks[index][decode(self.columns(index), self.geometry)]
+
+
+def assemble(
+    geometry: EieGeometry,
+    layers: tuple[EieLayer, ...],
+    codes: list[NDArray[np.uint8]],
+    codebooks: NDArray[np.int16],
+) -> EieNetwork:
+    """Encodes each layer's codes (uint8, outputs x columns) and stacks them in the memories of each PE.
+
+    Raises FitError where a memory of `geometry` is too small.
+    """
+    encoded = [encode(matrix, geometry) for matrix in codes]
+    pointers, base = [], np.zeros((geometry.pes, 1), np.int64)
+    for columns in encoded:
+        pointers.append(columns.pointers + base)
+        base = base + columns.pointers[:, -1:]
+    images = []
+    for pe in range(geometry.pes):
+        parts = [slice(columns.starts[pe], columns.starts[pe + 1]) for columns in encoded]
+        images.append(
+            pack_words(
+                np.concatenate([columns.codes[part] for columns, part in zip(encoded, parts, strict=True)]),
+                np.concatenate([columns.skips[part] for columns, part in zip(encoded, parts, strict=True)]),
+                geometry,
+            )
+        )
+    words = max(len(image) for image in images)
+    entries = np.zeros((geometry.pes, words, geometry.word_bytes), np.uint8)
+    for pe, image in enumerate(images):
+        entries[pe, : len(image)] = image
+    all_pointers = np.concatenate(pointers, axis=1)
+    check_fit(geometry, layers, all_pointers)
+    return EieNetwork(
+        geometry=geometry,
+        layers=layers,
+        entries=entries,
+        pointers=all_pointers.astype(np.uint32),
+        codebooks=codebooks,
+    )
+
+
+def memory_needs(
+    geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any]
+) -> dict[str, tuple[int, str]]:
+    """What the network takes of each memory: geometry field -> (size needed, where it is needed most)."""
+    entries = pointers[:, -1].astype(np.int64)
+    fullest = int(entries.argmax())
+    widths = [max(layer.inputs, layer.outputs) for layer in layers]
+    widest = int(np.argmax(widths))
+    return {
+        "entry_words": (
+            max(1, -(-int(entries[fullest]) // geometry.entries_per_word)),
+            f"{int(entries[fullest])} entries in PE {fullest}",
+        ),
+        "pointers": (pointers.shape[1], f"{len(layers)} layers, {pointers.shape[1]} pointers in each PE"),
+        "activation_rows": (
+            -(-widths[widest] // geometry.pes),
+            f"layer {widest} has {widths[widest]} activations",
+        ),
+        "layers": (len(layers), f"the network has {len(layers)} layers"),
+    }
+
+
+def check_fit(geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any]) -> None:
+    """Raises FitError for the first memory of `geometry` that does not hold the network."""
+    for field, (need, where) in memory_needs(geometry, layers, pointers).items():
+        size = getattr(geometry, field)
+        if need > size:
+            raise FitError(
+                f"the network does not fit: {field} is {size} and {need} are needed, {need - size} too few ({where}); "
+                f"{field} = {power_of_two_at_least(need)} would hold it"
+            )
+
+
+def fitted(geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any]) -> EieGeometry:
+    """`geometry` with each memory at the smallest power of two that holds the network."""
+    needs = {field: need for field, (need, _) in memory_needs(geometry, layers, pointers).items()}
+    sizes = {field: power_of_two_at_least(need) for field, need in needs.items()}
+    sizes["activation_rows"] = max(sizes["activation_rows"], geometry.rows_per_window)
+    sizes["pointers"] = max(2, sizes["pointers"])
+    return dataclasses.replace(geometry, **sizes)
+
+
+def _digest(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name}:{tensor.dtype.str}:{tensor.shape}".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
+
+
+def save(network: EieNetwork, path: Path) -> None:
+    """Writes the bundle; a file that stood there is replaced whole or not at all."""
+    tensors: dict[str, NDArray[Any]] = {
+        "entries": network.entries,
+        "pointers": network.pointers,
+        "codebooks": network.codebooks,
+    }
+    header: dict[str, Any] = {
+        "version": VERSION,
+        "core": "eie",
+        "geometry": dataclasses.asdict(network.geometry),
+        "layers": [dataclasses.asdict(layer) for layer in network.layers],
+    }
+    header["digest"] = _digest(header, tensors)
+    data = save_safetensors(tensors, metadata={"zeroskip": json.dumps(header)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load(path: Path) -> EieNetwork:
+    """Reads a bundle and checks all of it. Raises BundleError naming the file, the field, the rule and the value."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        return _parse(data)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def _parse(data: bytes) -> EieNetwork:
+    try:
+        tensors = load_safetensors(data)
+        (length,) = struct.unpack_from("<Q", data)
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    except Exception as error:  # safetensors raises its own type, and others for headers that are not JSON
+        raise BundleError(f"not a complete safetensors file ({error})") from error
+    if "zeroskip" not in metadata:
+        raise BundleError("metadata has no field 'zeroskip': this safetensors file is not a compiled network")
+    try:
+        header = json.loads(metadata["zeroskip"])
+    except json.JSONDecodeError as error:
+        raise BundleError(f"header is not JSON ({error})") from error
+    if not isinstance(header, dict):
+        raise BundleError("header must be a JSON object")
+    version = header.get("version")
+    if version != VERSION:
+        raise BundleError(
+            f"version must be {VERSION}, not {version!r}: compile the network again with this zeroskip"
+        )
+    if header.get("core") != "eie":
+        raise BundleError(f"core must be 'eie', not {header.get('core')!r}")
+    digest = header.pop("digest", None)
+    actual = _digest(header, tensors)
+    if digest != actual:
+        raise BundleError(f"digest must be {actual} for these contents, not {digest!r}: the file is damaged")
+
+    geometry = _from_json(EieGeometry, header.get("geometry"), "geometry")
+    layers = header.get("layers")
+    if not isinstance(layers, list) or not layers:
+        raise BundleError(f"layers must be a list of at least one layer, not {layers!r}")
+    network = EieNetwork(
+        geometry=geometry,
+        layers=tuple(_from_json(EieLayer, layer, f"layers[{index}]") for index, layer in enumerate(layers)),
+        **_tensors(tensors, geometry, len(layers)),
+    )
+    _check_layers(network)
+    _check_memories(network)
+    return network
+
+
+def _from_json(kind: type, value: Any, where: str) -> Any:
+    names = {field.name for field in dataclasses.fields(kind)}
+    if not isinstance(value, dict) or set(value) != names:
+        given = sorted(value) if isinstance(value, dict) else value
+        raise BundleError(f"{where} must have the fields {sorted(names)}, not {given!r}")
+    try:
+        return kind(**value)
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{where}: {error}") from error
+
+
+def _tensors(tensors: dict[str, NDArray[Any]], geometry: EieGeometry, layers: int) -> dict[str, NDArray[Any]]:
+    expected = {
+        "entries": (np.uint8, (geometry.pes, None, geometry.word_bytes)),
+        "pointers": (np.uint32, (geometry.pes, None)),
+        "codebooks": (np.int16, (layers, geometry.codebook_size)),
+    }
+    if set(tensors) != set(expected):
+        raise BundleError(f"tensors must be {sorted(expected)}, not {sorted(tensors)}")
+    for name, (dtype, shape) in expected.items():
+        tensor = tensors[name]
+        fits = len(tensor.shape) == len(shape) and all(
+            want is None or want == have for want, have in zip(shape, tensor.shape, strict=True)
+        )
+        if tensor.dtype != dtype or not fits:
+            rule = " x ".join("any" if size is None else str(size) for size in shape)
+            raise BundleError(
+                f"{name} must be {np.dtype(dtype)} of {rule}, not {tensor.dtype} of {tensor.shape}"
+            )
+    return tensors
+
+
+def _check_layers(network: EieNetwork) -> None:
+    geometry = network.geometry
+    previous: EieLayer | None = None
+    for index, layer in enumerate(network.layers):
+        where = f"layers[{index}]"
+        for field in dataclasses.fields(layer):
+            value, wants_bool = getattr(layer, field.name), field.name in ("relu", "bias")
+            if isinstance(value, bool) != wants_bool or not isinstance(value, int):
+                kind = "true or false" if wants_bool else "an integer"
+                raise BundleError(f"{where}.{field.name} must be {kind}, not {value!r}")
+        if layer.inputs < 1 or layer.outputs < 1:
+            raise BundleError(
+                f"{where} must have at least one input and one output, not {layer.inputs}, {layer.outputs}"
+            )
+        if layer.bias and not 0 <= layer.input_fraction <= VALUE_BITS - 2:
+            raise BundleError(
+                f"{where}.input_fraction must be 0 to {VALUE_BITS - 2} where the layer has a bias, "
+                f"not {layer.input_fraction}"
+            )
+        shift = layer.out_shift(geometry)
+        if not 0 <= shift <= geometry.max_shift:
+            raise BundleError(f"{where} must round away 0 to {geometry.max_shift} bits, not {shift}")
+        if previous is not None and layer.inputs != previous.outputs:
+            raise BundleError(
+                f"{where}.inputs must be the {previous.outputs} outputs before it, not {layer.inputs}"
+            )
+        if previous is not None and layer.input_fraction != previous.output_fraction:
+            raise BundleError(
+                f"{where}.input_fraction must be the output_fraction {previous.output_fraction} before it, "
+                f"not {layer.input_fraction}"
+            )
+        previous = layer
+
+
+def _check_memories(network: EieNetwork) -> None:
+    geometry, pointers = network.geometry, network.pointers.astype(np.int64)
+    wanted = network.pointer_bases[-1] + network.layers[-1].columns + 1
+    if pointers.shape[1] != wanted:
+        raise BundleError(f"pointers must be {geometry.pes} x {wanted}, not of shape {pointers.shape}")
+    if np.any(np.diff(pointers, axis=1) < 0):
+        pe, column = np.argwhere(np.diff(pointers, axis=1) < 0)[0]
+        raise BundleError(f"pointers must not decrease, as they do behind number {column} of PE {pe}")
+    capacity = network.entries.shape[1] * geometry.entries_per_word
+    if pointers.max() > capacity:
+        raise BundleError(
+            f"pointers must not exceed the {capacity} entries of the file, not {pointers.max()}"
+        )
+    if np.any(network.codebooks[:, 0]):
+        raise BundleError(f"codebooks[:, 0] must be zero, not {network.codebooks[:, 0].tolist()}")
+    try:
+        check_fit(geometry, network.layers, pointers)
+        for index in range(len(network.layers)):
+            decode(network.columns(index), geometry)
+    except ValueError as error:
+        raise BundleError(f"memory images: {error}") from error

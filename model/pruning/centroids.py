@@ -1,0 +1,74 @@
+"""Fine-tuning of shared weights by the gradients of the centroids (Deep Compression, section 3.3)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from model.pruning.sharing import SharedLayer
+
+
+class _Lookup(torch.autograd.Function):
+    """`centroids[codes]`; the gradient of a centroid is the sum of its weights' gradients."""
+
+    @staticmethod
+    def forward(ctx, centroids: Tensor, codes: Tensor) -> Tensor:
+        ctx.save_for_backward(codes)
+        ctx.centroids = len(centroids)
+        return centroids[codes]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        (codes,) = ctx.saved_tensors
+        # Indexing's own backward adds from several threads in any order; training must repeat bit for bit.
+        sums = torch.bincount(codes, weights=gradient.double(), minlength=ctx.centroids)
+        return sums.to(gradient.dtype), None
+
+
+class SharedLinear(nn.Module):
+    """A Linear layer of which only the codebook is trained; its codes stay.
+
+    `centroids` (15,) are entries 1 to 15 of the codebook: entry 0 is no parameter, so it stays zero.
+    """
+
+    used: Tensor
+    used_codes: Tensor
+
+    def __init__(self, layer: SharedLayer):
+        super().__init__()
+        self.layer = layer
+        self.centroids = nn.Parameter(torch.from_numpy(layer.codebook[1:].copy()))
+        columns = [layer.weight_codes.ravel()] + ([] if layer.bias_codes is None else [layer.bias_codes])
+        codes = torch.from_numpy(np.concatenate(columns).astype(np.int64))
+        # Most codes of a pruned layer are zero; only the others take part in looking up and summing.
+        self.register_buffer("used", codes.nonzero().flatten(), persistent=False)
+        self.register_buffer("used_codes", codes[self.used] - 1, persistent=False)
+        self.size = len(codes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        values = _Lookup.apply(self.centroids, self.used_codes)
+        both = torch.zeros(self.size, dtype=values.dtype).scatter(0, self.used, values)
+        outputs, inputs = self.layer.weight_codes.shape
+        weight = both[: outputs * inputs].reshape(outputs, inputs)
+        return F.linear(x, weight, None if self.layer.bias_codes is None else both[outputs * inputs :])
+
+    def shared_layer(self) -> SharedLayer:
+        """The layer with the codebook as it is now."""
+        codebook = np.concatenate(([0], self.centroids.detach().numpy())).astype(np.float32)
+        return SharedLayer(
+            codebook=codebook,
+            weight_codes=self.layer.weight_codes,
+            bias_codes=self.layer.bias_codes,
+            relu=self.layer.relu,
+        )
+
+
+def trainable(layers: Sequence[SharedLayer]) -> nn.Sequential:
+    """The network of `layers` as SharedLinear and nn.ReLU, for fine-tuning the centroids."""
+    return nn.Sequential(
+        *(module for layer in layers for module in [SharedLinear(layer)] + [nn.ReLU()] * layer.relu)
+    )

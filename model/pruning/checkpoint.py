@@ -1,0 +1,114 @@
+"""The state of a run in one safetensors file, so that it can be resumed; never a pickle."""
+
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+VERSION = 1
+Tensors = dict[str, Tensor]
+
+
+class OtherConfiguration(Exception):
+    """The checkpoint is sound, but of a run with other settings, data or starting weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """`epoch` epochs of stage number `stage` are done; `groups` are named sets of tensors."""
+
+    configuration: str
+    stage: int
+    epoch: int
+    groups: dict[str, Tensors]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes `path` in one go: whenever the machine stops, the file is the old one or the new one."""
+    tensors = {
+        f"{group}/{name}": tensor.detach().clone(memory_format=torch.contiguous_format)
+        for group, members in checkpoint.groups.items()
+        for name, tensor in members.items()
+    }
+    header = {
+        "version": VERSION,
+        "configuration": checkpoint.configuration,
+        "stage": checkpoint.stage,
+        "epoch": checkpoint.epoch,
+        "crc32": _checksum(tensors),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(safetensors.torch.save(tensors, {"zeroskip": json.dumps(header)}))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path, configuration: str) -> Checkpoint | None:
+    """What `save_checkpoint` wrote, or None where there is no file.
+
+    Raises OtherConfiguration, or ValueError naming the file and what is wrong where it is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {})["zeroskip"]
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        header = json.loads(text)
+        version, other, stage, epoch, checksum = (
+            header[field] for field in ("version", "configuration", "stage", "epoch", "crc32")
+        )
+    except (safetensors.SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path}: must be a whole checkpoint, but: {error}; delete it to start over"
+        ) from error
+    if version != VERSION:
+        raise ValueError(f"{path}: version must be {VERSION}, not {version}; delete it to start over")
+    if checksum != _checksum(tensors):
+        raise ValueError(
+            f"{path}: crc32 must be {_checksum(tensors)}, that of the tensors, not {checksum}; "
+            "delete it to start over"
+        )
+    if other != configuration:
+        raise OtherConfiguration(f"{path}: is of a run with other settings, data or starting weights")
+    groups: dict[str, Tensors] = {}
+    for name, tensor in tensors.items():
+        group, _, member = name.partition("/")
+        groups.setdefault(group, {})[member] = tensor
+    return Checkpoint(configuration=other, stage=stage, epoch=epoch, groups=groups)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
+    """The tensors of an optimizer's state, as "<parameter number>.<name>"."""
+    return {
+        f"{number}.{name}": tensor
+        for number, entry in optimizer.state_dict()["state"].items()
+        for name, tensor in entry.items()
+        if tensor is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Puts back what `optimizer_tensors` took from an optimizer that was made alike."""
+    state: dict[int, Tensors] = {}
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _checksum(tensors: Tensors) -> int:
+    checksum = 0
+    for name in sorted(tensors):
+        checksum = zlib.crc32(name.encode(), checksum)
+        checksum = zlib.crc32(tensors[name].numpy().tobytes(), checksum)
+    return checksum

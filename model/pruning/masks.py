@@ -1,0 +1,87 @@
+"""Which weights stay: masks of an exact count, and a context in which they hold."""
+
+from collections.abc import Mapping
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.hooks import RemovableHandle
+
+
+def keep_largest(scores: Tensor, count: int) -> Tensor:
+    """The bool mask, of the shape of `scores`, of the `count` largest; of equal scores the earlier stays."""
+    if not 0 <= count <= scores.numel():
+        raise ValueError(f"count must be 0 to {scores.numel()}, not {count}")
+    if torch.isnan(scores).any():
+        raise ValueError("scores must be numbers, but some are NaN")
+    order = torch.sort(scores.flatten(), descending=True, stable=True).indices
+    mask = torch.zeros(scores.numel(), dtype=torch.bool)
+    mask[order[:count]] = True
+    return mask.reshape(scores.shape)
+
+
+def kept_count(size: int, density: float) -> int:
+    """How many of `size` weights a density keeps: the nearest number, at least one."""
+    if not 0 < density <= 1:
+        raise ValueError(f"density must be above 0 and at most 1, not {density}")
+    return max(1, round(size * density))
+
+
+def allocate_per_layer(scores: Mapping[str, Tensor], densities: Mapping[str, float]) -> dict[str, Tensor]:
+    """A mask for every tensor of scores, each with its own density."""
+    if scores.keys() != densities.keys():
+        raise ValueError(f"densities must name {sorted(scores)}, not {sorted(densities)}")
+    return {
+        name: keep_largest(values, kept_count(values.numel(), densities[name]))
+        for name, values in scores.items()
+    }
+
+
+def allocate_globally(scores: Mapping[str, Tensor], density: float) -> dict[str, Tensor]:
+    """A mask for every tensor of scores; the tensors compete for one overall density."""
+    together = torch.cat([values.flatten() for values in scores.values()])
+    mask = keep_largest(together, kept_count(together.numel(), density))
+    parts = mask.split([values.numel() for values in scores.values()])
+    return {name: part.reshape(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
+
+
+class Masks:
+    """Holds weights of a module at zero: within the `with` block, after every step of any optimizer.
+
+    `masks` gives, for parameter names of `module` ("0.weight"), bool tensors of their shape: True stays.
+    Nothing is hung onto the module, so an ordinary one, with zeros in it, is left behind.
+    """
+
+    def __init__(self, module: nn.Module, masks: Mapping[str, Tensor]):
+        parameters = dict(module.named_parameters())
+        for name, mask in masks.items():
+            if name not in parameters:
+                raise ValueError(f"masks must name parameters of the module, not '{name}'")
+            if mask.dtype != torch.bool or mask.shape != parameters[name].shape:
+                raise ValueError(
+                    f"the mask of '{name}' must be bool {tuple(parameters[name].shape)}, "
+                    f"not {mask.dtype} {tuple(mask.shape)}"
+                )
+        self._masked = [(parameters[name], ~mask) for name, mask in masks.items()]
+        self._hook: RemovableHandle | None = None
+
+    def apply(self) -> None:
+        """Set the masked weights to zero now."""
+        with torch.no_grad():
+            for parameter, masked in self._masked:
+                # Not a product: zero times NaN or infinity is not zero, and zero times -1 is -0.
+                parameter.masked_fill_(masked, 0)
+
+    def __enter__(self) -> "Masks":
+        self.apply()
+        self._hook = register_optimizer_step_post_hook(lambda *_: self.apply())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._hook is not None
+        self._hook.remove()
+        self._hook = None
+        self.apply()

@@ -1,0 +1,34 @@
+"""How the density (kept weights / all weights) falls, step by step, to its final value.
+
+Every schedule returns one density a step, falling, of which the last is exactly `final`.
+"""
+
+
+def one_shot(final: float) -> tuple[float, ...]:
+    """All at once."""
+    _require_density(final)
+    return (final,)
+
+
+def iterative(final: float, steps: int) -> tuple[float, ...]:
+    """Every step keeps the same share of what is left (Frankle & Carbin, ICLR 2019)."""
+    _require_density(final)
+    _require_steps(steps)
+    return (*(final ** (step / steps) for step in range(1, steps)), final)
+
+
+def cubic(final: float, steps: int) -> tuple[float, ...]:
+    """Fast first, slow at the end, as redundancy gets rare (Zhu & Gupta 2017, arXiv 1710.01878, eq. 1)."""
+    _require_density(final)
+    _require_steps(steps)
+    return (*(final + (1 - final) * (1 - step / steps) ** 3 for step in range(1, steps)), final)
+
+
+def _require_density(density: float) -> None:
+    if not 0 < density <= 1:
+        raise ValueError(f"density must be above 0 and at most 1, not {density}")
+
+
+def _require_steps(steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps}")

@@ -1,0 +1,110 @@
+"""Training of classifiers; a run that was cut short and resumed equals one that was not, bit for bit."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EVALUATION_BATCH = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How to train: cross-entropy with L2 weight decay, by SGD with momentum 0.9 or by Adam.
+
+    The learning rate falls to zero along half a cosine, step by step, or stays where `constant`.
+    """
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    constant: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise ValueError(f"epochs must be at least 0, not {self.epochs}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay must be at least 0, not {self.weight_decay}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        if self.optimizer not in ("sgd", "adam"):
+            raise ValueError(f"optimizer must be 'sgd' or 'adam', not {self.optimizer!r}")
+
+    def make_optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        if self.optimizer == "sgd":
+            return torch.optim.SGD(
+                module.parameters(), self.learning_rate, momentum=0.9, weight_decay=self.weight_decay
+            )
+        return torch.optim.Adam(module.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+
+    def rate(self, progress: float) -> float:
+        """The learning rate where `progress`, from 0 to 1, of all steps are done."""
+        return self.learning_rate * (1 if self.constant else (1 + math.cos(math.pi * progress)) / 2)
+
+
+def train(
+    module: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    course: Course,
+    optimizer: torch.optim.Optimizer,
+    seed: int,
+    stage: int,
+    first_epoch: int = 0,
+    on_epoch: Callable[[int, float], None],
+) -> None:
+    """Trains `module` on `inputs` (n, ...) and `labels` (n,) from `first_epoch` to the end of the course.
+
+    `on_epoch(epochs done, mean loss)` is called after every epoch, when module and optimizer are all there is
+    to save: what is random (order, dropout) depends on (seed, stage, epoch) alone. Raises FloatingPointError
+    where training diverges.
+    """
+    module.train()
+    starts = range(0, len(inputs), course.batch_size)
+    for epoch in range(first_epoch, course.epochs):
+        total = 0.0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_derived_seed(seed, stage, epoch))
+            order = torch.randperm(len(inputs))
+            for step, start in enumerate(starts):
+                rate = course.rate((epoch + step / len(starts)) / course.epochs)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                batch = order[start : start + course.batch_size]
+                loss = F.cross_entropy(module(inputs[batch]), labels[batch])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(batch)
+        mean = total / len(inputs)
+        if not math.isfinite(mean):
+            raise FloatingPointError(f"training diverged: the loss is {mean}; lower the learning rate")
+        on_epoch(epoch + 1, mean)
+
+
+@torch.no_grad()
+def evaluate(module: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+    """The fraction of `inputs` (n, ...) whose greatest output stands at their label; the mode is restored."""
+    training = module.training
+    module.eval()
+    right = sum(
+        int((module(some).argmax(1) == true).sum())
+        for some, true in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True)
+    )
+    module.train(training)
+    return right / len(inputs)
+
+
+def _derived_seed(*parts: int) -> int:
+    """Unlike a sum of the parts, no two (seed, stage, epoch) share a stream."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])

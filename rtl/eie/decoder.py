@@ -1,0 +1,66 @@
+"""Weight decoder of a processing element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
+from rtl.eie.layouts import update_layout
+
+
+def operand_layout(geometry: EieGeometry) -> data.StructLayout:
+    """A multiply-accumulate whose weight is known: `row` of the destination += weight * value."""
+    return data.StructLayout(
+        {
+            "value": signed(VALUE_BITS),
+            "weight": signed(VALUE_BITS),
+            "row": bits_for(geometry.activation_rows),
+        }
+    )
+
+
+class WeightDecoder(wiring.Component):
+    """Expands codebook indices into the shared weights (EIE section IV, arithmetic unit: codebook lookup).
+
+    `codebook` selects one of the codebooks loaded. Latency: one cycle. Throughput: one update a cycle, no
+    back-pressure.
+    """
+
+    def __init__(self, geometry: EieGeometry) -> None:
+        self.geometry = geometry
+        super().__init__(
+            {
+                "i": In(stream.Signature(update_layout(geometry), always_ready=True)),
+                "o": Out(stream.Signature(operand_layout(geometry), always_ready=True)),
+                "codebook": In(bits_for(geometry.layers)),
+                "load_en": In(1),
+                "load_addr": In(bits_for(geometry.layers) + geometry.code_bits),
+                "load_data": In(VALUE_BITS),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        depth = 1 << len(self.load_addr)
+        m.submodules.codebooks = codebooks = memory.Memory(shape=VALUE_BITS, depth=depth, init=[])
+        write, read = codebooks.write_port(), codebooks.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(self.load_en),
+            write.addr.eq(self.load_addr),
+            write.data.eq(self.load_data),
+            read.addr.eq(Cat(self.i.payload.code, self.codebook)),
+        ]
+        operand = Signal.like(self.o.payload)
+        m.d.sync += self.o.valid.eq(self.i.valid)
+        with m.If(self.i.valid):
+            m.d.sync += [
+                operand.value.eq(self.i.payload.value),
+                operand.weight.eq(read.data),
+                operand.row.eq(self.i.payload.row),
+            ]
+        m.d.comb += self.o.payload.eq(operand)
+        return m

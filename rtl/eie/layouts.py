@@ -1,0 +1,142 @@
+"""What travels between the blocks of the EIE array, and over its ports."""
+
+from __future__ import annotations
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data, enum
+
+from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
+
+
+class LoadTarget(enum.Enum, shape=unsigned(3)):
+    """The memory that a transfer over the load port writes."""
+
+    ENTRIES = 0
+    """Word `address` of the sparse-matrix memory of `pe`; data is the word."""
+    POINTERS = 1
+    """Column pointer `address` of `pe`; data is the pointer."""
+    CODEBOOKS = 2
+    """Value `address` = codebook number * codebook size + code, in every PE; data is the value."""
+    LAYERS = 3
+    """Row `address` of the layer table; data is a `layer_layout`."""
+    ACTIVATIONS = 4
+    """Inputs `address` and those behind it, one of each lane; `address` is a multiple of the lanes."""
+
+
+def layer_layout(geometry: EieGeometry) -> data.StructLayout:
+    """A row of the layer table.
+
+    `outputs` is for who reads the results; the array itself needs no count of them. `bias_one` is the activation of
+    the bias column, which stands behind the last input where `bias`.
+    """
+    return data.StructLayout(
+        {
+            "inputs": bits_for(geometry.activations + 1),
+            "outputs": bits_for(geometry.activations + 1),
+            "pointer_base": bits_for(geometry.pointers),
+            "codebook": bits_for(geometry.layers),
+            "out_shift": bits_for(geometry.max_shift + 1),
+            "relu": 1,
+            "bias": 1,
+            "bias_one": VALUE_BITS,
+            "last": 1,
+        }
+    )
+
+
+def load_data_bits(geometry: EieGeometry) -> int:
+    return max(
+        geometry.word_bits,
+        geometry.pointer_bits,
+        geometry.activation_lanes * VALUE_BITS,
+        layer_layout(geometry).size,
+    )
+
+
+def load_layout(geometry: EieGeometry) -> data.StructLayout:
+    """A transfer of the load port: `data` goes to `address` of the memory `target` (see LoadTarget)."""
+    largest = max(
+        geometry.entry_words,
+        geometry.pointers,
+        geometry.layers * geometry.codebook_size,
+        geometry.activations,
+    )
+    return data.StructLayout(
+        {
+            "target": LoadTarget,
+            "pe": bits_for(geometry.pes),
+            "address": bits_for(largest),
+            "data": load_data_bits(geometry),
+        }
+    )
+
+
+def broadcast_layout(geometry: EieGeometry) -> data.StructLayout:
+    """A non-zero activation on its way to every PE: its value and the address of its column pointer."""
+    return data.StructLayout({"value": signed(VALUE_BITS), "pointer": bits_for(geometry.pointers)})
+
+
+def column_layout(geometry: EieGeometry) -> data.StructLayout:
+    """A column of one PE that holds at least one entry: entries `begin` to `end - 1`, and the activation."""
+    return data.StructLayout(
+        {"value": signed(VALUE_BITS), "begin": geometry.pointer_bits, "end": geometry.pointer_bits}
+    )
+
+
+def word_layout(geometry: EieGeometry) -> data.StructLayout:
+    """A word of the sparse-matrix memory and the part of it that belongs to the column: entries `low` to `high`,
+    both included. `first` marks the column's first word."""
+    position = bits_for(geometry.entries_per_word)
+    return data.StructLayout(
+        {
+            "value": signed(VALUE_BITS),
+            "low": position,
+            "high": position,
+            "first": 1,
+            "entries": data.ArrayLayout(entry_layout(geometry), geometry.entries_per_word),
+        }
+    )
+
+
+def entry_layout(geometry: EieGeometry) -> data.StructLayout:
+    """An entry as it stands in memory (model.formats.eie)."""
+    return data.StructLayout({"skip": geometry.index_bits, "code": geometry.code_bits})
+
+
+def update_layout(geometry: EieGeometry) -> data.StructLayout:
+    """One multiply-accumulate: `row` of the destination += codebook[code] * value."""
+    return data.StructLayout(
+        {
+            "value": signed(VALUE_BITS),
+            "code": geometry.code_bits,
+            "row": bits_for(geometry.activation_rows),
+        }
+    )
+
+
+class Activity(enum.Enum, shape=unsigned(2)):
+    """What the arithmetic of a PE was given in a cycle."""
+
+    IDLE = 0
+    """Nothing: no entry has arrived."""
+    BUSY = 1
+    """An entry of the matrix."""
+    PADDING = 2
+    """A word of which the column holds padding entries alone."""
+
+
+def monitor_layout(geometry: EieGeometry) -> data.StructLayout:
+    """What an observer sees of the array in each cycle; unconnected, it costs nothing.
+
+    `blocked`: a broadcast waits because a queue is full. `draining`: every column of the layer has been broadcast.
+    """
+    return data.StructLayout(
+        {
+            "running": 1,
+            "layer": bits_for(geometry.layers),
+            "blocked": 1,
+            "draining": 1,
+            "activity": data.ArrayLayout(Activity, geometry.pes),
+            "level": data.ArrayLayout(bits_for(geometry.queue_depth + 1), geometry.pes),
+        }
+    )

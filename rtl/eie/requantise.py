@@ -1,0 +1,54 @@
+"""Requantisation: an accumulator becomes an activation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
+
+
+class Requantise(wiring.Component):
+    """`o = saturate16(round_half_even(i / 2**shift))`, and zero instead of a negative one where `relu`.
+
+    Combinational.
+    """
+
+    def __init__(self, geometry: EieGeometry) -> None:
+        self.geometry = geometry
+        super().__init__(
+            {
+                "i": In(signed(geometry.accumulator_bits)),
+                "shift": In(bits_for(geometry.max_shift + 1)),
+                "relu": In(1),
+                "o": Out(signed(VALUE_BITS)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        bits = self.geometry.accumulator_bits
+        highest, lowest = (1 << (VALUE_BITS - 1)) - 1, -(1 << (VALUE_BITS - 1))
+
+        # Adding half a unit less one, and one more where the unit's bit is set, carries into that bit exactly where
+        # rounding half to even goes up.
+        unit = Signal(bits)
+        odd = Signal()
+        rounded = Signal(signed(bits + 1))
+        m.d.comb += [
+            unit.eq((1 << self.shift)[:bits]),
+            odd.eq((self.i & unit.as_signed()).any()),
+            rounded.eq((self.i + Mux(self.shift == 0, 0, (unit >> 1) - 1 + odd)) >> self.shift),
+        ]
+        with m.If(self.relu & (rounded < 0)):
+            m.d.comb += self.o.eq(0)
+        with m.Elif(rounded > highest):
+            m.d.comb += self.o.eq(highest)
+        with m.Elif(rounded < lowest):
+            m.d.comb += self.o.eq(lowest)
+        with m.Else():
+            m.d.comb += self.o.eq(rounded)
+        return m

@@ -1,0 +1,79 @@
+"""Sparse-matrix read unit of a processing element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from model.formats.geometry import EieGeometry, bits_for
+from rtl.eie.layouts import column_layout, word_layout
+from rtl.sram import Sram
+
+
+class SparseMatrixRead(wiring.Component):
+    """Fetches the words that hold a column (EIE section IV, sparse matrix read unit).
+
+    A column may start and end anywhere in a word; each word comes out with the range of entries that belongs to it.
+
+    Latency: a word is at `o` in the cycle after its column was seen at `i`, if `o` is free. Throughput: one word a
+    cycle, without a bubble between columns. A column leaves `i` with its last word.
+    """
+
+    def __init__(self, geometry: EieGeometry) -> None:
+        self.geometry = geometry
+        super().__init__(
+            {
+                "i": In(stream.Signature(column_layout(geometry))),
+                "o": Out(stream.Signature(word_layout(geometry))),
+                "load_en": In(1),
+                "load_addr": In(bits_for(geometry.entry_words)),
+                "load_data": In(geometry.word_bits),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        geometry = self.geometry
+        position = geometry.entries_per_word.bit_length() - 1
+        m.submodules.words = words = Sram(depth=geometry.entry_words, width=geometry.word_bits)
+        m.d.comb += [
+            words.w_en.eq(self.load_en),
+            words.w_addr.eq(self.load_addr),
+            words.w_data.eq(self.load_data),
+        ]
+
+        # `fetched` counts the words of the column at the head that have been read already.
+        column = self.i.payload
+        fetched = Signal(bits_for(geometry.entry_words + 1))
+        final = column.end - 1
+        word = Signal(bits_for(geometry.entry_words))
+        first, last, fetch = Signal(), Signal(), Signal()
+        m.d.comb += [
+            word.eq((column.begin >> position) + fetched),
+            first.eq(fetched == 0),
+            last.eq(word == (final >> position)[: len(word)]),
+            fetch.eq(self.i.valid & (~self.o.valid | self.o.ready)),
+            words.r_en.eq(fetch),
+            words.r_addr.eq(word),
+            self.i.ready.eq(fetch & last),
+        ]
+        # What the memory does not hold of the word at its output.
+        extent = Signal.like(self.o.payload)
+        with m.If(fetch):
+            m.d.sync += [
+                fetched.eq(Mux(last, 0, fetched + 1)),
+                self.o.valid.eq(1),
+                extent.value.eq(column.value),
+                extent.first.eq(first),
+                extent.low.eq(Mux(first, column.begin[:position], 0)),
+                extent.high.eq(Mux(last, final[:position], geometry.entries_per_word - 1)),
+            ]
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        for field in ("value", "first", "low", "high"):
+            m.d.comb += self.o.payload[field].eq(extent[field])
+        m.d.comb += self.o.payload.entries.eq(words.r_data)
+        return m
