@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.emit import SimulationPlatform, emit_verilog
+from cosim.emit import emit_verilog
 from cosim.simulator import ROOT, Build, Simulator, build, geometry_key
 from model.formats.bundle import EieNetwork
 from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
@@ -47,7 +47,7 @@ def build_player(geometry: EieGeometry, simulator: Simulator = Simulator.VERILAT
     return build(
         simulator=simulator,
         top="player",
-        verilog=lambda: emit_verilog(Array(geometry), "eie_array", SimulationPlatform()),
+        verilog=lambda: emit_verilog(Array(geometry), "eie_array"),
         sources=[ROOT / "cosim/sram.v", ROOT / "cosim/player.v"],
         defines={
             "PES": geometry.pes,

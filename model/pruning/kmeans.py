@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 CODEBOOK_SIZE = 16
 # Entry 0 is zero, the pruned weights.
 CENTROIDS = CODEBOOK_SIZE - 1
+# Tens are usual; the bound is for values that rounding sends to and fro between two centroids.
+ITERATIONS = 1000
 
 
 def cluster(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -33,18 +35,19 @@ def _lloyd(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[NDAr
     sum_before = np.concatenate(([0.0], np.cumsum(values * counts)))
     centroids = np.linspace(values[0], values[-1], CENTROIDS)
     codes = np.full(len(values), -1)
-    while True:
+    for _ in range(ITERATIONS):
         middles = (centroids[1:] + centroids[:-1]) / 2
         edges = np.concatenate(([0], np.searchsorted(values, middles), [len(values)]))
         before, codes = codes, np.repeat(np.arange(CENTROIDS), np.diff(edges))
         if np.array_equal(before, codes):
-            return centroids, codes
+            break
         sizes = np.diff(count_before[edges])
         used = sizes > 0
         centroids[used] = np.diff(sum_before[edges])[used] / sizes[used]
         if not used.all():
             # Pruning leaves a gap around zero, where centroids find no value; they are worth more where the
-            # error is greatest. The total error still falls with every iteration, so this ends.
+            # error is greatest. The total error still falls with every iteration.
             errors = counts * (values - centroids[codes]) ** 2
             centroids[~used] = values[np.argsort(-errors, kind="stable")[: np.count_nonzero(~used)]]
             centroids.sort()
+    return centroids, codes

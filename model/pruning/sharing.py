@@ -28,7 +28,8 @@ class SharedLayer:
     def __post_init__(self) -> None:
         if self.codebook.dtype != np.float32 or self.codebook.shape != (CODEBOOK_SIZE,):
             raise ValueError(
-                f"codebook must be float32 ({CODEBOOK_SIZE},), not {self.codebook.dtype} {self.codebook.shape}"
+                f"codebook must be float32 ({CODEBOOK_SIZE},), "
+                f"not {self.codebook.dtype} {self.codebook.shape}"
             )
         if self.codebook[0] != 0 or not np.isfinite(self.codebook).all():
             raise ValueError(f"codebook must be finite and start with zero, not {self.codebook.tolist()}")
@@ -40,7 +41,8 @@ class SharedLayer:
         if self.bias_codes is not None:
             if self.bias_codes.shape != self.weight_codes.shape[:1]:
                 raise ValueError(
-                    f"bias_codes must have the shape {self.weight_codes.shape[:1]}, not {self.bias_codes.shape}"
+                    f"bias_codes must have the shape {self.weight_codes.shape[:1]}, "
+                    f"not {self.bias_codes.shape}"
                 )
             _require_codes("bias_codes", self.bias_codes)
 

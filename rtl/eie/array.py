@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+# (where PEs are emitted once, one of them stands for all: rtl.once)
 """The EIE array: processing elements under one control unit."""
 
 from __future__ import annotations
@@ -5,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Array as Choice
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +15,7 @@ from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
 from rtl.eie.control import ControlUnit
 from rtl.eie.layouts import LoadTarget, load_layout, monitor_layout
 from rtl.eie.pe import ProcessingElement
+from rtl.once import once
 
 
 class Array(wiring.Component):
@@ -49,7 +52,7 @@ class Array(wiring.Component):
         m.submodules.control = control = ControlUnit(geometry)
         pes = [ProcessingElement(geometry) for _ in range(geometry.pes)]
         for index, pe in enumerate(pes):
-            m.submodules[f"pe_{index}"] = pe
+            m.submodules[f"pe_{index}"] = once(pe, platform)
 
         # Column broadcast, and what tells that it can go on.
         m.d.comb += [
@@ -110,8 +113,7 @@ class Array(wiring.Component):
             m.d.comb += [
                 pe.load_codebook_addr.eq(load.address),
                 pe.load_data.eq(load.data),
-                # Behind a gate, the lane does not show in the PE: all PEs are one module (see cosim.emit.fold_modules).
-                pe.load_activation.eq(Mux(activations, load.data.word_select(lane, VALUE_BITS), 0)),
+                pe.load_activation.eq(load.data.word_select(lane, VALUE_BITS)),
                 pe.load_entries.eq(chosen & (load.target == LoadTarget.ENTRIES)),
                 pe.load_pointers.eq(chosen & (load.target == LoadTarget.POINTERS)),
                 pe.load_codebooks.eq(writes & (load.target == LoadTarget.CODEBOOKS)),

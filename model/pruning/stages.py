@@ -1,0 +1,138 @@
+"""A run of several stages of training that can be cut short and resumed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from model.pruning.checkpoint import (
+    Checkpoint,
+    OtherConfiguration,
+    Tensors,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from model.pruning.masks import Masks
+from model.pruning.training import Course, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """`epoch` of `epochs` of a stage are done, `done` of `total` in the whole run; `loss` is a mean."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    done: int
+    total: int
+    loss: float
+
+
+class Run:
+    """Stages of training that follow one another, resumable from the file `path`.
+
+    The state is saved there after every epoch. Where it holds the state of a run of the same `configuration`,
+    the stages that were over are restored and the one that was not is continued; that of any other run is
+    overwritten. `total` is the number of epochs of all stages. Raises ValueError where the file is damaged.
+    """
+
+    def __init__(
+        self,
+        labels: Tensor,
+        *,
+        seed: int,
+        total: int,
+        configuration: str,
+        path: Path | None,
+        progress: Callable[[Progress], None],
+    ):
+        self.labels = labels
+        self.seed = seed
+        self.total = total
+        self.configuration = configuration
+        self.path = path
+        self.progress = progress
+        self.number = 0
+        self.done = 0
+        # What the stages that are over ended with.
+        self.kept: dict[str, Tensors] = {}
+        self.resumed = self._load()
+
+    def stage(
+        self,
+        name: str,
+        module: nn.Module,
+        inputs: Tensor,
+        course: Course,
+        *,
+        keep: str,
+        choose: Callable[[nn.Module], Tensors] = lambda _: {},
+    ) -> None:
+        """Trains `module` in place under the masks that `choose` makes from it, or restores what it ended as.
+
+        `keep` names the stage's result in the checkpoint; a later stage may replace it.
+        """
+        number, self.number = self.number, self.number + 1
+        at = self.resumed
+        first_epoch = 0
+        if at is not None and number < at.stage:
+            module.load_state_dict(at.groups[keep])
+        else:
+            optimizer = course.make_optimizer(module)
+            if at is not None and number == at.stage:
+                module.load_state_dict(at.groups["module"])
+                restore_optimizer(optimizer, at.groups.get("optimizer", {}))
+                masks, first_epoch = at.groups.get("masks", {}), at.epoch
+            else:
+                masks = choose(module)
+
+            def on_epoch(epoch: int, loss: float) -> None:
+                self._save(number, epoch, module, optimizer, masks)
+                done = self.done + epoch
+                self.progress(
+                    Progress(
+                        stage=name, epoch=epoch, epochs=course.epochs, done=done, total=self.total, loss=loss
+                    )
+                )
+
+            with Masks(module, masks):
+                train(
+                    module,
+                    inputs,
+                    self.labels,
+                    course=course,
+                    optimizer=optimizer,
+                    seed=self.seed,
+                    stage=number,
+                    first_epoch=first_epoch,
+                    on_epoch=on_epoch,
+                )
+        self.done += course.epochs
+        self.kept[keep] = {key: value.clone() for key, value in module.state_dict().items()}
+
+    def _load(self) -> Checkpoint | None:
+        if self.path is None:
+            return None
+        try:
+            return load_checkpoint(self.path, self.configuration)
+        except OtherConfiguration:
+            return None
+
+    def _save(
+        self, number: int, epoch: int, module: nn.Module, optimizer: torch.optim.Optimizer, masks: Tensors
+    ) -> None:
+        if self.path is None:
+            return
+        groups = {
+            **self.kept,
+            "module": module.state_dict(),
+            "optimizer": optimizer_tensors(optimizer),
+            "masks": masks,
+        }
+        save_checkpoint(
+            self.path, Checkpoint(configuration=self.configuration, stage=number, epoch=epoch, groups=groups)
+        )
