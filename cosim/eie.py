@@ -41,6 +41,11 @@ class EieRun:
     queue_levels: NDArray[np.uint16]
     layer_trace: NDArray[np.uint8]
 
+    @property
+    def utilisation(self) -> float:
+        """Cycles that PEs spend on weights, of all cycles of all PEs from `start` to `done`."""
+        return float(self.activity[:, 0].sum() / (self.cycles.sum() * len(self.activity)))
+
 
 def build_player(geometry: EieGeometry, simulator: Simulator = Simulator.VERILATOR) -> Build:
     """The player with an array of `geometry`, from the cache where it has been built before."""
@@ -66,13 +71,18 @@ def network_transfers(network: EieNetwork) -> list[dict[str, Any]]:
     geometry = network.geometry
     transfers: list[dict[str, Any]] = []
 
-    def load(target: LoadTarget, address: int, data: int, pe: int = 0) -> None:
+    def load(target: Any, address: int, data: int, pe: int = 0) -> None:
         transfers.append({"target": target, "pe": pe, "address": address, "data": data})
 
     for pe in range(geometry.pes):
         words = -(-int(network.pointers[pe, -1]) // geometry.entries_per_word)
         for address in range(words):
-            load(LoadTarget.ENTRIES, address, int.from_bytes(network.entries[pe, address].tobytes(), "little"), pe)
+            load(
+                LoadTarget.ENTRIES,
+                address,
+                int.from_bytes(network.entries[pe, address].tobytes(), "little"),
+                pe,
+            )
         for address, pointer in enumerate(network.pointers[pe].tolist()):
             load(LoadTarget.POINTERS, address, pointer, pe)
     for index, (layer, base) in enumerate(zip(network.layers, network.pointer_bases, strict=True)):
@@ -153,9 +163,11 @@ def play(
     inputs: NDArray[np.int16],
     *,
     simulator: Simulator = Simulator.VERILATOR,
+    seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> EieRun:
-    """Runs a batch (int16, images x inputs) on the RTL. `progress` is called with the number of images done.
+    """Runs a batch (int16, images x inputs) on the RTL. `progress` is called with the number of images done. The
+    memories start with random contents, by `seed`, where the simulator does not keep them unknown.
 
     Raises SimulatorError where the simulator is missing or fails.
     """
@@ -169,6 +181,7 @@ def play(
                 bench="cosim.eie_play",
                 folder=folder,
                 plusargs={"program": program, "record": record, "trace": trace},
+                seed=seed,
             )
         return _parse(network, len(inputs), record.read_text(), trace.read_text())
 

@@ -79,4 +79,9 @@ def emit_verilog(component: wiring.Component, name: str) -> str:
     # verilog.convert() would take one component alone.
     source = verilog._convert_rtlil_text("\n".join(text))
     # Inlined, they would be compiled many times over after all.
-    return re.sub(rf"^(module ({'|'.join(done)}) ?\([^;]*;\n)", r"\1  /*verilator no_inline_module*/\n", source, flags=re.M)
+    return re.sub(
+        rf"^(module ({'|'.join(done)}) ?\([^;]*;\n)",
+        r"\1  /*verilator no_inline_module*/\n",
+        source,
+        flags=re.M,
+    )

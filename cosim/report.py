@@ -1,7 +1,7 @@
 """The report on one run of a compiled network: a single HTML page that needs nothing else to be read.
 
-The frame and the style stand in report.html. Charts are HTML and inline SVG that stretch to the width of the screen
-while their labels keep their size; the one picture, the heat map, is a PNG inside the page.
+The frame and the style stand in report.html. Charts are HTML and inline SVG that stretch to the width of the
+screen while their labels keep their size; the one picture, the heat map, is a PNG inside the page.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from string import Template
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from cosim.eie import ACTIVITIES, EieRun
 from model.formats.bundle import EieNetwork
 from model.formats.eie import entry_rows
-from model.formats.geometry import EieGeometry
+from model.formats.geometry import VALUE_BITS, EieGeometry
 from model.formats.storage import storage
 
 HEAT_COLUMNS = 1000
@@ -103,20 +104,21 @@ def write_report(
     title: str,
     network: EieNetwork,
     run: EieRun,
+    mismatches: int,
     accuracy: dict[str, float] | None,
     facts: dict[str, str],
 ) -> None:
     """Writes the page; a file that stood there is replaced whole or not at all.
 
-    `accuracy` maps steps of the flow (see STEPS) to fractions of one, in order; where it is None the section is left
-    out. `facts` are further rows of the summary; the one named "mismatches" becomes a tile too. The same arguments
-    give the same bytes. Raises ValueError where the run holds no image.
+    `accuracy` maps steps of the flow (see STEPS) to fractions of one, in order; where it is None the section
+    is left out. `facts` are further rows of the summary. The same
+    arguments give the same bytes. Raises ValueError where the run holds no image.
     """
     if len(run.cycles) == 0:
         raise ValueError("a report needs a run of at least one image, not of none")
     figures = layer_figures(network)
     sections = [
-        _summary(title, network, run, figures, facts),
+        _summary(title, network, run, mismatches, figures, facts),
         _accuracy(accuracy) if accuracy else "",
         _layers(network.geometry, run, figures),
         _activity(run.activity),
@@ -135,29 +137,31 @@ def write_report(
 
 
 def _summary(
-    title: str, network: EieNetwork, run: EieRun, figures: list[LayerFigures], facts: dict[str, str]
+    title: str,
+    network: EieNetwork,
+    run: EieRun,
+    mismatches: int,
+    figures: list[LayerFigures],
+    facts: dict[str, str],
 ) -> str:
     images, pes = len(run.cycles), network.geometry.pes
     kept, weights = sum(layer.kept for layer in figures), sum(layer.weights for layer in figures)
     sizes = storage(network)
     tiles = [_tile("Images", f"{images:,}", "run on the simulated hardware")]
-    mismatches = next((value for name, value in facts.items() if name.lower() == "mismatches"), None)
-    if mismatches is not None:
-        equal = mismatches.strip() == "0"
-        note = "every output equals the integer model's" if equal else "outputs differ from the integer model's"
-        tiles.append(_tile("Mismatches", mismatches, note, kind="good" if equal else "bad"))
+    note = "outputs differ from the integer model's" if mismatches else "every output equals the integer model's"
+    tiles.append(_tile("Mismatches", f"{mismatches:,}", note, kind="bad" if mismatches else "good"))
     least, most = int(run.cycles.min()), int(run.cycles.max())
     tiles += [
         _tile("Mean cycles per image", f"{run.cycles.mean():,.1f}", f"from {least:,} to {most:,}"),
-        _tile("Utilisation", _percent(_share(run.activity)[0]), "busy cycles / (PEs x all cycles)"),
+        _tile("Utilisation", _percent(run.utilisation), "busy cycles / (PEs x all cycles)"),
         _tile("Weights kept", _percent(kept / weights), f"{kept:,} of {weights:,}"),
         _tile("Storage ratio", f"{sizes.ratio:.1f}x", "smaller than as dense 32-bit floats"),
     ]
     plural = "s" if pes > 1 else ""
     return (
         f"<h1>{escape(title)}</h1>\n"
-        f'<p class="soft">A pruned network on an EIE array of {pes} processing element{plural} (PE{plural}): hardware '
-        "that stores only the weights that remain, and works only on activations that are not zero. "
+        f'<p class="soft">A pruned network on an EIE array of {pes} processing element{plural} (PE{plural}): '
+        "hardware that stores only the weights that remain, and works only on activations that are not zero. "
         "All cycles on this page were counted in a simulation of the hardware description (RTL).</p>\n"
         f'<div class="tiles">{"".join(tiles)}</div>\n' + _facts(facts)
     )
@@ -172,17 +176,18 @@ def _facts(facts: dict[str, str]) -> str:
 
 def _accuracy(accuracy: dict[str, float]) -> str:
     first = next(iter(accuracy.values()))
-    bars, rows = [], []
+    bars: list[str] = []
+    rows: list[list[str]] = []
     for name, value in accuracy.items():
         bars.append(_bar(name, [("busy", value)], _percent(value, 2)))
         change = f"{100 * (value - first):+.2f}" if rows else ""
-        rows.append([name, STEPS.get(name, ""), _percent(value, 2), change])
+        rows.append([name, _percent(value, 2), change, STEPS.get(name, "")])
     return _section(
         "Accuracy at each step",
-        "How many of the images are classified correctly after each step from the trained network to the hardware. "
-        "A good compression costs next to nothing from the first row to the last.",
+        "How many of the images are classified correctly after each step from the trained network to the "
+        "hardware. A good compression costs next to nothing from the first row to the last.",
         _bars(bars, "Share of images classified correctly, in percent; a full bar is 100%."),
-        _table(["Step", "What it is", "Accuracy", "Change, percentage points"], rows),
+        _table(["Step", "Accuracy", "Change, percentage points", "What it is"], rows, worded=True),
     )
 
 
@@ -190,6 +195,7 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
     means = run.layer_cycles.mean(axis=0)
     shares = means / max(1, means.sum())
     scale = max(1, int(run.layer_cycles.max()))
+    outside = run.cycles.mean() - means.sum()
     rows, bars = [], []
     for index, layer in enumerate(figures):
         shape = f"{layer.inputs:,} x {layer.outputs:,}"
@@ -236,11 +242,15 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
     ]
     return _section(
         "Layers",
-        "What pruning left of each layer, and what it costs. An entry is one weight or bias in memory; padding entries "
-        f"bridge gaps of more than {(1 << geometry.index_bits) - 1} zeros. The weights of a layer share the few values "
-        "of its codebook, so that an entry stores only the number of a value.",
+        "What pruning left of each layer, and what it costs. An entry is one weight or bias in memory; "
+        f"padding entries bridge gaps of more than {(1 << geometry.index_bits) - 1} zeros. The weights of a "
+        "layer share the few values of its codebook, so that an entry stores only the number of a value.",
         _table(heads, rows, total),
-        _bars(bars, "Mean cycles per image. The thin line spans the fastest and the slowest image."),
+        _bars(
+            bars,
+            "Mean cycles per image. The thin line spans the fastest and the slowest image. "
+            f"Outside of its layers, an image takes {outside:.3g} more from start to done.",
+        ),
     )
 
 
@@ -263,19 +273,19 @@ def _activity(activity: NDArray[np.int64]) -> str:
         groups.append(f"<g><title>PE {pe}: {words}</title>{rects}</g>")
     overall = [_percent(share) for share in _share(activity)]
     legend = "".join(
-        f'<li><i class="{name}"></i>{name} {share}</li>' for name, share in zip(ACTIVITIES, overall, strict=True)
+        f'<li><i class="{name}"></i>{name} {share} <span>{MEANINGS[name]}</span></li>'
+        for name, share in zip(ACTIVITIES, overall, strict=True)
     )
     svg = (
         f'<svg viewBox="0 0 100 {pes}" preserveAspectRatio="none" role="img" '
         f'aria-label="Share of the cycles of each PE">{"".join(groups)}</svg>'
     )
     ticks = [(percent / 100, f"{percent}%") for percent in range(0, 101, 25)]
-    meanings = "; ".join(f"{name}: {MEANINGS[name]}" for name in ACTIVITIES)
     return _section(
         "Where the cycles of each PE went",
-        "One bar for each PE, over all images. The more of it is busy, the better the work is spread; "
-        f"the rest is waiting or waste ({meanings}).",
-        f'<ul class="legend">{legend}</ul>',
+        "One bar for each PE, over all images. The more of it is busy, the better the hardware is used; "
+        "the rest is waiting or waste. The figures here are those of all PEs together.",
+        f'<ul class="legend listed">{legend}</ul>',
         _plot(pes * height, _pe_rows(pes), svg, ticks, "Share of all cycles, in percent"),
         f"<details><summary>The same as a table, in percent of all cycles</summary>"
         f"{_table(['PE', *ACTIVITIES], rows, ['all', *overall])}</details>",
@@ -290,9 +300,11 @@ def _queues(geometry: EieGeometry, run: EieRun) -> str:
     levels, size = bin_levels(run.queue_levels, HEAT_COLUMNS)
     span = len(levels) * size
 
+    # Cells of several pixels stay crisp while the browser smooths what it must make smaller.
+    pixels = levels.T.repeat(_row_pixels(pes), axis=0).repeat(max(1, HEAT_COLUMNS // len(levels)), axis=1)
     png = io.BytesIO()
-    # No software tag: another version of matplotlib shall not make another page of the same run.
-    imsave(png, levels.T, vmin=0, vmax=depth, cmap=COLOUR_MAP, format="png", metadata={"Software": None})
+    # matplotlib's own tag names its version, and the same run shall make the same page.
+    imsave(png, pixels, vmin=0, vmax=depth, cmap=COLOUR_MAP, format="png", metadata={"Software": "zeroskip"})
     image = (
         f'<img alt="Queue levels, PEs by cycles" src="data:image/png;base64,'
         f'{base64.b64encode(png.getvalue()).decode()}">'
@@ -300,11 +312,13 @@ def _queues(geometry: EieGeometry, run: EieRun) -> str:
     starts = np.flatnonzero(np.diff(run.layer_trace)) + 1
     lines = "".join(f'<b style="left:{100 * start / span:.3f}%"></b>' for start in starts)
     edges = [0, *starts.tolist(), cycles]
-    names = "".join(
-        f'<span style="left:{100 * begin / span:.3f}%;width:{100 * (end - begin) / span:.3f}%" '
-        f'title="layer {run.layer_trace[begin]}: cycles {begin:,} to {end - 1:,}">{run.layer_trace[begin]}</span>'
-        for begin, end in zip(edges[:-1], edges[1:], strict=True)
-    )
+    names = ""
+    for begin, end in pairwise(edges):
+        layer = run.layer_trace[begin]
+        names += (
+            f'<span style="left:{100 * begin / span:.3f}%;width:{100 * (end - begin) / span:.3f}%" '
+            f'title="layer {layer}: cycles {begin:,} to {end - 1:,}">{layer}</span>'
+        )
     ticks = [(cycle / span, f"{cycle:,}") for cycle in _round_ticks(cycles)]
     colours = matplotlib.colormaps[COLOUR_MAP](np.linspace(0, 1, 9))
     ramp = ", ".join(to_hex(colour) for colour in colours)
@@ -316,10 +330,11 @@ def _queues(geometry: EieGeometry, run: EieRun) -> str:
     full = np.any(run.queue_levels >= depth, axis=1).mean()
     return _section(
         "Queues in front of the PEs",
-        "How many matrix columns wait in front of each PE in each cycle of the first image, recorded from the RTL. "
-        "Dark rows are PEs that run out of work, bright ones are PEs that the others wait for; vertical lines mark "
-        f"where a layer ends and the next begins.{binned}",
-        f'<div class="ramp"><span>Columns waiting: 0</span><i style="background:linear-gradient(90deg, {ramp})"></i>'
+        "How many matrix columns wait in front of each PE in each cycle of the first image, recorded from "
+        "the RTL. Dark rows are PEs that run out of work, bright ones are PEs that the others wait for; "
+        f"vertical lines mark where a layer ends and the next begins.{binned}",
+        '<div class="ramp"><span>Columns waiting: 0</span>'
+        f'<i style="background:linear-gradient(90deg, {ramp})"></i>'
         f"<span>{depth} (full)</span></div>",
         _plot(
             pes * _row_pixels(pes),
@@ -350,24 +365,25 @@ def _storage(network: EieNetwork) -> str:
             f"{_bytes(sizes.image)} bytes",
         ),
     ]
-    rows = [
-        [text, _bytes(getattr(sizes, name)), _percent(getattr(sizes, name) / sizes.image)]
-        for name, text in parts.items()
-    ]
+
+    def row(text: str, size: int) -> list[str]:
+        return [text, _bytes(size), _percent(size / sizes.image), _percent(size / sizes.dense, 2)]
+
+    dense_row = ["Dense floats", _bytes(sizes.dense), "", _percent(1, 2)]
     legend = "".join(f'<li><i class="{name}"></i>{text}</li>' for name, text in parts.items())
     geometry = network.geometry
     return _section(
         "Storage",
-        "What the compiled network takes in the memories of the array, against all weights and biases of the dense "
-        f"network as 32-bit floats: {sizes.ratio:.2f} times less. An entry has {geometry.entry_bits} bits and whole "
-        f"words of {geometry.entries_per_word} are counted; a pointer has {geometry.pointer_bits} bits, "
-        "a codebook value 16.",
+        "What the compiled network takes in the memories of the array, against all weights and biases of the "
+        f"dense network as 32-bit floats: {sizes.ratio:.2f} times less. An entry has {geometry.entry_bits} "
+        f"bits, and whole words of {geometry.entries_per_word} are counted; a pointer has "
+        f"{geometry.pointer_bits} bits, a codebook value {VALUE_BITS}.",
         f'<ul class="legend"><li><i class="dense"></i>Dense floats</li>{legend}</ul>',
         _bars(bars, "Size in bytes, both bars to the same scale."),
         _table(
-            ["Part", "Bytes", "Share of the image"],
-            [*rows, ["Memory image", _bytes(sizes.image), _percent(1)]],
-            ["Dense floats", _bytes(sizes.dense), _percent(sizes.dense / sizes.image)],
+            ["Part", "Bytes", "Share of the image", "Share of the dense size"],
+            [dense_row, *(row(text, getattr(sizes, name)) for name, text in parts.items())],
+            row("Memory image", sizes.image),
         ),
     )
 
@@ -401,7 +417,7 @@ def _pe_rows(pes: int) -> list[tuple[float, str]]:
     """Labels of the rows of a chart, as many as there is room for."""
     step = -(-14 // _row_pixels(pes))
     step = 1 << (step - 1).bit_length()
-    return [((pe + 0.5) / pes, str(pe)) for pe in range(0, pes, step)]
+    return [((pe + 0.5) / pes, f"PE {pe}") for pe in range(0, pes, step)]
 
 
 def _section(heading: str, explanation: str, *parts: str) -> str:
@@ -415,7 +431,15 @@ def _tile(name: str, figure: str, note: str, kind: str = "") -> str:
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], total: Sequence[str] | None = None) -> str:
+def _table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    total: Sequence[str] | None = None,
+    *,
+    worded: bool = False,
+) -> str:
+    """A table of figures named in the first column; where `worded` the last column holds text."""
+
     def cells(row: Sequence[str]) -> str:
         return f'<th scope="row">{escape(row[0])}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
 
@@ -423,7 +447,8 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], total: Sequence[
     body = "".join(f"<tr>{cells(row)}</tr>\n" for row in rows)
     if total is not None:
         body += f'<tr class="total">{cells(total)}</tr>'
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = ' class="worded"' if worded else ""
+    return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _bar(

@@ -48,7 +48,9 @@ class _QuickVerilator(Verilator):
     library = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
 
     def _build_command(self) -> list[list[str]]:
-        verilate, make = ([word for word in command if word != "--public-flat-rw"] for command in super()._build_command())
+        verilate, make = (
+            [word for word in command if word != "--public-flat-rw"] for command in super()._build_command()
+        )
         # Copied after the makefile was written, they count as made from it.
         copies = [["cp", str(_library_folder() / name), str(self.build_dir)] for name in self.library]
         return [verilate, *(copies if _library_folder().exists() else []), make]
@@ -68,7 +70,7 @@ def _library_folder() -> Path:
 
 
 _VERILATOR_ARGS = [
-    *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "fast", "--x-initial", "fast"),
+    *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "unique", "--x-initial", "unique"),
     *("--output-split", "0", "-CFLAGS", "-O1"),
 ]
 
@@ -102,7 +104,7 @@ class Build:
     top: str
 
     def run(self, *, bench: str, folder: Path, plusargs: Mapping[str, str | Path] = {}, seed: int = 0) -> None:
-        """Runs the cocotb tests of module `bench` in `folder`. Raises SimulatorError with the log's end if one fails."""
+        """Runs the tests of module `bench` in `folder`. Raises SimulatorError, with the log's end, if one fails."""
         runner = _runner(self.simulator)
         log = folder / "simulation.log"
         with _quiet(), _environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path])):
@@ -114,7 +116,10 @@ class Build:
                     build_dir=self.folder,
                     test_dir=folder,
                     results_xml=str(folder / "results.xml"),
-                    plusargs=[f"+{name}={value}" for name, value in plusargs.items()],
+                    plusargs=[
+                        *(f"+{name}={value}" for name, value in plusargs.items()),
+                        *self._random_start(seed),
+                    ],
                     seed=seed,
                     log_file=log,
                 )
@@ -123,6 +128,12 @@ class Build:
                 raise SimulatorError(f"{bench} did not run to its end: {error}\n{_end_of(log)}") from error
         if failed or not tests:
             raise SimulatorError(f"{bench}: {failed} of {tests} tests failed\n{_end_of(log)}")
+
+    def _random_start(self, seed: int) -> list[str]:
+        """What is never written starts at random, not at zero: nothing may depend on it."""
+        if self.simulator is not Simulator.VERILATOR:
+            return []
+        return ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
 
 
 def build(
@@ -139,7 +150,13 @@ def build(
     `key` tells this design from others made of the same sources; `verilog` is only called where it has to be built.
     """
     require_tools(simulator)
-    parts = [source_hash(), simulator.value, top, key, *(f"{name}={value}" for name, value in defines.items())]
+    parts = [
+        source_hash(),
+        simulator.value,
+        top,
+        key,
+        *(f"{name}={value}" for name, value in defines.items()),
+    ]
     folder = cache_folder() / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Two processes that want the same build: one makes it, the other waits for it.
@@ -153,7 +170,12 @@ def build(
 
 
 def _build_in(
-    folder: Path, simulator: Simulator, top: str, verilog: str, sources: list[Path], defines: Mapping[str, object]
+    folder: Path,
+    simulator: Simulator,
+    top: str,
+    verilog: str,
+    sources: list[Path],
+    defines: Mapping[str, object],
 ) -> None:
     design = folder / "design.v"
     design.write_text(verilog)

@@ -161,9 +161,7 @@ class _Reader:
             return FlattenStep(label=_label(node), width=self._view_width(node))
         if node.target is F.dropout:
             if _argument(node, 2, "training", True):
-                raise ValueError(
-                    f"{_label(node)} drops values in eval mode too; call it with training=self.training"
-                )
+                raise ValueError(f"{_label(node)} drops values in eval mode too; call it with training=self.training")
             return None
         raise ValueError(f"{_label(node)} is {_target_name(node)}; supported: {SUPPORTED}")
 
@@ -205,9 +203,7 @@ def _label(node: fx.Node) -> str:
 
 
 def _target_name(node: fx.Node) -> str:
-    return (
-        node.target if isinstance(node.target, str) else getattr(node.target, "__name__", repr(node.target))
-    )
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", repr(node.target))
 
 
 def _argument(node: fx.Node, position: int, name: str, default: object) -> object:

@@ -74,14 +74,10 @@ class _Folding:
     def batch_norm(self, step: BatchNormStep) -> None:
         norm = step.module
         if norm.running_mean is None or norm.running_var is None:
-            raise ValueError(
-                f"{step.label} has no running statistics, so it has no fixed function in eval mode"
-            )
+            raise ValueError(f"{step.label} has no running statistics, so it has no fixed function in eval mode")
         self._require_width(step.label, norm.num_features)
         self.width = norm.num_features
-        mean, variance = (
-            _finite(step.label, name, getattr(norm, name)) for name in ("running_mean", "running_var")
-        )
+        mean, variance = (_finite(step.label, name, getattr(norm, name)) for name in ("running_mean", "running_var"))
         scale, shift = 1 / torch.sqrt(variance + norm.eps), torch.zeros_like(mean)
         if norm.affine:
             scale, shift = (

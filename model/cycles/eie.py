@@ -11,7 +11,7 @@ taken. For the c-th column of a layer (a non-zero activation, or the bias):
 
 and in a PE that has entries in it, for each word w of its entries:
 
-    issue[w]      the memory is read, at the earliest 2 cycles after fire; with the column's last word it leaves the queue
+    issue[w]      the memory is read, at the earliest 2 cycles after fire; the last word takes the column from the queue
     taken[w]      look-ahead takes the word from the memory's output
     end[w]        the last cycle of the word: one cycle for each weight, and one for a word of padding alone
 
@@ -36,13 +36,12 @@ from model.formats.geometry import EieGeometry
 class WordCosts:
     """Cycles that look-ahead spends on each word of each column.
 
-    Column c of PE p has the words `first[c, p]` to `first[c, p + 1] - 1` (int64, columns x (pes + 1)) of `cost` (int32);
-    `padding` of them (int64, columns x pes) hold no weight.
+    Column c of PE p has the words `first[c, p]` to `first[c, p + 1] - 1` (int64, columns x (pes + 1)) of `cost`
+    (int32).
     """
 
     first: NDArray[np.int64]
     cost: NDArray[np.int32]
-    padding: NDArray[np.int64]
 
 
 def word_costs(columns: Columns, base: NDArray[np.int64], geometry: EieGeometry) -> WordCosts:
@@ -67,12 +66,11 @@ def word_costs(columns: Columns, base: NDArray[np.int64], geometry: EieGeometry)
     first = np.empty((count, pes + 1), np.int64)
     first[:, :pes] = bounds[:-1].reshape(count, pes)
     first[:, pes] = bounds[pes::pes]
-    padding = np.bincount(key, weights=weights == 0, minlength=count * pes).astype(np.int64)
-    return WordCosts(first=first, cost=np.maximum(weights, 1), padding=padding.reshape(count, pes))
+    return WordCosts(first=first, cost=np.maximum(weights, 1))
 
 
 @numba.njit(cache=True)
-def _layer(activations, bias, first, cost, pes, window, depth, popped, pushed, taken, end):  # type: ignore[no-untyped-def]
+def _layer(activations, bias, first, cost, pes, window, depth, popped, pushed, taken, end):
     """Cycle in which a layer comes to rest, counted from the first one of its search.
 
     `popped` (pes x depth) keeps the cycles in which the queue's last `depth` columns left it; `pushed`, `taken`, `end`
@@ -146,7 +144,7 @@ def _layer(activations, bias, first, cost, pes, window, depth, popped, pushed, t
 
 
 @numba.njit(parallel=True, cache=True)
-def _batch(activations, bias, first, cost, pes, window, depth):  # type: ignore[no-untyped-def]
+def _batch(activations, bias, first, cost, pes, window, depth):
     cycles = np.empty(len(activations), np.int64)
     for image in numba.prange(len(activations)):
         popped = np.empty((pes, depth), np.int64)

@@ -28,6 +28,5 @@ class Dataset:
                 )
             if labels.dtype != np.int64 or labels.shape != inputs.shape[:1]:
                 raise ValueError(
-                    f"{self.name}: {split}_labels must be int64 ({len(inputs)},), "
-                    f"not {labels.dtype} {labels.shape}"
+                    f"{self.name}: {split}_labels must be int64 ({len(inputs)},), not {labels.dtype} {labels.shape}"
                 )

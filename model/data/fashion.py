@@ -34,13 +34,9 @@ def _split(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
     labels_path = _find(folder, f"{prefix}-labels-idx1-ubyte")
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
-        raise ValueError(
-            f"{images_path}: images must be uint8 (n, 28, 28), not {images.dtype} {images.shape}"
-        )
+        raise ValueError(f"{images_path}: images must be uint8 (n, 28, 28), not {images.dtype} {images.shape}")
     if labels.dtype != np.uint8 or labels.shape != images.shape[:1]:
-        raise ValueError(
-            f"{labels_path}: labels must be uint8 ({len(images)},), not {labels.dtype} {labels.shape}"
-        )
+        raise ValueError(f"{labels_path}: labels must be uint8 ({len(images)},), not {labels.dtype} {labels.shape}")
     if labels.max(initial=0) > 9:
         raise ValueError(f"{labels_path}: labels must be 0 to 9, not {labels.max()}")
     return images.reshape(len(images), 784).astype(np.float32) / np.float32(255), labels.astype(np.int64)

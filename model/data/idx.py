@@ -32,9 +32,7 @@ def read_idx(path: Path) -> np.ndarray:
         raise ValueError(f"{path}: the number of dimensions must be at least 1, not 0")
     start = 4 + 4 * dimensions
     if len(content) < start:
-        raise ValueError(
-            f"{path}: the header of {dimensions} dimensions must have {start} bytes, not {len(content)}"
-        )
+        raise ValueError(f"{path}: the header of {dimensions} dimensions must have {start} bytes, not {len(content)}")
     shape = tuple(int(size) for size in np.frombuffer(content, ">u4", dimensions, 4))
     dtype = np.dtype(DTYPES[content[2]])
     expected = math.prod(shape) * dtype.itemsize

@@ -38,9 +38,7 @@ def _inputs(path: Path, archive: np.lib.npyio.NpzFile) -> np.ndarray:
     if values.ndim < 2:
         raise ValueError(f"{path}: '{key}' must have the shape (samples, ...), not {values.shape}")
     if values.size == 0:
-        raise ValueError(
-            f"{path}: '{key}' must hold at least one sample and value, not the shape {values.shape}"
-        )
+        raise ValueError(f"{path}: '{key}' must hold at least one sample and value, not the shape {values.shape}")
     # What float32 cannot hold becomes infinite and is reported below.
     with np.errstate(over="ignore"):
         inputs = values.astype(np.float32)
@@ -61,9 +59,7 @@ def _labels(path: Path, archive: np.lib.npyio.NpzFile, samples: int, *, required
     if values.dtype.kind not in "iu":
         raise ValueError(f"{path}: '{key}' must hold integers, not {values.dtype}")
     if values.shape != (samples,):
-        raise ValueError(
-            f"{path}: '{key}' must have the shape ({samples},), one a sample, not {values.shape}"
-        )
+        raise ValueError(f"{path}: '{key}' must have the shape ({samples},), one a sample, not {values.shape}")
     labels = values.astype(np.int64)
     if (labels < 0).any():
         where = int(np.argmax(labels < 0))

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,12 +180,13 @@ def check_fit(geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDA
             )
 
 
-def fitted(geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any]) -> EieGeometry:
-    """`geometry` with each memory at the smallest power of two that holds the network."""
-    needs = {field: need for field, (need, _) in memory_needs(geometry, layers, pointers).items()}
-    sizes = {field: power_of_two_at_least(need) for field, need in needs.items()}
-    sizes["activation_rows"] = max(sizes["activation_rows"], geometry.rows_per_window)
-    sizes["pointers"] = max(2, sizes["pointers"])
+def fitted(
+    geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any], fields: Sequence[str]
+) -> EieGeometry:
+    """`geometry` with the memories `fields` at the smallest power of two that holds the network."""
+    smallest = {"entry_words": 1, "pointers": 2, "activation_rows": geometry.rows_per_window, "layers": 1}
+    needs = memory_needs(geometry, layers, pointers)
+    sizes = {field: max(power_of_two_at_least(needs[field][0]), smallest[field]) for field in fields}
     return dataclasses.replace(geometry, **sizes)
 
 
@@ -250,9 +252,7 @@ def _parse(data: bytes) -> EieNetwork:
         raise BundleError("header must be a JSON object")
     version = header.get("version")
     if version != VERSION:
-        raise BundleError(
-            f"version must be {VERSION}, not {version!r}: compile the network again with this zeroskip"
-        )
+        raise BundleError(f"version must be {VERSION}, not {version!r}: compile the network again with this zeroskip")
     if header.get("core") != "eie":
         raise BundleError(f"core must be 'eie', not {header.get('core')!r}")
     digest = header.pop("digest", None)
@@ -300,9 +300,7 @@ def _tensors(tensors: dict[str, NDArray[Any]], geometry: EieGeometry, layers: in
         )
         if tensor.dtype != dtype or not fits:
             rule = " x ".join("any" if size is None else str(size) for size in shape)
-            raise BundleError(
-                f"{name} must be {np.dtype(dtype)} of {rule}, not {tensor.dtype} of {tensor.shape}"
-            )
+            raise BundleError(f"{name} must be {np.dtype(dtype)} of {rule}, not {tensor.dtype} of {tensor.shape}")
     return tensors
 
 
@@ -329,9 +327,7 @@ def _check_layers(network: EieNetwork) -> None:
         if not 0 <= shift <= geometry.max_shift:
             raise BundleError(f"{where} must round away 0 to {geometry.max_shift} bits, not {shift}")
         if previous is not None and layer.inputs != previous.outputs:
-            raise BundleError(
-                f"{where}.inputs must be the {previous.outputs} outputs before it, not {layer.inputs}"
-            )
+            raise BundleError(f"{where}.inputs must be the {previous.outputs} outputs before it, not {layer.inputs}")
         if previous is not None and layer.input_fraction != previous.output_fraction:
             raise BundleError(
                 f"{where}.input_fraction must be the output_fraction {previous.output_fraction} before it, "
@@ -350,9 +346,7 @@ def _check_memories(network: EieNetwork) -> None:
         raise BundleError(f"pointers must not decrease, as they do behind number {column} of PE {pe}")
     capacity = network.entries.shape[1] * geometry.entries_per_word
     if pointers.max() > capacity:
-        raise BundleError(
-            f"pointers must not exceed the {capacity} entries of the file, not {pointers.max()}"
-        )
+        raise BundleError(f"pointers must not exceed the {capacity} entries of the file, not {pointers.max()}")
     if np.any(network.codebooks[:, 0]):
         raise BundleError(f"codebooks[:, 0] must be zero, not {network.codebooks[:, 0].tolist()}")
     try:

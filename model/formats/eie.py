@@ -56,9 +56,7 @@ def encode(codes: NDArray[np.uint8], geometry: EieGeometry) -> Columns:
     Raises ValueError where the matrix is not two-dimensional or a code needs more than `code_bits`.
     """
     if codes.ndim != 2 or 0 in codes.shape:
-        raise ValueError(
-            f"codes must be a matrix with at least one row and one column, not of shape {codes.shape}"
-        )
+        raise ValueError(f"codes must be a matrix with at least one row and one column, not of shape {codes.shape}")
     if codes.max() >= geometry.codebook_size:
         raise ValueError(f"codes must be below {geometry.codebook_size}, not {codes.max()}")
     outputs, columns = codes.shape
@@ -113,9 +111,7 @@ def decode(columns: Columns, geometry: EieGeometry) -> NDArray[np.uint8]:
     padding = columns.codes == 0
     if np.any(padding & (columns.skips != span - 1)):
         index = int(np.flatnonzero(padding & (columns.skips != span - 1))[0])
-        raise ValueError(
-            f"padding entries must skip {span - 1} rows, not {columns.skips[index]} (PE {pe[index]})"
-        )
+        raise ValueError(f"padding entries must skip {span - 1} rows, not {columns.skips[index]} (PE {pe[index]})")
     last = np.append(owner[1:] != owner[:-1], True)[: len(owner)]
     if np.any(padding & last):
         index = int(np.flatnonzero(padding & last)[0])
@@ -133,9 +129,7 @@ def decode(columns: Columns, geometry: EieGeometry) -> NDArray[np.uint8]:
     return codes
 
 
-def pack_words(
-    codes: NDArray[np.uint8], skips: NDArray[np.uint8], geometry: EieGeometry
-) -> NDArray[np.uint8]:
+def pack_words(codes: NDArray[np.uint8], skips: NDArray[np.uint8], geometry: EieGeometry) -> NDArray[np.uint8]:
     """Packs the entries of one PE into memory words, the last one filled with zeros (uint8, words x word_bytes,
     least significant byte first)."""
     words = -(-len(codes) // geometry.entries_per_word)
@@ -153,6 +147,6 @@ def unpack_words(
     weights = 1 << np.arange(geometry.entry_bits, dtype=np.uint16)
     packed = bits.reshape(-1, geometry.entry_bits).astype(np.uint16) @ weights
     packed = packed[:entries]
-    return (packed >> geometry.index_bits).astype(np.uint8), (
-        packed & ((1 << geometry.index_bits) - 1)
-    ).astype(np.uint8)
+    return (packed >> geometry.index_bits).astype(np.uint8), (packed & ((1 << geometry.index_bits) - 1)).astype(
+        np.uint8
+    )

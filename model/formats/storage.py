@@ -15,8 +15,10 @@ DENSE_BITS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """Sizes in bits: `dense`, each weight and bias as a float; and the parts of the memory image, which are `entries`,
-    the words in use of the sparse-matrix memories, `pointers`, the column pointers, and `codebooks`."""
+    """Sizes in bits: `dense`, each weight and bias as a float; and the parts of the memory image, which are
+    `entries`, the words in use of the sparse-matrix memories, `pointers`, the column pointers, and
+    `codebooks`.
+    """
 
     dense: int
     entries: int

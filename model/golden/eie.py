@@ -41,7 +41,7 @@ def requantise(accumulators: NDArray[np.int64], shift: int, *, relu: bool) -> ND
 
 
 @numba.njit(parallel=True, cache=True)
-def _accumulate(starts, columns, weights, activations, product_shift, highest, lowest, sums, saturated):  # type: ignore[no-untyped-def]
+def _accumulate(starts, columns, weights, activations, product_shift, highest, lowest, sums, saturated):
     """Saturating sums of the rows `starts` (CSR) of a sparse matrix, for each image of `activations`."""
     for image in numba.prange(activations.shape[0]):
         for row in range(len(starts) - 1):
@@ -75,9 +75,7 @@ def run(network: EieNetwork, inputs: NDArray[np.int16]) -> list[LayerRun]:
         sums = np.zeros((len(inputs), layer.outputs), np.int64)
         saturated = np.zeros(len(inputs), np.int64)
         weights = matrix[rows, columns].astype(np.int64)
-        _accumulate(
-            starts, columns, weights, extended, geometry.product_shift, highest, -highest - 1, sums, saturated
-        )
+        _accumulate(starts, columns, weights, extended, geometry.product_shift, highest, -highest - 1, sums, saturated)
         rounded = requantise(sums, layer.out_shift(geometry), relu=layer.relu)
         outputs = np.clip(rounded, VALUE_MIN, VALUE_MAX).astype(np.int16)
         runs.append(

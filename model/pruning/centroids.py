@@ -69,6 +69,4 @@ class SharedLinear(nn.Module):
 
 def trainable(layers: Sequence[SharedLayer]) -> nn.Sequential:
     """The network of `layers` as SharedLinear and nn.ReLU, for fine-tuning the centroids."""
-    return nn.Sequential(
-        *(module for layer in layers for module in [SharedLinear(layer)] + [nn.ReLU()] * layer.relu)
-    )
+    return nn.Sequential(*(module for layer in layers for module in [SharedLinear(layer)] + [nn.ReLU()] * layer.relu))

@@ -68,15 +68,12 @@ def load_checkpoint(path: Path, configuration: str) -> Checkpoint | None:
             header[field] for field in ("version", "configuration", "stage", "epoch", "crc32")
         )
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{path}: must be a whole checkpoint, but: {error}; delete it to start over"
-        ) from error
+        raise ValueError(f"{path}: must be a whole checkpoint, but: {error}; delete it to start over") from error
     if version != VERSION:
         raise ValueError(f"{path}: version must be {VERSION}, not {version}; delete it to start over")
     if checksum != _checksum(tensors):
         raise ValueError(
-            f"{path}: crc32 must be {_checksum(tensors)}, that of the tensors, not {checksum}; "
-            "delete it to start over"
+            f"{path}: crc32 must be {_checksum(tensors)}, that of the tensors, not {checksum}; delete it to start over"
         )
     if other != configuration:
         raise OtherConfiguration(f"{path}: is of a run with other settings, data or starting weights")

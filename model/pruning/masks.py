@@ -32,10 +32,7 @@ def allocate_per_layer(scores: Mapping[str, Tensor], densities: Mapping[str, flo
     """A mask for every tensor of scores, each with its own density."""
     if scores.keys() != densities.keys():
         raise ValueError(f"densities must name {sorted(scores)}, not {sorted(densities)}")
-    return {
-        name: keep_largest(values, kept_count(values.numel(), densities[name]))
-        for name, values in scores.items()
-    }
+    return {name: keep_largest(values, kept_count(values.numel(), densities[name])) for name, values in scores.items()}
 
 
 def allocate_globally(scores: Mapping[str, Tensor], density: float) -> dict[str, Tensor]:

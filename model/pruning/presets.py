@@ -7,7 +7,14 @@ from model.pruning.training import Course
 
 
 def _settings(
-    *, density: float, rounds: int, dense: Course, retrain_epochs: int, share_epochs: int, share_rate: float
+    *,
+    density: float,
+    rounds: int,
+    dense: Course,
+    retrain_epochs: int,
+    share_epochs: int,
+    share_rate: float,
+    threads: int,
 ) -> Settings:
     return Settings(
         density=density,
@@ -17,6 +24,7 @@ def _settings(
         retrain=replace(dense, epochs=retrain_epochs, learning_rate=dense.learning_rate / 10),
         # A centroid's gradient sums over hundreds of weights: Adam makes the rate independent of how many.
         share=replace(dense, epochs=share_epochs, learning_rate=share_rate, weight_decay=0, optimizer="adam"),
+        threads=threads,
     )
 
 
@@ -27,15 +35,32 @@ DIGITS = _settings(
     retrain_epochs=15,
     share_epochs=10,
     share_rate=1e-3,
+    # Batches this small lose more to handing work between threads than they gain.
+    threads=1,
 )
 """For `digits_mlp`: a twelfth of the weights stays."""
 
 FASHION_MNIST = _settings(
     density=1 / 13.5,
     rounds=5,
-    dense=Course(epochs=15, learning_rate=0.1, weight_decay=2e-4, batch_size=128),
-    retrain_epochs=4,
-    share_epochs=3,
+    dense=Course(epochs=20, learning_rate=0.1, weight_decay=2e-4, batch_size=128),
+    retrain_epochs=5,
+    share_epochs=4,
     share_rate=5e-4,
+    threads=2,
 )
 """For `lenet_300_100`: one weight in 13.5 stays."""
+
+
+def user_settings(*, density: float, epochs: int, learning_rate: float) -> Settings:
+    """For a network of the user's: `epochs` of dense training, then pruning in rounds that retrain at a tenth of the
+    rate."""
+    return _settings(
+        density=density,
+        rounds=5,
+        dense=Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
+        retrain_epochs=5,
+        share_epochs=4,
+        share_rate=5e-4,
+        threads=2,
+    )

@@ -26,7 +26,8 @@ class Settings:
     """What to prune to, and how to train in each stage.
 
     `density` is the fraction of all weights that stays, the layers competing by magnitude, or one fraction
-    for every Linear layer in order. It is reached in `rounds` rounds, each followed by `retrain`.
+    for every Linear layer in order. It is reached in `rounds` rounds, each followed by `retrain`. `threads` is part
+    of the settings because sums that are split among threads round differently.
     """
 
     density: float | tuple[float, ...]
@@ -34,6 +35,7 @@ class Settings:
     dense: Course
     retrain: Course
     share: Course
+    threads: int
 
     def __post_init__(self) -> None:
         # The schedule knows which densities and numbers of rounds there are.
@@ -66,9 +68,7 @@ class Result:
     total: int
 
 
-def share(
-    module: nn.Module, *, test_inputs: np.ndarray | None = None, test_labels: np.ndarray | None = None
-) -> Result:
+def share(module: nn.Module, *, test_inputs: np.ndarray | None = None, test_labels: np.ndarray | None = None) -> Result:
     """Folds and shares a network as it is, without pruning and training.
 
     Exact where, after folding, no layer has more than 15 distinct non-zero weights and biases.
@@ -104,6 +104,7 @@ def prune_and_share(
         torch.from_numpy(dataset.train_labels),
     )
     choosers = [_chooser(module, density) for density in settings.densities()]
+    torch.set_num_threads(settings.threads)
     run = Run(
         train_labels,
         seed=seed,
@@ -143,13 +144,9 @@ def _require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
             )
 
 
-def _chooser(
-    module: nn.Module, density: float | tuple[float, ...]
-) -> Callable[[nn.Module], dict[str, Tensor]]:
+def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[[nn.Module], dict[str, Tensor]]:
     """The function that picks the masks of one round, by magnitude."""
-    names = [
-        f"{name}.weight".lstrip(".") for name, part in module.named_modules() if isinstance(part, nn.Linear)
-    ]
+    names = [f"{name}.weight".lstrip(".") for name, part in module.named_modules() if isinstance(part, nn.Linear)]
     if isinstance(density, tuple) and len(density) != len(names):
         raise ValueError(f"density must name {len(names)} layers ({', '.join(names)}), not {len(density)}")
 

@@ -28,21 +28,17 @@ class SharedLayer:
     def __post_init__(self) -> None:
         if self.codebook.dtype != np.float32 or self.codebook.shape != (CODEBOOK_SIZE,):
             raise ValueError(
-                f"codebook must be float32 ({CODEBOOK_SIZE},), "
-                f"not {self.codebook.dtype} {self.codebook.shape}"
+                f"codebook must be float32 ({CODEBOOK_SIZE},), not {self.codebook.dtype} {self.codebook.shape}"
             )
         if self.codebook[0] != 0 or not np.isfinite(self.codebook).all():
             raise ValueError(f"codebook must be finite and start with zero, not {self.codebook.tolist()}")
         if self.weight_codes.ndim != 2:
-            raise ValueError(
-                f"weight_codes must have the shape (outputs, inputs), not {self.weight_codes.shape}"
-            )
+            raise ValueError(f"weight_codes must have the shape (outputs, inputs), not {self.weight_codes.shape}")
         _require_codes("weight_codes", self.weight_codes)
         if self.bias_codes is not None:
             if self.bias_codes.shape != self.weight_codes.shape[:1]:
                 raise ValueError(
-                    f"bias_codes must have the shape {self.weight_codes.shape[:1]}, "
-                    f"not {self.bias_codes.shape}"
+                    f"bias_codes must have the shape {self.weight_codes.shape[:1]}, not {self.bias_codes.shape}"
                 )
             _require_codes("bias_codes", self.bias_codes)
 
@@ -107,6 +103,4 @@ def _linear_layers(folded: nn.Sequential) -> Iterator[tuple[nn.Linear, bool]]:
 
 def _require_codes(name: str, codes: NDArray) -> None:
     if codes.dtype != np.uint8 or codes.max(initial=0) >= CODEBOOK_SIZE:
-        raise ValueError(
-            f"{name} must be uint8 below {CODEBOOK_SIZE}, not {codes.dtype} up to {codes.max(initial=0)}"
-        )
+        raise ValueError(f"{name} must be uint8 below {CODEBOOK_SIZE}, not {codes.dtype} up to {codes.max(initial=0)}")

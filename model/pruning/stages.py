@@ -94,9 +94,7 @@ class Run:
                 self._save(number, epoch, module, optimizer, masks)
                 done = self.done + epoch
                 self.progress(
-                    Progress(
-                        stage=name, epoch=epoch, epochs=course.epochs, done=done, total=self.total, loss=loss
-                    )
+                    Progress(stage=name, epoch=epoch, epochs=course.epochs, done=done, total=self.total, loss=loss)
                 )
 
             with Masks(module, masks):

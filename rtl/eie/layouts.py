@@ -8,7 +8,7 @@ from amaranth.lib import data, enum
 from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
 
 
-class LoadTarget(enum.Enum, shape=unsigned(3)):
+class LoadTarget(enum.Enum, shape=unsigned(3)):  # type: ignore[call-arg]
     """The memory that a transfer over the load port writes."""
 
     ENTRIES = 0
@@ -114,7 +114,7 @@ def update_layout(geometry: EieGeometry) -> data.StructLayout:
     )
 
 
-class Activity(enum.Enum, shape=unsigned(2)):
+class Activity(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]
     """What the arithmetic of a PE was given in a cycle."""
 
     IDLE = 0

@@ -57,7 +57,9 @@ class NonzeroScanner(wiring.Component):
             self.window.eq(ahead),
             inputs_before.eq(ahead << shift),
             at_bias.eq(self.bias & (inputs_before >= self.inputs)),
-            looking.eq(self.enable & ((inputs_before < self.inputs) | (at_bias & (inputs_before < self.inputs + width)))),
+            looking.eq(
+                self.enable & ((inputs_before < self.inputs) | (at_bias & (inputs_before < self.inputs + width)))
+            ),
         ]
         remaining = (self.inputs - inputs_before)[: len(self.inputs)]
         with m.If(at_bias):

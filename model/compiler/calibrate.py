@@ -1,0 +1,91 @@
+"""Fraction bits: where the binary point of each layer's activations and weights stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.formats.geometry import VALUE_BITS, EieGeometry
+from model.pruning.sharing import SharedLayer
+
+HEADROOM = 2.0
+"""Activations and sums may grow to this many times what they were in calibration before anything saturates."""
+
+# A bias needs the constant one as an activation; more fraction bits than the greatest would gain nothing elsewhere.
+_MAX_FRACTION = VALUE_BITS - 2
+# The fraction of values that are all zero: any would do.
+_ANY_FRACTION = VALUE_BITS - 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fractions:
+    """Fraction bits of a layer's input, weights and output."""
+
+    input: int
+    weight: int
+    output: int
+
+
+def calibrate(layers: Sequence[SharedLayer], inputs: NDArray[np.float32], geometry: EieGeometry) -> list[Fractions]:
+    """Chooses fraction bits from what the float network does with `inputs` (samples x inputs).
+
+    Activations keep HEADROOM in their 16 bits. So do the sums of the magnitudes of all products in the accumulator, so
+    that nothing saturates within calibration; where the accumulator is too narrow for the finest inputs and weights,
+    both give way alike. Raises ValueError where the values are too large for any choice.
+    """
+    tops, sums = _ranges(layers, inputs)
+    weights = [float(np.abs(layer.codebook).max()) for layer in layers]
+
+    activation_fractions = [min(_fraction(top, VALUE_BITS), _MAX_FRACTION) for top in tops]
+    weight_fractions = []
+    for index, layer in enumerate(layers):
+        weight = _fraction(weights[index], VALUE_BITS, headroom=1.0)
+        room = _fraction(sums[index], geometry.accumulator_bits) + geometry.product_shift
+        excess = activation_fractions[index] + weight - room
+        if excess > 0:
+            activation_fractions[index] -= excess // 2
+            weight = room - activation_fractions[index]
+        # An output has no more fraction bits than the sum it is rounded from, and the shift has a limit.
+        sum_fraction = activation_fractions[index] + weight - geometry.product_shift
+        activation_fractions[index + 1] = min(activation_fractions[index + 1], sum_fraction)
+        weight -= max(0, sum_fraction - activation_fractions[index + 1] - geometry.max_shift)
+        weight_fractions.append(weight)
+        if layer.bias_codes is not None and activation_fractions[index] < 0:
+            raise ValueError(
+                f"layer {index}: its inputs reach {tops[index]:.6g}, and {VALUE_BITS} bits do not hold them together "
+                "with the constant one of the bias; scale the inputs down"
+            )
+    return [
+        Fractions(
+            input=activation_fractions[index],
+            weight=weight_fractions[index],
+            output=activation_fractions[index + 1],
+        )
+        for index in range(len(layers))
+    ]
+
+
+def _ranges(layers: Sequence[SharedLayer], inputs: NDArray[np.float32]) -> tuple[list[float], list[float]]:
+    """The greatest magnitude of the input and of each layer's output, and of the sums of magnitudes of products."""
+    activations = inputs.reshape(len(inputs), -1).astype(np.float64)
+    tops, sums = [float(np.abs(activations).max())], []
+    for layer in layers:
+        weight = layer.weight.astype(np.float64)
+        bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.astype(np.float64)
+        sums.append(float((np.abs(activations) @ np.abs(weight).T + np.abs(bias)).max()))
+        activations = activations @ weight.T + bias
+        if layer.relu:
+            activations = np.maximum(activations, 0)
+        tops.append(float(np.abs(activations).max()))
+    return tops, sums
+
+
+def _fraction(top: float, bits: int, headroom: float = HEADROOM) -> int:
+    """Most fraction bits with which a signed number of `bits` bits holds `headroom * top`."""
+    if top == 0:
+        return _ANY_FRACTION
+    return math.floor(math.log2(((1 << (bits - 1)) - 1) / (headroom * top)))

@@ -1,0 +1,123 @@
+"""From shared weights to the memory images of an EIE array."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.compiler.calibrate import calibrate
+from model.formats.bundle import EieLayer, EieNetwork, assemble, fitted
+from model.formats.geometry import EieGeometry
+from model.golden.eie import VALUE_MAX, VALUE_MIN
+from model.pruning.sharing import SharedLayer
+
+MEMORIES = ("entry_words", "pointers", "activation_rows", "layers")
+"""The fields of EieGeometry that a network may be fitted to."""
+
+
+def compile_network(
+    layers: Sequence[SharedLayer],
+    calibration: NDArray[np.float32],
+    geometry: EieGeometry,
+    *,
+    fit: Sequence[str] = (),
+) -> EieNetwork:
+    """Compiles shared layers; `calibration` (samples x inputs) are inputs to choose the fraction bits by.
+
+    The memories named in `fit` are made as large as the network needs, to the next power of two; for the others,
+    FitError says which does not hold it. Raises ValueError where the calibration data do not fit the network.
+    """
+    inputs = layers[0].weight_codes.shape[1]
+    if calibration.reshape(len(calibration), -1).shape[1] != inputs:
+        raise ValueError(f"inputs must have {inputs} values a sample, as the network takes, not {calibration[0].size}")
+    fractions = calibrate(layers, calibration, geometry)
+    table = tuple(
+        EieLayer(
+            inputs=layer.weight_codes.shape[1],
+            outputs=layer.weight_codes.shape[0],
+            relu=layer.relu,
+            bias=layer.bias_codes is not None,
+            input_fraction=fraction.input,
+            weight_fraction=fraction.weight,
+            output_fraction=fraction.output,
+        )
+        for layer, fraction in zip(layers, fractions, strict=True)
+    )
+    codes = [
+        layer.weight_codes if layer.bias_codes is None else np.column_stack((layer.weight_codes, layer.bias_codes))
+        for layer in layers
+    ]
+    codebooks = np.zeros((len(layers), geometry.codebook_size), np.int16)
+    for index, (layer, fraction) in enumerate(zip(layers, fractions, strict=True)):
+        codebooks[index, : len(layer.codebook)] = np.rint(np.ldexp(layer.codebook.astype(np.float64), fraction.weight))
+    # The words do not depend on how large the memories are: assembled where all is large enough, then fitted.
+    roomy = dataclasses.replace(geometry, **{field: _ROOMY[field] for field in fit})
+    network = assemble(roomy, table, codes, codebooks)
+    return dataclasses.replace(network, geometry=fitted(geometry, table, network.pointers, fit))
+
+
+_ROOMY = {"entry_words": 1 << 24, "pointers": 1 << 24, "activation_rows": 1 << 16, "layers": 256}
+
+
+def quantise_inputs(
+    network: EieNetwork, inputs: NDArray[np.float32], *, saturate: bool = False
+) -> tuple[NDArray[np.int16], int]:
+    """Inputs (samples x any shape) as the activations of the first layer (int16, samples x inputs), rounding half to
+    even, and how many of them were saturated.
+
+    Raises ValueError where one does not fit and `saturate` is not set, and where the shape is wrong.
+    """
+    layer = network.layers[0]
+    flat = inputs.reshape(len(inputs), -1).astype(np.float64)
+    if flat.shape[1] != layer.inputs:
+        raise ValueError(
+            f"inputs must have {layer.inputs} values a sample, as the network takes, not {flat.shape[1]} "
+            f"(shape {inputs.shape})"
+        )
+    rounded = np.rint(np.ldexp(flat, layer.input_fraction))
+    outside = (rounded > VALUE_MAX) | (rounded < VALUE_MIN)
+    if outside.any() and not saturate:
+        sample, position = np.argwhere(outside)[0]
+        raise ValueError(
+            f"inputs must be from {VALUE_MIN / 2.0**layer.input_fraction:g} to "
+            f"{VALUE_MAX / 2.0**layer.input_fraction:g} ({layer.input_fraction} fraction bits, as calibrated), not "
+            f"{flat[sample, position]:g} (sample {sample}, value {position}; {int(outside.sum())} such values); "
+            "to clip them, allow saturation"
+        )
+    return np.clip(rounded, VALUE_MIN, VALUE_MAX).astype(np.int16), int(outside.sum())
+
+
+def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np.float64]:
+    """The values that the last layer's outputs stand for."""
+    return np.ldexp(outputs.astype(np.float64), -network.layers[-1].output_fraction)
+
+
+def error_bound(network: EieNetwork, layers: Sequence[SharedLayer], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How far the network's outputs may lie from those of the float layers it was compiled from (samples x outputs).
+
+    Holds for exact float arithmetic where nothing saturates. For each layer, with an error e of the inputs x and half
+    a unit d of the weights: each product is off by at most |w| e + d (|x| + e), and by one unit of the sum where
+    `product_shift` drops bits; rounding the output adds half a unit. ReLU makes no error greater.
+    """
+    activations = inputs.reshape(len(inputs), -1).astype(np.float64)
+    error = np.full_like(activations, 0.5 * 2.0 ** -network.layers[0].input_fraction)
+    for layer, shared in zip(network.layers, layers, strict=True):
+        weight, used = shared.weight.astype(np.float64), (shared.weight_codes != 0).astype(np.float64)
+        half_weight = 0.5 * 2.0**-layer.weight_fraction
+        products = used.sum(axis=1)
+        error = error @ np.abs(weight).T + half_weight * ((np.abs(activations) + error) @ used.T)
+        activations = activations @ weight.T
+        if shared.bias_codes is not None and shared.bias is not None:
+            activations = activations + shared.bias.astype(np.float64)
+            error = error + half_weight * (shared.bias_codes != 0)
+            products = products + (shared.bias_codes != 0)
+        if network.geometry.product_shift:
+            unit = 2.0 ** -(layer.input_fraction + layer.weight_fraction - network.geometry.product_shift)
+            error = error + products * unit
+        error = error + 0.5 * 2.0**-layer.output_fraction
+        if layer.relu:
+            activations = np.maximum(activations, 0)
+    return error

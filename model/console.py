@@ -1,0 +1,40 @@
+"""What the commands of all parts share: tables for people, one JSON object for programs, progress on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+errors = Console(stderr=True)
+_output = Console()
+
+JSON_OPTION = typer.Option("--json", help="Print one JSON object and nothing else on standard output.")
+SEED_OPTION = typer.Option(min=0, help="Seed of everything random.")
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on standard error, where that is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
+        yield progress
+
+
+def show(result: dict[str, Any], rows: list[tuple[str, str]], *, title: str, as_json: bool) -> None:
+    """Prints `result` as JSON, or `rows` (name, value) as a table."""
+    if as_json:
+        print(json.dumps(result))
+        return
+    table = Table(title=title, show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(justify="right")
+    for row in rows:
+        table.add_row(*row)
+    _output.print(table)

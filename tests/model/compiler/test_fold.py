@@ -1,0 +1,270 @@
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.compiler.fold import fold
+
+SUPPORTED = "Linear, ReLU, BatchNorm1d, Flatten (from dimension 1), Dropout, Identity"
+
+
+def settled(module: nn.Module) -> nn.Module:
+    """Gives every BatchNorm statistics and parameters that matter."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.running_mean = torch.randn(part.num_features)
+            part.running_var = torch.rand(part.num_features) + 0.1
+            if part.affine:
+                nn.init.normal_(part.weight)
+                nn.init.normal_(part.bias)
+    return module
+
+
+def shape(folded: nn.Sequential) -> list[str]:
+    return [f"{m.in_features}x{m.out_features}" if isinstance(m, nn.Linear) else type(m).__name__ for m in folded]
+
+
+class Forward(nn.Module):
+    """A user's module: two Linear layers, a BatchNorm and a forward() of the test's own."""
+
+    def __init__(self, forward: Callable[["Forward", Tensor], object]):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(12, 8), nn.Linear(8, 5)
+        self.bn = nn.BatchNorm1d(8)
+        self.scale = nn.Parameter(torch.ones(12))
+        self._forward = forward
+
+    def forward(self, x: Tensor) -> object:
+        return self._forward(self, x)
+
+
+ACCEPTED = {
+    "linear": (nn.Linear(12, 5), ["12x5"]),
+    "relu at the end": (nn.Sequential(nn.Linear(12, 5), nn.ReLU()), ["12x5", "ReLU"]),
+    "two Linears in a row": (nn.Sequential(nn.Linear(12, 8), nn.Linear(8, 5)), ["12x8", "8x5"]),
+    "double ReLU": (
+        nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.ReLU(inplace=True), nn.Linear(8, 5)),
+        ["12x8", "ReLU", "8x5"],
+    ),
+    "no-ops": (
+        nn.Sequential(nn.Dropout(), nn.Flatten(), nn.Identity(), nn.Linear(12, 5), nn.Dropout(), nn.Flatten()),
+        ["12x5"],
+    ),
+    "batch norm behind": (
+        nn.Sequential(nn.Linear(12, 8, bias=False), nn.Dropout(), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 5)),
+        ["12x8", "ReLU", "8x5"],
+    ),
+    "batch norm on the inputs, and one without parameters": (
+        nn.Sequential(nn.BatchNorm1d(12), nn.BatchNorm1d(12, affine=False), nn.Linear(12, 5)),
+        ["12x5"],
+    ),
+    "batch norm behind a ReLU": (
+        nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.Linear(8, 5, bias=False)),
+        ["12x8", "ReLU", "8x5"],
+    ),
+    "two batch norms behind": (
+        nn.Sequential(nn.Linear(12, 5), nn.BatchNorm1d(5), nn.BatchNorm1d(5), nn.ReLU()),
+        ["12x5", "ReLU"],
+    ),
+    "nested": (
+        nn.Sequential(nn.Sequential(nn.Flatten(), nn.Linear(12, 8)), nn.Sequential(nn.ReLU(), nn.Linear(8, 5))),
+        ["12x8", "ReLU", "8x5"],
+    ),
+    "float64": (nn.Sequential(nn.Linear(12, 5), nn.BatchNorm1d(5)).double(), ["12x5"]),
+    "the same layer twice": (
+        Forward(lambda m, x: m.fc2(m.bn(F.relu(m.bn(m.fc1(x)))))),
+        ["12x8", "ReLU", "8x5"],
+    ),
+}
+
+FORWARDS: dict[str, Callable[[Forward, Tensor], object]] = {
+    "F.relu": lambda m, x: m.fc2(F.relu(m.fc1(x))),
+    "F.relu inplace": lambda m, x: m.fc2(F.relu(m.fc1(x), inplace=True)),
+    "torch.relu": lambda m, x: m.fc2(torch.relu(m.fc1(x))),
+    ".relu": lambda m, x: m.fc2(m.fc1(x).relu()),
+    "flatten(1)": lambda m, x: m.fc2(m.fc1(x.flatten(1)).relu()),
+    "torch.flatten": lambda m, x: m.fc2(m.fc1(torch.flatten(x, start_dim=1)).relu()),
+    "view(-1, 12)": lambda m, x: m.fc2(m.fc1(x.view(-1, 12)).relu()),
+    "view(size(0), -1)": lambda m, x: m.fc2(m.fc1(x.view(x.size(0), -1)).relu()),
+    "view((size()[0], -1))": lambda m, x: m.fc2(m.fc1(x.view((x.size()[0], -1))).relu()),
+    "reshape(shape[0], -1)": lambda m, x: m.fc2(m.fc1(x.reshape(x.shape[0], -1)).relu()),
+    "torch.reshape": lambda m, x: m.fc2(m.fc1(torch.reshape(x, (x.shape[0], -1))).relu()),
+    "F.dropout": lambda m, x: m.fc2(F.dropout(m.fc1(x), 0.5, training=m.training).relu()),
+    "dead branch": lambda m, x: (torch.tanh(x), m.fc2(m.fc1(x).relu()))[1],
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [pytest.param(*case, id=name) for name, case in ACCEPTED.items()]
+    + [pytest.param(Forward(f), ["12x8", "ReLU", "8x5"], id=name) for name, f in FORWARDS.items()],
+)
+def test_folded_computes_the_same(module: nn.Module, expected: list[str]) -> None:
+    torch.manual_seed(3)
+    settled(module).train()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    folded = fold(module)
+    assert shape(folded) == expected
+    assert all(parameter.dtype == torch.float32 for parameter in folded.parameters())
+    assert all(part.training for part in module.modules())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+    inputs = torch.randn(64, 12, dtype=torch.float64)
+    wanted, found = module.double().eval()(inputs), folded.double()(inputs)
+    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+def test_image_inputs_are_taken_flattened() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
+    images = torch.randn(4, 3, 2, 2)
+    assert torch.equal(fold(module)(images.flatten(1)), module(images))
+
+
+def test_a_bias_appears_only_where_folding_needs_it() -> None:
+    folded = fold(
+        settled(
+            nn.Sequential(
+                nn.Linear(6, 5, bias=False),
+                nn.ReLU(),
+                nn.Linear(5, 4, bias=False),
+                nn.BatchNorm1d(4),
+                nn.ReLU(),
+                nn.BatchNorm1d(4),
+                nn.Linear(4, 3, bias=False),
+                nn.Linear(3, 3),
+            )
+        )
+    )
+    assert [m.bias is not None for m in folded if isinstance(m, nn.Linear)] == [False, True, True, True]
+
+
+def test_weights_without_batch_norm_are_kept_exactly() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU())
+    assert torch.equal(fold(module)[0].weight, module[1].weight)
+    assert torch.equal(fold(module)[0].bias, module[1].bias)
+
+
+def spoiled(linear: nn.Linear, value: float) -> nn.Linear:
+    with torch.no_grad():
+        linear.weight[0, 0] = value
+    return linear
+
+
+def with_names(**modules: nn.Module) -> nn.Sequential:
+    sequence = nn.Sequential()
+    for name, module in modules.items():
+        sequence.add_module(name, module)
+    return sequence
+
+
+BRANCHES = "only a plain chain of layers is supported, without branches and residual additions"
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (
+            with_names(features=nn.Sequential(nn.Conv2d(1, 2, 3)), fc=nn.Linear(2, 2)),
+            f"layer 'features.0' is a Conv2d; supported: {SUPPORTED}",
+        ),
+        (nn.Sequential(nn.Linear(3, 3), nn.Sigmoid()), f"layer '1' is a Sigmoid; supported: {SUPPORTED}"),
+        (
+            nn.Sequential(nn.Flatten(0), nn.Linear(3, 3)),
+            "layer '0' flattens dimensions 0 to -1; supported: 1 to -1",
+        ),
+        (
+            nn.Sequential(nn.ReLU(), nn.Linear(3, 3)),
+            "layer '0' is a ReLU before any Linear; it must stand behind one",
+        ),
+        (
+            nn.Sequential(nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 3)),
+            "layer '1' is a ReLU before any Linear; it must stand behind one",
+        ),
+        (
+            with_names(fc=nn.Linear(3, 3), relu=nn.ReLU(), bn=nn.BatchNorm1d(3)),
+            "layer 'bn' is a BatchNorm1d between a ReLU and the end; it has no Linear that it could be folded into",
+        ),
+        (
+            with_names(fc=nn.Linear(3, 3), a=nn.ReLU(), bn=nn.BatchNorm1d(3), b=nn.ReLU(), out=nn.Linear(3, 3)),
+            "layer 'bn' is a BatchNorm1d between a ReLU and a ReLU; it has no Linear that it could be folded into",
+        ),
+        (
+            nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False)),
+            "layer '1' has no running statistics, so it has no fixed function in eval mode",
+        ),
+        (nn.Sequential(nn.Flatten()), "the network has no Linear; it must have at least one"),
+        (
+            nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(5, 2)),
+            "layer '2' takes 5 values, but the step before it gives 3",
+        ),
+        (
+            nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(4)),
+            "layer '1' takes 4 values, but the step before it gives 3",
+        ),
+        (
+            Forward(lambda m, x: m.fc1(x.view(-1, 6))),
+            "layer 'fc1' takes 12 values, but the step before it gives 6",
+        ),
+        (
+            nn.Sequential(nn.Linear(3, 3), spoiled(nn.Linear(3, 3), float("nan"))),
+            "layer '1' has a weight that is not finite (NaN or infinity)",
+        ),
+        (
+            nn.Sequential(spoiled(nn.Linear(3, 3).double(), 1e300)),
+            "layer '0' has a folded weight that is not finite (NaN or infinity)",
+        ),
+        (
+            Forward(lambda m, x: x + m.fc2(m.fc1(x))),
+            f"operation 'add' joins 'x' and 'fc2'; {BRANCHES}",
+        ),
+        (
+            Forward(lambda m, x: torch.cat([m.fc1(x), m.fc1(x)])),
+            f"layer 'fc1' does not read the step before it ('fc1'); {BRANCHES}",
+        ),
+        (
+            Forward(lambda m, x: (m.fc1(x), 0)),
+            "the network must return the result of its last step, not (fc1, 0)",
+        ),
+        (TwoInputs(), "the network takes a second input 'y'; it must take one"),
+        (Forward(lambda m, x: m.fc1(torch.tanh(x))), f"operation 'tanh' is tanh; supported: {SUPPORTED}"),
+        (Forward(lambda m, x: m.fc1(x.sigmoid())), f"operation 'sigmoid' is sigmoid; supported: {SUPPORTED}"),
+        (
+            Forward(lambda m, x: m.fc1(x.view(-1, 3, 4))),
+            "operation 'view' reshapes to (-1, 3, 4); supported: (samples, -1) and (samples, width)",
+        ),
+        (
+            Forward(lambda m, x: m.fc1(x.view(1, -1))),
+            "operation 'view' reshapes to (1, -1); supported: (samples, -1) and (samples, width)",
+        ),
+        (
+            Forward(lambda m, x: m.fc1(torch.flatten(x))),
+            "operation 'flatten' flattens dimensions 0 to -1; supported: 1 to -1",
+        ),
+        (
+            Forward(lambda m, x: m.fc1(F.dropout(x))),
+            "operation 'dropout' drops values in eval mode too; call it with training=self.training",
+        ),
+        (
+            Forward(lambda m, x: m.fc1(x * m.scale)),
+            f"operation 'scale' reads the attribute 'scale'; supported: {SUPPORTED}",
+        ),
+        (
+            Forward(lambda m, x: m.fc1(x) if x.sum() > 0 else x),
+            "Forward cannot be traced (TraceError: symbolically traced variables cannot be used as inputs to "
+            "control flow); its forward() must be a fixed sequence of layers, without decisions that depend "
+            "on the input",
+        ),
+    ],
+)
+def test_what_cannot_be_folded_is_named(module: nn.Module, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        fold(module)
+    assert all(part.training for part in module.modules())

@@ -1,0 +1,254 @@
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from model.data.dataset import Dataset
+from model.data.digits import load_digits
+from model.networks import digits_mlp, lenet_300_100
+from model.pruning.presets import DIGITS
+from model.pruning.recipe import Progress, Result, Settings, prune_and_share, share
+from model.pruning.training import Course
+
+COURSE = Course(epochs=2, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
+SHORT = Settings(
+    density=0.2,
+    rounds=3,
+    dense=COURSE,
+    retrain=COURSE,
+    share=replace(COURSE, learning_rate=1e-3, optimizer="adam"),
+    threads=1,
+)
+EPOCHS = 2 + 3 * 2 + 2
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_digits()
+
+
+def network() -> nn.Sequential:
+    """With all that has state of its own: batch statistics, and dropout's random numbers."""
+    torch.manual_seed(5)
+    return nn.Sequential(
+        nn.Linear(64, 40),
+        nn.BatchNorm1d(40),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(40, 20),
+        nn.Linear(20, 10),
+    )
+
+
+def weights(module: nn.Module) -> list[torch.Tensor]:
+    return [part.weight.detach() for part in module.modules() if isinstance(part, nn.Linear)]
+
+
+def assert_same(left: Result, right: Result) -> None:
+    for one, other in ((left.dense, right.dense), (left.pruned, right.pruned), (left.shared, right.shared)):
+        for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+            assert torch.equal(a, b), name
+    assert left.accuracies == right.accuracies
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(digits: Dataset) -> Result:
+    return prune_and_share(network(), digits, settings=SHORT, seed=3)
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(epochs: int) -> Callable[[Progress], None]:
+    def progress(report: Progress) -> None:
+        if report.done == epochs:
+            raise Stop
+
+    return progress
+
+
+@pytest.mark.parametrize("epochs", range(1, EPOCHS + 1))
+def test_resumed_run_equals_an_uninterrupted_one(
+    digits: Dataset, uninterrupted: Result, tmp_path: Path, epochs: int
+) -> None:
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(Stop):
+        prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path, progress=stop_after(epochs))
+    reports: list[Progress] = []
+    torch.manual_seed(epochs)
+    module = network()
+    torch.manual_seed(epochs)
+    resumed = prune_and_share(module, digits, settings=SHORT, seed=3, checkpoint=path, progress=reports.append)
+    assert [report.done for report in reports] == list(range(epochs + 1, EPOCHS + 1))
+    assert_same(resumed, uninterrupted)
+
+
+def test_finished_run_is_only_read(digits: Dataset, uninterrupted: Result, tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path)
+    before, reports = path.read_bytes(), []
+    again = prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path, progress=reports.append)
+    assert reports == []
+    assert path.read_bytes() == before
+    assert_same(again, uninterrupted)
+
+
+@pytest.mark.parametrize("what", ["seed", "settings", "data", "weights"])
+def test_checkpoint_of_another_run_is_started_over(digits: Dataset, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(Stop):
+        prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path, progress=stop_after(1))
+    module, dataset, settings, seed = network(), digits, SHORT, 3
+    if what == "seed":
+        seed = 4
+    elif what == "settings":
+        settings = replace(SHORT, density=0.3)
+    elif what == "data":
+        dataset = replace(digits, train_inputs=digits.train_inputs * np.float32(0.5))
+    else:
+        nn.init.zeros_(module[0].bias)
+    reports: list[Progress] = []
+
+    def progress(report: Progress) -> None:
+        reports.append(report)
+        raise Stop
+
+    with pytest.raises(Stop):
+        prune_and_share(module, dataset, settings=settings, seed=seed, checkpoint=path, progress=progress)
+    assert [report.done for report in reports] == [1]
+
+
+def test_damaged_checkpoint_is_no_silent_restart(digits: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=f"^{path}: must be a whole checkpoint, but: "):
+        prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path)
+
+
+def test_result_hangs_together(digits: Dataset, uninterrupted: Result) -> None:
+    total = 64 * 40 + 40 * 20 + 20 * 10
+    assert uninterrupted.total == total
+    assert uninterrupted.kept == round(0.2 * total)
+    assert sum(int(weight.count_nonzero()) for weight in weights(uninterrupted.pruned)) == uninterrupted.kept
+    assert [layer.relu for layer in uninterrupted.layers] == [True, False, False]
+    for layer, pruned, shared in zip(
+        uninterrupted.layers, weights(uninterrupted.pruned), weights(uninterrupted.shared), strict=True
+    ):
+        assert np.array_equal(layer.weight, shared.numpy())
+        assert np.array_equal(layer.weight_codes != 0, pruned.numpy() != 0)
+    assert uninterrupted.accuracies is not None
+    assert list(uninterrupted.accuracies) == ["dense", "pruned", "shared"]
+
+
+def test_given_module_is_left_alone(digits: Dataset) -> None:
+    module = network()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    prune_and_share(module, digits, settings=replace(SHORT, rounds=1), seed=0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
+def test_trained_weights_can_be_brought_along(digits: Dataset, uninterrupted: Result) -> None:
+    settings = replace(SHORT, dense=replace(COURSE, epochs=0))
+    result = prune_and_share(uninterrupted.dense, digits, settings=settings, seed=0)
+    assert result.accuracies is not None
+    assert result.accuracies["dense"] == uninterrupted.accuracies["dense"]
+    for before, after in zip(weights(uninterrupted.dense), weights(result.dense), strict=True):
+        assert torch.equal(before, after)
+
+
+def test_density_by_layer(digits: Dataset) -> None:
+    settings = replace(SHORT, density=(0.1, 0.25, 0.5))
+    result = prune_and_share(network(), digits, settings=settings, seed=0)
+    assert [int(weight.count_nonzero()) for weight in weights(result.pruned)] == [256, 200, 100]
+
+
+def test_progress_counts_stages_and_epochs(digits: Dataset) -> None:
+    reports: list[Progress] = []
+    prune_and_share(network(), digits, settings=SHORT, seed=3, progress=reports.append)
+    stages = ["train", "prune 1/3", "prune 2/3", "prune 3/3", "share"]
+    assert [(report.stage, report.epoch) for report in reports] == [(s, e) for s in stages for e in (1, 2)]
+    assert [report.done for report in reports] == list(range(1, EPOCHS + 1))
+    assert {(report.epochs, report.total) for report in reports} == {(2, EPOCHS)}
+
+
+def test_share_takes_a_network_as_it_is() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(20, 10), nn.ReLU(), nn.Linear(10, 4))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_((parameter * 20).round() / 20)
+    result = share(module)
+    assert result.accuracies is None
+    assert result.total == 240
+    assert result.kept == sum(int(weight.count_nonzero()) for weight in weights(module))
+    inputs = torch.randn(30, 20)
+    assert torch.equal(result.shared(inputs), module(inputs))
+    labels = module(inputs).argmax(1)
+    accuracies = share(module, test_inputs=inputs.numpy(), test_labels=labels.numpy()).accuracies
+    assert accuracies == {"dense": 1, "pruned": 1, "shared": 1}
+
+
+@pytest.mark.parametrize(
+    ("module", "settings", "message"),
+    [
+        (
+            lenet_300_100(),
+            SHORT,
+            "digits: train_inputs must have 784 values a sample, as the network takes, not 64",
+        ),
+        (
+            nn.Sequential(nn.Linear(64, 9)),
+            SHORT,
+            "digits: train_labels must be 0 to 8, as the network gives, not 0 to 9",
+        ),
+        (
+            nn.Sequential(nn.Linear(64, 10), nn.Tanh()),
+            SHORT,
+            "layer '1' is a Tanh; supported: Linear, ReLU, BatchNorm1d, Flatten (from dimension 1), Dropout, Identity",
+        ),
+        (
+            digits_mlp(),
+            replace(SHORT, density=(0.5, 0.5)),
+            "density must name 3 layers (1.weight, 3.weight, 5.weight), not 2",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_training(
+    digits: Dataset, module: nn.Module, settings: Settings, message: str
+) -> None:
+    reports: list[Progress] = []
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        prune_and_share(module, digits, settings=settings, seed=0, progress=reports.append)
+    assert reports == []
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"^density must be above 0 and at most 1, not 0$"):
+        replace(SHORT, density=0)
+    with pytest.raises(ValueError, match=r"^steps must be at least 1, not 0$"):
+        replace(SHORT, rounds=0)
+
+
+def test_networks_depend_on_the_seed_alone() -> None:
+    torch.manual_seed(9)
+    state = torch.get_rng_state()
+    first = digits_mlp(seed=2)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [tuple(weight.shape) for weight in weights(first)] == [(300, 64), (100, 300), (10, 100)]
+    assert [tuple(weight.shape) for weight in weights(lenet_300_100())] == [(300, 784), (100, 300), (10, 100)]
+    assert torch.equal(first[1].weight, digits_mlp(seed=2)[1].weight)
+    assert not torch.equal(first[1].weight, digits_mlp(seed=3)[1].weight)
+
+
+def test_digits_preset_keeps_its_promise(digits: Dataset) -> None:
+    result = prune_and_share(digits_mlp(), digits, settings=DIGITS, seed=0)
+    assert result.total >= 10 * result.kept
+    assert result.accuracies is not None
+    assert result.accuracies["shared"] >= 0.96
+    assert result.accuracies["shared"] >= result.accuracies["dense"] - 0.01

@@ -1,0 +1,220 @@
+import re
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from model.compiler.fold import fold
+from model.pruning.centroids import SharedLinear, trainable
+from model.pruning.kmeans import cluster
+from model.pruning.sharing import SharedLayer, share_layers, to_module
+
+
+def network(bias: bool = True, density: float = 0.3) -> nn.Sequential:
+    torch.manual_seed(1)
+    module = nn.Sequential(nn.Linear(40, 30, bias=bias), nn.ReLU(), nn.Linear(30, 7, bias=bias))
+    with torch.no_grad():
+        for part in (module[0], module[2]):
+            part.weight *= torch.rand(part.weight.shape) < density
+    return fold(module)
+
+
+def plain_lloyd(values: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """k-means as the textbook writes it: all distances, one value after the other."""
+    codes = None
+    while True:
+        nearest = [min(range(len(centroids)), key=lambda c: abs(value - centroids[c])) for value in values]
+        if nearest == codes:
+            return centroids, np.array(codes)
+        codes = nearest
+        members = [[v for v, code in zip(values, codes, strict=True) if code == c] for c in range(len(centroids))]
+        centroids = np.array([np.mean(m) for m in members])
+
+
+def test_cluster_is_lloyd_from_linear_initialisation() -> None:
+    for seed in range(5):
+        # Even enough that no centroid is ever without a value.
+        values = np.random.default_rng(seed).uniform(-1, 1, 200).astype(np.float32)
+        codebook, codes = cluster(values)
+        start = np.linspace(values.min(), values.max(), 15, dtype=np.float64)
+        wanted, wanted_codes = plain_lloyd(values.astype(np.float64), start)
+        assert codebook[1:] == pytest.approx(wanted, rel=1e-6)
+        assert np.array_equal(codes, 1 + wanted_codes)
+
+
+def least_error(values: np.ndarray) -> float:
+    """The smallest sum of squares of all ways to cut sorted values into 15 runs."""
+    errors = []
+    for cuts in combinations(range(1, len(values)), 14):
+        runs = np.split(values, cuts)
+        errors.append(sum(((run - run.mean()) ** 2).sum() for run in runs))
+    return min(errors)
+
+
+@pytest.mark.parametrize("count", [16, 17])
+def test_cluster_of_few_more_values_than_centroids_against_all_clusterings(count: int) -> None:
+    best = 0
+    for seed in range(20):
+        values = np.sort(np.random.default_rng(seed).normal(size=count)).astype(np.float32).astype(np.float64)
+        codebook, codes = cluster(values.astype(np.float32))
+        means = np.array([values[codes == code].mean() for code in range(1, 16)])
+        assert codebook[1:] == pytest.approx(means, rel=1e-6)
+        # No value would rather be elsewhere: a local optimum.
+        assert np.array_equal(plain_lloyd(values, means)[1], codes - 1)
+        error, least = ((means[codes - 1] - values) ** 2).sum(), least_error(values)
+        assert error >= least * (1 - 1e-9)
+        best += error <= least * (1 + 1e-9)
+    # Lloyd's iteration promises no global optimum, but is not far from finding it half the time.
+    assert best >= 7
+
+
+def test_cluster_leaves_no_centroid_in_the_gap_around_zero() -> None:
+    generator = np.random.default_rng(0)
+    values = np.concatenate((generator.normal(-5, 0.1, 500), generator.normal(5, 0.1, 500))).astype(np.float32)
+    codebook, codes = cluster(values)
+    assert np.bincount(codes, minlength=16)[1:].min() > 0
+    distance = np.abs(values[:, None] - codebook[None, 1:])
+    assert np.abs(values - codebook[codes]) == pytest.approx(distance.min(1), abs=1e-6)
+
+
+@pytest.mark.parametrize("distinct", [0, 1, 14, 15])
+def test_cluster_of_few_values_is_exact(distinct: int) -> None:
+    generator = np.random.default_rng(distinct)
+    some = generator.normal(size=distinct).astype(np.float32)
+    values = generator.choice(some, (20, 3)) if distinct else np.empty((0, 3), np.float32)
+    codebook, codes = cluster(values)
+    assert codebook.dtype == np.float32
+    assert codes.dtype == np.uint8
+    assert np.array_equal(codebook[codes], values)
+    assert codebook[0] == 0
+    assert not codebook[1 + len(np.unique(values)) :].any()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_zero_is_code_zero_and_nothing_else_is(bias: bool) -> None:
+    folded = network(bias)
+    if bias:
+        with torch.no_grad():
+            folded[0].bias[::3] = 0
+    layers = share_layers(folded)
+    assert [layer.relu for layer in layers] == [True, False]
+    for layer, linear in zip(layers, (folded[0], folded[2]), strict=True):
+        assert layer.codebook[0] == 0
+        assert np.array_equal(layer.weight_codes == 0, linear.weight.detach().numpy() == 0)
+        if bias:
+            assert layer.bias_codes is not None
+            assert np.array_equal(layer.bias_codes == 0, linear.bias.detach().numpy() == 0)
+        else:
+            assert layer.bias_codes is None
+
+
+def test_bias_and_weights_use_one_codebook() -> None:
+    (layer,) = share_layers(network()[:1])
+    values = np.concatenate([network()[0].weight.detach().numpy().ravel(), network()[0].bias.detach().numpy()])
+    codebook, codes = cluster(values[values != 0])
+    together = np.concatenate([layer.weight_codes.ravel(), layer.bias_codes])
+    assert np.array_equal(layer.codebook, codebook)
+    assert np.array_equal(together[values != 0], codes)
+
+
+def test_network_of_few_values_is_shared_exactly() -> None:
+    folded = network()
+    with torch.no_grad():
+        for parameter in folded.parameters():
+            parameter.copy_((parameter * 20).round() / 20)
+    again = to_module(share_layers(folded))
+    assert [type(part) for part in again] == [nn.Linear, nn.ReLU, nn.Linear]
+    for left, right in zip(folded.parameters(), again.parameters(), strict=True):
+        assert torch.equal(left, right)
+
+
+def test_trainable_network_computes_what_the_layers_say() -> None:
+    layers = share_layers(network())
+    inputs = torch.randn(9, 40)
+    assert torch.equal(trainable(layers)(inputs), to_module(layers)(inputs))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_gradient_of_a_centroid_is_the_sum_over_its_weights(bias: bool) -> None:
+    layers = share_layers(network(bias))
+    inputs, target = torch.randn(16, 40), torch.randn(16, 7)
+    shared, plain = trainable(layers), to_module(layers)
+    for module in (shared, plain):
+        ((module(inputs) - target) ** 2).sum().backward()
+    for layer, found, linear in zip(layers, shared[::2], plain[::2], strict=True):
+        wanted = np.zeros(16)
+        for code in range(1, 16):
+            wanted[code] = linear.weight.grad.numpy()[layer.weight_codes == code].sum(dtype=np.float64)
+            if layer.bias_codes is not None:
+                wanted[code] += linear.bias.grad.numpy()[layer.bias_codes == code].sum(dtype=np.float64)
+        assert found.centroids.grad.numpy() == pytest.approx(wanted[1:], rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("optimizer_class", [torch.optim.SGD, torch.optim.Adam])
+def test_training_moves_centroids_but_neither_codes_nor_zero_nor_unused_entries(
+    optimizer_class: type[torch.optim.Optimizer],
+) -> None:
+    folded = network()
+    with torch.no_grad():
+        for parameter in folded.parameters():
+            parameter.copy_((parameter * 20).round() / 20)
+    before = share_layers(folded)
+    module = trainable(before)
+    optimizer = optimizer_class(module.parameters(), lr=0.01, weight_decay=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        module(torch.randn(8, 40)).square().sum().backward()
+        optimizer.step()
+    after = [part.shared_layer() for part in module if isinstance(part, SharedLinear)]
+    for old, new in zip(before, after, strict=True):
+        used = old.codebook != 0
+        assert 1 < used.sum() < 15
+        assert (new.codebook[used] != old.codebook[used]).all()
+        assert not new.codebook[~used].any()
+        assert np.array_equal(new.weight_codes, old.weight_codes)
+        assert new.relu == old.relu
+
+
+GOOD = {
+    "codebook": np.zeros(16, np.float32),
+    "weight_codes": np.zeros((3, 2), np.uint8),
+    "bias_codes": np.zeros(3, np.uint8),
+    "relu": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("codebook", np.zeros(15, np.float32), "codebook must be float32 (16,), not float32 (15,)"),
+        ("codebook", np.zeros(16), "codebook must be float32 (16,), not float64 (16,)"),
+        (
+            "codebook",
+            np.ones(16, np.float32),
+            f"codebook must be finite and start with zero, not {[1.0] * 16}",
+        ),
+        (
+            "weight_codes",
+            np.zeros(3, np.uint8),
+            "weight_codes must have the shape (outputs, inputs), not (3,)",
+        ),
+        (
+            "weight_codes",
+            np.full((3, 2), 16, np.uint8),
+            "weight_codes must be uint8 below 16, not uint8 up to 16",
+        ),
+        ("bias_codes", np.zeros(2, np.uint8), "bias_codes must have the shape (3,), not (2,)"),
+        ("bias_codes", np.ones(3, int), "bias_codes must be uint8 below 16, not int64 up to 1"),
+    ],
+)
+def test_shared_layer_names_the_field_that_is_wrong(field: str, value: np.ndarray, message: str) -> None:
+    SharedLayer(**GOOD)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        SharedLayer(**{**GOOD, field: value})
+
+
+def test_only_folded_networks_are_shared() -> None:
+    with pytest.raises(ValueError, match=r"^a folded network must hold Linear and ReLU alone, not Flatten$"):
+        share_layers(nn.Sequential(nn.Flatten(), nn.Linear(2, 2)))

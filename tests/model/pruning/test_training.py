@@ -1,0 +1,104 @@
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from model.pruning.training import Course, evaluate, train
+
+INPUTS = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+LABELS = (INPUTS[:, 0] > 0).long()
+COURSE = Course(epochs=4, learning_rate=0.1, weight_decay=1e-4, batch_size=16)
+
+
+def dropout_network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
+
+
+def trained(course: Course, *, seed: int = 0, stage: int = 0) -> tuple[nn.Sequential, list[tuple[int, float]]]:
+    module, reports = dropout_network(), []
+    train(
+        module,
+        INPUTS,
+        LABELS,
+        course=course,
+        optimizer=course.make_optimizer(module),
+        seed=seed,
+        stage=stage,
+        on_epoch=lambda *report: reports.append(report),
+    )
+    return module, reports
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_training_learns_and_reports_every_epoch(optimizer: str) -> None:
+    course = Course(epochs=30, learning_rate=0.05, weight_decay=0, batch_size=16, optimizer=optimizer)
+    module, reports = trained(course)
+    assert [epoch for epoch, _ in reports] == list(range(1, 31))
+    assert reports[-1][1] < reports[0][1] / 2
+    assert evaluate(module, INPUTS, LABELS) > 0.95
+    assert module.training
+
+
+def test_training_depends_on_seed_and_stage_alone() -> None:
+    torch.manual_seed(123)
+    state = torch.get_rng_state()
+    weight = trained(COURSE)[0][0].weight
+    torch.rand(7)
+    assert torch.equal(trained(COURSE)[0][0].weight, weight)
+    assert not torch.equal(trained(COURSE, seed=1)[0][0].weight, weight)
+    assert not torch.equal(trained(COURSE, stage=1)[0][0].weight, weight)
+    torch.set_rng_state(state)
+    module = dropout_network()
+    state = torch.get_rng_state()
+    train(
+        module,
+        INPUTS,
+        LABELS,
+        course=COURSE,
+        optimizer=COURSE.make_optimizer(module),
+        seed=0,
+        stage=0,
+        on_epoch=lambda *_: None,
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_learning_rate_falls_along_half_a_cosine() -> None:
+    assert [COURSE.rate(progress) for progress in (0, 0.25, 0.5, 1)] == pytest.approx(
+        [0.1, 0.05 * (1 + math.sqrt(0.5)), 0.05, 0]
+    )
+    constant = Course(epochs=4, learning_rate=0.1, weight_decay=0, batch_size=16, constant=True)
+    assert constant.rate(0.9) == 0.1
+
+
+def test_divergence_is_an_error() -> None:
+    with pytest.raises(FloatingPointError, match=r"^training diverged: the loss is nan; lower the learning rate$"):
+        trained(Course(epochs=5, learning_rate=1e30, weight_decay=0, batch_size=16))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": -1}, "epochs must be at least 0, not -1"),
+        ({"learning_rate": 0}, "learning_rate must be above 0, not 0"),
+        ({"weight_decay": -0.1}, "weight_decay must be at least 0, not -0.1"),
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"optimizer": "lion"}, "optimizer must be 'sgd' or 'adam', not 'lion'"),
+    ],
+)
+def test_course_is_checked(change: dict, message: str) -> None:
+    good = {"epochs": 1, "learning_rate": 0.1, "weight_decay": 0, "batch_size": 1}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Course(**{**good, **change})
+
+
+def test_evaluate_counts_across_batches_in_eval_mode() -> None:
+    inputs = torch.eye(2).repeat(5000, 1)
+    module = nn.Sequential(nn.Identity(), nn.Dropout(0.9)).train()
+    labels = inputs.argmax(1)
+    labels[:1000] = 1 - labels[:1000]
+    assert evaluate(module, inputs, labels) == 0.9
+    assert module.training
