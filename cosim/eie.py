@@ -66,6 +66,18 @@ def build_player(geometry: EieGeometry, simulator: Simulator = Simulator.VERILAT
     )
 
 
+def build_array(geometry: EieGeometry, simulator: Simulator = Simulator.VERILATOR) -> Build:
+    """An array of `geometry` by itself, for benches that drive its ports."""
+    return build(
+        simulator=simulator,
+        top="eie_array",
+        verilog=lambda: emit_verilog(Array(geometry), "eie_array"),
+        sources=[ROOT / "cosim/sram.v"],
+        defines={},
+        key=geometry_key(geometry),
+    )
+
+
 def network_transfers(network: EieNetwork) -> list[dict[str, Any]]:
     """The transfers of the load port that put a network into the memories of the array, as `load_layout` fields."""
     geometry = network.geometry
@@ -105,7 +117,7 @@ def network_transfers(network: EieNetwork) -> list[dict[str, Any]]:
     return transfers
 
 
-class _Packer:
+class Packer:
     """Transfers of the load port as the bytes that the player reads."""
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -114,12 +126,15 @@ class _Packer:
         self.offsets = {name: layout[name].offset for name in ("target", "pe", "address", "data")}
         self.lanes = geometry.activation_lanes
 
-    def one(self, transfer: dict[str, Any]) -> bytes:
-        word = sum(
+    def word(self, transfer: dict[str, Any]) -> int:
+        """The payload of one transfer."""
+        return sum(
             (value.value if isinstance(value, LoadTarget) else value) << self.offsets[name]
             for name, value in transfer.items()
         )
-        return word.to_bytes(self.bytes, "big")
+
+    def one(self, transfer: dict[str, Any]) -> bytes:
+        return self.word(transfer).to_bytes(self.bytes, "big")
 
     def activations(self, inputs: NDArray[np.int16]) -> tuple[int, NDArray[np.uint8]]:
         """Transfers that load each image, and their bytes (uint8, images x bytes)."""
@@ -144,7 +159,7 @@ class _Packer:
 
 def write_program(network: EieNetwork, inputs: NDArray[np.int16], path: Path) -> None:
     """A program for the player: the network, then for each image its activations, a start, and a read."""
-    packer = _Packer(network.geometry)
+    packer = Packer(network.geometry)
     transfers = network_transfers(network)
     outputs = network.layers[-1].outputs
     with path.open("wb") as file:

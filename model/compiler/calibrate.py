@@ -47,7 +47,10 @@ def calibrate(layers: Sequence[SharedLayer], inputs: NDArray[np.float32], geomet
         room = _fraction(sums[index], geometry.accumulator_bits) + geometry.product_shift
         excess = activation_fractions[index] + weight - room
         if excess > 0:
-            activation_fractions[index] -= excess // 2
+            fraction = activation_fractions[index] - excess // 2
+            # The constant one of a bias needs an activation without a fraction at the least.
+            lowest = fraction if layer.bias_codes is None else min(0, activation_fractions[index])
+            activation_fractions[index] = max(fraction, lowest)
             weight = room - activation_fractions[index]
         # An output has no more fraction bits than the sum it is rounded from, and the shift has a limit.
         sum_fraction = activation_fractions[index] + weight - geometry.product_shift

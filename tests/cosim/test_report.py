@@ -38,6 +38,8 @@ def small_run(pes: int, trace: int = 30) -> EieRun:
     layer_cycles = np.array([[1200, 34], [1300, 35], [1400, 36]])
     activity = np.tile([500, 10, 20, 30, 440], (pes, 1))
     activity[-1] = [250, 125, 0, 125, 500]
+    # Of as many cycles as the run has, 3 x 1335.
+    activity = activity * 4005 // 1000
     return EieRun(
         outputs=np.zeros((3, 2), np.int16),
         cycles=layer_cycles.sum(axis=1) + 1,

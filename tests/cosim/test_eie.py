@@ -1,0 +1,139 @@
+"""The EIE array under cocotb: every output bit against the golden model, every cycle against the cycle model."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import random_inputs, random_network
+
+from cosim.eie import EieRun, build_array, play
+from cosim.simulator import Simulator
+from cosim.verify import verify
+from model.formats import bundle
+from model.formats.bundle import EieNetwork
+from model.formats.geometry import EieGeometry
+from model.golden import eie as golden
+
+SIMULATORS = [
+    Simulator.VERILATOR,
+    pytest.param(
+        Simulator.ICARUS,
+        marks=pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed"),
+    ),
+]
+
+DENSITIES = (0.5, 0.0, 0.05, 1.0)
+
+
+def check(network: EieNetwork, inputs: np.ndarray, simulator: Simulator = Simulator.VERILATOR) -> EieRun:
+    verification = verify(network, inputs, simulator=simulator, seed=int(inputs.sum()) % 1000)
+    assert verification.mismatches == 0
+    assert verification.cycle_model_equal
+    return verification.run
+
+
+# Each geometry is a build of a few seconds: together they cover every parameter at its ends.
+GEOMETRIES = {
+    "paper": EieGeometry(pes=4),
+    "one PE, narrow index, queue of one": EieGeometry(pes=1, index_bits=2, queue_depth=1),
+    "wide index, queue of two, single entries": EieGeometry(pes=2, index_bits=8, queue_depth=2, entries_per_word=1),
+    "16-bit datapath of the paper": EieGeometry(pes=8, accumulator_bits=16, product_shift=8, queue_depth=3),
+    "narrow accumulator, long words": EieGeometry(pes=4, accumulator_bits=20, entries_per_word=16, index_bits=3),
+    "deep queue, wide codes": EieGeometry(pes=2, queue_depth=64, code_bits=6, accumulator_bits=48, index_bits=5),
+}
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_geometries(name: str) -> None:
+    rng = np.random.default_rng(7)
+    network = random_network(rng, GEOMETRIES[name], (150, 70, 33, 5), 0.15)
+    check(network, random_inputs(rng, 12, 150, DENSITIES))
+
+
+def test_64_pes() -> None:
+    rng = np.random.default_rng(8)
+    network = random_network(rng, EieGeometry(pes=64), (300, 130, 10), 0.2)
+    check(network, random_inputs(rng, 8, 300, DENSITIES))
+
+
+# The corners share one geometry, and so one build.
+CORNERS = {
+    "no entry at all": ((80, 40, 10), 0.0, True),
+    "no entry and no bias": ((80, 40, 10), 0.0, False),
+    "a single row": ((80, 1), 0.5, True),
+    "a single column": ((1, 80), 0.5, False),
+    "a single weight": ((1, 1, 1), 1.0, False),
+    "dense": ((64, 128), 1.0, True),
+    "one more than a window": ((65, 129, 65), 0.1, True),
+    "hardly anything": ((300, 200, 10), 0.005, False),
+}
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_corners(name: str) -> None:
+    sizes, density, bias = CORNERS[name]
+    rng = np.random.default_rng(9)
+    network = random_network(rng, EieGeometry(pes=4), sizes, density, bias=bias)
+    room = dataclasses.replace(network.geometry, entry_words=1024, pointers=1024, activation_rows=128, layers=4)
+    check(dataclasses.replace(network, geometry=room), random_inputs(rng, 8, sizes[0], DENSITIES))
+
+
+def test_saturating_sums_and_outputs() -> None:
+    rng = np.random.default_rng(10)
+    geometry = GEOMETRIES["narrow accumulator, long words"]
+    network = random_network(rng, geometry, (150, 70, 33, 5), 0.15, shift=2, magnitude=32767)
+    inputs = random_inputs(rng, 8, 150, DENSITIES, magnitude=32767)
+    layers = golden.run(network, inputs)
+    assert sum(layer.saturated_sums.sum() for layer in layers) > 1000
+    assert sum(layer.saturated_outputs.sum() for layer in layers) > 100
+    check(network, inputs)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_ports_that_pause(simulator: Simulator, tmp_path: Path) -> None:
+    rng = np.random.default_rng(11)
+    network = random_network(rng, EieGeometry(pes=4), (70, 40, 9), 0.2)
+    bundle.save(network, tmp_path / "network.zs")
+    np.save(tmp_path / "inputs.npy", random_inputs(rng, 3, 70, DENSITIES))
+    build_array(network.geometry, simulator).run(
+        bench="cosim.eie_ports",
+        folder=tmp_path,
+        plusargs={"network": tmp_path / "network.zs", "inputs": tmp_path / "inputs.npy"},
+        seed=11,
+    )
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_player(simulator: Simulator) -> None:
+    """What the player records beside the outputs adds up."""
+    rng = np.random.default_rng(12)
+    network = random_network(rng, EieGeometry(pes=4), (70, 40, 9), 0.2)
+    inputs = random_inputs(rng, 5, 70, DENSITIES)
+    run = check(network, inputs, simulator)
+
+    weights = [network.columns(index) for index in range(2)]
+    busy = np.zeros(4, np.int64)
+    for layer, columns in zip(golden.run(network, inputs), weights, strict=True):
+        sent = np.column_stack((layer.inputs != 0, np.ones(len(inputs), bool))).sum(axis=0)
+        for pe in range(4):
+            part = slice(columns.starts[pe], columns.starts[pe + 1])
+            column = np.repeat(np.arange(columns.columns), np.diff(columns.pointers[pe]))
+            busy[pe] += sent[column[columns.codes[part] != 0]].sum()
+    assert run.activity[:, 0].tolist() == busy.tolist()
+    assert run.activity.sum(axis=1).tolist() == [run.layer_cycles.sum()] * 4
+    assert run.queue_levels.shape == (run.layer_cycles[0].sum(), 4)
+    assert run.queue_levels.max() <= network.geometry.queue_depth
+    assert np.bincount(run.layer_trace).tolist() == run.layer_cycles[0].tolist()
+
+
+def test_contents_before_loading_do_not_matter() -> None:
+    rng = np.random.default_rng(13)
+    network = random_network(rng, EieGeometry(pes=4), (70, 40, 9), 0.2)
+    inputs = random_inputs(rng, 2, 70, DENSITIES)
+    runs = [play(network, inputs, seed=seed) for seed in (1, 2)]
+    assert np.array_equal(runs[0].outputs, runs[1].outputs)
+    assert np.array_equal(runs[0].layer_cycles, runs[1].layer_cycles)

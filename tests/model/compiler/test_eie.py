@@ -1,0 +1,134 @@
+"""Compilation: the integer network stays within its stated bound of the float one, and what does not fit is told."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.compiler.eie import MEMORIES, compile_network, error_bound, float_outputs, quantise_inputs
+from model.formats.bundle import FitError
+from model.formats.geometry import EieGeometry
+from model.golden import eie as golden
+from model.pruning.sharing import SharedLayer
+
+
+def random_layers(rng: np.random.Generator, sizes: tuple[int, ...], scale: float, *, bias: bool) -> list[SharedLayer]:
+    layers = []
+    for index in range(len(sizes) - 1):
+        inputs, outputs = sizes[index : index + 2]
+        codebook = (rng.normal(size=16) * scale).astype(np.float32)
+        codebook[0] = 0
+        codes = rng.integers(0, 16, (outputs, inputs + 1)).astype(np.uint8)
+        codes[rng.random(codes.shape) < 0.6] = 0
+        layers.append(
+            SharedLayer(
+                codebook=codebook,
+                weight_codes=codes[:, :-1].copy(),
+                bias_codes=codes[:, -1].copy() if bias else None,
+                relu=index < len(sizes) - 2,
+            )
+        )
+    return layers
+
+
+def in_floats(layers: list[SharedLayer], inputs: np.ndarray) -> np.ndarray:
+    values = inputs.astype(np.float64)
+    for layer in layers:
+        values = values @ layer.weight.astype(np.float64).T
+        if layer.bias is not None:
+            values = values + layer.bias
+        values = np.maximum(values, 0) if layer.relu else values
+    return values
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([(32, 0), (16, 12), (16, 0), (20, 2), (48, 0)]),
+    st.sampled_from([1e-3, 0.1, 1.0, 30.0]),
+    st.sampled_from([1e-2, 1.0, 100.0]),
+    st.booleans(),
+)
+def test_error_is_within_its_bound(
+    seed: int, arithmetic: tuple[int, int], scale: float, top: float, bias: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    # Where values are large, 16 bits do not hold the constant one beside them: tested below.
+    layers = random_layers(rng, (20, 15, 7), scale, bias=bias and scale * top <= 1)
+    inputs = (rng.uniform(-top, top, (6, 20)) * (rng.random((6, 20)) < 0.7)).astype(np.float32)
+    geometry = EieGeometry(pes=4, accumulator_bits=arithmetic[0], product_shift=arithmetic[1])
+    network = compile_network(layers, inputs, geometry, fit=MEMORIES)
+    activations, clipped = quantise_inputs(network, inputs)
+    runs = golden.run(network, activations)
+    assert clipped == sum(int(run.saturated_sums.sum() + run.saturated_outputs.sum()) for run in runs) == 0
+    difference = np.abs(float_outputs(network, runs[-1].outputs) - in_floats(layers, inputs))
+    assert np.all(difference <= error_bound(network, layers, inputs))
+
+
+def test_32_bit_accumulators_lose_little() -> None:
+    rng = np.random.default_rng(3)
+    layers = random_layers(rng, (64, 100, 10), 0.3, bias=True)
+    inputs = rng.uniform(0, 1, (50, 64)).astype(np.float32)
+    network = compile_network(layers, inputs, EieGeometry(pes=8), fit=MEMORIES)
+    outputs = float_outputs(network, golden.run(network, quantise_inputs(network, inputs)[0])[-1].outputs)
+    expected = in_floats(layers, inputs)
+    assert np.abs(outputs - expected).max() < 2e-3 * np.abs(expected).max()
+
+
+def test_empty_and_constant_layers() -> None:
+    empty = SharedLayer(
+        codebook=np.zeros(16, np.float32),
+        weight_codes=np.zeros((3, 5), np.uint8),
+        bias_codes=np.zeros(3, np.uint8),
+        relu=False,
+    )
+    network = compile_network([empty], np.zeros((2, 5), np.float32), EieGeometry(pes=2), fit=MEMORIES)
+    activations, _ = quantise_inputs(network, np.zeros((2, 5), np.float32))
+    assert not golden.run(network, activations)[-1].outputs.any()
+
+
+@pytest.fixture
+def network():  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(4)
+    layers = random_layers(rng, (20, 15, 7), 0.3, bias=True)
+    return compile_network(layers, rng.uniform(-1, 1, (6, 20)).astype(np.float32), EieGeometry(pes=4), fit=MEMORIES)
+
+
+def test_inputs_beyond_calibration(network) -> None:  # type: ignore[no-untyped-def]
+    inputs = np.zeros((3, 20), np.float32)
+    inputs[1, 7] = 5
+    inputs[2, 3] = -9
+    fraction = network.layers[0].input_fraction
+    message = (
+        f"inputs must be from {-32768 / 2**fraction:g} to {32767 / 2**fraction:g} ({fraction} fraction bits, as "
+        "calibrated), not 5 (sample 1, value 7; 2 such values); to clip them, allow saturation"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        quantise_inputs(network, inputs)
+    values, clipped = quantise_inputs(network, inputs, saturate=True)
+    assert (values[1, 7], values[2, 3], clipped) == (32767, -32768, 2)
+
+
+def test_inputs_of_another_shape(network) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=r"inputs must have 20 values a sample, as the network takes, not 24"):
+        quantise_inputs(network, np.zeros((3, 4, 6), np.float32))
+
+
+def test_memories_that_do_not_hold_it() -> None:
+    rng = np.random.default_rng(5)
+    layers = random_layers(rng, (20, 400, 7), 0.3, bias=True)
+    with pytest.raises(FitError, match=r"activation_rows is 64 and 100 are needed, 36 too few \(layer 0 has 400 activ"):
+        compile_network(layers, np.zeros((1, 20), np.float32), EieGeometry(pes=4), fit=["entry_words"])
+
+
+def test_inputs_too_large_for_the_one_of_the_bias() -> None:
+    layers = random_layers(np.random.default_rng(6), (20, 7), 0.3, bias=True)
+    message = (
+        "layer 0: its inputs reach 50000, and 16 bits do not hold them together with the constant one of the bias; "
+        "scale the inputs down"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        compile_network(layers, np.full((1, 20), 5e4, np.float32), EieGeometry(pes=4), fit=MEMORIES)
