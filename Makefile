@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test regression lint format readme clean
 
 setup: .venv/installed
 
@@ -19,6 +19,9 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
+regression: setup
+	$(BIN)/python -m pytest -n 2 -m slow
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -27,6 +30,13 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Measures what the README shows. fashion-mnist needs the data set (see the README).
+readme: setup
+	mkdir -p docs/measured
+	$(BIN)/zeroskip demo --json > docs/measured/digits.json
+	$(BIN)/zeroskip demo --dataset fashion-mnist --json > docs/measured/fashion-mnist.json
+	$(BIN)/python docs/readme.py
 
 clean:
 	rm -rf .venv build runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

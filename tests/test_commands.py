@@ -169,7 +169,7 @@ def with_data(**arrays: Any) -> Callable[[Path], None]:
         (None, ["compile", "mynet:conv", *COMPILE[4:]], "layer '0' is a Conv2d"),
         (None, [*COMPILE, "--pes", "3"], "pes must be a power of two from 1 to 256, not 3"),
         (None, [*COMPILE, "--index-bits", "9"], "index_bits must be from 2 to 8, not 9"),
-        (None, [*COMPILE, "--pes", "1", "--activation-rows", "64", "--entry-words", "64"], "entry_words is 64 and 88 are needed"),
+        (None, [*COMPILE, "--pes", "1", "--entry-words", "64"], "entry_words is 64 and 88 are needed"),
         (None, [*COMPILE, "--pointers", "32"], "pointers is 32 and 54 are needed, 22 too few"),
         (None, [*COMPILE, "--layers", "1"], "layers is 1 and 2 are needed, 1 too few"),
         (None, [*COMPILE[:-3], "nothing.npz", *COMPILE[-2:]], "nothing.npz does not exist or is no file"),

@@ -21,61 +21,23 @@ here, are fewer than `queue_depth`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from model.formats.bundle import EieNetwork
-from model.formats.eie import Columns
-from model.formats.geometry import EieGeometry
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class WordCosts:
-    """Cycles that look-ahead spends on each word of each column.
-
-    Column c of PE p has the words `first[c, p]` to `first[c, p + 1] - 1` (int64, columns x (pes + 1)) of `cost`
-    (int32).
-    """
-
-    first: NDArray[np.int64]
-    cost: NDArray[np.int32]
-
-
-def word_costs(columns: Columns, base: NDArray[np.int64], geometry: EieGeometry) -> WordCosts:
-    """Costs of one layer's words; `base` (int64, pes) is the entry number at which it starts in each PE's memory."""
-    count, pes = columns.columns, geometry.pes
-    lengths = np.diff(columns.pointers, axis=1).reshape(-1)
-    owner = np.repeat(np.arange(pes * count), lengths)
-    pe, column = np.divmod(owner, count)
-    position = np.arange(len(owner)) - columns.starts[pe] + base[pe]
-    word = position // geometry.entries_per_word
-
-    # Runs of entries of one column in one word, in the order of the memories; then by column, PE and word.
-    new_word = np.ones(len(owner), bool)
-    new_word[1:] = (owner[1:] != owner[:-1]) | (word[1:] != word[:-1])
-    run = np.cumsum(new_word) - 1
-    runs = int(run[-1]) + 1 if len(run) else 0
-    weights = np.bincount(run, weights=columns.codes != 0, minlength=runs).astype(np.int32)
-    order = np.argsort(column[new_word] * pes + pe[new_word], kind="stable")
-    key = (column[new_word] * pes + pe[new_word])[order]
-    weights = weights[order]
-    bounds = np.searchsorted(key, np.arange(count * pes + 1))
-    first = np.empty((count, pes + 1), np.int64)
-    first[:, :pes] = bounds[:-1].reshape(count, pes)
-    first[:, pes] = bounds[pes::pes]
-    return WordCosts(first=first, cost=np.maximum(weights, 1))
+from model.formats.eie import unpack_words
 
 
 @numba.njit(cache=True)
-def _layer(activations, bias, first, cost, pes, window, depth, popped, pushed, taken, end):
+def _layer(activations, bias, pointers, weights, per_word, window, depth, popped, pushed, taken, end):
     """Cycle in which a layer comes to rest, counted from the first one of its search.
 
+    `pointers` (columns + 1 x pes) are entry numbers, `weights` (pes x entries) tells which of the entries are weights.
     `popped` (pes x depth) keeps the cycles in which the queue's last `depth` columns left it; `pushed`, `taken`, `end`
-    (pes) are counts and cycles of each PE. All are scratch space.
+    (pes) are counts and cycles of each PE. The last four are scratch space.
     """
+    pes = len(pushed)
     inputs = len(activations)
     windows = (inputs + window - 1) // window
     popped[:] = -1
@@ -108,7 +70,7 @@ def _layer(activations, bias, first, cost, pes, window, depth, popped, pushed, t
                 # The column before may still be on its way to the queues.
                 for p in range(pes):
                     waiting = pushed[p]
-                    if first[before, p + 1] > first[before, p]:
+                    if pointers[before + 1, p] > pointers[before, p]:
                         waiting -= 1
                     slot = waiting + 1 - depth
                     if depth == 1 or (slot >= 0 and popped[p, slot % depth] >= at):
@@ -124,12 +86,18 @@ def _layer(activations, bias, first, cost, pes, window, depth, popped, pushed, t
             columns += 1
 
             for p in range(pes):
-                if first[j, p + 1] > first[j, p]:
+                entry, last = pointers[j, p], pointers[j + 1, p]
+                if entry < last:
                     issue = fire + 2
-                    for entry in range(first[j, p], first[j, p + 1]):
+                    while entry < last:
+                        cost = 0
+                        beyond = min((entry // per_word + 1) * per_word, last)
+                        while entry < beyond:
+                            cost += weights[p, entry]
+                            entry += 1
                         issue = max(issue, taken[p])
                         taken[p] = max(issue + 1, end[p])
-                        end[p] = taken[p] + cost[entry]
+                        end[p] = taken[p] + max(cost, 1)
                     popped[p, pushed[p] % depth] = issue
                     pushed[p] += 1
         if not seen:
@@ -144,14 +112,15 @@ def _layer(activations, bias, first, cost, pes, window, depth, popped, pushed, t
 
 
 @numba.njit(parallel=True, cache=True)
-def _batch(activations, bias, first, cost, pes, window, depth):
+def _batch(activations, bias, pointers, weights, per_word, window, depth):
+    pes = len(weights)
     cycles = np.empty(len(activations), np.int64)
     for image in numba.prange(len(activations)):
         popped = np.empty((pes, depth), np.int64)
         pushed = np.empty(pes, np.int64)
         taken = np.empty(pes, np.int64)
         end = np.empty(pes, np.int64)
-        rest = _layer(activations[image], bias, first, cost, pes, window, depth, popped, pushed, taken, end)
+        rest = _layer(activations[image], bias, pointers, weights, per_word, window, depth, popped, pushed, taken, end)
         cycles[image] = rest + 1
     return cycles
 
@@ -168,15 +137,18 @@ def run(network: EieNetwork, activations: list[NDArray[np.int16]]) -> NDArray[np
     """
     geometry = network.geometry
     cycles = np.empty((len(activations[0]), len(network.layers)), np.int64)
-    bases = network.pointers.astype(np.int64)
+    weights = np.stack(
+        [unpack_words(image, len(image) * geometry.entries_per_word, geometry)[0] != 0 for image in network.entries]
+    )
     for index, layer in enumerate(network.layers):
-        costs = word_costs(network.columns(index), bases[:, network.pointer_bases[index]], geometry)
+        base = network.pointer_bases[index]
+        pointers = np.ascontiguousarray(network.pointers[:, base : base + layer.columns + 1].T.astype(np.int64))
         cycles[:, index] = _batch(
             activations[index],
             layer.bias,
-            costs.first,
-            costs.cost,
-            geometry.pes,
+            pointers,
+            weights,
+            geometry.entries_per_word,
             geometry.window,
             geometry.queue_depth,
         )

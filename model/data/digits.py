@@ -1,7 +1,6 @@
 """The embedded data set: 1797 handwritten digits of 8x8 pixels, part of scikit-learn."""
 
 import numpy as np
-from sklearn import datasets, model_selection
 
 from model.data.dataset import Dataset
 
@@ -10,6 +9,9 @@ TEST_IMAGES = 360
 
 def load_digits() -> Dataset:
     """1437 training and 360 test images as rows of 64 pixels in [0, 1]; the split is fixed and stratified."""
+    # Importing scikit-learn takes a second that no other command should pay for.
+    from sklearn import datasets, model_selection
+
     images, labels = datasets.load_digits(return_X_y=True)
     inputs = (images / 16).astype(np.float32)
     train_inputs, test_inputs, train_labels, test_labels = model_selection.train_test_split(

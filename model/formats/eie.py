@@ -143,9 +143,11 @@ def unpack_words(
     words: NDArray[np.uint8], entries: int, geometry: EieGeometry
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Inverse of `pack_words`: the codes and skips (uint8, entries each) of the first `entries` entries."""
-    bits = np.unpackbits(words, axis=1, count=geometry.word_bits, bitorder="little")
-    weights = 1 << np.arange(geometry.entry_bits, dtype=np.uint16)
-    packed = bits.reshape(-1, geometry.entry_bits).astype(np.uint16) @ weights
+    if geometry.entry_bits == 8:
+        packed = words.reshape(-1)
+    else:
+        bits = np.unpackbits(words, axis=1, count=geometry.word_bits, bitorder="little")
+        packed = bits.reshape(-1, geometry.entry_bits) @ (1 << np.arange(geometry.entry_bits, dtype=np.uint16))
     packed = packed[:entries]
     return (packed >> geometry.index_bits).astype(np.uint8), (packed & ((1 << geometry.index_bits) - 1)).astype(
         np.uint8

@@ -62,7 +62,8 @@ class Transfers:
 
 
 class Bench:
-    """A component in simulation. What `feed`, `drain` and `add` ask for runs side by side; `run` ends with the last.
+    """A component in simulation. What `feed`, `drain` and `add` ask for runs side by side, and `run` ends with the
+    last.
 
     `pause` is the probability with which a side of a stream rests in a cycle. What `first` asks for goes before all of
     them, and cycle 0 of the records is the first one after it.
@@ -74,13 +75,23 @@ class Bench:
         self.simulator.add_clock(1e-6)
         self.open = 0
         self.prepare: Callable[[Any], Awaitable[None]] | None = None
-        self.ready = Signal()
+        self.begun = False
+
+        async def preparing(ctx: Any) -> None:
+            if self.prepare:
+                await self.prepare(ctx)
+            self.begun = True
+
+        # The simulator runs testbenches in the order in which they are added, so that the others find `begun` set.
+        self.simulator.add_testbench(preparing, background=True)
 
     def first(self, testbench: Callable[[Any], Awaitable[None]]) -> None:
         self.prepare = testbench
 
     def add(self, testbench: Callable[[Any], Awaitable[None]]) -> None:
         async def counted(ctx: Any) -> None:
+            while not self.begun:
+                await ctx.tick()
             await testbench(ctx)
             self.open -= 1
 
@@ -131,16 +142,17 @@ class Bench:
         self.add(draining)
         return transfers
 
-    def watch(self, port: Any) -> Transfers:
-        """Records a stream that has no back-pressure."""
+    def watch(self, valid: Any, *signals: Any) -> Transfers:
+        """Records a signal, or a tuple of several, wherever `valid`."""
         transfers = Transfers()
 
         async def watching(ctx: Any) -> None:
             cycle = 0
-            async for _, _, valid, payload in ctx.tick().sample(port.valid, port.payload):
-                if valid:
-                    transfers.add(cycle, plain(payload))
-                cycle += 1
+            async for _, _, is_valid, *values in ctx.tick().sample(valid, *signals):
+                if is_valid and self.begun:
+                    sampled = tuple(map(plain, values))
+                    transfers.add(cycle, sampled if len(sampled) > 1 else sampled[0])
+                cycle += self.begun
 
         self.simulator.add_process(watching)
         return transfers
@@ -151,7 +163,8 @@ class Bench:
 
         async def tracing(ctx: Any) -> None:
             async for _, _, *values in ctx.tick().sample(*signals):
-                cycles.append(tuple(map(plain, values)))
+                if self.begun:
+                    cycles.append(tuple(map(plain, values)))
 
         self.simulator.add_process(tracing)
         return cycles
@@ -161,7 +174,7 @@ class Bench:
 
         async def running(ctx: Any) -> None:
             cycles = 0
-            while self.open:
+            while self.open or not self.begun:
                 assert cycles < limit, f"not done after {limit} cycles"
                 await ctx.tick()
                 cycles += 1

@@ -21,7 +21,9 @@ def operations(depth: int, width: int, seed: int) -> list[Operation]:
     for _ in range(200):
         write, read = random.randrange(depth), random.randrange(depth)
         w_en = random.random() < 0.5
-        made.append((w_en, write, random.getrandbits(width), random.random() < 0.5 and (read != write or not w_en), read))
+        made.append(
+            (w_en, write, random.getrandbits(width), random.random() < 0.5 and (read != write or not w_en), read)
+        )
     return made
 
 

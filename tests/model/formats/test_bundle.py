@@ -152,7 +152,7 @@ def test_what_would_fit() -> None:
         f"({entries} entries in PE {network.pointers[:, -1].argmax()}); entry_words = 1024 would hold it"
     )
     check_fit(dataclasses.replace(small, entry_words=1024), network.layers, network.pointers)
-    for field, need in (("pointers", 71 + 1 + 401 + 1), ("activation_rows", 400 // 4), ("layers", 2)):
-        geometry = dataclasses.replace(network.geometry, **{field: need // 2})
-        with pytest.raises(FitError, match=f"{field} is {need // 2} and {need} are needed"):
+    for field, size, need in (("pointers", 256, 71 + 1 + 401 + 1), ("activation_rows", 96, 400 // 4), ("layers", 1, 2)):
+        geometry = dataclasses.replace(network.geometry, **{field: size})
+        with pytest.raises(FitError, match=f"{field} is {size} and {need} are needed"):
             check_fit(geometry, network.layers, network.pointers)

@@ -26,7 +26,7 @@ def rtl_decoder(
         ctx.set(dut.codebook, codebook)
 
     bench.first(loading)
-    taken, operands = bench.feed(dut.i, updates, pause), bench.watch(dut.o)
+    taken, operands = bench.feed(dut.i, updates, pause), bench.watch(dut.o.valid, dut.o.payload)
     bench.run(settle=3)
     return taken, operands
 

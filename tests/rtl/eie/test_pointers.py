@@ -34,10 +34,12 @@ def rtl_pointers(pointers: list[int], broadcasts: Broadcasts, seed: int) -> tupl
     """Cycle and payload of each column that came out, and the cycles in which the unit was busy."""
     dut = PointerRead(geometry(pointers=len(pointers)))
     bench = Bench(dut, seed)
-    columns, busy = bench.watch(dut.o), bench.trace(dut.busy)
+    columns, busy = bench.watch(dut.o.valid, dut.o.payload), bench.trace(dut.busy)
 
-    async def testbench(ctx: Any) -> None:
+    async def loading(ctx: Any) -> None:
         await load(ctx, dut, pointers)
+
+    async def broadcasting(ctx: Any) -> None:
         cycle = 0
         for at, broadcast in broadcasts:
             for _ in range(at - cycle):
@@ -49,12 +51,12 @@ def rtl_pointers(pointers: list[int], broadcasts: Broadcasts, seed: int) -> tupl
             ctx.set(dut.i.payload.as_value(), bench.random.getrandbits(len(dut.i.payload.as_value())))
             cycle = at + 1
 
-    bench.add(testbench)
+    bench.first(loading)
+    bench.add(broadcasting)
     bench.run(settle=2)
-    loaded = len(pointers)
     return (
-        [(cycle - loaded, column) for cycle, column in zip(columns.cycles, columns.values, strict=True)],
-        [cycle - loaded for cycle, (is_busy,) in enumerate(busy) if is_busy],
+        list(zip(columns.cycles, columns.values, strict=True)),
+        [cycle for cycle, (is_busy,) in enumerate(busy) if is_busy],
     )
 
 

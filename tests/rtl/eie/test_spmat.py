@@ -38,7 +38,7 @@ def rtl_spmat(
 ) -> tuple[Transfers, Transfers]:
     """The columns as they are taken and the words that come out; cycle 0 is the first after loading."""
     dut = SparseMatrixRead(geometry)
-    loader = Bench(dut, seed)
+    bench = Bench(dut, seed)
     words = pack_words(
         np.array([entry["code"] for entry in entries], np.uint8),
         np.array([entry["skip"] for entry in entries], np.uint8),
@@ -49,10 +49,10 @@ def rtl_spmat(
     async def loading(ctx: Any) -> None:
         await load(ctx, dut, images)
 
-    loader.first(loading)
-    taken = loader.feed(dut.i, columns, i_pause)
-    given = loader.drain(dut.o, len(expected(geometry, entries, columns)), o_pause)
-    loader.run(settle=3)
+    bench.first(loading)
+    taken = bench.feed(dut.i, columns, i_pause)
+    given = bench.drain(dut.o, len(expected(geometry, entries, columns)), o_pause)
+    bench.run(settle=3)
     return taken, given
 
 
