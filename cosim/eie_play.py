@@ -12,8 +12,4 @@ from cocotb.triggers import RisingEdge
 @cocotb.test()
 async def play(dut: Any) -> None:
     Clock(dut.clk, 2, unit="ns").start()
-    dut.rst.value = 1
-    for _ in range(4):
-        await RisingEdge(dut.clk)
-    dut.rst.value = 0
     await RisingEdge(dut.finished)

@@ -14,7 +14,7 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import RisingEdge, Timer
 from cocotbext.axi.stream import define_stream
 
 from cosim.eie import Packer, network_transfers
@@ -52,9 +52,11 @@ async def ports_that_pause(dut: Any) -> None:
     layers = golden.run(network, inputs)
     predicted = cycles.run(network, [layer.inputs for layer in layers])
 
-    Clock(dut.clk, 2, unit="ns").start()
+    # Reset before the first edge: registers start at random.
     dut.start.value = 0
     dut.rst.value = 1
+    await Timer(1, "ns")
+    Clock(dut.clk, 2, unit="ns").start()
     source = {name: BeatSource(BeatBus.from_prefix(dut, f"{name}_"), dut.clk, dut.rst) for name in ("load", "read")}
     sink = BeatSink(BeatBus.from_prefix(dut, "result_"), dut.clk, dut.rst)
     for seed, stream in enumerate([*source.values(), sink]):

@@ -11,11 +11,14 @@
 // Trace (+trace=FILE): the monitor in hexadecimal, a line a cycle, of the first start.
 module player (
     input clk,
-    input rst,
     output reg finished,
     output reg [31:0] starts
 );
     localparam LOAD_BYTES = (`LOAD_BITS + 7) / 8;
+
+    // The clock is the only input: Verilator evaluates whatever depends on another one twice more in each cycle.
+    reg [2:0] resetting = 3'd4;
+    wire rst = resetting != 0;
 
     reg [8*LOAD_BYTES-1:0] transfer;
     reg load_valid, start, read_valid;
@@ -77,6 +80,7 @@ module player (
 
     always @(posedge clk) begin
         if (rst) begin
+            resetting <= resetting - 3'd1;
             state <= COMMAND;
             load_valid <= 1'b0;
             start <= 1'b0;

@@ -71,7 +71,7 @@ def _library_folder() -> Path:
 
 _VERILATOR_ARGS = [
     *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "unique", "--x-initial", "unique"),
-    *("--output-split", "0", "-CFLAGS", "-O1"),
+    *("--output-split", "0", "-CFLAGS", "-O2"),
 ]
 
 

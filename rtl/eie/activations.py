@@ -22,9 +22,10 @@ class ActivationFiles(wiring.Component):
     its activations.
 
     `read`, `write` and `flag` serve the arithmetic unit and act on the destination; `fetch`, `load` and `flags` act
-    on the source. `read_data` and `fetch_data` follow their row by one cycle; `flags` shows those of the rows
-    `window * rows_per_window` and up at once. `clear` empties the destination; `swap` exchanges the roles, and empties
-    the new destination. A row read in the cycle in which it is written is undefined.
+    on the source. `read_data` and `fetch_data` follow their row by one cycle, and keep it until the next; `flags`
+    shows those of the rows `window * rows_per_window` and up at once. `clear` empties the destination; `swap` exchanges
+    the roles, and empties the new destination; what is written in the same cycle is kept in the file that becomes the
+    source. A row read in the cycle in which it is written is undefined.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:

@@ -22,9 +22,9 @@ class Array(wiring.Component):
     """An EIE array (Han et al., ISCA 2016) that runs a whole network by itself.
 
     I/O mode, while `idle`: `load` fills the memories (see LoadTarget), `read` takes the index of an activation and
-    `result` gives its value, in order. `start` is taken while `idle`; the array then runs the layers of its table, and
-    `done` is high for one cycle when the results can be read. `load` takes one transfer a cycle; `result` follows
-    `read` by three cycles, at one a cycle.
+    `result` gives its value, in order. Every input of a network is loaded before a start, the zeros too. `start` is
+    taken while `idle`; the array then runs the layers of its table, and `done` is high for one cycle when the results
+    can be read. `load` takes one transfer a cycle; `result` follows `read` by three cycles, at one a cycle.
 
     model.golden.eie computes the results, bit for bit, and model.cycles.eie the cycles from `start` to `done`.
     """
@@ -99,6 +99,7 @@ class Array(wiring.Component):
             control.load_en.eq(writes & (load.target == LoadTarget.LAYERS)),
             control.load_addr.eq(load.address),
             control.load_data.eq(load.data),
+            control.load_activations.eq(writes & (load.target == LoadTarget.ACTIVATIONS)),
         ]
         lane_bits = lanes.bit_length() - 1
         activations = load.target == LoadTarget.ACTIVATIONS

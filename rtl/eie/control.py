@@ -42,6 +42,7 @@ class ControlUnit(wiring.Component):
                 "load_en": In(1),
                 "load_addr": In(bits_for(geometry.layers)),
                 "load_data": In(layer_layout(geometry)),
+                "load_activations": In(1),
                 # activation files
                 "window": Out(bits_for(windows)),
                 "flags": In(geometry.window),
@@ -158,9 +159,12 @@ class ControlUnit(wiring.Component):
             self.draining.eq(running & scanner.exhausted & ~holds_any),
         ]
         m.d.sync += self.done.eq(0)
+        with m.If(self.load_activations):
+            # The source file holds inputs now, and no longer the sums of the last layer.
+            m.d.sync += [source_shift.eq(0), source_relu.eq(0)]
         with m.If(self.start & self.idle):
             m.d.comb += [scanner.begin.eq(1), self.clear.eq(1)]
-            m.d.sync += [running.eq(1), self.layer.eq(0), source_shift.eq(0), source_relu.eq(0)]
+            m.d.sync += [running.eq(1), self.layer.eq(0)]
         with m.If(self.draining & ~self.pes_busy):
             m.d.comb += [scanner.begin.eq(1), self.swap.eq(1)]
             m.d.sync += [

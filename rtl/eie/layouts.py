@@ -20,7 +20,8 @@ class LoadTarget(enum.Enum, shape=unsigned(3)):  # type: ignore[call-arg]
     LAYERS = 3
     """Row `address` of the layer table; data is a `layer_layout`."""
     ACTIVATIONS = 4
-    """Inputs `address` and those behind it, one of each lane; `address` is a multiple of the lanes."""
+    """Inputs `address` and those behind it, one of each lane; `address` is a multiple of the lanes. What is not loaded
+    again keeps the sums of the last run."""
 
 
 def layer_layout(geometry: EieGeometry) -> data.StructLayout:

@@ -18,7 +18,8 @@ class ActivationQueue(wiring.Component):
     The paper queues every broadcast activation in front of the pointer read. This queue stands behind it and holds
     columns that have an entry in this PE alone, so that the others cost neither a place nor a cycle.
 
-    Latency: a column is seen at `o` in the cycle after it was taken at `i`. Throughput: one column a cycle.
+    Latency: a column is seen at `o` in the cycle after it was taken at `i`. Throughput: one column a cycle, or
+    one in two where the queue holds no more than one.
     `level` is the number of columns held.
     """
 

@@ -20,11 +20,10 @@ def found_layout(geometry: EieGeometry) -> data.StructLayout:
 class NonzeroScanner(wiring.Component):
     """Finds the non-zero activations in increasing order, and the bias column behind them.
 
-    `begin` starts over; `inputs` and `bias` are the layer's. The flags of `geometry.window` activations are looked at
-    in one cycle: in the one after next, the first of them is at `o`, and the others follow one a cycle. Windows
-    without a non-zero are passed over, one a cycle, while those found before are still going out.
-
-    `exhausted` is high once everything has gone.
+    `begin` starts over, once what was found before has gone; `inputs` and `bias` are the layer's. The flags of
+    `geometry.window` activations are looked at in one cycle: in the next, the first of them is at `o`, and the others
+    follow one a cycle. Windows without a non-zero are passed over, one a cycle, while those found before are still
+    going out. `exhausted` is high once everything has gone.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:

@@ -173,3 +173,37 @@ def test_nothing_is_loaded_or_read_while_a_network_runs() -> None:
     bench.run()
     (cycles,) = expected(network, inputs).cycles
     assert state == [(0, 0, 0, 0, 0)] * (cycles - 1) + [(1, 1, 1, 0, 1)]
+
+
+def test_loaded_activations_read_back_behind_a_run() -> None:
+    random = np.random.default_rng(1)
+    network = random_network(random, geometry(pes=1), (20, 8), 0.3)
+    image = random_inputs(random, 1, 20, (1.0,))[0]
+    dut = Array(network.geometry)
+    bench = Bench(dut)
+
+    async def load(ctx, transfers):
+        ctx.set(dut.load.valid, 1)
+        for transfer in transfers:
+            ctx.set(dut.load.payload, transfer)
+            await ctx.tick()
+        ctx.set(dut.load.valid, 0)
+
+    activations = [
+        {"target": LoadTarget.ACTIVATIONS, "pe": 0, "address": j, "data": a % (1 << 16)}
+        for j, a in enumerate(image.tolist())
+    ]
+
+    async def running(ctx):
+        await load(ctx, network_transfers(network) + activations)
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        await ctx.tick().until(dut.done)
+        await load(ctx, activations)
+
+    bench.first(running)
+    bench.feed(dut.read, range(20))
+    results = bench.drain(dut.result, 20)
+    bench.run()
+    assert results.values == image.tolist()
