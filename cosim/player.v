@@ -62,6 +62,7 @@ module player (
     reg [63:0] busy [0:`PES-1], padding [0:`PES-1], stalled [0:`PES-1], starved [0:`PES-1], drained [0:`PES-1];
 
     initial begin
+        finished = 1'b0;
         if (!$value$plusargs("program=%s", name)) $fatal(1, "player: +program is missing");
         program_file = $fopen(name, "rb");
         if (!$value$plusargs("record=%s", name)) $fatal(1, "player: +record is missing");
