@@ -21,7 +21,7 @@ from rtl.eie.array import Array
 from rtl.eie.layouts import LoadTarget, layer_layout, load_layout, monitor_layout
 
 ACTIVITIES = ("busy", "padding", "stalled", "starved", "draining")
-"""What the cycles of a PE are spent on: an entry with a weight; a word of padding; waiting while a full queue holds up
+"""What the cycles of a PE are spent on: an entry with a weight; a word of padding, and no weight at hand; waiting while a full queue holds up
 the broadcast; waiting for a broadcast; waiting for the other PEs, and for the pipelines, at the end of a layer."""
 
 

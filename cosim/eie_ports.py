@@ -54,6 +54,7 @@ async def ports_that_pause(dut: Any) -> None:
 
     # Reset before the first edge: registers start at random.
     dut.start.value = 0
+    dut.first.value = 0
     dut.rst.value = 1
     await Timer(1, "ns")
     Clock(dut.clk, 2, unit="ns").start()

@@ -2,7 +2,7 @@
 //
 // Program (+program=FILE), binary: a command byte, a count (4 bytes), and for "load" that many transfers.
 //   "L" count transfers   load port, LOAD_BYTES bytes each, most significant first
-//   "S" 0                 start, wait for done
+//   "S" layer             start with that layer, wait for done
 //   "R" count             read activations 0 to count - 1
 // Record (+record=FILE), text, a line each:
 //   "C" cycles, then the cycles of each layer        after each start
@@ -34,6 +34,7 @@ module player (
         .load__valid(load_valid),
         .load__ready(load_ready),
         .start(start),
+        .first(count[`LAYER_BITS-1:0]),
         .idle(idle),
         .done(done),
         .read__payload(read_index),

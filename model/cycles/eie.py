@@ -13,7 +13,7 @@ and in a PE that has entries in it, for each word w of its entries:
 
     issue[w]      the memory is read, at the earliest 2 cycles after fire; the last word takes the column from the queue
     taken[w]      look-ahead takes the word from the memory's output
-    end[w]        the last cycle of the word: one cycle for each weight, and one for a word of padding alone
+    end[w]        the last cycle of the word: one cycle for each weight; a word of padding alone passes as it is taken
 
 A PE has room while the columns in its queue, and the one broadcast in the cycle before, whether or not it has entries
 here, are fewer than `queue_depth`.
@@ -96,8 +96,11 @@ def _layer(activations, bias, pointers, weights, per_word, window, depth, popped
                             cost += weights[p, entry]
                             entry += 1
                         issue = max(issue, taken[p])
-                        taken[p] = max(issue + 1, end[p])
-                        end[p] = taken[p] + max(cost, 1)
+                        if cost == 0:
+                            taken[p] = issue + 1
+                        else:
+                            taken[p] = max(issue + 1, end[p])
+                            end[p] = taken[p] + cost
                     popped[p, pushed[p] % depth] = issue
                     pushed[p] += 1
         if not seen:

@@ -23,8 +23,8 @@ class Array(wiring.Component):
 
     I/O mode, while `idle`: `load` fills the memories (see LoadTarget), `read` takes the index of an activation and
     `result` gives its value, in order. Every input of a network is loaded before a start, the zeros too. `start` is
-    taken while `idle`; the array then runs the layers of its table, and `done` is high for one cycle when the results
-    can be read. `load` takes one transfer a cycle; `result` follows `read` by three cycles, at one a cycle.
+    taken while `idle`; the array then runs the layers of its table from `first` to one that is marked last, and
+    `done` is high for one cycle when the results can be read. `load` takes one transfer a cycle; `result` follows `read` by three cycles, at one a cycle.
 
     model.golden.eie computes the results, bit for bit, and model.cycles.eie the cycles from `start` to `done`.
     """
@@ -35,6 +35,7 @@ class Array(wiring.Component):
             {
                 "load": In(stream.Signature(load_layout(geometry))),
                 "start": In(1),
+                "first": In(bits_for(geometry.layers)),
                 "idle": Out(1),
                 "done": Out(1),
                 "read": In(stream.Signature(bits_for(geometry.activations))),
@@ -84,6 +85,7 @@ class Array(wiring.Component):
         # Host side.
         m.d.comb += [
             control.start.eq(self.start),
+            control.first.eq(self.first),
             self.idle.eq(control.idle),
             self.done.eq(control.done),
         ]

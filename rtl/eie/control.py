@@ -18,7 +18,7 @@ class ControlUnit(wiring.Component):
     """Root of the array (EIE section IV, central control unit): runs the layers of its table from `start` to `done`.
 
     While it stands still (I/O mode), memories may be loaded, and activations are read: an index at `read` is answered
-    at `result`. `start` is taken in a cycle in which `idle` is high. For each layer (computing mode) it then broadcasts
+    at `result`. `start` is taken in a cycle in which `idle` is high. For each layer from `first` to one marked last (computing mode) it then broadcasts
     the non-zero activations in increasing order, one a cycle unless a PE has no room, and the bias column at the end;
     once the PEs have come to rest, the activation files swap and the next layer starts. `done` is high for one cycle,
     and the results are those of the last layer.
@@ -35,6 +35,7 @@ class ControlUnit(wiring.Component):
             {
                 # host
                 "start": In(1),
+                "first": In(bits_for(geometry.layers)),
                 "idle": Out(1),
                 "done": Out(1),
                 "read": In(stream.Signature(index)),
@@ -164,7 +165,7 @@ class ControlUnit(wiring.Component):
             m.d.sync += [source_shift.eq(0), source_relu.eq(0)]
         with m.If(self.start & self.idle):
             m.d.comb += [scanner.begin.eq(1), self.clear.eq(1)]
-            m.d.sync += [running.eq(1), self.layer.eq(0)]
+            m.d.sync += [running.eq(1), self.layer.eq(self.first)]
         with m.If(self.draining & ~self.pes_busy):
             m.d.comb += [scanner.begin.eq(1), self.swap.eq(1)]
             m.d.sync += [

@@ -28,7 +28,7 @@ def layer_layout(geometry: EieGeometry) -> data.StructLayout:
     """A row of the layer table.
 
     `outputs` is for who reads the results; the array itself needs no count of them. `bias_one` is the activation of
-    the bias column, which stands behind the last input where `bias`.
+    the bias column, which stands behind the last input where `bias`. A run ends with a layer marked `last`.
     """
     return data.StructLayout(
         {
@@ -123,7 +123,7 @@ class Activity(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]
     BUSY = 1
     """An entry of the matrix."""
     PADDING = 2
-    """A word of which the column holds padding entries alone."""
+    """No entry with a weight, but a word of which the column holds padding alone."""
 
 
 def monitor_layout(geometry: EieGeometry) -> data.StructLayout:

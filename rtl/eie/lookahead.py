@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,10 +17,11 @@ class LookAhead(wiring.Component):
 
     The paper spends a cycle on each padding entry. Here the rows that the entries of a word consume are summed up
     while the word arrives, so that every entry knows its row and only those with a weight are issued. A word of which
-    the column holds padding alone costs the one cycle in which its rows are added up.
+    the column holds padding alone is passed in one cycle, while the word before may still be going out.
 
     Latency: the first update of a word is at `o` in the cycle after the word was taken at `i`. Throughput: one update
-    a cycle, without a bubble between words. `o` has no back-pressure. `activity` tells what the cycle was spent on.
+    a cycle, without a bubble between words that hold weights. `o` has no back-pressure. `activity` tells what the cycle
+    went to: an update, or, where there is none, a word of padding.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -39,38 +40,33 @@ class LookAhead(wiring.Component):
         count = geometry.entries_per_word
         row_bits = bits_for(geometry.activation_rows)
 
-        # Rows are sums modulo the size of the activation file: a column never leaves it.
-        valid = Signal()
+        # What arrives: which entries of the word belong to the column, and how many rows they consume, up to each and
+        # behind the column's earlier words. Rows are sums modulo the size of the activation file.
+        word = self.i.payload
+        weights = Signal(count)
+        base, carried = Signal(row_bits), Signal(row_bits)
+        totals: list[Any] = [0]
+        for e in range(count):
+            inside = (e >= word.low) & (e <= word.high)
+            m.d.comb += weights[e].eq(inside & word.entries[e].code.any())
+            totals.append((totals[-1] + Mux(inside, word.entries[e].skip + 1, 0))[:row_bits])
+        m.d.comb += base.eq(Mux(word.first, 0, carried))
+
+        # What goes out.
         value = Signal(VALUE_BITS)
         codes = [Signal(geometry.code_bits, name=f"code_{e}") for e in range(count)]
+        rows = [Signal(row_bits, name=f"row_{e}") for e in range(count)]
         pending = Signal(count)
-        # Rows consumed up to and with entry e of this word, and by the column's words before it.
-        consumed = [Signal(row_bits, name=f"consumed_{e}") for e in range(count)]
-        base = Signal(row_bits)
+        rest = pending & (pending - 1)
 
-        finishing, accept = Signal(), Signal()
-        m.d.comb += [
-            finishing.eq((pending & (pending - 1)) == 0),
-            self.i.ready.eq(~valid | finishing),
-            accept.eq(self.i.valid & self.i.ready),
-        ]
-        with m.If(accept):
-            word = self.i.payload
-            inside = [(e >= word.low) & (e <= word.high) for e in range(count)]
-            total: Any = 0
-            for e in range(count):
-                total = (total + Mux(inside[e], word.entries[e].skip + 1, 0))[:row_bits]
-                m.d.sync += [codes[e].eq(word.entries[e].code), consumed[e].eq(total)]
-            m.d.sync += [
-                valid.eq(1),
-                value.eq(word.value),
-                pending.eq(Cat(inside[e] & word.entries[e].code.any() for e in range(count))),
-                base.eq(Mux(word.first, 0, base + consumed[-1])),
-            ]
-        with m.Else():
-            m.d.sync += pending.eq(pending & (pending - 1))
-            with m.If(finishing):
-                m.d.sync += valid.eq(0)
+        m.d.comb += self.i.ready.eq((rest == 0) | ~weights.any())
+        m.d.sync += pending.eq(rest)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += carried.eq(base + totals[-1])
+            with m.If(weights.any()):
+                m.d.sync += [pending.eq(weights), value.eq(word.value)]
+                for e in range(count):
+                    m.d.sync += [codes[e].eq(word.entries[e].code), rows[e].eq(base + totals[e + 1] - 1)]
 
         # Issue the lowest pending entry.
         chosen = Signal(range(count))
@@ -78,10 +74,13 @@ class LookAhead(wiring.Component):
             with m.If(pending[e]):
                 m.d.comb += chosen.eq(e)
         m.d.comb += [
-            self.o.valid.eq(valid & pending.any()),
+            self.o.valid.eq(pending.any()),
             self.o.payload.value.eq(value),
             self.o.payload.code.eq(Array(codes)[chosen]),
-            self.o.payload.row.eq(base + Array(consumed)[chosen] - 1),
-            self.activity.eq(Mux(valid, Mux(pending.any(), Activity.BUSY, Activity.PADDING), Activity.IDLE)),
+            self.o.payload.row.eq(Array(rows)[chosen]),
         ]
+        with m.If(pending.any()):
+            m.d.comb += self.activity.eq(Activity.BUSY)
+        with m.Elif(self.i.valid & ~weights.any()):
+            m.d.comb += self.activity.eq(Activity.PADDING)
         return m
