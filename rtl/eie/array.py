@@ -23,8 +23,9 @@ class Array(wiring.Component):
 
     I/O mode, while `idle`: `load` fills the memories (see LoadTarget), `read` takes the index of an activation and
     `result` gives its value, in order. Every input of a network is loaded before a start, the zeros too. `start` is
-    taken while `idle`; the array then runs the layers of its table from `first` to one that is marked last, and
-    `done` is high for one cycle when the results can be read. `load` takes one transfer a cycle; `result` follows `read` by three cycles, at one a cycle.
+    taken while `idle`; the array then runs the layers of its table from `first` to one that is marked last, and `done`
+    is high for one cycle when the results can be read. `load` takes one transfer a cycle; `result` follows `read` by
+    three cycles, at one a cycle.
 
     model.golden.eie computes the results, bit for bit, and model.cycles.eie the cycles from `start` to `done`.
     """

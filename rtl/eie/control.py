@@ -18,10 +18,10 @@ class ControlUnit(wiring.Component):
     """Root of the array (EIE section IV, central control unit): runs the layers of its table from `start` to `done`.
 
     While it stands still (I/O mode), memories may be loaded, and activations are read: an index at `read` is answered
-    at `result`. `start` is taken in a cycle in which `idle` is high. For each layer from `first` to one marked last (computing mode) it then broadcasts
-    the non-zero activations in increasing order, one a cycle unless a PE has no room, and the bias column at the end;
-    once the PEs have come to rest, the activation files swap and the next layer starts. `done` is high for one cycle,
-    and the results are those of the last layer.
+    at `result`. `start` is taken in a cycle in which `idle` is high. For each layer from `first` to one marked last, it
+    then broadcasts (computing mode) the non-zero activations in increasing order, one a cycle unless a PE has no room,
+    and the bias column at the end; once the PEs have come to rest, the activation files swap and the next layer starts.
+    `done` is high for one cycle, and the results are those of the last layer.
 
     An activation passes three registers from the scanner to the broadcast: `fetch`, where it is read from its PE's
     source file; `raw`, the accumulator; `broadcast`, where it has been requantised.

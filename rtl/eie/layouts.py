@@ -123,7 +123,7 @@ class Activity(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]
     BUSY = 1
     """An entry of the matrix."""
     PADDING = 2
-    """No entry with a weight, but a word of which the column holds padding alone."""
+    """No entry, because in the cycle before a word passed of which the column holds padding alone."""
 
 
 def monitor_layout(geometry: EieGeometry) -> data.StructLayout:

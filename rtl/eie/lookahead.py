@@ -21,7 +21,7 @@ class LookAhead(wiring.Component):
 
     Latency: the first update of a word is at `o` in the cycle after the word was taken at `i`. Throughput: one update
     a cycle, without a bubble between words that hold weights. `o` has no back-pressure. `activity` tells what the cycle
-    went to: an update, or, where there is none, a word of padding.
+    went to: an update, or, where there is none, a word of padding that was passed in the cycle before.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -79,8 +79,7 @@ class LookAhead(wiring.Component):
             self.o.payload.code.eq(Array(codes)[chosen]),
             self.o.payload.row.eq(Array(rows)[chosen]),
         ]
-        with m.If(pending.any()):
-            m.d.comb += self.activity.eq(Activity.BUSY)
-        with m.Elif(self.i.valid & ~weights.any()):
-            m.d.comb += self.activity.eq(Activity.PADDING)
+        passed = Signal()
+        m.d.sync += passed.eq(self.i.valid & ~weights.any())
+        m.d.comb += self.activity.eq(Mux(pending.any(), Activity.BUSY, Mux(passed, Activity.PADDING, Activity.IDLE)))
         return m

@@ -26,7 +26,7 @@ class ProcessingElement(wiring.Component):
 
     A column goes on into the queue in the cycle after its broadcast; its first update is issued three cycles later if
     nothing is before it, and stands in the destination file three cycles after that. As long as there are
-    columns in the queue, every cycle goes to an update, or to a word of which the column holds padding alone.
+    columns in the queue, every cycle goes to an update or is lost to a word of which the column holds padding alone.
 
     `room` allows a broadcast: the columns in the queue and the one that may be on its way there leave a place.
     `busy` is high until the last update has been written and flagged. Nothing in a PE depends on its place in the
