@@ -12,11 +12,14 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from cosim.bench_command import bench_eie_command
+from cosim.layer_command import layer_command
 from cosim.report import write_report
 from cosim.simulator import Simulator, require_tools
 from cosim.verify import Verification, verify
+from model import options
 from model.compiler.eie import MEMORIES, compile_network, float_outputs, quantise_inputs
-from model.console import JSON_OPTION, SEED_OPTION, progress_bar, show
+from model.console import progress_bar, show
 from model.data.digits import load_digits
 from model.data.fashion import load_fashion_mnist
 from model.data.npz import load_npz
@@ -50,8 +53,8 @@ def demo_command(
         typer.Option(help="Folder for network, report and training state. [default: runs/DATASET]"),
     ] = None,
     simulator: Annotated[Simulator, SIMULATOR_OPTION] = Simulator.VERILATOR,
-    seed: Annotated[int, SEED_OPTION] = 0,
-    as_json: Annotated[bool, JSON_OPTION] = False,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
 ) -> None:
     """Train, prune, share, compile and run a network on the RTL, over all images of the test split.
 
@@ -84,7 +87,7 @@ def demo_command(
             progress=lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total),
         )
     assert result.accuracies is not None
-    network = compile_network(result.layers, data.train_inputs, geometry, fit=MEMORIES)
+    network = compile_network(result.layers, data.train_inputs, geometry, fit=MEMORIES, even=True)
     bundle.save(network, output / "network.zs")
     inputs, clipped = quantise_inputs(network, data.test_inputs, saturate=True)
     verification = _verify(network, inputs, simulator, seed)
@@ -133,7 +136,7 @@ def simulate_command(
     report: Annotated[Path | None, typer.Option(help="The report to write. [default: NETWORK.html]")] = None,
     simulator: Annotated[Simulator, SIMULATOR_OPTION] = Simulator.VERILATOR,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what stands in the memories before loading.")] = 0,
-    as_json: Annotated[bool, JSON_OPTION] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run a compiled network on the RTL.
 
@@ -191,7 +194,7 @@ def _verify(network: EieNetwork, inputs: NDArray[np.int16], simulator: Simulator
 
 
 def _accuracy(verification: Verification, labels: NDArray[np.int64]) -> float:
-    return float((verification.run.outputs.argmax(axis=1) == labels).mean())
+    return float((verification.outputs.argmax(axis=1) == labels).mean())
 
 
 def _bits(network: EieNetwork) -> dict[str, float]:
@@ -202,10 +205,17 @@ def _bits(network: EieNetwork) -> dict[str, float]:
 def _save_outputs(path: Path, network: EieNetwork, verification: Verification) -> None:
     part = path.with_name(path.name + ".part.npz")
     run = verification.run
-    np.savez(part, outputs=float_outputs(network, run.outputs), raw=run.outputs, cycles=run.cycles)
+    outputs = verification.outputs
+    np.savez(part, outputs=float_outputs(network, outputs), raw=outputs, cycles=run.cycles)
     os.replace(part, path)
 
 
 def add_commands(app: typer.Typer) -> None:
     app.command("demo")(demo_command)
     app.command("simulate")(simulate_command)
+    app.command("layer")(layer_command)
+    bench = typer.Typer(help="Measure, beside the paper and beside this machine.", no_args_is_help=True)
+    # Without a callback, a single command would take the group's place.
+    bench.callback()(lambda: None)
+    bench.command("eie")(bench_eie_command)
+    app.add_typer(bench, name="bench")

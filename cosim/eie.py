@@ -21,8 +21,9 @@ from rtl.eie.array import Array
 from rtl.eie.layouts import LoadTarget, layer_layout, load_layout, monitor_layout
 
 ACTIVITIES = ("busy", "padding", "stalled", "starved", "draining")
-"""What the cycles of a PE are spent on: an entry with a weight; a word of padding, and no weight at hand; waiting while a full queue holds up
-the broadcast; waiting for a broadcast; waiting for the other PEs, and for the pipelines, at the end of a layer."""
+"""What the cycles of a PE are spent on: a weight; a word of padding that passed, and no weight at hand; waiting while a
+full queue holds up the broadcast; waiting for a broadcast; waiting for the other PEs, and for the pipelines, at the end
+of a layer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -21,10 +21,16 @@ class Verification:
     """`mismatches` counts the outputs that differ between RTL and golden model, over all images; `cycle_model_equal`
     is true where the cycles of every layer of every image, and from `start` to `done`, are as predicted."""
 
+    network: EieNetwork
     run: EieRun
     golden: list[golden.LayerRun]
     mismatches: int
     cycle_model_equal: bool
+
+    @property
+    def outputs(self) -> NDArray[np.int16]:
+        """The network's outputs as the RTL gave them, in the user's order (int16, images x outputs)."""
+        return self.run.outputs[:, self.network.order]
 
     @property
     def saturated(self) -> dict[str, int]:
@@ -83,6 +89,7 @@ def verify(
     run = play(network, inputs, simulator=simulator, seed=seed, progress=progress)
     totals = predicted.sum(axis=1) + cycles.START_TO_DONE
     return Verification(
+        network=network,
         run=run,
         golden=layers,
         mismatches=int((run.outputs != layers[-1].outputs).sum()),

@@ -17,8 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from model import options
 from model.compiler.eie import MEMORIES, compile_network
-from model.console import JSON_OPTION, SEED_OPTION, progress_bar, show
+from model.console import progress_bar, show
 from model.data.dataset import Dataset
 from model.data.npz import load_npz
 from model.formats import bundle
@@ -114,23 +115,19 @@ def compile_command(
         Path | None,
         typer.Option(help="Training state, to go on from where it was cut short. [default: OUTPUT.ckpt]"),
     ] = None,
-    pes: Annotated[int, typer.Option(help="Processing elements, a power of two.")] = 8,
-    index_bits: Annotated[int, typer.Option(help="Width of an entry's count of zeros, 2 to 8.")] = 4,
-    queue_depth: Annotated[int, typer.Option(help="Columns that wait in front of a PE, 1 to 256.")] = 8,
-    entries_per_word: Annotated[int, typer.Option(help="Entries in a memory word, a power of two.")] = 8,
-    accumulator_bits: Annotated[int, typer.Option(help="Width of the accumulators, 16 to 48.")] = 32,
-    product_shift: Annotated[int, typer.Option(help="Bits dropped from each product, 0 to 31.")] = 0,
-    entry_words: Annotated[
-        int | None,
-        typer.Option(help="Words of the sparse-matrix memory of a PE. [default: as many as needed]"),
-    ] = None,
-    pointers: Annotated[int | None, typer.Option(help="Column pointers of a PE. [default: as many as needed]")] = None,
-    activation_rows: Annotated[
-        int | None, typer.Option(help="Rows of an activation file of a PE. [default: as many as needed]")
-    ] = None,
-    layers: Annotated[int | None, typer.Option(help="Rows of the layer table. [default: as many as needed]")] = None,
-    seed: Annotated[int, SEED_OPTION] = 0,
-    as_json: Annotated[bool, JSON_OPTION] = False,
+    pes: options.Pes = 8,
+    index_bits: options.IndexBits = 4,
+    queue_depth: options.QueueDepth = 8,
+    entries_per_word: options.EntriesPerWord = 8,
+    accumulator_bits: options.AccumulatorBits = 32,
+    product_shift: options.ProductShift = 0,
+    entry_words: options.EntryWords = None,
+    pointers: options.Pointers = None,
+    activation_rows: options.ActivationRows = None,
+    layers: options.Layers = None,
+    even: options.Even = True,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
 ) -> None:
     """Compile a network for the EIE array.
 
@@ -173,7 +170,7 @@ def compile_command(
             checkpoint or Path(f"{output}.ckpt"),
         )
     fit = [field for field in MEMORIES if sizes[field] is None]
-    compiled = compile_network(result.layers, inputs, geometry, fit=fit)
+    compiled = compile_network(result.layers, inputs, geometry, fit=fit, even=even)
     bundle.save(compiled, output)
 
     stored = storage(compiled)

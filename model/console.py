@@ -7,16 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 errors = Console(stderr=True)
 _output = Console()
-
-JSON_OPTION = typer.Option("--json", help="Print one JSON object and nothing else on standard output.")
-SEED_OPTION = typer.Option(min=0, help="Seed of everything random.")
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def random_network(
     codebooks = rng.integers(-magnitude, magnitude + 1, (count, geometry.codebook_size)).astype(np.int16)
     codebooks[:, 0] = 0
     roomy = dataclasses.replace(geometry, entry_words=1 << 16, pointers=1 << 16, activation_rows=1 << 14, layers=64)
-    network = assemble(roomy, table, codes, codebooks)
+    network = assemble(roomy, table, codes, codebooks, rng.permutation(sizes[-1]).astype(np.uint32))
     return dataclasses.replace(network, geometry=fitted(geometry, table, network.pointers, MEMORIES))
 
 

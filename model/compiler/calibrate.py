@@ -72,19 +72,25 @@ def calibrate(layers: Sequence[SharedLayer], inputs: NDArray[np.float32], geomet
     ]
 
 
+def float_activations(layers: Sequence[SharedLayer], inputs: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+    """The inputs (samples x inputs) and the outputs of each layer, in exact arithmetic as far as doubles go."""
+    activations = [inputs.reshape(len(inputs), -1).astype(np.float64)]
+    for layer in layers:
+        values = activations[-1] @ layer.weight.astype(np.float64).T
+        if layer.bias is not None:
+            values += layer.bias
+        activations.append(np.maximum(values, 0) if layer.relu else values)
+    return activations
+
+
 def _ranges(layers: Sequence[SharedLayer], inputs: NDArray[np.float32]) -> tuple[list[float], list[float]]:
     """The greatest magnitude of the input and of each layer's output, and of the sums of magnitudes of products."""
-    activations = inputs.reshape(len(inputs), -1).astype(np.float64)
-    tops, sums = [float(np.abs(activations).max())], []
-    for layer in layers:
-        weight = layer.weight.astype(np.float64)
-        bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.astype(np.float64)
-        sums.append(float((np.abs(activations) @ np.abs(weight).T + np.abs(bias)).max()))
-        activations = activations @ weight.T + bias
-        if layer.relu:
-            activations = np.maximum(activations, 0)
-        tops.append(float(np.abs(activations).max()))
-    return tops, sums
+    activations = float_activations(layers, inputs)
+    sums = []
+    for layer, values in zip(layers, activations, strict=False):
+        magnitudes = np.abs(values) @ np.abs(layer.weight).astype(np.float64).T
+        sums.append(float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max()))
+    return [float(np.abs(values).max()) for values in activations], sums
 
 
 def _fraction(top: float, bits: int, headroom: float = HEADROOM) -> int:

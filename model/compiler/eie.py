@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from model.compiler.balance import balance
 from model.compiler.calibrate import calibrate
 from model.formats.bundle import EieLayer, EieNetwork, assemble, fitted
 from model.formats.geometry import EieGeometry
@@ -24,16 +25,22 @@ def compile_network(
     geometry: EieGeometry,
     *,
     fit: Sequence[str] = (),
+    even: bool = False,
 ) -> EieNetwork:
     """Compiles shared layers; `calibration` (samples x inputs) are inputs to choose the fraction bits by.
 
     The memories named in `fit` are made as large as the network needs, to the next power of two; for the others,
-    FitError says which does not hold it. Raises ValueError where the calibration data do not fit the network.
+    FitError says which does not hold it. Where `even`, the rows are dealt out to the PEs so that these have the same to
+    do (model.compiler.balance), and otherwise in turn. Raises ValueError where the calibration data do not fit the
+    network.
     """
     inputs = layers[0].weight_codes.shape[1]
     if calibration.reshape(len(calibration), -1).shape[1] != inputs:
         raise ValueError(f"inputs must have {inputs} values a sample, as the network takes, not {calibration[0].size}")
     fractions = calibrate(layers, calibration, geometry)
+    order = None
+    if even:
+        layers, order = balance(layers, calibration, geometry.pes)
     table = tuple(
         EieLayer(
             inputs=layer.weight_codes.shape[1],
@@ -55,7 +62,7 @@ def compile_network(
         codebooks[index, : len(layer.codebook)] = np.rint(np.ldexp(layer.codebook.astype(np.float64), fraction.weight))
     # The words do not depend on how large the memories are: assembled where all is large enough, then fitted.
     roomy = dataclasses.replace(geometry, **{field: _ROOMY[field] for field in fit})
-    network = assemble(roomy, table, codes, codebooks)
+    network = assemble(roomy, table, codes, codebooks, order)
     return dataclasses.replace(network, geometry=fitted(geometry, table, network.pointers, fit))
 
 

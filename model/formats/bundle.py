@@ -24,7 +24,7 @@ from safetensors.numpy import save as save_safetensors
 from model.formats.eie import Columns, decode, encode, pack_words, unpack_words
 from model.formats.geometry import VALUE_BITS, EieGeometry, power_of_two_at_least
 
-VERSION = 1
+VERSION = 2
 
 
 class BundleError(ValueError):
@@ -70,7 +70,8 @@ class EieNetwork:
 
     `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, the layers behind one
     another; `pointers` (uint32, pes x all columns + layers) the column pointers, as entry numbers; `codebooks`
-    (int16, layers x codebook_size), entry 0 zero.
+    (int16, layers x codebook_size), entry 0 zero. Output i of the network is activation `order[i]` of the array
+    (uint32, outputs).
     """
 
     geometry: EieGeometry
@@ -78,6 +79,7 @@ class EieNetwork:
     entries: NDArray[np.uint8]
     pointers: NDArray[np.uint32]
     codebooks: NDArray[np.int16]
+    order: NDArray[np.uint32]
 
     @property
     def pointer_bases(self) -> list[int]:
@@ -112,8 +114,11 @@ def assemble(
     layers: tuple[EieLayer, ...],
     codes: list[NDArray[np.uint8]],
     codebooks: NDArray[np.int16],
+    order: NDArray[np.uint32] | None = None,
 ) -> EieNetwork:
     """Encodes each layer's codes (uint8, outputs x columns) and stacks them in the memories of each PE.
+
+    Without `order`, the outputs stand as the last layer's rows do.
 
     Raises FitError where a memory of `geometry` is too small.
     """
@@ -144,6 +149,7 @@ def assemble(
         entries=entries,
         pointers=all_pointers.astype(np.uint32),
         codebooks=codebooks,
+        order=np.arange(layers[-1].outputs, dtype=np.uint32) if order is None else order,
     )
 
 
@@ -171,12 +177,14 @@ def memory_needs(
 
 def check_fit(geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any]) -> None:
     """Raises FitError for the first memory of `geometry` that does not hold the network."""
-    for field, (need, where) in memory_needs(geometry, layers, pointers).items():
+    needs = memory_needs(geometry, layers, pointers)
+    smallest = ", ".join(f"{field} {power_of_two_at_least(need)}" for field, (need, _) in needs.items())
+    for field, (need, where) in needs.items():
         size = getattr(geometry, field)
         if need > size:
             raise FitError(
                 f"the network does not fit: {field} is {size} and {need} are needed, {need - size} too few ({where}); "
-                f"{field} = {power_of_two_at_least(need)} would hold it"
+                f"{field} = {power_of_two_at_least(need)} would hold it (the smallest geometry: {smallest})"
             )
 
 
@@ -205,6 +213,7 @@ def save(network: EieNetwork, path: Path) -> None:
         "entries": network.entries,
         "pointers": network.pointers,
         "codebooks": network.codebooks,
+        "order": network.order,
     }
     header: dict[str, Any] = {
         "version": VERSION,
@@ -290,6 +299,7 @@ def _tensors(tensors: dict[str, NDArray[Any]], geometry: EieGeometry, layers: in
         "entries": (np.uint8, (geometry.pes, None, geometry.word_bytes)),
         "pointers": (np.uint32, (geometry.pes, None)),
         "codebooks": (np.int16, (layers, geometry.codebook_size)),
+        "order": (np.uint32, (None,)),
     }
     if set(tensors) != set(expected):
         raise BundleError(f"tensors must be {sorted(expected)}, not {sorted(tensors)}")
@@ -349,6 +359,8 @@ def _check_memories(network: EieNetwork) -> None:
         raise BundleError(f"pointers must not exceed the {capacity} entries of the file, not {pointers.max()}")
     if np.any(network.codebooks[:, 0]):
         raise BundleError(f"codebooks[:, 0] must be zero, not {network.codebooks[:, 0].tolist()}")
+    if not np.array_equal(np.sort(network.order), np.arange(network.layers[-1].outputs)):
+        raise BundleError(f"order must name each of the {network.layers[-1].outputs} outputs once")
     try:
         check_fit(geometry, network.layers, pointers)
         for index in range(len(network.layers)):

@@ -34,7 +34,7 @@ def test_round_trip(tmp_path: Path) -> None:
         bundle.save(network, tmp_path / "network.zs")
         read = bundle.load(tmp_path / "network.zs")
         assert (read.geometry, read.layers) == (network.geometry, network.layers)
-        for name in ("entries", "pointers", "codebooks"):
+        for name in ("entries", "pointers", "codebooks", "order"):
             assert np.array_equal(getattr(read, name), getattr(network, name))
         for index in range(2):
             assert np.array_equal(read.weights(index), network.weights(index))
@@ -83,7 +83,7 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("header", "version", value=2), "version must be 1, not 2: compile the network again"),
+        (put("header", "version", value=1), "version must be 2, not 1: compile the network again"),
         (put("header", "core", value="mma"), "core must be 'eie', not 'mma'"),
         (put("header", "geometry", "pes", value=3), "geometry: pes must be a power of two from 1 to 256, not 3"),
         (put("header", "geometry", "pes", value=4.0), "geometry: pes must be an integer, not 4.0"),
@@ -104,7 +104,7 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
             put("header", "layers", 1, "input_fraction", value=7),
             "layers[1].input_fraction must be the output_fraction 8 before it, not 7",
         ),
-        (put("tensors", "more", value=np.zeros(1)), "tensors must be ['codebooks', 'entries', 'pointers']"),
+        (put("tensors", "more", value=np.zeros(1)), "tensors must be ['codebooks', 'entries', 'order', 'pointers']"),
         (
             put("tensors", "codebooks", value=np.zeros((3, 16), np.int16)),
             "codebooks must be int16 of 2 x 16, not int16 of (3, 16)",
@@ -113,6 +113,7 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
             put("tensors", "pointers", value=np.zeros((4, 114), np.int64)),
             "pointers must be uint32 of 4 x any, not int64 of (4, 114)",
         ),
+        (put("tensors", "order", (0,), value=1), "order must name each of the 9 outputs once"),
         (put("tensors", "codebooks", (1, 0), value=5), "codebooks[:, 0] must be zero, not [0, 5]"),
         (put("tensors", "pointers", (2, -1), value=10**6), "pointers must not exceed the"),
         (
@@ -123,7 +124,13 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
             put("header", "geometry", "pointers", value=64),
             "the network does not fit: pointers is 64 and 114 are needed",
         ),
-        (put("header", "layers", 1, "outputs", value=2), "memory images: entries must lie within 2 outputs"),
+        (
+            lambda header, tensors: (
+                header["layers"][1].update(outputs=2),
+                tensors.update(order=np.arange(2, dtype="u4")),
+            ),
+            "memory images: entries must lie within 2 outputs",
+        ),
     ],
 )
 def test_wrong_fields(saved: Path, change: Callable[[dict[str, Any], dict[str, Any]], None], message: str) -> None:
@@ -149,7 +156,8 @@ def test_what_would_fit() -> None:
         check_fit(small, network.layers, network.pointers)
     assert str(caught.value) == (
         f"the network does not fit: entry_words is 256 and {words} are needed, {words - 256} too few "
-        f"({entries} entries in PE {network.pointers[:, -1].argmax()}); entry_words = 1024 would hold it"
+        f"({entries} entries in PE {network.pointers[:, -1].argmax()}); entry_words = 1024 would hold it "
+        "(the smallest geometry: entry_words 1024, pointers 512, activation_rows 128, layers 2)"
     )
     check_fit(dataclasses.replace(small, entry_words=1024), network.layers, network.pointers)
     for field, size, need in (("pointers", 256, 71 + 1 + 401 + 1), ("activation_rows", 96, 400 // 4), ("layers", 1, 2)):
