@@ -1,12 +1,14 @@
 """The command line: puts together the commands that each part defines in its own cli.py."""
 
 import os
+import signal
 import sys
 
 import typer
 
 import cosim.cli
 import model.cli
+import model.cycles.cli
 from model.console import errors
 
 app = typer.Typer(
@@ -17,16 +19,21 @@ app = typer.Typer(
 )
 cosim.cli.add_commands(app)
 model.cli.add_commands(app)
+model.cycles.cli.add_commands(app)
 
 
 def main() -> None:
-    """Runs a command. What a user can mend is told in one line; ZEROSKIP_TRACEBACK=1 shows where it came from."""
+    """Runs a command. What a user can mend is told in one line; ZEROSKIP_TRACEBACK=1 shows the rest of it."""
+    # Ended from outside, as by `timeout`: the exception lets temporary files and the simulator go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, ArithmeticError) as error:
         if os.environ.get("ZEROSKIP_TRACEBACK"):
             raise
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        first, *rest = str(error).strip().split("\n")
+        more = " (ZEROSKIP_TRACEBACK=1 shows more)" if rest else ""
+        errors.print(f"error: {first}{more}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

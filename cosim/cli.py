@@ -19,7 +19,7 @@ from cosim.simulator import Simulator, require_tools
 from cosim.verify import Verification, verify
 from model import options
 from model.compiler.eie import MEMORIES, compile_network, float_outputs, quantise_inputs
-from model.console import progress_bar, show
+from model.console import progress_bar, require_writable, show
 from model.data.digits import load_digits
 from model.data.fashion import load_fashion_mnist
 from model.data.npz import load_npz
@@ -74,7 +74,7 @@ def demo_command(
             16,
         )
     geometry = EieGeometry(pes=default_pes if pes is None else pes)
-    output.mkdir(parents=True, exist_ok=True)
+    require_writable(output / "report.html")
 
     with progress_bar() as bar:
         task = bar.add_task("training")
@@ -94,7 +94,6 @@ def demo_command(
     accuracy = {**result.accuracies, "hardware": _accuracy(verification, data.test_labels)}
 
     report = output / "report.html"
-    seconds = time.monotonic() - start
     summary: dict[str, Any] = {
         "dataset": dataset.value,
         **verification.summary(),
@@ -103,7 +102,6 @@ def demo_command(
         "bits": _bits(network),
         "clipped_inputs": clipped,
         "report": str(report),
-        "seconds": seconds,
     }
     facts = {"data set": f"{dataset.value}, test split", "seed": str(seed), **dict(verification.rows())}
     write_report(
@@ -113,8 +111,9 @@ def demo_command(
         run=verification.run,
         mismatches=verification.mismatches,
         accuracy=accuracy,
-        facts={**facts, "seconds": f"{seconds:.1f}"},
+        facts=facts,
     )
+    summary["seconds"] = seconds = time.monotonic() - start
     rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in accuracy.items()]
     rows += [
         ("weights kept", f"{result.kept:,} of {result.total:,} (1 : {result.total / result.kept:.1f})"),
@@ -133,7 +132,9 @@ def simulate_command(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
     saturate: Annotated[bool, typer.Option(help="Clip inputs that do not fit, and count them.")] = False,
     outputs: Annotated[Path | None, typer.Option(help="NPZ file to write outputs and cycles to.")] = None,
-    report: Annotated[Path | None, typer.Option(help="The report to write. [default: NETWORK.html]")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="The report to write. [default: the network's name with .html]")
+    ] = None,
     simulator: Annotated[Simulator, SIMULATOR_OPTION] = Simulator.VERILATOR,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what stands in the memories before loading.")] = 0,
     as_json: options.Json = False,
@@ -145,17 +146,23 @@ def simulate_command(
     """
     start = time.monotonic()
     require_tools(simulator)
+    report = report or Path(str(network).removesuffix(".zs") + ".html")
+    for path in (report, outputs):
+        if path is not None:
+            require_writable(path)
     compiled = bundle.load(network)
     values, labels = load_npz(data)
     values, labels = values[:limit], None if labels is None else labels[:limit]
     inputs, clipped = quantise_inputs(compiled, values, saturate=saturate)
+    if labels is not None and labels.max() >= compiled.layers[-1].outputs:
+        raise ValueError(
+            f"{data}: labels must be below {compiled.layers[-1].outputs}, the network's outputs, not {labels.max()}"
+        )
     verification = _verify(compiled, inputs, simulator, seed)
     accuracy = None if labels is None else {"hardware": _accuracy(verification, labels)}
     if outputs is not None:
         _save_outputs(outputs, compiled, verification)
 
-    report = report or network.with_suffix(".html")
-    seconds = time.monotonic() - start
     summary: dict[str, Any] = {
         "network": str(network),
         **verification.summary(),
@@ -163,7 +170,6 @@ def simulate_command(
         "bits": _bits(compiled),
         "clipped_inputs": clipped,
         "report": str(report),
-        "seconds": seconds,
     }
     rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in (accuracy or {}).items()]
     rows += [("inputs clipped", f"{clipped:,}"), ("report", str(report)), *verification.rows()]
@@ -174,8 +180,9 @@ def simulate_command(
         run=verification.run,
         mismatches=verification.mismatches,
         accuracy=accuracy,
-        facts={"data": str(data), **dict(verification.rows()), "seconds": f"{seconds:.1f}"},
+        facts={"data": str(data), **dict(verification.rows())},
     )
+    summary["seconds"] = seconds = time.monotonic() - start
     show(summary, rows, title=f"{network.name} on the EIE array, {seconds:.1f} s", as_json=as_json)
     if not verification.equal:
         raise typer.Exit(1)

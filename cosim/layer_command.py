@@ -16,7 +16,7 @@ from cosim.layer import run_layer
 from cosim.simulator import Simulator, require_tools
 from model import options
 from model.compiler.eie import MEMORIES
-from model.console import show
+from model.console import require_writable, show
 from model.data.layer_npz import load_layer
 
 
@@ -48,6 +48,8 @@ def layer_command(
     """
     start = time.monotonic()
     require_tools(simulator)
+    if output is not None:
+        require_writable(output)
     layer = load_layer(file)
     sizes = {"entry_words": entry_words, "pointers": pointers, "activation_rows": activation_rows}
     given = {field: size for field, size in sizes.items() if size is not None}

@@ -1,19 +1,19 @@
-"""Fills the measured table of the README from the JSON of the commands (docs/measured), so that no figure is typed."""
+"""Fills the tables of the README from the JSON of the commands (docs/measured), so that no figure is typed."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-BEGIN, END = "<!-- measured: make readme -->", "<!-- end of measured -->"
-DATA_SETS = {"digits": "digits, 64-300-100-10", "fashion-mnist": "Fashion-MNIST, LeNet-300-100"}
+DEMOS = {"digits": "digits, 64-300-100-10", "fashion-mnist": "Fashion-MNIST, LeNet-300-100"}
 
 
-def table(results: list[dict[str, Any]]) -> str:
+def demo_table(results: list[dict[str, Any]]) -> str:
     rows: list[tuple[str, list[str]]] = [
-        ("", [DATA_SETS[result["dataset"]] for result in results]),
+        ("", [DEMOS[result["dataset"]] for result in results]),
         ("test images on RTL", [f"{result['images']:,}" for result in results]),
         ("processing elements", [str(result["pes"]) for result in results]),
         *(
@@ -28,19 +28,62 @@ def table(results: list[dict[str, Any]]) -> str:
         ("cycles equal to the cycle model", ["all" if result["cycle_model_equal"] else "no" for result in results]),
         ("seconds, from training to report", [f"{result['seconds']:.0f}" for result in results]),
     ]
-    lines = [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
-    return "\n".join([lines[0], "|---" + "|---:" * len(results) + "|", *lines[1:]])
+    return markdown([[name, *cells] for name, cells in rows])
 
 
-def filled(readme: str, results: list[dict[str, Any]]) -> str:
-    head, rest = readme.split(BEGIN)
-    return f"{head}{BEGIN}\n{table(results)}\n{END}{rest.split(END)[1]}"
+def bench_table(plain: dict[str, Any], even: dict[str, Any]) -> str:
+    heads = ["layer", "cycles", "µs at 800 MHz", "paper, actual", "ratio", "busy"]
+    heads += ["rows evened out", "torch dense", "CSR"]
+    rows = [heads]
+    for row, evened in zip(plain["layers"], even["layers"], strict=True):
+        assert row["golden_equal"], row["name"]
+        assert row["cycle_model_equal"], row["name"]
+        rows.append(
+            [
+                row["name"],
+                f"{row['cycles']:,}",
+                f"{row['microseconds']:.2f}",
+                f"{row['paper_actual']:.1f}",
+                f"{row['ratio']:.3f}",
+                f"{row['utilisation']:.1%}",
+                f"{evened['cycles']:,} ({evened['ratio']:.3f})",
+                f"{row['reference']['torch_dense']:,.0f} µs",
+                f"{row['reference']['scipy_csr']:,.0f} µs",
+            ]
+        )
+    rows.append(
+        [
+            *("geometric mean", "", "", ""),
+            f"{plain['geomean_ratio']:.3f}",
+            f"{plain['geomean_utilisation']:.1%}",
+            *(f"({even['geomean_ratio']:.3f})", "", ""),
+        ]
+    )
+    return markdown(rows)
 
 
-def measured() -> list[dict[str, Any]]:
-    return [json.loads((ROOT / f"docs/measured/{name}.json").read_text()) for name in DATA_SETS]
+def markdown(rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
+
+
+def measured(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / f"docs/measured/{name}.json").read_text())
+
+
+def filled(readme: str) -> str:
+    """The README with each table between its two marks."""
+    tables = {
+        "demos": demo_table([measured(name) for name in DEMOS]),
+        "bench eie": bench_table(measured("bench-eie"), measured("bench-eie-even")),
+    }
+    for name, table in tables.items():
+        marks = re.compile(rf"(<!-- measured: {name} -->\n).*?(<!-- end -->)", re.S)
+        assert marks.search(readme), f"the README has no marks for {name}"
+        readme = marks.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", readme)
+    return readme
 
 
 if __name__ == "__main__":
     path = ROOT / "README.md"
-    path.write_text(filled(path.read_text(), measured()))
+    path.write_text(filled(path.read_text()))

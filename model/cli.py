@@ -7,6 +7,8 @@ import importlib
 import importlib.util
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,12 +20,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from model import options
-from model.compiler.eie import MEMORIES, compile_network
-from model.console import progress_bar, show
+from model.compiler.eie import MEMORIES, compile_network, golden_accuracy, lost_weights
+from model.console import errors, progress_bar, require_writable, show
 from model.data.dataset import Dataset
 from model.data.npz import load_npz
 from model.formats import bundle
-from model.formats.geometry import EieGeometry
+from model.formats.geometry import VALUE_BITS, EieGeometry
 from model.formats.storage import storage
 from model.pruning.presets import user_settings
 from model.pruning.recipe import Result, prune_and_share, share
@@ -45,19 +47,30 @@ def load_factory(name: str) -> nn.Module:
             raise ValueError(f"{module_name} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module
-        spec.loader.exec_module(module)
+        with _users_code(module_name):
+            spec.loader.exec_module(module)
     else:
         sys.path.insert(0, str(Path.cwd()))
-        try:
+        if importlib.util.find_spec(module_name.partition(".")[0]) is None:
+            raise ValueError(f"there is no module {module_name!r} here")
+        with _users_code(module_name):
             module = importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            raise ValueError(f"there is no module {module_name!r} here ({error})") from error
     if not callable(factory := getattr(module, factory_name, None)):
         raise ValueError(f"{module_name} has no function or class {factory_name!r}")
-    network = factory()
+    with _users_code(f"{name}()"):
+        network = factory()
     if not isinstance(network, nn.Module):
         raise ValueError(f"{name} must return a torch.nn.Module, not {type(network).__name__}")
     return network
+
+
+@contextmanager
+def _users_code(what: str) -> Iterator[None]:
+    """Whatever the user's own code raises, even where it asks to exit, becomes one ValueError."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{what} failed: {type(error).__name__}: {error}") from error
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
@@ -135,6 +148,7 @@ def compile_command(
     values and zero; with --density they are pruned first, and fine-tuned on the labelled data.
     """
     start = time.monotonic()
+    require_writable(output)
     sizes = {
         "entry_words": entry_words,
         "pointers": pointers,
@@ -171,6 +185,15 @@ def compile_command(
         )
     fit = [field for field in MEMORIES if sizes[field] is None]
     compiled = compile_network(result.layers, inputs, geometry, fit=fit, even=even)
+    accuracy = result.accuracies
+    if accuracy is not None and result.test is not None:
+        accuracy = {**accuracy, "hardware": golden_accuracy(compiled, *result.test)}
+    if lost := lost_weights(compiled):
+        errors.print(
+            f"warning: {lost:,} weights are rounded to zero: {VALUE_BITS} bits do not hold them beside the largest of "
+            "their layer",
+            style="yellow",
+        )
     bundle.save(compiled, output)
 
     stored = storage(compiled)
@@ -178,8 +201,13 @@ def compile_command(
         "output": str(output),
         "geometry": dataclasses.asdict(compiled.geometry),
         "layers": [[layer.inputs, layer.outputs] for layer in compiled.layers],
-        "accuracy": result.accuracies,
-        "weights": {"total": result.total, "kept": result.kept, "ratio": result.total / max(result.kept, 1)},
+        "accuracy": accuracy,
+        "weights": {
+            "total": result.total,
+            "kept": result.kept,
+            "ratio": result.total / max(result.kept, 1),
+            "rounded_to_zero": lost,
+        },
         "bits": {"dense": stored.dense, "image": stored.image, "ratio": stored.ratio},
         "seconds": time.monotonic() - start,
     }
@@ -189,7 +217,7 @@ def compile_command(
             " - ".join(str(n) for n in [compiled.layers[0].inputs, *(x.outputs for x in compiled.layers)]),
         )
     ]
-    rows += [(f"accuracy, {step}", f"{value:.2%}") for step, value in (result.accuracies or {}).items()]
+    rows += [(f"accuracy, {step}", f"{value:.2%}") for step, value in (accuracy or {}).items()]
     rows += [
         ("weights kept", f"{result.kept:,} of {result.total:,}"),
         ("bits, dense and image", f"{stored.dense:,} and {stored.image:,} (1 : {stored.ratio:.1f})"),

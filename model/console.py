@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +23,13 @@ def progress_bar() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
         yield progress
+
+
+def require_writable(path: Path) -> None:
+    """Makes the folder of a file to be written; raises OSError now where the file could not be written later."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(f"{path} cannot be written: it is a folder, or its folder is read-only")
 
 
 def show(result: dict[str, Any], rows: list[tuple[str, str]], *, title: str, as_json: bool) -> None:

@@ -246,3 +246,46 @@ def test_help_names_every_command(zs: Command) -> None:
     code, out, _ = zs("--help")
     assert code == 0
     assert set(re.findall(r"\b(demo|compile|simulate)\b", out)) == {"demo", "compile", "simulate"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 / 0", "error: broken failed: ZeroDivisionError: division by zero\n"),
+        ("import not_there", "error: broken failed: ModuleNotFoundError: No module named 'not_there'\n"),
+        ("def net(:", "error: broken failed: SyntaxError: invalid syntax (broken.py, line 1)\n"),
+        ("def net(size): pass", "error: broken:net() failed: TypeError: net() missing 1 required positional argument"),
+        ("def net(): raise SystemExit(0)", "error: broken:net() failed: SystemExit: 0\n"),
+    ],
+)
+def test_what_the_users_code_raises(
+    zs: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, message: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    (tmp_path / "broken.py").write_text(text)
+    code, out, err = zs("compile", "broken:net", *COMPILE[2:])
+    assert (code, out) == (1, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+
+
+def test_weights_that_round_to_zero_are_told(zs: Command, tmp_path: Path) -> None:
+    import mynet
+
+    state = mynet.Net().state_dict()
+    state["second.bias"] += 1e4
+    save_file(state, tmp_path / "weights.safetensors")
+    code, out, err = zs(*COMPILE, "--json")
+    assert code == 0
+    assert json.loads(out)["weights"]["rounded_to_zero"] > 0
+    assert err.startswith("warning: ")
+
+
+def test_what_cannot_be_written_is_told_before_the_run(zs: Command, tmp_path: Path) -> None:
+    assert zs(*COMPILE)[0] == 0
+    (tmp_path / "file").write_text("")
+    for option in ("--outputs", "--report"):
+        code, out, err = zs("simulate", "net.zs", "--data", "data.npz", option, "file/out")
+        assert (code, out) == (1, "")
+        assert "file" in err
+        assert not (tmp_path / "net.html").exists()

@@ -50,6 +50,7 @@ def chain(module: nn.Module) -> list[Step]:
     if isinstance(module, nn.Linear):
         # Traced as a root it would dissolve into its parameters.
         module = nn.Sequential(module)
+    _refuse_hidden_changes(module)
     with _eval_mode(module):
         try:
             graph = fx.symbolic_trace(module).graph
@@ -60,8 +61,38 @@ def chain(module: nn.Module) -> list[Step]:
                 f"{type(module).__name__} cannot be traced ({type(error).__name__}: {reason}); "
                 "its forward() must be a fixed sequence of layers, without decisions that depend on the input"
             ) from error
+        _refuse_dead_writes(module, graph)
         graph.eliminate_dead_code()
         return _Reader(module, graph).steps()
+
+
+def _refuse_hidden_changes(module: nn.Module) -> None:
+    """Raises ValueError for what changes a layer's result or weights and does not show in a traced graph."""
+    for name, part in module.named_modules():
+        if part._forward_hooks or part._forward_pre_hooks:
+            raise ValueError(f"layer '{name}' ({type(part).__name__}) has forward hooks; remove them")
+        if nn.utils.parametrize.is_parametrized(part):
+            raise ValueError(
+                f"layer '{name}' ({type(part).__name__}) has parametrized weights; make them ordinary ones with "
+                "torch.nn.utils.parametrize.remove_parametrizations"
+            )
+
+
+def _refuse_dead_writes(module: nn.Module, graph: fx.Graph) -> None:
+    """Raises ValueError for an in-place operation whose result is not used: it changes a value that is used later,
+    which the graph does not say."""
+    for node in graph.nodes:
+        if node.users or node.op not in ("call_function", "call_method", "call_module"):
+            continue
+        if node.op == "call_module":
+            in_place = getattr(module.get_submodule(str(node.target)), "inplace", False)
+        else:
+            called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+            in_place = node.kwargs.get("inplace", False) or (called.endswith("_") and not called.endswith("__"))
+        if in_place:
+            raise ValueError(
+                f"operation '{node.name}' changes its input in place, and its result is not used; use what it returns"
+            )
 
 
 @contextmanager

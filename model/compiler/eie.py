@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from model.compiler.balance import balance
 from model.compiler.calibrate import calibrate
 from model.formats.bundle import EieLayer, EieNetwork, assemble, fitted
+from model.formats.eie import decode
 from model.formats.geometry import EieGeometry
+from model.golden import eie as golden
 from model.golden.eie import VALUE_MAX, VALUE_MIN
 from model.pruning.sharing import SharedLayer
 
@@ -95,6 +97,21 @@ def quantise_inputs(
             "to clip them, allow saturation"
         )
     return np.clip(rounded, VALUE_MIN, VALUE_MAX).astype(np.int16), int(outside.sum())
+
+
+def lost_weights(network: EieNetwork) -> int:
+    """Weights and biases that were kept and have a value, but one that rounds to zero."""
+    lost = 0
+    for index, codebook in enumerate(network.codebooks):
+        codes = decode(network.columns(index), network.geometry)
+        lost += int(((codes != 0) & (codebook[codes] == 0)).sum())
+    return lost
+
+
+def golden_accuracy(network: EieNetwork, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Fraction of the samples that the golden model puts into their class; inputs that do not fit are clipped."""
+    outputs = golden.run(network, quantise_inputs(network, inputs, saturate=True)[0])[-1].outputs
+    return float((outputs[:, network.order].argmax(axis=1) == labels).mean())
 
 
 def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np.float64]:

@@ -121,10 +121,10 @@ def _storage(network: EieNetwork, weights: int) -> Row:
         "index_bits": geometry.index_bits,
         "entries": entries,
         "padding": entries - weights,
-        "weight_bits": weights * geometry.entry_bits,
+        "weights_bits": weights * geometry.entry_bits,
         # The unused end of the last word of each PE is padding too.
         "padding_bits": stored.entries - weights * geometry.entry_bits,
-        "pointer_bits": stored.pointers,
+        "pointers_bits": stored.pointers,
         "total_bits": stored.entries + stored.pointers,
     }
 

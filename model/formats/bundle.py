@@ -26,6 +26,9 @@ from model.formats.geometry import VALUE_BITS, EieGeometry, power_of_two_at_leas
 
 VERSION = 2
 
+MAX_FRACTION = 128
+"""Fraction bits beyond this do not come from values that float32 holds."""
+
 
 class BundleError(ValueError):
     """A bundle that cannot be used; the message names the file and the field."""
@@ -333,6 +336,10 @@ def _check_layers(network: EieNetwork) -> None:
                 f"{where}.input_fraction must be 0 to {VALUE_BITS - 2} where the layer has a bias, "
                 f"not {layer.input_fraction}"
             )
+        for name in ("input_fraction", "weight_fraction", "output_fraction"):
+            fraction = getattr(layer, name)
+            if not -MAX_FRACTION <= fraction <= MAX_FRACTION:
+                raise BundleError(f"{where}.{name} must be {-MAX_FRACTION} to {MAX_FRACTION}, not {fraction}")
         shift = layer.out_shift(geometry)
         if not 0 <= shift <= geometry.max_shift:
             raise BundleError(f"{where} must round away 0 to {geometry.max_shift} bits, not {shift}")

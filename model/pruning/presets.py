@@ -62,5 +62,5 @@ def user_settings(*, density: float, epochs: int, learning_rate: float) -> Setti
         retrain_epochs=5,
         share_epochs=4,
         share_rate=5e-4,
-        threads=2,
+        threads=1,
     )

@@ -66,6 +66,8 @@ class Result:
     accuracies: dict[str, float] | None
     kept: int
     total: int
+    test: tuple[np.ndarray, np.ndarray] | None = None
+    """The inputs and labels that accuracies were measured on."""
 
 
 def share(module: nn.Module, *, test_inputs: np.ndarray | None = None, test_labels: np.ndarray | None = None) -> Result:
@@ -179,6 +181,7 @@ def _result(
         accuracies=accuracies,
         kept=sum(int(np.count_nonzero(layer.weight_codes)) for layer in layers),
         total=sum(layer.weight_codes.size for layer in layers),
+        test=None if test is None else (test[0].numpy(), test[1].numpy()),
     )
 
 

@@ -268,3 +268,37 @@ def test_what_cannot_be_folded_is_named(module: nn.Module, message: str) -> None
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         fold(module)
     assert all(part.training for part in module.modules())
+
+
+class InPlace(nn.Module):
+    """Applies a ReLU whose result it does not use, but whose effect it does."""
+
+    def __init__(self, operation: Callable[[torch.Tensor], torch.Tensor] | nn.Module) -> None:
+        super().__init__()
+        self.first, self.second, self.operation = nn.Linear(4, 3), nn.Linear(3, 2), operation
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        self.operation(x)
+        return self.second(x)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [nn.ReLU(inplace=True), torch.relu_, lambda x: x.relu_(), lambda x: F.relu(x, inplace=True)],
+    ids=["module", "torch.relu_", "method", "functional"],
+)
+def test_refuses_in_place_operations_whose_result_is_not_used(operation: Callable[..., torch.Tensor]) -> None:
+    message = r"^operation '\w+' changes its input in place, and its result is not used; use what it returns$"
+    with pytest.raises(ValueError, match=message):
+        fold(InPlace(operation))
+
+
+def test_refuses_hooks_and_parametrizations() -> None:
+    hooked = nn.Sequential(nn.Linear(4, 3))
+    hooked[0].register_forward_hook(lambda module, inputs, output: output * 2)
+    with pytest.raises(ValueError, match=r"^layer '0' \(Linear\) has forward hooks; remove them$"):
+        fold(hooked)
+    normed = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)))
+    with pytest.raises(ValueError, match=r"^layer '0' \(ParametrizedLinear\) has parametrized weights"):
+        fold(normed)
