@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.formats.geometry import VALUE_BITS, EieGeometry
+from model.formats.stages import Stage
 from model.pruning.sharing import SharedLayer
 
 HEADROOM = 2.0
@@ -30,14 +31,22 @@ class Fractions:
     output: int
 
 
-def calibrate(layers: Sequence[SharedLayer], inputs: NDArray[np.float32], geometry: EieGeometry) -> list[Fractions]:
+BATCH = 256
+"""Images that go through the float network together, which bounds the memory that the patches of convolutions take."""
+
+
+def calibrate(
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32], geometry: EieGeometry
+) -> list[Fractions]:
     """Chooses fraction bits from what the float network does with `inputs` (samples x inputs).
 
     Activations keep HEADROOM in their 16 bits. So do the sums of the magnitudes of all products in the accumulator, so
     that nothing saturates within calibration; where the accumulator is too narrow for the finest inputs and weights,
     both give way alike. Raises ValueError where the values are too large for any choice.
     """
-    tops, sums = _ranges(layers, inputs)
+    flat = inputs.reshape(len(inputs), -1)
+    batches = [_ranges(layers, stages, flat[first : first + BATCH]) for first in range(0, len(flat), BATCH)]
+    tops, sums = (np.max(values, axis=0).tolist() for values in zip(*batches, strict=True))
     weights = [float(np.abs(layer.codebook).max()) for layer in layers]
 
     activation_fractions = [min(_fraction(top, VALUE_BITS), _MAX_FRACTION) for top in tops]
@@ -72,18 +81,24 @@ def calibrate(layers: Sequence[SharedLayer], inputs: NDArray[np.float32], geomet
     ]
 
 
-def _ranges(layers: Sequence[SharedLayer], inputs: NDArray[np.float32]) -> tuple[list[float], list[float]]:
+def _ranges(
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
+) -> tuple[list[float], list[float]]:
     """The greatest magnitude of the input and of each layer's output, and of the sums of magnitudes of products."""
-    activations = inputs.reshape(len(inputs), -1).astype(np.float64)
-    tops, sums = [float(np.abs(activations).max())], []
-    for layer in layers:
-        weight = layer.weight.astype(np.float64)
-        bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.astype(np.float64)
-        sums.append(float((np.abs(activations) @ np.abs(weight).T + np.abs(bias)).max()))
-        activations = activations @ weight.T + bias
-        if layer.relu:
-            activations = np.maximum(activations, 0)
-        tops.append(float(np.abs(activations).max()))
+    values = inputs.astype(np.float64)
+    tops, sums = [float(np.abs(values).max())], []
+    for stage in stages:
+        rows = stage.gather(values)
+        for index in stage.layers:
+            layer = layers[index]
+            weight = layer.codebook[layer.matrix_codes].astype(np.float64)
+            bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.astype(np.float64)
+            sums.append(float((np.abs(rows) @ np.abs(weight).T + np.abs(bias)).max()))
+            rows = rows @ weight.T + bias
+            if layer.relu:
+                rows = np.maximum(rows, 0)
+            tops.append(float(np.abs(rows).max()))
+        values = stage.scatter(rows)
     return tops, sums
 
 
