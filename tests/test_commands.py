@@ -35,7 +35,7 @@ class Net(nn.Module):
         return self.second(self.drop(torch.relu(self.norm(self.first(torch.flatten(x, 1))))))
 
 def conv():
-    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(3 * 4 * 3, 4))
+    return nn.Sequential(nn.Conv3d(1, 3, 3), nn.Flatten(), nn.Linear(3 * 4 * 3, 4))
 
 def number():
     return 3
@@ -166,7 +166,7 @@ def with_data(**arrays: Any) -> Callable[[Path], None]:
         (None, ["compile", "no.py:Net", *COMPILE[2:]], "no.py is not a Python file"),
         (None, ["compile", "mynet:Nothing", *COMPILE[2:]], "mynet has no function or class 'Nothing'"),
         (None, ["compile", "mynet:number", *COMPILE[2:]], "mynet:number must return a torch.nn.Module, not int"),
-        (None, ["compile", "mynet:conv", *COMPILE[4:]], "layer '0' is a Conv2d"),
+        (None, ["compile", "mynet:conv", *COMPILE[4:]], "layer '0' is a Conv3d"),
         (None, [*COMPILE, "--pes", "3"], "pes must be a power of two from 1 to 256, not 3"),
         (None, [*COMPILE, "--index-bits", "9"], "index_bits must be from 2 to 8, not 9"),
         (None, [*COMPILE, "--pes", "1", "--entry-words", "64"], "entry_words is 64 and 88 are needed"),
@@ -203,7 +203,7 @@ def test_compile_refuses(
     [
         (damage("net.zs", lambda data: data[:-1]), "net.zs: not a complete safetensors file"),
         (damage("net.zs", lambda data: data[:-1] + bytes([data[-1] ^ 1])), "the file is damaged"),
-        (damage("net.zs", lambda data: data.replace(b'version\\": 1', b'version\\": 9')), "version must be 1, not 9"),
+        (damage("net.zs", lambda data: data.replace(b'version\\": 2', b'version\\": 9')), "version must be 2, not 9"),
         (with_data(inputs=np.zeros((4, 31))), "inputs must have 30 values a sample, as the network takes, not 31"),
         (with_data(inputs=np.full((4, 30), 1e6)), "to clip them, allow saturation"),
         (lambda folder: (folder / "net.zs").unlink(), "net.zs: cannot be read: No such file or directory"),

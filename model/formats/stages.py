@@ -225,6 +225,22 @@ def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[in
     return counts
 
 
+def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
+    """What the network makes of an image, for people: "1x28x28", "20x24x24", "20x12x12", ..., "500", "10"."""
+    first = stages[0]
+    if isinstance(first, LinearStage):
+        names = [str(layers[0].inputs)]
+    else:
+        names = [f"{first.channels}x{first.height}x{first.width}"]
+    for stage in stages:
+        if isinstance(stage, LinearStage):
+            names += [str(layers[index].outputs) for index in stage.layers]
+        else:
+            channels = layers[stage.layer].outputs if isinstance(stage, ConvStage) else stage.channels
+            names.append(f"{channels}x{stage.out_size[0]}x{stage.out_size[1]}")
+    return names
+
+
 def to_json(stage: Stage) -> dict[str, Any]:
     return {"kind": kind_name(stage), **dataclasses.asdict(stage)}
 

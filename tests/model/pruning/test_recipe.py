@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from model.compiler.chain import SUPPORTED
 from model.data.dataset import Dataset
 from model.data.digits import load_digits
 from model.networks import digits_mlp, lenet_300_100
@@ -210,7 +211,7 @@ def test_share_takes_a_network_as_it_is() -> None:
         (
             nn.Sequential(nn.Linear(64, 10), nn.Tanh()),
             SHORT,
-            "layer '1' is a Tanh; supported: Linear, ReLU, BatchNorm1d, Flatten (from dimension 1), Dropout, Identity",
+            f"layer '1' is a Tanh; supported: {SUPPORTED}",
         ),
         (
             digits_mlp(),
