@@ -31,9 +31,9 @@ class EieRun:
     """What the RTL did with a batch.
 
     `outputs` (int16, images x outputs), and `stage_outputs` what the array gave in each stage that runs on it (int16,
-    starts x outputs); `cycles` (int64, images) from `start` to `done`, and `layer_cycles` (int64, images x layers), both
-    over all starts of an image; `activity` (int64, pes x ACTIVITIES), cycles over all images. Of the first start of
-    each stage, one behind the other, in each cycle, `queue_levels` (uint16, cycles x pes) and `layer_trace` (uint8,
+    starts x outputs); `cycles` (int64, images) from `start` to `done`, and `layer_cycles` (int64, images x layers),
+    both over all starts of an image; `activity` (int64, pes x ACTIVITIES), cycles over all images. Of the first start
+    of each stage, one behind the other, in each cycle, `queue_levels` (uint16, cycles x pes) and `layer_trace` (uint8,
     cycles), the layer that ran.
     """
 
@@ -190,9 +190,9 @@ def play(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> EieRun:
-    """Runs a batch (int16, images x inputs) on the RTL, stage by stage, each for the whole batch: the network is loaded,
-    the stage run on what the RTL gave in the stage before. `progress` is called with the number of images done. The
-    memories start with random contents, by `seed`, where the simulator does not keep them unknown.
+    """Runs a batch (int16, images x inputs) on the RTL, stage by stage, each for the whole batch: the network is
+    loaded, and the stage run on what the RTL gave in the stage before. `progress` is called with the number of images
+    done. The memories start with random contents, by `seed`, where the simulator does not keep them unknown.
 
     Raises SimulatorError where the simulator is missing or fails.
     """

@@ -307,7 +307,8 @@ def _queues(geometry: EieGeometry, run: EieRun) -> str:
     if cycles == 0:
         return ""
     # Of a convolution the first position is shown.
-    span_name = "the first image" if len(run.stage_outputs) == 1 else "the first image, at its first position in each layer"
+    several = len(run.stage_outputs) > 1
+    span_name = "the first image" + (", at its first position in each layer" if several else "")
     depth = geometry.queue_depth
     levels, size = bin_levels(run.queue_levels, HEAT_COLUMNS)
     span = len(levels) * size

@@ -135,8 +135,8 @@ def compile_command(
 ) -> None:
     """Compile a network for the EIE array.
 
-    Linear, Conv2d, ReLU, MaxPool2d, Flatten, Dropout and BatchNorm are understood. The weights of each layer are shared among 15
-    values and zero; with --density they are pruned first, and fine-tuned on the labelled data.
+    Linear, Conv2d, ReLU, MaxPool2d, Flatten, Dropout and BatchNorm are understood. The weights of each layer are
+    shared among 15 values and zero; with --density they are pruned first, and fine-tuned on the labelled data.
     """
     start = time.monotonic()
     sizes = {

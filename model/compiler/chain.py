@@ -9,9 +9,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-SUPPORTED = (
-    "Linear, Conv2d, ReLU, MaxPool2d, BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity"
-)
+SUPPORTED = "Linear, Conv2d, ReLU, MaxPool2d, BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,8 +258,8 @@ def _max_pool(
     if indices:
         raise ValueError(f"{label} returns indices; supported: max pooling that returns values alone")
     # An empty list is how torch's own functions say that the stride is the kernel.
-    sizes = _pair(kernel), _pair(stride or kernel), _pair(padding)
-    if None in sizes:
+    sizes = [pair for pair in (_pair(kernel), _pair(stride or kernel), _pair(padding)) if pair is not None]
+    if len(sizes) < 3:
         raise ValueError(f"{label} takes its kernel, stride or padding from values; they must be numbers")
     return MaxPoolStep(label=label, kernel=sizes[0], stride=sizes[1], padding=sizes[2])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,22 +33,10 @@ def lower(parts: Sequence[Part], shape: tuple[int, ...]) -> tuple[Stage, ...]:
     number = 0
     for position, part in enumerate(parts):
         if isinstance(part, SharedConv | MaxPool):
-            channels, height, width = shape
-            if isinstance(part, SharedConv) and part.channels != channels:
-                raise ValueError(
-                    f"layer {number} must have images of {part.channels} channels, not {channels}, at its input"
-                )
-            where = {"channels": channels, "height": height, "width": width}
-            window = {"kernel": part.kernel, "stride": part.stride, "padding": part.padding}
-            try:
-                if isinstance(part, SharedConv):
-                    stages.append(ConvStage(**where, **window, layer=number, groups=part.groups))
-                    channels = len(part.weight_codes)
-                else:
-                    stages.append(MaxPoolStage(**where, **window))
-            except ValueError as error:
-                raise ValueError(f"part {position} of the network: {error}") from error
-            shape = (channels, *stages[-1].out_size)
+            stage = _window(part, shape, number, f"part {position} of the network")
+            channels = len(part.weight_codes) if isinstance(part, SharedConv) else stage.channels
+            stages.append(stage)
+            shape = (channels, *stage.out_size)
         else:
             if part.weight_codes.shape[1] != math.prod(shape):
                 raise ValueError(
@@ -64,6 +53,20 @@ def lower(parts: Sequence[Part], shape: tuple[int, ...]) -> tuple[Stage, ...]:
                 stages.append(LinearStage(first=number, last=number))
         number += isinstance(part, SharedLayer)
     return tuple(stages)
+
+
+def _window(part: SharedConv | MaxPool, shape: tuple[int, ...], number: int, where: str) -> ConvStage | MaxPoolStage:
+    channels, height, width = shape
+    if isinstance(part, SharedConv) and part.channels != channels:
+        raise ValueError(f"layer {number} must have images of {part.channels} channels, not {channels}, at its input")
+    fields: dict[str, Any] = {"channels": channels, "height": height, "width": width}
+    fields |= {"kernel": part.kernel, "stride": part.stride, "padding": part.padding}
+    try:
+        if isinstance(part, SharedConv):
+            return ConvStage(**fields, layer=number, groups=part.groups)
+        return MaxPoolStage(**fields)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def compile_network(

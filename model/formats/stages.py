@@ -14,7 +14,7 @@ Nothing here computes with a value but to compare it, so that it is exact on int
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -250,8 +250,8 @@ def from_json(value: Any) -> Stage:
     if not isinstance(value, dict) or value.get("kind") not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {value!r}")
     fields = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items() if name != "kind"}
-    kind = KINDS[value["kind"]]
-    names = {field.name for field in dataclasses.fields(kind)}
+    kind: Callable[..., Stage] = KINDS[value["kind"]]
+    names = {field.name for field in dataclasses.fields(KINDS[value["kind"]])}
     if set(fields) != names:
         raise ValueError(f"a {value['kind']} stage must have the fields {sorted(names)}, not {sorted(fields)}")
     return kind(**fields)

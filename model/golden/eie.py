@@ -117,6 +117,4 @@ def _run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) 
         rounded = requantise(sums, layer.out_shift(geometry), relu=layer.relu)
         outputs[block] = np.clip(rounded, VALUE_MIN, VALUE_MAX)
         saturated_outputs[block] = (outputs[block] != rounded).sum(axis=1)
-    return LayerRun(
-        inputs=activations, outputs=outputs, saturated_sums=saturated, saturated_outputs=saturated_outputs
-    )
+    return LayerRun(inputs=activations, outputs=outputs, saturated_sums=saturated, saturated_outputs=saturated_outputs)

@@ -26,8 +26,8 @@ class Settings:
     """What to prune to, and how to train in each stage.
 
     `density` is the fraction of all weights that stays, the layers competing by magnitude, or one fraction
-    for every Linear and Conv2d layer in order. It is reached in `rounds` rounds, each followed by `retrain`. `threads` is part
-    of the settings because sums that are split among threads round differently.
+    for every Linear and Conv2d layer in order. It is reached in `rounds` rounds, each followed by `retrain`.
+    `threads` is part of the settings because sums that are split among threads round differently.
     """
 
     density: float | tuple[float, ...]
@@ -167,9 +167,7 @@ def _require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
 def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[[nn.Module], dict[str, Tensor]]:
     """The function that picks the masks of one round, by magnitude."""
     names = [
-        f"{name}.weight".lstrip(".")
-        for name, part in module.named_modules()
-        if isinstance(part, nn.Linear | nn.Conv2d)
+        f"{name}.weight".lstrip(".") for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)
     ]
     if isinstance(density, tuple) and len(density) != len(names):
         raise ValueError(f"density must name {len(names)} layers ({', '.join(names)}), not {len(density)}")
@@ -183,9 +181,7 @@ def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[
     return choose
 
 
-def _result(
-    dense: nn.Module, pruned: nn.Sequential, layers: list[Part], test: tuple[Tensor, Tensor] | None
-) -> Result:
+def _result(dense: nn.Module, pruned: nn.Sequential, layers: list[Part], test: tuple[Tensor, Tensor] | None) -> Result:
     shared = to_module(layers)
     accuracies = None
     if test is not None:

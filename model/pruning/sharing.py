@@ -136,7 +136,8 @@ def share_layers(folded: nn.Sequential) -> list[Part]:
         if isinstance(module, nn.Linear | nn.Conv2d):
             parts.append(_share_layer(module, isinstance(follower, nn.ReLU)))
         elif isinstance(module, nn.MaxPool2d):
-            parts.append(MaxPool(kernel=module.kernel_size, stride=module.stride, padding=module.padding))
+            kernel, stride, padding = map(_pair, (module.kernel_size, module.stride, module.padding))
+            parts.append(MaxPool(kernel=kernel, stride=stride, padding=padding))
         elif not isinstance(module, nn.ReLU) and not (isinstance(module, nn.Flatten) and parts):
             raise ValueError(
                 "a folded network must hold Linear, Conv2d, MaxPool2d and ReLU alone, and Flatten between them, "
@@ -185,11 +186,16 @@ def _share_layer(layer: nn.Linear | nn.Conv2d, relu: bool) -> SharedLayer:
         return shared
     return SharedConv(
         **vars(shared),
-        kernel=layer.kernel_size,
-        stride=layer.stride,
-        padding=layer.padding,
+        kernel=_pair(layer.kernel_size),
+        stride=_pair(layer.stride),
+        padding=_pair(layer.padding),
         groups=layer.groups,
     )
+
+
+def _pair(size: int | str | tuple[int, ...]) -> tuple[int, int]:
+    assert isinstance(size, tuple), "fold() gives sizes as pairs"
+    return size[0], size[1]
 
 
 def _require_codes(name: str, codes: NDArray) -> None:
