@@ -17,6 +17,7 @@ from cosim.emit import emit_verilog
 from cosim.simulator import ROOT, Build, Simulator, build, geometry_key
 from model.formats.bundle import EieNetwork
 from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
+from model.formats.stages import Stage
 from rtl.eie.array import Array
 from rtl.eie.layouts import LoadTarget, layer_layout, load_layout, monitor_layout
 
@@ -30,12 +31,15 @@ of a layer."""
 class EieRun:
     """What the RTL did with a batch.
 
-    `outputs` (int16, images x outputs); `cycles` (int64, images) from `start` to `done`, and `layer_cycles` (int64,
-    images x layers); `activity` (int64, pes x ACTIVITIES), cycles over all images; of the first image, in each cycle,
-    `queue_levels` (uint16, cycles x pes) and `layer_trace` (uint8, cycles), the layer that ran.
+    `outputs` (int16, images x outputs), and `stage_outputs` what the array gave in each stage that runs on it (int16,
+    starts x outputs); `cycles` (int64, images) from `start` to `done`, and `layer_cycles` (int64, images x layers),
+    both over all starts of an image; `activity` (int64, pes x ACTIVITIES), cycles over all images. Of the first start
+    of each stage, one behind the other, in each cycle, `queue_levels` (uint16, cycles x pes) and `layer_trace` (uint8,
+    cycles), the layer that ran.
     """
 
     outputs: NDArray[np.int16]
+    stage_outputs: tuple[NDArray[np.int16], ...]
     cycles: NDArray[np.int64]
     layer_cycles: NDArray[np.int64]
     activity: NDArray[np.int64]
@@ -82,6 +86,7 @@ def build_array(geometry: EieGeometry, simulator: Simulator = Simulator.VERILATO
 def network_transfers(network: EieNetwork) -> list[dict[str, Any]]:
     """The transfers of the load port that put a network into the memories of the array, as `load_layout` fields."""
     geometry = network.geometry
+    last = {stage.layers[-1] for stage in network.stages if stage.layers}
     transfers: list[dict[str, Any]] = []
 
     def load(target: Any, address: int, data: int, pe: int = 0) -> None:
@@ -111,7 +116,7 @@ def network_transfers(network: EieNetwork) -> list[dict[str, Any]]:
                 "relu": layer.relu,
                 "bias": layer.bias,
                 "bias_one": layer.bias_activation,
-                "last": index == len(network.layers) - 1,
+                "last": index in last,
             }
         )
         load(LoadTarget.LAYERS, index, row.as_value().value)
@@ -158,20 +163,24 @@ class Packer:
         return count, np.packbits(whole, axis=2).reshape(len(inputs), count * self.bytes)
 
 
-def write_program(network: EieNetwork, inputs: NDArray[np.int16], path: Path) -> None:
-    """A program for the player: the network, then for each image its activations, a start, and a read."""
+def network_program(network: EieNetwork) -> bytes:
+    """What makes the player load the whole network."""
     packer = Packer(network.geometry)
     transfers = network_transfers(network)
-    outputs = network.layers[-1].outputs
-    with path.open("wb") as file:
-        file.write(struct.pack(">cI", b"L", len(transfers)))
-        file.write(b"".join(packer.one(transfer) for transfer in transfers))
-        for first in range(0, len(inputs), 256):
-            count, images = packer.activations(inputs[first : first + 256])
-            for image in images:
-                file.write(struct.pack(">cI", b"L", count))
-                file.write(image.tobytes())
-                file.write(struct.pack(">cIcI", b"S", 0, b"R", outputs))
+    return struct.pack(">cI", b"L", len(transfers)) + b"".join(packer.one(transfer) for transfer in transfers)
+
+
+def stage_program(network: EieNetwork, stage: Stage, rows: NDArray[np.int16]) -> bytes:
+    """What makes the player load each of the rows (int16, starts x inputs), start the stage on it, and read."""
+    count, loads = Packer(network.geometry).activations(rows)
+    outputs = network.layers[stage.layers[-1]].outputs
+    head = struct.pack(">cI", b"L", count)
+    tail = struct.pack(">cIcI", b"S", stage.layers[0], b"R", outputs)
+    program = np.empty((len(rows), len(head) + loads.shape[1] + len(tail)), np.uint8)
+    program[:, : len(head)] = np.frombuffer(head, np.uint8)
+    program[:, len(head) : -len(tail)] = loads
+    program[:, -len(tail) :] = np.frombuffer(tail, np.uint8)
+    return program.tobytes()
 
 
 def play(
@@ -182,16 +191,75 @@ def play(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> EieRun:
-    """Runs a batch (int16, images x inputs) on the RTL. `progress` is called with the number of images done. The
-    memories start with random contents, by `seed`, where the simulator does not keep them unknown.
+    """Runs a batch (int16, images x inputs) on the RTL, stage by stage, each for the whole batch: the network is
+    loaded, and the stage run on what the RTL gave in the stage before. `progress` is called with the number of images
+    done. The memories start with random contents, by `seed`, where the simulator does not keep them unknown.
 
     Raises SimulatorError where the simulator is missing or fails.
     """
     player = build_player(network.geometry, simulator)
+    played: list[_Played] = []
+    layer_cycles = np.zeros((len(inputs), len(network.layers)), np.int64)
+    cycles = np.zeros(len(inputs), np.int64)
+    done = 0
+    values = inputs
+    for stage in network.stages:
+        rows = stage.gather(values)
+        if stage.layers:
+
+            def report(reads: int, before: int = done) -> None:
+                if progress:
+                    progress((before + reads) // network.starts_per_image)
+
+            played.append(_play_stage(player, network, stage, rows, seed, report))
+            done += len(rows)
+            cycles += played[-1].cycles.reshape(len(inputs), -1).sum(axis=1)
+            of_stage = played[-1].layer_cycles.reshape(len(inputs), -1, len(network.layers))
+            layer_cycles += of_stage.sum(axis=1)
+            rows = played[-1].outputs
+        values = stage.scatter(rows)
+    return EieRun(
+        outputs=values,
+        stage_outputs=tuple(run.outputs for run in played),
+        cycles=cycles,
+        layer_cycles=layer_cycles,
+        activity=np.sum([run.activity for run in played], axis=0),
+        queue_levels=np.concatenate([run.queue_levels for run in played]),
+        layer_trace=np.concatenate([run.layer_trace for run in played]),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Played:
+    """EieRun, start by start instead of image by image."""
+
+    outputs: NDArray[np.int16]
+    cycles: NDArray[np.int64]
+    layer_cycles: NDArray[np.int64]
+    activity: NDArray[np.int64]
+    queue_levels: NDArray[np.uint16]
+    layer_trace: NDArray[np.uint8]
+
+
+PROGRAM_ROWS = 4096
+"""Starts that are written together, which bounds the memory that packing takes."""
+
+
+def _play_stage(
+    player: Build,
+    network: EieNetwork,
+    stage: Stage,
+    rows: NDArray[np.int16],
+    seed: int,
+    progress: Callable[[int], None],
+) -> _Played:
     with tempfile.TemporaryDirectory(prefix="zeroskip-") as name:
         folder = Path(name)
         program, record, trace = folder / "program", folder / "record", folder / "trace"
-        write_program(network, inputs, program)
+        with program.open("wb") as file:
+            file.write(network_program(network))
+            for first in range(0, len(rows), PROGRAM_ROWS):
+                file.write(stage_program(network, stage, rows[first : first + PROGRAM_ROWS]))
         with _watching(record, progress):
             player.run(
                 bench="cosim.eie_play",
@@ -199,13 +267,13 @@ def play(
                 plusargs={"program": program, "record": record, "trace": trace},
                 seed=seed,
             )
-        return _parse(network, len(inputs), record.read_text(), trace.read_text())
+        return _parse(network, stage, len(rows), record.read_bytes(), trace.read_text())
 
 
 class _watching:
     """Reports how many reads stand in the record while the simulator writes it."""
 
-    def __init__(self, record: Path, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, record: Path, progress: Callable[[int], None]) -> None:
         self.record, self.progress = record, progress
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -213,7 +281,7 @@ class _watching:
     def _watch(self) -> None:
         position = done = 0
         while not self.stop.wait(0.2):
-            if self.progress and self.record.exists():
+            if self.record.exists():
                 with self.record.open("rb") as file:
                     file.seek(position)
                     text = file.read()
@@ -229,16 +297,14 @@ class _watching:
         self.thread.join()
 
 
-def _parse(network: EieNetwork, images: int, record: str, trace: str) -> EieRun:
-    lines: dict[str, list[str]] = {"C": [], "R": [], "A": []}
-    for line in record.splitlines():
-        lines[line[0]].append(line[2:])
-
-    def numbers(kind: str) -> NDArray[np.int64]:
-        return np.array([line.split() for line in lines[kind]], np.int64)
-
-    cycles, outputs = numbers("C"), numbers("R")
-    assert len(cycles) == len(outputs) == images, "the player stopped early"
+def _parse(network: EieNetwork, stage: Stage, starts: int, record: bytes, trace: str) -> _Played:
+    geometry, outputs = network.geometry, network.layers[stage.layers[-1]].outputs
+    # After each start a line of "C", cycles, and those of each layer, and one of "R" and the outputs; at the end the
+    # lines of the PEs.
+    numbers = np.fromstring(record.translate(None, delete=b"CRA"), np.int64, sep=" ")
+    each = 1 + geometry.layers + outputs
+    assert len(numbers) == starts * each + geometry.pes * len(ACTIVITIES), "the player stopped early"
+    by_start = numbers[: starts * each].reshape(starts, each)
     layout = monitor_layout(network.geometry)
     monitor = [int(line, 16) for line in trace.split()]
     level = layout["level"]
@@ -252,11 +318,11 @@ def _parse(network: EieNetwork, images: int, record: str, trace: str) -> EieRun:
         [(word >> (pe * level_bits)) & ((1 << level_bits) - 1) for pe in range(network.geometry.pes)]
         for word in field("level")
     ]
-    return EieRun(
-        outputs=outputs.astype(np.int16),
-        cycles=cycles[:, 0],
-        layer_cycles=cycles[:, 1 : 1 + len(network.layers)],
-        activity=numbers("A"),
+    return _Played(
+        outputs=by_start[:, 1 + geometry.layers :].astype(np.int16),
+        cycles=by_start[:, 0],
+        layer_cycles=by_start[:, 1 : 1 + len(network.layers)],
+        activity=numbers[starts * each :].reshape(geometry.pes, -1),
         queue_levels=np.array(levels, np.uint16).reshape(len(monitor), network.geometry.pes),
         layer_trace=np.array(field("layer"), np.uint8),
     )

@@ -37,6 +37,7 @@ STEPS = {
     "dense": "the network as it was trained",
     "pruned": "with its weak weights removed",
     "shared": "with the few values that all weights of a layer share",
+    "golden": "what the hardware computes, in 16-bit fixed point, by its integer model",
     "hardware": "what the simulated hardware computed, in 16-bit fixed point",
 }
 
@@ -55,15 +56,14 @@ class LayerFigures:
 
     inputs: int
     outputs: int
+    starts: int
+    """How many times an image runs it: a convolution once for each position."""
+    weights: int
     kept: int
     biases: int
     padding: int
     shared: int
     """Codebook values in use, zero not counted."""
-
-    @property
-    def weights(self) -> int:
-        return self.inputs * self.outputs
 
     @property
     def entries(self) -> int:
@@ -80,6 +80,8 @@ def layer_figures(network: EieNetwork) -> list[LayerFigures]:
             LayerFigures(
                 inputs=layer.inputs,
                 outputs=layer.outputs,
+                starts=network.starts[index],
+                weights=network.weight_counts[index],
                 kept=int(real.sum() - bias.sum()),
                 biases=int(bias.sum()),
                 padding=int(len(real) - real.sum()),
@@ -196,9 +198,17 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
     shares = means / max(1, means.sum())
     scale = max(1, int(run.layer_cycles.max()))
     outside = run.cycles.mean() - means.sum()
+    convolution = any(layer.starts > 1 for layer in figures)
+    windows = (
+        "; a convolution is started once for each position, and what the host does for it is not counted"
+        if convolution
+        else ""
+    )
     rows, bars = [], []
     for index, layer in enumerate(figures):
         shape = f"{layer.inputs:,} x {layer.outputs:,}"
+        if layer.starts > 1:
+            shape += f", at {layer.starts:,} positions"
         rows.append(
             [
                 f"layer {index}",
@@ -249,7 +259,7 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
         _bars(
             bars,
             "Mean cycles per image. The thin line spans the fastest and the slowest image. "
-            f"Outside of its layers, an image takes {outside:.3g} more from start to done.",
+            f"Outside of its layers, an image takes {outside:.3g} more from start to done{windows}.",
         ),
     )
 
@@ -296,6 +306,9 @@ def _queues(geometry: EieGeometry, run: EieRun) -> str:
     cycles, pes = run.queue_levels.shape
     if cycles == 0:
         return ""
+    # Of a convolution the first position is shown.
+    several = len(run.stage_outputs) > 1
+    span_name = "the first image" + (", at its first position in each layer" if several else "")
     depth = geometry.queue_depth
     levels, size = bin_levels(run.queue_levels, HEAT_COLUMNS)
     span = len(levels) * size
@@ -330,7 +343,7 @@ def _queues(geometry: EieGeometry, run: EieRun) -> str:
     full = np.any(run.queue_levels >= depth, axis=1).mean()
     return _section(
         "Queues in front of the PEs",
-        "How many matrix columns wait in front of each PE in each cycle of the first image, recorded from "
+        f"How many matrix columns wait in front of each PE in each cycle of {span_name}, recorded from "
         "the RTL. Dark rows are PEs that run out of work, bright ones are PEs that the others wait for; "
         f"vertical lines mark where a layer ends and the next begins.{binned}",
         '<div class="ramp"><span>Columns waiting: 0</span>'
@@ -341,7 +354,7 @@ def _queues(geometry: EieGeometry, run: EieRun) -> str:
             _pe_rows(pes),
             image + lines,
             ticks,
-            "Cycles since the start of the first image",
+            f"Cycles of {span_name}",
             f'<div class="side">layer</div><div class="spans">{names}</div>',
         ),
         f'<p class="caption">On average {run.queue_levels.mean():.2f} columns wait in front of a PE; in '

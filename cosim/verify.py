@@ -18,8 +18,9 @@ from model.golden import eie as golden
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Verification:
-    """`mismatches` counts the outputs that differ between RTL and golden model, over all images; `cycle_model_equal`
-    is true where the cycles of every layer of every image, and from `start` to `done`, are as predicted."""
+    """`mismatches` counts the outputs that differ between RTL and golden model, over all starts of all images, those
+    of a convolution at each position; `cycle_model_equal` is true where the cycles of every layer of every image, and
+    from `start` to `done`, are as predicted."""
 
     network: EieNetwork
     run: EieRun
@@ -54,6 +55,7 @@ class Verification:
                 "min": int(counts.min()),
                 "max": int(counts.max()),
             },
+            "cycles_by_layer": self.run.layer_cycles.mean(axis=0).tolist(),
             "utilisation": self.run.utilisation,
             "saturated": self.saturated,
             "mismatches": self.mismatches,
@@ -68,6 +70,7 @@ class Verification:
             ("images on RTL", f"{figures['images']:,}"),
             ("PEs", str(figures["pes"])),
             ("cycles an image", f"{counts['mean']:,.1f} ({counts['min']:,} to {counts['max']:,})"),
+            ("cycles by layer", " + ".join(f"{count:,.1f}" for count in figures["cycles_by_layer"])),
             ("utilisation", f"{figures['utilisation']:.1%}"),
             ("saturated sums, outputs", f"{self.saturated['sums']:,}, {self.saturated['outputs']:,}"),
             ("cycle model", "equal" if self.cycle_model_equal else "NOT EQUAL"),
@@ -87,11 +90,12 @@ def verify(
     layers = golden.run(network, inputs)
     predicted = cycles.run(network, [layer.inputs for layer in layers])
     run = play(network, inputs, simulator=simulator, seed=seed, progress=progress)
-    totals = predicted.sum(axis=1) + cycles.START_TO_DONE
+    totals = predicted.sum(axis=1) + cycles.START_TO_DONE * network.starts_per_image
+    expected = [layers[stage.layers[-1]].outputs for stage in network.stages if stage.layers]
     return Verification(
         network=network,
         run=run,
         golden=layers,
-        mismatches=int((run.outputs != layers[-1].outputs).sum()),
+        mismatches=sum(int((a != b).sum()) for a, b in zip(run.stage_outputs, expected, strict=True)),
         cycle_model_equal=np.array_equal(run.layer_cycles, predicted) and np.array_equal(run.cycles, totals),
     )

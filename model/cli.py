@@ -26,6 +26,7 @@ from model.data.dataset import Dataset
 from model.data.npz import load_npz
 from model.formats import bundle
 from model.formats.geometry import VALUE_BITS, EieGeometry
+from model.formats.stages import shapes
 from model.formats.storage import storage
 from model.pruning.presets import user_settings
 from model.pruning.recipe import Result, prune_and_share, share
@@ -144,8 +145,8 @@ def compile_command(
 ) -> None:
     """Compile a network for the EIE array.
 
-    Linear, ReLU, Flatten, Dropout and BatchNorm1d are understood. The weights of each layer are shared among 15
-    values and zero; with --density they are pruned first, and fine-tuned on the labelled data.
+    Linear, Conv2d, ReLU, MaxPool2d, Flatten, Dropout and BatchNorm are understood. The weights of each layer are
+    shared among 15 values and zero; with --density they are pruned first, and fine-tuned on the labelled data.
     """
     start = time.monotonic()
     require_writable(output)
@@ -214,7 +215,7 @@ def compile_command(
     rows = [
         (
             "layers",
-            " - ".join(str(n) for n in [compiled.layers[0].inputs, *(x.outputs for x in compiled.layers)]),
+            " - ".join(shapes(compiled.stages, compiled.layers)),
         )
     ]
     rows += [(f"accuracy, {step}", f"{value:.2%}") for step, value in (accuracy or {}).items()]

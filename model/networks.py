@@ -16,6 +16,25 @@ def lenet_300_100(*, seed: int = 0) -> nn.Sequential:
     return _perceptron((784, 300, 100, 10), seed)
 
 
+def lenet_5(*, seed: int = 0) -> nn.Sequential:
+    """LeNet-5 as Caffe and the pruning papers have it, for 1x28x28 pixels: convolutions of 20 and 50 channels, each
+    5x5 and pooled by 2, then 800-500-10; 430,500 weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(1, 20, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(20, 50, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(800, 500),
+            nn.ReLU(),
+            nn.Linear(500, 10),
+        )
+
+
 def _perceptron(widths: tuple[int, ...], seed: int) -> nn.Sequential:
     """Linear layers with ReLU between them; the weights depend on `seed` alone, not on torch's state."""
     with torch.random.fork_rng(devices=[]):

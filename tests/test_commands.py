@@ -35,7 +35,7 @@ class Net(nn.Module):
         return self.second(self.drop(torch.relu(self.norm(self.first(torch.flatten(x, 1))))))
 
 def conv():
-    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(3 * 4 * 3, 4))
+    return nn.Sequential(nn.Conv3d(1, 3, 3), nn.Flatten(), nn.Linear(3 * 4 * 3, 4))
 
 def number():
     return 3
@@ -125,6 +125,30 @@ def test_weights_of_few_values_are_kept_exactly(zs: Command, tmp_path: Path) -> 
     assert np.array_equal(np.load(tmp_path / "exact-out.npz")["outputs"], expected)
 
 
+def test_convolutions(zs: Command, tmp_path: Path) -> None:
+    (tmp_path / "convnet.py").write_text(
+        "import torch\nfrom torch import nn\ndef net():\n    torch.manual_seed(2)\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 4))\n"
+    )
+    rng = np.random.default_rng(8)
+    np.savez(tmp_path / "images.npz", inputs=rng.random((5, 1, 8, 8)), labels=rng.integers(0, 4, 5))
+    arguments = ("compile", "convnet:net", "--data", "images.npz", "--output", "conv.zs", "--pes", 4)
+    code, out, err = zs(*arguments)
+    assert code == 0, err
+    assert "1x8x8 - 4x6x6 - 4x3x3 - 4" in out
+    code, out, err = zs("simulate", "conv.zs", "--data", "images.npz", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["images"], result["mismatches"], result["cycle_model_equal"]) == (5, 0, True)
+    assert sum(result["cycles_by_layer"]) + 36 + 1 == pytest.approx(result["cycles_per_image"]["mean"])
+    assert "9 x 4, at 36 positions" in (tmp_path / "conv.html").read_text()
+
+    np.savez(tmp_path / "images.npz", inputs=rng.random((5, 64)))
+    code, _, err = zs(*arguments)
+    assert code == 1
+    assert "inputs must be samples x channels x height x width, as the network takes, not samples x 64" in err
+
+
 def test_tables_are_for_people(zs: Command) -> None:
     code, out, _ = zs(*COMPILE)
     assert code == 0
@@ -166,7 +190,7 @@ def with_data(**arrays: Any) -> Callable[[Path], None]:
         (None, ["compile", "no.py:Net", *COMPILE[2:]], "no.py is not a Python file"),
         (None, ["compile", "mynet:Nothing", *COMPILE[2:]], "mynet has no function or class 'Nothing'"),
         (None, ["compile", "mynet:number", *COMPILE[2:]], "mynet:number must return a torch.nn.Module, not int"),
-        (None, ["compile", "mynet:conv", *COMPILE[4:]], "layer '0' is a Conv2d"),
+        (None, ["compile", "mynet:conv", *COMPILE[4:]], "layer '0' is a Conv3d"),
         (None, [*COMPILE, "--pes", "3"], "pes must be a power of two from 1 to 256, not 3"),
         (None, [*COMPILE, "--index-bits", "9"], "index_bits must be from 2 to 8, not 9"),
         (None, [*COMPILE, "--pes", "1", "--entry-words", "64"], "entry_words is 64 and 88 are needed"),

@@ -53,6 +53,29 @@ def test_fashion_mnist(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert result["accuracy"]["hardware"] >= 0.88
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not PACKAGE_FOLDER.exists(), reason="dataset-fashion-mnist is not installed")
+def test_lenet_5(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ("--dataset", "fashion-mnist", "--network", "lenet-5", "--output", str(tmp_path))
+    result = demo(monkeypatch, capsys, *arguments)
+    assert (result["images"], result["mismatches"], result["cycle_model_equal"]) == (500, 0, True)
+    assert result["weights"]["total"] == 500 + 25_000 + 400_000 + 5_000
+    assert result["weights"]["ratio"] >= 12
+    assert result["accuracy"]["golden"] >= 0.89
+    assert abs(result["accuracy"]["golden"] - result["accuracy"]["shared"]) <= 0.003
+    assert len(result["cycles_by_layer"]) == 4
+    mean = result["cycles_per_image"]["mean"]
+    assert sum(result["cycles_by_layer"]) + 576 + 64 + 1 == pytest.approx(mean)
+
+
+def test_lenet_5_takes_no_digits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["zeroskip", "demo", "--network", "lenet-5"])
+    with pytest.raises(SystemExit) as exit_:
+        zeroskip.main()
+    assert exit_.value.code == 1
+    assert "lenet-5 takes 28x28 pixels: add --dataset fashion-mnist" in capsys.readouterr().err
+
+
 def test_fashion_mnist_without_the_files(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

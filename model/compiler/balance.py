@@ -8,37 +8,43 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.compiler.calibrate import float_activations
+from model.compiler.calibrate import float_rows
+from model.formats.stages import LinearStage, Stage
 from model.pruning.sharing import SharedLayer
+
+SAMPLES = 1024
+"""Of the calibration data, so many tell well enough how often an activation is not zero."""
 
 
 def balance(
-    layers: Sequence[SharedLayer], calibration: NDArray[np.float32], pes: int
-) -> tuple[list[SharedLayer], NDArray[np.uint32]]:
-    """The layers with their rows, and the columns of the layers behind them, in another order, and where the last
-    layer's outputs stand in it: output i of the network is activation `order[i]` (uint32, outputs).
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], calibration: NDArray[np.float32], pes: int
+) -> tuple[list[SharedLayer], NDArray[np.uint32] | None]:
+    """The layers with the rows of the last stage's, where these are fully connected, in another order, and so the
+    columns of those behind them; and where the outputs stand then: output i of the network is value `order[i]` of the
+    last stage (uint32, outputs). None where nothing was moved.
 
     A PE falls behind where it has more weights than the others in the columns that are broadcast together. So the rows
     are dealt out one by one, the heaviest first, each to the PE whose rows so far share the fewest columns with it; a
-    column counts as often as its activation is not zero in `calibration` (samples x inputs).
+    column counts as often as its activation is not zero in `calibration` (samples x values).
     """
-    activations = float_activations(layers, calibration)
-    columns: NDArray[np.intp] | None = None
-    balanced = []
-    for layer, values in zip(layers, activations, strict=False):
-        often = (values != 0).mean(axis=0).astype(np.float32)
+    balanced = list(layers)
+    last = stages[-1]
+    if not isinstance(last, LinearStage):
+        return balanced, None
+    passes = float_rows(layers, stages, calibration[:SAMPLES])
+    columns = np.arange(layers[last.first].weight_codes.shape[1])
+    for index in last.layers:
+        layer = layers[index]
+        often = (passes[index][0] != 0).mean(axis=0).astype(np.float32)
         rows = assign_rows(layer.weight_codes != 0, often, pes)
-        codes = layer.weight_codes if columns is None else layer.weight_codes[:, columns]
         bias = layer.bias_codes
-        balanced.append(
-            dataclasses.replace(
-                layer,
-                weight_codes=np.ascontiguousarray(codes[rows]),
-                bias_codes=None if bias is None else bias[rows],
-            )
+        balanced[index] = dataclasses.replace(
+            layer,
+            weight_codes=np.ascontiguousarray(layer.weight_codes[np.ix_(rows, columns)]),
+            bias_codes=None if bias is None else bias[rows],
         )
         columns = rows
-    return balanced, np.argsort(rows).astype(np.uint32)
+    return balanced, np.argsort(columns).astype(np.uint32)
 
 
 def assign_rows(weights: NDArray[np.bool_], often: NDArray[np.float32], pes: int) -> NDArray[np.intp]:

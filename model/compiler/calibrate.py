@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.formats.geometry import VALUE_BITS, EieGeometry
+from model.formats.stages import Stage
 from model.pruning.sharing import SharedLayer
 
 HEADROOM = 2.0
@@ -30,14 +31,22 @@ class Fractions:
     output: int
 
 
-def calibrate(layers: Sequence[SharedLayer], inputs: NDArray[np.float32], geometry: EieGeometry) -> list[Fractions]:
+BATCH = 256
+"""Images that go through the float network together, which bounds the memory that the patches of convolutions take."""
+
+
+def calibrate(
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32], geometry: EieGeometry
+) -> list[Fractions]:
     """Chooses fraction bits from what the float network does with `inputs` (samples x inputs).
 
     Activations keep HEADROOM in their 16 bits. So do the sums of the magnitudes of all products in the accumulator, so
     that nothing saturates within calibration; where the accumulator is too narrow for the finest inputs and weights,
     both give way alike. Raises ValueError where the values are too large for any choice.
     """
-    tops, sums = _ranges(layers, inputs)
+    flat = inputs.reshape(len(inputs), -1)
+    batches = [_ranges(layers, stages, flat[first : first + BATCH]) for first in range(0, len(flat), BATCH)]
+    tops, sums = (np.max(values, axis=0).tolist() for values in zip(*batches, strict=True))
     weights = [float(np.abs(layer.codebook).max()) for layer in layers]
 
     activation_fractions = [min(_fraction(top, VALUE_BITS), _MAX_FRACTION) for top in tops]
@@ -72,25 +81,36 @@ def calibrate(layers: Sequence[SharedLayer], inputs: NDArray[np.float32], geomet
     ]
 
 
-def float_activations(layers: Sequence[SharedLayer], inputs: NDArray[np.float32]) -> list[NDArray[np.float64]]:
-    """The inputs (samples x inputs) and the outputs of each layer, in exact arithmetic as far as doubles go."""
-    activations = [inputs.reshape(len(inputs), -1).astype(np.float64)]
-    for layer in layers:
-        values = activations[-1] @ layer.weight.astype(np.float64).T
-        if layer.bias is not None:
-            values += layer.bias
-        activations.append(np.maximum(values, 0) if layer.relu else values)
-    return activations
+def float_rows(
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """What each layer takes and gives for `inputs` (samples x values): rows x inputs and rows x outputs, a row for each
+    start, in exact arithmetic as far as doubles go."""
+    values = inputs.reshape(len(inputs), -1).astype(np.float64)
+    passes = []
+    for stage in stages:
+        rows = stage.gather(values)
+        for index in stage.layers:
+            layer = layers[index]
+            given = rows @ layer.codebook[layer.matrix_codes].astype(np.float64).T
+            if layer.bias is not None:
+                given += layer.bias
+            passes.append((rows, np.maximum(given, 0) if layer.relu else given))
+            rows = passes[-1][1]
+        values = stage.scatter(rows)
+    return passes
 
 
-def _ranges(layers: Sequence[SharedLayer], inputs: NDArray[np.float32]) -> tuple[list[float], list[float]]:
+def _ranges(
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
+) -> tuple[list[float], list[float]]:
     """The greatest magnitude of the input and of each layer's output, and of the sums of magnitudes of products."""
-    activations = float_activations(layers, inputs)
-    sums = []
-    for layer, values in zip(layers, activations, strict=False):
-        magnitudes = np.abs(values) @ np.abs(layer.weight).astype(np.float64).T
+    tops, sums = [float(np.abs(inputs).max())], []
+    for layer, (rows, given) in zip(layers, float_rows(layers, stages, inputs), strict=True):
+        magnitudes = np.abs(rows) @ np.abs(layer.codebook[layer.matrix_codes]).astype(np.float64).T
         sums.append(float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max()))
-    return [float(np.abs(values).max()) for values in activations], sums
+        tops.append(float(np.abs(given).max()))
+    return tops, sums
 
 
 def _fraction(top: float, bits: int, headroom: float = HEADROOM) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-SUPPORTED = "Linear, ReLU, BatchNorm1d, Flatten (from dimension 1), Dropout, Identity"
+SUPPORTED = "Linear, Conv2d, ReLU, MaxPool2d, BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,23 @@ class LinearStep(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConvStep(Step):
+    """A convolution; `padding` is what stands at each side, whatever the module calls it."""
+
+    module: nn.Conv2d
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPoolStep(Step):
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchNormStep(Step):
-    module: nn.BatchNorm1d
+    module: nn.BatchNorm1d | nn.BatchNorm2d
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +62,7 @@ def chain(module: nn.Module) -> list[Step]:
     Raises ValueError naming the layer or operation that is not supported or does not stand in a plain
     chain, or saying why the module cannot be traced.
     """
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear | nn.Conv2d):
         # Traced as a root it would dissolve into its parameters.
         module = nn.Sequential(module)
     _refuse_hidden_changes(module)
@@ -190,6 +205,11 @@ class _Reader:
             return FlattenStep(label=_label(node), width=None)
         if node.target in (torch.reshape, "reshape", "view"):
             return FlattenStep(label=_label(node), width=self._view_width(node))
+        if node.target in (F.max_pool2d, torch.max_pool2d):
+            names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+            defaults = (None, None, 0, 1, False, False)
+            options = zip(range(1, 7), names, defaults, strict=True)
+            return _max_pool(_label(node), *(_argument(node, *option) for option in options))
         if node.target is F.dropout:
             if _argument(node, 2, "training", True):
                 raise ValueError(f"{_label(node)} drops values in eval mode too; call it with training=self.training")
@@ -201,14 +221,26 @@ class _Reader:
         # A subclass that computes something else (quantisation-aware layers) must not pass for a Linear.
         if isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
             return LinearStep(label=label, module=module)
-        if isinstance(module, nn.BatchNorm1d):
+        if isinstance(module, nn.Conv2d) and type(module).forward is nn.Conv2d.forward:
+            return ConvStep(label=label, module=module, padding=_conv_padding(label, module))
+        if isinstance(module, nn.MaxPool2d):
+            return _max_pool(
+                label,
+                module.kernel_size,
+                module.stride,
+                module.padding,
+                module.dilation,
+                module.ceil_mode,
+                module.return_indices,
+            )
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             return BatchNormStep(label=label, module=module)
         if isinstance(module, nn.ReLU):
             return ReluStep(label=label)
         if isinstance(module, nn.Flatten):
             self._require_flatten(node, module.start_dim, module.end_dim)
             return FlattenStep(label=label, width=None)
-        if isinstance(module, nn.Identity | nn.Dropout):
+        if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
             return None
         raise ValueError(f"{label} is a {type(module).__name__}; supported: {SUPPORTED}")
 
@@ -227,6 +259,48 @@ class _Reader:
                 f"{_label(node)} reshapes to {tuple(sizes)}; supported: (samples, -1) and (samples, width)"
             )
         return None if sizes[1] == -1 else sizes[1]
+
+
+def _conv_padding(label: str, module: nn.Conv2d) -> tuple[int, int]:
+    if _pair(module.dilation) != (1, 1):
+        raise ValueError(f"{label} has the dilation {module.dilation}; supported: 1")
+    if module.padding == "valid":
+        return 0, 0
+    high, wide = module.kernel_size
+    if module.padding == "same":
+        if high % 2 == 0 or wide % 2 == 0:
+            raise ValueError(
+                f"{label} pads a kernel of {high} x {wide} to the 'same' size, more on one side than on the other; "
+                "supported: odd kernels, and padding given in numbers"
+            )
+        return high // 2, wide // 2
+    padding = _pair(module.padding)
+    if padding is None or (padding != (0, 0) and module.padding_mode != "zeros"):
+        raise ValueError(f"{label} pads by {module.padding_mode!r}; supported: zeros")
+    return padding
+
+
+def _max_pool(
+    label: str, kernel: object, stride: object, padding: object, dilation: object, ceil: object, indices: object
+) -> MaxPoolStep:
+    for name, value, plain in (("dilation", _pair(dilation), (1, 1)), ("ceil_mode", ceil, False)):
+        if value != plain:
+            raise ValueError(f"{label} is a max pooling with {name} = {value}; supported: {plain}")
+    if indices:
+        raise ValueError(f"{label} returns indices; supported: max pooling that returns values alone")
+    # An empty list is how torch's own functions say that the stride is the kernel.
+    sizes = [pair for pair in (_pair(kernel), _pair(stride or kernel), _pair(padding)) if pair is not None]
+    if len(sizes) < 3:
+        raise ValueError(f"{label} takes its kernel, stride or padding from values; they must be numbers")
+    return MaxPoolStep(label=label, kernel=sizes[0], stride=sizes[1], padding=sizes[2])
+
+
+def _pair(value: object) -> tuple[int, int] | None:
+    """A size that torch takes as one number or as two; None where it is neither."""
+    pair = (value, value) if isinstance(value, int) else value
+    if isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(part, int) for part in pair):
+        return pair[0], pair[1]
+    return None
 
 
 def _label(node: fx.Node) -> str:

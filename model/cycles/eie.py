@@ -129,24 +129,24 @@ def _batch(activations, bias, pointers, weights, per_word, window, depth):
 
 
 START_TO_DONE = 1
-"""Cycles from `start` to `done` beyond those of the layers: the one that takes `start`."""
+"""Cycles from `start` to `done` beyond those of the layers, in each start: the one that takes `start`."""
 
 
 def run(network: EieNetwork, activations: list[NDArray[np.int16]]) -> NDArray[np.int64]:
-    """Cycles of each layer of each image (int64, images x layers). From `start` to `done`, it takes their sum over the
-    layers and START_TO_DONE.
+    """Cycles of each layer of each image (int64, images x layers), for a convolution over all its positions. From
+    `start` to `done`, it takes their sum over the layers and START_TO_DONE for each start.
 
-    `activations` are the inputs of each layer (int16, images x inputs), as model.golden.eie gives them.
+    `activations` are the inputs of each layer (int16, starts x inputs), as model.golden.eie gives them.
     """
     geometry = network.geometry
-    cycles = np.empty((len(activations[0]), len(network.layers)), np.int64)
+    cycles = np.empty((len(activations[0]) // network.starts[0], len(network.layers)), np.int64)
     weights = np.stack(
         [unpack_words(image, len(image) * geometry.entries_per_word, geometry)[0] != 0 for image in network.entries]
     )
     for index, layer in enumerate(network.layers):
         base = network.pointer_bases[index]
         pointers = np.ascontiguousarray(network.pointers[:, base : base + layer.columns + 1].T.astype(np.int64))
-        cycles[:, index] = _batch(
+        counts = _batch(
             activations[index],
             layer.bias,
             pointers,
@@ -155,4 +155,5 @@ def run(network: EieNetwork, activations: list[NDArray[np.int16]]) -> NDArray[np
             geometry.window,
             geometry.queue_depth,
         )
+        cycles[:, index] = counts.reshape(len(cycles), -1).sum(axis=1)
     return cycles

@@ -23,6 +23,7 @@ from safetensors.numpy import save as save_safetensors
 
 from model.formats.eie import Columns, decode, encode, pack_words, unpack_words
 from model.formats.geometry import VALUE_BITS, EieGeometry, power_of_two_at_least
+from model.formats.stages import LinearStage, Stage, from_json, to_json, value_counts
 
 VERSION = 2
 
@@ -40,7 +41,7 @@ class FitError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class EieLayer:
-    """One fully connected layer: `outputs` x `inputs` weights and, where `bias`, one more column for the bias.
+    """A row of the layer table: `outputs` x `inputs` weights and, where `bias`, one more column for the bias.
 
     A number with f fraction bits stands for itself divided by 2**f. Accumulators carry
     `input_fraction + weight_fraction - product_shift` fraction bits, of which `out_shift` are rounded away.
@@ -73,16 +74,42 @@ class EieNetwork:
 
     `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, the layers behind one
     another; `pointers` (uint32, pes x all columns + layers) the column pointers, as entry numbers; `codebooks`
-    (int16, layers x codebook_size), entry 0 zero. Output i of the network is activation `order[i]` of the array
-    (uint32, outputs).
+    (int16, layers x codebook_size), entry 0 zero. `stages` say how images go through the layers. Output i of the
+    network is value `order[i]` that the last stage gives (uint32, outputs).
     """
 
     geometry: EieGeometry
     layers: tuple[EieLayer, ...]
+    stages: tuple[Stage, ...]
     entries: NDArray[np.uint8]
     pointers: NDArray[np.uint32]
     codebooks: NDArray[np.int16]
     order: NDArray[np.uint32]
+
+    @property
+    def inputs(self) -> int:
+        """Values that an image has."""
+        return value_counts(self.stages, self.layers)[0]
+
+    @property
+    def outputs(self) -> int:
+        """Values that the network gives for an image."""
+        return value_counts(self.stages, self.layers)[-1]
+
+    @property
+    def starts(self) -> list[int]:
+        """How many times each layer runs for an image."""
+        return [stage.starts for stage in self.stages for _ in stage.layers]
+
+    @property
+    def starts_per_image(self) -> int:
+        return sum(stage.starts for stage in self.stages)
+
+    @property
+    def weight_counts(self) -> list[int]:
+        """Weights of each layer before pruning: those between different groups of a convolution are none."""
+        groups = [getattr(stage, "groups", 1) for stage in self.stages for _ in stage.layers]
+        return [layer.outputs * layer.inputs // split for layer, split in zip(self.layers, groups, strict=True)]
 
     @property
     def pointer_bases(self) -> list[int]:
@@ -117,14 +144,18 @@ def assemble(
     layers: tuple[EieLayer, ...],
     codes: list[NDArray[np.uint8]],
     codebooks: NDArray[np.int16],
+    stages: tuple[Stage, ...] | None = None,
     order: NDArray[np.uint32] | None = None,
 ) -> EieNetwork:
     """Encodes each layer's codes (uint8, outputs x columns) and stacks them in the memories of each PE.
 
-    Without `order`, the outputs stand as the last layer's rows do.
-
-    Raises FitError where a memory of `geometry` is too small.
+    Without `stages` the layers are fully connected, one behind the other; without `order`, the outputs stand as the
+    last stage gives them. Raises FitError where a memory of `geometry` is too small, ValueError where the stages do not
+    fit the layers.
     """
+    if stages is None:
+        stages = (LinearStage(first=0, last=len(layers) - 1),)
+    value_counts(stages, layers)
     encoded = [encode(matrix, geometry) for matrix in codes]
     pointers, base = [], np.zeros((geometry.pes, 1), np.int64)
     for columns in encoded:
@@ -149,10 +180,11 @@ def assemble(
     return EieNetwork(
         geometry=geometry,
         layers=layers,
+        stages=stages,
         entries=entries,
         pointers=all_pointers.astype(np.uint32),
         codebooks=codebooks,
-        order=np.arange(layers[-1].outputs, dtype=np.uint32) if order is None else order,
+        order=np.arange(value_counts(stages, layers)[-1], dtype=np.uint32) if order is None else order,
     )
 
 
@@ -223,6 +255,7 @@ def save(network: EieNetwork, path: Path) -> None:
         "core": "eie",
         "geometry": dataclasses.asdict(network.geometry),
         "layers": [dataclasses.asdict(layer) for layer in network.layers],
+        "stages": [to_json(stage) for stage in network.stages],
     }
     header["digest"] = _digest(header, tensors)
     data = save_safetensors(tensors, metadata={"zeroskip": json.dumps(header)})
@@ -279,6 +312,7 @@ def _parse(data: bytes) -> EieNetwork:
     network = EieNetwork(
         geometry=geometry,
         layers=tuple(_from_json(EieLayer, layer, f"layers[{index}]") for index, layer in enumerate(layers)),
+        stages=_stages(header.get("stages")),
         **_tensors(tensors, geometry, len(layers)),
     )
     _check_layers(network)
@@ -295,6 +329,18 @@ def _from_json(kind: type, value: Any, where: str) -> Any:
         return kind(**value)
     except (TypeError, ValueError) as error:
         raise BundleError(f"{where}: {error}") from error
+
+
+def _stages(value: Any) -> tuple[Stage, ...]:
+    if not isinstance(value, list) or not value:
+        raise BundleError(f"stages must be a list of at least one stage, not {value!r}")
+    stages: list[Stage] = []
+    for index, stage in enumerate(value):
+        try:
+            stages.append(from_json(stage))
+        except ValueError as error:
+            raise BundleError(f"stages[{index}]: {error}") from error
+    return tuple(stages)
 
 
 def _tensors(tensors: dict[str, NDArray[Any]], geometry: EieGeometry, layers: int) -> dict[str, NDArray[Any]]:
@@ -343,7 +389,9 @@ def _check_layers(network: EieNetwork) -> None:
         shift = layer.out_shift(geometry)
         if not 0 <= shift <= geometry.max_shift:
             raise BundleError(f"{where} must round away 0 to {geometry.max_shift} bits, not {shift}")
-        if previous is not None and layer.inputs != previous.outputs:
+        # Within a stage a layer's outputs stand where the next one reads its inputs.
+        chained = any(index in stage.layers[1:] for stage in network.stages)
+        if previous is not None and chained and layer.inputs != previous.outputs:
             raise BundleError(f"{where}.inputs must be the {previous.outputs} outputs before it, not {layer.inputs}")
         if previous is not None and layer.input_fraction != previous.output_fraction:
             raise BundleError(
@@ -351,6 +399,10 @@ def _check_layers(network: EieNetwork) -> None:
                 f"not {layer.input_fraction}"
             )
         previous = layer
+    try:
+        value_counts(network.stages, network.layers)
+    except ValueError as error:
+        raise BundleError(str(error)) from error
 
 
 def _check_memories(network: EieNetwork) -> None:
@@ -366,8 +418,8 @@ def _check_memories(network: EieNetwork) -> None:
         raise BundleError(f"pointers must not exceed the {capacity} entries of the file, not {pointers.max()}")
     if np.any(network.codebooks[:, 0]):
         raise BundleError(f"codebooks[:, 0] must be zero, not {network.codebooks[:, 0].tolist()}")
-    if not np.array_equal(np.sort(network.order), np.arange(network.layers[-1].outputs)):
-        raise BundleError(f"order must name each of the {network.layers[-1].outputs} outputs once")
+    if not np.array_equal(np.sort(network.order), np.arange(network.outputs)):
+        raise BundleError(f"order must name each of the {network.outputs} outputs once")
     try:
         check_fit(geometry, network.layers, pointers)
         for index in range(len(network.layers)):

@@ -40,7 +40,11 @@ def storage(network: EieNetwork) -> Storage:
     geometry = network.geometry
     words = -(-network.pointers[:, -1].astype(np.int64) // geometry.entries_per_word)
     return Storage(
-        dense=DENSE_BITS * sum(layer.outputs * layer.columns for layer in network.layers),
+        dense=DENSE_BITS
+        * sum(
+            weights + layer.outputs * layer.bias
+            for weights, layer in zip(network.weight_counts, network.layers, strict=True)
+        ),
         entries=int(words.sum()) * geometry.word_bits,
         pointers=network.pointers.size * geometry.pointer_bits,
         codebooks=network.codebooks.size * VALUE_BITS,

@@ -1,6 +1,7 @@
 """Fine-tuning of shared weights by the gradients of the centroids (Deep Compression, section 3.3)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from model.pruning.sharing import SharedLayer
+from model.pruning.sharing import Part, SharedConv, SharedLayer, sequence
 
 
 class _Lookup(torch.autograd.Function):
@@ -50,23 +51,45 @@ class SharedLinear(nn.Module):
         self.size = len(codes)
 
     def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, *self.parameters_now())
+
+    def parameters_now(self) -> tuple[Tensor, Tensor | None]:
+        """Weight (outputs, inputs) and bias, as the centroids are now."""
         values = _Lookup.apply(self.centroids, self.used_codes)
         both = torch.zeros(self.size, dtype=values.dtype).scatter(0, self.used, values)
         outputs, inputs = self.layer.weight_codes.shape
         weight = both[: outputs * inputs].reshape(outputs, inputs)
-        return F.linear(x, weight, None if self.layer.bias_codes is None else both[outputs * inputs :])
+        return weight, None if self.layer.bias_codes is None else both[outputs * inputs :]
 
     def shared_layer(self) -> SharedLayer:
         """The layer with the codebook as it is now."""
         codebook = np.concatenate(([0], self.centroids.detach().numpy())).astype(np.float32)
-        return SharedLayer(
-            codebook=codebook,
-            weight_codes=self.layer.weight_codes,
-            bias_codes=self.layer.bias_codes,
-            relu=self.layer.relu,
-        )
+        return replace(self.layer, codebook=codebook)
 
 
-def trainable(layers: Sequence[SharedLayer]) -> nn.Sequential:
-    """The network of `layers` as SharedLinear and nn.ReLU, for fine-tuning the centroids."""
-    return nn.Sequential(*(module for layer in layers for module in [SharedLinear(layer)] + [nn.ReLU()] * layer.relu))
+class SharedConv2d(SharedLinear):
+    """A Conv2d likewise."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv = self.layer
+        assert isinstance(conv, SharedConv)
+        weight, bias = self.parameters_now()
+        kernels = weight.reshape(len(weight), -1, *conv.kernel)
+        return F.conv2d(x, kernels, bias, conv.stride, conv.padding, groups=conv.groups)
+
+
+def trainable(parts: Sequence[Part]) -> nn.Sequential:
+    """The network of `parts`, its layers as SharedLinear and SharedConv2d, for fine-tuning the centroids."""
+
+    def make(part: Part) -> nn.Module:
+        if isinstance(part, SharedConv):
+            return SharedConv2d(part)
+        return SharedLinear(part) if isinstance(part, SharedLayer) else part.module()
+
+    return sequence(parts, make)
+
+
+def tuned(parts: Sequence[Part], module: nn.Sequential) -> list[Part]:
+    """The parts that `module` was made of, with the codebooks as they are now."""
+    layers = (layer.shared_layer() for layer in module if isinstance(layer, SharedLinear))
+    return [next(layers) if isinstance(part, SharedLayer) else part for part in parts]

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from model.compiler.fold import fold
 from model.data.dataset import Dataset
 from model.pruning import schedules
-from model.pruning.centroids import SharedLinear, trainable
+from model.pruning.centroids import trainable, tuned
 from model.pruning.criteria import magnitude
 from model.pruning.masks import allocate_globally, allocate_per_layer
-from model.pruning.sharing import SharedLayer, share_layers, to_module
+from model.pruning.sharing import Part, SharedLayer, share_layers, to_module
 from model.pruning.stages import Progress, Run
 from model.pruning.training import Course, evaluate
 
@@ -26,8 +26,8 @@ class Settings:
     """What to prune to, and how to train in each stage.
 
     `density` is the fraction of all weights that stays, the layers competing by magnitude, or one fraction
-    for every Linear layer in order. It is reached in `rounds` rounds, each followed by `retrain`. `threads` is part
-    of the settings because sums that are split among threads round differently.
+    for every Linear and Conv2d layer in order. It is reached in `rounds` rounds, each followed by `retrain`.
+    `threads` is part of the settings because sums that are split among threads round differently.
     """
 
     density: float | tuple[float, ...]
@@ -61,7 +61,7 @@ class Result:
 
     dense: nn.Module
     pruned: nn.Sequential
-    layers: list[SharedLayer]
+    layers: list[Part]
     shared: nn.Sequential
     accuracies: dict[str, float] | None
     kept: int
@@ -79,6 +79,7 @@ def share(module: nn.Module, *, test_inputs: np.ndarray | None = None, test_labe
     pruned = fold(module)
     test = None
     if test_inputs is not None and test_labels is not None:
+        _require_shape(pruned, test_inputs, "inputs")
         test = torch.from_numpy(test_inputs), torch.from_numpy(test_labels)
     return _result(module, pruned, share_layers(pruned), test)
 
@@ -122,23 +123,42 @@ def prune_and_share(
         name = f"prune {number}/{len(choosers)}"
         run.stage(name, network, train_inputs, settings.retrain, keep="pruned", choose=choose)
     pruned = fold(network)
-    shared = trainable(share_layers(pruned))
-    run.stage("share", shared, train_inputs.flatten(1), settings.share, keep="shared")
-    layers = [part.shared_layer() for part in shared if isinstance(part, SharedLinear)]
+    parts = share_layers(pruned)
+    shared = trainable(parts)
+    run.stage("share", shared, _as_taken(train_inputs, pruned), settings.share, keep="shared")
+    layers = tuned(parts, shared)
     test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
     return _result(dense.eval(), pruned, layers, test)
 
 
+def _as_taken(inputs: Tensor, folded: nn.Sequential) -> Tensor:
+    """Inputs in the shape that the folded network takes: images where it starts with a convolution, else flat."""
+    return inputs if isinstance(folded[0], nn.Conv2d | nn.MaxPool2d) else inputs.flatten(1)
+
+
+def _require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
+    """The number of values that the network gives for a sample; raises ValueError where the shape does not fit."""
+    sample = _as_taken(torch.from_numpy(inputs[:1]), folded)
+    if isinstance(folded[0], nn.Linear) and sample.shape[1] != folded[0].in_features:
+        raise ValueError(
+            f"{where} must have {folded[0].in_features} values a sample, as the network takes, not {sample.shape[1]}"
+        )
+    if not isinstance(folded[0], nn.Linear) and sample.dim() != 4:
+        raise ValueError(
+            f"{where} must be samples x channels x height x width, as the network takes, not {tuple(inputs.shape)}"
+        )
+    try:
+        with torch.no_grad():
+            return int(folded(sample).shape[1])
+    except RuntimeError as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(f"{where} of shape {tuple(inputs.shape)} do not fit the network: {reason}") from error
+
+
 def _require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
-    linears = [part for part in folded if isinstance(part, nn.Linear)]
-    width, classes = linears[0].in_features, linears[-1].out_features
     for split in ("train", "test"):
         inputs, labels = getattr(dataset, f"{split}_inputs"), getattr(dataset, f"{split}_labels")
-        if inputs[0].size != width:
-            raise ValueError(
-                f"{dataset.name}: {split}_inputs must have {width} values a sample, as the network takes, "
-                f"not {inputs[0].size}"
-            )
+        classes = _require_shape(folded, inputs, f"{dataset.name}: {split}_inputs")
         if labels.min() < 0 or labels.max() >= classes:
             raise ValueError(
                 f"{dataset.name}: {split}_labels must be 0 to {classes - 1}, as the network gives, "
@@ -148,7 +168,9 @@ def _require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
 
 def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[[nn.Module], dict[str, Tensor]]:
     """The function that picks the masks of one round, by magnitude."""
-    names = [f"{name}.weight".lstrip(".") for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+    names = [
+        f"{name}.weight".lstrip(".") for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)
+    ]
     if isinstance(density, tuple) and len(density) != len(names):
         raise ValueError(f"density must name {len(names)} layers ({', '.join(names)}), not {len(density)}")
 
@@ -161,26 +183,26 @@ def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[
     return choose
 
 
-def _result(
-    dense: nn.Module, pruned: nn.Sequential, layers: list[SharedLayer], test: tuple[Tensor, Tensor] | None
-) -> Result:
+def _result(dense: nn.Module, pruned: nn.Sequential, layers: list[Part], test: tuple[Tensor, Tensor] | None) -> Result:
     shared = to_module(layers)
     accuracies = None
     if test is not None:
         inputs, labels = test
+        taken = _as_taken(inputs, pruned)
         accuracies = {
             "dense": evaluate(dense, inputs, labels),
-            "pruned": evaluate(pruned, inputs.flatten(1), labels),
-            "shared": evaluate(shared, inputs.flatten(1), labels),
+            "pruned": evaluate(pruned, taken, labels),
+            "shared": evaluate(shared, taken, labels),
         }
+    codes = [part.weight_codes for part in layers if isinstance(part, SharedLayer)]
     return Result(
         dense=dense,
         pruned=pruned,
         layers=layers,
         shared=shared,
         accuracies=accuracies,
-        kept=sum(int(np.count_nonzero(layer.weight_codes)) for layer in layers),
-        total=sum(layer.weight_codes.size for layer in layers),
+        kept=sum(int(np.count_nonzero(layer)) for layer in codes),
+        total=sum(layer.size for layer in codes),
         test=None if test is None else (test[0].numpy(), test[1].numpy()),
     )
 

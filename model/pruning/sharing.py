@@ -1,6 +1,6 @@
 """Weight sharing: a layer's weights become 15 values (Deep Compression, ICLR 2016, section 3)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,55 +50,152 @@ class SharedLayer:
     def bias(self) -> NDArray[np.float32] | None:
         return None if self.bias_codes is None else self.codebook[self.bias_codes]
 
+    @property
+    def matrix_codes(self) -> NDArray[np.uint8]:
+        """The codes of the matrix that stands for the layer: activations are multiplied by it."""
+        return self.weight_codes
 
-def share_layers(folded: nn.Sequential) -> list[SharedLayer]:
-    """The layers of what `model.compiler.fold.fold` returns, each with its own codebook.
+    def module(self) -> nn.Module:
+        """The float layer, without its ReLU."""
+        outputs, inputs = self.weight_codes.shape
+        return self._filled(nn.utils.skip_init(nn.Linear, inputs, outputs, bias=self.bias_codes is not None))
+
+    def _filled(self, module: nn.Linear | nn.Conv2d) -> nn.Module:
+        bias = self.bias
+        with torch.no_grad():
+            module.weight.copy_(torch.from_numpy(self.weight).reshape(module.weight.shape))
+            if module.bias is not None and bias is not None:
+                module.bias.copy_(torch.from_numpy(bias))
+        return module
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SharedConv(SharedLayer):
+    """A Conv2d likewise: `weight_codes` are (outputs, channels / groups * kernel height * kernel width)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    groups: int
+
+    @property
+    def channels(self) -> int:
+        return self.weight_codes.shape[1] // (self.kernel[0] * self.kernel[1]) * self.groups
+
+    @property
+    def matrix_codes(self) -> NDArray[np.uint8]:
+        """Block-diagonal: an output sees the channels of its group alone."""
+        outputs, inputs = self.weight_codes.shape
+        matrix = np.zeros((self.groups, outputs // self.groups, self.groups, inputs), np.uint8)
+        group = np.arange(self.groups)
+        matrix[group, :, group] = self.weight_codes.reshape(self.groups, -1, inputs)
+        return matrix.reshape(outputs, self.groups * inputs)
+
+    def module(self) -> nn.Module:
+        module = nn.utils.skip_init(
+            nn.Conv2d,
+            self.channels,
+            len(self.weight_codes),
+            self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            groups=self.groups,
+            bias=self.bias_codes is not None,
+        )
+        return self._filled(module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool:
+    """Max pooling between layers, as nn.MaxPool2d does it."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    def module(self) -> nn.Module:
+        return nn.MaxPool2d(self.kernel, self.stride, self.padding)
+
+
+Part = SharedLayer | MaxPool
+"""A network is a list of these. Where images end, they are flattened."""
+
+
+def takes_images(parts: Sequence[Part]) -> bool:
+    return isinstance(parts[0], SharedConv | MaxPool)
+
+
+def share_layers(folded: nn.Sequential) -> list[Part]:
+    """The parts of what `model.compiler.fold.fold` returns, each layer with its own codebook.
 
     Exact, with nothing lost, for a layer of at most 15 distinct non-zero values.
     """
-    return [_share_layer(linear, relu) for linear, relu in _linear_layers(folded)]
+    parts: list[Part] = []
+    modules = list(folded)
+    for module, follower in zip(modules, [*modules[1:], None], strict=True):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            parts.append(_share_layer(module, isinstance(follower, nn.ReLU)))
+        elif isinstance(module, nn.MaxPool2d):
+            kernel, stride, padding = map(_pair, (module.kernel_size, module.stride, module.padding))
+            parts.append(MaxPool(kernel=kernel, stride=stride, padding=padding))
+        elif not isinstance(module, nn.ReLU) and not (isinstance(module, nn.Flatten) and parts):
+            raise ValueError(
+                "a folded network must hold Linear, Conv2d, MaxPool2d and ReLU alone, and Flatten between them, "
+                f"not {type(module).__name__}"
+            )
+    return parts
 
 
-def to_module(layers: Sequence[SharedLayer]) -> nn.Sequential:
-    """The float network that `layers` stand for, of nn.Linear and nn.ReLU."""
+def to_module(parts: Sequence[Part]) -> nn.Sequential:
+    """The float network that `parts` stand for, in the form that `model.compiler.fold.fold` gives."""
+    return sequence(parts, lambda part: part.module())
+
+
+def sequence(parts: Sequence[Part], make: Callable[[Part], nn.Module]) -> nn.Sequential:
+    """A module of each part, with ReLU and Flatten where they belong."""
     modules: list[nn.Module] = []
-    for layer in layers:
-        outputs, inputs = layer.weight_codes.shape
-        bias = layer.bias
-        linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias is not None)
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(layer.weight))
-            if bias is not None:
-                linear.bias.copy_(torch.from_numpy(bias))
-        modules.append(linear)
-        if layer.relu:
+    images = False
+    for part in parts:
+        now = isinstance(part, SharedConv | MaxPool)
+        if images and not now:
+            modules.append(nn.Flatten())
+        images = now
+        modules.append(make(part))
+        if isinstance(part, SharedLayer) and part.relu:
             modules.append(nn.ReLU())
+    if images:
+        modules.append(nn.Flatten())
     return nn.Sequential(*modules)
 
 
-def _share_layer(linear: nn.Linear, relu: bool) -> SharedLayer:
-    weight = linear.weight.detach().numpy()
+def _share_layer(layer: nn.Linear | nn.Conv2d, relu: bool) -> SharedLayer:
+    weight = layer.weight.detach().flatten(1).numpy()
     # The bias is one more column of the same matrix in the hardware, so it goes by the same codebook.
-    matrix = weight if linear.bias is None else np.column_stack((weight, linear.bias.detach().numpy()))
+    matrix = weight if layer.bias is None else np.column_stack((weight, layer.bias.detach().numpy()))
     codes = np.zeros(matrix.shape, np.uint8)
     used = matrix != 0
     codebook, codes[used] = cluster(matrix[used])
     inputs = weight.shape[1]
-    return SharedLayer(
+    shared = SharedLayer(
         codebook=codebook,
         weight_codes=codes[:, :inputs].copy(),
-        bias_codes=None if linear.bias is None else codes[:, inputs].copy(),
+        bias_codes=None if layer.bias is None else codes[:, inputs].copy(),
         relu=relu,
+    )
+    if isinstance(layer, nn.Linear):
+        return shared
+    return SharedConv(
+        **vars(shared),
+        kernel=_pair(layer.kernel_size),
+        stride=_pair(layer.stride),
+        padding=_pair(layer.padding),
+        groups=layer.groups,
     )
 
 
-def _linear_layers(folded: nn.Sequential) -> Iterator[tuple[nn.Linear, bool]]:
-    modules = list(folded)
-    for module, follower in zip(modules, [*modules[1:], None], strict=True):
-        if isinstance(module, nn.Linear):
-            yield module, isinstance(follower, nn.ReLU)
-        elif not isinstance(module, nn.ReLU):
-            raise ValueError(f"a folded network must hold Linear and ReLU alone, not {type(module).__name__}")
+def _pair(size: int | str | tuple[int, ...]) -> tuple[int, int]:
+    assert isinstance(size, tuple), "fold() gives sizes as pairs"
+    return size[0], size[1]
 
 
 def _require_codes(name: str, codes: NDArray) -> None:

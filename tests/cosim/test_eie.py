@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_inputs, random_network
+from networks import random_inputs, random_network, small_conv_network
 
-from cosim.eie import EieRun, build_array, play
+from cosim.eie import EieRun, build_array, build_player, network_program, play, stage_program
 from cosim.simulator import Simulator
 from cosim.verify import verify
 from model.formats import bundle
@@ -137,3 +137,34 @@ def test_contents_before_loading_do_not_matter() -> None:
     runs = [play(network, inputs, seed=seed) for seed in (1, 2)]
     assert np.array_equal(runs[0].outputs, runs[1].outputs)
     assert np.array_equal(runs[0].layer_cycles, runs[1].layer_cycles)
+
+
+def test_convolutions() -> None:
+    rng = np.random.default_rng(14)
+    network = small_conv_network(rng, EieGeometry(pes=4))
+    inputs = random_inputs(rng, 4, network.inputs, DENSITIES)
+    run = check(network, inputs)
+    assert np.array_equal(run.outputs, golden.outputs(network, inputs))
+    assert [len(outputs) for outputs in run.stage_outputs] == [4 * 40, 4 * 9, 4]
+    assert run.activity.sum(axis=1).tolist() == [run.layer_cycles.sum()] * 4
+    assert (run.cycles - run.layer_cycles.sum(axis=1)).tolist() == [40 + 9 + 1] * 4
+    assert np.unique(run.layer_trace).tolist() == [0, 1, 2, 3]
+
+
+def test_stages_take_turns_in_one_loaded_network(tmp_path: Path) -> None:
+    """As hardware runs it: the weights are loaded once, then image by image all stages."""
+    rng = np.random.default_rng(15)
+    network = small_conv_network(rng, EieGeometry(pes=4))
+    layers = golden.run(network, random_inputs(rng, 3, network.inputs, DENSITIES))
+    program, expected = [network_program(network)], []
+    for image in range(3):
+        for stage in network.stages:
+            if stage.layers:
+                part = slice(image * stage.starts, (image + 1) * stage.starts)
+                program.append(stage_program(network, stage, layers[stage.layers[0]].inputs[part]))
+                expected += layers[stage.layers[-1]].outputs[part].tolist()
+    (tmp_path / "program").write_bytes(b"".join(program))
+    files = {name: tmp_path / name for name in ("program", "record")}
+    build_player(network.geometry).run(bench="cosim.eie_play", folder=tmp_path, plusargs=files, seed=15)
+    lines = (tmp_path / "record").read_text().splitlines()
+    assert [list(map(int, line.split()[1:])) for line in lines if line[0] == "R"] == expected

@@ -42,6 +42,7 @@ def small_run(pes: int, trace: int = 30) -> EieRun:
     activity = activity * 4005 // 1000
     return EieRun(
         outputs=np.zeros((3, 2), np.int16),
+        stage_outputs=(np.zeros((3, 2), np.int16),),
         cycles=layer_cycles.sum(axis=1) + 1,
         layer_cycles=layer_cycles,
         activity=activity,

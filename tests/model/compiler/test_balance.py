@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.compiler.balance import assign_rows, balance
-from model.compiler.calibrate import float_activations
+from model.compiler.calibrate import float_rows
 from model.compiler.eie import MEMORIES, compile_network, float_outputs, quantise_inputs
 from model.cycles import eie as cycles
 from model.formats.geometry import EieGeometry
+from model.formats.stages import LinearStage
 from model.golden import eie as golden
 from model.pruning.sharing import SharedLayer
 
@@ -39,8 +40,9 @@ def test_the_network_stays_what_it_was(seed: int, sizes: list[int], bias: bool) 
     rng = np.random.default_rng(seed)
     layers = random_layers(rng, sizes, bias=bias)
     inputs = rng.normal(size=(5, sizes[0])).astype(np.float32)
-    evened, order = balance(layers, inputs, 4)
-    before, after = float_activations(layers, inputs)[-1], float_activations(evened, inputs)[-1]
+    stages = [LinearStage(first=0, last=len(layers) - 1)]
+    evened, order = balance(layers, stages, inputs, 4)
+    before, after = (float_rows(each, stages, inputs)[-1][1] for each in (layers, evened))
     np.testing.assert_allclose(after[:, order], before, rtol=1e-9, atol=1e-12)
 
 

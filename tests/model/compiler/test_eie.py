@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ from model.compiler.eie import MEMORIES, compile_network, error_bound, float_out
 from model.formats.bundle import FitError
 from model.formats.geometry import EieGeometry
 from model.golden import eie as golden
-from model.pruning.sharing import SharedLayer
+from model.pruning.sharing import MaxPool, Part, SharedConv, SharedLayer, to_module
 
 
 def random_layers(rng: np.random.Generator, sizes: tuple[int, ...], scale: float, *, bias: bool) -> list[SharedLayer]:
@@ -132,3 +134,49 @@ def test_inputs_too_large_for_the_one_of_the_bias() -> None:
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         compile_network(layers, np.full((1, 20), 5e4, np.float32), EieGeometry(pes=4), fit=MEMORIES)
+
+
+def conv_parts(rng: np.random.Generator) -> list[Part]:
+    """1x9x9 -> 4x7x7 -> pooled to 4x3x3 -> by two groups 6x2x2 -> 5."""
+
+    def part(outputs: int, inputs: int, **window: Any) -> SharedLayer:
+        (dense,) = random_layers(rng, (inputs, outputs), 0.3, bias=True)
+        if not window:
+            return dense
+        sizes = {"stride": (1, 1), "padding": (0, 0), "groups": 1} | window
+        return SharedConv(**{**vars(dense), "relu": True}, **sizes)
+
+    pool = MaxPool(kernel=(2, 2), stride=(2, 2), padding=(0, 0))
+    return [
+        part(4, 9, kernel=(3, 3)),
+        pool,
+        part(6, 8, kernel=(2, 2), groups=2, stride=(2, 2), padding=(1, 1)),
+        part(5, 24),
+    ]
+
+
+def test_error_of_convolutions_is_within_its_bound() -> None:
+    rng = np.random.default_rng(12)
+    parts = conv_parts(rng)
+    inputs = rng.normal(size=(300, 1, 9, 9)).astype(np.float32)
+    for geometry in (EieGeometry(pes=4), EieGeometry(pes=4, accumulator_bits=16, product_shift=12)):
+        network = compile_network(parts, inputs, geometry, fit=MEMORIES)
+        runs = golden.run(network, quantise_inputs(network, inputs)[0])
+        assert not any(run.saturated_sums.any() or run.saturated_outputs.any() for run in runs)
+        with torch.no_grad():
+            expected = to_module(parts).double()(torch.from_numpy(inputs).double()).numpy()
+        difference = np.abs(float_outputs(network, golden.results(network, runs)) - expected)
+        assert np.all(difference <= error_bound(network, parts, inputs) + 1e-9)
+    assert difference.max() > 0
+
+
+def test_shapes_that_do_not_fit_convolutions() -> None:
+    parts = conv_parts(np.random.default_rng(13))
+    for shape, message in (
+        ((2, 81), "inputs must be samples x channels x height x width, as the network takes, not samples x 81"),
+        ((2, 3, 9, 9), "layer 0 must have images of 1 channels, not 3, at its input"),
+        ((2, 1, 12, 12), "layer 2 takes 24 values, but these inputs make it 6 x 3 x 3"),
+        ((2, 1, 2, 9), "part 0 of the network: kernel 3 x 3 must fit into the 2 x 9 of its input"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+            compile_network(parts, np.zeros(shape, np.float32), EieGeometry(pes=4), fit=MEMORIES)

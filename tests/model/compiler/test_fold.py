@@ -6,15 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.compiler.chain import SUPPORTED
 from model.compiler.fold import fold
-
-SUPPORTED = "Linear, ReLU, BatchNorm1d, Flatten (from dimension 1), Dropout, Identity"
 
 
 def settled(module: nn.Module) -> nn.Module:
     """Gives every BatchNorm statistics and parameters that matter."""
     for part in module.modules():
-        if isinstance(part, nn.BatchNorm1d):
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
             part.running_mean = torch.randn(part.num_features)
             part.running_var = torch.rand(part.num_features) + 0.1
             if part.affine:
@@ -147,6 +146,45 @@ def test_weights_without_batch_norm_are_kept_exactly() -> None:
     assert torch.equal(fold(module)[0].bias, module[1].bias)
 
 
+class ConvNet(nn.Module):
+    """A user's module with convolutions, pooled and flattened in forward()."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(2, 4, 3, padding="same"), nn.Conv2d(4, 6, (1, 2), groups=2, bias=False)
+        self.bn1, self.bn2, self.bn3 = nn.BatchNorm2d(4), nn.BatchNorm2d(6), nn.BatchNorm1d(54)
+        self.fc = nn.Linear(54, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 2)
+        x = F.relu(F.max_pool2d(self.bn2(self.conv2(x)), kernel_size=(2, 1), stride=1))
+        return self.fc(self.bn3(torch.flatten(x, 1)))
+
+
+CONVOLUTIONS = {
+    "forward() with everything": (
+        ConvNet(),
+        ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "MaxPool2d", "Flatten", "54x5"],
+    ),
+    "a convolution alone": (nn.Conv2d(2, 3, 3, stride=2, padding=1), ["Conv2d", "Flatten"]),
+    "pooling first": (
+        nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.Conv2d(2, 3, 2), nn.Dropout2d(), nn.Flatten(), nn.Linear(27, 2)),
+        ["MaxPool2d", "Conv2d", "Flatten", "27x2"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions(name: str) -> None:
+    torch.manual_seed(4)
+    module, expected = CONVOLUTIONS[name]
+    settled(module).eval()
+    images = torch.randn(5, 2, 8, 8)
+    folded = fold(module)
+    assert shape(folded) == expected
+    torch.testing.assert_close(folded(images), module(images).flatten(1), rtol=1e-4, atol=1e-5)
+
+
 def spoiled(linear: nn.Linear, value: float) -> nn.Linear:
     with torch.no_grad():
         linear.weight[0, 0] = value
@@ -172,8 +210,8 @@ class TwoInputs(nn.Module):
     ("module", "message"),
     [
         (
-            with_names(features=nn.Sequential(nn.Conv2d(1, 2, 3)), fc=nn.Linear(2, 2)),
-            f"layer 'features.0' is a Conv2d; supported: {SUPPORTED}",
+            with_names(features=nn.Sequential(nn.Conv3d(1, 2, 3)), fc=nn.Linear(2, 2)),
+            f"layer 'features.0' is a Conv3d; supported: {SUPPORTED}",
         ),
         (nn.Sequential(nn.Linear(3, 3), nn.Sigmoid()), f"layer '1' is a Sigmoid; supported: {SUPPORTED}"),
         (
@@ -182,11 +220,11 @@ class TwoInputs(nn.Module):
         ),
         (
             nn.Sequential(nn.ReLU(), nn.Linear(3, 3)),
-            "layer '0' is a ReLU before any Linear; it must stand behind one",
+            "layer '0' is a ReLU before any Linear or Conv2d; it must stand behind one",
         ),
         (
             nn.Sequential(nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 3)),
-            "layer '1' is a ReLU before any Linear; it must stand behind one",
+            "layer '1' is a ReLU before any Linear or Conv2d; it must stand behind one",
         ),
         (
             with_names(fc=nn.Linear(3, 3), relu=nn.ReLU(), bn=nn.BatchNorm1d(3)),
@@ -200,7 +238,7 @@ class TwoInputs(nn.Module):
             nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False)),
             "layer '1' has no running statistics, so it has no fixed function in eval mode",
         ),
-        (nn.Sequential(nn.Flatten()), "the network has no Linear; it must have at least one"),
+        (nn.Sequential(nn.Flatten()), "the network has no Linear or Conv2d; it must have at least one"),
         (
             nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(5, 2)),
             "layer '2' takes 5 values, but the step before it gives 3",
@@ -232,6 +270,57 @@ class TwoInputs(nn.Module):
         (
             Forward(lambda m, x: (m.fc1(x), 0)),
             "the network must return the result of its last step, not (fc1, 0)",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(2, 2)),
+            "layer '1' is a Linear on images; flatten them before it",
+        ),
+        (
+            nn.Sequential(nn.Flatten(), nn.Conv2d(1, 2, 3)),
+            "layer '1' is a Conv2d, but the step before it gives flat values",
+        ),
+        (
+            nn.Sequential(nn.Linear(4, 4), nn.MaxPool2d(2)),
+            "layer '1' is a MaxPool2d, but the step before it gives flat values",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(3, 2, 3)),
+            "layer '1' takes 3 values, but the step before it gives 2",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2)),
+            "layer '2' is a BatchNorm2d that does not stand right behind a Conv2d; it has none that it could be "
+            "folded into",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm1d(2)),
+            "layer '1' is a BatchNorm1d on images; flatten them before it",
+        ),
+        (
+            nn.Sequential(nn.BatchNorm1d(1), nn.Conv2d(1, 2, 3)),
+            "layer '0' is a BatchNorm1d between a ReLU and a Conv2d; it has no Linear that it could be folded into",
+        ),
+        (nn.Sequential(nn.Conv2d(1, 2, 3, dilation=2)), "layer '0' has the dilation (2, 2); supported: 1"),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect")),
+            "layer '0' pads by 'reflect'; supported: zeros",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 2, padding="same")),
+            "layer '0' pads a kernel of 2 x 2 to the 'same' size, more on one side than on the other; supported: odd "
+            "kernels, and padding given in numbers",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2, ceil_mode=True)),
+            "layer '1' is a max pooling with ceil_mode = True; supported: False",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2, dilation=2)),
+            "layer '1' is a max pooling with dilation = (2, 2); supported: (1, 1)",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2)),
+            f"layer '1' is a AvgPool2d; supported: {SUPPORTED}",
         ),
         (TwoInputs(), "the network takes a second input 'y'; it must take one"),
         (Forward(lambda m, x: m.fc1(torch.tanh(x))), f"operation 'tanh' is tanh; supported: {SUPPORTED}"),

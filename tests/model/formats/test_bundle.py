@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import random_network
+from networks import random_network, small_conv_network
 from safetensors.numpy import load_file, save_file
 
 from model.formats import bundle
@@ -137,6 +137,44 @@ def test_wrong_fields(saved: Path, change: Callable[[dict[str, Any], dict[str, A
     rewrite(saved, change)
     with pytest.raises(BundleError, match=re.escape(message)):
         bundle.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("header", "stages", value=[]), "stages must be a list of at least one stage, not []"),
+        (
+            put("header", "stages", 0, "kind", value="loop"),
+            "stages[0]: kind must be one of linear, conv, max pool",
+        ),
+        (put("header", "stages", 0, "more", value=1), "stages[0]: a conv stage must have the fields"),
+        (put("header", "stages", 0, "height", value=0), "stages[0]: height must be at least 1, not 0"),
+        (put("header", "stages", 0, "height", value=9.0), "stages[0]: height must be an integer, not 9.0"),
+        (
+            put("header", "stages", 0, "kernel", value=[3]),
+            "stages[0]: kernel must be two integers of at least 1",
+        ),
+        (put("header", "stages", 0, "groups", value=2), "stages[0]: groups must divide the 3 channels, not be 2"),
+        (put("header", "stages", 0, "layer", value=1), "stages[0] must go on with layer 0 of 4, not use 1 to 1"),
+        (put("header", "stages", 0, "kernel", value=[11, 11]), "stages[0]: kernel 11 x 11 must fit into the 9 x 8"),
+        (put("header", "stages", 0, "kernel", value=[2, 3]), "stages[0] takes 18 values a position, but layers[0] 27"),
+        (put("header", "stages", 1, "padding", value=[2, 0]), "stages[1]: padding must be at most half the kernel"),
+        (
+            put("header", "stages", 1, "width", value=9),
+            "stages[1] takes 270 values an image, but the step before",
+        ),
+        (put("header", "stages", 3, "last", value=4), "stages[3] must go on with layer 2 of 4, not use 2 to 4"),
+        (put("header", "stages", 3, "last", value=2), "stages must use all 4 layers, not 3 of them"),
+    ],
+)
+def test_wrong_stages(tmp_path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None], message: str) -> None:
+    network = small_conv_network(np.random.default_rng(4), EieGeometry(pes=4))
+    path = tmp_path / "network.zs"
+    bundle.save(network, path)
+    assert bundle.load(path).stages == network.stages
+    rewrite(path, change)
+    with pytest.raises(BundleError, match=re.escape(message)):
+        bundle.load(path)
 
 
 def test_not_a_bundle(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from model.compiler.chain import SUPPORTED
 from model.data.dataset import Dataset
 from model.data.digits import load_digits
 from model.networks import digits_mlp, lenet_300_100
@@ -194,9 +195,35 @@ def test_share_takes_a_network_as_it_is() -> None:
     assert accuracies == {"dense": 1, "pruned": 1, "shared": 1}
 
 
+def small_conv() -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 2), nn.ReLU(), nn.Flatten(), nn.Linear(32, 10)
+    )
+
+
+def test_convolutions_are_pruned_and_shared(digits: Dataset) -> None:
+    images = replace(
+        digits,
+        train_inputs=digits.train_inputs.reshape(-1, 1, 8, 8),
+        test_inputs=digits.test_inputs.reshape(-1, 1, 8, 8),
+    )
+    settings = replace(SHORT, density=(0.5, 0.25, 0.25), dense=replace(COURSE, epochs=10))
+    result = prune_and_share(small_conv(), images, settings=settings, seed=0)
+    assert [int(part.weight.count_nonzero()) for part in result.pruned if hasattr(part, "weight")] == [27, 48, 80]
+    assert (result.kept, result.total) == (27 + 48 + 80, 54 + 192 + 320)
+    assert result.accuracies is not None
+    assert result.accuracies["shared"] > 0.8
+
+
 @pytest.mark.parametrize(
     ("module", "settings", "message"),
     [
+        (
+            small_conv(),
+            SHORT,
+            "digits: train_inputs must be samples x channels x height x width, as the network takes, not (1437, 64)",
+        ),
         (
             lenet_300_100(),
             SHORT,
@@ -210,7 +237,7 @@ def test_share_takes_a_network_as_it_is() -> None:
         (
             nn.Sequential(nn.Linear(64, 10), nn.Tanh()),
             SHORT,
-            "layer '1' is a Tanh; supported: Linear, ReLU, BatchNorm1d, Flatten (from dimension 1), Dropout, Identity",
+            f"layer '1' is a Tanh; supported: {SUPPORTED}",
         ),
         (
             digits_mlp(),

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from model.compiler.fold import fold
-from model.pruning.centroids import SharedLinear, trainable
+from model.pruning.centroids import SharedLinear, trainable, tuned
 from model.pruning.kmeans import cluster
-from model.pruning.sharing import SharedLayer, share_layers, to_module
+from model.pruning.sharing import MaxPool, SharedConv, SharedLayer, share_layers, to_module
 
 
 def network(bias: bool = True, density: float = 0.3) -> nn.Sequential:
@@ -216,5 +216,53 @@ def test_shared_layer_names_the_field_that_is_wrong(field: str, value: np.ndarra
 
 
 def test_only_folded_networks_are_shared() -> None:
-    with pytest.raises(ValueError, match=r"^a folded network must hold Linear and ReLU alone, not Flatten$"):
+    with pytest.raises(ValueError, match=r"^a folded network must hold Linear, Conv2d, .* not Flatten$"):
         share_layers(nn.Sequential(nn.Flatten(), nn.Linear(2, 2)))
+
+
+def conv_network() -> nn.Sequential:
+    torch.manual_seed(6)
+    return fold(
+        nn.Sequential(
+            nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 5, 2, bias=False),
+            nn.Flatten(),
+            nn.Linear(20, 3),
+        )
+    )
+
+
+def test_convolutions_are_shared() -> None:
+    folded = conv_network()
+    parts = share_layers(folded)
+    assert [type(part) for part in parts] == [SharedConv, MaxPool, SharedConv, SharedLayer]
+    shared, tuning = to_module(parts), trainable(parts)
+    images = torch.randn(4, 4, 12, 12)
+    assert torch.equal(shared(images), tuning(images))
+    # Shared once more, nothing changes: each layer has few enough values.
+    again = to_module(share_layers(shared))
+    assert torch.equal(again(images), shared(images))
+
+    tuning(images).square().sum().backward()
+    shared(images).square().sum().backward()
+    conv = parts[0]
+    codes = torch.from_numpy(np.concatenate((conv.weight_codes.ravel(), conv.bias_codes)).astype(np.int64))
+    gradients = torch.cat((shared[0].weight.grad.flatten(), shared[0].bias.grad))
+    expected = torch.bincount(codes, gradients.double(), 16)[1:].float()
+    torch.testing.assert_close(tuning[0].centroids.grad, expected, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        tuning[0].centroids.mul_(2)
+    doubled = tuned(parts, tuning)
+    assert np.array_equal(doubled[0].codebook, 2 * parts[0].codebook)
+    assert doubled[1] == parts[1]
+
+
+def test_the_matrix_of_a_grouped_convolution_is_block_diagonal() -> None:
+    conv = share_layers(conv_network())[0]
+    matrix = conv.codebook[conv.matrix_codes]
+    assert matrix.shape == (6, 4 * 9)
+    patch = torch.randn(1, 4, 3, 3)
+    expected = nn.functional.conv2d(patch, torch.from_numpy(conv.weight).reshape(6, 2, 3, 3), groups=2)
+    np.testing.assert_allclose(matrix @ patch.numpy().ravel(), expected.numpy().ravel(), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,268 @@
+"""How a network uses the layer table: a list of stages, and what the host does between them.
+
+A stage is started on the array once for each row that its `gather` makes of the values before it, and `scatter` makes
+the values behind it of the results. Values are flat, channels x height x width where they are images:
+
+    rows = stage.gather(values)               images x values    ->  starts x inputs
+    for layer in stage.layers:                                       on the array, one start for each row
+        rows = layer(rows)
+    values = stage.scatter(rows)              starts x outputs   ->  images x values
+
+Nothing here computes with a value but to compare it, so that it is exact on integers and on floats alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearStage:
+    """The rows `first` to `last` of the layer table, fully connected, in one start for each image."""
+
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= _integer(self, "first") <= _integer(self, "last"):
+            raise ValueError(f"first and last must be layers in order, not {self.first} and {self.last}")
+
+    @property
+    def layers(self) -> range:
+        return range(self.first, self.last + 1)
+
+    @property
+    def starts(self) -> int:
+        """Starts for each image."""
+        return 1
+
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        return values
+
+    def scatter(self, rows: NDArray[Any]) -> NDArray[Any]:
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Window:
+    """A window of `kernel` (height, width) that moves by `stride` over images, `padding` around them on each side."""
+
+    channels: int
+    height: int
+    width: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("channels", 1), ("height", 1), ("width", 1)):
+            if _integer(self, name) < lowest:
+                raise ValueError(f"{name} must be at least {lowest}, not {getattr(self, name)}")
+        for name, lowest in (("kernel", 1), ("stride", 1), ("padding", 0)):
+            pair = getattr(self, name)
+            integers = isinstance(pair, tuple) and [type(value) for value in pair] == [int, int]
+            if not integers or min(pair) < lowest:
+                raise ValueError(f"{name} must be two integers of at least {lowest}, not {pair!r}")
+        if min(self.out_size) < 1:
+            raise ValueError(
+                f"kernel {_by(self.kernel)} must fit into the {self.height} x {self.width} of its input "
+                f"with a padding of {_by(self.padding)}"
+            )
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        """Positions of the window: rows, and in each row."""
+        sizes = zip((self.height, self.width), self.kernel, self.stride, self.padding, strict=True)
+        down, across = ((size + 2 * padding - kernel) // stride + 1 for size, kernel, stride, padding in sizes)
+        return down, across
+
+    @property
+    def positions(self) -> int:
+        return self.out_size[0] * self.out_size[1]
+
+    @property
+    def inputs(self) -> int:
+        """Values of an image."""
+        return self.channels * self.height * self.width
+
+    @property
+    def patch(self) -> int:
+        """Values that the window sees."""
+        return self.channels * self.kernel[0] * self.kernel[1]
+
+    def patches(self, values: NDArray[Any], fill: Any) -> NDArray[Any]:
+        """What the window sees, channel by channel, at each position of each image (images * positions x patch)."""
+        images = values.reshape(len(values), self.channels, self.height, self.width)
+        (down, across), (high, wide) = self.padding, self.kernel
+        padded = np.pad(images, ((0, 0), (0, 0), (down, down), (across, across)), constant_values=fill)
+        views = np.lib.stride_tricks.sliding_window_view(padded, (high, wide), axis=(2, 3))
+        moved = views[:, :, :: self.stride[0], :: self.stride[1]].transpose(0, 2, 3, 1, 4, 5)
+        return moved.reshape(len(values) * self.positions, self.patch)
+
+    def images(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Rows of a value for each channel, position by position, as flat images."""
+        by_channel = rows.reshape(-1, self.positions, rows.shape[1]).transpose(0, 2, 1)
+        return by_channel.reshape(len(by_channel), -1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvStage(_Window):
+    """A convolution: row `layer` of the table, in one start for each position of each image.
+
+    The matrix has a column for each value of a patch. With `groups` it is block-diagonal; its zeros take no place.
+    """
+
+    layer: int
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if _integer(self, "layer") < 0:
+            raise ValueError(f"layer must be at least 0, not {self.layer}")
+        if _integer(self, "groups") < 1 or self.channels % self.groups:
+            raise ValueError(f"groups must divide the {self.channels} channels, not be {self.groups}")
+
+    @property
+    def layers(self) -> range:
+        return range(self.layer, self.layer + 1)
+
+    @property
+    def starts(self) -> int:
+        return self.positions
+
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        return self.patches(values, 0)
+
+    def scatter(self, rows: NDArray[Any]) -> NDArray[Any]:
+        return self.images(rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPoolStage(_Window):
+    """Max pooling, on the host alone. Padding is less than any value."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(2 * padding > kernel for padding, kernel in zip(self.padding, self.kernel, strict=True)):
+            raise ValueError(
+                f"padding must be at most half the kernel {_by(self.kernel)}, not {_by(self.padding)}: "
+                "a window must see at least one value"
+            )
+
+    @property
+    def layers(self) -> range:
+        return range(0)
+
+    @property
+    def starts(self) -> int:
+        return 0
+
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        return self.patches(values, np.iinfo(values.dtype).min if values.dtype.kind == "i" else -np.inf)
+
+    def scatter(self, rows: NDArray[Any]) -> NDArray[Any]:
+        return self.images(rows.reshape(len(rows), self.channels, -1).max(axis=2))
+
+
+Stage = LinearStage | ConvStage | MaxPoolStage
+
+KINDS: dict[str, type[Stage]] = {"linear": LinearStage, "conv": ConvStage, "max pool": MaxPoolStage}
+"""What a stage is called in files and reports."""
+
+
+class TableRow(Protocol):
+    """What stages know of a layer."""
+
+    @property
+    def inputs(self) -> int: ...
+    @property
+    def outputs(self) -> int: ...
+
+
+def kind_name(stage: Stage) -> str:
+    return next(name for name, kind in KINDS.items() if type(stage) is kind)
+
+
+def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[int]:
+    """Values of an image in front of each stage, and behind the last one.
+
+    Raises ValueError naming the stage that does not follow from the one before it, or does not fit the table.
+    """
+    counts: list[int] = []
+    following = 0
+    for index, stage in enumerate(stages):
+        where = f"stages[{index}]"
+        rows = stage.layers
+        if rows and (rows.start != following or rows.stop > len(layers)):
+            raise ValueError(
+                f"{where} must go on with layer {following} of {len(layers)}, not use {rows.start} to {rows.stop - 1}"
+            )
+        following = max(following, rows.stop)
+        if isinstance(stage, LinearStage):
+            inputs, outputs = layers[rows[0]].inputs, layers[rows[-1]].outputs
+        else:
+            inputs, outputs = stage.inputs, stage.positions * stage.channels
+            if isinstance(stage, ConvStage):
+                layer = layers[stage.layer]
+                if layer.inputs != stage.patch:
+                    raise ValueError(
+                        f"{where} takes {stage.patch} values a position, but layers[{stage.layer}] {layer.inputs}"
+                    )
+                if layer.outputs % stage.groups:
+                    raise ValueError(f"{where}.groups must divide the {layer.outputs} outputs, not be {stage.groups}")
+                outputs = stage.positions * layer.outputs
+        if counts and inputs != counts[-1]:
+            raise ValueError(f"{where} takes {inputs} values an image, but the step before it gives {counts[-1]}")
+        counts[-1:] = [inputs, outputs]
+    if following != len(layers):
+        raise ValueError(f"stages must use all {len(layers)} layers, not {following} of them")
+    return counts
+
+
+def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
+    """What the network makes of an image, for people: "1x28x28", "20x24x24", "20x12x12", ..., "500", "10"."""
+    first = stages[0]
+    if isinstance(first, LinearStage):
+        names = [str(layers[0].inputs)]
+    else:
+        names = [f"{first.channels}x{first.height}x{first.width}"]
+    for stage in stages:
+        if isinstance(stage, LinearStage):
+            names += [str(layers[index].outputs) for index in stage.layers]
+        else:
+            channels = layers[stage.layer].outputs if isinstance(stage, ConvStage) else stage.channels
+            names.append(f"{channels}x{stage.out_size[0]}x{stage.out_size[1]}")
+    return names
+
+
+def to_json(stage: Stage) -> dict[str, Any]:
+    return {"kind": kind_name(stage), **dataclasses.asdict(stage)}
+
+
+def from_json(value: Any) -> Stage:
+    """The inverse of `to_json`; raises ValueError that names the field."""
+    if not isinstance(value, dict) or value.get("kind") not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {value!r}")
+    fields = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items() if name != "kind"}
+    kind: Callable[..., Stage] = KINDS[value["kind"]]
+    names = {field.name for field in dataclasses.fields(KINDS[value["kind"]])}
+    if set(fields) != names:
+        raise ValueError(f"a {value['kind']} stage must have the fields {sorted(names)}, not {sorted(fields)}")
+    return kind(**fields)
+
+
+def _integer(stage: object, name: str) -> int:
+    value = getattr(stage, name)
+    if type(value) is not int:
+        raise ValueError(f"{name} must be an integer, not {value!r}")
+    return value
+
+
+def _by(pair: tuple[int, int]) -> str:
+    return f"{pair[0]} x {pair[1]}"
