@@ -36,6 +36,7 @@ readme: setup
 	mkdir -p docs/measured
 	$(BIN)/zeroskip demo --json > docs/measured/digits.json
 	$(BIN)/zeroskip demo --dataset fashion-mnist --json > docs/measured/fashion-mnist.json
+	$(BIN)/zeroskip demo --dataset fashion-mnist --network lenet-5 --json > docs/measured/lenet-5.json
 	$(BIN)/zeroskip bench eie --json > docs/measured/bench-eie.json
 	$(BIN)/zeroskip bench eie --even --json > docs/measured/bench-eie-even.json
 	$(BIN)/python docs/readme.py

@@ -188,7 +188,7 @@ def compile_command(
     compiled = compile_network(result.layers, inputs, geometry, fit=fit, even=even)
     accuracy = result.accuracies
     if accuracy is not None and result.test is not None:
-        accuracy = {**accuracy, "hardware": golden_accuracy(compiled, *result.test)}
+        accuracy = {**accuracy, "golden": golden_accuracy(compiled, *result.test)}
     if lost := lost_weights(compiled):
         errors.print(
             f"warning: {lost:,} weights are rounded to zero: {VALUE_BITS} bits do not hold them beside the largest of "

@@ -13,7 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from model.cycles.cli import add_commands, page
+from model.cycles.cli import add_commands
+from model.cycles.page import page
 from model.cycles.sweeps import ENCODINGS, ENTRIES_PER_WORD, PAPER, SWEEPS, Encoding, Row, measure, reads, steps, sweep
 from model.data.paper_layers import PAPER_LAYERS
 from model.formats.eie import encode
