@@ -208,7 +208,7 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
     for index, layer in enumerate(figures):
         shape = f"{layer.inputs:,} x {layer.outputs:,}"
         if layer.starts > 1:
-            shape += f", at {layer.starts:,} positions"
+            shape += f" (x {layer.starts:,})"
         rows.append(
             [
                 f"layer {index}",
@@ -239,7 +239,7 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
     ]
     heads = [
         "Layer",
-        "Inputs x outputs",
+        "Inputs x outputs (x positions)" if convolution else "Inputs x outputs",
         "Weights",
         "Kept",
         "Density",
