@@ -57,12 +57,14 @@ def assign_rows(weights: NDArray[np.bool_], often: NDArray[np.float32], pes: int
     cost = weights * often
     # How many rows of each PE have a weight in each column.
     held = np.zeros((pes, weights.shape[1]), np.float32)
-    places = np.empty(count, np.intp)
-    taken = np.zeros(pes, np.intp)
+    owner = np.empty(count, np.intp)
     for row in np.argsort(-cost.sum(axis=1), kind="stable"):
-        shared = np.where(taken < room, held @ cost[row], np.inf)
-        pe = int(shared.argmin())
-        places[taken[pe] * pes + pe] = row
-        taken[pe] += 1
+        pe = int(np.where(room > 0, held @ cost[row], np.inf).argmin())
+        owner[row] = pe
+        room[pe] -= 1
         held[pe] += weights[row]
+    # A PE's rows stand in their own order: by weight, the next layer would get its heaviest columns all at once.
+    places = np.empty(count, np.intp)
+    for pe in range(pes):
+        places[pe::pes] = np.flatnonzero(owner == pe)
     return places
