@@ -141,7 +141,7 @@ def test_convolutions(zs: Command, tmp_path: Path) -> None:
     result = json.loads(out)
     assert (result["images"], result["mismatches"], result["cycle_model_equal"]) == (5, 0, True)
     assert sum(result["cycles_by_layer"]) + 36 + 1 == pytest.approx(result["cycles_per_image"]["mean"])
-    assert "9 x 4, at 36 positions" in (tmp_path / "conv.html").read_text()
+    assert "9 x 4 (x 36)" in (tmp_path / "conv.html").read_text()
 
     np.savez(tmp_path / "images.npz", inputs=rng.random((5, 64)))
     code, _, err = zs(*arguments)
