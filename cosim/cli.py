@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +24,7 @@ from model.data.dataset import Dataset
 from model.data.digits import load_digits
 from model.data.fashion import load_fashion_mnist
 from model.data.npz import load_npz
+from model.files import replacing
 from model.formats import bundle
 from model.formats.bundle import EieNetwork
 from model.formats.geometry import EieGeometry
@@ -178,10 +178,8 @@ def simulate_command(
     values, labels = load_npz(data)
     values, labels = values[:limit], None if labels is None else labels[:limit]
     inputs, clipped = quantise_inputs(compiled, values, saturate=saturate)
-    if labels is not None and labels.max() >= compiled.layers[-1].outputs:
-        raise ValueError(
-            f"{data}: labels must be below {compiled.layers[-1].outputs}, the network's outputs, not {labels.max()}"
-        )
+    if labels is not None and labels.max() >= compiled.outputs:
+        raise ValueError(f"{data}: labels must be below {compiled.outputs}, the network's outputs, not {labels.max()}")
     verification = _verify(compiled, inputs, simulator, seed)
     accuracy = None if labels is None else {"hardware": _accuracy(verification, labels)}
     if outputs is not None:
@@ -252,11 +250,10 @@ def _bits(network: EieNetwork) -> dict[str, float]:
 
 
 def _save_outputs(path: Path, network: EieNetwork, verification: Verification) -> None:
-    part = path.with_name(path.name + ".part.npz")
-    run = verification.run
     outputs = verification.outputs
-    np.savez(part, outputs=float_outputs(network, outputs), raw=outputs, cycles=run.cycles)
-    os.replace(part, path)
+    # Through a handle: given a name, savez would add a suffix to it.
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, outputs=float_outputs(network, outputs), raw=outputs, cycles=verification.run.cycles)
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from model import options
 from model.compiler.eie import MEMORIES
 from model.console import require_writable, show
 from model.data.layer_npz import load_layer
+from model.files import replacing
 
 
 def layer_command(
@@ -66,9 +66,9 @@ def layer_command(
     result = run_layer(layer, geometry, fit=fit, even=even, simulator=simulator)
     verification = result.verification
     if output is not None:
-        part = output.with_name(output.name + ".part.npz")
-        np.savez(part, outputs=result.outputs, raw=verification.outputs[0], cycles=verification.run.cycles[0])
-        os.replace(part, output)
+        # Through a handle: given a name, savez would add a suffix to it.
+        with replacing(output) as part, part.open("wb") as written:
+            np.savez(written, outputs=result.outputs, raw=verification.outputs[0], cycles=verification.run.cycles[0])
     summary: dict[str, Any] = {
         "file": str(file),
         "outputs": result.outputs.tolist(),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -23,6 +22,7 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from cosim.eie import ACTIVITIES, EieRun
+from model.files import replacing
 from model.formats.bundle import EieNetwork
 from model.formats.eie import entry_rows
 from model.formats.geometry import VALUE_BITS, EieGeometry
@@ -129,13 +129,8 @@ def write_report(
     ]
     template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     page = template.substitute(title=escape(title), body="\n".join(sections))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
+    with replacing(path) as part:
         part.write_text(page, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _summary(

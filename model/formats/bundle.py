@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
+from model.files import replacing
 from model.formats.eie import Columns, decode, encode, pack_words, unpack_words
 from model.formats.geometry import VALUE_BITS, EieGeometry, power_of_two_at_least
 from model.formats.stages import LinearStage, Stage, from_json, to_json, value_counts
@@ -259,13 +259,8 @@ def save(network: EieNetwork, path: Path) -> None:
     }
     header["digest"] = _digest(header, tensors)
     data = save_safetensors(tensors, metadata={"zeroskip": json.dumps(header)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
+    with replacing(path) as part:
         part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load(path: Path) -> EieNetwork:

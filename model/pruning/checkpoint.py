@@ -1,7 +1,6 @@
 """The state of a run in one safetensors file, so that it can be resumed; never a pickle."""
 
 import json
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
+
+from model.files import replacing
 
 VERSION = 1
 Tensors = dict[str, Tensor]
@@ -43,13 +44,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "epoch": checkpoint.epoch,
         "crc32": _checksum(tensors),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(safetensors.torch.save(tensors, {"zeroskip": json.dumps(header)}))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as part:
+        part.write_bytes(safetensors.torch.save(tensors, {"zeroskip": json.dumps(header)}))
 
 
 def load_checkpoint(path: Path, configuration: str) -> Checkpoint | None:
