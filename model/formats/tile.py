@@ -1,0 +1,110 @@
+"""The geometry of the N:M tile: the one object that rtl, golden, cycles, cosim and fpga take."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from model.formats.numerics import (
+    EXACT,
+    OPERANDS,
+    RESULTS,
+    FloatFormat,
+    IntFormat,
+    block_rule,
+    check_mode,
+)
+from model.formats.pattern import Pattern
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileGeometry:
+    """An array of `m` x `n` dot-product units that each multiply `k` kept values a cycle, with its memories.
+
+    The tile takes `m` rows of A, `k` kept values of each and the metadata that names them, and `window` rows of `n`
+    columns of B. The same tile runs dense matrices, `window` rows of B in `phases` steps. `keep == group` is a
+    dense-only tile, without selectors and metadata.
+    """
+
+    m: int = 8
+    """Rows of the tile, 1 to 64."""
+    n: int = 8
+    """Columns of the tile, 1 to 64."""
+    k: int = 8
+    """Kept values that a unit multiplies in a cycle: a multiple of keep, and for floats the block of the generation."""
+    keep: int = 2
+    """Values kept of each group (N of N:M)."""
+    group: int = 4
+    """Values of a group (M of N:M), a power of two."""
+    pair: int = 1
+    """Neighbouring values that are kept or dropped together, 1 or 2."""
+    dtype: str = "fp16"
+    """Format of A and B: fp16, bf16, tf32, e4m3, e5m2, int8 or int4."""
+    out: str = "fp32"
+    """Format of C and D: fp32 or fp16 for floats, int32 (wrapping) or int32_sat (saturating) for integers."""
+    generation: str = "A100"
+    """The GPU whose arithmetic it is: V100, A100, Ada or H100."""
+    check: Literal["strict", "relaxed"] = "strict"
+    """Legal metadata: increasing indices (strict) or merely distinct ones (relaxed)."""
+    a_words: int = 4096
+    """Words of A's memory: `m` x `k` values and their metadata each."""
+    b_words: int = 1024
+    """Words of B's memory: `window` x `n` values each."""
+    d_words: int = 1024
+    """Words of the memory of C, which D overwrites: `m` x `n` values each."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            kind = str if isinstance(field.default, str) else int
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise TypeError(f"{field.name} must be {'text' if kind is str else 'an integer'}, not {value!r}")
+        for name, low, high in (("m", 1, 64), ("n", 1, 64), ("k", 1, 64)):
+            self._check_range(name, low, high)
+        for name in ("a_words", "b_words", "d_words"):
+            self._check_range(name, 1, 1 << 24)
+        if self.check not in ("strict", "relaxed"):
+            raise ValueError(f"check must be strict or relaxed, not {self.check!r}")
+        check_mode(self.generation, self.dtype, self.out)
+        if self.generation == EXACT:
+            raise ValueError(f"generation must be that of a GPU, not {EXACT}, which only the golden model computes")
+        if self.k % self.pattern.keep:
+            raise ValueError(f"k must be a multiple of keep ({self.keep}), not {self.k}")
+        if isinstance(self.operand, FloatFormat):
+            block = block_rule(self.generation, self.dtype, self.out).products
+            if self.k != block:
+                raise ValueError(
+                    f"k must be {block}, the products that {self.generation} adds at once in {self.dtype}, not {self.k}"
+                )
+
+    def _check_range(self, name: str, low: int, high: int) -> None:
+        if not low <= getattr(self, name) <= high:
+            raise ValueError(f"{name} must be from {low} to {high}, not {getattr(self, name)}")
+
+    @property
+    def pattern(self) -> Pattern:
+        return Pattern(keep=self.keep, group=self.group, pair=self.pair)
+
+    @property
+    def operand(self) -> FloatFormat | IntFormat:
+        return OPERANDS[self.dtype]
+
+    @property
+    def result(self) -> FloatFormat | IntFormat:
+        return RESULTS[self.out]
+
+    @property
+    def groups(self) -> int:
+        """Groups of a row of A that one step multiplies."""
+        return self.k // self.keep
+
+    @property
+    def window(self) -> int:
+        """Rows of B that one sparse step selects from."""
+        return self.groups * self.group
+
+    @property
+    def phases(self) -> int:
+        """Steps of a dense matrix for one window."""
+        return self.group // self.keep
