@@ -76,5 +76,11 @@ class Pattern:
             return 0
         return 4 if self.halves else self.lanes * self.index_bits
 
+    def phase_code(self, phase: int) -> int:
+        """The code by which a dense group gives its places, `lanes` positions at a time."""
+        if self.halves:
+            return 0b1110 if phase else 0b0100
+        return sum((phase * self.lanes + lane) << (lane * self.index_bits) for lane in range(self.lanes))
+
 
 DENSE = Pattern(keep=1, group=1)

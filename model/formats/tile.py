@@ -108,3 +108,17 @@ class TileGeometry:
     def phases(self) -> int:
         """Steps of a dense matrix for one window."""
         return self.group // self.keep
+
+    @property
+    def dense_places(self) -> list[int]:
+        """The row of a dense window, 0 to `window` - 1, that stands at each place of the window in memory.
+
+        A dense step multiplies `k` rows that follow each other, but the selectors reach only the places of their own
+        group: phase p finds its rows at places `p * keep` to `p * keep + keep - 1` of each group.
+        """
+        return [
+            phase * self.k + group * self.keep + lane
+            for group in range(self.groups)
+            for phase in range(self.phases)
+            for lane in range(self.keep)
+        ]

@@ -1,0 +1,48 @@
+"""Watches over the metadata."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from model.formats.pattern import Pattern
+from model.formats.tile import TileGeometry
+from rtl.mma.selector import indices
+
+
+class Checker(wiring.Component):
+    """Tells whether any code of a row of A is illegal: indices that do not increase (strict), or two that are equal
+    (relaxed; PTX ISA 9.1, section 9.7.14.6.3, `mma.sp::ordered_metadata` and `mma.sp`). For 1:2 all but 0100 and 1110
+    are. Combinational.
+    """
+
+    def __init__(self, geometry: TileGeometry) -> None:
+        self.geometry = geometry
+        super().__init__(
+            {
+                "codes": In(data.ArrayLayout(geometry.pattern.code_bits, geometry.groups)),
+                "illegal": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        strict = self.geometry.check == "strict"
+        codes = [self.codes[group] for group in range(self.geometry.groups)]
+        m.d.comb += self.illegal.eq(Cat(_illegal(code, self.geometry.pattern, strict) for code in codes).any())
+        return m
+
+
+def _illegal(code: Value, pattern: Pattern, strict: bool) -> Value:
+    if pattern.halves:
+        return (code != 0b0100) & (code != 0b1110)
+    positions = indices(code, pattern)
+    if strict:
+        faults = [low >= high for low, high in pairwise(positions)]
+    else:
+        faults = [one == other for i, one in enumerate(positions) for other in positions[:i]]
+    return Cat(*faults).any() if faults else Cat(0)

@@ -1,0 +1,53 @@
+"""The fields of floating-point numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Mux, Value
+
+from model.formats.numerics import FloatFormat
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What a number's bits say; all values are unsigned and combinational."""
+
+    sign: Value
+    exponent: Value
+    """Biased; 1 for subnormal numbers, as their value has it."""
+    significand: Value
+    """With the leading bit, `mantissa_bits` + 1 wide. What stands here for NaN and infinities is meaningless."""
+    zero: Value
+    infinite: Value
+    nan: Value
+
+
+def fields(bits: Value, form: FloatFormat) -> Fields:
+    """The fields of an operand (without the bits that the multiplier ignores)."""
+    mantissa = bits[: form.mantissa_bits]
+    field = bits[form.mantissa_bits : -1]
+    normal, top = field.any(), field.all()
+    none = Const(0)
+    return Fields(
+        sign=bits[-1],
+        exponent=Cat(field[0] | ~normal, field[1:]),
+        significand=Cat(mantissa, normal),
+        zero=~bits[:-1].any(),
+        infinite=top & ~mantissa.any() if form.infinities else none,
+        nan=top & (mantissa.any() if form.infinities else mantissa.all()),
+    )
+
+
+def leading_zeros(value: Value) -> Value:
+    """How many zeros stand above the highest one of `value`, whose width is a power of two; all of them where there is
+    none."""
+    width = len(value)
+    if width == 1:
+        return ~value
+    low, high = value[: width // 2], value[width // 2 :]
+    zeros_low, zeros_high = leading_zeros(low), leading_zeros(high)
+    # Each half's count has its top bit set where that half is all zeros.
+    empty_low, empty_high = zeros_low[-1], zeros_high[-1]
+    rest = Mux(empty_high, zeros_low[:-1], zeros_high[:-1])
+    return Cat(rest, empty_high & ~empty_low, empty_high & empty_low)

@@ -1,0 +1,69 @@
+"""The multiplexers that make a tile sparse: metadata codes choose among the rows of B."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from model.formats.pattern import Pattern
+from model.formats.tile import TileGeometry
+
+
+class Selector(wiring.Component):
+    """Takes the `k` values that the codes of a row of A name from a column of B's window: lane l of a group takes
+    position `index_l` of that group of B, `pair` values each (PTX ISA 9.1, section 9.7.14.6.1). Every code has a
+    result, also one that is illegal. Combinational.
+    """
+
+    def __init__(self, geometry: TileGeometry) -> None:
+        self.geometry = geometry
+        width = geometry.operand.operand_bits
+        super().__init__(
+            {
+                "codes": In(data.ArrayLayout(geometry.pattern.code_bits, geometry.groups)),
+                "window": In(data.ArrayLayout(width, geometry.window)),
+                "chosen": Out(data.ArrayLayout(width, geometry.k)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        pattern = self.geometry.pattern
+        for group in range(self.geometry.groups):
+            for lane, index in enumerate(indices(self.codes[group], pattern)):
+                for t in range(pattern.pair):
+                    places = [
+                        self.window[group * pattern.group + i * pattern.pair + t] for i in range(pattern.positions)
+                    ]
+                    m.d.comb += self.chosen[group * pattern.keep + lane * pattern.pair + t].eq(_choose(index, places))
+        return m
+
+
+def indices(code: Value, pattern: Pattern) -> list[Value]:
+    """The position that each lane of a group takes."""
+    if pattern.halves:
+        # 0100 and 1110 name halves of the two values: the upper bit of a half's index is the value's.
+        return [code[1]]
+    return [code.word_select(lane, pattern.index_bits) for lane in range(pattern.lanes)]
+
+
+def _choose(index: Value, places: Sequence[Value]) -> Value:
+    """places[index]"""
+    if len(places) == 1:
+        return places[0]
+    if len(places) == 2:
+        return Mux(index, places[1], places[0])
+    if len(places) == 4:
+        # Two 4-input look-up tables a bit, where a tree of multiplexers takes three: with the upper bit set, the first
+        # passes the lower bit on to the second.
+        low, high = index[0], index[1]
+        first = [Mux(high, low, Mux(low, one, zero)) for one, zero in zip(places[1], places[0], strict=True)]
+        return Cat(
+            Mux(high, Mux(bit, three, two), bit) for bit, three, two in zip(first, places[3], places[2], strict=True)
+        )
+    half = len(places) // 2
+    return Mux(index[-1], _choose(index[:-1], places[half:]), _choose(index[:-1], places[:half]))
