@@ -173,8 +173,8 @@ def decompress(compressed: Compressed) -> Bits:
 
 def _repeats(indices: NDArray[np.uint8]) -> NDArray[np.bool_]:
     ordered = np.sort(indices, axis=-1)
-    same: NDArray[np.bool_] = ordered[..., 1:] == ordered[..., :-1]
-    return same.any(axis=-1)
+    repeated: NDArray[np.bool_] = np.any(ordered[..., 1:] == ordered[..., :-1], axis=-1)
+    return repeated
 
 
 def code_type(pattern: Pattern) -> np.dtype[Any]:
@@ -235,8 +235,8 @@ def illegal(codes: Bits, pattern: Pattern, check: Literal["strict", "relaxed"]) 
         return ~np.isin(codes, _HALVES)
     if check == "relaxed":
         return _repeats(indices)
-    falling: NDArray[np.bool_] = indices[..., 1:] <= indices[..., :-1]
-    return falling.any(axis=-1)
+    falling: NDArray[np.bool_] = np.any(indices[..., 1:] <= indices[..., :-1], axis=-1)
+    return falling
 
 
 def nm_mask(magnitudes: NDArray[Any], pattern: Pattern) -> NDArray[np.bool_]:
@@ -255,7 +255,9 @@ def nm_mask(magnitudes: NDArray[Any], pattern: Pattern) -> NDArray[np.bool_]:
         raise ValueError("magnitudes must be numbers from zero; give absolute values, without NaN")
     rows = magnitudes.shape[0]
     runs = magnitudes.reshape(rows, -1, pattern.positions, pattern.pair)
-    sums = runs[..., 0] if pattern.pair == 1 else runs.sum(axis=-1)
+    # A sum of two narrow floats could be infinite, or rounded to that of another pair.
+    wide = np.float64 if magnitudes.dtype.kind == "f" else None
+    sums = runs[..., 0] if pattern.pair == 1 else runs.sum(axis=-1, dtype=wide)
     # How many positions of the group come before each: the larger ones, and the equal ones to its left.
     rank = np.zeros(sums.shape, np.uint8)
     for left, right in itertools.combinations(range(pattern.positions), 2):

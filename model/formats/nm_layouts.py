@@ -32,10 +32,10 @@ _TORCH = {  # dtype: pattern, words of the metadata, and the signed type that to
 }
 
 
-def _word_type(word: DTypeLike) -> np.dtype[Any]:
+def _word_type(name: str, word: DTypeLike) -> np.dtype[Any]:
     kind = np.dtype(word)
     if kind not in (np.uint8, np.uint16, np.uint32):
-        raise ValueError(f"word must be uint8, uint16 or uint32, not {kind}")
+        raise ValueError(f"{name} must be uint8, uint16 or uint32, not {kind}")
     return kind
 
 
@@ -44,7 +44,7 @@ def to_linear(codes: Bits, pattern: Pattern, word: DTypeLike) -> Bits:
 
     The last word of a row is filled with zeros; a dense pattern has no words.
     """
-    kind = _word_type(word)
+    kind = _word_type("word", word)
     check_codes(codes, pattern)
     rows, groups = codes.shape
     word_bits = 8 * kind.itemsize
@@ -61,7 +61,7 @@ def from_linear(words: Bits, pattern: Pattern, groups: int) -> Bits:
     Raises ValueError where the words are not as many as `groups` take, or bits after the last code are set.
     """
     _check_words(words)
-    kind = _word_type(words.dtype)
+    kind = _word_type("words", words.dtype)
     rows, used = len(words), groups * pattern.code_bits
     count = -(-used // (8 * kind.itemsize))
     if words.shape[1] != count:
@@ -124,7 +124,8 @@ def _reordered(words: Bits) -> NDArray[np.intp]:
     # ... and in each 2 x 2 block the corners off the diagonal change places.
     offset = row * 2 + column % 2
     swapped = row // 2 * 4 + column % 2 * 2 + row % 2
-    return column // 2 * (2 * rows) + np.where(row % 2 == column % 2, offset, swapped)
+    place: NDArray[np.intp] = column // 2 * (2 * rows) + np.where(row % 2 == column % 2, offset, swapped)
+    return place
 
 
 def to_torch(compressed: Compressed, dtype: str) -> tuple[Bits, NDArray[np.signedinteger[Any]]]:
