@@ -196,8 +196,9 @@ def test_legal_codes(text: str, check: Check, legal: set[int]) -> None:
 
 
 def test_codes_of_one_index_are_all_legal() -> None:
-    for check in ("strict", "relaxed"):
-        assert not illegal(np.arange(4, dtype=np.uint16)[None], Pattern.parse("1:4"), check).any()  # type: ignore[arg-type]
+    checks: tuple[Check, ...] = ("strict", "relaxed")
+    for check in checks:
+        assert not illegal(np.arange(4, dtype=np.uint16)[None], Pattern.parse("1:4"), check).any()
 
 
 @pytest.mark.parametrize("text", ["2:8", "4:8"])
@@ -238,7 +239,7 @@ def test_mask_keeps_the_largest(pattern: Pattern) -> None:
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.uint8, np.int64])
-def test_mask_of_any_numbers(kind: type) -> None:
+def test_mask_of_any_numbers(kind: Any) -> None:
     magnitudes = np.array([[1, 3, 2, 0], [5, 5, 5, 5]], kind)
     assert nm_mask(magnitudes, Pattern()).tolist() == [[False, True, True, False], [True, True, False, False]]
 
@@ -369,7 +370,7 @@ def test_compressed_operands_that_do_not_fit(values: np.ndarray, indices: np.nda
 def test_codes_that_do_not_fit() -> None:
     values = np.zeros((1, 4), np.uint8)
     with refused("codes must be a matrix of unsigned integers, not int64 of shape (1, 2)"):
-        from_codes(values, np.zeros((1, 2), np.int64), Pattern())  # type: ignore[arg-type]
+        from_codes(values, np.zeros((1, 2), np.int64), Pattern())
     with refused("codes must be a matrix of unsigned integers, not uint16 of shape (2,)"):
         from_codes(values, np.zeros(2, np.uint16), Pattern())
     with refused("codes must be below 16 for 2:4, not 16"):

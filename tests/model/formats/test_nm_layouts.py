@@ -91,7 +91,7 @@ def test_linear_refuses() -> None:
 
 @pytest.mark.parametrize("word", ROWS)
 @pytest.mark.parametrize(("tall", "wide"), [(1, 2), (2, 2), (3, 4), (1, 10)])
-def test_e_matrix_is_that_of_torch(word: type, tall: int, wide: int) -> None:
+def test_e_matrix_is_that_of_torch(word: Any, tall: int, wide: int) -> None:
     rng = np.random.default_rng(4)
     words = rng.integers(0, np.iinfo(word).max, (tall * ROWS[word], wide), dtype=word, endpoint=True)
     signed = torch.int16 if word is np.uint16 else torch.int32
@@ -106,7 +106,7 @@ def test_e_matrix_refuses() -> None:
     with refused("words of the E matrix must be uint16 or uint32, not uint8"):
         to_cutlass(np.zeros((32, 2), np.uint8))
     with refused("words must be a matrix of unsigned integers, not int16 of shape (32, 2)"):
-        to_cutlass(np.zeros((32, 2), np.int16))  # type: ignore[arg-type]
+        to_cutlass(np.zeros((32, 2), np.int16))
     with refused("rows must be a multiple of 32 for words of uint16, not 16"):
         to_cutlass(np.zeros((16, 2), np.uint16))
     with refused("rows must be a multiple of 16 for words of uint32, not 24"):
@@ -241,7 +241,6 @@ def test_lanes_are_those_of_the_table(shape: MmaShape) -> None:
 def test_selectors_share_a_register() -> None:
     for shape in SHAPES.values():
         lanes = np.concatenate([shape.lanes(selector).reshape(-1) for selector in range(shape.selectors)])
-        # The fp16 words of 16 rows fill half of a long shape's lanes, a quarter of a short one's.
         assert sorted(lanes.tolist()) == list(range(32))
 
 
@@ -303,7 +302,7 @@ def test_lanes_refuse() -> None:
     with refused("codes must be unsigned of shape (16, 4) for fp16 m16n8k16, not uint16 of shape (16, 8)"):
         to_lanes(packed, "fp16", 16)
     with refused("codes must be unsigned of shape (16, 8) for fp16 m16n8k32, not int64 of shape (16, 8)"):
-        to_lanes(packed.astype(np.int64), "fp16", 32)  # type: ignore[arg-type]
+        to_lanes(packed.astype(np.int64), "fp16", 32)
     with refused("codes must be below 16, not 16"):
         to_lanes(packed + np.uint16(16), "fp16", 32)
     with refused("words must be uint32 of shape (32,), not uint32 of shape (16,)"):
