@@ -55,6 +55,7 @@ class EieRun:
 def build_player(geometry: EieGeometry, simulator: Simulator = Simulator.VERILATOR) -> Build:
     """The player with an array of `geometry`, from the cache where it has been built before."""
     return build(
+        core="eie",
         simulator=simulator,
         top="player",
         verilog=lambda: emit_verilog(Array(geometry), "eie_array"),
@@ -74,6 +75,7 @@ def build_player(geometry: EieGeometry, simulator: Simulator = Simulator.VERILAT
 def build_array(geometry: EieGeometry, simulator: Simulator = Simulator.VERILATOR) -> Build:
     """An array of `geometry` by itself, for benches that drive its ports."""
     return build(
+        core="eie",
         simulator=simulator,
         top="eie_array",
         verilog=lambda: emit_verilog(Array(geometry), "eie_array"),
@@ -262,7 +264,7 @@ def _play_stage(
                 file.write(stage_program(network, stage, rows[first : first + PROGRAM_ROWS]))
         with _watching(record, progress):
             player.run(
-                bench="cosim.eie_play",
+                bench="cosim.play_bench",
                 folder=folder,
                 plusargs={"program": program, "record": record, "trace": trace},
                 seed=seed,

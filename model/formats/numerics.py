@@ -7,9 +7,10 @@ by probing the GPUs; `model.golden.mma` states the rule itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +80,19 @@ EXACT = "exact"
 
 GENERATIONS = ("V100", "A100", "Ada", "H100")
 
-Out = Literal["fp32", "fp16", "int32", "int32_sat"]
-
 
 def raw_type(form: FloatFormat | IntFormat) -> np.dtype:
     """The unsigned type that holds a format's raw bits: uint8, uint16 or uint32."""
     return np.dtype(f"uint{max(8, form.bits)}")
+
+
+def check_bits(name: str, bits: NDArray[Any], form: str) -> None:
+    """Raise ValueError unless the array holds raw bits of the format."""
+    chosen = (OPERANDS | RESULTS)[form]
+    if bits.dtype != raw_type(chosen):
+        raise ValueError(f"{name} must be {raw_type(chosen)}, the raw bits of {form}, not {bits.dtype}")
+    if chosen.bits < 8 and bits.size and bits.max() >> chosen.bits:
+        raise ValueError(f"{name} must be below {1 << chosen.bits}, the raw bits of {form}, not {bits.max()}")
 
 
 @dataclass(frozen=True, kw_only=True)

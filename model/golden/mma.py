@@ -27,6 +27,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from model.formats.gemm import Operand, check_product
 from model.formats.numerics import (
     EXACT,
     FP32,
@@ -35,9 +36,11 @@ from model.formats.numerics import (
     FloatFormat,
     IntFormat,
     block_rule,
+    check_bits,
     check_mode,
     raw_type,
 )
+from model.formats.tile import TileGeometry
 
 INTEGER_BLOCK = {"int8": 32, "int4": 64}
 """Products between two saturations of int32_sat: the depth of `mma.m16n8k32` and `m16n8k64` (PTX ISA 9.1)."""
@@ -111,13 +114,27 @@ def matmul(
     return _run(values, where.astype(np.int32), b.T, c, False, generation, dtype, out, integer_block)
 
 
-def check_bits(name: str, bits: NDArray[Any], form: str) -> None:
-    """Raise ValueError unless the array holds raw bits of the format."""
-    chosen = (OPERANDS | RESULTS)[form]
-    if bits.dtype != raw_type(chosen):
-        raise ValueError(f"{name} must be {raw_type(chosen)}, the raw bits of {form}, not {bits.dtype}")
-    if chosen.bits < 8 and bits.size and bits.max() >> chosen.bits:
-        raise ValueError(f"{name} must be below {1 << chosen.bits}, the raw bits of {form}, not {bits.max()}")
+def gemm(
+    operand: Operand, b: NDArray[Any], c: NDArray[Any], geometry: TileGeometry
+) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """The raw bits of D = A B + C as a tile of this geometry computes it: what rtl.mma.gemm writes.
+
+    Raises ValueError for matrices that do not fit (model.formats.gemm.check_product).
+    """
+    check_product(operand, b, c, geometry)
+    where = operand.where()
+    # A code may name a row behind the last: the tile finds zeros there.
+    rows = np.pad(b, ((0, max(0, int(where.max()) + 1 - len(b))), (0, 0)))
+    return matmul(
+        operand.values,
+        where,
+        rows,
+        c,
+        generation=geometry.generation,
+        dtype=geometry.dtype,
+        out=geometry.out,
+        integer_block=geometry.k,
+    )
 
 
 def decode(bits: NDArray[Any], form: FloatFormat) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.lib import data
+from amaranth.hdl import unsigned
+from amaranth.lib import data, enum
 
 from model.formats.geometry import bits_for
 from model.formats.numerics import IntFormat
@@ -55,4 +56,76 @@ def step_layout(geometry: TileGeometry) -> data.StructLayout:
         fields["codes"] = codes_layout(geometry)
         fields["dense"] = 1
         fields["phase"] = bits_for(geometry.phases)
-    return data.StructLayout(fields)  # type: ignore[arg-type]
+    return data.StructLayout(fields)
+
+
+class MatrixTarget(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]
+    """The memory that a transfer over the load port of a Gemm writes."""
+
+    A = 0
+    """Word `address` of row `bank`: `a_row_layout`."""
+    B = 1
+    """Word `address` of column `bank`: `window` values, the first row of B in the lowest bits."""
+    C = 2
+    """Word `address` of row `bank`: `n` values, the first column in the lowest bits."""
+
+
+def a_row_layout(geometry: TileGeometry) -> data.StructLayout:
+    """A row's word of A: the values of a step and their codes."""
+    fields = {"values": values_layout(geometry).elem_shape}
+    if not geometry.pattern.dense:
+        fields["codes"] = codes_layout(geometry).elem_shape
+    return data.StructLayout(fields)
+
+
+def load_layout(geometry: TileGeometry) -> data.StructLayout:
+    """A transfer of the load port: `data` goes to `address` of `bank` of the memory `target` (see MatrixTarget)."""
+    words = (a_row_layout(geometry), window_layout(geometry).elem_shape, results_layout(geometry).elem_shape)
+    return data.StructLayout(
+        {
+            "target": MatrixTarget,
+            "bank": bits_for(max(geometry.m, geometry.n)),
+            "address": bits_for(max(geometry.a_words, geometry.b_words, geometry.d_words)),
+            "data": max(layout.size for layout in words),
+        }
+    )
+
+
+def read_layout(geometry: TileGeometry) -> data.StructLayout:
+    """A request for the word `address` of row `bank` of D."""
+    return data.StructLayout({"bank": bits_for(geometry.m), "address": bits_for(geometry.d_words)})
+
+
+def job_layout(geometry: TileGeometry) -> data.StructLayout:
+    """A product of two matrices that lie in the memories, `m` x `n` sums at a time: `rows` tiles down A, `sums` tiles
+    in all.
+
+    Tile i of A lies at `a_base` and behind it, a word a step; column tile j of B at `b_base + j * windows`, a word a
+    window; C and D, tile by tile down the columns, at `d_base`. `rows`, `windows` and `sums` are at least 1.
+    """
+    fields = {
+        "a_base": bits_for(geometry.a_words),
+        "b_base": bits_for(geometry.b_words),
+        "d_base": bits_for(geometry.d_words),
+        "rows": bits_for(geometry.d_words + 1),
+        "sums": bits_for(geometry.d_words + 1),
+        "windows": bits_for(geometry.b_words + 1),
+    }
+    if not geometry.pattern.dense:
+        fields["dense"] = 1
+    return data.StructLayout(fields)
+
+
+def fetch_layout(geometry: TileGeometry) -> data.StructLayout:
+    """What the sequencer asks of the memories for a step, and what the tile must know of it."""
+    fields = {
+        "a": bits_for(geometry.a_words),
+        "b": bits_for(geometry.b_words),
+        "d": bits_for(geometry.d_words),
+        "first": 1,
+        "last": 1,
+        "slot": bits_for(timing(geometry).slots),
+    }
+    if not geometry.pattern.dense:
+        fields |= {"dense": 1, "phase": bits_for(geometry.phases)}
+    return data.StructLayout(fields)

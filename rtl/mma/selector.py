@@ -39,7 +39,25 @@ class Selector(wiring.Component):
                     places = [
                         self.window[group * pattern.group + i * pattern.pair + t] for i in range(pattern.positions)
                     ]
-                    m.d.comb += self.chosen[group * pattern.keep + lane * pattern.pair + t].eq(_choose(index, places))
+                    m.d.comb += self.chosen[group * pattern.keep + lane * pattern.pair + t].eq(
+                        _choose(m, index, places)
+                    )
+        return m
+
+
+class Lower(wiring.Component):
+    """The first half of a choice of one in four: where the upper bit of the index is set, it passes the lower bit on to
+    the second half, which then needs no third look-up table to see it. A component of its own because synthesis takes
+    the two halves apart again where it sees both; keep its hierarchy.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__({"index": In(2), "zero": In(width), "one": In(width), "chosen": Out(width)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        lower, upper = self.index[0], self.index[1]
+        m.d.comb += self.chosen.eq(Mux(upper, lower.replicate(len(self.zero)), Mux(lower, self.one, self.zero)))
         return m
 
 
@@ -51,19 +69,17 @@ def indices(code: Value, pattern: Pattern) -> list[Value]:
     return [code.word_select(lane, pattern.index_bits) for lane in range(pattern.lanes)]
 
 
-def _choose(index: Value, places: Sequence[Value]) -> Value:
+def _choose(m: Module, index: Value, places: Sequence[Value]) -> Value:
     """places[index]"""
     if len(places) == 1:
         return places[0]
     if len(places) == 2:
         return Mux(index, places[1], places[0])
     if len(places) == 4:
-        # Two 4-input look-up tables a bit, where a tree of multiplexers takes three: with the upper bit set, the first
-        # passes the lower bit on to the second.
-        low, high = index[0], index[1]
-        first = [Mux(high, low, Mux(low, one, zero)) for one, zero in zip(places[1], places[0], strict=True)]
-        return Cat(
-            Mux(high, Mux(bit, three, two), bit) for bit, three, two in zip(first, places[3], places[2], strict=True)
-        )
+        # Two 4-input look-up tables a bit, where a tree of multiplexers takes three.
+        m.submodules += [(first := Lower(len(places[0])))]
+        m.d.comb += [first.index.eq(index), first.zero.eq(places[0]), first.one.eq(places[1])]
+        bits = zip(first.chosen, places[2], places[3], strict=True)
+        return Cat(Mux(index[1], Mux(bit, three, two), bit) for bit, two, three in bits)
     half = len(places) // 2
-    return Mux(index[-1], _choose(index[:-1], places[half:]), _choose(index[:-1], places[:half]))
+    return Mux(index[-1], _choose(m, index[:-1], places[half:]), _choose(m, index[:-1], places[:half]))

@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+# (where dot units are emitted once, one of them stands for all: rtl.once)
 """The N:M sparse matrix tile."""
 
 from __future__ import annotations

@@ -165,6 +165,6 @@ def test_stages_take_turns_in_one_loaded_network(tmp_path: Path) -> None:
                 expected += layers[stage.layers[-1]].outputs[part].tolist()
     (tmp_path / "program").write_bytes(b"".join(program))
     files = {name: tmp_path / name for name in ("program", "record")}
-    build_player(network.geometry).run(bench="cosim.eie_play", folder=tmp_path, plusargs=files, seed=15)
+    build_player(network.geometry).run(bench="cosim.play_bench", folder=tmp_path, plusargs=files, seed=15)
     lines = (tmp_path / "record").read_text().splitlines()
     assert [list(map(int, line.split()[1:])) for line in lines if line[0] == "R"] == expected

@@ -1,4 +1,4 @@
-"""cocotb bench of player.v: it gives the clock and waits for the player to finish."""
+"""cocotb bench of the players: it gives the clock and waits until they have finished."""
 
 from __future__ import annotations
 

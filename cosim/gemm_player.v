@@ -1,0 +1,136 @@
+// Plays a program of loads, jobs and reads into a Gemm, one transfer a cycle, and records what comes out.
+//
+// Program (+program=FILE), binary: a command byte, a count (4 bytes), and
+//   "L" count transfers     load port, LOAD_BYTES bytes each, most significant first
+//   "S" 0 job               start port, JOB_BYTES bytes; wait for done
+//   "R" count, base         words base (4 bytes) to base + count - 1 of each row of D
+// Record (+record=FILE), text, a line each:
+//   "C" cycles illegal      after each job
+//   "D" word                in hexadecimal, row by row of each word
+module gemm_player (
+    input clk,
+    output reg finished
+);
+    localparam LOAD_BYTES = (`LOAD_BITS + 7) / 8;
+    localparam JOB_BYTES = (`JOB_BITS + 7) / 8;
+
+    // The clock is the only input: Verilator evaluates whatever depends on another one twice more in each cycle.
+    reg [2:0] resetting = 3'd4;
+    wire rst = resetting != 0;
+
+    reg [8*LOAD_BYTES-1:0] transfer;
+    reg [8*JOB_BYTES-1:0] job;
+    reg load_valid, start_valid, read_valid;
+    reg [`BANK_BITS-1:0] read_bank;
+    reg [`ADDRESS_BITS-1:0] read_address;
+    wire load_ready, start_ready, read_ready, done, illegal, result_valid;
+    wire [`RESULT_BITS-1:0] result;
+
+    gemm gemm (
+        .clk(clk),
+        .rst(rst),
+        .load__payload(transfer[`LOAD_BITS-1:0]),
+        .load__valid(load_valid),
+        .load__ready(load_ready),
+        .start__payload(job[`JOB_BITS-1:0]),
+        .start__valid(start_valid),
+        .start__ready(start_ready),
+        .done(done),
+        .illegal(illegal),
+        .read__payload({read_address, read_bank}),
+        .read__valid(read_valid),
+        .read__ready(read_ready),
+        .result__payload(result),
+        .result__valid(result_valid),
+        .result__ready(1'b1)
+    );
+
+    localparam COMMAND = 0, LOADING = 1, STARTING = 2, RUNNING = 3, READING = 4, FINISHED = 5;
+    reg [2:0] state;
+    reg [7:0] command;
+    reg [31:0] count, base, waiting, cycles;
+    integer program_file, record_file, got;
+    reg [8*1024-1:0] name;
+
+    initial begin
+        finished = 1'b0;
+        if (!$value$plusargs("program=%s", name)) $fatal(1, "gemm_player: +program is missing");
+        program_file = $fopen(name, "rb");
+        if (!$value$plusargs("record=%s", name)) $fatal(1, "gemm_player: +record is missing");
+        record_file = $fopen(name, "w");
+    end
+
+    always @(posedge clk) begin
+        if (rst) begin
+            resetting <= resetting - 3'd1;
+            state <= COMMAND;
+            load_valid <= 1'b0;
+            start_valid <= 1'b0;
+            read_valid <= 1'b0;
+            finished <= 1'b0;
+        end else begin
+            case (state)
+                COMMAND: begin
+                    got = $fread(command, program_file);
+                    if (got == 1) got = $fread(count, program_file);
+                    if (got == 0) begin
+                        $fclose(record_file);
+                        state <= FINISHED;
+                        finished <= 1'b1;
+                    end else if (command == "L") begin
+                        state <= LOADING;
+                    end else if (command == "S") begin
+                        got = $fread(job, program_file);
+                        start_valid <= 1'b1;
+                        state <= STARTING;
+                    end else begin
+                        got = $fread(base, program_file);
+                        waiting = count * `ROWS;
+                        read_address <= base[`ADDRESS_BITS-1:0];
+                        read_bank <= 0;
+                        read_valid <= 1'b1;
+                        state <= READING;
+                    end
+                end
+                LOADING:
+                    if (!load_valid || load_ready) begin
+                        if (count == 0) begin
+                            load_valid <= 1'b0;
+                            state <= COMMAND;
+                        end else begin
+                            got = $fread(transfer, program_file);
+                            load_valid <= 1'b1;
+                            count = count - 1;
+                        end
+                    end
+                STARTING:
+                    if (start_ready) begin
+                        start_valid <= 1'b0;
+                        cycles <= 1;
+                        state <= RUNNING;
+                    end
+                RUNNING:
+                    if (done) begin
+                        $fwrite(record_file, "C %0d %0d\n", cycles, illegal);
+                        state <= COMMAND;
+                    end else cycles <= cycles + 1;
+                READING: begin
+                    if (read_valid && read_ready) begin
+                        if (read_bank == `ROWS - 1) begin
+                            read_bank <= 0;
+                            read_address <= read_address + 1;
+                            count = count - 1;
+                            if (count == 0) read_valid <= 1'b0;
+                        end else read_bank <= read_bank + 1;
+                    end
+                    if (result_valid) begin
+                        $fwrite(record_file, "D %h\n", result);
+                        waiting = waiting - 1;
+                        if (waiting == 0) state <= COMMAND;
+                    end
+                end
+                default: ;
+            endcase
+        end
+    end
+endmodule
