@@ -27,9 +27,9 @@ class TileGeometry:
     dense-only tile, without selectors and metadata.
     """
 
-    m: int = 8
+    m: int = 4
     """Rows of the tile, 1 to 64."""
-    n: int = 8
+    n: int = 4
     """Columns of the tile, 1 to 64."""
     k: int = 8
     """Kept values that a unit multiplies in a cycle: a multiple of keep, and for floats the block of the generation."""
@@ -47,11 +47,11 @@ class TileGeometry:
     """The GPU whose arithmetic it is: V100, A100, Ada or H100."""
     check: Literal["strict", "relaxed"] = "strict"
     """Legal metadata: increasing indices (strict) or merely distinct ones (relaxed)."""
-    a_words: int = 4096
+    a_words: int = 16384
     """Words of A's memory: `m` x `k` values and their metadata each."""
-    b_words: int = 1024
+    b_words: int = 4096
     """Words of B's memory: `window` x `n` values each."""
-    d_words: int = 1024
+    d_words: int = 4096
     """Words of the memory of C, which D overwrites: `m` x `n` values each."""
 
     def __post_init__(self) -> None:

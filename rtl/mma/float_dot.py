@@ -92,7 +92,7 @@ class FloatDot(wiring.Component):
         c = register(self.c, "c")
 
         # maximum
-        largest = register(_maximum(exponents), "largest")
+        largest = register(_maximum(m, exponents), "largest")
         products = [register(product, f"product_m{i}") for i, product in enumerate(products)]
         exponents = [register(exponent, f"exponent_m{i}") for i, exponent in enumerate(exponents)]
         positive = register((infinite & ~Cat(*signs)).any(), "positive")
@@ -151,7 +151,7 @@ class FloatDot(wiring.Component):
         m.d.comb += magnitude.eq(Mux(sign, -total, total))
         padding = (1 << ceil_log2(self.widened_bits)) - self.magnitude_bits
         above = self.widened_bits - self.magnitude_bits
-        zeros = register(leading_zeros(Cat(Const(0, padding - above), magnitude, Const(0, above))), "zeros")
+        zeros = register(leading_zeros(m, Cat(Const(0, padding - above), magnitude, Const(0, above))), "zeros")
         magnitude_r = register(Cat(magnitude, Const(0, above)), "magnitude")
         sign = register(sign, "negative_sum")
         empty = register(~total.any(), "empty")
@@ -198,12 +198,13 @@ class FloatDot(wiring.Component):
         return EnableInserter(self.en)(m)
 
 
-def _maximum(values: Sequence[Value]) -> Value:
+def _maximum(m: Module, values: Sequence[Value]) -> Value:
     """The largest, by a tree."""
     if len(values) == 1:
         return values[0]
     half = len(values) // 2
-    left, right = _maximum(values[:half]), _maximum(values[half:])
+    left, right = Signal.like(values[0]), Signal.like(values[0])
+    m.d.comb += [left.eq(_maximum(m, values[:half])), right.eq(_maximum(m, values[half:]))]
     return Mux(left > right, left, right)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Mux, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from model.formats.numerics import FloatFormat
 
@@ -39,15 +39,14 @@ def fields(bits: Value, form: FloatFormat) -> Fields:
     )
 
 
-def leading_zeros(value: Value) -> Value:
+def leading_zeros(m: Module, value: Value) -> Value:
     """How many zeros stand above the highest one of `value`, whose width is a power of two; all of them where there is
     none."""
     width = len(value)
     if width == 1:
         return ~value
-    low, high = value[: width // 2], value[width // 2 :]
-    zeros_low, zeros_high = leading_zeros(low), leading_zeros(high)
-    # Each half's count has its top bit set where that half is all zeros.
-    empty_low, empty_high = zeros_low[-1], zeros_high[-1]
-    rest = Mux(empty_high, zeros_low[:-1], zeros_high[:-1])
-    return Cat(rest, empty_high & ~empty_low, empty_high & empty_low)
+    # Each half's count has its top bit set where that half is all zeros. A signal, because what is written twice is
+    # built twice.
+    low, high = Signal(width.bit_length() - 1), Signal(width.bit_length() - 1)
+    m.d.comb += [low.eq(leading_zeros(m, value[: width // 2])), high.eq(leading_zeros(m, value[width // 2 :]))]
+    return Cat(Mux(high[-1], low[:-1], high[:-1]), high[-1] & ~low[-1], high[-1] & low[-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Value
+from amaranth.hdl import Module, Mux, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -79,7 +79,7 @@ def _choose(m: Module, index: Value, places: Sequence[Value]) -> Value:
         # Two 4-input look-up tables a bit, where a tree of multiplexers takes three.
         m.submodules += [(first := Lower(len(places[0])))]
         m.d.comb += [first.index.eq(index), first.zero.eq(places[0]), first.one.eq(places[1])]
-        bits = zip(first.chosen, places[2], places[3], strict=True)
-        return Cat(Mux(index[1], Mux(bit, three, two), bit) for bit, two, three in bits)
+        # Bit by bit: with the upper bit set, three or two as the first half says.
+        return Mux(index[1], (first.chosen & places[3]) | (~first.chosen & places[2]), first.chosen)
     half = len(places) // 2
     return Mux(index[-1], _choose(m, index[:-1], places[half:]), _choose(m, index[:-1], places[:half]))
