@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cosim.bench_command import bench_eie_command
 from cosim.layer_command import layer_command
+from cosim.mma_command import mma_command
 from cosim.report import write_report
 from cosim.simulator import Simulator, require_tools
 from cosim.verify import Verification, verify
@@ -260,6 +261,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("demo")(demo_command)
     app.command("simulate")(simulate_command)
     app.command("layer")(layer_command)
+    app.command("mma")(mma_command)
     bench = typer.Typer(help="Measure, beside the paper and beside this machine.", no_args_is_help=True)
     # Without a callback, a single command would take the group's place.
     bench.callback()(lambda: None)

@@ -12,37 +12,12 @@ from cosim.mma import run_steps
 from cosim.simulator import Simulator
 from model.formats import nm
 from model.formats.gemm import Operand
-from model.formats.numerics import GENERATIONS, OPERANDS, RESULTS, FloatFormat, block_rule, check_mode
-from model.formats.pattern import Pattern
-from model.formats.tile import TileGeometry
-from model.golden.mma import INTEGER_BLOCK, dot
+from model.formats.numerics import GENERATIONS, OPERANDS, RESULTS, FloatFormat
+from model.formats.tile import TileGeometry, mode_geometry
+from model.golden.mma import dot
 
 CHAIN = 4
 """Blocks of the longer sums."""
-
-PATTERNS = {"tf32": Pattern(keep=1, group=2), "int4": Pattern(keep=4, group=8, pair=2)}
-"""NVIDIA's pattern of each format that has another than 2:4."""
-
-
-def mode_geometry(generation: str, dtype: str, out: str, *, m: int = 1, n: int = 1) -> TileGeometry:
-    """A tile for a mode, with NVIDIA's pattern and as deep as the mode's blocks.
-
-    Raises ValueError for a mode that is not known.
-    """
-    check_mode(generation, dtype, out)
-    pattern = PATTERNS.get(dtype, Pattern())
-    integer = dtype in INTEGER_BLOCK
-    return TileGeometry(
-        m=m,
-        n=n,
-        k=INTEGER_BLOCK[dtype] if integer else block_rule(generation, dtype, out).products,
-        keep=pattern.keep,
-        group=pattern.group,
-        pair=pattern.pair,
-        dtype=dtype,
-        out=out,
-        generation=generation,
-    )
 
 
 def modes() -> list[TileGeometry]:
@@ -52,7 +27,7 @@ def modes() -> list[TileGeometry]:
         for dtype in OPERANDS:
             for out in RESULTS:
                 try:
-                    found.append(mode_geometry(generation, dtype, out))
+                    found.append(mode_geometry(generation=generation, dtype=dtype, out=out, m=1, n=1))
                 except ValueError:
                     continue
     return found
@@ -69,8 +44,8 @@ class FormatResult:
 def check_format(
     geometry: TileGeometry, blocks: int, *, seed: int = 0, simulator: Simulator = Simulator.VERILATOR
 ) -> FormatResult:
-    """At least `blocks` blocks (cosim.blocks) with any of the codes, legal or not: half of them sums of their own, the others
-    in sums of CHAIN blocks, as many at once as the tile takes."""
+    """At least `blocks` blocks (cosim.blocks) with any of the codes, legal or not: half of them sums of their own, the
+    others in sums of CHAIN blocks, as many at once as the tile takes."""
     rng = np.random.default_rng(seed)
     singles = _check_sums(geometry, -(-blocks // 2), 1, rng, seed, simulator)
     chains = _check_sums(geometry, -(-blocks // (2 * CHAIN)), CHAIN, rng, seed, simulator)

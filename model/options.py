@@ -27,3 +27,6 @@ ActivationRows = Annotated[
 ]
 Layers = Annotated[int | None, typer.Option(help="Rows of the layer table. [default: as many as needed]")]
 Even = Annotated[bool, typer.Option(help="Deal rows out so that the PEs have the same to do; or in turn.")]
+
+TileRows = Annotated[int, typer.Option("--m", help="Rows of the N:M tile, 1 to 64.")]
+TileColumns = Annotated[int, typer.Option("--n", help="Columns of the N:M tile, 1 to 64.")]

@@ -31,6 +31,7 @@ from model.formats.gemm import Operand, check_product
 from model.formats.numerics import (
     EXACT,
     FP32,
+    INTEGER_BLOCK,
     OPERANDS,
     RESULTS,
     FloatFormat,
@@ -41,9 +42,6 @@ from model.formats.numerics import (
     raw_type,
 )
 from model.formats.tile import TileGeometry
-
-INTEGER_BLOCK = {"int8": 32, "int4": 64}
-"""Products between two saturations of int32_sat: the depth of `mma.m16n8k32` and `m16n8k64` (PTX ISA 9.1)."""
 
 _INF, _NAN = 1 << 20, 1 << 21
 """Exponents of decoded values that are not finite; above all others, and their sum too."""
