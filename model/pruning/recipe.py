@@ -15,7 +15,7 @@ from model.data.dataset import Dataset
 from model.pruning import schedules
 from model.pruning.centroids import trainable, tuned
 from model.pruning.criteria import magnitude
-from model.pruning.masks import allocate_globally, allocate_per_layer
+from model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
 from model.pruning.sharing import Part, SharedLayer, share_layers, to_module
 from model.pruning.stages import Progress, Run
 from model.pruning.training import Course, evaluate
@@ -168,9 +168,7 @@ def _require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
 
 def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[[nn.Module], dict[str, Tensor]]:
     """The function that picks the masks of one round, by magnitude."""
-    names = [
-        f"{name}.weight".lstrip(".") for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)
-    ]
+    names = [f"{name}.weight".lstrip(".") for name in prunable_layers(module)]
     if isinstance(density, tuple) and len(density) != len(names):
         raise ValueError(f"density must name {len(names)} layers ({', '.join(names)}), not {len(density)}")
 
