@@ -131,6 +131,13 @@ def test_permuting_keeps_more(digits: Dataset) -> None:
     assert min(gains[1:]) > 0.005
 
 
+def test_sr_ste_starts_from_scratch(digits: Dataset) -> None:
+    ways = [replace(SR_STE, dense=replace(COURSE, learning_rate=rate), retrain=COURSE) for rate in (0.05, 0.01)]
+    first, second = (prune_nm(network(), digits, settings=way, seed=0) for way in ways)
+    assert not torch.equal(first.dense[0].weight, second.dense[0].weight)
+    assert torch.equal(first.sparse[0].weight, second.sparse[0].weight)
+
+
 def test_checkpoint_of_other_settings_is_started_over(digits: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     with pytest.raises(Stop):
