@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.formats.nm import nm_mask as mask_of_matrix
 from model.formats.pattern import Pattern
 from model.pruning.criteria import magnitude
 from model.pruning.masks import prunable_layers
@@ -33,16 +34,15 @@ def padding(shape: Sequence[int], pattern: Pattern) -> int:
 
 
 def largest(weight: Tensor, pattern: Pattern) -> Tensor:
-    """`nm_mask` without its checks, which would cost a training step more than the mask does."""
+    """`nm_mask` without its checks: NaN counts as largest, so that training that diverges is told as such."""
     # Input channels last, as the tile meets them: a convolution's reduction runs over (height, width, channel).
     last = magnitude(weight).movedim(1, -1)
     # Behind all others, so that zeros of padding lose against a real zero.
-    padded = F.pad(last, (0, padding(weight.shape, pattern)))
-    scores = padded.unflatten(-1, (-1, pattern.positions, pattern.pair)).sum(-1)
-    order = torch.sort(scores, dim=-1, descending=True, stable=True).indices
-    kept = torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, order[..., : pattern.lanes], True)
-    mask = kept.repeat_interleave(pattern.pair, -1).flatten(-2)[..., : last.shape[-1]]
-    return mask.movedim(-1, 1).contiguous()
+    padded = F.pad(last, (0, padding(weight.shape, pattern))).nan_to_num(nan=torch.inf)
+    # numpy knows no bfloat16, and every weight is exact in float64.
+    rows = padded.flatten(0, -2).double().numpy()
+    kept = torch.from_numpy(mask_of_matrix(rows, pattern)).reshape(padded.shape)
+    return kept[..., : last.shape[-1]].movedim(-1, 1).contiguous()
 
 
 def nm_mask(weight: Tensor, pattern: Pattern) -> Tensor:

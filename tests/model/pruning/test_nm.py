@@ -53,6 +53,13 @@ def test_of_equal_weights_the_earlier_stay() -> None:
     ]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_every_precision_has_a_mask(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(6, 16).to(dtype)
+    assert torch.equal(nm_mask(weight, Pattern()), nm_mask(weight.double(), Pattern()))
+
+
 def test_pairs_stay_together() -> None:
     weight = torch.tensor([[9.0, 0, 1, 1, 6, 0, 3, 4]])
     assert nm_mask(weight, Pattern.parse("4:8 pairs")).tolist() == [

@@ -92,6 +92,13 @@ def test_lets_go_after_an_error() -> None:
     assert module[4].weight.count_nonzero() == module[4].weight.numel() / 2
 
 
+def test_divergence_is_left_to_training() -> None:
+    module = network()
+    with SrSte(module, Pattern()):
+        nn.init.constant_(module[4].weight, float("nan"))
+        assert module(torch.ones(1, 4, 3, 3)).isnan().all()
+
+
 def test_what_cannot_be_trained_so_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^decay must be at least 0, not -1$"):
         SrSte(network(), Pattern(), decay=-1)
