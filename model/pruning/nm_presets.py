@@ -3,6 +3,8 @@
 The courses are those of the dense networks, which the recipe asks to repeat.
 """
 
+from typing import Literal
+
 from model.formats.pattern import Pattern
 from model.pruning import presets
 from model.pruning.nm_recipe import NmSettings
@@ -23,7 +25,14 @@ LENET_5 = _settings(presets.LENET_5.dense, presets.LENET_5.threads)
 """For `lenet_5`."""
 
 
-def user_settings(*, pattern: Pattern, epochs: int, learning_rate: float) -> NmSettings:
+def user_settings(
+    *,
+    pattern: Pattern,
+    epochs: int,
+    learning_rate: float,
+    method: Literal["magnitude", "sr-ste"] = "magnitude",
+    permute: bool = False,
+) -> NmSettings:
     """For a network of the user's: `epochs` of dense training, and as many again once it is pruned."""
     dense = presets.user_settings(density=1.0, epochs=epochs, learning_rate=learning_rate).dense
-    return NmSettings(pattern=pattern, dense=dense, threads=1)
+    return NmSettings(pattern=pattern, dense=dense, threads=1, method=method, permute=permute)
