@@ -30,7 +30,7 @@ class NmSettings:
     """What to prune to, and how.
 
     "magnitude" trains by `dense`, prunes, and trains what is left by `dense` once more: the same hyper-parameters,
-    the learning rate from its beginning (Mishra et al., arXiv 2104.08378, section 4). With `permute` the channels are
+    the learning rate from its beginning (Mishra et al., arXiv 2104.08378). With `permute` the channels are
     brought into a better order before that (Pool & Yu, NeurIPS 2021). "sr-ste" trains the starting weights by `dense`
     twice, as they are and sparse, so that the two can be compared. `retrain` replaces `dense` in the second training.
     Layers named in `skip` stay dense. `threads` is part of the settings because sums that are split among threads

@@ -50,7 +50,7 @@ class Permutation:
 
     @property
     def efficacy(self) -> float:
-        """The fraction of the loss by grouping that the order regains (Pool & Yu, section 5); 1 where there is none."""
+        """The fraction of the loss by grouping that the order regains, as Pool & Yu name it; 1 where none was lost."""
         return (self.after - self.before) / (self.bound - self.before) if self.bound > self.before else 1.0
 
 

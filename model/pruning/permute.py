@@ -31,7 +31,7 @@ def permute(
     """A copy of `module` that computes the same, its channels in orders under which N:M pruning keeps more.
 
     For every Linear and Conv2d, in the order of computation, the input channels move together with the outputs of the
-    layer before it and the BatchNorm between them (Pool & Yu, NeurIPS 2021, section 4). Left as they are: a layer that
+    layer before it and the BatchNorm between them (Pool & Yu, NeurIPS 2021). Left as they are: a layer that
     reads the network's own inputs, one of whose channels flattening made several inputs, and what grouped convolutions
     give and take. Sums are made in another order, so results differ by rounding.
 

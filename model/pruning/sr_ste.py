@@ -16,12 +16,12 @@ from model.pruning.masks import prunable_layers
 from model.pruning.nm import largest, nm_masks
 
 DECAY = 2e-4
-"""The paper's lambda_W (section 4.2)."""
+"""The paper's lambda, as its code has it (aojunzz/NM-sparsity)."""
 
 
 class _StraightThrough(torch.autograd.Function):
     """`weight * mask` forward; backward the gradient passes as if there were no mask (straight through), and masked
-    weights are drawn to zero (equation 9), so that the choice of them settles."""
+    weights are drawn to zero, so that the choice of them settles."""
 
     @staticmethod
     def forward(ctx, weight: Tensor, mask: Tensor, decay: float) -> Tensor:
