@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cosim.bench_command import bench_eie_command
 from cosim.layer_command import layer_command
+from cosim.mma_bench_command import bench_mma_command
 from cosim.mma_cli import demo_mma, simulate_mma
 from cosim.mma_command import mma_command
 from cosim.report import write_report
@@ -313,4 +314,5 @@ def add_commands(app: typer.Typer) -> None:
     # Without a callback, a single command would take the group's place.
     bench.callback()(lambda: None)
     bench.command("eie")(bench_eie_command)
+    bench.command("mma")(bench_mma_command)
     app.add_typer(bench, name="bench")
