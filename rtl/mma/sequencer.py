@@ -80,7 +80,14 @@ class Sequencer(wiring.Component):
                 with m.If(last_phase):
                     m.d.sync += [phase.eq(0), window.eq(window + 1)]
                 with m.If(last_step):
-                    m.d.sync += [step.eq(0), window.eq(0), here.eq(after), head.eq(after), left.eq(left - loop)]
+                    m.d.sync += [
+                        step.eq(0),
+                        window.eq(0),
+                        phase.eq(0),
+                        here.eq(after),
+                        head.eq(after),
+                        left.eq(left - loop),
+                    ]
                     with m.If(last_round):
                         m.d.sync += running.eq(0)
 
