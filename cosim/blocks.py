@@ -87,6 +87,8 @@ def _least(geometry: TileGeometry, count: int, rng: np.random.Generator) -> Bloc
     # Of the other operand up to what makes products around the least results.
     widest = rng.integers(1, form.bias + 3, (count, 1))
     a, b = _floats(form, shape, rng, 0, 2), _floats(form, shape, rng, 0, widest)
+    # Where formats are narrow, products alone never give the least results: c must, beside zeros.
+    a[rng.random(count) < 0.2] = 0
     c = _floats(result, count, rng, 0, 3)
     return a, b, np.where(rng.random(count) < 0.5, c, 0).astype(c.dtype)
 
@@ -131,11 +133,12 @@ def _far(geometry: TileGeometry, count: int, rng: np.random.Generator) -> Blocks
 def _special(geometry: TileGeometry, count: int, rng: np.random.Generator) -> Blocks:
     form, result = _mode(geometry)
     a, b, c = _any(geometry, count, rng)
-    rate = rng.choice([0.02, 0.2], (count, 1))
+    # From one in a few blocks to several in each.
+    rate = rng.choice([0.2, 1.0, 4.0], (count, 1)) / geometry.k
     for bits, of in ((a, form), (b, form), (c[:, None], result)):
         top = ((1 << of.exponent_bits) - 1) << (of.mantissa_bits + of.dropped)
         infinity, nan = top, top | ((1 << of.mantissa_bits) - 1) << of.dropped
         drawn = rng.choice(np.array([infinity, infinity, nan, 0]), bits.shape).astype(bits.dtype)
         drawn |= rng.choice(np.array([0, of.sign_bit]), bits.shape).astype(bits.dtype)
-        np.copyto(bits, drawn, where=rng.random(bits.shape) < rate)
+        np.copyto(bits, drawn, where=rng.random(bits.shape) < (0.2 if of is result else rate))
     return a, b, c

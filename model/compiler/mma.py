@@ -58,18 +58,18 @@ def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeo
             stages.append(conv)
             shape = (part.out_channels, *conv.out_size)
             weight = _whole(weight, part.groups)
-            runs = conv.positions
+            groups, runs = part.groups, conv.positions
         else:
             if part.in_features != math.prod(shape):
                 raise ValueError(
                     f"layer {number} takes {part.in_features} values, but these inputs make it {_by(shape)}"
                 )
-            shape, runs = (part.out_features,), 1
+            shape, groups, runs = (part.out_features,), 1, 1
             if stages and isinstance(stages[-1], LinearStage):
                 stages[-1] = LinearStage(first=stages[-1].first, last=number)
             else:
                 stages.append(LinearStage(first=number, last=number))
-        operand, order = _operand(weight, geometry, runs, number)
+        operand, order = _operand(weight, geometry, groups=groups, runs=runs, number=number)
         bias = np.zeros(len(weight), np.float32) if part.bias is None else part.bias.detach().numpy()
         operands.append(operand)
         columns.append(order)
@@ -124,21 +124,23 @@ def _whole(weight: NDArray[np.float32], groups: int) -> NDArray[np.float32]:
     return whole
 
 
-def channel_order(shape: tuple[int, ...], pattern: Pattern) -> NDArray[np.int32]:
+def channel_order(shape: tuple[int, ...], pattern: Pattern, groups: int = 1) -> NDArray[np.int32]:
     """Which value of a patch (channels x height x width) each column of a sparse A multiplies, or PAD: channels last,
-    filled up to whole groups at each place of the kernel. `shape` is that of the weight without outputs."""
-    channels, places = shape[0], math.prod(shape[1:])
+    filled up to whole groups of the pattern, those of each of a convolution's `groups` by themselves. `shape` is that
+    of the weight without outputs."""
+    channels, places = shape[0] // groups, math.prod(shape[1:])
     full = -(-channels // pattern.group) * pattern.group
-    order = np.full((places, full), PAD, np.int32)
-    order[:, :channels] = np.arange(channels * places, dtype=np.int32).reshape(channels, places).T
+    order = np.full((places, groups, full), PAD, np.int32)
+    values = np.arange(shape[0] * places, dtype=np.int32).reshape(groups, channels, places)
+    order[:, :, :channels] = values.transpose(2, 0, 1)
     return order.reshape(-1)
 
 
 def _operand(
-    weight: NDArray[np.float32], geometry: TileGeometry, runs: int, number: int
+    weight: NDArray[np.float32], geometry: TileGeometry, *, groups: int, runs: int, number: int
 ) -> tuple[Operand, NDArray[np.int32]]:
     """A layer's operand and the order of its columns, sparse where that is possible and faster. `runs` are the columns
-    of B that an image makes."""
+    of B that an image makes, `groups` those of a convolution."""
     assert isinstance(geometry.operand, FloatFormat)
     bits = to_raw(weight.reshape(len(weight), -1), geometry.dtype)
     top = ((1 << geometry.operand.exponent_bits) - 1) << (geometry.operand.mantissa_bits + geometry.operand.dropped)
@@ -146,7 +148,7 @@ def _operand(
         raise ValueError(f"layer {number} has a weight that is not finite in {geometry.dtype}")
     plain = np.arange(bits.shape[1], dtype=np.int32)
     dense = dense_operand(bits, geometry.pattern), plain
-    order = channel_order(weight.shape[1:], geometry.pattern)
+    order = channel_order(weight.shape[1:], geometry.pattern, groups)
 
     # For a batch of an image a column of the tile.
     sizes = (len(weight), runs * geometry.n)

@@ -135,6 +135,18 @@ def gemm(
     )
 
 
+def relative_bound(generation: str, dtype: str, out: str, products: int) -> float:
+    """How far a float sum may lie from the exact one, of the sum of the magnitudes of c and of all `products`.
+
+    In a block each of its terms and c lose less than `2**-fraction_bits` of the largest, which is no more than that
+    sum, and the result less than its last bit. Holds where nothing is subnormal or overflows.
+    """
+    rule = block_rule(generation, dtype, out)
+    blocks = -(-products // rule.products)
+    kept = 10 if out == "fp16" else rule.kept_bits
+    return blocks * ((rule.products + 1) * 2.0**-rule.fraction_bits + 2.0**-kept) * (1 + 2.0**-8)
+
+
 def decode(bits: NDArray[Any], form: FloatFormat) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Significands (signed, with `mantissa_bits` fraction bits) and exponents; the exponent of what is not finite lies
     above all others, the significand of an infinity is +1 or -1."""
