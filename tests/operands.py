@@ -124,8 +124,8 @@ def hostile(
     rng: np.random.Generator, dtype: str, out: str, rows: int, length: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """`rows` sums of all KINDS in turn, a few of each choice of their exponents."""
-    parts = []
-    while sum(len(part[2]) for part in parts) < rows:
+    parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+    while 4 * len(parts) < rows:
         parts.append(block_numbers(rng, dtype, out, 4, length, KINDS[len(parts) % len(KINDS)]))
     order = rng.permutation(rows)
     a, b, c = (np.concatenate(column)[:rows][order] for column in zip(*parts, strict=True))

@@ -384,7 +384,11 @@ GOOD: dict[str, Any] = {"generation": "A100", "dtype": "fp16", "out": "fp32"}
     ],
 )
 def test_dot_says_what_is_wrong(change: dict[str, Any], message: str) -> None:
-    numbers = {"a": np.zeros((2, 4), np.uint16), "b": np.zeros((2, 4), np.uint16), "c": np.zeros(2, np.uint32)}
+    numbers: dict[str, Any] = {
+        "a": np.zeros((2, 4), np.uint16),
+        "b": np.zeros((2, 4), np.uint16),
+        "c": np.zeros(2, np.uint32),
+    }
     if message.startswith("c must"):
         numbers["c"] = np.zeros(2, np.uint16)
     with pytest.raises(ValueError, match=message):
@@ -393,7 +397,11 @@ def test_dot_says_what_is_wrong(change: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("which", ["a", "b"])
 def test_int4_needs_its_high_half_clear(which: str) -> None:
-    numbers = {"a": np.full((1, 4), 15, np.uint8), "b": np.full((1, 4), 15, np.uint8), "c": np.zeros(1, np.uint32)}
+    numbers: dict[str, Any] = {
+        "a": np.full((1, 4), 15, np.uint8),
+        "b": np.full((1, 4), 15, np.uint8),
+        "c": np.zeros(1, np.uint32),
+    }
     keywords: dict[str, Any] = {"generation": "A100", "dtype": "int4", "out": "int32"}
     assert dot(**numbers, **keywords).tolist() == [4]
     numbers[which][0, 2] = 16
