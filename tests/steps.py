@@ -12,7 +12,7 @@ from operands import KINDS, block_numbers, random_bits
 from model.formats import nm
 from model.formats.numerics import FloatFormat
 from model.formats.tile import TileGeometry
-from model.golden.mma import matmul
+from model.golden.mma import dot
 from rtl.mma.layouts import timing
 
 
@@ -76,24 +76,7 @@ def random_steps(
     # The first row meets the values that were made for it.
     for step in range(count):
         b[step][:, where[step, 0]] = paired[step]
-    results = []
-    for end in np.flatnonzero(last):
-        chain = [i for i in range(end + 1) if slot[i] == slot[end]]
-        start = max(i for i in chain if first[i])
-        chain = [i for i in chain if i >= start]
-        offsets = np.arange(len(chain)) * geometry.window
-        results.append(
-            matmul(
-                np.concatenate([a[i] for i in chain], axis=1),
-                np.concatenate([where[i] + offset for i, offset in zip(chain, offsets, strict=True)], axis=1),
-                np.concatenate([b[i].T for i in chain]),
-                c[start],
-                generation=geometry.generation,
-                dtype=geometry.dtype,
-                out=geometry.out,
-                integer_block=geometry.k,
-            )
-        )
+    results = _results(geometry, slot, first, a, b, c, where)[last]
     dropped = geometry.operand.dropped if isinstance(geometry.operand, FloatFormat) else 0
     fields = {"a": a >> dropped, "b": b >> dropped, "c": c, "first": first, "last": last, "slot": slot}
     fields |= {name: fields[name].astype(np.uint8) for name in ("first", "last", "slot")}
@@ -101,7 +84,7 @@ def random_steps(
     if not pattern.dense:
         fields |= {"codes": codes, "dense": is_dense.astype(np.uint8), "phase": phase.astype(np.uint8)}
         illegal = nm.illegal(flat, pattern, geometry.check).reshape(count, -1).any(axis=1) & ~is_dense
-    return Steps(fields=fields, results=np.array(results), illegal=illegal)
+    return Steps(fields=fields, results=results, illegal=illegal)
 
 
 def _schedule(
@@ -118,6 +101,40 @@ def _schedule(
         left[slot[step]] -= 1
         last[step] = left[slot[step]] == 0
     return slot, first, last
+
+
+def _results(
+    geometry: TileGeometry,
+    slot: NDArray[Any],
+    first: NDArray[np.bool_],
+    a: NDArray[Any],
+    b: NDArray[Any],
+    c: NDArray[Any],
+    where: NDArray[np.int32],
+) -> NDArray[Any]:
+    """The sums as they stand after each step: all first steps, then all second ones, and so on."""
+    sums = c.copy()
+    before, depth = np.full(len(slot), -1), np.zeros(len(slot), int)
+    latest: dict[int, int] = {}
+    for step, key in enumerate(slot.tolist()):
+        if not first[step]:
+            before[step] = latest[key]
+            depth[step] = depth[latest[key]] + 1
+        latest[key] = step
+    for level in range(depth.max() + 1):
+        at = np.flatnonzero(depth == level)
+        chosen = np.take_along_axis(b[at][:, None], where[at][:, :, None], axis=3)
+        addend = sums[before[at]] if level else c[at]
+        # One step is one block, of integers too.
+        sums[at] = dot(
+            a[at][:, :, None],
+            chosen,
+            addend,
+            generation=geometry.generation,
+            dtype=geometry.dtype,
+            out=geometry.out,
+        )
+    return sums
 
 
 def _numbers(

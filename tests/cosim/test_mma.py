@@ -41,10 +41,6 @@ FLOATS = [
     unit("A100", "fp16", "fp16", check="relaxed"),
     unit("A100", "bf16", "fp32"),
     unit("A100", "tf32", "fp32", "1:2"),
-    unit("Ada", "fp16", "fp32", "4:8 pairs"),
-    unit("Ada", "fp16", "fp16", "dense"),
-    unit("Ada", "bf16", "fp32", "4:8"),
-    unit("Ada", "tf32", "fp32", "1:4"),
     unit("Ada", "e4m3", "fp32", "dense"),
     unit("Ada", "e5m2", "fp32"),
     unit("H100", "fp16", "fp32", "dense"),
@@ -54,6 +50,13 @@ FLOATS = [
     unit("H100", "e4m3", "fp32"),
     unit("H100", "e5m2", "fp32", "dense"),
 ]
+AGAIN = [
+    unit("Ada", "fp16", "fp32", "4:8 pairs"),
+    unit("Ada", "fp16", "fp16", "dense"),
+    unit("Ada", "bf16", "fp32", "4:8"),
+    unit("Ada", "tf32", "fp32", "1:4"),
+]
+"""Modes that Ada adds up as A100 does."""
 INTEGERS = [
     unit("A100", "int8", "int32", m=2, n=3),
     unit("A100", "int8", "int32_sat", check="relaxed"),
@@ -73,11 +76,13 @@ def rtl_steps(geometry: TileGeometry, fields: dict[str, Any], **options: Any) ->
     return numbers
 
 
-@pytest.mark.parametrize("geometry", FLOATS, ids=named)
+@pytest.mark.parametrize(
+    "geometry", [*FLOATS, *(pytest.param(geometry, marks=pytest.mark.slow) for geometry in AGAIN)], ids=named
+)
 def test_floats(geometry: TileGeometry) -> None:
     """Thousands of blocks of all sorts, chains in all slots, pauses on both sides."""
     rng = np.random.default_rng(1)
-    steps = random_steps(rng, geometry, 3000, longest=3)
+    steps = random_steps(rng, geometry, 4000, longest=3)
     assert rtl_steps(geometry, steps.fields, pause=0.2, seed=3) == steps.results.tolist()
 
 
@@ -99,20 +104,24 @@ def test_a_slot_may_be_used_again_at_once(geometry: TileGeometry, active: int, p
     assert rtl_steps(geometry, steps.fields, pause=pause, seed=active) == steps.results.tolist()
 
 
-@pytest.mark.parametrize("geometry", [*INTEGERS, FLOATS[2], FLOATS[3], FLOATS[5]], ids=named)
+@pytest.mark.parametrize("geometry", [*INTEGERS[:3], FLOATS[5]], ids=named)
 def test_every_code_has_a_result_and_a_flag(geometry: TileGeometry) -> None:
-    """Each code in turn is the only one that may be illegal. The flag is set in the cycle after its step was taken:
-    when a result leaves, `latency` - 1 more steps have followed."""
+    """Legal codes leave the flag alone; each of the others is the only illegal one in turn. The flag is set in the
+    cycle after its step was taken: when a result leaves, `latency` - 1 more steps have followed."""
     rng = np.random.default_rng(6)
     latency = LATENCY["int8" if geometry.dtype.startswith("int") else "fp16"]
-    for code in range(1 << geometry.pattern.code_bits):
+    every = np.arange(1 << geometry.pattern.code_bits, dtype=np.uint16)
+    illegal = nm.illegal(every[:, None], geometry.pattern, geometry.check)[:, 0]
+    legal = random_steps(rng, geometry, 1000, legal=True)
+    assert set(legal.fields["codes"].ravel().tolist()) == set(every[~illegal].tolist())
+    assert not run_steps(geometry, legal.fields)[1].any()
+    for code in every[illegal].tolist():
         steps = random_steps(rng, geometry, 40, longest=1, legal=True, dense=0.1)
         shape = steps.fields["codes"].shape
         at, row, group = 15, int(rng.integers(shape[1])), int(rng.integers(shape[2]))
         steps.fields["codes"][at, row, group] = code
         steps.fields["dense"][at] = 0
-        bad = bool(nm.illegal(steps.fields["codes"][at].reshape(-1, shape[2]), geometry.pattern, geometry.check).any())
-        expected = [bad and i + latency - 1 >= at for i in range(40)]
+        expected = [i + latency - 1 >= at for i in range(40)]
         assert run_steps(geometry, steps.fields)[1].tolist() == expected
 
 
@@ -136,7 +145,6 @@ GEMMS = {
     "tf32": unit("A100", "tf32", "fp32", "1:2", m=2, n=2, a_words=24, b_words=10, d_words=7),
     "bf16": unit("A100", "bf16", "fp32", "4:8 pairs", m=1, n=2, a_words=11, b_words=7, d_words=12),
     "int8": unit("A100", "int8", "int32_sat", m=3, n=2, check="relaxed", a_words=5, b_words=3, d_words=3),
-    "int4": unit("A100", "int4", "int32", "4:8 pairs", m=2, n=2),
     "1:4": unit("A100", "int8", "int32", "1:4", k=2, m=2, n=1, a_words=64, b_words=16, d_words=16),
     "dense": unit("H100", "int8", "int32", "dense", k=6, m=2, n=3, a_words=16, b_words=12, d_words=6),
     "one word": unit("A100", "int8", "int32", "1:2", k=2, m=2, n=2, a_words=2, b_words=1, d_words=1),
@@ -179,16 +187,21 @@ def check_gemm(geometry: TileGeometry, operand: Operand, b: Any, c: Any, **optio
     return run
 
 
-SIZES = [(1, 1, 1), (7, 5, 70), (4, 6, 32), (9, 11, 19), (2, 1, 130)]
+SIZES = [(1, 1, 1), (7, 5, 70), (9, 11, 19)]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("dense", [False, True], ids=["sparse", "dense"])
-@pytest.mark.parametrize("name", GEMMS)
+@pytest.mark.parametrize(
+    ("name", "dense"),
+    [
+        (name, dense)
+        for name, geometry in GEMMS.items()
+        for dense in (False, True)
+        if dense or not geometry.pattern.dense
+    ],
+)
 def test_gemm(name: str, dense: bool, size: tuple[int, int, int]) -> None:
     geometry = GEMMS[name]
-    if geometry.pattern.dense and not dense:
-        pytest.skip("a dense-only tile")
     seed = 8 * SIZES.index(size) + sorted(GEMMS).index(name)
     operand, b, c = some_product(geometry, size, dense=dense, legal=True, seed=seed)
     run = check_gemm(geometry, operand, b, c, seed=seed)
@@ -196,8 +209,8 @@ def test_gemm(name: str, dense: bool, size: tuple[int, int, int]) -> None:
         assert len(run.job_cycles) > 10
 
 
-@pytest.mark.parametrize("name", ["fp16", "tf32", "bf16", "int8", "int4", "1:4"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ["fp16", "tf32", "bf16", "int8", "1:4"])
+@pytest.mark.parametrize("seed", range(2))
 def test_gemm_with_any_codes(name: str, seed: int) -> None:
     """Also those that name a row of B twice, or one behind the last."""
     geometry = GEMMS[name]

@@ -209,20 +209,19 @@ def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
     padded = np.zeros((tiles_m * geometry.m, tiles_n * geometry.n), np.uint32)
     padded[:m, :n] = c
     assert np.array_equal(images.c.reshape(padded.shape), padded)
-    if images.codes is None:
+    codes: Any = images.codes
+    if codes is None:
         assert pattern.dense
-        codes: Any = np.zeros((*images.values.shape[:4], geometry.groups), np.uint16)
+        codes = np.zeros((*images.values.shape[:4], geometry.groups), np.uint16)
     else:
-        assert images.codes.shape == (*images.values.shape[:4], geometry.groups)
-        codes = images.codes
-        flat = codes.reshape(-1, geometry.groups)
-        assert not nm.illegal(flat, pattern, "strict").any()
+        assert codes.shape == (*images.values.shape[:4], geometry.groups)
+        assert not nm.illegal(codes.reshape(-1, geometry.groups), pattern, "strict").any()
         if dense:
-            codes = np.broadcast_to(
-                np.array([pattern.phase_code(phase) for phase in range(steps)]).reshape(-1, 1), codes.shape
-            ).astype(codes.dtype)
+            phases = np.array([pattern.phase_code(phase) for phase in range(steps)], codes.dtype)
+            codes = np.broadcast_to(phases[:, None], codes.shape)
     # What the multiplexers of all steps make of them is the product.
-    place = nm.from_codes(images.values.reshape(-1, geometry.k), codes.reshape(-1, geometry.groups), pattern).indices
+    flat = codes.reshape(-1, geometry.groups)
+    place = nm.from_codes(images.values.reshape(-1, geometry.k), flat, pattern).indices
     rows = place[..., None].astype(int) * pattern.pair + np.arange(pattern.pair)
     rows = rows.reshape(len(rows), geometry.groups, geometry.keep)
     rows = (rows + np.arange(geometry.groups)[:, None] * geometry.group).reshape(images.values.shape)

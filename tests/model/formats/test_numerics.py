@@ -85,6 +85,11 @@ def test_rules(mode: tuple[str, str, str]) -> None:
     assert (rule.products, rule.fraction_bits, rule.floor, rule.kept_bits) == RULES[mode]
 
 
+def test_ada_adds_up_as_a100_does() -> None:
+    for dtype, out in (("fp16", "fp32"), ("fp16", "fp16"), ("bf16", "fp32"), ("tf32", "fp32")):
+        assert block_rule("Ada", dtype, out) == block_rule("A100", dtype, out)
+
+
 def test_v100_has_no_floor_for_fp32() -> None:
     """No product of fp16 numbers, and no fp32 number, lies below it."""
     assert block_rule("V100", "fp16", "fp32").floor < -149

@@ -13,7 +13,7 @@ from rtl.mma.checker import Checker
 
 def small(text: str, check: Literal["strict", "relaxed"], groups: int) -> TileGeometry:
     pattern = Pattern.parse(text)
-    sizes = {"keep": pattern.keep, "group": pattern.group, "pair": pattern.pair}
+    sizes: dict[str, Any] = {"keep": pattern.keep, "group": pattern.group, "pair": pattern.pair}
     return TileGeometry(dtype="int8", out="int32", k=groups * pattern.keep, check=check, **sizes)
 
 

@@ -14,7 +14,7 @@ PATTERNS = ["1:2", "1:4", "1:16", "2:4", "2:8", "4:8", "2:4 pairs", "4:8 pairs",
 
 def small(text: str, groups: int = 2) -> TileGeometry:
     pattern = Pattern.parse(text)
-    sizes = {"keep": pattern.keep, "group": pattern.group, "pair": pattern.pair}
+    sizes: dict[str, Any] = {"keep": pattern.keep, "group": pattern.group, "pair": pattern.pair}
     return TileGeometry(dtype="int8", out="int32", k=groups * pattern.keep, **sizes)
 
 

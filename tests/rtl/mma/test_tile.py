@@ -13,7 +13,7 @@ from steps import Steps, random_steps
 from model.formats.tile import TileGeometry
 from rtl.mma.tile import Tile
 
-INT = {"dtype": "int8", "out": "int32", "m": 2, "n": 1, "k": 2}
+INT: dict[str, Any] = {"dtype": "int8", "out": "int32", "m": 2, "n": 1, "k": 2}
 GEOMETRIES = {
     "int8": TileGeometry(**INT),
     "relaxed": TileGeometry(**INT, check="relaxed"),
