@@ -11,9 +11,10 @@ from model.formats.numerics import OPERANDS, RESULTS, FloatFormat, IntFormat, ra
 
 FORMATS = OPERANDS | RESULTS
 
-KINDS = ("any", "close", "tiny", "huge", "edge", "zeros", "cancel", "special")
+KINDS = ("any", "close", "tiny", "huge", "edge", "zeros", "cancel", "special", "lone")
 """What `block_numbers` can make: all bit patterns; sums without much shifting; subnormal numbers; sums around the
-largest number; sums around the smallest; mostly zeros of both signs; sums that nearly vanish; NaN and infinities."""
+largest number; sums around the smallest; mostly zeros of both signs; sums that nearly vanish; NaN and infinities; single
+products far below the smallest result, alone or beside one that a trace of them tips over."""
 
 
 def random_bits(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -65,13 +66,19 @@ def block_numbers(
         return a, b, floats(rng, out, (rows,), -result.bias - 1, 3 - result.bias)
     if kind in ("huge", "edge"):
         # Products of about the largest and the smallest result; unequal factors reach them as well as equal ones.
-        middle = _largest(result) - 1 if kind == "huge" else -1 - result.bias
+        # Far below the smallest result, a floor of the exponent decides what is seen of a product.
+        middle = _largest(result) - 1 if kind == "huge" else -1 - result.bias - int(rng.integers(0, 27))
         reach = min(_largest(form), form.bias - 1)
         tilt = int(rng.integers(-reach, reach + 1)) // 2
         half = int(np.clip(middle // 2 + tilt, -reach, reach))
         a = floats(rng, dtype, shape, half - 2, half + 2)
         b = floats(rng, dtype, shape, middle - half - 6, middle - half + 2)
-        return a, b, floats(rng, out, (rows,), middle - 6, middle + 1)
+        c = floats(rng, out, (rows,), middle - 6, middle + 1)
+        if kind == "edge":
+            c[rng.random(rows) < 0.6] &= result.sign_bit
+        return a, b, c
+    if kind == "lone":
+        return _lone(rng, dtype, out, shape)
     spread = int(rng.integers(0, 15))
     a, b = (floats(rng, dtype, shape, -spread, spread // 2) for _ in range(2))
     c = floats(rng, out, (rows,), -2 * spread, spread)
@@ -93,6 +100,37 @@ def block_numbers(
             numbers[chosen] = _specials(rng, name, int(chosen.sum()))
             numbers[rng.random(numbers.shape) < 0.1] = 0
     return a, b, c
+
+
+def _lone(
+    rng: np.random.Generator, dtype: str, out: str, shape: tuple[int, int]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    form, result = OPERANDS[dtype], RESULTS[out]
+    assert isinstance(form, FloatFormat)
+    assert isinstance(result, FloatFormat)
+    a, b = (np.zeros(shape, raw_type(form)) for _ in range(2))
+    emin = 1 - form.bias
+    lowest, highest = emin - form.mantissa_bits, form.bias - 1
+
+    def power(exponent: int) -> int:
+        if exponent < emin:
+            return 1 << (exponent - lowest + form.dropped)
+        return (exponent + form.bias) << (form.mantissa_bits + form.dropped)
+
+    def put(row: int, place: int, exponent: int) -> None:
+        exponent = max(exponent, 2 * lowest)
+        one = int(rng.integers(max(lowest, exponent - highest), min(highest, exponent - lowest) + 1))
+        a[row, place], b[row, place] = power(one), power(exponent - one)
+        if rng.random() < 0.5:
+            a[row, place] |= form.sign_bit
+
+    least = 1 - result.bias - result.mantissa_bits
+    for row in range(shape[0]):
+        places = rng.permutation(shape[1])
+        put(row, places[0], least - int(rng.integers(-2, 25)))
+        if shape[1] > 1 and rng.random() < 0.5:
+            put(row, places[1], least - int(rng.integers(0, 2)))
+    return a, b, np.zeros(shape[0], raw_type(result))
 
 
 def _specials(rng: np.random.Generator, name: str, count: int) -> NDArray[Any]:

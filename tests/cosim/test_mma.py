@@ -86,6 +86,18 @@ def test_floats(geometry: TileGeometry) -> None:
     assert rtl_steps(geometry, steps.fields, pause=0.2, seed=3) == steps.results.tolist()
 
 
+@pytest.mark.parametrize(
+    "geometry",
+    [geometry for geometry in FLOATS if geometry.out == "fp16" or geometry.dtype in ("bf16", "tf32")],
+    ids=named,
+)
+def test_the_floor_of_the_exponent(geometry: TileGeometry) -> None:
+    """What it cuts off a product that stands alone decides on the sign of zero, and on ties."""
+    rng = np.random.default_rng(5)
+    steps = random_steps(rng, geometry, 2000, longest=1, kinds=("lone", "edge"))
+    assert rtl_steps(geometry, steps.fields, seed=5) == steps.results.tolist()
+
+
 @pytest.mark.parametrize("geometry", INTEGERS, ids=named)
 def test_integers(geometry: TileGeometry) -> None:
     """Sums that wrap and saturate, and come back, in one slot: `loop` is one cycle."""

@@ -220,8 +220,8 @@ def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
             phases = np.array([pattern.phase_code(phase) for phase in range(steps)], codes.dtype)
             codes = np.broadcast_to(phases[:, None], codes.shape)
     # What the multiplexers of all steps make of them is the product.
-    flat = codes.reshape(-1, geometry.groups)
-    place = nm.from_codes(images.values.reshape(-1, geometry.k), flat, pattern).indices
+    raw: Any = images.values
+    place = nm.from_codes(raw.reshape(-1, geometry.k), codes.reshape(-1, geometry.groups), pattern).indices
     rows = place[..., None].astype(int) * pattern.pair + np.arange(pattern.pair)
     rows = rows.reshape(len(rows), geometry.groups, geometry.keep)
     rows = (rows + np.arange(geometry.groups)[:, None] * geometry.group).reshape(images.values.shape)
