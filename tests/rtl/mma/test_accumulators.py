@@ -1,0 +1,51 @@
+from random import Random
+from typing import Any
+
+import pytest
+from bench import Bench
+
+from rtl.mma.accumulators import Accumulators
+
+Cycle = dict[str, int]
+
+
+def rtl_accumulators(slots: int, cycles: list[Cycle]) -> list[int]:
+    """What `r_data` shows in each cycle."""
+    dut = Accumulators(slots=slots, width=32)
+    bench, shown = Bench(dut), []
+
+    async def driving(ctx: Any) -> None:
+        for cycle in cycles:
+            for name, value in cycle.items():
+                ctx.set(getattr(dut, name), value)
+            shown.append(ctx.get(dut.r_data))
+            await ctx.tick()
+
+    bench.add(driving)
+    bench.run()
+    return shown
+
+
+def expected(slots: int, cycles: list[Cycle]) -> list[int]:
+    words, shown = [0] * slots, []
+    for cycle in cycles:
+        shown.append(words[cycle["r_slot"]])
+        if cycle["w_en"]:
+            words[cycle["w_slot"]] = cycle["w_data"]
+    return shown
+
+
+@pytest.mark.parametrize("slots", [1, 2, 9])
+def test_words_are_shown_in_the_same_cycle(slots: int) -> None:
+    """Also the word that is written at the end of the cycle, still as it was."""
+    random = Random(slots)
+    cycles = [
+        {
+            "r_slot": random.randrange(slots),
+            "w_en": random.random() < 0.5,
+            "w_slot": random.randrange(slots),
+            "w_data": random.getrandbits(32),
+        }
+        for _ in range(400)
+    ]
+    assert rtl_accumulators(slots, cycles) == expected(slots, cycles)
