@@ -45,10 +45,13 @@ def test_jobs_cover_a_product_once_and_fit(
             list(jobs(geometry, m, n, k, dense=dense))
         return
     tiles_m, tiles_n, windows = -(-m // geometry.m), -(-n // geometry.n), -(-k // geometry.window)
+    total = -(-k // geometry.k) if dense else windows
     done = np.zeros((tiles_m, tiles_n), int)
     b_holds = c_holds = None
     for job in jobs(geometry, m, n, k, dense=dense):
-        assert len(job.rows) * len(job.windows) * steps <= a_words
+        assert len(job.rows) * len(job.steps) <= a_words
+        assert job.steps == range(job.windows.start * steps, min(job.windows.stop * steps, total))
+        assert len(job.steps) >= 1
         assert len(job.columns) * len(job.windows) <= b_words
         assert 1 <= job.sums == len(job.rows) * len(job.columns) <= d_words
         assert len(job.windows) >= 1
@@ -201,8 +204,9 @@ def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
         a = a * mask
     images = Images(operand, b, c, geometry)
     tiles_m, tiles_n, windows = -(-m // geometry.m), -(-n // geometry.n), -(-k // geometry.window)
-    steps = geometry.phases if dense else 1
-    assert images.values.shape == (tiles_m, geometry.m, windows, steps, geometry.k)
+    phases = geometry.phases if dense else 1
+    steps = -(-k // geometry.k) if dense else windows
+    assert images.values.shape == (tiles_m, geometry.m, steps, geometry.k)
     assert images.b.shape == (tiles_n, geometry.n, windows, geometry.window)
     assert images.c.shape == (tiles_m, geometry.m, tiles_n, geometry.n)
 
@@ -212,13 +216,13 @@ def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
     codes: Any = images.codes
     if codes is None:
         assert pattern.dense
-        codes = np.zeros((*images.values.shape[:4], geometry.groups), np.uint16)
+        codes = np.zeros((*images.values.shape[:3], geometry.groups), np.uint16)
     else:
-        assert codes.shape == (*images.values.shape[:4], geometry.groups)
+        assert codes.shape == (*images.values.shape[:3], geometry.groups)
         assert not nm.illegal(codes.reshape(-1, geometry.groups), pattern, "strict").any()
         if dense:
-            phases = np.array([pattern.phase_code(phase) for phase in range(steps)], codes.dtype)
-            codes = np.broadcast_to(phases[:, None], codes.shape)
+            taken = np.array([pattern.phase_code(step % phases) for step in range(steps)], codes.dtype)
+            codes = np.broadcast_to(taken[:, None], codes.shape)
     # What the multiplexers of all steps make of them is the product.
     raw: Any = images.values
     place = nm.from_codes(raw.reshape(-1, geometry.k), codes.reshape(-1, geometry.groups), pattern).indices
@@ -228,9 +232,9 @@ def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
     product = np.zeros((tiles_m, geometry.m, tiles_n, geometry.n), np.int64)
     values, columns = images.values.view(np.int8).astype(np.int64), images.b.view(np.int8).astype(np.int64)
     for i, r, j, s in np.ndindex(*product.shape):
-        for window in range(windows):
-            taken = columns[j, s, window][rows[i, r, window]]
-            product[i, r, j, s] += (values[i, r, window] * taken).sum()
+        for step in range(steps):
+            taken = columns[j, s, step // phases][rows[i, r, step]]
+            product[i, r, j, s] += (values[i, r, step] * taken).sum()
     expected = a.view(np.int8).astype(np.int64) @ b.view(np.int8).astype(np.int64)
     product = product.reshape(padded.shape)
     assert np.array_equal(product[:m, :n], expected)
