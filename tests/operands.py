@@ -13,7 +13,7 @@ FORMATS = OPERANDS | RESULTS
 
 KINDS = ("any", "close", "tiny", "huge", "edge", "zeros", "cancel", "special", "lone")
 """What `block_numbers` can make: all bit patterns; sums without much shifting; subnormal numbers; sums around the
-largest number; sums around the smallest; mostly zeros of both signs; sums that nearly vanish; NaN and infinities; single
+largest number; sums around the smallest; mostly zeros of both signs; sums that nearly vanish; NaN and infinities; and
 products far below the smallest result, alone or beside one that a trace of them tips over."""
 
 
