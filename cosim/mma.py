@@ -132,6 +132,7 @@ def _job_program(images: Images, job: Job) -> Iterator[bytes]:
         "rows": len(job.rows),
         "sums": job.sums,
         "windows": len(job.windows),
+        "steps": len(job.steps),
     }
     if not geometry.pattern.dense:
         fields["dense"] = images.dense
@@ -161,12 +162,12 @@ def _part(sizes: range) -> slice:
 def _a_bits(images: Images, job: Job) -> NDArray[np.uint8]:
     geometry = images.geometry
     layout = a_row_layout(geometry)
-    values = images.values[_part(job.rows), :, _part(job.windows)]
+    values = images.values[_part(job.rows), :, _part(job.steps)]
     words = Words(layout, values.size // geometry.k)
-    # Banks x tiles x windows x steps.
+    # Banks x tiles x steps.
     words.put("values", to_bits(values.swapaxes(0, 1).reshape(-1, geometry.k), geometry.operand.operand_bits))
     if images.codes is not None:
-        codes = images.codes[_part(job.rows), :, _part(job.windows)]
+        codes = images.codes[_part(job.rows), :, _part(job.steps)]
         words.put("codes", to_bits(codes.swapaxes(0, 1).reshape(-1, geometry.groups), geometry.pattern.code_bits))
     return words.bits.reshape(geometry.m, -1, layout.size)
 

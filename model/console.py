@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,14 @@ def progress_bar() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
         yield progress
+
+
+@contextmanager
+def training_bar() -> Iterator[Callable[[Any], None]]:
+    """A progress bar for training: gives what takes each model.pruning.stages.Progress."""
+    with progress_bar() as bar:
+        task = bar.add_task("training")
+        yield lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total)
 
 
 def require_writable(path: Path) -> None:

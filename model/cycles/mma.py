@@ -25,10 +25,8 @@ def job_cycles(geometry: TileGeometry, *, sums: int, steps: int) -> int:
 
 def gemm_cycles(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool) -> int:
     """Cycles of the jobs of an M x K by K x N product, loading not counted."""
-    steps = geometry.phases if dense else 1
     return sum(
-        job_cycles(geometry, sums=job.sums, steps=len(job.windows) * steps)
-        for job in jobs(geometry, m, n, k, dense=dense)
+        job_cycles(geometry, sums=job.sums, steps=len(job.steps)) for job in jobs(geometry, m, n, k, dense=dense)
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.data.npz import read_arrays
 from model.pruning.kmeans import CODEBOOK_SIZE
 
 REQUIRED = ("codebook", "codes", "activations")
@@ -29,15 +28,7 @@ class LayerFile:
 def load_layer(path: Path) -> LayerFile:
     """Reads and checks a layer. Nothing is ever unpickled. Raises FileNotFoundError, or ValueError naming file, key,
     rule and value."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist or is no file")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"{path}: must be a whole .npz file of plain arrays, but: {error}") from error
+    arrays = read_arrays(path)
     for name in REQUIRED:
         if name not in arrays:
             raise ValueError(f"{path}: must have the key '{name}', but has {', '.join(arrays) or 'no keys'}")

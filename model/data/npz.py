@@ -28,6 +28,19 @@ def load_npz(path: Path, *, labels_required: bool = False) -> tuple[np.ndarray, 
     return inputs, labels
 
 
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file. Nothing is ever unpickled. Raises FileNotFoundError, or ValueError naming it."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist or is no file")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array")
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise ValueError(f"{path}: must be a whole .npz file of plain arrays, but: {error}") from error
+
+
 def _inputs(path: Path, archive: np.lib.npyio.NpzFile) -> np.ndarray:
     key = _find(path, archive, INPUT_KEYS)
     if key is None:

@@ -1,15 +1,8 @@
-"""A compiled network in one file: memory images in safetensors, everything else in its JSON header.
-
-The header stands under the key `zeroskip` of the file's metadata. `digest` covers header and tensors, so that a damaged
-file is found before anything of it is used. Reading never runs code from the file.
-"""
+"""A network compiled for the EIE array: its memory images, and its file (model.formats.container)."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,22 +10,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load as load_safetensors
-from safetensors.numpy import save as save_safetensors
 
-from model.files import replacing
+from model.formats.container import (
+    BundleError,
+    Container,
+    check_tensor,
+    dataclass_from_json,
+    list_from_json,
+    naming,
+    read,
+    stages_from_json,
+    write,
+)
 from model.formats.eie import Columns, decode, encode, pack_words, unpack_words
 from model.formats.geometry import VALUE_BITS, EieGeometry, power_of_two_at_least
-from model.formats.stages import LinearStage, Stage, from_json, to_json, value_counts
-
-VERSION = 2
+from model.formats.stages import LinearStage, Stage, to_json, value_counts
 
 MAX_FRACTION = 128
 """Fraction bits beyond this do not come from values that float32 holds."""
-
-
-class BundleError(ValueError):
-    """A bundle that cannot be used; the message names the file and the field."""
 
 
 class FitError(ValueError):
@@ -233,15 +228,6 @@ def fitted(
     return dataclasses.replace(geometry, **sizes)
 
 
-def _digest(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
-        digest.update(f"{name}:{tensor.dtype.str}:{tensor.shape}".encode())
-        digest.update(tensor.tobytes())
-    return digest.hexdigest()
-
-
 def save(network: EieNetwork, path: Path) -> None:
     """Writes the bundle; a file that stood there is replaced whole or not at all."""
     tensors: dict[str, NDArray[Any]] = {
@@ -250,92 +236,37 @@ def save(network: EieNetwork, path: Path) -> None:
         "codebooks": network.codebooks,
         "order": network.order,
     }
-    header: dict[str, Any] = {
-        "version": VERSION,
-        "core": "eie",
+    header = {
         "geometry": dataclasses.asdict(network.geometry),
         "layers": [dataclasses.asdict(layer) for layer in network.layers],
         "stages": [to_json(stage) for stage in network.stages],
     }
-    header["digest"] = _digest(header, tensors)
-    data = save_safetensors(tensors, metadata={"zeroskip": json.dumps(header)})
-    with replacing(path) as part:
-        part.write_bytes(data)
+    write(path, core="eie", header=header, tensors=tensors)
 
 
 def load(path: Path) -> EieNetwork:
     """Reads a bundle and checks all of it. Raises BundleError naming the file, the field, the rule and the value."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        return _parse(data)
-    except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
+    container = read(path)
+    with naming(path):
+        return from_container(container)
 
 
-def _parse(data: bytes) -> EieNetwork:
-    try:
-        tensors = load_safetensors(data)
-        (length,) = struct.unpack_from("<Q", data)
-        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    except Exception as error:  # safetensors raises its own type, and others for headers that are not JSON
-        raise BundleError(f"not a complete safetensors file ({error})") from error
-    if "zeroskip" not in metadata:
-        raise BundleError("metadata has no field 'zeroskip': this safetensors file is not a compiled network")
-    try:
-        header = json.loads(metadata["zeroskip"])
-    except json.JSONDecodeError as error:
-        raise BundleError(f"header is not JSON ({error})") from error
-    if not isinstance(header, dict):
-        raise BundleError("header must be a JSON object")
-    version = header.get("version")
-    if version != VERSION:
-        raise BundleError(f"version must be {VERSION}, not {version!r}: compile the network again with this zeroskip")
-    if header.get("core") != "eie":
-        raise BundleError(f"core must be 'eie', not {header.get('core')!r}")
-    digest = header.pop("digest", None)
-    actual = _digest(header, tensors)
-    if digest != actual:
-        raise BundleError(f"digest must be {actual} for these contents, not {digest!r}: the file is damaged")
-
-    geometry = _from_json(EieGeometry, header.get("geometry"), "geometry")
-    layers = header.get("layers")
-    if not isinstance(layers, list) or not layers:
-        raise BundleError(f"layers must be a list of at least one layer, not {layers!r}")
+def from_container(container: Container) -> EieNetwork:
+    """The network that a file holds, all of it checked."""
+    if container.core != "eie":
+        raise BundleError(f"core must be 'eie', not {container.core!r}")
+    header = container.header
+    geometry = dataclass_from_json(EieGeometry, header.get("geometry"), "geometry")
+    layers = list_from_json(EieLayer, header.get("layers"), "layers")
     network = EieNetwork(
         geometry=geometry,
-        layers=tuple(_from_json(EieLayer, layer, f"layers[{index}]") for index, layer in enumerate(layers)),
-        stages=_stages(header.get("stages")),
-        **_tensors(tensors, geometry, len(layers)),
+        layers=layers,
+        stages=stages_from_json(header.get("stages")),
+        **_tensors(container.tensors, geometry, len(layers)),
     )
     _check_layers(network)
     _check_memories(network)
     return network
-
-
-def _from_json(kind: type, value: Any, where: str) -> Any:
-    names = {field.name for field in dataclasses.fields(kind)}
-    if not isinstance(value, dict) or set(value) != names:
-        given = sorted(value) if isinstance(value, dict) else value
-        raise BundleError(f"{where} must have the fields {sorted(names)}, not {given!r}")
-    try:
-        return kind(**value)
-    except (TypeError, ValueError) as error:
-        raise BundleError(f"{where}: {error}") from error
-
-
-def _stages(value: Any) -> tuple[Stage, ...]:
-    if not isinstance(value, list) or not value:
-        raise BundleError(f"stages must be a list of at least one stage, not {value!r}")
-    stages: list[Stage] = []
-    for index, stage in enumerate(value):
-        try:
-            stages.append(from_json(stage))
-        except ValueError as error:
-            raise BundleError(f"stages[{index}]: {error}") from error
-    return tuple(stages)
 
 
 def _tensors(tensors: dict[str, NDArray[Any]], geometry: EieGeometry, layers: int) -> dict[str, NDArray[Any]]:
@@ -348,13 +279,7 @@ def _tensors(tensors: dict[str, NDArray[Any]], geometry: EieGeometry, layers: in
     if set(tensors) != set(expected):
         raise BundleError(f"tensors must be {sorted(expected)}, not {sorted(tensors)}")
     for name, (dtype, shape) in expected.items():
-        tensor = tensors[name]
-        fits = len(tensor.shape) == len(shape) and all(
-            want is None or want == have for want, have in zip(shape, tensor.shape, strict=True)
-        )
-        if tensor.dtype != dtype or not fits:
-            rule = " x ".join("any" if size is None else str(size) for size in shape)
-            raise BundleError(f"{name} must be {np.dtype(dtype)} of {rule}, not {tensor.dtype} of {tensor.shape}")
+        check_tensor(name, tensors[name], dtype, shape)
     return tensors
 
 

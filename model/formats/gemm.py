@@ -103,7 +103,8 @@ def check_product(operand: Operand, b: NDArray[Any], c: NDArray[Any], geometry: 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A part of a product that fits the memories: tiles `rows` of A, tiles `columns` of B, and `windows` of K.
+    """A part of a product that fits the memories: tiles `rows` of A, tiles `columns` of B, and of K the `windows`, in
+    `steps`.
 
     `new_b` tells whether B's part is another than that of the job before, `new_c` and `last` whether the job begins or
     ends the sums of its part of C.
@@ -112,6 +113,7 @@ class Job:
     rows: range
     columns: range
     windows: range
+    steps: range
     new_b: bool
     new_c: bool
     last: bool
@@ -124,12 +126,14 @@ class Job:
 def jobs(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool) -> Iterator[Job]:
     """The jobs of an M x K by K x N product. B's part serves all of A; where K is cut, the sums stay in place."""
     tiles_m, tiles_n, windows = -(-m // geometry.m), -(-n // geometry.n), -(-k // geometry.window)
-    steps = geometry.phases if dense else 1
-    if geometry.a_words < steps:
-        raise ValueError(f"a_words must be at least {steps}, the steps of a window, not {geometry.a_words}")
-    w = min(windows, geometry.a_words // steps, geometry.b_words)
+    phases = geometry.phases if dense else 1
+    # A dense product ends with its last k rows, not with its last window.
+    steps = -(-k // geometry.k) if dense else windows
+    if geometry.a_words < phases:
+        raise ValueError(f"a_words must be at least {phases}, the steps of a window, not {geometry.a_words}")
+    w = min(windows, geometry.a_words // phases, geometry.b_words)
     columns = min(tiles_n, geometry.b_words // w, geometry.d_words)
-    rows = min(tiles_m, geometry.a_words // (w * steps), geometry.d_words // columns)
+    rows = min(tiles_m, geometry.a_words // (w * phases), geometry.d_words // columns)
     before: tuple[range, range] | None = None
     for column in _parts(tiles_n, columns):
         for row in _parts(tiles_m, rows):
@@ -138,6 +142,7 @@ def jobs(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool) -> Iter
                     rows=row,
                     columns=column,
                     windows=window,
+                    steps=range(window.start * phases, min(window.stop * phases, steps)),
                     new_b=before != (column, window),
                     new_c=window.start == 0,
                     last=window.stop == windows,
@@ -155,24 +160,23 @@ class Images:
     def __init__(self, operand: Operand, b: NDArray[Any], c: NDArray[Any], geometry: TileGeometry) -> None:
         check_product(operand, b, c, geometry)
         self.geometry, self.dense = geometry, operand.dense
-        self.steps = geometry.phases if operand.dense else 1
         windows = -(-operand.columns // geometry.window)
         tiles_m, tiles_n = -(-operand.rows // geometry.m), -(-b.shape[1] // geometry.n)
-        kept = windows * self.steps * geometry.k
+        steps = -(-operand.columns // geometry.k) if operand.dense else windows
         dropped = getattr(geometry.operand, "dropped", 0)
 
-        values = _padded(operand.values, tiles_m * geometry.m, kept) >> dropped
-        self.values = values.reshape(tiles_m, geometry.m, windows, self.steps, geometry.k)
+        values = _padded(operand.values, tiles_m * geometry.m, steps * geometry.k) >> dropped
+        self.values = values.reshape(tiles_m, geometry.m, steps, geometry.k)
         self.codes: NDArray[Any] | None = None
         if not geometry.pattern.dense:
             codes = np.full(
-                (tiles_m * geometry.m, windows * self.steps * geometry.groups),
+                (tiles_m * geometry.m, steps * geometry.groups),
                 geometry.pattern.phase_code(0),
                 nm.code_type(geometry.pattern),
             )
             if operand.codes is not None:
                 codes[: operand.rows, : operand.codes.shape[1]] = operand.codes
-            self.codes = codes.reshape(tiles_m, geometry.m, windows, self.steps, geometry.groups)
+            self.codes = codes.reshape(tiles_m, geometry.m, steps, geometry.groups)
 
         rows = (_padded(b, windows * geometry.window, tiles_n * geometry.n) >> dropped).reshape(
             windows, geometry.window, tiles_n, geometry.n

@@ -121,6 +121,10 @@ _FP8_FRACTION_BITS = 13
 _INTEGERS = {"A100": ("int8", "int4"), "Ada": ("int8", "int4"), "H100": ("int8",)}
 
 
+INTEGER_BLOCK = {"int8": 32, "int4": 64}
+"""Products between two saturations of int32_sat: the depth of `mma.m16n8k32` and `m16n8k64` (PTX ISA 9.1)."""
+
+
 def check_mode(generation: str, dtype: str, out: str) -> None:
     """Raise ValueError unless this generation multiplies `dtype` into `out`, by a rule that is known."""
     for name, value, known in (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from model.formats.numerics import (
     EXACT,
+    GENERATIONS,
+    INTEGER_BLOCK,
     OPERANDS,
     RESULTS,
     FloatFormat,
@@ -68,7 +70,7 @@ class TileGeometry:
             raise ValueError(f"check must be strict or relaxed, not {self.check!r}")
         check_mode(self.generation, self.dtype, self.out)
         if self.generation == EXACT:
-            raise ValueError(f"generation must be that of a GPU, not {EXACT}, which only the golden model computes")
+            raise ValueError(f"generation must be one of {', '.join(GENERATIONS)} on a tile, not {EXACT}")
         if self.k % self.pattern.keep:
             raise ValueError(f"k must be a multiple of keep ({self.keep}), not {self.k}")
         if isinstance(self.operand, FloatFormat):
@@ -122,3 +124,21 @@ class TileGeometry:
             for phase in range(self.phases)
             for lane in range(self.keep)
         ]
+
+
+_PATTERNS = {"tf32": Pattern(keep=1, group=2), "int4": Pattern(keep=4, group=8, pair=2)}
+
+
+def mode_geometry(*, generation: str, dtype: str, out: str, **fields: Any) -> TileGeometry:
+    """A tile for a mode, with NVIDIA's pattern for the format (2:4, 1:2 for tf32, 4:8 in pairs for int4) and as deep as
+    the mode's blocks; `fields` are others of TileGeometry.
+
+    Raises ValueError for a mode that is not known (numerics.check_mode).
+    """
+    check_mode(generation, dtype, out)
+    if generation == EXACT:
+        raise ValueError(f"generation must be one of {', '.join(GENERATIONS)} on a tile, not {EXACT}")
+    pattern = _PATTERNS.get(dtype, Pattern())
+    deep = INTEGER_BLOCK[dtype] if dtype in INTEGER_BLOCK else block_rule(generation, dtype, out).products
+    shape = {"k": deep, "keep": pattern.keep, "group": pattern.group, "pair": pattern.pair}
+    return TileGeometry(generation=generation, dtype=dtype, out=out, **{**shape, **fields})

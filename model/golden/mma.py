@@ -32,6 +32,7 @@ from model.formats.nm import pad_columns
 from model.formats.numerics import (
     EXACT,
     FP32,
+    INTEGER_BLOCK,
     OPERANDS,
     RESULTS,
     FloatFormat,
@@ -42,9 +43,6 @@ from model.formats.numerics import (
     raw_type,
 )
 from model.formats.tile import TileGeometry
-
-INTEGER_BLOCK = {"int8": 32, "int4": 64}
-"""Products between two saturations of int32_sat: the depth of `mma.m16n8k32` and `m16n8k64` (PTX ISA 9.1)."""
 
 _INF, _NAN = 1 << 20, 1 << 21
 """Exponents of decoded values that are not finite; above all others, and their sum too."""
@@ -139,6 +137,18 @@ def gemm(
         out=geometry.out,
         integer_block=geometry.k,
     )
+
+
+def relative_bound(generation: str, dtype: str, out: str, products: int) -> float:
+    """How far a float sum may lie from the exact one, of the sum of the magnitudes of c and of all `products`.
+
+    In a block each of its terms and c lose less than `2**-fraction_bits` of the largest, which is no more than that
+    sum, and the result less than its last bit. Holds where nothing is subnormal or overflows.
+    """
+    rule = block_rule(generation, dtype, out)
+    blocks = -(-products // rule.products)
+    kept = 10 if out == "fp16" else rule.kept_bits
+    return blocks * ((rule.products + 1) * 2.0**-rule.fraction_bits + 2.0**-kept) * (1 + 2.0**-8)
 
 
 def decode(bits: NDArray[Any], form: FloatFormat) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

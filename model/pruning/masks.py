@@ -9,6 +9,11 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 
+def prunable_layers(module: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
+    """The Linear and Conv2d layers by name, in the order in which `module` holds them."""
+    return {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)}
+
+
 def keep_largest(scores: Tensor, count: int) -> Tensor:
     """The bool mask, of the shape of `scores`, of the `count` largest; of equal scores the earlier stays."""
     if not 0 <= count <= scores.numel():

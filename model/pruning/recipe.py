@@ -1,7 +1,6 @@
 """Deep Compression's first two stages in one run: train, prune in rounds, share weights, fine-tune them."""
 
 import copy
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from model.data.dataset import Dataset
 from model.pruning import schedules
 from model.pruning.centroids import trainable, tuned
 from model.pruning.criteria import magnitude
-from model.pruning.masks import allocate_globally, allocate_per_layer
+from model.pruning.fitting import as_taken, require_fit, require_shape
+from model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
 from model.pruning.sharing import Part, SharedLayer, share_layers, to_module
-from model.pruning.stages import Progress, Run
+from model.pruning.stages import Progress, Run, configuration
 from model.pruning.training import Course, evaluate
 
 
@@ -79,7 +79,7 @@ def share(module: nn.Module, *, test_inputs: np.ndarray | None = None, test_labe
     pruned = fold(module)
     test = None
     if test_inputs is not None and test_labels is not None:
-        _require_shape(pruned, test_inputs, "inputs")
+        require_shape(pruned, test_inputs, "inputs")
         test = torch.from_numpy(test_inputs), torch.from_numpy(test_labels)
     return _result(module, pruned, share_layers(pruned), test)
 
@@ -101,7 +101,7 @@ def prune_and_share(
     Raises ValueError, before anything is trained, where the network cannot be compiled or does not fit the
     data or the densities, and where the checkpoint is damaged.
     """
-    _require_fit(fold(module), dataset)
+    require_fit(fold(module), dataset)
     train_inputs, train_labels = (
         torch.from_numpy(dataset.train_inputs),
         torch.from_numpy(dataset.train_labels),
@@ -112,7 +112,7 @@ def prune_and_share(
         train_labels,
         seed=seed,
         total=settings.dense.epochs + settings.rounds * settings.retrain.epochs + settings.share.epochs,
-        configuration=_digest(module, dataset, settings, seed),
+        configuration=configuration(module, dataset, settings, seed),
         path=checkpoint,
         progress=progress,
     )
@@ -125,52 +125,15 @@ def prune_and_share(
     pruned = fold(network)
     parts = share_layers(pruned)
     shared = trainable(parts)
-    run.stage("share", shared, _as_taken(train_inputs, pruned), settings.share, keep="shared")
+    run.stage("share", shared, as_taken(train_inputs, pruned), settings.share, keep="shared")
     layers = tuned(parts, shared)
     test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
     return _result(dense.eval(), pruned, layers, test)
 
 
-def _as_taken(inputs: Tensor, folded: nn.Sequential) -> Tensor:
-    """Inputs in the shape that the folded network takes: images where it starts with a convolution, else flat."""
-    return inputs if isinstance(folded[0], nn.Conv2d | nn.MaxPool2d) else inputs.flatten(1)
-
-
-def _require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
-    """The number of values that the network gives for a sample; raises ValueError where the shape does not fit."""
-    sample = _as_taken(torch.from_numpy(inputs[:1]), folded)
-    if isinstance(folded[0], nn.Linear) and sample.shape[1] != folded[0].in_features:
-        raise ValueError(
-            f"{where} must have {folded[0].in_features} values a sample, as the network takes, not {sample.shape[1]}"
-        )
-    if not isinstance(folded[0], nn.Linear) and sample.dim() != 4:
-        raise ValueError(
-            f"{where} must be samples x channels x height x width, as the network takes, not {tuple(inputs.shape)}"
-        )
-    try:
-        with torch.no_grad():
-            return int(folded(sample).shape[1])
-    except RuntimeError as error:
-        reason = str(error).split("\n")[0]
-        raise ValueError(f"{where} of shape {tuple(inputs.shape)} do not fit the network: {reason}") from error
-
-
-def _require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
-    for split in ("train", "test"):
-        inputs, labels = getattr(dataset, f"{split}_inputs"), getattr(dataset, f"{split}_labels")
-        classes = _require_shape(folded, inputs, f"{dataset.name}: {split}_inputs")
-        if labels.min() < 0 or labels.max() >= classes:
-            raise ValueError(
-                f"{dataset.name}: {split}_labels must be 0 to {classes - 1}, as the network gives, "
-                f"not {labels.min()} to {labels.max()}"
-            )
-
-
 def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[[nn.Module], dict[str, Tensor]]:
     """The function that picks the masks of one round, by magnitude."""
-    names = [
-        f"{name}.weight".lstrip(".") for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)
-    ]
+    names = [f"{name}.weight".lstrip(".") for name in prunable_layers(module)]
     if isinstance(density, tuple) and len(density) != len(names):
         raise ValueError(f"density must name {len(names)} layers ({', '.join(names)}), not {len(density)}")
 
@@ -188,7 +151,7 @@ def _result(dense: nn.Module, pruned: nn.Sequential, layers: list[Part], test: t
     accuracies = None
     if test is not None:
         inputs, labels = test
-        taken = _as_taken(inputs, pruned)
+        taken = as_taken(inputs, pruned)
         accuracies = {
             "dense": evaluate(dense, inputs, labels),
             "pruned": evaluate(pruned, taken, labels),
@@ -205,14 +168,3 @@ def _result(dense: nn.Module, pruned: nn.Sequential, layers: list[Part], test: t
         total=sum(layer.size for layer in codes),
         test=None if test is None else (test[0].numpy(), test[1].numpy()),
     )
-
-
-def _digest(module: nn.Module, dataset: Dataset, settings: Settings, seed: int) -> str:
-    """Everything that the course of a run depends on."""
-    digest = hashlib.sha256(repr((settings, seed, module)).encode())
-    for array in (dataset.train_inputs, dataset.train_labels):
-        digest.update(np.ascontiguousarray(array).data)
-    for name, tensor in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensor.detach().numpy()).data)
-    return digest.hexdigest()

@@ -1,12 +1,16 @@
 """A run of several stages of training that can be cut short and resumed."""
 
+import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.data.dataset import Dataset
 from model.pruning.checkpoint import (
     Checkpoint,
     OtherConfiguration,
@@ -71,10 +75,12 @@ class Run:
         *,
         keep: str,
         choose: Callable[[nn.Module], Tensors] = lambda _: {},
+        hold: Callable[[nn.Module, Tensors], AbstractContextManager] = Masks,
     ) -> None:
         """Trains `module` in place under the masks that `choose` makes from it, or restores what it ended as.
 
-        `keep` names the stage's result in the checkpoint; a later stage may replace it.
+        `keep` names the stage's result in the checkpoint; a later stage may replace it. Training goes on within
+        `hold(module, masks)`, which must not rename parameters.
         """
         number, self.number = self.number, self.number + 1
         at = self.resumed
@@ -97,7 +103,7 @@ class Run:
                     Progress(stage=name, epoch=epoch, epochs=course.epochs, done=done, total=self.total, loss=loss)
                 )
 
-            with Masks(module, masks):
+            with hold(module, masks):
                 train(
                     module,
                     inputs,
@@ -134,3 +140,14 @@ class Run:
         save_checkpoint(
             self.path, Checkpoint(configuration=self.configuration, stage=number, epoch=epoch, groups=groups)
         )
+
+
+def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: int) -> str:
+    """Everything that the course of a run depends on, as `Run` takes it; `settings` are known by their repr."""
+    digest = hashlib.sha256(repr((settings, seed, module)).encode())
+    for array in (dataset.train_inputs, dataset.train_labels):
+        digest.update(np.ascontiguousarray(array).data)
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().numpy()).data)
+    return digest.hexdigest()

@@ -100,8 +100,9 @@ def job_layout(geometry: TileGeometry) -> data.StructLayout:
     """A product of two matrices that lie in the memories, `m` x `n` sums at a time: `rows` tiles down A, `sums` tiles
     in all.
 
-    Tile i of A lies at `a_base` and behind it, a word a step; column tile j of B at `b_base + j * windows`, a word a
-    window; C and D, tile by tile down the columns, at `d_base`. `rows`, `windows` and `sums` are at least 1.
+    Tile i of A lies at `a_base + i * steps`, a word a step; column tile j of B at `b_base + j * windows`, a word a
+    window; C and D, tile by tile down the columns, at `d_base`. A window is a step, or `phases` steps where `dense`, of
+    which the last window may have fewer. `rows`, `sums`, `windows` and `steps` are at least 1.
     """
     fields = {
         "a_base": bits_for(geometry.a_words),
@@ -110,6 +111,7 @@ def job_layout(geometry: TileGeometry) -> data.StructLayout:
         "rows": bits_for(geometry.d_words + 1),
         "sums": bits_for(geometry.d_words + 1),
         "windows": bits_for(geometry.b_words + 1),
+        "steps": bits_for(geometry.a_words + 1),
     }
     if not geometry.pattern.dense:
         fields["dense"] = 1

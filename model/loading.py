@@ -1,0 +1,79 @@
+"""The user's network: from a factory in their own code, and weights from a file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+
+def load_factory(name: str) -> nn.Module:
+    """The network that MODULE:FACTORY makes: FACTORY is called without arguments. MODULE is a module that Python
+    finds from the current folder, or the path of a .py file. Raises ValueError that says what is wrong."""
+    module_name, separator, factory_name = name.rpartition(":")
+    if not separator or not module_name or not factory_name:
+        raise ValueError(f"the network must be named MODULE:FACTORY, as in mynets:lenet, not {name!r}")
+    if module_name.endswith(".py"):
+        path = Path(module_name)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if not path.is_file() or spec is None or spec.loader is None:
+            raise ValueError(f"{module_name} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        with _users_code(module_name):
+            spec.loader.exec_module(module)
+    else:
+        sys.path.insert(0, str(Path.cwd()))
+        if importlib.util.find_spec(module_name.partition(".")[0]) is None:
+            raise ValueError(f"there is no module {module_name!r} here")
+        with _users_code(module_name):
+            module = importlib.import_module(module_name)
+    if not callable(factory := getattr(module, factory_name, None)):
+        raise ValueError(f"{module_name} has no function or class {factory_name!r}")
+    with _users_code(f"{name}()"):
+        network = factory()
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"{name} must return a torch.nn.Module, not {type(network).__name__}")
+    return network
+
+
+@contextmanager
+def _users_code(what: str) -> Iterator[None]:
+    """Whatever the user's own code raises, even where it asks to exit, becomes one ValueError."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{what} failed: {type(error).__name__}: {error}") from error
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Loads a state_dict from a safetensors file; raises ValueError where it is damaged or is not the network's."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist or is no file")
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path}: not a complete safetensors file ({error}); pickles (.pt, .pth) are never loaded: save the "
+            "weights with safetensors.torch.save_file(network.state_dict(), path)"
+        ) from error
+    expected = network.state_dict()
+    if missing := sorted(set(expected) - set(state)):
+        raise ValueError(f"{path}: lacks {', '.join(missing)}")
+    if unknown := sorted(set(state) - set(expected)):
+        raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not know")
+    for name, tensor in expected.items():
+        if state[name].shape != tensor.shape:
+            raise ValueError(
+                f"{path}: {name} must have the shape {tuple(tensor.shape)}, not {tuple(state[name].shape)}"
+            )
+        if not state[name].isfinite().all():
+            raise ValueError(f"{path}: {name} must be finite, but holds NaN or infinity")
+    network.load_state_dict(state)

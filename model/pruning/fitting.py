@@ -1,0 +1,43 @@
+"""Whether a network, in the form that `model.compiler.fold.fold` gives, fits a data set."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.data.dataset import Dataset
+
+
+def as_taken(inputs: Tensor, folded: nn.Sequential) -> Tensor:
+    """Inputs in the shape that the folded network takes: images where it starts with a convolution, else flat."""
+    return inputs if isinstance(folded[0], nn.Conv2d | nn.MaxPool2d) else inputs.flatten(1)
+
+
+def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
+    """The number of values that the network gives for a sample; raises ValueError where the shape does not fit."""
+    sample = as_taken(torch.from_numpy(inputs[:1]), folded)
+    if isinstance(folded[0], nn.Linear) and sample.shape[1] != folded[0].in_features:
+        raise ValueError(
+            f"{where} must have {folded[0].in_features} values a sample, as the network takes, not {sample.shape[1]}"
+        )
+    if not isinstance(folded[0], nn.Linear) and sample.dim() != 4:
+        raise ValueError(
+            f"{where} must be samples x channels x height x width, as the network takes, not {tuple(inputs.shape)}"
+        )
+    try:
+        with torch.no_grad():
+            return int(folded(sample).shape[1])
+    except RuntimeError as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(f"{where} of shape {tuple(inputs.shape)} do not fit the network: {reason}") from error
+
+
+def require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
+    """Raises ValueError where inputs do not have the shape that the network takes, or labels are none that it gives."""
+    for split in ("train", "test"):
+        inputs, labels = getattr(dataset, f"{split}_inputs"), getattr(dataset, f"{split}_labels")
+        classes = require_shape(folded, inputs, f"{dataset.name}: {split}_inputs")
+        if labels.min() < 0 or labels.max() >= classes:
+            raise ValueError(
+                f"{dataset.name}: {split}_labels must be 0 to {classes - 1}, as the network gives, "
+                f"not {labels.min()} to {labels.max()}"
+            )

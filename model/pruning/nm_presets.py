@@ -1,0 +1,38 @@
+"""Settings of N:M pruning for the built-in data sets; `dataclasses.replace` gives them another pattern or method.
+
+The courses are those of the dense networks, which the recipe asks to repeat.
+"""
+
+from typing import Literal
+
+from model.formats.pattern import Pattern
+from model.pruning import presets
+from model.pruning.nm_recipe import NmSettings
+from model.pruning.training import Course
+
+
+def _settings(dense: Course, threads: int) -> NmSettings:
+    return NmSettings(pattern=Pattern(keep=2, group=4), dense=dense, threads=threads)
+
+
+DIGITS = _settings(presets.DIGITS.dense, presets.DIGITS.threads)
+"""For `digits_mlp`."""
+
+FASHION_MNIST = _settings(presets.FASHION_MNIST.dense, presets.FASHION_MNIST.threads)
+"""For `lenet_300_100`."""
+
+LENET_5 = _settings(presets.LENET_5.dense, presets.LENET_5.threads)
+"""For `lenet_5`."""
+
+
+def user_settings(
+    *,
+    pattern: Pattern,
+    epochs: int,
+    learning_rate: float,
+    method: Literal["magnitude", "sr-ste"] = "magnitude",
+    permute: bool = False,
+) -> NmSettings:
+    """For a network of the user's: `epochs` of dense training, and as many again once it is pruned."""
+    dense = presets.user_settings(density=1.0, epochs=epochs, learning_rate=learning_rate).dense
+    return NmSettings(pattern=pattern, dense=dense, threads=1, method=method, permute=permute)

@@ -1,0 +1,80 @@
+"""SR-STE: N:M sparse networks trained from scratch (Zhou et al., ICLR 2021, "Learning N:M Fine-grained Structured
+Sparse Neural Networks from Scratch")."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.utils.hooks import RemovableHandle
+
+from model.formats.pattern import Pattern
+from model.pruning.masks import prunable_layers
+from model.pruning.nm import largest, nm_masks
+
+DECAY = 2e-4
+"""The paper's lambda, as its code has it (aojunzz/NM-sparsity)."""
+
+
+class _StraightThrough(torch.autograd.Function):
+    """`weight * mask` forward; backward the gradient passes as if there were no mask (straight through), and masked
+    weights are drawn to zero, so that the choice of them settles."""
+
+    @staticmethod
+    def forward(ctx, weight: Tensor, mask: Tensor, decay: float) -> Tensor:
+        ctx.save_for_backward(weight, mask)
+        ctx.decay = decay
+        return weight.masked_fill(~mask, 0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        weight, mask = ctx.saved_tensors
+        return gradient + ctx.decay * weight.masked_fill(mask, 0), None, None
+
+
+class SrSte:
+    """Trains Linear and Conv2d layers N:M sparse: within the `with` block every forward uses masked weights, and the
+    backward is SR-STE's, for all layers but those named in `skip`.
+
+    The mask is chosen anew from the weights in every forward. Parameters stay what and where they are, dense within
+    the block; behind it nothing is hung onto the module, and an ordinary one, its weights masked, is left behind.
+    """
+
+    def __init__(self, module: nn.Module, pattern: Pattern, *, decay: float = DECAY, skip: Collection[str] = ()):
+        if not decay >= 0:
+            raise ValueError(f"decay must be at least 0, not {decay}")
+        # Refuses what cannot be masked.
+        nm_masks(module, pattern, skip=skip)
+        self._layers = [layer for name, layer in prunable_layers(module).items() if name not in skip]
+        self._pattern = pattern
+        self._decay = decay
+        self._hooks: list[RemovableHandle] = []
+
+    def __enter__(self) -> SrSte:
+        for layer in self._layers:
+            self._hooks.append(layer.register_forward_pre_hook(self._cover))
+            self._hooks.append(layer.register_forward_hook(self._uncover, always_call=True))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+        with torch.no_grad():
+            for layer in self._layers:
+                layer.weight.masked_fill_(~largest(layer.weight, self._pattern), 0)
+
+    def _cover(self, layer: nn.Module, _: object) -> None:
+        weight = layer.get_parameter("weight")
+        # An attribute of the object hides the parameter of that name, which a parametrization of torch's would rename
+        # and put behind the bias: checkpoints and optimizers know parameters by name and by place.
+        vars(layer)["weight"] = _StraightThrough.apply(weight, largest(weight, self._pattern), self._decay)
+
+    def _uncover(self, layer: nn.Module, *_: object) -> None:
+        vars(layer).pop("weight", None)

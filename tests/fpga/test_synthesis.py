@@ -1,0 +1,60 @@
+# amaranth: UnusedElaboratable=no
+"""Costs of components on an FPGA, where they are known beforehand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from fpga.synthesis import synthesise
+from model.formats.tile import TileGeometry
+from rtl.mma.selector import Selector
+from rtl.once import once
+
+
+class Exclusive(wiring.Component):
+    """Eight exclusive ors of two bits, in registers: eight look-up tables."""
+
+    def __init__(self) -> None:
+        self.geometry = None
+        super().__init__({"a": In(8), "b": In(8), "x": Out(8)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.d.sync += self.x.eq(self.a ^ self.b)
+        return m
+
+
+class Three(wiring.Component):
+    def __init__(self) -> None:
+        super().__init__({"a": In(8), "b": In(8), "x": Out(8), "y": Out(8), "z": Out(8)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        for name in ("x", "y", "z"):
+            part = Exclusive()
+            m.submodules[name] = once(part, platform)
+            m.d.comb += [part.a.eq(self.a), part.b.eq(self.b), getattr(self, name).eq(part.x)]
+        return m
+
+
+def test_what_stands_in_a_design_three_times_counts_three_times() -> None:
+    one, three = synthesise(Exclusive()), synthesise(Three())
+    assert (one.luts, one.registers, one.multipliers) == (8, 8, 0)
+    assert (three.luts, three.registers) == (24, 24)
+
+
+def test_a_choice_of_four_takes_two_tables_a_bit() -> None:
+    """What keeps the sparse tile small."""
+    geometry = TileGeometry()
+    assert synthesise(Selector(geometry)).luts == 2 * geometry.k * geometry.operand.operand_bits
+
+
+def test_failure_shows_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fpga.synthesis.emit_rtlil", lambda *_: "module \\broken")
+    with pytest.raises(RuntimeError, match=r"yosys failed:\n(.|\n)*ERROR"):
+        synthesise(Exclusive())
