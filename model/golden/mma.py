@@ -27,8 +27,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from model.formats.gemm import Operand, check_product, dense_operand
-from model.formats.nm import pad_columns
+from model.formats.gemm import Operand, check_product
 from model.formats.numerics import (
     EXACT,
     FP32,
@@ -121,9 +120,6 @@ def gemm(
     Raises ValueError for matrices that do not fit (model.formats.gemm.check_product).
     """
     check_product(operand, b, c, geometry)
-    if operand.dense:
-        # The tile works off a window to its end, and a block of zeros turns -0 into +0.
-        operand = dense_operand(pad_columns(operand.values, geometry.window), operand.pattern)
     where = operand.where()
     # A code may name a row behind the last: the tile finds zeros there.
     rows = np.pad(b, ((0, max(0, int(where.max()) + 1 - len(b))), (0, 0)))
