@@ -48,7 +48,11 @@ def test_jobs_cover_a_product_once_and_fit(
     done = np.zeros((tiles_m, tiles_n), int)
     b_holds = c_holds = None
     for job in jobs(geometry, m, n, k, dense=dense):
-        assert len(job.rows) * len(job.windows) * steps <= a_words
+        assert len(job.rows) * len(job.steps) <= a_words
+        # The steps of its windows, but those behind the last of a dense K.
+        whole = -(-k // geometry.k) if dense else windows
+        assert job.steps == range(job.windows.start * steps, min(job.windows.stop * steps, whole))
+        assert len(job.steps) >= 1
         assert len(job.columns) * len(job.windows) <= b_words
         assert 1 <= job.sums == len(job.rows) * len(job.columns) <= d_words
         assert len(job.windows) >= 1
@@ -201,8 +205,8 @@ def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
         a = a * mask
     images = Images(operand, b, c, geometry)
     tiles_m, tiles_n, windows = -(-m // geometry.m), -(-n // geometry.n), -(-k // geometry.window)
-    steps = geometry.phases if dense else 1
-    assert images.values.shape == (tiles_m, geometry.m, windows, steps, geometry.k)
+    steps = -(-k // geometry.k) if dense else windows
+    assert images.values.shape == (tiles_m, geometry.m, steps, geometry.k)
     assert images.b.shape == (tiles_n, geometry.n, windows, geometry.window)
     assert images.c.shape == (tiles_m, geometry.m, tiles_n, geometry.n)
 
@@ -212,12 +216,12 @@ def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
     codes: Any = images.codes
     if codes is None:
         assert pattern.dense
-        codes = np.zeros((*images.values.shape[:4], geometry.groups), np.uint16)
+        codes = np.zeros((*images.values.shape[:3], geometry.groups), np.uint16)
     else:
-        assert codes.shape == (*images.values.shape[:4], geometry.groups)
+        assert codes.shape == (*images.values.shape[:3], geometry.groups)
         assert not nm.illegal(codes.reshape(-1, geometry.groups), pattern, "strict").any()
         if dense:
-            phases = np.array([pattern.phase_code(phase) for phase in range(steps)], codes.dtype)
+            phases = np.array([pattern.phase_code(phase) for phase in np.arange(steps) % geometry.phases], codes.dtype)
             codes = np.broadcast_to(phases[:, None], codes.shape)
     # What the multiplexers of all steps make of them is the product.
     raw: Any = images.values
@@ -228,9 +232,9 @@ def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
     product = np.zeros((tiles_m, geometry.m, tiles_n, geometry.n), np.int64)
     values, columns = images.values.view(np.int8).astype(np.int64), images.b.view(np.int8).astype(np.int64)
     for i, r, j, s in np.ndindex(*product.shape):
-        for window in range(windows):
-            taken = columns[j, s, window][rows[i, r, window]]
-            product[i, r, j, s] += (values[i, r, window] * taken).sum()
+        for step in range(steps):
+            window = step // geometry.phases if dense else step
+            product[i, r, j, s] += (values[i, r, step] * columns[j, s, window][rows[i, r, step]]).sum()
     expected = a.view(np.int8).astype(np.int64) @ b.view(np.int8).astype(np.int64)
     product = product.reshape(padded.shape)
     assert np.array_equal(product[:m, :n], expected)
