@@ -221,8 +221,8 @@ def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
         assert codes.shape == (*images.values.shape[:3], geometry.groups)
         assert not nm.illegal(codes.reshape(-1, geometry.groups), pattern, "strict").any()
         if dense:
-            phases = np.array([pattern.phase_code(phase) for phase in np.arange(steps) % geometry.phases], codes.dtype)
-            codes = np.broadcast_to(phases[:, None], codes.shape)
+            phases = np.array([pattern.phase_code(phase) for phase in range(geometry.phases)], codes.dtype)
+            codes = np.broadcast_to(np.resize(phases, steps)[:, None], codes.shape)
     # What the multiplexers of all steps make of them is the product.
     raw: Any = images.values
     place = nm.from_codes(raw.reshape(-1, geometry.k), codes.reshape(-1, geometry.groups), pattern).indices
