@@ -191,7 +191,7 @@ def test_products_side_by_side(name: str, pause: float) -> None:
     """Nothing that goes on beside a job changes its results or its cycles."""
     geometry, waited, beside = GEOMETRIES[name], 0, 0
     flags: set[bool] = set()
-    for seed in range(2):
+    for seed in range(4):
         products = [some_product(geometry, index % 2, 100 * seed + index) for index in range(6)]
         run = rtl_gemm(geometry, products, seed=seed, pause=pause)
         assert run.words == [product.words for product in products]
