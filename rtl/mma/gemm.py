@@ -141,8 +141,8 @@ class Gemm(wiring.Component):
         fresh = Signal()
         chosen = Array(bank.r_data for bank in d)[bank_read]
         m.d.comb += [
-            # What the memories show is a step's until the tile has taken it.
-            self.read.ready.eq(~reads_c & ~(holding & fetched.first) & ~fresh & (~answering | self.result.ready)),
+            # C, which a first step needs, is taken in the one cycle that the memories show it.
+            self.read.ready.eq(~reads_c & ~fresh & (~answering | self.result.ready)),
             self.result.valid.eq(answering),
             self.result.payload.eq(answer),
         ]
