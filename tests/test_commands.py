@@ -15,63 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import zeroskip
-
 Command = Callable[..., tuple[int, str, str]]
-
-NETWORK = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first = nn.Linear(30, 20)
-        self.norm = nn.BatchNorm1d(20)
-        self.drop = nn.Dropout(0.3)
-        self.second = nn.Linear(20, 4)
-
-    def forward(self, x):
-        return self.second(self.drop(torch.relu(self.norm(self.first(torch.flatten(x, 1))))))
-
-def conv():
-    return nn.Sequential(nn.Conv3d(1, 3, 3), nn.Flatten(), nn.Linear(3 * 4 * 3, 4))
-
-def number():
-    return 3
-"""
-
-
-@pytest.fixture
-def zs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """Runs a command in a folder that holds mynet.py, weights.safetensors and data.npz; gives exit code, standard
-    output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.delitem(sys.modules, "mynet", raising=False)
-    (tmp_path / "mynet.py").write_text(NETWORK)
-    import mynet  # type: ignore[import-not-found]
-
-    torch.manual_seed(5)
-    network = mynet.Net()
-    network.norm.running_mean.uniform_(-1, 1)
-    network.norm.running_var.uniform_(0.5, 2)
-    save_file(network.state_dict(), tmp_path / "weights.safetensors")
-    rng = np.random.default_rng(5)
-    centres = rng.normal(size=(4, 6, 5))
-    labels = rng.integers(0, 4, 200)
-    inputs = (centres[labels] + 0.5 * rng.normal(size=(200, 6, 5))).astype(np.float32)
-    np.savez(tmp_path / "data.npz", inputs=inputs, labels=labels)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["zeroskip", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            zeroskip.main()
-        captured = capsys.readouterr()
-        return int(exit_.value.code or 0), captured.out, captured.err
-
-    return run
-
 
 COMPILE = ("compile", "mynet:Net", "--weights", "weights.safetensors", "--data", "data.npz", "--output", "net.zs")
 
