@@ -37,6 +37,10 @@ readme: setup
 	$(BIN)/zeroskip demo --json > docs/measured/digits.json
 	$(BIN)/zeroskip demo --dataset fashion-mnist --json > docs/measured/fashion-mnist.json
 	$(BIN)/zeroskip demo --dataset fashion-mnist --network lenet-5 --json > docs/measured/lenet-5.json
+	$(BIN)/zeroskip demo --core mma --json > docs/measured/digits-mma.json
+	$(BIN)/zeroskip demo --core mma --dataset fashion-mnist --json > docs/measured/fashion-mnist-mma.json
+	$(BIN)/zeroskip demo --core mma --dataset fashion-mnist --network lenet-5 --json > docs/measured/lenet-5-mma.json
+	$(BIN)/zeroskip bench mma --json > docs/measured/bench-mma.json
 	$(BIN)/zeroskip bench eie --json > docs/measured/bench-eie.json
 	$(BIN)/zeroskip bench eie --even --json > docs/measured/bench-eie-even.json
 	$(BIN)/python docs/readme.py

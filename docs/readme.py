@@ -72,6 +72,78 @@ def bench_table(plain: dict[str, Any], even: dict[str, Any]) -> str:
     return markdown(rows)
 
 
+def tile_demo_table(results: list[dict[str, Any]]) -> str:
+    rows: list[tuple[str, list[str]]] = [
+        ("", [DEMOS[result["dataset"]] for result in results]),
+        *(
+            (f"accuracy, {step}", [f"{result['accuracy'][step]:.2%}" for result in results])
+            for step in ("dense", "pruned", "sparse", "golden")
+        ),
+        ("images on RTL", [f"{result['images']:,}" for result in results]),
+        ("cycles an image", [f"{result['cycles_per_image']:,.0f}" for result in results]),
+        ("multipliers busy", [f"{result['utilisation']:.1%}" for result in results]),
+        ("values that differ from the golden model", [str(result["mismatches"]) for result in results]),
+        ("cycles equal to the cycle model", ["all" if result["cycle_model_equal"] else "no" for result in results]),
+        ("seconds, from training to the last image", [f"{result['seconds']:.0f}" for result in results]),
+    ]
+    return markdown([[name, *cells] for name, cells in rows])
+
+
+def gemm_table(result: dict[str, Any]) -> str:
+    rows = [["product", "dense cycles", "2:4 cycles", "speedup", "multipliers busy"]]
+    for row in result["gemms"]:
+        assert row["equal"], row["name"]
+        rows.append([row["name"], *_cycles(row), f"{row['rate']:.2%}"])
+    rows += [[f"{row['name']}, whole", *_cycles(row), ""] for row in result["networks"]]
+    return markdown(rows)
+
+
+def _cycles(row: dict[str, Any]) -> list[str]:
+    return [f"{row['dense_cycles']:,}", f"{row['sparse_cycles']:,}", f"{row['speedup']:.3f}"]
+
+
+def lut_table(result: dict[str, Any]) -> str:
+    rows = [["tile of 4 x 4 x 8", "LUTs, 2:4", "LUTs, dense only", "overhead", "multipliers of each"]]
+    for row in result["luts"]:
+        assert row["same_multipliers"]
+        assert row["tile"] == [4, 4, 8]
+        sizes = [f"{row['sparse']:,}", f"{row['dense']:,}", f"{row['overhead']:.1%}"]
+        rows.append([row["format"], *sizes, f"{row['multipliers']:,}"])
+    return markdown(rows)
+
+
+def format_table(result: dict[str, Any]) -> str:
+    generations = ["V100", "A100", "Ada", "H100"]
+    rows = [["blocks on RTL, sums that differ", *generations]]
+    for name in dict.fromkeys(row["format"] for row in result["formats"]):
+        of_format = {row["generation"]: row for row in result["formats"] if row["format"] == name}
+        cells = [
+            f"{of_format[name]['blocks']:,}, {of_format[name]['mismatches']}" if name in of_format else ""
+            for name in generations
+        ]
+        rows.append([name, *cells])
+    return markdown(rows)
+
+
+def permutation_table(result: dict[str, Any]) -> str:
+    found = result["permutation"]
+    published = found["published"]
+    return markdown(
+        [
+            [f"{found['rows']} x {found['columns']} weights", "magnitude kept", "of the loss regained", "seconds"],
+            ["all", f"{found['total']:.1f}", "", ""],
+            ["2:4", f"{found['without']:.1f}", "", ""],
+            ["permuted here", f"{found['with']:.1f}", f"{found['efficacy']:.1%}", f"{found['seconds']:.2f}"],
+            [
+                "published (apex, stripe groups of 8, on a CPU)",
+                f"{published['kept']:.1f}",
+                f"{published['efficacy']:.1%}",
+                f"{published['seconds']:.2f}",
+            ],
+        ]
+    )
+
+
 def markdown(rows: list[list[str]]) -> str:
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
@@ -85,6 +157,11 @@ def filled(readme: str) -> str:
     """The README with each table between its two marks."""
     tables = {
         "demos": demo_table([measured(name) for name in DEMOS]),
+        "tile demos": tile_demo_table([measured(f"{name}-mma") for name in DEMOS]),
+        "gemms": gemm_table(measured("bench-mma")),
+        "luts": lut_table(measured("bench-mma")),
+        "formats": format_table(measured("bench-mma")),
+        "permutation": permutation_table(measured("bench-mma")),
         "bench eie": bench_table(measured("bench-eie"), measured("bench-eie-even")),
     }
     for name, table in tables.items():
