@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from bench import evaluate
 
 from model.formats.numerics import FP16, FP32, OPERANDS, FloatFormat
-from model.golden.mma import decode
+from model.golden.mma_kernels import decode
 from rtl.mma.floats import fields, leading_zeros
 
 
