@@ -9,6 +9,7 @@ import typer
 import cosim.cli
 import model.cli
 import model.cycles.cli
+import model.search.cli
 from model.console import errors
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 cosim.cli.add_commands(app)
 model.cli.add_commands(app)
+model.search.cli.add_commands(app)
 model.cycles.cli.add_commands(app)
 
 

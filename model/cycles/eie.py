@@ -21,12 +21,15 @@ here, are fewer than `queue_depth`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from model.formats.bundle import EieNetwork
-from model.formats.eie import unpack_words
+from model.formats.eie import Columns, unpack_words
+from model.formats.geometry import EieGeometry
 
 
 @numba.njit(cache=True)
@@ -126,6 +129,26 @@ def _batch(activations, bias, pointers, weights, per_word, window, depth):
         rest = _layer(activations[image], bias, pointers, weights, per_word, window, depth, popped, pushed, taken, end)
         cycles[image] = rest + 1
     return cycles
+
+
+def layer_cycles(
+    columns: Columns, activations: NDArray[Any], geometry: EieGeometry, *, bias: bool
+) -> NDArray[np.int64]:
+    """Cycles of one layer by itself in each start (int64, starts), for `activations` (starts x inputs), of which only
+    those that are zero matter. Where `bias`, the last of `columns` is its."""
+    lengths = columns.pointers[:, -1]
+    weights = np.zeros((geometry.pes, max(1, int(lengths.max()))), bool)
+    for pe, length in enumerate(lengths.tolist()):
+        weights[pe, :length] = columns.codes[columns.starts[pe] : columns.starts[pe + 1]] != 0
+    return _batch(
+        activations != 0,
+        bias,
+        np.ascontiguousarray(columns.pointers.T.astype(np.int64)),
+        weights,
+        geometry.entries_per_word,
+        geometry.window,
+        geometry.queue_depth,
+    )
 
 
 START_TO_DONE = 1

@@ -1,0 +1,39 @@
+"""The cost of a whole pruned network by the exact models, against which the sum of a table is held."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from model.compiler import eie as eie_compiler
+from model.compiler import mma as mma_compiler
+from model.compiler.fold import fold
+from model.cycles import eie as eie_cycles
+from model.cycles.mma import gemm_cycles
+from model.formats.geometry import EieGeometry
+from model.formats.tile import TileGeometry
+from model.golden import eie as golden
+from model.pruning.sharing import share_layers
+from model.search.cost import BATCH
+
+
+def exact_eie_cycles(module: nn.Module, inputs: NDArray[np.float32], array: EieGeometry) -> float:
+    """Cycles of an image from `start` to `done`, the mean over `inputs`, of the network as it is compiled: with the
+    activations that its own pruned layers give."""
+    network = eie_compiler.compile_network(
+        share_layers(fold(module)), inputs, array, fit=eie_compiler.MEMORIES, even=False
+    )
+    runs = golden.run(network, eie_compiler.quantise_inputs(network, inputs, saturate=True)[0])
+    cycles = eie_cycles.run(network, [layer.inputs for layer in runs])
+    return float(cycles.sum(axis=1).mean()) + eie_cycles.START_TO_DONE * network.starts_per_image
+
+
+def exact_mma_cycles(module: nn.Module, inputs: NDArray[np.float32], tile: TileGeometry) -> float:
+    """Cycles of an image in a batch, of the network as it is compiled."""
+    network = mma_compiler.compile_network(module, inputs.shape[1:], tile)
+    layers = zip(network.layers, network.starts, strict=True)
+    return sum(
+        gemm_cycles(tile, layer.outputs, starts * BATCH, layer.columns, dense=not layer.sparse) / BATCH
+        for layer, starts in layers
+    )
