@@ -1,11 +1,13 @@
 import math
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from model.pruning.distil import Distillation
+from model.pruning.stages import Progress, Run
 from model.pruning.training import Course, Loss, cross_entropy, train
 
 INPUTS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
@@ -88,6 +90,35 @@ def test_student_learns_what_the_teacher_says_not_the_labels() -> None:
     again = student(loss, labels)
     assert all(torch.equal(a, b) for a, b in zip(module.parameters(), again.parameters(), strict=True))
     assert (student(cross_entropy, labels)(INPUTS).argmax(1) == labels).all()
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 4, 5])
+def test_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path, epochs: int) -> None:
+    """The teacher is what the first stage ended with, which a resumed run restores."""
+    course = Course(epochs=3, learning_rate=0.1, weight_decay=0, batch_size=8)
+    labels = torch.arange(40) % 3
+
+    def whole(path: Path | None, stop: int | None = None) -> nn.Sequential:
+        def progress(report: Progress) -> None:
+            if report.done == stop:
+                raise Stop
+
+        run = Run(labels, seed=0, total=6, configuration="", path=path, progress=progress)
+        teacher, module = network(1, hidden=32), network(2)
+        run.stage("teacher", teacher, INPUTS, course, keep="teacher")
+        loss = Distillation(teacher, temperature=4, alpha=0.7)
+        run.stage("student", module, INPUTS, course, keep="student", loss=loss)
+        return module
+
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(Stop):
+        whole(path, epochs)
+    expected, resumed = whole(None).state_dict(), whole(path).state_dict()
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 
 
 def test_distillation_is_checked() -> None:
