@@ -102,7 +102,7 @@ def test_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path, epochs
     course = Course(epochs=3, learning_rate=0.1, weight_decay=0, batch_size=8)
     labels = torch.arange(40) % 3
 
-    def whole(path: Path | None, stop: int | None = None) -> nn.Sequential:
+    def whole(path: Path | None, stop: int | None = None, alpha: float = 0.7) -> nn.Sequential:
         def progress(report: Progress) -> None:
             if report.done == stop:
                 raise Stop
@@ -110,7 +110,7 @@ def test_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path, epochs
         run = Run(labels, seed=0, total=6, configuration="", path=path, progress=progress)
         teacher, module = network(1, hidden=32), network(2)
         run.stage("teacher", teacher, INPUTS, course, keep="teacher")
-        loss = Distillation(teacher, temperature=4, alpha=0.7)
+        loss = Distillation(teacher, temperature=4, alpha=alpha)
         run.stage("student", module, INPUTS, course, keep="student", loss=loss)
         return module
 
@@ -119,6 +119,8 @@ def test_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path, epochs
         whole(path, epochs)
     expected, resumed = whole(None).state_dict(), whole(path).state_dict()
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+    # The stage does train by its loss.
+    assert not torch.equal(expected["0.weight"], whole(None, alpha=0).state_dict()["0.weight"])
 
 
 def test_distillation_is_checked() -> None:
