@@ -14,6 +14,11 @@ def prunable_layers(module: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
     return {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)}
 
 
+def prunable_weights(module: nn.Module) -> dict[str, Tensor]:
+    """The weights of these layers, (outputs, ...), by parameter name ("0.weight")."""
+    return {f"{name}.weight".lstrip("."): layer.weight for name, layer in prunable_layers(module).items()}
+
+
 def keep_largest(scores: Tensor, count: int) -> Tensor:
     """The bool mask, of the shape of `scores`, of the `count` largest; of equal scores the earlier stays."""
     if not 0 <= count <= scores.numel():
@@ -46,6 +51,26 @@ def allocate_globally(scores: Mapping[str, Tensor], density: float) -> dict[str,
     mask = keep_largest(together, kept_count(together.numel(), density))
     parts = mask.split([values.numel() for values in scores.values()])
     return {name: part.reshape(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
+
+
+def channel_masks(module: nn.Module, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Masks of parameters, as `Masks` takes them, from `kept`: bool (outputs,) by name of a weight ("0.weight").
+
+    A channel goes with all its weights and its bias. What batch normalisation behind it adds stays. Raises ValueError
+    where `kept` names no Linear or Conv2d weight or has another shape.
+    """
+    weights, parameters = prunable_weights(module), dict(module.named_parameters())
+    masks = {}
+    for name, mask in kept.items():
+        if name not in weights:
+            raise ValueError(f"kept must name Linear or Conv2d weights ({', '.join(weights)}), not '{name}'")
+        weight = weights[name]
+        if mask.dtype != torch.bool or mask.shape != weight.shape[:1]:
+            raise ValueError(f"kept['{name}'] must be bool ({len(weight)},), not {mask.dtype} {tuple(mask.shape)}")
+        masks[name] = mask.reshape(-1, *[1] * (weight.dim() - 1)).expand_as(weight).contiguous()
+        if (bias := f"{name.removesuffix('weight')}bias") in parameters:
+            masks[bias] = mask
+    return masks
 
 
 class Masks:

@@ -17,11 +17,16 @@ def iterative(final: float, steps: int) -> tuple[float, ...]:
     return (*(final ** (step / steps) for step in range(1, steps)), final)
 
 
-def cubic(final: float, steps: int) -> tuple[float, ...]:
-    """Fast first, slow at the end, as redundancy gets rare (Zhu & Gupta 2017, arXiv 1710.01878, eq. 1)."""
+def cubic(final: float, steps: int, *, initial: float = 1.0) -> tuple[float, ...]:
+    """Fast first, slow at the end, as redundancy gets rare (Zhu & Gupta 2017, arXiv 1710.01878, eq. 1).
+
+    `initial` is the density before the first step.
+    """
     _require_density(final)
     _require_steps(steps)
-    return (*(final + (1 - final) * (1 - step / steps) ** 3 for step in range(1, steps)), final)
+    if not final <= initial <= 1:
+        raise ValueError(f"initial must be {final}, the final density, to 1, not {initial}")
+    return (*(final + (initial - final) * (1 - step / steps) ** 3 for step in range(1, steps)), final)
 
 
 def _require_density(density: float) -> None:

@@ -21,7 +21,7 @@ from model.pruning.checkpoint import (
     save_checkpoint,
 )
 from model.pruning.masks import Masks
-from model.pruning.training import Course, train
+from model.pruning.training import Course, Loss, Penalty, cross_entropy, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +76,14 @@ class Run:
         keep: str,
         choose: Callable[[nn.Module], Tensors] = lambda _: {},
         hold: Callable[[nn.Module, Tensors], AbstractContextManager] = Masks,
+        loss: Loss = cross_entropy,
+        penalise: Callable[[Tensors], Penalty | None] = lambda _: None,
     ) -> None:
         """Trains `module` in place under the masks that `choose` makes from it, or restores what it ended as.
 
         `keep` names the stage's result in the checkpoint; a later stage may replace it. Training goes on within
-        `hold(module, masks)`, which must not rename parameters.
+        `hold(module, masks)`, which must not rename parameters, with `loss` and the penalty that `penalise(masks)`
+        gives; what these depend on must be part of the run's configuration.
         """
         number, self.number = self.number, self.number + 1
         at = self.resumed
@@ -114,6 +117,8 @@ class Run:
                     stage=number,
                     first_epoch=first_epoch,
                     on_epoch=on_epoch,
+                    loss=loss,
+                    penalty=penalise(masks),
                 )
         self.done += course.epochs
         self.kept[keep] = {key: value.clone() for key, value in module.state_dict().items()}

@@ -12,10 +12,21 @@ from torch.nn import functional as F
 
 EVALUATION_BATCH = 4096
 
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""What training lessens, a mean over a batch, from (outputs, inputs, labels)."""
+
+Penalty = Callable[[nn.Module, int], Tensor]
+"""What is added to the loss, from the module and the number of steps of the stage that are done."""
+
+
+def cross_entropy(outputs: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
+    """The loss of a classifier with the outputs (n, classes)."""
+    return F.cross_entropy(outputs, labels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """How to train: cross-entropy with L2 weight decay, by SGD with momentum 0.9 or by Adam.
+    """How to train: with L2 weight decay, by SGD with momentum 0.9 or by Adam.
 
     The learning rate falls to zero along half a cosine, step by step, or stays where `constant`.
     """
@@ -62,12 +73,14 @@ def train(
     stage: int,
     first_epoch: int = 0,
     on_epoch: Callable[[int, float], None],
+    loss: Loss = cross_entropy,
+    penalty: Penalty | None = None,
 ) -> None:
     """Trains `module` on `inputs` (n, ...) and `labels` (n,) from `first_epoch` to the end of the course.
 
     `on_epoch(epochs done, mean loss)` is called after every epoch, when module and optimizer are all there is
-    to save: what is random (order, dropout) depends on (seed, stage, epoch) alone. Raises FloatingPointError
-    where training diverges.
+    to save: what is random (order, dropout) depends on (seed, stage, epoch) alone, and a `loss` or `penalty` must
+    not have state of its own. The mean includes the penalty. Raises FloatingPointError where training diverges.
     """
     module.train()
     starts = range(0, len(inputs), course.batch_size)
@@ -81,11 +94,14 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 batch = order[start : start + course.batch_size]
-                loss = F.cross_entropy(module(inputs[batch]), labels[batch])
+                taken = inputs[batch]
+                value = loss(module(taken), taken, labels[batch])
+                if penalty is not None:
+                    value = value + penalty(module, epoch * len(starts) + step)
                 optimizer.zero_grad()
-                loss.backward()
+                value.backward()
                 optimizer.step()
-                total += loss.item() * len(batch)
+                total += value.item() * len(batch)
         mean = total / len(inputs)
         if not math.isfinite(mean):
             raise FloatingPointError(f"training diverged: the loss is {mean}; lower the learning rate")

@@ -31,3 +31,13 @@ def test_falling_and_checked(schedule) -> None:
     for density in (0, 1.5, float("nan")):
         with pytest.raises(ValueError, match=f"^density must be above 0 and at most 1, not {density}$"):
             schedule(density, 3)
+
+
+def test_cubic_from_a_density_that_is_reached_already() -> None:
+    # s_i = 0.5, s_f = 0.9.
+    sparsities = [0.9 - 0.4 * 0.421875, 0.9 - 0.4 * 0.125, 0.9 - 0.4 * 0.015625, 0.9]
+    assert [1 - density for density in cubic(0.1, 4, initial=0.5)] == pytest.approx(sparsities)
+    assert cubic(0.1, 3, initial=0.1) == pytest.approx((0.1, 0.1, 0.1))
+    for initial in (0.05, 1.5):
+        with pytest.raises(ValueError, match=f"^initial must be 0.1, the final density, to 1, not {initial}$"):
+            cubic(0.1, 3, initial=initial)

@@ -1,9 +1,10 @@
-"""The networks that the built-in data sets are run with."""
+"""Perceptrons and LeNet-5, the networks of the first pruning papers."""
 
 from itertools import pairwise
 
-import torch
 from torch import nn
+
+from model.networks.seeded import seeded
 
 
 def digits_mlp(*, seed: int = 0) -> nn.Sequential:
@@ -19,8 +20,7 @@ def lenet_300_100(*, seed: int = 0) -> nn.Sequential:
 def lenet_5(*, seed: int = 0) -> nn.Sequential:
     """LeNet-5 as Caffe and the pruning papers have it, for 1x28x28 pixels: convolutions of 20 and 50 channels, each
     5x5 and pooled by 2, then 800-500-10; 430,500 weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return nn.Sequential(
             nn.Conv2d(1, 20, 5),
             nn.ReLU(),
@@ -37,8 +37,7 @@ def lenet_5(*, seed: int = 0) -> nn.Sequential:
 
 def _perceptron(widths: tuple[int, ...], seed: int) -> nn.Sequential:
     """Linear layers with ReLU between them; the weights depend on `seed` alone, not on torch's state."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         modules: list[nn.Module] = [nn.Flatten()]
         for inputs, outputs in pairwise(widths):
             modules += [nn.Linear(inputs, outputs), nn.ReLU()]

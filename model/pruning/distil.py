@@ -1,0 +1,41 @@
+"""Knowledge distillation (Hinton et al. 2015, arXiv 1503.02531): a network learns from a larger one."""
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Distillation:
+    """A `Loss`: alpha * T^2 * KL(teacher at T, student at T) + (1 - alpha) * cross-entropy with labels (section 2).
+
+    A network at temperature T gives softmax(outputs / T); the higher T, the more is learned from how a wrong answer
+    is wrong. T^2 keeps the two parts' gradients in proportion whatever T is. Of `teacher` a copy is taken, as it is
+    now, in evaluation mode; it must give as many outputs as the student.
+    """
+
+    def __init__(self, teacher: nn.Module, *, temperature: float, alpha: float):
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be above 0 and finite, not {temperature}")
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"alpha must be 0 to 1, not {alpha}")
+        self._teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
+        self.temperature = temperature
+        self.alpha = alpha
+
+    def __call__(self, outputs: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch, from the student's `outputs` (n, classes), `inputs` (n, ...) and `labels` (n,)."""
+        with torch.no_grad():
+            taught = self._teacher(inputs)
+        if taught.shape != outputs.shape:
+            raise ValueError(f"the teacher must give outputs {tuple(outputs.shape)}, not {tuple(taught.shape)}")
+        soft = F.kl_div(
+            F.log_softmax(outputs / self.temperature, 1),
+            F.log_softmax(taught / self.temperature, 1),
+            reduction="batchmean",
+            log_target=True,
+        )
+        hard = F.cross_entropy(outputs, labels)
+        return self.alpha * self.temperature**2 * soft + (1 - self.alpha) * hard

@@ -1,0 +1,93 @@
+"""Penalties on the weights of Linear and Conv2d layers that make them easier to prune: `Penalty`s of training."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from model.pruning.masks import prunable_weights
+from model.pruning.training import Penalty
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """A penalty that is the same at every step, `strength` times a sum over the weights."""
+
+    strength: float
+
+    def __post_init__(self) -> None:
+        _require_positive("strength", self.strength)
+
+    def __call__(self, module: nn.Module, step: int) -> Tensor:
+        return self.strength * torch.stack([self.of(weight) for weight in prunable_weights(module).values()]).sum()
+
+    def of(self, weight: Tensor) -> Tensor:
+        """The sum over one weight (outputs, ...)."""
+        raise NotImplementedError
+
+
+class L1(_Constant):
+    """strength * sum |w|: draws all weights to zero alike. Best where pruning ends the training (Han et al., NeurIPS
+    2015, section 3.1)."""
+
+    def of(self, weight: Tensor) -> Tensor:
+        return weight.abs().sum()
+
+
+class L2(_Constant):
+    """strength / 2 * sum w^2, whose gradient is that of SGD's weight decay, without biases and batch normalisation.
+    Best where training goes on after pruning (Han et al., NeurIPS 2015, section 3.1)."""
+
+    def of(self, weight: Tensor) -> Tensor:
+        return weight.square().sum() / 2
+
+
+class GroupLasso(_Constant):
+    """strength * sum over output channels of sqrt(weights) * ||w||: draws whole channels to zero (Yuan & Lin 2006,
+    eq. 2.1; for filters: Wen et al., NeurIPS 2016, eq. 2)."""
+
+    def of(self, weight: Tensor) -> Tensor:
+        channels = weight.flatten(1)
+        return math.sqrt(channels.shape[1]) * torch.linalg.vector_norm(channels, dim=1).sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growing:
+    """Growing regularisation (Wang et al., ICLR 2021, arXiv 2012.09243): an L2 penalty on the weights that are to be
+    pruned, which grows until they are near zero. By the time they are removed, the others have taken over.
+
+    Its factor is 0 at first and grows by `growth` every `every` steps up to `ceiling`; the penalty is factor / 2 *
+    sum w^2. The defaults are those of the paper's code for GReg-1 on ImageNet. GReg-2, which finds out what to prune,
+    penalises every weight alike (masks without a True) by a `growth` of 1e-5 up to 1e-2; then magnitudes tell.
+    """
+
+    growth: float = 1e-4
+    every: int = 5
+    ceiling: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_positive("growth", self.growth)
+        _require_positive("ceiling", self.ceiling)
+        if self.every < 1:
+            raise ValueError(f"every must be at least 1, not {self.every}")
+
+    def factor(self, step: int) -> float:
+        """The factor where `step` steps of the stage are done."""
+        return min(self.ceiling, self.growth * (step // self.every))
+
+    def on(self, masks: Mapping[str, Tensor]) -> Penalty:
+        """The penalty on the parameters that `masks` name, as `Masks` takes them, where these are not True."""
+        going = {name: (~mask).float() for name, mask in masks.items()}
+
+        def penalty(module: nn.Module, step: int) -> Tensor:
+            squares = [(module.get_parameter(name).square() * chosen).sum() for name, chosen in going.items()]
+            return self.factor(step) / 2 * torch.stack(squares).sum()
+
+        return penalty
+
+
+def _require_positive(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be above 0 and finite, not {value}")

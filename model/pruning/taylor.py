@@ -1,0 +1,55 @@
+"""First-order Taylor importance (Molchanov et al., CVPR 2019, arXiv 1906.10771)."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.pruning.criteria import Unit, total
+from model.pruning.masks import prunable_weights
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Taylor:
+    """A criterion: how much the loss would change without a unit, by its first derivative.
+
+    For each batch of `inputs` (n, ...) and `labels` (n,), the squared sum of gradient times weight over the unit
+    (section 3.1: the group contribution, which for a channel is that of a gate behind it); the mean of it over
+    batches, which are taken in order. The network is in evaluation mode meanwhile, and its gradients stay untouched.
+    Raises ValueError where there are no samples or a weight takes no gradient.
+    """
+
+    inputs: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        if len(self.inputs) == 0 or self.labels.shape != (len(self.inputs),):
+            raise ValueError(
+                f"labels must have the shape (n,) for n > 0 inputs, not {tuple(self.labels.shape)} "
+                f"for {len(self.inputs)}"
+            )
+
+    def __call__(self, module: nn.Module, unit: Unit = "weight") -> dict[str, Tensor]:
+        weights = prunable_weights(module)
+        for name, weight in weights.items():
+            if not weight.requires_grad:
+                raise ValueError(f"'{name}' must take a gradient, but is frozen")
+        scores = {name: torch.zeros_like(total(weight.detach(), unit)) for name, weight in weights.items()}
+        batches = list(zip(self.inputs.split(self.batch_size), self.labels.split(self.batch_size), strict=True))
+        training = module.training
+        # In training mode, batch normalisation undoes any scaling of the channel in front of it: the sum is zero.
+        module.eval()
+        try:
+            for inputs, labels in batches:
+                with torch.enable_grad():
+                    loss = F.cross_entropy(module(inputs), labels)
+                    gradients = torch.autograd.grad(loss, list(weights.values()))
+                for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
+                    scores[name] += total(gradient * weight.detach(), unit) ** 2 / len(batches)
+        finally:
+            module.train(training)
+        return scores
