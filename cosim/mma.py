@@ -33,11 +33,13 @@ from rtl.mma.tile import Tile
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GemmRun:
-    """What the RTL did with a product: raw bits of D (M x N), the cycles of each job from `start` to `done`, and
-    whether it met an illegal metadata code."""
+    """What the RTL did with a product: raw bits of D (M x N), the cycles of each job from `start` to `done`, the
+    transfers that loaded the matrices and read D, one a cycle and none beside a job, and whether it met an illegal
+    metadata code."""
 
     d: NDArray[Any]
     job_cycles: tuple[int, ...]
+    transfers: int
     illegal: bool
 
     @property
@@ -113,6 +115,7 @@ def run_gemm(
     return GemmRun(
         d=_results(images, plan, words)[: operand.rows, : b.shape[1]],
         job_cycles=tuple(int(mark[1]) for mark in marks),
+        transfers=sum(_transfers(geometry, job) for job in plan),
         illegal=any(mark[2] == b"1" for mark in marks),
     )
 
@@ -142,6 +145,13 @@ def _job_program(images: Images, job: Job) -> Iterator[bytes]:
     yield struct.pack(">cI", b"S", 0) + word.to_bytes()
     if job.last:
         yield struct.pack(">cII", b"R", job.sums, 0)
+
+
+def _transfers(geometry: TileGeometry, job: Job) -> int:
+    """Transfers around a job: words of the banks of A, of B and C where they are new, and of D at the end."""
+    a = geometry.m * len(job.rows) * len(job.steps)
+    b = geometry.n * len(job.columns) * len(job.windows) if job.new_b else 0
+    return a + b + geometry.m * job.sums * (job.new_c + job.last)
 
 
 def _load(geometry: TileGeometry, target: Any, banks: NDArray[np.uint8]) -> Iterator[bytes]:

@@ -39,8 +39,10 @@ NETWORKS: dict[str, list[tuple[int, int, tuple[int, ...]]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """A product on the RTL, dense and pruned: `rate` is what the sparse one uses of the multipliers. Of a network's
-    layer, K is that of the dense product."""
+    """A product on the RTL, dense and pruned. Of a network's layer, K is that of the dense product. `rate` is what the
+    sparse one uses of the multipliers, half of K for each sum: padding does not count. The cycles are those from
+    `start` to `done`; `dense_transfers` and `sparse_transfers` count what goes over the ports before and after, at one
+    a cycle."""
 
     name: str
     m: int
@@ -51,6 +53,8 @@ class Product:
     speedup: float
     rate: float
     dense_rate: float
+    dense_transfers: int
+    sparse_transfers: int
     equal: bool
     """Whether every bit is that of the golden model, and every cycle that of the cycle model."""
 
@@ -86,14 +90,14 @@ def _product(name: str, m: int, n: int, inputs: tuple[int, ...], geometry: TileG
     )
     b_ordered = np.where(order[:, None] < 0, b.dtype.type(0), b[order])
 
-    def run(operand: Operand, rows: Any) -> tuple[int, bool]:
+    def run(operand: Operand, rows: Any) -> tuple[int, int, bool]:
         made = run_gemm(operand, rows, c, geometry, seed=seed)
         right = np.array_equal(made.d, gemm(operand, rows, c, geometry))
         predicted = gemm_cycles(geometry, m, n, operand.columns, dense=operand.dense)
-        return made.cycles, right and made.cycles == predicted
+        return made.cycles, made.transfers, right and made.cycles == predicted
 
-    dense_cycles, dense_equal = run(dense, b)
-    sparse_cycles, sparse_equal = run(sparse, b_ordered)
+    dense_cycles, dense_transfers, dense_equal = run(dense, b)
+    sparse_cycles, sparse_transfers, sparse_equal = run(sparse, b_ordered)
     return Product(
         name=name,
         m=m,
@@ -102,8 +106,10 @@ def _product(name: str, m: int, n: int, inputs: tuple[int, ...], geometry: TileG
         dense_cycles=dense_cycles,
         sparse_cycles=sparse_cycles,
         speedup=dense_cycles / sparse_cycles,
-        rate=peak_rate(geometry, m, n, len(order), dense=False, cycles=sparse_cycles),
+        rate=peak_rate(geometry, m, n, k, dense=False, cycles=sparse_cycles),
         dense_rate=peak_rate(geometry, m, n, k, dense=True, cycles=dense_cycles),
+        dense_transfers=dense_transfers,
+        sparse_transfers=sparse_transfers,
         equal=dense_equal and sparse_equal,
     )
 
@@ -119,20 +125,27 @@ def networks(layers: list[Product]) -> list[dict[str, Any]]:
     return found
 
 
+COSTED = (("A100", "fp16"), ("A100", "bf16"), ("A100", "tf32"), ("Ada", "e4m3"), ("Ada", "e5m2"))
+"""Float modes whose tiles are synthesised; then the integers."""
+
+INTEGER_DEPTH = 8
+"""Products of an integer unit that is synthesised: at 16 and more ABC, within Yosys 0.70, fails on the dense tile."""
+
+
 def luts(progress: Callable[[str], None]) -> list[dict[str, Any]]:
     """Look-up tables of sparse tiles, and of dense-only ones with the same multipliers, on ECP5."""
+    tiles = [mode_geometry(generation=generation, dtype=dtype, out="fp32") for generation, dtype in COSTED]
+    tiles += [mode_geometry(generation="A100", dtype=dtype, out="int32", k=INTEGER_DEPTH) for dtype in ("int8", "int4")]
     found = []
-    for dtype, out in (("fp16", "fp32"), ("bf16", "fp32"), ("int8", "int32")):
-        fields = {} if dtype != "int8" else {"k": 8}
-        sparse = mode_geometry(generation="A100", dtype=dtype, out=out, **fields)
-        dense = dataclasses.replace(sparse, keep=sparse.group)
-        progress(f"{dtype}, sparse")
+    for sparse in tiles:
+        progress(f"{sparse.dtype}, sparse")
         cost = synthesise(Tile(sparse))
-        progress(f"{dtype}, dense only")
-        reference = synthesise(Tile(dense))
+        progress(f"{sparse.dtype}, dense only")
+        reference = synthesise(Tile(dataclasses.replace(sparse, keep=sparse.group)))
         found.append(
             {
-                "format": dtype,
+                "format": sparse.dtype,
+                "generation": sparse.generation,
                 "tile": [sparse.m, sparse.n, sparse.k],
                 "sparse": cost.luts,
                 "dense": reference.luts,
@@ -186,7 +199,7 @@ def count(parts: tuple[str, ...]) -> int:
     """Steps of progress that the parts make."""
     sizes = {
         "gemms": len(SIZES) + sum(map(len, NETWORKS.values())),
-        "luts": 6,
+        "luts": 2 * (len(COSTED) + 2),
         "permutation": 1,
         "formats": len(modes()),
     }

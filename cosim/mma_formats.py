@@ -12,9 +12,10 @@ from cosim.mma import run_steps
 from cosim.simulator import Simulator
 from model.formats import nm
 from model.formats.gemm import Operand
-from model.formats.numerics import GENERATIONS, OPERANDS, RESULTS, FloatFormat
+from model.formats.numerics import GENERATIONS, OPERANDS, RESULTS
 from model.formats.tile import TileGeometry, mode_geometry
 from model.golden.mma import dot
+from rtl.mma.layouts import timing
 
 CHAIN = 4
 """Blocks of the longer sums."""
@@ -45,7 +46,7 @@ def check_format(
     geometry: TileGeometry, blocks: int, *, seed: int = 0, simulator: Simulator = Simulator.VERILATOR
 ) -> FormatResult:
     """At least `blocks` blocks (cosim.blocks) with any of the codes, legal or not: half of them sums of their own, the
-    others in sums of CHAIN blocks, as many at once as the tile takes."""
+    others in sums of CHAIN blocks, as many at once as the tile takes; a quarter of the sums in dense mode."""
     rng = np.random.default_rng(seed)
     singles = _check_sums(geometry, -(-blocks // 2), 1, rng, seed, simulator)
     chains = _check_sums(geometry, -(-blocks // (2 * CHAIN)), CHAIN, rng, seed, simulator)
@@ -56,13 +57,18 @@ def _check_sums(
     geometry: TileGeometry, sums: int, length: int, rng: np.random.Generator, seed: int, simulator: Simulator
 ) -> tuple[int, int]:
     """How many blocks ran in sums of `length` blocks, and how many sums differ."""
-    slots = 9 if isinstance(geometry.operand, FloatFormat) else 1
+    slots = timing(geometry).slots
     sums = -(-sums // slots) * slots
     count = sums * length
     a, chosen, c = random_blocks(geometry, count, rng)
     pattern = geometry.pattern
     codes = rng.integers(0, 1 << pattern.code_bits, (count, geometry.groups)).astype(nm.code_type(pattern))
-    operand = Operand(values=a, codes=codes, columns=geometry.window, pattern=pattern)
+    # A quarter of the sums are dense: their phases take the places that fixed codes name.
+    dense = np.repeat(rng.random(sums) < 0.25, length)
+    phase = rng.integers(0, geometry.phases, count)
+    fixed = np.array([pattern.phase_code(p) for p in range(geometry.phases)], codes.dtype)
+    chosen_codes = np.where(dense[:, None], fixed[phase][:, None], codes)
+    operand = Operand(values=a, codes=chosen_codes, columns=geometry.window, pattern=pattern)
     window = random_blocks(geometry, -(-count * geometry.window // geometry.k), rng)[1]
     window = window.reshape(-1)[: count * geometry.window].reshape(count, geometry.window).copy()
     where = operand.where()
@@ -82,18 +88,15 @@ def _check_sums(
         "first": first.reshape(-1),
         "last": last.reshape(-1),
         "slot": np.broadcast_to(np.arange(slots), position.shape).reshape(-1),
-        "dense": np.zeros(count, np.uint8),
-        "phase": np.zeros(count, np.uint8),
+        "dense": dense[of_sum],
+        "phase": phase[of_sum],
     }
     results, _ = run_steps(geometry, fields, simulator=simulator, seed=seed)
 
     terms = np.take_along_axis(window, where, axis=1)
-    expected = dot(
-        a.reshape(sums, -1),
-        terms.reshape(sums, -1),
-        c[::length],
-        generation=geometry.generation,
-        dtype=geometry.dtype,
-        out=geometry.out,
-    )
+    mode = {"generation": geometry.generation, "dtype": geometry.dtype, "out": geometry.out}
+    expected = c[::length]
+    # Block by block: integers saturate after each of the tile's steps, whatever their depth.
+    for block in range(length):
+        expected = dot(a[block::length], terms[block::length], expected, **mode)
     return count, int(np.count_nonzero(results[:, 0, 0] != expected))

@@ -42,18 +42,21 @@ class MmaVerification:
 
     @property
     def utilisation(self) -> float:
-        """Products of kept values and activations, of all that the multipliers could make in the cycles."""
+        """Products of weights and activations, of all that the multipliers could make in the cycles: all of a dense
+        layer's weights, of a sparse one's what the pattern keeps; not padding, nor what lies between a convolution's
+        groups."""
         network = self.network
+        groups = [getattr(stage, "groups", 1) for stage in network.stages for _ in stage.layers]
         useful = sum(
             peak_rate(
                 network.geometry,
                 layer.outputs,
                 starts * self.images,
-                layer.columns,
+                layer.inputs // split,
                 dense=not layer.sparse,
                 cycles=1,
             )
-            for layer, starts in zip(network.layers, network.starts, strict=True)
+            for layer, starts, split in zip(network.layers, network.starts, groups, strict=True)
         )
         return useful / int(self.cycles.sum())
 

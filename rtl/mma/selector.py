@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from model.formats.pattern import Pattern
 from model.formats.tile import TileGeometry
+from rtl.once import apart
 
 
 class Selector(wiring.Component):
@@ -40,18 +41,19 @@ class Selector(wiring.Component):
                         self.window[group * pattern.group + i * pattern.pair + t] for i in range(pattern.positions)
                     ]
                     m.d.comb += self.chosen[group * pattern.keep + lane * pattern.pair + t].eq(
-                        _choose(m, index, places)
+                        _choose(m, platform, index, places)
                     )
         return m
 
 
 class Lower(wiring.Component):
     """The first half of a choice of one in four: where the upper bit of the index is set, it passes the lower bit on to
-    the second half, which then needs no third look-up table to see it. A component of its own because synthesis takes
-    the two halves apart again where it sees both; keep its hierarchy.
+    the second half, which then needs no third look-up table to see it. Synthesis would undo that: set keep_hierarchy
+    on it, as fpga.synthesis does (rtl.once.apart).
     """
 
     def __init__(self, width: int) -> None:
+        self.geometry = width
         super().__init__({"index": In(2), "zero": In(width), "one": In(width), "chosen": Out(width)})
 
     def elaborate(self, platform: Any) -> Module:
@@ -69,7 +71,7 @@ def indices(code: Value, pattern: Pattern) -> list[Value]:
     return [code.word_select(lane, pattern.index_bits) for lane in range(pattern.lanes)]
 
 
-def _choose(m: Module, index: Value, places: Sequence[Value]) -> Value:
+def _choose(m: Module, platform: Any, index: Value, places: Sequence[Value]) -> Value:
     """places[index]"""
     if len(places) == 1:
         return places[0]
@@ -77,9 +79,12 @@ def _choose(m: Module, index: Value, places: Sequence[Value]) -> Value:
         return Mux(index, places[1], places[0])
     if len(places) == 4:
         # Two 4-input look-up tables a bit, where a tree of multiplexers takes three.
-        m.submodules += [(first := Lower(len(places[0])))]
+        first = Lower(len(places[0]))
+        m.submodules += apart(first, platform)
         m.d.comb += [first.index.eq(index), first.zero.eq(places[0]), first.one.eq(places[1])]
         # Bit by bit: with the upper bit set, three or two as the first half says.
         return Mux(index[1], (first.chosen & places[3]) | (~first.chosen & places[2]), first.chosen)
     half = len(places) // 2
-    return Mux(index[-1], _choose(m, index[:-1], places[half:]), _choose(m, index[:-1], places[:half]))
+    return Mux(
+        index[-1], _choose(m, platform, index[:-1], places[half:]), _choose(m, platform, index[:-1], places[:half])
+    )
