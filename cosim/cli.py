@@ -205,7 +205,7 @@ def simulate_command(
     report = report or Path(str(network).removesuffix(".zs") + ".html")
     for path in (report, outputs):
         if path is not None:
-            require_writable(path)
+            require_writable(path, network, data)
     container = read(network)
     if container.core == "mma":
         options.refuse_panel(context, options.EIE_PANEL, f"{network}, a network for the N:M tile,")

@@ -49,7 +49,7 @@ def layer_command(
     start = time.monotonic()
     require_tools(simulator)
     if output is not None:
-        require_writable(output)
+        require_writable(output, file)
     layer = load_layer(file)
     sizes = {"entry_words": entry_words, "pointers": pointers, "activation_rows": activation_rows}
     given = {field: size for field, size in sizes.items() if size is not None}

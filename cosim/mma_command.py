@@ -52,7 +52,7 @@ def mma_command(
     start = time.monotonic()
     require_tools(simulator)
     output = output or file.with_suffix(".d.npz")
-    require_writable(output)
+    require_writable(output, file)
     product = load_gemm(file, m=m, n=n, check=check, illegal=allow_illegal)
     operand, geometry = product.operand, product.geometry
     run = run_gemm(operand, product.b, product.c, geometry, simulator=simulator, seed=seed)

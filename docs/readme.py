@@ -90,11 +90,12 @@ def tile_demo_table(results: list[dict[str, Any]]) -> str:
 
 
 def gemm_table(result: dict[str, Any]) -> str:
-    rows = [["product", "dense cycles", "2:4 cycles", "speedup", "multipliers busy"]]
+    rows = [["product", "dense cycles", "2:4 cycles", "speedup", "multipliers busy", "transfers, dense and 2:4"]]
     for row in result["gemms"]:
         assert row["equal"], row["name"]
-        rows.append([row["name"], *_cycles(row), f"{row['rate']:.2%}"])
-    rows += [[f"{row['name']}, whole", *_cycles(row), ""] for row in result["networks"]]
+        transfers = f"{row['dense_transfers']:,}, {row['sparse_transfers']:,}"
+        rows.append([row["name"], *_cycles(row), f"{row['rate']:.2%}", transfers])
+    rows += [[f"{row['name']}, whole", *_cycles(row), "", ""] for row in result["networks"]]
     return markdown(rows)
 
 
@@ -103,12 +104,12 @@ def _cycles(row: dict[str, Any]) -> list[str]:
 
 
 def lut_table(result: dict[str, Any]) -> str:
-    rows = [["tile of 4 x 4 x 8", "LUTs, 2:4", "LUTs, dense only", "overhead", "multipliers of each"]]
+    rows = [["format", "tile", "LUTs, sparse", "LUTs, dense only", "overhead", "multipliers of each"]]
     for row in result["luts"]:
         assert row["same_multipliers"]
-        assert row["tile"] == [4, 4, 8]
         sizes = [f"{row['sparse']:,}", f"{row['dense']:,}", f"{row['overhead']:.1%}"]
-        rows.append([row["format"], *sizes, f"{row['multipliers']:,}"])
+        tile = " x ".join(map(str, row["tile"]))
+        rows.append([f"{row['format']}, {row['generation']}", tile, *sizes, f"{row['multipliers']:,}"])
     return markdown(rows)
 
 

@@ -88,7 +88,8 @@ def compile_command(
     permute: Annotated[
         bool,
         typer.Option(
-            help="Bring channels into a better order before pruning by magnitude.", rich_help_panel=options.TILE_PANEL
+            help="Bring channels into a better order before pruning by magnitude: seconds to a minute a layer.",
+            rich_help_panel=options.TILE_PANEL,
         ),
     ] = False,
     dtype: options.TileFormat = "fp16",
@@ -102,12 +103,12 @@ def compile_command(
 
     Linear, Conv2d, ReLU, MaxPool2d, Flatten, Dropout and BatchNorm are understood. For the EIE, the weights of each
     layer are shared among 15 values and zero; with --density they are pruned first, and fine-tuned on the labelled
-    data. On the tile, layers whose weights obey the pattern run sparse, the others dense; with --prune all are made
-    to.
+    data. On the tile, layers whose weights obey the pattern run sparse where that is faster, the others dense; with
+    --prune all are made to obey it first.
     """
     start = time.monotonic()
     options.refuse_panel(context, options.TILE_PANEL if core is Core.EIE else options.EIE_PANEL, f"--core {core.value}")
-    require_writable(output)
+    require_writable(output, data)
     checkpoint = checkpoint or Path(f"{output}.ckpt")
     if core is Core.EIE:
         sizes = {
@@ -127,6 +128,8 @@ def compile_command(
         )
     else:
         nm = Pattern.parse(pattern)
+        if nm.dense:
+            raise ValueError(f"--pattern must be an N:M pattern that prunes, not {pattern!r}")
         tile = mode_geometry(
             generation=generation,
             dtype=dtype,

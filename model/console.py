@@ -33,11 +33,14 @@ def training_bar() -> Iterator[Callable[[Any], None]]:
         yield lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total)
 
 
-def require_writable(path: Path) -> None:
-    """Makes the folder of a file to be written; raises OSError now where the file could not be written later."""
+def require_writable(path: Path, *sources: Path) -> None:
+    """Makes the folder of a file to be written; raises OSError now where the file could not be written later, or is
+    one of those that are read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise OSError(f"{path} cannot be written: it is a folder, or its folder is read-only")
+    if path.resolve() in [source.resolve() for source in sources]:
+        raise OSError(f"{path} cannot be written: it is read too")
 
 
 def show(result: dict[str, Any], rows: list[tuple[str, str]], *, title: str, as_json: bool) -> None:

@@ -13,6 +13,8 @@ from model.data.npz import read_arrays
 from model.formats import nm
 from model.formats.gemm import Operand, check_product, dense_operand
 from model.formats.nm_layouts import from_linear
+from model.formats.numerics import check_bits
+from model.formats.pattern import Pattern
 from model.formats.tile import TileGeometry, mode_geometry
 
 STRINGS = ("dtype", "out", "generation")
@@ -31,7 +33,7 @@ class GemmFile:
 def load_gemm(path: Path, *, m: int, n: int, check: Literal["strict", "relaxed"], illegal: bool) -> GemmFile:
     """Reads and checks a product: `a` (M x K), or `values` (M x kept) and `meta`, the metadata of each row in the
     linear layout (words of any width, model.formats.nm_layouts); `b`, `c`, and the strings `dtype`, `out` and
-    `generation`.
+    `generation`, and `pattern` where it is not NVIDIA's for the format (2:4, 1:2 for tf32, 4:8 pairs for int4).
 
     Codes that `check` forbids are an error unless `illegal`. Nothing is ever unpickled. Raises FileNotFoundError, or
     ValueError naming file, key, rule and value.
@@ -39,7 +41,11 @@ def load_gemm(path: Path, *, m: int, n: int, check: Literal["strict", "relaxed"]
     arrays = read_arrays(path)
     try:
         strings = {name: _string(arrays, name) for name in STRINGS}
-        geometry = mode_geometry(**strings, m=m, n=n, check=check)
+        fields: dict[str, Any] = {}
+        if "pattern" in arrays:
+            pattern = Pattern.parse(_string(arrays, "pattern"))
+            fields = {"keep": pattern.keep, "group": pattern.group, "pair": pattern.pair}
+        geometry = mode_geometry(**strings, m=m, n=n, check=check, **fields)
         b, c = (_array(arrays, name) for name in ("b", "c"))
         operand = _operand(arrays, b, geometry, illegal)
         check_product(operand, b, c, geometry)
@@ -65,7 +71,12 @@ def _operand(arrays: dict[str, NDArray[Any]], b: NDArray[Any], geometry: TileGeo
     if "a" in arrays:
         if "values" in arrays or "meta" in arrays:
             raise ValueError("must have either 'a' or 'values' and 'meta', not both")
+        check_bits("a", arrays["a"], geometry.dtype)
+        if arrays["a"].ndim != 2 or 0 in arrays["a"].shape:
+            raise ValueError(f"a must be a matrix that is not empty, not {arrays['a'].shape}")
         return dense_operand(arrays["a"], geometry.pattern)
+    if "values" not in arrays and "meta" not in arrays:
+        raise ValueError(f"must have the key 'a', or 'values' and 'meta', but has {', '.join(arrays)}")
     values, meta = _array(arrays, "values"), _array(arrays, "meta")
     if meta.ndim != 2 or values.ndim != 2 or len(meta) != len(values) or meta.dtype.kind not in "iu":
         raise ValueError(
@@ -73,8 +84,15 @@ def _operand(arrays: dict[str, NDArray[Any]], b: NDArray[Any], geometry: TileGeo
             f"not {values.dtype} of {values.shape} and {meta.dtype} of {meta.shape}"
         )
     groups = -(-b.shape[0] // geometry.group) if b.ndim else 0
-    words = meta.view(meta.dtype.str.replace("i", "u"))
-    codes = from_linear(words, geometry.pattern, groups)
+    # Bytes in the order of a word's bits, which makes its width of no account. Longer words have more padding.
+    words = np.ascontiguousarray(meta).view(np.uint8)
+    needed = -(-groups * geometry.pattern.code_bits // 8)
+    if not needed <= words.shape[1] < needed + meta.dtype.itemsize:
+        raise ValueError(
+            f"'meta' must have {-(-needed // meta.dtype.itemsize)} words of {meta.dtype} a row for {groups} groups, "
+            f"not {meta.shape[1]}"
+        )
+    codes = from_linear(words[:, :needed], geometry.pattern, groups)
     wrong = nm.illegal(codes, geometry.pattern, geometry.check)
     if wrong.any() and not illegal:
         row, group = (int(i) for i in np.argwhere(wrong)[0])

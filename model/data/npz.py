@@ -32,13 +32,18 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz file. Nothing is ever unpickled. Raises FileNotFoundError, or ValueError naming it."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist or is no file")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: must be a whole .npz file as numpy.savez writes it, but is no zip archive")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
-            return {name: archive[name] for name in archive.files}
+            # In the order of this machine's bytes, whoever wrote it.
+            return {name: _native(archive[name]) for name in archive.files}
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"{path}: must be a whole .npz file of plain arrays, but: {error}") from error
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _inputs(path: Path, archive: np.lib.npyio.NpzFile) -> np.ndarray:

@@ -89,6 +89,10 @@ def raw_type(form: FloatFormat | IntFormat) -> np.dtype:
 def check_bits(name: str, bits: NDArray[Any], form: str) -> None:
     """Raise ValueError unless the array holds raw bits of the format."""
     chosen = (OPERANDS | RESULTS)[form]
+    if not isinstance(bits, np.ndarray | np.generic):
+        raise ValueError(
+            f"{name} must be an array of {raw_type(chosen)}, the raw bits of {form}, not {type(bits).__name__}"
+        )
     if bits.dtype != raw_type(chosen):
         raise ValueError(f"{name} must be {raw_type(chosen)}, the raw bits of {form}, not {bits.dtype}")
     if chosen.bits < 8 and bits.size and bits.max() >> chosen.bits:
@@ -103,15 +107,16 @@ class BlockRule:
     """Products that are added at once (K')."""
     fraction_bits: int
     """Bits kept below the largest exponent (F); what lies further down is cut off each term."""
-    floor: int
+    floor: int | None
     """The largest exponent counts as at least this."""
     kept_bits: int
     """Mantissa bits of an fp32 result; the rest is zero (13 in the fp8 modes of Ada and Hopper)."""
 
 
-_NO_FLOOR = -(1 << 12)
-_WIDE = {  # Generation: products of 16 bits, fraction bits, floors of fp32 and fp16 results.
-    "V100": (4, 23, _NO_FLOOR, -19),
+_WIDE: dict[
+    str, tuple[int, int, int | None, int]
+] = {  # Generation: products of 16 bits, fraction bits, floors of fp32 and fp16 results.
+    "V100": (4, 23, None, -19),
     "A100": (8, 24, -132, -20),
     "Ada": (8, 24, -132, -20),
     "H100": (16, 25, -133, -21),

@@ -34,7 +34,8 @@ class TileGeometry:
     n: int = 4
     """Columns of the tile, 1 to 64."""
     k: int = 8
-    """Kept values that a unit multiplies in a cycle: a multiple of keep, and for floats the block of the generation."""
+    """Kept values that a unit multiplies in a cycle: a multiple of keep, and for floats the block of the generation.
+    int32_sat saturates after each: the GPUs' blocks are 32 (int8) and 64 (int4)."""
     keep: int = 2
     """Values kept of each group (N of N:M)."""
     group: int = 4
@@ -135,10 +136,15 @@ def mode_geometry(*, generation: str, dtype: str, out: str, **fields: Any) -> Ti
 
     Raises ValueError for a mode that is not known (numerics.check_mode).
     """
+    if generation not in GENERATIONS:
+        raise ValueError(f"generation must be one of {', '.join(GENERATIONS)}, not {generation!r}")
     check_mode(generation, dtype, out)
-    if generation == EXACT:
-        raise ValueError(f"generation must be one of {', '.join(GENERATIONS)} on a tile, not {EXACT}")
     pattern = _PATTERNS.get(dtype, Pattern())
     deep = INTEGER_BLOCK[dtype] if dtype in INTEGER_BLOCK else block_rule(generation, dtype, out).products
-    shape = {"k": deep, "keep": pattern.keep, "group": pattern.group, "pair": pattern.pair}
-    return TileGeometry(generation=generation, dtype=dtype, out=out, **{**shape, **fields})
+    shape = {"k": deep, "keep": pattern.keep, "group": pattern.group, "pair": pattern.pair, **fields}
+    if shape["k"] % shape["keep"]:
+        raise ValueError(
+            f"a pattern that keeps {shape['keep']} does not fit the {shape['k']} products that {generation} adds at "
+            f"once in {dtype}: keep must divide them"
+        )
+    return TileGeometry(generation=generation, dtype=dtype, out=out, **shape)

@@ -41,6 +41,9 @@ from model.formats.numerics import (
 from model.formats.tile import TileGeometry
 from model.golden.mma_kernels import add_blocks, add_exactly, add_integers, decode
 
+_NO_FLOOR = -(1 << 12)
+"""Below all exponents."""
+
 
 def dot(
     a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], *, generation: str, dtype: str, out: str
@@ -173,7 +176,13 @@ def _run(
         where,
         c,
         paired,
-        (rule.products, rule.fraction_bits, rule.floor, 2 * form.mantissa_bits, FP32.mantissa_bits - rule.kept_bits),
+        (
+            rule.products,
+            rule.fraction_bits,
+            _NO_FLOOR if rule.floor is None else rule.floor,
+            2 * form.mantissa_bits,
+            FP32.mantissa_bits - rule.kept_bits,
+        ),
         half,
         result,
     )

@@ -75,7 +75,7 @@ def sensitivity_command(
     measure accuracy. In the plan all layers keep the same accuracy when pruned alone, the highest within the budget.
     """
     start = time.monotonic()
-    require_writable(output)
+    require_writable(output, data)
     chosen = WEIGHTS if granularity == "weights" else str(Pattern.parse(pattern))
     densities = choices(chosen)
     array = EieGeometry(pes=pes)
@@ -172,7 +172,8 @@ def finetune_command(
     where it stopped.
     """
     start = time.monotonic()
-    require_writable(output)
+    # Weights may be trained on in place: they are read before they are written.
+    require_writable(output, data, plan)
     chosen = load_plan(plan)
     module, dataset = _network_and_data(network, weights, data, seed)
     course = Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64)

@@ -57,7 +57,7 @@ class FloatDot(wiring.Component):
         # Exponents of products are sums of biased ones; that is the scale of all exponents here.
         self.scale = 2 * self.form.bias
         emin = 1 - self.result.bias
-        self.lowest = max(self.rule.floor, emin if self.rule.floor < -1000 else self.rule.floor) + self.scale
+        self.lowest = (emin if self.rule.floor is None else self.rule.floor) + self.scale
         self.magnitude_bits = self.rule.fraction_bits + ceil_log2(4 * geometry.k + 2)
         # Exponent of the magnitude's top bit above the result's least exponent, where the largest exponent is zero on
         # our scale. At the lowest the magnitude is widened so that it never has to move down.

@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+# (where synthesis keeps a part whole, an instance stands for it: rtl.once)
 """The multiplexers that make a tile sparse: metadata codes choose among the rows of B."""
 
 from __future__ import annotations

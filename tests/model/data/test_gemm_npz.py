@@ -52,13 +52,36 @@ def test_dense(tmp_path: Path) -> None:
     assert (product.geometry.m, product.geometry.generation, product.geometry.k) == (4, "A100", 8)
 
 
-@pytest.mark.parametrize("word", [np.uint8, np.int16, np.uint16, np.int32, np.uint32])
+@pytest.mark.parametrize("word", [np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64])
 def test_metadata_words_of_any_width(tmp_path: Path, word: Any) -> None:
-    arrays = sparse_arrays(np.dtype(word).str.replace("i", "u"))
-    arrays["meta"] = arrays["meta"].view(word)
+    arrays = sparse_arrays(np.uint32)
+    width = np.dtype(word).itemsize
+    # Three groups of four bits.
+    arrays["meta"] = np.pad(arrays["meta"].view(np.uint8), ((0, 0), (0, 4)))[:, : max(2, width)].copy().view(word)
     product = load(tmp_path, arrays)
     reference = load(tmp_path, sparse_arrays())
     np.testing.assert_array_equal(product.operand.codes, reference.operand.codes)
+
+
+def test_other_patterns(tmp_path: Path) -> None:
+    arrays = sparse_arrays()
+    codes = np.array([[3, 0, 1]] * 5, np.uint16)
+    arrays |= {"values": arrays["values"][:, :3].copy(), "meta": to_linear(codes, Pattern(keep=1), np.uint8)}
+    product = load(tmp_path, {**arrays, "pattern": "1:4"})
+    assert product.geometry.pattern == Pattern(keep=1, group=4)
+    np.testing.assert_array_equal(product.operand.codes, codes)
+    with pytest.raises(ValueError, match="a pattern is written N:M"):
+        load(tmp_path, {**arrays, "pattern": "one"})
+    with pytest.raises(ValueError, match="a pattern that keeps 16 does not fit the 8 products that A100 adds at once"):
+        load(tmp_path, {**arrays, "pattern": "16:16"})
+
+
+def test_the_other_order_of_bytes(tmp_path: Path) -> None:
+    arrays = dense_arrays()
+    swapped = {name: value.astype(value.dtype.newbyteorder(">")) for name, value in arrays.items() if name in "abc"}
+    product = load(tmp_path, {**arrays, **swapped})
+    np.testing.assert_array_equal(product.operand.values, arrays["a"])
+    np.testing.assert_array_equal(product.c, arrays["c"])
 
 
 def test_illegal_codes(tmp_path: Path) -> None:
@@ -77,17 +100,17 @@ def test_illegal_codes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"a": None}, "must have the key 'values', but has b, c, dtype, out, generation"),
+        ({"a": None}, "must have the key 'a', or 'values' and 'meta', but has b, c, dtype, out, generation"),
         ({"b": None}, "must have the key 'b', but has a, c"),
         ({"dtype": None}, "must have the key 'dtype'"),
         ({"dtype": np.int8(3)}, "'dtype' must be a string, not int8"),
         ({"dtype": "fp17"}, "dtype must be one of fp16, bf16"),
         ({"out": "int32"}, "out must be fp32 or fp16 for fp16, not 'int32'"),
         ({"generation": "B200"}, "generation must be one of V100, A100, Ada, H100"),
-        ({"generation": "exact"}, "generation must be one of V100, A100, Ada, H100 on a tile, not exact"),
+        ({"generation": "exact"}, "generation must be one of V100, A100, Ada, H100, not 'exact'"),
         ({"dtype": "bf16", "generation": "V100"}, "dtype must be fp16 on V100, not bf16"),
         ({"meta": np.zeros((5, 1), np.uint16)}, "either 'a' or 'values' and 'meta', not both"),
-        ({"a": np.zeros((5, 10), np.float16)}, "values must be uint16, the raw bits of fp16, not float16"),
+        ({"a": np.zeros((5, 10), np.float16)}, "a must be uint16, the raw bits of fp16, not float16"),
         ({"a": np.zeros((5, 9), np.uint16)}, "b must have 9 rows, as a has columns"),
         ({"c": np.zeros((5, 4), np.uint32)}, "c must be 5 x 3, not (5, 4)"),
         ({"c": np.zeros((5, 3), np.uint16)}, "c must be uint32, the raw bits of fp32, not uint16"),
@@ -106,7 +129,7 @@ def test_errors(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     [
         ({"meta": np.zeros((4, 1), np.uint16)}, "'values' and 'meta' must have a row each for every row of A"),
         ({"meta": np.zeros((5, 1))}, "'meta' of integers, not uint16 of (5, 6) and float64"),
-        ({"meta": np.zeros((5, 4), np.uint16)}, "words"),
+        ({"meta": np.zeros((5, 4), np.uint16)}, "'meta' must have 1 words of uint16 a row for 3 groups, not 4"),
         ({"values": np.zeros((5, 4), np.uint16)}, "values must be 2 and codes one for each group of 4 columns"),
     ],
 )
