@@ -25,10 +25,11 @@ from model.cli import Core
 from model.compiler.eie import MEMORIES, compile_network, float_outputs, quantise_inputs
 from model.console import progress_bar, require_writable, show, training_bar
 from model.data.dataset import Dataset
+from model.data.dataset import accuracy as accuracy_of
 from model.data.digits import load_digits
 from model.data.fashion import load_fashion_mnist
-from model.data.npz import load_npz
-from model.files import replacing
+from model.data.npz import load_npz, require_classes
+from model.files import save_npz
 from model.formats import bundle, mma_bundle
 from model.formats.bundle import EieNetwork
 from model.formats.container import naming, read
@@ -227,10 +228,9 @@ def simulate_command(
     values, labels = load_npz(data)
     values, labels = values[:limit], None if labels is None else labels[:limit]
     inputs, clipped = quantise_inputs(compiled, values, saturate=saturate)
-    if labels is not None and labels.max() >= compiled.outputs:
-        raise ValueError(f"{data}: labels must be below {compiled.outputs}, the network's outputs, not {labels.max()}")
+    require_classes(data, labels, compiled.outputs)
     verification = _verify(compiled, inputs, simulator, seed)
-    accuracy = None if labels is None else {"hardware": _accuracy(verification, labels)}
+    accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
     if outputs is not None:
         _save_outputs(outputs, compiled, verification)
 
@@ -285,12 +285,8 @@ def _hardware_accuracy(
 ) -> dict[str, float]:
     """Of all images: on the hardware where it ran them all, else by the golden model, whose every bit it equals."""
     if len(verification.run.cycles) == len(inputs):
-        return {"hardware": _accuracy(verification, labels)}
-    return {"golden": float((golden.outputs(network, inputs).argmax(axis=1) == labels).mean())}
-
-
-def _accuracy(verification: Verification, labels: NDArray[np.int64]) -> float:
-    return float((verification.outputs.argmax(axis=1) == labels).mean())
+        return {"hardware": accuracy_of(verification.outputs, labels)}
+    return {"golden": accuracy_of(golden.outputs(network, inputs), labels)}
 
 
 def _bits(network: EieNetwork) -> dict[str, float]:
@@ -300,9 +296,7 @@ def _bits(network: EieNetwork) -> dict[str, float]:
 
 def _save_outputs(path: Path, network: EieNetwork, verification: Verification) -> None:
     outputs = verification.outputs
-    # Through a handle: given a name, savez would add a suffix to it.
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, outputs=float_outputs(network, outputs), raw=outputs, cycles=verification.run.cycles)
+    save_npz(path, outputs=float_outputs(network, outputs), raw=outputs, cycles=verification.run.cycles)
 
 
 def add_commands(app: typer.Typer) -> None:

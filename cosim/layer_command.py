@@ -17,7 +17,7 @@ from model import options
 from model.compiler.eie import MEMORIES
 from model.console import require_writable, show
 from model.data.layer_npz import load_layer
-from model.files import replacing
+from model.files import save_npz
 
 
 def layer_command(
@@ -66,9 +66,7 @@ def layer_command(
     result = run_layer(layer, geometry, fit=fit, even=even, simulator=simulator)
     verification = result.verification
     if output is not None:
-        # Through a handle: given a name, savez would add a suffix to it.
-        with replacing(output) as part, part.open("wb") as written:
-            np.savez(written, outputs=result.outputs, raw=verification.outputs[0], cycles=verification.run.cycles[0])
+        save_npz(output, outputs=result.outputs, raw=verification.outputs[0], cycles=verification.run.cycles[0])
     summary: dict[str, Any] = {
         "file": str(file),
         "outputs": result.outputs.tolist(),

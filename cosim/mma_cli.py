@@ -17,8 +17,9 @@ from model.compile_mma import golden_accuracy, layer_rows
 from model.compiler.mma import compile_network
 from model.console import progress_bar, show, training_bar
 from model.data.dataset import Dataset
-from model.data.npz import load_npz
-from model.files import replacing
+from model.data.dataset import accuracy as accuracy_of
+from model.data.npz import load_npz, require_classes
+from model.files import save_npz
 from model.formats import mma_bundle
 from model.formats.mma_bundle import MmaNetwork
 from model.formats.tile import mode_geometry
@@ -55,7 +56,7 @@ def demo_mma(
     accuracy = {**result.accuracies, "golden": golden_accuracy(network, inputs, labels)}
     verification = _verify(network, inputs[:limit], simulator, seed)
     if verification.images == len(inputs):
-        accuracy["hardware"] = _accuracy(verification, labels)
+        accuracy["hardware"] = accuracy_of(verification.outputs, labels)
     kept, total = (sum(getattr(layer, name) for layer in result.layers) for name in ("kept", "total"))
     summary: dict[str, Any] = {
         "dataset": title,
@@ -87,14 +88,11 @@ def simulate_mma(
     start = time.monotonic()
     values, labels = load_npz(data)
     values, labels = values[:limit], None if labels is None else labels[:limit]
-    if labels is not None and labels.max() >= network.outputs:
-        raise ValueError(f"{data}: labels must be below {network.outputs}, the network's outputs, not {labels.max()}")
+    require_classes(data, labels, network.outputs)
     verification = _verify(network, values.reshape(len(values), -1), simulator, seed)
-    accuracy = None if labels is None else {"hardware": _accuracy(verification, labels)}
+    accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
     if outputs is not None:
-        # Through a handle: given a name, savez would add a suffix to it.
-        with replacing(outputs) as part, part.open("wb") as file:
-            np.savez(file, outputs=verification.outputs, cycles=verification.cycles)
+        save_npz(outputs, outputs=verification.outputs, cycles=verification.cycles)
     summary = {
         "network": str(path),
         **verification.summary(),
@@ -118,7 +116,3 @@ def _verify(network: MmaNetwork, inputs: NDArray[np.float32], simulator: Simulat
             seed=seed,
             progress=lambda done: bar.update(task, completed=done),
         )
-
-
-def _accuracy(verification: MmaVerification, labels: NDArray[np.int64]) -> float:
-    return float((verification.outputs.argmax(axis=1) == labels).mean())

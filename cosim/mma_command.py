@@ -15,7 +15,7 @@ from model import options
 from model.console import require_writable, show
 from model.cycles.mma import gemm_cycles, peak_rate
 from model.data.gemm_npz import load_gemm
-from model.files import replacing
+from model.files import save_npz
 from model.golden.mma import gemm
 
 
@@ -60,9 +60,7 @@ def mma_command(
     sizes = (operand.rows, product.b.shape[1], operand.columns)
     expected = gemm_cycles(geometry, *sizes, dense=operand.dense)
     mismatches = int(np.count_nonzero(run.d != golden))
-    # Through a handle: given a name, savez would add a suffix to it.
-    with replacing(output) as part, part.open("wb") as written:
-        np.savez(written, d=run.d, golden=golden, cycles=np.int64(run.cycles), illegal=np.bool_(run.illegal))
+    save_npz(output, d=run.d, golden=golden, cycles=np.int64(run.cycles), illegal=np.bool_(run.illegal))
     summary: dict[str, Any] = {
         "file": str(file),
         "output": str(output),

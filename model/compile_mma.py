@@ -12,6 +12,7 @@ from torch import nn
 
 from model.compiler.mma import compile_network
 from model.console import training_bar
+from model.data.dataset import accuracy as accuracy_of
 from model.data.npz import load_npz
 from model.data.split import held_out
 from model.formats import mma_bundle
@@ -66,7 +67,7 @@ def compile_mma(
 def golden_accuracy(network: MmaNetwork, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Fraction of the images that the golden model puts into their class."""
     outputs = golden.run(network, inputs.reshape(len(inputs), -1)).outputs
-    return float((outputs.argmax(axis=1) == labels).mean())
+    return accuracy_of(outputs, labels)
 
 
 def layer_rows(network: MmaNetwork) -> list[tuple[str, str]]:

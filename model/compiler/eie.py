@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.compiler.balance import balance
 from model.compiler.calibrate import calibrate
+from model.data.dataset import accuracy
 from model.formats.bundle import EieLayer, EieNetwork, assemble, fitted
 from model.formats.eie import decode
 from model.formats.geometry import EieGeometry
@@ -163,7 +164,7 @@ def lost_weights(network: EieNetwork) -> int:
 def golden_accuracy(network: EieNetwork, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Fraction of the samples that the golden model puts into their class; inputs that do not fit are clipped."""
     outputs = golden.outputs(network, quantise_inputs(network, inputs, saturate=True)[0])
-    return float((outputs.argmax(axis=1) == labels).mean())
+    return accuracy(outputs, labels)
 
 
 def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np.float64]:

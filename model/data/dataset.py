@@ -30,3 +30,8 @@ class Dataset:
                 raise ValueError(
                     f"{self.name}: {split}_labels must be int64 ({len(inputs)},), not {labels.dtype} {labels.shape}"
                 )
+
+
+def accuracy(outputs: np.ndarray, labels: np.ndarray) -> float:
+    """The fraction of `outputs` (n, classes) whose greatest stands at its label (n,)."""
+    return float((outputs.argmax(axis=1) == labels).mean())

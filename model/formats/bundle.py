@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from model.formats.container import (
     BundleError,
     Container,
+    check_kinds,
     check_tensor,
     dataclass_from_json,
     list_from_json,
@@ -288,11 +289,7 @@ def _check_layers(network: EieNetwork) -> None:
     previous: EieLayer | None = None
     for index, layer in enumerate(network.layers):
         where = f"layers[{index}]"
-        for field in dataclasses.fields(layer):
-            value, wants_bool = getattr(layer, field.name), field.name in ("relu", "bias")
-            if isinstance(value, bool) != wants_bool or not isinstance(value, int):
-                kind = "true or false" if wants_bool else "an integer"
-                raise BundleError(f"{where}.{field.name} must be {kind}, not {value!r}")
+        check_kinds(layer, where, flags=("relu", "bias"))
         if layer.inputs < 1 or layer.outputs < 1:
             raise BundleError(
                 f"{where} must have at least one input and one output, not {layer.inputs}, {layer.outputs}"

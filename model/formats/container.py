@@ -118,6 +118,15 @@ def dataclass_from_json(kind: type, value: Any, where: str) -> Any:
         raise BundleError(f"{where}: {error}") from error
 
 
+def check_kinds(item: Any, where: str, *, flags: tuple[str, ...]) -> None:
+    """Raises BundleError unless the fields of a dataclass named in `flags` are true or false, the others integers."""
+    for field in dataclasses.fields(item):
+        value, wants_bool = getattr(item, field.name), field.name in flags
+        if isinstance(value, bool) != wants_bool or not isinstance(value, int):
+            kind = "true or false" if wants_bool else "an integer"
+            raise BundleError(f"{where}.{field.name} must be {kind}, not {value!r}")
+
+
 def list_from_json(kind: type, value: Any, where: str) -> tuple[Any, ...]:
     """Instances of a dataclass, at least one. Raises BundleError that names the place."""
     if not isinstance(value, list) or not value:

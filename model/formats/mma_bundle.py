@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model.formats.container import (
     BundleError,
     Container,
+    check_kinds,
     check_tensor,
     dataclass_from_json,
     list_from_json,
@@ -132,12 +133,7 @@ def from_container(container: Container) -> MmaNetwork:
 
 
 def _check_layer(layer: MmaLayer, where: str) -> None:
-    for field in dataclasses.fields(layer):
-        value, wants_bool = getattr(layer, field.name), field.name in ("sparse", "relu")
-        if isinstance(value, bool) != wants_bool or not isinstance(value, int):
-            raise BundleError(
-                f"{where}.{field.name} must be {'true or false' if wants_bool else 'an integer'}, not {value!r}"
-            )
+    check_kinds(layer, where, flags=("sparse", "relu"))
     if min(layer.inputs, layer.outputs) < 1 or layer.columns - layer.pad != layer.inputs or layer.pad < 0:
         raise BundleError(
             f"{where} must have inputs, outputs, and as many columns as inputs and pad together, "

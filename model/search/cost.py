@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from model.cycles import eie as eie_cycles
 from model.cycles.mma import gemm_cycles
@@ -143,7 +141,7 @@ def _cached(
     digest = hashlib.sha256(repr((cost, key)).encode())
     for layer in layers:
         digest.update(repr((layer.name, layer.groups, layer.bias, layer.positions, layer.images)).encode())
-        for array in (_array(layer.weight), layer.rows):
+        for array in (layer.weight.numpy(), layer.rows):
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
     path = folder / f"{cost}-{digest.hexdigest()[:24]}.json"
@@ -160,7 +158,3 @@ def _cached(
     with replacing(path) as part:
         part.write_text(json.dumps({"densities": table.densities, "values": table.values}))
     return table
-
-
-def _array(weight: Tensor) -> NDArray[Any]:
-    return weight.numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ class Plan:
     @property
     def density(self) -> float:
         """The fraction of all weights that stays."""
-        sizes = [_size(layer.shape) for layer in self.layers]
+        sizes = [math.prod(layer.shape) for layer in self.layers]
         kept = sum(size * layer.density for size, layer in zip(sizes, self.layers, strict=True))
         return kept / sum(sizes)
 
@@ -146,13 +147,6 @@ def choices(granularity: str) -> tuple[float, ...]:
 def weight_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
     """The layers that a plan has densities for: names and shapes of the weights."""
     return {name: tuple(layer.weight.shape) for name, layer in prunable_layers(module).items()}
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for part in shape:
-        size *= part
-    return size
 
 
 def save_plan(plan: Plan, path: Path) -> None:
