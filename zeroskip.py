@@ -10,6 +10,7 @@ import cosim.cli
 import model.cli
 import model.cycles.cli
 import model.search.cli
+import model.search.finetune_cli
 from model.console import errors
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 cosim.cli.add_commands(app)
 model.cli.add_commands(app)
 model.search.cli.add_commands(app)
+model.search.finetune_cli.add_commands(app)
 model.cycles.cli.add_commands(app)
 
 

@@ -1,9 +1,8 @@
-"""What a network costs at the densities of its layers: tables by layer, filled from the models of the hardware."""
+"""What a network costs under a plan: a table for each layer, filled from the models of the hardware or by timing."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,46 +10,80 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from model.cycles import eie as eie_cycles
 from model.cycles.mma import gemm_cycles
-from model.files import replacing
 from model.formats.eie import encode
 from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
 from model.formats.tile import TileGeometry
+from model.pruning.masks import keep_largest, kept_count
+from model.pruning.nm import nm_mask
+from model.search.latency import layer_seconds
 from model.search.layers import Layer, matrix_mask
-from model.search.plan import WEIGHTS, choices, mask_of
+from model.search.plan import CHANNELS, WEIGHTS
+from model.search.tables import cached
 
-COSTS = ("macs", "params", "bytes", "eie-cycles", "mma-cycles")
-"""Multiplications with weights that are kept; those weights; what they take in memory; and cycles, of an image."""
+COSTS = ("macs", "params", "bytes", "eie-cycles", "mma-cycles", "latency")
+"""Multiplications with weights that are kept; those weights; what they take in memory; cycles of an image; and seconds
+of an image on this machine's CPU, by one thread."""
 
 BATCH = 16
-"""Images that the tile multiplies at once (mma-cycles)."""
+"""Images that the tile multiplies at once (mma-cycles), and the CPU (latency)."""
 
-EIE_DENSITIES = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.12, 0.1, 0.08, 0.06, 0.04, 0.03, 0.02, 0.01, 0.005)
+EIE_DENSITIES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Where eie-cycles of single weights are computed; between them they are interpolated."""
 
+GRID = {"eie-cycles": 9, "mma-cycles": 17, "latency": 5}
+"""At how many numbers of channels a cost is taken, of inputs and of outputs each."""
 
-@dataclass(frozen=True, kw_only=True)
+Axes = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerTable:
+    """Costs of a layer where densities along its `axes`, rising, meet; between them they are interpolated linearly.
+
+    There is one axis, the density of the weights; or, of channels, that of the inputs and that of the outputs, which
+    are one where the convolution is depthwise.
+    """
+
+    axes: Axes
+    values: tuple[Any, ...]
+    """Plain numbers, an axis within the other: searches ask for thousands a second."""
+
+    def at(self, point: Sequence[float]) -> float:
+        if len(self.axes) == 1:
+            return _between(self.axes[0], self.values, point[0])
+        first, second = self.axes
+        return _between(first, [_between(second, row, point[1]) for row in self.values], point[0])
+
+
+def _between(axis: tuple[float, ...], values: Sequence[float], density: float) -> float:
+    right = min(max(bisect_right(axis, density), 1), len(axis) - 1)
+    share = min(max((density - axis[right - 1]) / (axis[right] - axis[right - 1]), 0.0), 1.0)
+    return float(values[right - 1] + share * (values[right] - values[right - 1]))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CostTable:
-    """Costs of each layer at some densities, which rise; between them they are interpolated linearly."""
+    """Tables of `cost` for the layers of a network."""
 
     cost: str
-    densities: dict[str, tuple[float, ...]]
-    values: dict[str, tuple[float, ...]]
+    layers: dict[str, LayerTable]
 
-    def layer(self, name: str, density: float) -> float:
-        return float(np.interp(density, self.densities[name], self.values[name]))
+    def layer(self, name: str, point: Sequence[float]) -> float:
+        return self.layers[name].at(point)
 
-    def total(self, densities: Mapping[str, float]) -> float:
-        """The cost of an image, the sum over the layers."""
-        return sum(self.layer(name, density) for name, density in densities.items())
+    def total(self, points: Mapping[str, Sequence[float]]) -> float:
+        """The cost of an image, the sum over the layers; those that are not named are dense."""
+        return sum(table.at(points.get(name, (1.0,) * len(table.axes))) for name, table in self.layers.items())
 
     @property
     def dense(self) -> float:
         """The cost where nothing is pruned."""
-        return self.total(dict.fromkeys(self.densities, 1.0))
+        return self.total({})
 
 
 def cost_table(
@@ -62,37 +95,91 @@ def cost_table(
     tile: TileGeometry,
     cache: Path | None = None,
 ) -> CostTable:
-    """The table of one of COSTS for a network's layers, pruned by magnitude.
+    """The table of one of COSTS for a network's layers.
 
-    Tables of cycles are kept in the folder `cache` under a hash of all that they depend on. Raises ValueError for a
+    Cycles and times are kept in the folder `cache` under a hash of all that they depend on. Raises ValueError for a
     cost that is not known, or that does not change with the granularity.
     """
     if cost not in COSTS:
         raise ValueError(f"cost must be one of {', '.join(COSTS)}, not {cost!r}")
     if cost == "mma-cycles" and granularity == WEIGHTS:
-        raise ValueError("cost mma-cycles needs the granularity of an N:M pattern: single zeros save the tile nothing")
-    if cost == "eie-cycles":
-        densities = EIE_DENSITIES if granularity == WEIGHTS else choices(granularity)
-        return _cached(cache, cost, layers, (granularity, array), lambda: _eie(layers, granularity, densities, array))
-    count: Callable[[Layer, float], float] = {
+        raise ValueError("cost mma-cycles needs the granularity nm or channels: single zeros save the tile nothing")
+    if cost == "latency" and granularity != CHANNELS:
+        raise ValueError(f"cost latency needs the granularity channels: zeros save a CPU nothing, {granularity} or not")
+    if granularity == CHANNELS:
+        count = _channel_count(cost, array, tile)
+    else:
+        count = _weight_count(cost, granularity, array, tile)
+    key = (cost, granularity, array if cost in ("eie-cycles", "bytes") else None, tile if "mma" in cost else None)
+    tables = {}
+    for layer in layers:
+        axes = _axes(cost, layer, granularity)
+
+        def fill(layer: Layer = layer, axes: Axes = axes) -> NDArray[np.float64]:
+            values = np.array([count(layer, point) for point in _points(axes)])
+            grid = values.reshape([len(axis) for axis in axes])
+            # More channels never cost less: what is timed is not exact, and cycles depend on which channels stay.
+            for axis in range(grid.ndim):
+                grid = np.maximum.accumulate(grid, axis=axis)
+            return grid
+
+        counted = cost in GRID
+        values = cached(cache, (key, layer, axes), fill) if counted else fill()
+        tables[layer.name] = LayerTable(axes=axes, values=tuple(values.tolist()))
+    return CostTable(cost=cost, layers=tables)
+
+
+def _points(axes: Axes) -> list[tuple[float, ...]]:
+    return [
+        tuple(map(float, point)) for point in np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
+    ]
+
+
+def _axes(cost: str, layer: Layer, granularity: str) -> Axes:
+    if granularity == CHANNELS:
+        inputs, outputs = layer.channels
+        points = GRID.get(cost)
+        if layer.groups > 1:
+            return (_grid(outputs, points),)
+        return (_grid(inputs, points), _grid(outputs, points))
+    if granularity == WEIGHTS:
+        return (EIE_DENSITIES,) if cost == "eie-cycles" else ((0.0, 1.0),)
+    pattern = Pattern.parse(granularity)
+    return ((pattern.keep / pattern.group, 1.0),)
+
+
+def _grid(size: int, points: int | None) -> tuple[float, ...]:
+    """Densities of so many numbers of channels, from one to all; of costs that are products the two ends suffice."""
+    if points is None or size == 1:
+        return (0.0, 1.0)
+    return tuple(float(count) / size for count in np.unique(np.linspace(1, size, points).round()))
+
+
+def _weight_count(
+    cost: str, granularity: str, array: EieGeometry, tile: TileGeometry
+) -> Callable[[Layer, tuple[float, ...]], float]:
+    """The cost of a layer of which single weights, or those of an N:M pattern, are kept, by magnitude."""
+    counts: dict[str, Callable[[Layer, float], float]] = {
         "macs": lambda layer, density: layer.macs * density,
         "params": lambda layer, density: layer.weights * density,
         "bytes": lambda layer, density: layer.weights * _bytes(density, granularity, array, tile),
-        "mma-cycles": lambda layer, density: _tile_cycles(layer, density, tile),
-    }[cost]
-    densities = (1.0, 1e-9) if granularity == WEIGHTS else choices(granularity)
-    return _table(cost, layers, densities, count)
+        "eie-cycles": lambda layer, density: _sparse_array_cycles(layer, density, granularity, array),
+        "mma-cycles": lambda layer, density: _sparse_tile_cycles(layer, density, tile),
+    }
+    return lambda layer, point: counts[cost](layer, point[0])
 
 
-def _table(
-    cost: str, layers: Sequence[Layer], densities: Sequence[float], count: Callable[[Layer, float], float]
-) -> CostTable:
-    rising = tuple(sorted(densities))
-    return CostTable(
-        cost=cost,
-        densities={layer.name: rising for layer in layers},
-        values={layer.name: tuple(count(layer, density) for density in rising) for layer in layers},
-    )
+def _channel_count(cost: str, array: EieGeometry, tile: TileGeometry) -> Callable[[Layer, tuple[float, ...]], float]:
+    """The cost of a layer with a part of its inputs' channels, and of its outputs'; dense, in the tile's format."""
+    counts: dict[str, Callable[[Layer, tuple[float, ...]], float]] = {
+        "macs": lambda layer, point: layer.macs * float(np.prod(point)),
+        "params": lambda layer, point: layer.weights * float(np.prod(point)),
+        "bytes": lambda layer, point: layer.weights * float(np.prod(point)) * tile.operand.bits / 8,
+        "eie-cycles": lambda layer, point: _dense_array_cycles(layer, point, array),
+        "mma-cycles": lambda layer, point: _dense_tile_cycles(layer, point, tile),
+        "latency": lambda layer, point: layer_seconds(layer, _channels(layer, point), BATCH),
+    }
+    return counts[cost]
 
 
 def _bytes(density: float, granularity: str, array: EieGeometry, tile: TileGeometry) -> float:
@@ -103,11 +190,10 @@ def _bytes(density: float, granularity: str, array: EieGeometry, tile: TileGeome
     return (density * bits + (0 if density == 1 else pattern.code_bits / pattern.group)) / 8
 
 
-def _tile_cycles(layer: Layer, density: float, tile: TileGeometry) -> float:
+def _sparse_tile_cycles(layer: Layer, density: float, tile: TileGeometry) -> float:
     """Cycles of an image in a batch. Sparse layers fill groups of input channels up (model.compiler.mma)."""
     outputs, runs = len(layer.weight), layer.positions * BATCH
-    inputs = layer.rows.shape[1]
-    dense = gemm_cycles(tile, outputs, runs, inputs, dense=True)
+    dense = gemm_cycles(tile, outputs, runs, layer.rows.shape[1], dense=True)
     if density == 1:
         return dense / BATCH
     channels, places = layer.weight.shape[1], layer.weight[0, 0].numel()
@@ -115,46 +201,46 @@ def _tile_cycles(layer: Layer, density: float, tile: TileGeometry) -> float:
     return min(dense, gemm_cycles(tile, outputs, runs, padded, dense=False)) / BATCH
 
 
-def _eie(layers: Sequence[Layer], granularity: str, densities: Sequence[float], array: EieGeometry) -> CostTable:
-    return _table(
-        "eie-cycles", layers, densities, lambda layer, density: _array_cycles(layer, density, granularity, array)
-    )
-
-
-def _array_cycles(layer: Layer, density: float, granularity: str, array: EieGeometry) -> float:
-    """Cycles of an image in the layer, with the start of each position."""
+def _sparse_array_cycles(layer: Layer, density: float, granularity: str, array: EieGeometry) -> float:
     mask = torch.ones_like(layer.weight, dtype=torch.bool)
-    if density < 1:
-        mask = mask_of(layer.weight, density, granularity)
-    codes = matrix_mask(mask, layer.groups).astype(np.uint8)
+    if density < 1 and granularity == WEIGHTS:
+        mask = keep_largest(layer.weight.abs(), kept_count(layer.weights, density))
+    elif density < 1:
+        mask = nm_mask(layer.weight, Pattern.parse(granularity))
+    return _array_cycles(layer, matrix_mask(mask, layer.groups), layer.rows, array)
+
+
+def _array_cycles(layer: Layer, mask: NDArray[np.bool_], rows: NDArray[np.bool_], array: EieGeometry) -> float:
+    """Cycles of an image in the layer, with the start of each position."""
+    codes = mask.astype(np.uint8)
     if layer.bias:
         codes = np.column_stack((codes, np.ones(len(codes), np.uint8)))
-    cycles = eie_cycles.layer_cycles(encode(codes, array), layer.rows, array, bias=layer.bias)
+    cycles = eie_cycles.layer_cycles(encode(codes, array), rows, array, bias=layer.bias)
     return float(cycles.sum()) / layer.images
 
 
-def _cached(
-    folder: Path | None, cost: str, layers: Sequence[Layer], key: Any, make: Callable[[], CostTable]
-) -> CostTable:
-    if folder is None:
-        return make()
-    digest = hashlib.sha256(repr((cost, key)).encode())
-    for layer in layers:
-        digest.update(repr((layer.name, layer.groups, layer.bias, layer.positions, layer.images)).encode())
-        for array in (layer.weight.numpy(), layer.rows):
-            digest.update(repr(array.shape).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-    path = folder / f"{cost}-{digest.hexdigest()[:24]}.json"
-    try:
-        stored = json.loads(path.read_text())
-        values = {name: tuple(map(float, numbers)) for name, numbers in stored["values"].items()}
-        densities = {name: tuple(map(float, numbers)) for name, numbers in stored["densities"].items()}
-        if set(values) == set(densities) == {layer.name for layer in layers}:
-            return CostTable(cost=cost, densities=densities, values=values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # Missing or damaged: it is made again, and what is wrong with it does not matter.
-        path.unlink(missing_ok=True)
-    table = make()
-    with replacing(path) as part:
-        part.write_text(json.dumps({"densities": table.densities, "values": table.values}))
-    return table
+def _channels(layer: Layer, point: tuple[float, ...]) -> tuple[int, int]:
+    """How many inputs and outputs are left."""
+    inputs, outputs = (
+        max(1, round(share * size)) for share, size in zip((point[0], point[-1]), layer.channels, strict=True)
+    )
+    # The channels of a convolution with groups are never removed, unless each is a group of its own.
+    return (inputs, outputs) if layer.groups == 1 or layer.depthwise else layer.channels
+
+
+def _dense_array_cycles(layer: Layer, point: tuple[float, ...], array: EieGeometry) -> float:
+    inputs, outputs = _channels(layer, point)
+    places = layer.weight[0, 0].numel()
+    groups = outputs if layer.depthwise else layer.groups
+    mask = matrix_mask(torch.ones(outputs, inputs // groups * places, dtype=torch.bool), groups)
+    channels = layer.channels[0]
+    # Any could stay: those taken are spread evenly, so that they meet activations as dense as all do on average.
+    some = np.arange(inputs) * channels // inputs
+    rows = layer.rows.reshape(len(layer.rows), channels, places)[:, some].reshape(len(layer.rows), -1)
+    return _array_cycles(layer, mask, rows, array)
+
+
+def _dense_tile_cycles(layer: Layer, point: tuple[float, ...], tile: TileGeometry) -> float:
+    inputs, outputs = _channels(layer, point)
+    places = layer.weight[0, 0].numel()
+    return gemm_cycles(tile, outputs, layer.positions * BATCH, inputs * places, dense=True) / BATCH

@@ -2,78 +2,73 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from model.pruning.masks import Masks
 from model.pruning.training import evaluate
-from model.search.plan import masks_of
+from model.search.journal import Journal
+from model.search.space import Densities, Space
+from model.search.workers import spread
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """The part of the training samples, `inputs` (n, ...) and `labels` (n,), that a search measures accuracy on."""
+
+    inputs: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Measure:
+    """Prunes the space's dense network, and measures."""
+
+    space: Space
+    part: Part
+
+    def __call__(self, densities: Densities) -> float:
+        network = self.space.remove(self.space.masked(densities), densities)
+        return evaluate(network, self.part.inputs, self.part.labels)
 
 
 class Evaluator:
-    """Accuracies of `module`, pruned by magnitude, on `inputs` (n, ...) and `labels` (n,).
+    """The accuracy, a fraction, of the space's network under densities, before any fine-tuning.
 
-    Each goes to the file `journal`, a line of JSON, before it is given; a search that was cut short and is started
-    again with it (`resume`) finds what it had. Without `resume` the file is started over. `configuration` stands for
-    all that accuracies depend on beside the densities. Raises ValueError where the journal is damaged, or of another
-    search.
+    Each goes to the journal before it is given. `measured` counts those that did not come from there.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        inputs: Tensor,
-        labels: Tensor,
-        *,
-        granularity: str,
-        configuration: str,
-        journal: Path,
-        resume: bool,
-    ) -> None:
-        self.module, self.inputs, self.labels = copy.deepcopy(module).eval(), inputs, labels
-        self.granularity = granularity
-        self.journal = journal
-        self.known: dict[str, float] = {}
+    def __init__(self, space: Space, part: Part, journal: Journal, workers: int | str = 1) -> None:
+        self.space, self.part, self.journal, self.workers = space, part, journal, workers
         self.measured = 0
-        head = {"search": hashlib.sha256(f"{configuration} {granularity}".encode()).hexdigest()}
-        if resume and journal.exists():
-            self._load(head)
+        self._measure = _Measure(space, part)
+
+    def accuracy(self, densities: Densities) -> float:
+        """The accuracy under densities of units, by name; those that are not named stay whole."""
+        return next(self.accuracies([densities]))
+
+    def accuracies(self, asked: Iterable[Densities]) -> Iterator[float]:
+        """The accuracies under one after the other, each as soon as it is known."""
+        wanted = list(asked)
+        keys = [key_of(densities) for densities in wanted]
+        new = {key: densities for key, densities in zip(keys, wanted, strict=True) if key not in self.journal.known}
+        if len(new) < 2:
+            yield from self._given(keys, new, map(self._measure, new.values()))
         else:
-            journal.parent.mkdir(parents=True, exist_ok=True)
-            journal.write_text(json.dumps(head) + "\n")
+            with spread(self._measure, self.workers) as do:
+                yield from self._given(keys, new, do(new.values()))
 
-    def accuracy(self, densities: Mapping[str, float]) -> float:
-        """The fraction of the images that are put into their class, layers not named being dense."""
-        key = json.dumps({name: density for name, density in sorted(densities.items()) if density < 1})
-        if key not in self.known:
-            pruned = copy.deepcopy(self.module)
-            Masks(pruned, masks_of(self.module, densities, self.granularity)).apply()
-            self.known[key] = evaluate(pruned, self.inputs, self.labels)
-            self.measured += 1
-            with self.journal.open("a") as file:
-                file.write(json.dumps({"densities": key, "accuracy": self.known[key]}) + "\n")
-        return self.known[key]
+    def _given(self, keys: list[str], new: dict[str, Densities], measured: Iterator[float]) -> Iterator[float]:
+        for key in keys:
+            if key not in self.journal.known:
+                # Both run in the order of `wanted`: the next that is new is this one.
+                self.journal.add(key, next(measured))
+                self.measured += 1
+            yield self.journal.known[key]
 
-    def _load(self, head: dict[str, str]) -> None:
-        lines = self.journal.read_text().split("\n")
-        # The search was ended in the middle of its last line.
-        whole, rest = lines[:-1], lines[-1]
-        try:
-            first, *entries = [json.loads(line) for line in whole]
-            self.known = {str(entry["densities"]): float(entry["accuracy"]) for entry in entries}
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{self.journal}: is no journal of a search: {error!r}; search without --resume"
-            ) from error
-        if first != head:
-            raise ValueError(
-                f"{self.journal}: belongs to another network, other data, another granularity or seed; "
-                "search without --resume"
-            )
-        if rest:
-            self.journal.write_text("\n".join(whole) + "\n")
+
+def key_of(densities: Densities) -> str:
+    """The same for equal densities."""
+    return json.dumps({name: density for name, density in sorted(densities.items()) if density < 1})

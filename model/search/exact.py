@@ -18,6 +18,22 @@ from model.pruning.sharing import share_layers
 from model.search.cost import BATCH
 
 
+def exact_cost(
+    cost: str, pruned: nn.Module, inputs: NDArray[np.float32], array: EieGeometry, tile: TileGeometry
+) -> float | None:
+    """Cycles of an image in the whole pruned network, as it is compiled; None for other costs, whose tables are exact
+    or have nothing to be held against, and for networks that the compiler does not take."""
+    if cost not in ("eie-cycles", "mma-cycles"):
+        return None
+    try:
+        fold(pruned)
+    except ValueError:
+        return None
+    if cost == "eie-cycles":
+        return exact_eie_cycles(pruned, inputs, array)
+    return exact_mma_cycles(pruned, inputs, tile)
+
+
 def exact_eie_cycles(module: nn.Module, inputs: NDArray[np.float32], array: EieGeometry) -> float:
     """Cycles of an image from `start` to `done`, the mean over `inputs`, of the network as it is compiled: with the
     activations that its own pruned layers give."""

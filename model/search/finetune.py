@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from model.data.dataset import Dataset
 from model.pruning import schedules
-from model.pruning.masks import Masks
 from model.pruning.stages import Progress, Run, configuration
 from model.pruning.training import Course, evaluate
-from model.search.plan import WEIGHTS, Plan, masks_of
+from model.search.plan import CHANNELS, WEIGHTS, Plan
+from model.search.setup import space_for
+from model.search.space import Densities
 
 Schedule = Literal["one-shot", "iterative", "cubic"]
 
@@ -33,10 +34,12 @@ class FinetuneSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Finetuned:
-    """The network under the plan, and fractions of the test set: dense, pruned at once, and fine-tuned."""
+    """The network under the plan, without what could be removed; and fractions of the test set: dense, pruned at once,
+    and fine-tuned. `kept` is the fraction of all weights that is left."""
 
     module: nn.Module
     accuracies: dict[str, float]
+    kept: float
 
 
 def finetune(
@@ -55,9 +58,11 @@ def finetune(
     Raises ValueError where the plan is one for another network, or its pattern cannot be reached in rounds.
     """
     plan.check(module)
-    steps = _densities(plan, settings)
-    inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
     torch.set_num_threads(settings.threads)
+    space = space_for(module, plan.granularity, dataset)
+    densities = space.densities(plan)
+    steps = _densities(plan.granularity, densities, settings)
+    inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
     run = Run(
         labels,
         seed=seed,
@@ -66,29 +71,33 @@ def finetune(
         path=checkpoint,
         progress=progress,
     )
-    tuned = copy.deepcopy(module)
-    for number, densities in enumerate(steps, 1):
+    pruned = space.masked(densities)
+    tuned = copy.deepcopy(pruned if settings.schedule == "one-shot" else space.module)
+    for number, step in enumerate(steps, 1):
 
-        def choose(trained: nn.Module, densities: dict[str, float] = densities) -> dict[str, Tensor]:
-            return masks_of(trained, densities, plan.granularity)
+        def choose(trained: nn.Module, step: Densities = step) -> dict[str, Tensor]:
+            return space.masks(trained, step)
 
         run.stage(f"round {number} of {len(steps)}", tuned, inputs, settings.course, keep="tuned", choose=choose)
-    pruned = copy.deepcopy(module)
-    Masks(pruned, plan.masks(module)).apply()
     test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
-    stages = {"dense": module, "pruned": pruned, "finetuned": tuned.eval()}
-    return Finetuned(module=tuned, accuracies={name: evaluate(stage, *test) for name, stage in stages.items()})
+    small = space.remove(tuned, densities).eval()
+    stages = {"dense": module, "pruned": pruned, "finetuned": small}
+    return Finetuned(
+        module=small,
+        accuracies={name: evaluate(stage, *test) for name, stage in stages.items()},
+        kept=space.kept(densities),
+    )
 
 
-def _densities(plan: Plan, settings: FinetuneSettings) -> list[dict[str, float]]:
-    """The densities of every layer after each round."""
-    if plan.granularity != WEIGHTS and settings.schedule != "one-shot":
-        raise ValueError(f"schedule must be one-shot for {plan.granularity}, which is reached at once")
+def _densities(granularity: str, final: Densities, settings: FinetuneSettings) -> list[Densities]:
+    """The densities of every unit after each round."""
+    if granularity not in (WEIGHTS, CHANNELS) and settings.schedule != "one-shot":
+        raise ValueError(f"schedule must be one-shot for {granularity}, which is reached at once")
     if settings.schedule == "one-shot":
-        return [plan.densities]
+        return [final]
     rounds = {
         "iterative": lambda density: schedules.iterative(density, settings.rounds),
         "cubic": lambda density: schedules.cubic(density, settings.rounds),
     }[settings.schedule]
-    by_layer = {name: rounds(density) for name, density in plan.densities.items()}
+    by_layer = {name: rounds(density) for name, density in final.items()}
     return [{name: by_layer[name][index] for name in by_layer} for index in range(settings.rounds)]

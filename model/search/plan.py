@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from model.files import replacing
 from model.formats.pattern import Pattern
-from model.pruning.criteria import magnitude
-from model.pruning.masks import keep_largest, kept_count, prunable_layers
-from model.pruning.nm import nm_mask
+from model.pruning.masks import prunable_layers
 
 VERSION = 1
-WEIGHTS = "weights"
-"""The granularity of single weights; any other is an N:M pattern, as model.formats.pattern writes it."""
+WEIGHTS, CHANNELS = "weights", "channels"
+"""The granularities of single weights and of output channels; any other is an N:M pattern, as model.formats.pattern
+writes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerPlan:
-    """`density`, the fraction of the weights of the layer `name` that stays; `shape` is the weight's."""
+    """`density`, the fraction of the weights of the layer `name` that stays, or of its output channels; `shape` is the
+    dense weight's."""
 
     name: str
     shape: tuple[int, ...]
@@ -45,7 +43,7 @@ class LayerPlan:
 class Plan:
     """A density for every Linear and Conv2d layer of a network, in its order.
 
-    `granularity` is "weights", or an N:M pattern ("2:4"), which each layer then has or, at density 1, has not.
+    `granularity` is "weights", "channels" or an N:M pattern ("2:4"), which each layer has or, at density 1, has not.
     `method` found the plan for a `cost` of at most `budget` of the dense network's; by that search's own reckoning it
     has `reached` of it.
     """
@@ -68,27 +66,21 @@ class Plan:
         if not self.layers:
             raise ValueError("layers must hold at least one layer")
         for layer in self.layers:
-            if self.pattern is not None and layer.density not in choices(self.granularity):
+            pattern = self.pattern
+            if pattern is not None and layer.density not in (1, pattern.keep / pattern.group):
                 raise ValueError(
-                    f"density of '{layer.name}' must be {self.pattern.keep / self.pattern.group} or 1 with "
+                    f"density of '{layer.name}' must be {pattern.keep / pattern.group} or 1 with "
                     f"{self.granularity}, not {layer.density}"
                 )
 
     @property
     def pattern(self) -> Pattern | None:
-        """The N:M pattern, or None where single weights are pruned."""
-        return None if self.granularity == WEIGHTS else Pattern.parse(self.granularity)
+        """The N:M pattern, or None where single weights or channels are pruned."""
+        return None if self.granularity in (WEIGHTS, CHANNELS) else Pattern.parse(self.granularity)
 
     @property
     def densities(self) -> dict[str, float]:
         return {layer.name: layer.density for layer in self.layers}
-
-    @property
-    def density(self) -> float:
-        """The fraction of all weights that stays."""
-        sizes = [math.prod(layer.shape) for layer in self.layers]
-        kept = sum(size * layer.density for size, layer in zip(sizes, self.layers, strict=True))
-        return kept / sum(sizes)
 
     def check(self, module: nn.Module) -> None:
         """Raise ValueError unless the plan is one for the network: the same layers of the same shapes."""
@@ -107,41 +99,6 @@ class Plan:
                     f"layer '{name}' has weights of {shape} in the network, but {given[name]} in the plan: "
                     "it is one for another network"
                 )
-
-    def masks(self, module: nn.Module) -> dict[str, Tensor]:
-        """The mask of each weight by parameter name, by magnitude, for model.pruning.masks.Masks.
-
-        Raises ValueError where the plan is one for another network.
-        """
-        self.check(module)
-        return masks_of(module, self.densities, self.granularity)
-
-
-def masks_of(module: nn.Module, densities: Mapping[str, float], granularity: str) -> dict[str, Tensor]:
-    """Masks by parameter name for the layers named in `densities`; one at density 1 needs none."""
-    layers = prunable_layers(module)
-    masks = {}
-    for name, density in densities.items():
-        if density < 1:
-            masks[f"{name}.weight".lstrip(".")] = mask_of(layers[name].weight, density, granularity)
-    return masks
-
-
-def mask_of(weight: Tensor, density: float, granularity: str) -> Tensor:
-    """The mask of one weight that is pruned."""
-    if granularity == WEIGHTS:
-        return keep_largest(magnitude(weight), kept_count(weight.numel(), density))
-    return nm_mask(weight, Pattern.parse(granularity))
-
-
-def choices(granularity: str) -> tuple[float, ...]:
-    """The densities of an N:M pattern, from 1 down; of single weights the ten that a scan takes by default."""
-    if granularity == WEIGHTS:
-        return (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02)
-    pattern = Pattern.parse(granularity)
-    if pattern.dense:
-        raise ValueError(f"granularity must be weights or an N:M pattern that prunes, not {granularity!r}")
-    return (1.0, pattern.keep / pattern.group)
 
 
 def weight_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,100 +15,98 @@ from matplotlib.ticker import PercentFormatter
 from model.files import replacing
 from model.search.cost import CostTable
 from model.search.evaluation import Evaluator
-from model.search.plan import WEIGHTS, LayerPlan, Plan
+from model.search.plan import WEIGHTS
+from model.search.progress import Progress, State, silent
+from model.search.space import Densities, Space, Unit, require_reachable
 
 STOP = 0.5
-"""A layer is scanned until its accuracy falls below this fraction of the dense network's."""
+"""A unit is scanned until its accuracy falls below this fraction of the dense network's."""
+
+WEIGHT_STEPS = (0.8, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02)
+CHANNEL_STEPS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+"""Densities that are scanned, beside 1. Channels are missed sooner than weights."""
 
 STEPS = 40
-"""Halvings by which the accuracy that all layers are held to is found."""
+"""Halvings by which the accuracy that all units are held to is found."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """Accuracies where one layer alone is pruned: of each layer (density, accuracy), densities falling from 1."""
+    """Accuracies where one unit alone is pruned: of each (density, accuracy), densities falling from 1."""
 
     granularity: str
     dense: float
     curves: dict[str, tuple[tuple[float, float], ...]]
 
 
-def scan(
-    evaluator: Evaluator,
-    names: Sequence[str],
-    densities: Sequence[float],
-    *,
-    progress: Callable[[str, float, float], None] = lambda *_: None,
-) -> Scan:
-    """Scans the layers one by one, `densities` falling from 1. `progress` is called with the layer, the density and
-    the accuracy, also for those that are skipped because a larger density was too small already."""
+def scan(evaluator: Evaluator, *, progress: Progress = silent) -> Scan:
+    """Scans the units one by one, each alone at the densities of `steps_of`."""
+    space = evaluator.space
     dense = evaluator.accuracy({})
-    curves = {}
-    for name in names:
-        curve = [(1.0, dense)]
-        for density in densities:
-            if density < 1 and curve[-1][1] >= STOP * dense:
-                curve.append((density, evaluator.accuracy({name: density})))
-            progress(name, density, curve[-1][1])
-        curves[name] = tuple(curve)
-    return Scan(granularity=evaluator.granularity, dense=dense, curves=curves)
-
-
-def solve(found: Scan, table: CostTable, budget: float, shapes: Mapping[str, tuple[int, ...]]) -> Plan:
-    """The plan within `budget` of the dense cost whose layers, each pruned alone, all keep the same accuracy, the
-    highest that the budget allows.
-
-    Raises ValueError, with the smallest cost that can be reached, where the budget cannot be met.
-    """
-    if not 0 < budget <= 1:
-        raise ValueError(f"budget must be above 0 and at most 1, a fraction of the dense cost, not {budget}")
-
-    def densities_at(accuracy: float) -> dict[str, float]:
-        return {name: _least(curve, accuracy, found.granularity) for name, curve in found.curves.items()}
-
-    limit = budget * table.dense
-    smallest = densities_at(-1.0)
-    if table.total(smallest) > limit:
-        raise ValueError(
-            f"budget {budget} of the dense {table.cost} cannot be met: the scan reaches "
-            f"{table.total(smallest) / table.dense:.4f} at the least"
-        )
-    if table.total(densities_at(found.dense)) <= limit:
-        best = densities_at(found.dense)
-    else:
-        best, above = _bisect(densities_at, -1.0, found.dense, table, limit)
-        if found.granularity == WEIGHTS:
-            # Where curves are flat, the densities jump between two accuracies that are next to equal.
-            below = best
-            best, _ = _bisect(
-                lambda share: {name: below[name] + share * (above[name] - below[name]) for name in below},
-                0.0,
-                1.0,
-                table,
-                limit,
-            )
-    return Plan(
-        granularity=found.granularity,
-        layers=tuple(LayerPlan(name=name, shape=shapes[name], density=best[name]) for name in found.curves),
-        method="sensitivity",
-        cost=table.cost,
-        budget=budget,
-        reached=table.total(best) / table.dense,
+    curves: dict[str, list[tuple[float, float]]] = {unit.name: [(1.0, dense)] for unit in space.units}
+    steps = {unit.name: steps_of(unit, space.granularity) for unit in space.units}
+    done, total = 0, sum(map(len, steps.values()))
+    # By densities, then by units: those of one density can be measured at the same time.
+    for step in range(max(map(len, steps.values()))):
+        asked = {name: densities[step] for name, densities in steps.items() if step < len(densities)}
+        going = [name for name in asked if curves[name][-1][1] >= STOP * dense]
+        measured = evaluator.accuracies({name: asked[name]} for name in going)
+        for name, density in asked.items():
+            if name in going:
+                curves[name].append((density, next(measured)))
+            done += 1
+            progress(State(done=done, total=total, trying=f"{name} at {density:.0%}", accuracy=curves[name][-1][1]))
+    return Scan(
+        granularity=space.granularity, dense=dense, curves={name: tuple(curve) for name, curve in curves.items()}
     )
 
 
-def _bisect(
-    densities_at: Callable[[float], dict[str, float]], low: float, high: float, table: CostTable, limit: float
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Densities within the limit and beyond it that lie as close as can be; `low` is within, `high` beyond."""
+def steps_of(unit: Unit, granularity: str) -> tuple[float, ...]:
+    """The densities below 1 that a unit is scanned at, falling, without those that it cannot have."""
+    wanted = WEIGHT_STEPS if granularity == WEIGHTS else CHANNEL_STEPS
+    found = {unit.nearest(density) for density in wanted}
+    return tuple(sorted(found - {1.0}, reverse=True))
+
+
+def solve(found: Scan, space: Space, table: CostTable, budget: float) -> dict[str, float]:
+    """The densities within `budget` of the dense cost with which the units, each pruned alone, all keep the same
+    accuracy, the highest that the budget allows.
+
+    Raises ValueError, with the smallest cost that can be reached, where the budget cannot be met.
+    """
+    require_reachable(space, table, budget, densities_at(found, space, -1.0))
+    limit = budget * table.dense
+
+    def fits(densities: Densities) -> bool:
+        return table.total(space.points(densities)) <= limit
+
+    whole = densities_at(found, space, found.dense)
+    if fits(whole):
+        return whole
+    low, high = -1.0, found.dense
     for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if table.total(densities_at(middle)) <= limit else (low, middle)
-    return densities_at(low), densities_at(high)
+        low, high = (middle, high) if fits(densities_at(found, space, middle)) else (low, middle)
+    best, beyond = densities_at(found, space, low), densities_at(found, space, high)
+    # Where curves are flat or have steps, the densities jump between two accuracies that are next to equal: what the
+    # budget has left goes to one unit after the other, as far as it reaches.
+    for unit in space.units:
+        name = unit.name
+
+        def more(density: float, name: str = name) -> bool:
+            return density <= beyond[name] and fits({**best, name: density})
+
+        best[name] = max(best[name], unit.largest(more) or 0.0)
+    return best
 
 
-def _least(curve: Sequence[tuple[float, float]], accuracy: float, granularity: str) -> float:
-    """The least density with at least this accuracy. Single weights may be pruned to any between two of the curve."""
+def densities_at(found: Scan, space: Space, accuracy: float) -> dict[str, float]:
+    """The least density of every unit that keeps this accuracy when no other unit is pruned."""
+    return {unit.name: unit.above(_least(found.curves[unit.name], accuracy)) for unit in space.units}
+
+
+def _least(curve: Sequence[tuple[float, float]], accuracy: float) -> float:
+    """The least density with at least this accuracy, between two of the curve by a straight line."""
     densities, measured = (np.array(values)[::-1] for values in zip(*curve, strict=True))
     # More weights are never worse: what fewer achieve, more do too.
     rising = np.maximum.accumulate(measured)
@@ -117,8 +115,6 @@ def _least(curve: Sequence[tuple[float, float]], accuracy: float, granularity: s
         return float(densities[0])
     if at == len(rising):
         return 1.0
-    if granularity != WEIGHTS:
-        return float(densities[at])
     share = (accuracy - rising[at - 1]) / (rising[at] - rising[at - 1])
     return float(densities[at - 1] + share * (densities[at] - densities[at - 1]))
 

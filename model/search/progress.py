@@ -1,0 +1,26 @@
+"""What a search tells while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """`done` of `total` steps are done; `trying` says what was measured last, with which `accuracy`. `best` is the
+    accuracy of the best plan so far, and `cost` its fraction of the dense cost; None where there is none yet."""
+
+    done: int
+    total: int
+    trying: str
+    accuracy: float
+    best: float | None = None
+    cost: float | None = None
+
+
+Progress = Callable[[State], None]
+
+
+def silent(state: State) -> None:
+    """Tells nobody."""

@@ -1,0 +1,94 @@
+"""Weights fitted anew where inputs of a layer are gone (He et al., ICCV 2017, section 3.1; AMC, section 3.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from model.pruning.masks import prunable_layers
+from model.search.graph import FIXED, Graph, staying
+from model.search.layers import patches_of
+
+POINTS = 10
+"""Positions of an image at which a convolution is fitted, as in AMC's own code."""
+
+RIDGE = 1e-4
+"""Added to the diagonal, as a fraction of its mean: what the samples do not tell stays small."""
+
+
+class Reconstruction:
+    """Least squares: the weights by which a layer, from the inputs that are left, gives what the dense one gave.
+
+    With X the inputs of the dense layer in samples (a convolution's as patches, whatever its kernel), S those that are
+    left and W the dense weights, the minimum of |X_S W_S' - X W| is W_S' = (X_S^T X_S)^-1 (X_S^T X) W. X^T X is taken
+    once; any choice of S is a small system of equations after that. Biases stay.
+    """
+
+    def __init__(self, module: nn.Module, graph: Graph, samples: Tensor) -> None:
+        """`samples` (n, ...) are inputs of `module`, the dense network."""
+        self.graph = graph
+        self.grams = _grams(
+            module, samples, [name for name in graph.inputs if (graph.inputs[name].group != FIXED).any()]
+        )
+
+    def apply(self, pruned: nn.Module, kept: dict[int, NDArray[np.int64]]) -> None:
+        """Fits the layers of `pruned`, which is dense still, to the channels that are kept. The weights of those that
+        are not become zero."""
+        layers = prunable_layers(pruned)
+        for name, gram in self.grams.items():
+            stays = staying(self.graph.inputs[name], kept)
+            if stays.all():
+                continue
+            weight = layers[name].weight
+            rows = stays.repeat_interleave(weight[0, 0].numel())
+            dense = weight.detach().flatten(1).double()
+            system = gram[rows][:, rows]
+            system.diagonal().add_(RIDGE * system.diagonal().mean())
+            factor, failed = torch.linalg.cholesky_ex(system)
+            if failed:
+                # Inputs that are zero in all samples tell nothing: the weights stay what they were.
+                continue
+            full = torch.zeros_like(dense)
+            full[:, rows] = torch.cholesky_solve(gram[rows] @ dense.T, factor).T
+            with torch.no_grad():
+                weight.copy_(full.reshape(weight.shape))
+
+
+@torch.no_grad()
+def _grams(module: nn.Module, samples: Tensor, names: list[str]) -> dict[str, Tensor]:
+    """X^T X of the layers named, float64 (inputs x inputs)."""
+    grams: dict[str, Tensor] = {}
+    generator = torch.Generator().manual_seed(0)
+
+    def record(name: str) -> Any:
+        def hook(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+            rows = _rows(layer, given[0], generator)
+            grams[name] = grams.get(name, 0) + (rows.T @ rows).double()
+
+        return hook
+
+    handles = [module.get_submodule(name).register_forward_pre_hook(record(name)) for name in names]
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        for some in samples.split(256):
+            module(some)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for part in training:
+            part.training = True
+    return grams
+
+
+def _rows(layer: nn.Module, given: Tensor, generator: torch.Generator) -> Tensor:
+    """What a layer multiplies with its weights: (positions, inputs); of a convolution some positions of each image."""
+    if not isinstance(layer, nn.Conv2d):
+        return given.reshape(-1, given.shape[-1])
+    patches = patches_of(layer, given)
+    some = torch.randperm(patches.shape[2], generator=generator)[:POINTS]
+    return patches[:, :, some].transpose(1, 2).reshape(-1, patches.shape[1])

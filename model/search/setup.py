@@ -1,0 +1,111 @@
+"""What every search starts from: the network, the data in its parts, the units to decide upon, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from model.data.dataset import Dataset
+from model.data.split import held_out
+from model.formats.geometry import EieGeometry
+from model.formats.tile import TileGeometry
+from model.pruning.stages import configuration
+from model.search.channels import ChannelSpace
+from model.search.cost import CostTable, cost_table
+from model.search.evaluation import Part
+from model.search.layers import Layer, read_layers, run
+from model.search.plan import CHANNELS
+from model.search.space import LayerSpace, Space
+
+SAMPLE = 16
+"""Images by which the cycles of the EIE array are counted."""
+
+CALIBRATION = 2_000
+"""Images at most by which the layers behind removed channels are fitted anew."""
+
+LARGEST_PART = 5_000
+"""Images at most that a search measures accuracy on."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Setup:
+    """A network to be pruned, its `layers` and `space`, and the `table` of a cost.
+
+    `train` are the samples that may be trained on, `part` those that the search measures accuracy on; the dataset's
+    test split serves for neither. `configuration` stands for all of these, as a journal takes it.
+    """
+
+    dataset: Dataset
+    train: Part
+    part: Part
+    layers: list[Layer]
+    space: Space
+    table: CostTable
+    configuration: str
+
+    @property
+    def module(self) -> nn.Module:
+        """The dense network."""
+        return self.space.module
+
+
+def prepare(
+    module: nn.Module,
+    dataset: Dataset,
+    *,
+    granularity: str,
+    cost: str,
+    array: EieGeometry,
+    tile: TileGeometry,
+    seed: int,
+    cache: Path | None,
+) -> Setup:
+    """Divides the training samples by `seed`, reads the network and fills the table (kept in the folder `cache`).
+
+    Raises ValueError where the network does not fit the data, cannot be pruned so, or has no such cost.
+    """
+    module.eval()
+    require_labels(module, dataset)
+    split = held_out(Path(dataset.name), dataset.train_inputs, dataset.train_labels, seed + 1)
+    part = Part(
+        inputs=torch.from_numpy(split.test_inputs[:LARGEST_PART]),
+        labels=torch.from_numpy(split.test_labels[:LARGEST_PART]),
+    )
+    train = Part(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
+    layers = read_layers(module, dataset.train_inputs[:SAMPLE])
+    return Setup(
+        dataset=dataset,
+        train=train,
+        part=part,
+        layers=layers,
+        space=_space(module, granularity, layers, train.inputs),
+        table=cost_table(cost, layers, granularity, array=array, tile=tile, cache=cache),
+        configuration=f"{configuration(module, dataset, granularity, seed)} {cost} {array} {tile}",
+    )
+
+
+def space_for(module: nn.Module, granularity: str, dataset: Dataset) -> Space:
+    """The space of plans for a network, without what else a search needs. Raises ValueError as `prepare` does."""
+    module.eval()
+    require_labels(module, dataset)
+    layers = read_layers(module, dataset.train_inputs[:SAMPLE])
+    return _space(module, granularity, layers, torch.from_numpy(dataset.train_inputs))
+
+
+def _space(module: nn.Module, granularity: str, layers: list[Layer], inputs: Tensor) -> Space:
+    names = [layer.name for layer in layers]
+    if granularity == CHANNELS:
+        return ChannelSpace(module, names, inputs[:CALIBRATION])
+    return LayerSpace(module, granularity, names)
+
+
+def require_labels(module: nn.Module, dataset: Dataset) -> None:
+    """Raise ValueError where the network does not take the inputs, or has no output for a label."""
+    outputs = run(module, torch.from_numpy(dataset.train_inputs[:2])).shape[1]
+    for name in ("train_labels", "test_labels"):
+        largest = int(getattr(dataset, name).max())
+        if largest >= outputs:
+            raise ValueError(f"{dataset.name}: labels must be below {outputs}, the network's outputs, not {largest}")

@@ -1,0 +1,82 @@
+"""Where the work of a search is done: in this process, in several, or by Ray. The results are the same."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+Map = Callable[[Iterable[Any]], Iterator[Any]]
+"""Does the work for every item; gives the results in the order of the items, each as soon as it is there."""
+
+_work: Callable[[Any], Any] | None = None
+"""What a process of the pool does; it inherits this from the process that it was forked from."""
+
+
+def parse_workers(text: str) -> int | str:
+    """A number of processes, 1 being this one, or "ray". Raises ValueError for anything else."""
+    if text == "ray":
+        return text
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"workers must be a number from 1, or ray, not {text!r}")
+    return int(text)
+
+
+@contextmanager
+def spread(work: Callable[[Any], Any], workers: int | str) -> Iterator[Map]:
+    """Within the block, what it gives does `work` for items, by so many processes or by Ray.
+
+    Each has one thread, as this process should: sums that are split among threads round differently.
+    """
+    if workers == 1:
+        yield lambda items: map(work, items)
+    elif workers == "ray":
+        yield _by_ray(work)
+    else:
+        assert isinstance(workers, int)
+        with _pool(work, workers) as pool:
+            yield lambda items: pool.map(_do, items)
+
+
+@contextmanager
+def _pool(work: Callable[[Any], Any], workers: int) -> Iterator[ProcessPoolExecutor]:
+    global _work
+    before, _work = _work, work
+    try:
+        # Forked, a process has the network, of whatever class from wherever, and the data; neither need be sent.
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+            pool.shutdown(cancel_futures=True)
+    finally:
+        _work = before
+
+
+def _do(item: Any) -> Any:
+    assert _work is not None
+    return _work(item)
+
+
+def _by_ray(work: Callable[[Any], Any]) -> Map:
+    try:
+        import ray
+    except ImportError as error:
+        raise ValueError("workers ray needs Ray; install it with: pip install 'zeroskip[ray]'") from error
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+    for part in getattr(work, "modules", ()):
+        # The user's own file is no package that a worker could import.
+        ray.cloudpickle.register_pickle_by_value(sys.modules[part])
+    shared = ray.put(work)
+
+    @ray.remote(num_cpus=1)
+    def do(what: Callable[[Any], Any], item: Any) -> Any:
+        torch.set_num_threads(1)
+        return what(item)
+
+    return lambda items: map(ray.get, [do.remote(shared, item) for item in items])
