@@ -101,10 +101,10 @@ def compile_command(
 ) -> None:
     """Compile a network for the EIE array, or for the N:M sparse tile.
 
-    Linear, Conv2d, ReLU, MaxPool2d, Flatten, Dropout and BatchNorm are understood. For the EIE, the weights of each
-    layer are shared among 15 values and zero; with --density they are pruned first, and fine-tuned on the labelled
-    data. On the tile, layers whose weights obey the pattern run sparse where that is faster, the others dense; with
-    --prune all are made to obey it first.
+    Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout and BatchNorm are understood. For the EIE, the
+    weights of each layer are shared among 15 values and zero; with --density they are pruned first, and fine-tuned on
+    the labelled data. On the tile, layers whose weights obey the pattern run sparse where that is faster, the others
+    dense; with --prune all are made to obey it first.
     """
     start = time.monotonic()
     options.refuse_panel(context, options.TILE_PANEL if core is Core.EIE else options.EIE_PANEL, f"--core {core.value}")

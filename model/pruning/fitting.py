@@ -8,8 +8,8 @@ from model.data.dataset import Dataset
 
 
 def as_taken(inputs: Tensor, folded: nn.Sequential) -> Tensor:
-    """Inputs in the shape that the folded network takes: images where it starts with a convolution, else flat."""
-    return inputs if isinstance(folded[0], nn.Conv2d | nn.MaxPool2d) else inputs.flatten(1)
+    """Inputs in the shape that the folded network takes: flat where it starts with a Linear, else images."""
+    return inputs.flatten(1) if isinstance(folded[0], nn.Linear) else inputs
 
 
 def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
