@@ -28,17 +28,14 @@ class Core(enum.Enum):
 
 def compile_command(
     context: typer.Context,
-    network: Annotated[str, typer.Argument(metavar="MODULE:FACTORY", help="What makes the network, an nn.Module.")],
+    network: options.Network,
     data: Annotated[
         Path,
         typer.Option(help="NPZ file: inputs to calibrate by, and labels where there are any to train with."),
     ],
     output: Annotated[Path, typer.Option(help="The compiled network to write (.zs).")],
     core: Annotated[Core, typer.Option(help="The EIE array, or the N:M sparse tile.")] = Core.EIE,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="Safetensors file of the state_dict; without, the factory's own weights."),
-    ] = None,
+    weights: options.Weights = None,
     epochs: Annotated[
         int, typer.Option(min=0, help="Epochs of dense training before pruning; on the tile, as many again after it.")
     ] = 0,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -15,11 +18,17 @@ from torch import nn
 
 
 def load_factory(name: str) -> nn.Module:
-    """The network that MODULE:FACTORY makes: FACTORY is called without arguments. MODULE is a module that Python
-    finds from the current folder, or the path of a .py file. Raises ValueError that says what is wrong."""
-    module_name, separator, factory_name = name.rpartition(":")
-    if not separator or not module_name or not factory_name:
-        raise ValueError(f"the network must be named MODULE:FACTORY, as in mynets:lenet, not {name!r}")
+    """The network that MODULE:FACTORY makes, or MODULE:FACTORY(name=value, ...), where values are Python literals.
+    MODULE is a module that Python finds from the current folder, or the path of a .py file. Raises ValueError that says
+    what is wrong."""
+    match = re.fullmatch(r"(.+?):([^:()]+)(\(.*\))?", name, re.DOTALL)
+    if match is None:
+        raise ValueError(
+            "the network must be named MODULE:FACTORY, as in mynets:lenet, or with arguments, as in "
+            f"'mynets:resnet(width=0.5)', not {name!r}"
+        )
+    module_name, factory_name, call = match.groups()
+    arguments = _arguments(call or "()")
     if module_name.endswith(".py"):
         path = Path(module_name)
         spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -37,11 +46,28 @@ def load_factory(name: str) -> nn.Module:
             module = importlib.import_module(module_name)
     if not callable(factory := getattr(module, factory_name, None)):
         raise ValueError(f"{module_name} has no function or class {factory_name!r}")
-    with _users_code(f"{name}()"):
-        network = factory()
+    with _users_code(name if call else f"{name}()"):
+        network = factory(**arguments)
     if not isinstance(network, nn.Module):
         raise ValueError(f"{name} must return a torch.nn.Module, not {type(network).__name__}")
     return network
+
+
+def _arguments(call: str) -> dict[str, Any]:
+    """The keyword arguments of "(name=value, ...)". Nothing of it is run."""
+    try:
+        node = ast.parse(f"f{call}", mode="eval").body
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
+            raise ValueError(call)
+        arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+        if len(arguments) < len(node.keywords) or None in [keyword.arg for keyword in node.keywords]:
+            raise ValueError(call)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(
+            "the factory's arguments must be named, each once, and have literal values, as in "
+            f"(width=0.25, classes=10), not {call}"
+        ) from error
+    return arguments
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -9,6 +10,16 @@ import typer
 EIE_PANEL, TILE_PANEL = "EIE array", "N:M tile"
 """Under which heading of the help a core's options stand."""
 
+Network = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE:FACTORY",
+        help="What makes the network, an nn.Module; with arguments in quotes: 'nets:lenet(classes=10)'.",
+    ),
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="Safetensors file of the state_dict; without, the factory's own weights.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 

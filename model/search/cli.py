@@ -40,19 +40,15 @@ SAMPLE = 16
 LARGEST_PART = 5_000
 """Images at most that a search measures accuracy on."""
 
-Network = Annotated[str, typer.Argument(metavar="MODULE:FACTORY", help="What makes the network, an nn.Module.")]
-Weights = Annotated[
-    Path | None, typer.Option(help="Safetensors file of the state_dict; without, the factory's own weights.")
-]
 Data = Annotated[Path, typer.Option(help="NPZ file with inputs and labels.")]
 
 
 def sensitivity_command(
-    network: Network,
+    network: options.Network,
     data: Data,
     output: Annotated[Path, typer.Option(help="The plan to write (.json); the curves are written beside it.")],
     budget: Annotated[float, typer.Option(help="Fraction of the dense cost to reach.")],
-    weights: Weights = None,
+    weights: options.Weights = None,
     granularity: Annotated[
         Literal["weights", "nm"], typer.Option(help="Prune single weights, or N:M by the pattern.")
     ] = "weights",
@@ -149,11 +145,11 @@ def sensitivity_command(
 
 
 def finetune_command(
-    network: Network,
+    network: options.Network,
     plan: Annotated[Path, typer.Option(help="A plan from `zeroskip search`.")],
     data: Data,
     output: Annotated[Path, typer.Option(help="Safetensors file of weights to write, for `zeroskip compile`.")],
-    weights: Weights = None,
+    weights: options.Weights = None,
     epochs: Annotated[int, typer.Option(min=0, help="Epochs after each round of pruning.")] = 5,
     learning_rate: Annotated[float, typer.Option(help="A tenth to a hundredth of the dense training's.")] = 0.005,
     schedule: Annotated[
