@@ -142,7 +142,7 @@ def compile_command(
         settings = user_settings(pattern=nm, epochs=epochs, learning_rate=learning_rate, method=method, permute=permute)
     module = load_factory(network)
     if weights is not None:
-        load_weights(module, weights)
+        module = load_weights(module, weights)
     if core is Core.EIE:
         summary, rows = compile_eie(
             module,

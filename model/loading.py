@@ -12,9 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from model.files import replacing
+from model.pruning.flexible import flexible
+from model.pruning.resize import fit_to
+
+CHANNELS, REMOVED = "zeroskip-channels", "removed"
+"""In the metadata of a safetensors file: its tensors may be smaller than the factory's network makes them."""
 
 
 def load_factory(name: str) -> nn.Module:
@@ -79,22 +86,24 @@ def _users_code(what: str) -> Iterator[None]:
         raise ValueError(f"{what} failed: {type(error).__name__}: {error}") from error
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Loads a state_dict from a safetensors file; raises ValueError where it is damaged or is not the network's."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist or is no file")
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path}: not a complete safetensors file ({error}); pickles (.pt, .pth) are never loaded: save the "
-            "weights with safetensors.torch.save_file(network.state_dict(), path)"
-        ) from error
+def load_weights(network: nn.Module, path: Path) -> nn.Module:
+    """Loads a state_dict from a safetensors file into `network` and gives what to go on with: `network`, or where
+    channels were removed one of the same layers, now smaller, that flattens whatever comes.
+
+    Raises ValueError where the file is damaged or is not the network's.
+    """
+    state, removed = _read_weights(path)
     expected = network.state_dict()
     if missing := sorted(set(expected) - set(state)):
         raise ValueError(f"{path}: lacks {', '.join(missing)}")
     if unknown := sorted(set(state) - set(expected)):
         raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not know")
+    if removed:
+        try:
+            fit_to(network, state)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        expected = network.state_dict()
     for name, tensor in expected.items():
         if state[name].shape != tensor.shape:
             raise ValueError(
@@ -103,3 +112,31 @@ def load_weights(network: nn.Module, path: Path) -> None:
         if not state[name].isfinite().all():
             raise ValueError(f"{path}: {name} must be finite, but holds NaN or infinity")
     network.load_state_dict(state)
+    return flexible(network) if removed else network
+
+
+def save_weights(module: nn.Module, path: Path, *, removed: bool) -> None:
+    """Writes the state_dict as a safetensors file; one that stood there is replaced whole or not at all. `removed` says
+    that channels were removed, so that its tensors are smaller than the factory's network makes them."""
+    with replacing(path) as part:
+        state = {name: value.contiguous() for name, value in module.state_dict().items()}
+        save_file(state, part, metadata={CHANNELS: REMOVED} if removed else None)
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The tensors of a safetensors file, and whether it says that channels were removed."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist or is no file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path}: not a complete safetensors file ({error}); pickles (.pt, .pth) are never loaded: save the "
+            "weights with safetensors.torch.save_file(network.state_dict(), path)"
+        ) from error
+    channels = metadata.get(CHANNELS)
+    if channels not in (None, REMOVED):
+        raise ValueError(f"{path}: {CHANNELS} in its metadata must be '{REMOVED}' or not there, not {channels!r}")
+    return state, channels == REMOVED

@@ -80,7 +80,7 @@ def chain(module: nn.Module) -> list[Step]:
         # Traced as a root it would dissolve into its parameters.
         module = nn.Sequential(module)
     _refuse_hidden_changes(module)
-    with _eval_mode(module):
+    with in_mode(module, training=False):
         try:
             graph = fx.symbolic_trace(module).graph
         except Exception as error:
@@ -125,15 +125,15 @@ def _refuse_dead_writes(module: nn.Module, graph: fx.Graph) -> None:
 
 
 @contextmanager
-def _eval_mode(module: nn.Module) -> Iterator[None]:
-    """Eval mode while tracing, so that `training=self.training` reads False; all modes are restored."""
+def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
+    """The mode while tracing, which `training=self.training` reads; all modes are restored."""
     modes = [(part, part.training) for part in module.modules()]
-    module.eval()
+    module.train(training)
     try:
         yield
     finally:
-        for part, training in modes:
-            part.training = training
+        for part, before in modes:
+            part.training = before
 
 
 class _Reader:
@@ -292,9 +292,7 @@ class _Reader:
 
     def _view_width(self, node: fx.Node) -> int | None:
         """The width in `view(n, width)`, None where it is -1."""
-        sizes = node.args[1:] or (node.kwargs.get("shape"),)
-        if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
-            sizes = tuple(sizes[0])
+        sizes = view_sizes(node)
         samples_kept = len(sizes) == 2 and (sizes[0] == -1 or sizes[0] in self.sample_counts)
         if not samples_kept or not isinstance(sizes[1], int):
             raise ValueError(
@@ -320,6 +318,12 @@ def _conv_padding(label: str, module: nn.Conv2d) -> tuple[int, int]:
     if padding is None or (padding != (0, 0) and module.padding_mode != "zeros"):
         raise ValueError(f"{label} pads by {module.padding_mode!r}; supported: zeros")
     return padding
+
+
+def view_sizes(node: fx.Node) -> tuple[object, ...]:
+    """The sizes that a view or reshape names, as numbers or not."""
+    sizes = node.args[1:] or (node.kwargs.get("shape"),)
+    return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else tuple(sizes)
 
 
 def _max_pool(label: str, *arguments: object) -> MaxPoolStep:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import typer
-from safetensors.torch import save_file
 from torch import nn
 
 from model import options
@@ -18,11 +17,10 @@ from model.console import progress_bar, require_writable, show, training_bar
 from model.data.dataset import Dataset
 from model.data.npz import load_npz
 from model.data.split import held_out
-from model.files import replacing
 from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
 from model.formats.tile import TileGeometry, mode_geometry
-from model.loading import load_factory, load_weights
+from model.loading import load_factory, load_weights, save_weights
 from model.pruning.masks import Masks
 from model.pruning.stages import configuration
 from model.pruning.training import Course
@@ -183,8 +181,7 @@ def finetune_command(
             checkpoint=checkpoint or Path(f"{output}.ckpt"),
             progress=progress,
         )
-    with replacing(output) as part:
-        save_file({name: value.contiguous() for name, value in result.module.state_dict().items()}, part)
+    save_weights(result.module, output, removed=False)
     summary = {
         "weights": str(output),
         "density": chosen.density,
@@ -199,7 +196,7 @@ def finetune_command(
 def _network_and_data(network: str, weights: Path | None, data: Path, seed: int) -> tuple[nn.Module, Dataset]:
     module = load_factory(network)
     if weights is not None:
-        load_weights(module, weights)
+        module = load_weights(module, weights)
     inputs, labels = load_npz(data, labels_required=True)
     assert labels is not None
     return module, held_out(data, inputs, labels, seed)
