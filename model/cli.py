@@ -1,4 +1,4 @@
-"""Commands that need no simulator: `zeroskip compile`."""
+"""Commands that need no simulator: `zeroskip train` and `zeroskip compile`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from model.console import require_writable, show
 from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
 from model.formats.tile import mode_geometry
-from model.loading import load_factory, load_weights
+from model.loading import load_network
 from model.pruning.nm_presets import user_settings
+from model.train_command import train_command
 
 
 class Core(enum.Enum):
@@ -140,9 +141,7 @@ def compile_command(
         if not prune and (epochs or method != "magnitude" or permute):
             raise ValueError("--epochs, --method and --permute need --prune")
         settings = user_settings(pattern=nm, epochs=epochs, learning_rate=learning_rate, method=method, permute=permute)
-    module = load_factory(network)
-    if weights is not None:
-        module = load_weights(module, weights)
+    module, _ = load_network(network, weights)
     if core is Core.EIE:
         summary, rows = compile_eie(
             module,
@@ -172,4 +171,5 @@ def compile_command(
 
 
 def add_commands(app: typer.Typer) -> None:
+    app.command("train")(train_command)
     app.command("compile")(compile_command)

@@ -24,6 +24,21 @@ CHANNELS, REMOVED = "zeroskip-channels", "removed"
 """In the metadata of a safetensors file: its tensors may be smaller than the factory's network makes them."""
 
 
+def load_network(name: str, weights: Path | None) -> tuple[nn.Module, bool]:
+    """The network that MODULE:FACTORY makes, with the weights of a file where one is given, and whether these are
+    smaller than the factory makes them: `save_weights` must know."""
+    module = load_factory(name)
+    if weights is None:
+        return module, False
+    sizes = _sizes(module)
+    module = load_weights(module, weights)
+    return module, _sizes(module) != sizes
+
+
+def _sizes(module: nn.Module) -> list[tuple[int, ...]]:
+    return [tuple(value.shape) for value in module.state_dict().values()]
+
+
 def load_factory(name: str) -> nn.Module:
     """The network that MODULE:FACTORY makes, or MODULE:FACTORY(name=value, ...), where values are Python literals.
     MODULE is a module that Python finds from the current folder, or the path of a .py file. Raises ValueError that says

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from model.data.named import NAMES
+
 EIE_PANEL, TILE_PANEL = "EIE array", "N:M tile"
 """Under which heading of the help a core's options stand."""
 
@@ -19,6 +21,13 @@ Network = Annotated[
 ]
 Weights = Annotated[
     Path | None, typer.Option(help="Safetensors file of the state_dict; without, the factory's own weights.")
+]
+LabelledData = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|NAME",
+        help=f"NPZ file with inputs and labels, or a data set that has a name: {NAMES}.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]

@@ -240,7 +240,7 @@ def test_missing_tools(zs: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_help_names_every_command(zs: Command) -> None:
     code, out, _ = zs("--help")
     assert code == 0
-    assert set(re.findall(r"\b(demo|compile|simulate)\b", out)) == {"demo", "compile", "simulate"}
+    assert set(re.findall(r"\b(demo|train|compile|simulate)\b", out)) >= {"demo", "train", "compile", "simulate"}
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from torch import nn
 from model import options
 from model.console import progress_bar, require_writable, show, training_bar
 from model.data.dataset import Dataset
-from model.data.npz import load_npz
+from model.data.named import load_data
 from model.data.split import held_out
 from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
 from model.formats.tile import TileGeometry, mode_geometry
-from model.loading import load_factory, load_weights, save_weights
+from model.loading import load_network, save_weights
 from model.pruning.masks import Masks
 from model.pruning.stages import configuration
 from model.pruning.training import Course
@@ -38,12 +38,10 @@ SAMPLE = 16
 LARGEST_PART = 5_000
 """Images at most that a search measures accuracy on."""
 
-Data = Annotated[Path, typer.Option(help="NPZ file with inputs and labels.")]
-
 
 def sensitivity_command(
     network: options.Network,
-    data: Data,
+    data: options.LabelledData,
     output: Annotated[Path, typer.Option(help="The plan to write (.json); the curves are written beside it.")],
     budget: Annotated[float, typer.Option(help="Fraction of the dense cost to reach.")],
     weights: options.Weights = None,
@@ -69,7 +67,7 @@ def sensitivity_command(
     measure accuracy. In the plan all layers keep the same accuracy when pruned alone, the highest within the budget.
     """
     start = time.monotonic()
-    require_writable(output, data)
+    require_writable(output, Path(data))
     chosen = WEIGHTS if granularity == "weights" else str(Pattern.parse(pattern))
     densities = choices(chosen)
     array = EieGeometry(pes=pes)
@@ -145,7 +143,7 @@ def sensitivity_command(
 def finetune_command(
     network: options.Network,
     plan: Annotated[Path, typer.Option(help="A plan from `zeroskip search`.")],
-    data: Data,
+    data: options.LabelledData,
     output: Annotated[Path, typer.Option(help="Safetensors file of weights to write, for `zeroskip compile`.")],
     weights: options.Weights = None,
     epochs: Annotated[int, typer.Option(min=0, help="Epochs after each round of pruning.")] = 5,
@@ -167,7 +165,7 @@ def finetune_command(
     """
     start = time.monotonic()
     # Weights may be trained on in place: they are read before they are written.
-    require_writable(output, data, plan)
+    require_writable(output, Path(data), plan)
     chosen = load_plan(plan)
     module, dataset = _network_and_data(network, weights, data, seed)
     course = Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64)
@@ -193,13 +191,9 @@ def finetune_command(
     show(summary, rows, title=f"{network} fine-tuned", as_json=as_json)
 
 
-def _network_and_data(network: str, weights: Path | None, data: Path, seed: int) -> tuple[nn.Module, Dataset]:
-    module = load_factory(network)
-    if weights is not None:
-        module = load_weights(module, weights)
-    inputs, labels = load_npz(data, labels_required=True)
-    assert labels is not None
-    return module, held_out(data, inputs, labels, seed)
+def _network_and_data(network: str, weights: Path | None, data: str, seed: int) -> tuple[nn.Module, Dataset]:
+    module, _ = load_network(network, weights)
+    return module, load_data(data, seed)
 
 
 def _held_back(dataset: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
