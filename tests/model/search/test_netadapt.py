@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from searching import space_of, table_of, trained
 
 from model.pruning.training import evaluate
 from model.search.evaluation import Part
 from model.search.journal import Journal
 from model.search.netadapt import Adapted, NetAdaptSettings, netadapt
 from model.search.progress import State
-from searching import space_of, table_of, trained
 
 SETTINGS = NetAdaptSettings(step=0.1, decay=0.9, iterations=3, batch_size=20, learning_rate=0.01)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from searching import evaluator
 from torch import nn
 
 from model.pruning.training import evaluate
@@ -18,8 +19,6 @@ from model.search.plan import WEIGHTS
 from model.search.progress import State
 from model.search.sensitivity import Scan, scan, solve
 from model.search.space import LayerSpace
-
-from searching import evaluator
 
 
 def space(granularity: str = WEIGHTS) -> LayerSpace:
@@ -138,7 +137,10 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
 def test_errors_in_a_worker_are_told(tmp_path: Path) -> None:
     measure = evaluator(tmp_path, workers=2)
     broken = Evaluator(
-        measure.space, type(measure.part)(inputs=measure.part.inputs[:, :3], labels=measure.part.labels), measure.journal, 2
+        measure.space,
+        type(measure.part)(inputs=measure.part.inputs[:, :3], labels=measure.part.labels),
+        measure.journal,
+        2,
     )
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         list(broken.accuracies([{"0": 0.5}, {"0": 0.25}]))
