@@ -18,6 +18,7 @@ from cosim.mma_bench_command import bench_mma_command
 from cosim.mma_cli import demo_mma, simulate_mma
 from cosim.mma_command import mma_command
 from cosim.report import write_report
+from cosim.search_bench_command import bench_search_command
 from cosim.simulator import Simulator, require_tools
 from cosim.verify import Verification, verify
 from model import options
@@ -309,4 +310,5 @@ def add_commands(app: typer.Typer) -> None:
     bench.callback()(lambda: None)
     bench.command("eie")(bench_eie_command)
     bench.command("mma")(bench_mma_command)
+    bench.command("search")(bench_search_command)
     app.add_typer(bench, name="bench")

@@ -30,6 +30,8 @@ LabelledData = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Workers = Annotated[str, typer.Option(help="Processes that measure: a number, or ray.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the journal of a search that was cut short.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 Pes = Annotated[int, typer.Option(help="Processing elements, a power of two.", rich_help_panel=EIE_PANEL)]

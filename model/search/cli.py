@@ -61,10 +61,8 @@ def search_command(
     pes: options.Pes = 8,
     m: options.TileRows = 4,
     n: options.TileColumns = 4,
-    workers: Annotated[str, typer.Option(help="Processes that measure: a number, or ray.")] = "1",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the journal of a search that was cut short.")
-    ] = False,
+    workers: options.Workers = "1",
+    resume: options.Resume = False,
     episodes: Annotated[int, typer.Option(help="Plans that the agent tries.", rich_help_panel=AMC_PANEL)] = 400,
     warm_up: Annotated[int, typer.Option(help="Of these, random ones.", rich_help_panel=AMC_PANEL)] = 100,
     reward: Annotated[

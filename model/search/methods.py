@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
+from model.loading import save_weights
 from model.search.amc import AmcSettings, amc
 from model.search.evaluation import Evaluator
 from model.search.journal import Journal
@@ -33,12 +34,11 @@ class SearchSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Found:
-    """The densities of the units. `save(stem)` writes what tells how they were found, as files `stem`.*; `adapted` is
-    the network that was trained meanwhile, masked, where the method trains."""
+    """The densities of the units. `save(stem)` writes what tells how they were found, and weights that were trained
+    meanwhile, as files `stem`.*, and gives their paths."""
 
     densities: dict[str, float]
     save: Callable[[Path], list[Path]] = lambda _: []
-    adapted: nn.Module | None = None
 
 
 def find(
@@ -92,8 +92,8 @@ def find(
                     of_search([step.accuracy for step in steps], [step.cost for step in steps], "iteration"),
                     stem.with_suffix(".iterations.png"),
                 ),
+                _saved(adapted.module, stem.with_suffix(".adapted.safetensors")),
             ],
-            adapted=adapted.module,
         )
     result = amc(evaluator, setup.layers, table, budget, settings=settings.amc, seed=seed, progress=progress)
     history = result.history
@@ -111,3 +111,9 @@ def find(
             ),
         ],
     )
+
+
+def _saved(module: nn.Module, path: Path) -> Path:
+    """Weights from which the long fine-tuning may go on: masked, in the dense network's shape."""
+    save_weights(module, path, removed=False)
+    return path

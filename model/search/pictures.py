@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from model.files import replacing
 from model.search.plan import CHANNELS, Plan
@@ -75,6 +75,7 @@ def of_search(accuracies: Sequence[float], costs: Sequence[float], step: str) ->
     lower.plot(numbers, costs, color=KEPT, linewidth=0.8, marker=".", markersize=3)
     lower.set_ylabel("of the dense cost")
     lower.set_xlabel(step)
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (upper, lower):
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         _plain(axes)

@@ -1,0 +1,166 @@
+"""What it pays to search for: plans for each cost that keep as many weights, on the RTL."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from model.search.finetune_settings import FinetuneSettings
+from torch import nn
+
+from cosim.simulator import Simulator
+from cosim.verify import verify
+from model.compiler.eie import MEMORIES, compile_network, quantise_inputs
+from model.data.dataset import Dataset
+from model.formats.geometry import EieGeometry
+from model.formats.tile import TileGeometry
+from model.pruning.recipe import share
+from model.pruning.training import Course
+from model.search.cost import CostTable, cost_table
+from model.search.finetune import Finetuned, finetune
+from model.search.journal import Journal
+from model.search.netadapt import NetAdaptSettings, netadapt
+from model.search.plan import Plan
+from model.search.setup import Setup
+
+COSTS = ("eie-cycles", "macs", "params")
+"""The first is held against the others."""
+
+CALIBRATION = 500
+"""Images by which the compiler chooses the fraction bits of activations."""
+
+HALVINGS = 10
+"""Steps by which the budget is found that keeps a number of weights."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SearchBench:
+    """`setup` is that of the first cost, within `budget` of which the first plan is searched; all are fine-tuned alike,
+    by `course` for each of `seeds` seeds, and run on `images` of the test split."""
+
+    setup: Setup
+    array: EieGeometry
+    budget: float
+    settings: NetAdaptSettings
+    course: Course
+    seeds: int
+    images: int
+    workers: int | str
+
+
+def bench_search(
+    what: SearchBench, journal: Callable[[str], Journal], *, simulator: Simulator, progress: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """A row for each of COSTS. NetAdapt weighs what a plan loses against what it saves, and so finds another plan for
+    another cost; a sensitivity scan does not. `journal` gives that of each search.
+
+    Raises ValueError where the budget cannot be met.
+    """
+    space = what.setup.space
+    tables = {COSTS[0]: what.setup.table}
+    for cost in COSTS[1:]:
+        tables[cost] = cost_table(cost, what.setup.layers, space.granularity, array=what.array, tile=TileGeometry())
+    kept = 1.0
+    rows = []
+    for cost, table in tables.items():
+        progress(f"searching for {cost}")
+        log = journal(cost)
+        first = cost == COSTS[0]
+        densities = _search(what, table, what.budget, log) if first else _keeping(what, table, kept, log)
+        kept = space.kept(densities) if first else kept
+        plan = space.plan(
+            densities,
+            method="netadapt",
+            cost=cost,
+            budget=what.budget if first else 1.0,
+            reached=table.total(space.points(densities)) / table.dense,
+        )
+        tuned = []
+        for seed in range(what.seeds):
+            progress(f"fine-tuning for {cost}, seed {seed}")
+            settings = FinetuneSettings(course=what.course, threads=1)
+            tuned.append(finetune(what.setup.module, plan, what.setup.dataset, settings=settings, seed=seed))
+        progress(f"running {cost} on the RTL")
+        rows.append(_row(what, plan, tuned, tables, densities, simulator))
+    for row in rows:
+        row["times"] = row["rtl_cycles"] / rows[0]["rtl_cycles"]
+    return rows
+
+
+def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal) -> dict[str, float]:
+    return netadapt(
+        what.setup.space,
+        table,
+        budget,
+        settings=what.settings,
+        samples=what.setup.train,
+        part=what.setup.part,
+        journal=journal,
+        workers=what.workers,
+        seed=0,
+    ).densities
+
+
+def _keeping(what: SearchBench, table: CostTable, kept: float, journal: Journal) -> dict[str, float]:
+    """The plan with at most so many weights, as near as can be. Searches for one budget after the other share all
+    but their last steps, which the journal knows."""
+    space = what.setup.space
+    if table.cost == "params":
+        return _search(what, table, kept, journal)
+    low, high = 0.0, 1.0
+    best: dict[str, float] | None = None
+    for _ in range(HALVINGS):
+        budget = (low + high) / 2
+        try:
+            densities = _search(what, table, budget, journal)
+        except ValueError:
+            # Below the smallest cost that can be reached.
+            low = budget
+            continue
+        if space.kept(densities) <= kept:
+            low, best = budget, densities
+        else:
+            high = budget
+    if best is None:
+        raise ValueError(f"no plan for {table.cost} keeps {kept:.1%} of the weights")
+    return best
+
+
+def _row(
+    what: SearchBench,
+    plan: Plan,
+    tuned: list[Finetuned],
+    tables: dict[str, CostTable],
+    densities: dict[str, float],
+    simulator: Simulator,
+) -> dict[str, Any]:
+    space, dataset = what.setup.space, what.setup.dataset
+    after = [one.accuracies["finetuned"] for one in tuned]
+    network = compiled(tuned[0].module, dataset, what.array)
+    inputs, _ = quantise_inputs(network, dataset.test_inputs[: what.images], saturate=True)
+    verification = verify(network, inputs, simulator=simulator)
+    points = space.points(densities)
+    return {
+        "cost": plan.cost,
+        "kept": space.kept(densities),
+        "densities": plan.densities,
+        "costs": {name: table.total(points) / table.dense for name, table in tables.items()},
+        "accuracy": {
+            "dense": tuned[0].accuracies["dense"],
+            "before": tuned[0].accuracies["pruned"],
+            "after": statistics.mean(after),
+            "std": statistics.stdev(after) if len(after) > 1 else 0.0,
+        },
+        "rtl_cycles": float(np.mean(verification.run.cycles)),
+        "mismatches": verification.mismatches,
+        "cycle_model_equal": verification.cycle_model_equal,
+    }
+
+
+def compiled(module: nn.Module, dataset: Dataset, array: EieGeometry) -> Any:
+    """The network for the array, its weights shared as `zeroskip compile` does."""
+    layers = share(module, test_inputs=None, test_labels=None).layers
+    return compile_network(layers, dataset.train_inputs[:CALIBRATION], array, fit=MEMORIES, even=True)

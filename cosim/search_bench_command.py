@@ -1,0 +1,121 @@
+"""`zeroskip bench search`."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cosim.search_bench import COSTS, SearchBench, bench_search
+from cosim.simulator import Simulator, require_tools
+from model import options
+from model.console import progress_bar, require_writable
+from model.data.named import load_data
+from model.files import replacing
+from model.formats.geometry import EieGeometry
+from model.formats.tile import TileGeometry
+from model.loading import load_network
+from model.pruning.training import Course
+from model.search.journal import Journal
+from model.search.netadapt import NetAdaptSettings
+from model.search.plan import WEIGHTS
+from model.search.setup import prepare
+from model.search.workers import parse_workers
+
+
+def bench_search_command(
+    network: options.Network,
+    data: options.LabelledData,
+    output: Annotated[Path, typer.Option(help="JSON file to write; journals stand beside it.")],
+    weights: options.Weights = None,
+    budget: Annotated[float, typer.Option(help="Fraction of the dense EIE cycles of the first plan.")] = 0.4,
+    step: Annotated[float, typer.Option(help="Fraction of the dense cost that is pruned first.")] = 0.05,
+    epochs: Annotated[int, typer.Option(min=0, help="Epochs of fine-tuning.")] = 5,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of fine-tuning.")] = 0.005,
+    seeds: Annotated[int, typer.Option(min=1, help="Fine-tunings of each plan.")] = 3,
+    images: Annotated[int, typer.Option(min=1, help="Test images on the RTL.")] = 50,
+    pes: options.Pes = 8,
+    workers: options.Workers = "1",
+    resume: options.Resume = False,
+    as_json: options.Json = False,
+) -> None:
+    """What it pays to search in cycles: plans by NetAdapt for EIE cycles, MACs and parameters, on the RTL.
+
+    The first is for EIE cycles. The others keep as many weights, single ones, as it does. All are fine-tuned alike,
+    and the first of each is compiled and run. The exit code is 1 unless every output and every cycle is right.
+    """
+    start = time.monotonic()
+    require_tools(Simulator.VERILATOR)
+    torch.set_num_threads(1)
+    require_writable(output, Path(data))
+    module, _ = load_network(network, weights)
+    array = EieGeometry(pes=pes)
+    setup = prepare(
+        module,
+        load_data(data, 0),
+        granularity=WEIGHTS,
+        cost=COSTS[0],
+        array=array,
+        tile=TileGeometry(),
+        seed=0,
+        cache=output.parent / ".costs",
+    )
+    settings = NetAdaptSettings(step=step)
+    what = SearchBench(
+        setup=setup,
+        array=array,
+        budget=budget,
+        settings=settings,
+        course=Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
+        seeds=seeds,
+        images=images,
+        workers=parse_workers(workers),
+    )
+
+    def journal(cost: str) -> Journal:
+        return Journal(Path(f"{output}.{cost}.journal"), f"{setup.configuration} {settings} {cost}", resume=resume)
+
+    with progress_bar() as bar:
+        task = bar.add_task("", total=len(COSTS) * (2 + seeds))
+        rows = bench_search(
+            what,
+            journal,
+            simulator=Simulator.VERILATOR,
+            progress=lambda doing: bar.update(task, description=doing, advance=1),
+        )
+    summary = {"network": network, "budget": budget, "pes": pes, "plans": rows, "seconds": time.monotonic() - start}
+    with replacing(output) as part:
+        part.write_text(json.dumps(summary, indent=2) + "\n")
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        _show(rows, f"{network}: plans for each cost, {pes} PEs")
+    if not all(row["mismatches"] == 0 and row["cycle_model_equal"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _show(rows: list[dict[str, Any]], title: str) -> None:
+    table = Table(title=title, title_justify="left")
+    heads = ("searched for", "weights kept", "MACs", "RTL cycles", "times", "before", "after", "equal")
+    for head in heads:
+        table.add_column(head, justify="left" if head == heads[0] else "right", no_wrap=True)
+    for row in rows:
+        accuracy = row["accuracy"]
+        table.add_row(
+            row["cost"],
+            f"{row['kept']:.2%}",
+            f"{row['costs']['macs']:.1%}",
+            f"{row['rtl_cycles']:,.0f}",
+            f"{row['times']:.2f}",
+            f"{accuracy['before']:.2%}",
+            f"{accuracy['after']:.2%} ± {accuracy['std']:.2%}",
+            "yes" if row["mismatches"] == 0 and row["cycle_model_equal"] else "NO",
+        )
+    Console().print(table)
+    print(f"cycles an image; accuracies on the test split, before and after fine-tuning; dense {accuracy['dense']:.2%}")
