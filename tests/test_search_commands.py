@@ -48,7 +48,7 @@ def test_from_weights_to_rtl(learned: Command, tmp_path: Path) -> None:
     assert found["cost"]["plan"] <= 0.4 * found["cost"]["dense"]
     assert found["cost"]["exact"] == pytest.approx(found["cost"]["plan"], rel=0.25)
     assert found["accuracy"]["dense"] > 0.9
-    for name in ("plan.json", "plan.csv", "plan.curves.json", "plan.png"):
+    for name in ("plan.json", "plan.png", "plan.curves.csv", "plan.curves.png"):
         assert (tmp_path / name).stat().st_size > 0
 
     finetune = ("finetune", *NETWORK, "--plan", "plan.json", "--output", "pruned.safetensors", "--json")
@@ -97,11 +97,14 @@ def test_resume_gives_the_same_plan(learned: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--budget", 0.001), "budget 0.001 of the dense eie-cycles cannot be met: the scan reaches 0."),
+        (("--budget", 0.001), "budget 0.001 of the dense eie-cycles cannot be met: the smallest cost that can be reached is 0."),
         (("--budget", 2), "budget must be above 0 and at most 1"),
-        (("--budget", 0.5, "--cost", "mma-cycles"), "cost mma-cycles needs the granularity of an N:M pattern"),
+        (("--budget", 0.5, "--cost", "mma-cycles"), "cost mma-cycles needs the granularity nm or channels"),
         (("--budget", 0.5, "--granularity", "nm", "--pattern", "dense"), "N:M pattern that prunes, not 'dense'"),
         (("--budget", 0.5, "--pes", 3), "pes must be a power of two"),
+        (("--budget", 0.5, "--cost", "latency"), "cost latency needs the granularity channels"),
+        (("--budget", 0.5, "--workers", "none"), "workers must be a number from 1, or ray, not 'none'"),
+        (("--budget", 0.5, "--episodes", 5), "--episodes is an option of the AMC"),
     ],
 )
 def test_search_errors(zs: Command, tmp_path: Path, arguments: tuple[Any, ...], message: str) -> None:

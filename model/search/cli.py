@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,20 +14,27 @@ from model import options
 from model.console import require_writable, show
 from model.data.npz import load_npz
 from model.data.split import held_out
+from model.files import replacing
 from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
 from model.formats.tile import mode_geometry
 from model.loading import load_factory, load_weights
+from model.pruning.training import Course
+from model.search.amc import AmcSettings
+from model.search.compare import Comparison, compare, dense_accuracy
 from model.search.display import live
 from model.search.evaluation import Evaluator
 from model.search.exact import exact_cost
 from model.search.journal import Journal
+from model.search.methods import SearchSettings, find
+from model.search.netadapt import NetAdaptSettings
+from model.search.pictures import of_comparison, of_plan, save_picture
 from model.search.plan import CHANNELS, WEIGHTS, save_plan
-from model.search.sensitivity import save_scan, scan, solve
-from model.search.setup import SAMPLE, prepare
+from model.search.setup import SAMPLE, Setup, prepare
 from model.search.workers import parse_workers
 
 AMC_PANEL, NETADAPT_PANEL, COMPARE_PANEL = "AMC", "NetAdapt", "Compare"
+PANELS = {"amc": AMC_PANEL, "netadapt": NETADAPT_PANEL, "compare": COMPARE_PANEL}
 
 Network = Annotated[str, typer.Argument(metavar="MODULE:FACTORY", help="What makes the network, an nn.Module.")]
 Weights = Annotated[
@@ -36,13 +44,17 @@ Data = Annotated[Path, typer.Option(help="NPZ file with inputs and labels.")]
 
 
 def search_command(
+    context: typer.Context,
     method: Annotated[
-        Literal["sensitivity"], typer.Argument(help="How to search, or compare, which holds all methods side by side.")
+        Literal["sensitivity", "amc", "netadapt", "compare"],
+        typer.Argument(help="How to search; compare holds these and hand-made policies side by side."),
     ],
     network: Network,
     data: Data,
-    output: Annotated[Path, typer.Option(help="The plan to write (.json); what belongs to it is written beside it.")],
-    budget: Annotated[float, typer.Option(help="Fraction of the dense cost to reach.")],
+    output: Annotated[
+        Path, typer.Option(help="The plan to write (.json), or the comparison; what belongs to it stands beside it.")
+    ],
+    budget: Annotated[float, typer.Option(help="Fraction of the dense cost to reach.")] = 0.5,
     weights: Weights = None,
     granularity: Annotated[
         Literal["weights", "nm", "channels"],
@@ -60,20 +72,49 @@ def search_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the journal of a search that was cut short.")
     ] = False,
+    episodes: Annotated[int, typer.Option(help="Plans that the agent tries.", rich_help_panel=AMC_PANEL)] = 400,
+    warm_up: Annotated[int, typer.Option(help="Of these, random ones.", rich_help_panel=AMC_PANEL)] = 100,
+    reward: Annotated[
+        Literal["error", "cost"],
+        typer.Option(help="-error, or -error * log(cost), which also saves.", rich_help_panel=AMC_PANEL),
+    ] = "error",
+    stages: Annotated[
+        int, typer.Option(help="Searches that follow one another, for extreme budgets.", rich_help_panel=AMC_PANEL)
+    ] = 1,
+    step: Annotated[
+        float,
+        typer.Option(help="Fraction of the dense cost that is pruned first.", rich_help_panel=NETADAPT_PANEL),
+    ] = 0.025,
+    decay: Annotated[float, typer.Option(help="Of each step to the next.", rich_help_panel=NETADAPT_PANEL)] = 0.96,
+    pick: Annotated[
+        Literal["accuracy", "ratio"],
+        typer.Option(help="Most accurate, or least lost for what is saved.", rich_help_panel=NETADAPT_PANEL),
+    ] = "ratio",
+    iterations: Annotated[
+        int, typer.Option(help="Batches that a proposal is trained by.", rich_help_panel=NETADAPT_PANEL)
+    ] = 10,
+    short_rate: Annotated[
+        float, typer.Option(help="Learning rate of that training.", rich_help_panel=NETADAPT_PANEL)
+    ] = 1e-3,
+    seeds: Annotated[int, typer.Option(min=1, help="Trials of each policy.", rich_help_panel=COMPARE_PANEL)] = 3,
+    epochs: Annotated[int, typer.Option(min=0, help="Of fine-tuning.", rich_help_panel=COMPARE_PANEL)] = 3,
+    learning_rate: Annotated[float, typer.Option(help="Of fine-tuning.", rich_help_panel=COMPARE_PANEL)] = 0.005,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Find how much of each layer may go, within a budget of what it costs.
+    """Find how much of each layer may go, within a budget of what the network costs.
 
     The part of the data that is left out as a test set serves for nothing here. Of the rest a fifth, 5,000 samples at
     most, measures accuracy.
     """
+    for name, panel in PANELS.items():
+        # A comparison takes the options of all methods.
+        if name != method and method != "compare":
+            options.refuse_panel(context, panel, f"search {method}")
     start = time.monotonic()
     torch.set_num_threads(1)
     require_writable(output, data)
-    chosen = {"weights": WEIGHTS, "channels": CHANNELS}.get(granularity) or str(Pattern.parse(pattern))
     nm = Pattern.parse(pattern) if granularity == "nm" else Pattern()
-    array = EieGeometry(pes=pes)
     tile = mode_geometry(
         generation="A100", dtype="fp16", out="fp32", m=m, n=n, keep=nm.keep, group=nm.group, pair=nm.pair
     )
@@ -82,33 +123,69 @@ def search_command(
         load_weights(module, weights)
     inputs, labels = load_npz(data, labels_required=True)
     assert labels is not None
-    setup = prepare(
-        module,
-        held_out(data, inputs, labels, seed),
-        granularity=chosen,
-        cost=cost,
-        array=array,
-        tile=tile,
-        seed=seed,
-        cache=output.parent / ".costs",
+    dataset = held_out(data, inputs, labels, seed)
+    array = EieGeometry(pes=pes)
+
+    def prepared(by: int) -> Setup:
+        return prepare(
+            module,
+            dataset,
+            granularity={"weights": WEIGHTS, "channels": CHANNELS}.get(granularity) or str(nm),
+            cost=cost,
+            array=array,
+            tile=tile,
+            seed=by,
+            cache=output.parent / ".costs",
+        )
+
+    settings = SearchSettings(
+        amc=AmcSettings(episodes=episodes, warm_up=warm_up, reward=reward, stages=stages),
+        netadapt=NetAdaptSettings(step=step, decay=decay, pick=pick, iterations=iterations, learning_rate=short_rate),
     )
-    journal = Journal(Path(f"{output}.journal"), f"{setup.configuration} {method} {budget}", resume=resume)
+    setup = prepared(seed)
+    configuration = f"{setup.configuration} {method} {budget} {settings}"
+    title = f"{network}: {method}"
+    if method == "compare":
+        what = Comparison(
+            prepare=prepared,
+            module=module,
+            dataset=dataset,
+            budget=budget,
+            settings=settings,
+            course=Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
+            folder=output.with_suffix(".trials"),
+            configuration=configuration,
+            resume=resume,
+        )
+        with live(title) as progress:
+            policies = compare(what, seeds, workers=parse_workers(workers), progress=progress)
+        _show_comparison(policies, setup, budget, output, title, time.monotonic() - start, as_json)
+        return
+    journal = Journal(Path(f"{output}.journal"), configuration, resume=resume)
+    evaluator = Evaluator(setup.space, setup.part, journal, parse_workers(workers))
+    with live(title) as progress:
+        found = find(
+            method,
+            setup,
+            budget,
+            settings=settings,
+            journal=journal,
+            evaluator=evaluator,
+            seed=seed,
+            progress=progress,
+        )
     space, table = setup.space, setup.table
-    evaluator = Evaluator(space, setup.part, journal, parse_workers(workers))
-    with live(f"{network}: {method}") as progress:
-        found = scan(evaluator, progress=progress)
-    densities = solve(found, space, table, budget)
-    files = save_scan(found, output)
-    accuracy = {"dense": evaluator.accuracy({}), "plan": evaluator.accuracy(densities)}
-    total = table.total(space.points(densities))
-    plan = space.plan(densities, method=method, cost=cost, budget=budget, reached=total / table.dense)
-    pruned = space.remove(space.masked(densities), densities)
-    exact = exact_cost(cost, pruned, setup.dataset.train_inputs[:SAMPLE], array, tile)
+    accuracy = {"dense": evaluator.accuracy({}), "plan": evaluator.accuracy(found.densities)}
+    total = table.total(space.points(found.densities))
+    plan = space.plan(found.densities, method=method, cost=cost, budget=budget, reached=total / table.dense)
+    pruned = space.remove(space.masked(found.densities), found.densities)
+    exact = exact_cost(cost, pruned, dataset.train_inputs[:SAMPLE], array, tile)
+    files = [*found.save(output), save_picture(of_plan(plan), output.with_suffix(".png"))]
     save_plan(plan, output)
     summary: dict[str, Any] = {
         "plan": str(output),
         "layers": plan.densities,
-        "granularity": chosen,
+        "granularity": plan.granularity,
         "cost": {
             "name": cost,
             "dense": table.dense,
@@ -117,7 +194,7 @@ def search_command(
             "budget": budget,
             "exact": exact,
         },
-        "density": space.kept(densities),
+        "density": space.kept(found.densities),
         "accuracy": accuracy,
         "evaluations": evaluator.measured,
         "files": [str(path) for path in files],
@@ -136,10 +213,41 @@ def search_command(
     rows += [
         ("accuracy, dense", f"{accuracy['dense']:.2%}"),
         ("accuracy, plan before fine-tuning", f"{accuracy['plan']:.2%}"),
-        ("evaluations", f"{evaluator.measured:,}"),
         ("written", ", ".join(str(path) for path in (output, *files))),
     ]
-    show(summary, rows, title=f"{network}: {method}", as_json=as_json)
+    show(summary, rows, title=title, as_json=as_json)
+
+
+def _show_comparison(
+    policies: dict[str, dict[str, Any]],
+    setup: Setup,
+    budget: float,
+    output: Path,
+    title: str,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    dense = dense_accuracy(setup.module, setup.dataset)
+    summary = {
+        "budget": budget,
+        "cost": setup.table.cost,
+        "granularity": setup.space.granularity,
+        "dense": dense,
+        "policies": policies,
+        "seconds": seconds,
+    }
+    with replacing(output) as part:
+        part.write_text(json.dumps(summary, indent=2) + "\n")
+    save_picture(of_comparison(policies, dense), output.with_suffix(".png"))
+    rows = [(f"accuracy, dense, and budget of {setup.table.cost}", f"{dense:.2%}, {budget:.1%}")]
+    for name, policy in policies.items():
+        rows.append(
+            (
+                f"{name}: cost, before, after fine-tuning",
+                f"{policy['cost']:.1%}, {policy['before']:.2%}, {policy['after']:.2%} ± {policy['std']:.2%}",
+            )
+        )
+    show(summary, rows, title=title, as_json=as_json)
 
 
 def add_commands(app: typer.Typer) -> None:

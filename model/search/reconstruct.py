@@ -16,16 +16,17 @@ from model.search.layers import patches_of
 POINTS = 10
 """Positions of an image at which a convolution is fitted, as in AMC's own code."""
 
-RIDGE = 1e-4
-"""Added to the diagonal, as a fraction of its mean: what the samples do not tell stays small."""
+RIDGE = 1e-3
+"""How much weights are held to what they were, as a fraction of the mean square of an input."""
 
 
 class Reconstruction:
     """Least squares: the weights by which a layer, from the inputs that are left, gives what the dense one gave.
 
-    With X the inputs of the dense layer in samples (a convolution's as patches, whatever its kernel), S those that are
-    left and W the dense weights, the minimum of |X_S W_S' - X W| is W_S' = (X_S^T X_S)^-1 (X_S^T X) W. X^T X is taken
-    once; any choice of S is a small system of equations after that. Biases stay.
+    With X the inputs of the dense layer in samples (a convolution's as patches, whatever its kernel), of which S are
+    left and R are gone, and W the dense weights, W_S + D has the least |X_S (W_S + D) - X W|^2 + ridge |D|^2 at
+    D = (X_S^T X_S + ridge)^-1 (X_S^T X_R) W_R. So what the samples do not tell stays as it was. X^T X is taken once; any
+    choice of S is a small system of equations after that. Biases stay.
     """
 
     def __init__(self, module: nn.Module, graph: Graph, samples: Tensor) -> None:
@@ -53,7 +54,8 @@ class Reconstruction:
                 # Inputs that are zero in all samples tell nothing: the weights stay what they were.
                 continue
             full = torch.zeros_like(dense)
-            full[:, rows] = torch.cholesky_solve(gram[rows] @ dense.T, factor).T
+            carried = gram[rows][:, ~rows] @ dense[:, ~rows].T
+            full[:, rows] = dense[:, rows] + torch.cholesky_solve(carried, factor).T
             with torch.no_grad():
                 weight.copy_(full.reshape(weight.shape))
 

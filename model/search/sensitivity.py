@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from model.files import replacing
 from model.search.cost import CostTable
 from model.search.evaluation import Evaluator
 from model.search.plan import WEIGHTS
@@ -27,7 +21,7 @@ CHANNEL_STEPS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 """Densities that are scanned, beside 1. Channels are missed sooner than weights."""
 
 STEPS = 40
-"""Halvings by which the accuracy that all units are held to is found."""
+"""Halvings of an interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,24 +74,33 @@ def solve(found: Scan, space: Space, table: CostTable, budget: float) -> dict[st
     def fits(densities: Densities) -> bool:
         return table.total(space.points(densities)) <= limit
 
-    whole = densities_at(found, space, found.dense)
-    if fits(whole):
-        return whole
-    low, high = -1.0, found.dense
+    # Above what any reaches, all stay whole. Pruning alone often gains a little, so that is above the dense accuracy.
+    highest = 1.0 + 1e-9
+    if fits(densities_at(found, space, highest)):
+        return densities_at(found, space, highest)
+    best, beyond = _closest(lambda accuracy: densities_at(found, space, accuracy), fits, -1.0, highest)
+
+    def between(share: float) -> dict[str, float]:
+        return {
+            unit.name: unit.below(best[unit.name] + share * (beyond[unit.name] - best[unit.name]))
+            for unit in space.units
+        }
+
+    # Where curves are flat the densities jump between two accuracies that are next to equal; all go as far of the way.
+    return _closest(between, fits, 0.0, 1.0)[0]
+
+
+def _closest(
+    densities_at: Callable[[float], dict[str, float]],
+    fits: Callable[[Densities], bool],
+    low: float,
+    high: float,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Densities that fit, and that do not, as close as can be; those at `low` fit, those at `high` do not."""
     for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if fits(densities_at(found, space, middle)) else (low, middle)
-    best, beyond = densities_at(found, space, low), densities_at(found, space, high)
-    # Where curves are flat or have steps, the densities jump between two accuracies that are next to equal: what the
-    # budget has left goes to one unit after the other, as far as it reaches.
-    for unit in space.units:
-        name = unit.name
-
-        def more(density: float, name: str = name) -> bool:
-            return density <= beyond[name] and fits({**best, name: density})
-
-        best[name] = max(best[name], unit.largest(more) or 0.0)
-    return best
+        low, high = (middle, high) if fits(densities_at(middle)) else (low, middle)
+    return densities_at(low), densities_at(high)
 
 
 def densities_at(found: Scan, space: Space, accuracy: float) -> dict[str, float]:
@@ -117,34 +120,3 @@ def _least(curve: Sequence[tuple[float, float]], accuracy: float) -> float:
         return 1.0
     share = (accuracy - rising[at - 1]) / (rising[at] - rising[at - 1])
     return float(densities[at - 1] + share * (densities[at] - densities[at - 1]))
-
-
-def save_scan(found: Scan, stem: Path) -> list[Path]:
-    """Writes the curves as CSV, JSON and a picture, `stem` with their suffixes; gives the three paths."""
-    paths = [stem.with_suffix(suffix) for suffix in (".csv", ".curves.json", ".png")]
-    with replacing(paths[0]) as part, part.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("layer", "density", "accuracy"))
-        rows.writerows((name, *point) for name, curve in found.curves.items() for point in curve)
-    with replacing(paths[1]) as part:
-        part.write_text(json.dumps({"granularity": found.granularity, "dense": found.dense, "curves": found.curves}))
-    with replacing(paths[2]) as part:
-        picture(found).savefig(part, format="png", dpi=150)
-    return paths
-
-
-def picture(found: Scan) -> Figure:
-    """Accuracy over density, a curve for each layer."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for name, curve in found.curves.items():
-        axes.plot(*zip(*curve, strict=True), marker="o", markersize=3.5, linewidth=1.4, label=f"layer {name}")
-    axes.axhline(found.dense, color="#555555", linewidth=0.8, linestyle=":")
-    axes.invert_xaxis()
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(xmax=1))
-    axes.set_xlabel("weights kept in the layer")
-    axes.set_ylabel("accuracy, no other layer pruned")
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.legend(frameon=False, fontsize=8)
-    return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -20,10 +19,10 @@ from model.formats.tile import TileGeometry
 from model.golden import eie as golden
 from model.pruning.masks import Masks
 from model.pruning.sharing import share_layers
-from model.search.cost import BATCH, cost_table
+from model.search.cost import BATCH, CostTable, cost_table
 from model.search.exact import exact_eie_cycles, exact_mma_cycles
 from model.search.layers import matrix_mask, read_layers
-from model.search.plan import masks_of
+from model.search.space import LayerSpace
 
 ARRAY, TILE = EieGeometry(pes=4), TileGeometry()
 
@@ -49,6 +48,8 @@ def test_layers() -> None:
     layers = read_layers(module, inputs)
     assert [layer.name for layer in layers] == ["0", "2", "5"]
     assert [layer.positions for layer in layers] == [16, 16, 1]
+    assert [layer.size for layer in layers] == [(8, 8), (4, 4), (1, 1)]
+    assert [layer.bias for layer in layers] == [True, False, True]
     assert [layer.macs for layer in layers] == [16 * 216, 16 * 24, 640]
     assert [layer.rows.shape for layer in layers] == [(48, 36), (48, 6), (3, 128)]
     with torch.no_grad():
@@ -67,15 +68,15 @@ def test_matrix_of_a_convolution_in_groups() -> None:
 
 def test_counts() -> None:
     layers = read_layers(network(), images())
-    densities = {"0": 0.5, "2": 0.25, "5": 0.1}
+    points = {"0": (0.5,), "2": (0.25,), "5": (0.1,)}
     expected = {"macs": 1728 + 96 + 64, "params": 108 + 6 + 64, "bytes": 178}
     for cost, value in expected.items():
         table = cost_table(cost, layers, "weights", array=ARRAY, tile=TILE)
-        assert table.total(densities) == pytest.approx(value)
+        assert table.total(points) == pytest.approx(value)
     # Of each group of four fp16 weights two, and four bits of metadata.
     table = cost_table("bytes", layers, "2:4", array=ARRAY, tile=TILE)
-    assert table.layer("5", 0.5) == pytest.approx(640 * (8 + 1) / 8)
-    assert table.layer("5", 1.0) == 1280
+    assert table.layer("5", (0.5,)) == pytest.approx(640 * (8 + 1) / 8)
+    assert table.layer("5", (1.0,)) == 1280
 
 
 @pytest.mark.parametrize("density", [1.0, 0.3, 0.1])
@@ -84,11 +85,11 @@ def test_cycles_of_the_array_are_exact_where_they_are_computed(density: float) -
     module, inputs = network(), images()
     table = cost_table("eie-cycles", read_layers(module, inputs), "weights", array=ARRAY, tile=TILE)
     first = nn.Sequential(module[0])
-    Masks(first, masks_of(first, {"0": density}, "weights")).apply()
+    Masks(first, LayerSpace(first, "weights", ["0"]).masks(first, {"0": density})).apply()
     compiled = compile_network(share_layers(first), inputs, ARRAY, fit=MEMORIES)
     layers = golden.run(compiled, quantise_inputs(compiled, inputs)[0])
     cycles = eie_cycles.run(compiled, [layer.inputs for layer in layers])
-    assert table.layer("0", density) == pytest.approx(float(cycles.mean()))
+    assert table.layer("0", (density,)) == pytest.approx(float(cycles.mean()))
 
 
 def test_table_is_close_to_the_whole_network() -> None:
@@ -102,10 +103,12 @@ def test_cycles_of_the_tile() -> None:
     module, inputs = network(), images()
     layers = read_layers(module, inputs)
     table = cost_table("mma-cycles", layers, "2:4", array=ARRAY, tile=TILE)
-    assert table.layer("5", 1.0) == gemm_cycles(TILE, 5, BATCH, 128, dense=True) / BATCH
-    assert table.layer("5", 0.5) == gemm_cycles(TILE, 5, BATCH, 128, dense=False) / BATCH
-    Masks(module, masks_of(module, dict.fromkeys(("0", "2", "5"), 0.5), "2:4")).apply()
-    half = table.total(dict.fromkeys(("0", "2", "5"), 0.5))
+    assert table.layer("5", (1.0,)) == gemm_cycles(TILE, 5, BATCH, 128, dense=True) / BATCH
+    assert table.layer("5", (0.5,)) == gemm_cycles(TILE, 5, BATCH, 128, dense=False) / BATCH
+    space = LayerSpace(module, "2:4", ["0", "2", "5"])
+    halves = space.least()
+    Masks(module, space.masks(module, halves)).apply()
+    half = table.total(space.points(halves))
     assert half == pytest.approx(exact_mma_cycles(module, inputs, TILE))
     assert half < table.dense
 
@@ -114,23 +117,62 @@ def test_errors() -> None:
     layers = read_layers(network(), images())
     with pytest.raises(ValueError, match=re.escape("cost must be one of macs, params, bytes")):
         cost_table("joules", layers, "weights", array=ARRAY, tile=TILE)
-    with pytest.raises(ValueError, match="mma-cycles needs the granularity of an N:M pattern"):
+    with pytest.raises(ValueError, match="mma-cycles needs the granularity nm or channels"):
         cost_table("mma-cycles", layers, "weights", array=ARRAY, tile=TILE)
+    with pytest.raises(ValueError, match="latency needs the granularity channels: zeros save a CPU nothing"):
+        cost_table("latency", layers, "2:4", array=ARRAY, tile=TILE)
+
+
+@pytest.mark.parametrize("cost", ["macs", "params", "bytes", "mma-cycles"])
+def test_channels_cost_what_the_smaller_layer_does(cost: str) -> None:
+    """At the points where a table is computed: the dense cost of a layer with those inputs and outputs."""
+
+    def dense(inputs: int, outputs: int) -> CostTable:
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()).eval()
+        layers = read_layers(nn.Sequential(module, nn.Flatten()), np.ones((2, inputs, 6, 6), np.float32))
+        return cost_table(cost, layers, "channels", array=ARRAY, tile=TILE)
+
+    table = dense(8, 12)
+    assert table.layer("0.0", (0.5, 0.75)) == pytest.approx(dense(4, 9).dense)
+    assert table.layer("0.0", (1.0, 0.25)) == pytest.approx(dense(8, 3).dense)
+
+
+def test_cycles_of_channels_on_the_array() -> None:
+    """Where no activation is zero it does not matter which channels stay: the exact cost of the smaller layer."""
+
+    def dense(inputs: int, outputs: int) -> CostTable:
+        module = nn.Sequential(nn.Conv2d(inputs, outputs, 3), nn.Flatten()).eval()
+        layers = read_layers(module, np.ones((2, inputs, 6, 6), np.float32))
+        return cost_table("eie-cycles", layers, "channels", array=ARRAY, tile=TILE)
+
+    table = dense(9, 17)
+    for inputs, outputs in ((1, 17), (5, 9), (9, 1)):
+        assert table.layer("0", (inputs / 9, outputs / 17)) == pytest.approx(dense(inputs, outputs).dense)
+    assert dense(5, 9).dense < table.dense / 2
+
+
+def test_latency_rises_with_channels() -> None:
+    module = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.Conv2d(64, 64, 3, groups=64), nn.Flatten()).eval()
+    layers = read_layers(module, np.ones((2, 64, 16, 16), np.float32))
+    table = cost_table("latency", layers, "channels", array=ARRAY, tile=TILE)
+    assert 0 < table.layer("0", (1 / 64, 1 / 64)) <= table.layer("0", (0.5, 0.5)) <= table.layer("0", (1.0, 1.0)) < 1
+    assert table.layer("0", (1 / 64, 1 / 64)) < table.layer("0", (1.0, 1.0)) / 4
+    assert table.layer("1", (1 / 64,)) < table.layer("1", (1.0,))
 
 
 def test_tables_are_cached_and_damaged_ones_made_anew(tmp_path: Path) -> None:
-    layers = read_layers(network(), images())
+    layers = read_layers(network(), images())[:1]
 
-    def table() -> object:
-        return cost_table("eie-cycles", layers, "weights", array=ARRAY, tile=TILE, cache=tmp_path)
+    def table(array: EieGeometry = ARRAY) -> float:
+        return cost_table("eie-cycles", layers, "weights", array=array, tile=TILE, cache=tmp_path).dense
 
     made = table()
     (file,) = tmp_path.iterdir()
-    stored = json.loads(file.read_text())
-    stored["values"]["0"][-1] += 1
-    file.write_text(json.dumps(stored))
-    assert table() != made, "the file is what the table is read from"
-    file.write_text(file.read_text()[:100])
-    assert table() == made
-    other = cost_table("eie-cycles", layers, "weights", array=EieGeometry(pes=8), tile=TILE, cache=tmp_path)
-    assert other != made
+    np.save(file, np.load(file) + 1)
+    assert table() == made + 1, "the file is what the table is read from"
+    for damaged in (file.read_bytes()[:100], b"", file.read_bytes()[:-8] + np.float64(np.nan).tobytes()):
+        file.write_bytes(damaged)
+        assert table() == made
+    assert table(EieGeometry(pes=8)) != made
+    assert len(list(tmp_path.iterdir())) == 2

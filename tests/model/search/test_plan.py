@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from model.search.plan import LayerPlan, Plan, choices, load_plan, save_plan, weight_shapes
+from model.search.plan import LayerPlan, Plan, load_plan, save_plan, weight_shapes
 
 
 def network() -> nn.Module:
@@ -33,32 +33,6 @@ def plan(granularity: str = "weights", first: float = 0.25, second: float = 0.1)
     )
 
 
-def test_masks_keep_the_largest_of_each_layer() -> None:
-    module = network()
-    masks = plan().masks(module)
-    assert set(masks) == {"0.weight", "3.weight"}
-    for name, count in (("0.weight", 54), ("3.weight", 12)):
-        weight = module.get_parameter(name).detach().abs()
-        assert int(masks[name].sum()) == count
-        assert weight[masks[name]].min() >= weight[~masks[name]].max()
-    assert plan().density == pytest.approx((216 * 0.25 + 120 * 0.1) / 336)
-
-
-def test_masks_of_a_pattern() -> None:
-    masks = plan("2:4", 0.5, 1.0).masks(network())
-    assert set(masks) == {"0.weight"}
-    assert torch.equal(masks["0.weight"].sum(dim=1), torch.full((6, 3, 3), 2))
-
-
-def test_choices() -> None:
-    assert choices("2:4") == (1.0, 0.5)
-    assert choices("1:4") == (1.0, 0.25)
-    assert len(choices("weights")) == 10
-    for text, message in (("dense", "N:M pattern that prunes, not 'dense'"), ("some", "is written N:M")):
-        with pytest.raises(ValueError, match=re.escape(message)):
-            choices(text)
-
-
 def test_round_trip(tmp_path: Path) -> None:
     save_plan(plan(), tmp_path / "plan.json")
     assert load_plan(tmp_path / "plan.json") == plan()
@@ -67,7 +41,7 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_a_plan_for_another_network() -> None:
     other = nn.Sequential(nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(20, 5))
     with pytest.raises(ValueError, match=re.escape("layer '3' has weights of (5, 20) in the network, but (5, 24)")):
-        plan().masks(other)
+        plan().check(other)
     with pytest.raises(ValueError, match="the plan has a layer '3', but the network's are 0"):
         plan().check(nn.Sequential(nn.Conv2d(4, 6, 3)))
     more = nn.Sequential(*network(), nn.Linear(5, 2))

@@ -1,0 +1,134 @@
+"""Policies side by side: the same budget, the same fine-tuning, several seeds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from model.data.dataset import Dataset
+from model.pruning.training import Course, evaluate
+from model.search.evaluation import Evaluator
+from model.search.finetune import FinetuneSettings, finetune
+from model.search.journal import Journal
+from model.search.methods import HAND_MADE, METHODS, SearchSettings, find
+from model.search.plan import save_plan
+from model.search.progress import Progress, State, silent
+from model.search.setup import Setup
+from model.search.workers import spread
+
+POLICIES = (*HAND_MADE, *METHODS)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """What is compared on: the network, its data, a budget of a cost, and the course of the fine-tuning.
+
+    `prepare` makes the Setup of a seed, which divides the training samples: the test split is the same for all.
+    """
+
+    prepare: Callable[[int], Setup]
+    module: nn.Module
+    dataset: Dataset
+    budget: float
+    settings: SearchSettings
+    course: Course
+    folder: Path
+    configuration: str
+    resume: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Searches by a policy and a seed, and fine-tunes: gives cost, accuracies before and after, and seconds of the
+    search. What is done goes to a journal of its own; a trial that was cut short goes on with it."""
+
+    what: Comparison
+
+    def __call__(self, trial: tuple[str, int]) -> dict[str, float]:
+        policy, seed = trial
+        what = self.what
+        stem = what.folder / f"{policy}-{seed}"
+        journal = Journal(Path(f"{stem}.journal"), f"{what.configuration} {what.course} {trial}", resume=what.resume)
+        if "after" not in journal.known:
+            start = time.monotonic()
+            setup = what.prepare(seed)
+            space, table = setup.space, setup.table
+            evaluator = Evaluator(space, setup.part, journal)
+            found = find(
+                policy,
+                setup,
+                what.budget,
+                settings=what.settings,
+                journal=journal,
+                evaluator=evaluator,
+                seed=seed,
+            )
+            if "seconds" not in journal.known:
+                journal.add("seconds", time.monotonic() - start)
+            cost = table.total(space.points(found.densities)) / table.dense
+            plan = space.plan(found.densities, method=policy, cost=table.cost, budget=what.budget, reached=cost)
+            save_plan(plan, Path(f"{stem}.json"))
+            tuned = finetune(
+                what.module,
+                plan,
+                what.dataset,
+                settings=FinetuneSettings(schedule="one-shot", rounds=1, course=what.course, threads=1),
+                seed=seed,
+                checkpoint=Path(f"{stem}.ckpt"),
+            )
+            journal.add("cost", cost)
+            journal.add("before", tuned.accuracies["pruned"])
+            journal.add("after", tuned.accuracies["finetuned"])
+        return {name: journal.known[name] for name in ("cost", "before", "after", "seconds")}
+
+
+def compare(
+    what: Comparison, seeds: int, *, workers: int | str = 1, progress: Progress = silent
+) -> dict[str, dict[str, Any]]:
+    """For every policy: the largest `cost` over the seeds, as a fraction of the dense one; means of the accuracies
+    `before` and `after` fine-tuning, on the test split; their standard deviations `std_before` and `std`; the mean
+    `seconds` of a search; and the `trials`."""
+    trials = [(policy, seed) for seed in range(seeds) for policy in POLICIES]
+    results: dict[str, list[dict[str, float]]] = {policy: [] for policy in POLICIES}
+    with spread(_Trial(what), workers) as do:
+        for number, ((policy, seed), result) in enumerate(zip(trials, do(trials), strict=True), 1):
+            results[policy].append(result)
+            best = max((one for many in results.values() for one in many), key=lambda one: one["after"])
+            progress(
+                State(
+                    done=number,
+                    total=len(trials),
+                    trying=f"{policy}, seed {seed}",
+                    accuracy=result["after"],
+                    best=best["after"],
+                    cost=best["cost"],
+                )
+            )
+    return {policy: _summary(many) for policy, many in results.items()}
+
+
+def dense_accuracy(module: nn.Module, dataset: Dataset) -> float:
+    """The dense network's accuracy on the test split."""
+    return evaluate(module, torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels))
+
+
+def _summary(trials: list[dict[str, float]]) -> dict[str, Any]:
+    def of(name: str) -> list[float]:
+        return [trial[name] for trial in trials]
+
+    return {
+        "cost": max(of("cost")),
+        "before": statistics.mean(of("before")),
+        "after": statistics.mean(of("after")),
+        "std": statistics.stdev(of("after")) if len(trials) > 1 else 0.0,
+        "std_before": statistics.stdev(of("before")) if len(trials) > 1 else 0.0,
+        "seconds": statistics.mean(of("seconds")),
+        "trials": trials,
+    }

@@ -1,0 +1,18 @@
+"""Rows of numbers as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from model.files import replacing
+
+
+def save_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    """Writes a table; a file that stood there is replaced whole or not at all."""
+    with replacing(path) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows(rows)
+    return path

@@ -1,0 +1,54 @@
+"""Journals: what they hold, and the errors of those that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from model.search.journal import Journal
+
+
+def test_numbers_come_back_exactly(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "new" / "journal", "this", resume=True)
+    journal.add("a", 1 / 3)
+    journal.add("b", 1.0)
+    assert Journal(journal.path, "this", resume=True).known == {"a": 1 / 3, "b": 1.0}
+
+
+def test_without_resume_a_search_begins_anew(tmp_path: Path) -> None:
+    Journal(tmp_path / "journal", "this", resume=False).add("a", 1.0)
+    assert Journal(tmp_path / "journal", "this", resume=False).known == {}
+
+
+def test_a_line_that_was_cut_is_dropped(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal", "this", resume=False)
+    journal.add("a", 0.5)
+    whole = journal.path.read_text()
+    journal.add("b", 0.5)
+    journal.path.write_text(journal.path.read_text()[:-3])
+    resumed = Journal(journal.path, "this", resume=True)
+    assert resumed.known == {"a": 0.5}
+    assert journal.path.read_text() == whole
+    resumed.add("b", 0.25)
+    assert Journal(journal.path, "this", resume=True).known == {"a": 0.5, "b": 0.25}
+
+
+def test_of_another_search(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    Journal(path, "this", resume=False).add("a", 0.5)
+    text = path.read_text()
+    with pytest.raises(ValueError, match="journal: belongs to another network, other data"):
+        Journal(path, "other", resume=True)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]\n", "3\n", '{"key": 1}\n', "\udcff\n"])
+def test_damaged(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "journal"
+    Journal(path, "this", resume=False).add("a", 0.5)
+    first, second, _ = path.read_text().split("\n")
+    for text in (damage, f"{first}\n{second[:9]}\n{second}\n", f"{first}\n{damage or 'x'}\n"):
+        path.write_bytes(text.encode(errors="surrogateescape"))
+        with pytest.raises(ValueError, match=r"journal: (is no journal of a search|belongs to another)"):
+            Journal(path, "this", resume=True)

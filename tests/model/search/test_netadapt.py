@@ -1,0 +1,136 @@
+"""NetAdapt: its steps, and a search that was cut short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from model.pruning.training import evaluate
+from model.search.evaluation import Part
+from model.search.journal import Journal
+from model.search.netadapt import Adapted, NetAdaptSettings, netadapt
+from model.search.progress import State
+from searching import space_of, table_of, trained
+
+SETTINGS = NetAdaptSettings(step=0.1, decay=0.9, iterations=3, batch_size=20, learning_rate=0.01)
+
+
+def search(
+    folder: Path,
+    *,
+    budget: float = 0.5,
+    granularity: str = "channels",
+    settings: NetAdaptSettings = SETTINGS,
+    resume: bool = False,
+    **options: Any,
+) -> tuple[Adapted, Journal]:
+    _, inputs, labels = trained()
+    journal = Journal(folder / "journal", "this", resume=resume)
+    adapted = netadapt(
+        space_of(granularity),
+        table_of("params", granularity),
+        budget,
+        settings=settings,
+        samples=Part(inputs=inputs[:200], labels=labels[:200]),
+        part=Part(inputs=inputs[200:], labels=labels[200:]),
+        journal=journal,
+        seed=5,
+        **options,
+    )
+    return adapted, journal
+
+
+@pytest.mark.parametrize("granularity", ["weights", "channels"])
+def test_every_step_saves_what_it_must(tmp_path: Path, granularity: str) -> None:
+    adapted, journal = search(tmp_path, granularity=granularity)
+    costs = [1.0, *(step.cost for step in adapted.steps)]
+    for number, (before, after) in enumerate(zip(costs, costs[1:], strict=False)):
+        # The cost of a unit changes in steps: the target is met, and it may be more than met.
+        assert after <= max(0.5, before - 0.1 * 0.9**number) + 1e-9
+    assert costs[-1] <= 0.5 < costs[-2]
+    table = table_of("params", granularity)
+    space = space_of(granularity)
+    assert table.total(space.points(adapted.densities)) / table.dense == pytest.approx(costs[-1])
+    assert len(journal.known) >= len(adapted.steps)
+
+
+def test_the_network_is_what_was_measured(tmp_path: Path) -> None:
+    adapted, _ = search(tmp_path)
+    _, inputs, labels = trained()
+    assert evaluate(adapted.module, inputs[200:], labels[200:]) == adapted.steps[-1].accuracy
+    small = space_of("channels").remove(adapted.module, adapted.densities)
+    assert small.get_parameter("0.weight").shape[0] == round(16 * adapted.densities["0"])
+
+
+def test_rules_differ_as_they_say(tmp_path: Path) -> None:
+    """The paper's rule takes the most accurate proposal of every iteration."""
+    settings = NetAdaptSettings(step=0.1, decay=0.9, iterations=0, pick="accuracy")
+    adapted, journal = search(tmp_path, granularity="weights", settings=settings)
+    for number, step in enumerate(adapted.steps):
+        tried = [value for key, value in journal.known.items() if key.startswith(f"[{number},")]
+        assert step.accuracy == max(tried)
+
+
+def test_training_helps(tmp_path: Path) -> None:
+    without, _ = search(tmp_path / "1", budget=0.15, settings=NetAdaptSettings(step=0.1, iterations=0))
+    trained_more = NetAdaptSettings(step=0.1, iterations=20, batch_size=50, learning_rate=0.05)
+    with_it, _ = search(tmp_path / "2", budget=0.15, settings=trained_more)
+    assert with_it.steps[-1].accuracy > without.steps[-1].accuracy
+
+
+@pytest.mark.parametrize("at", [1, 4, 7])
+def test_cut_short_within_an_iteration(tmp_path: Path, at: int) -> None:
+    expected, journal = search(tmp_path / "whole", granularity="weights")
+    calls = 0
+
+    def stop(state: State) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "cut", granularity="weights", progress=stop)
+    text = (tmp_path / "cut" / "journal").read_text()
+    resumed, other = search(tmp_path / "cut", granularity="weights", resume=True)
+    assert other.path.read_text().startswith(text), "what was measured is not measured again"
+    assert other.path.read_text() == journal.path.read_text()
+    assert (resumed.densities, resumed.steps) == (expected.densities, expected.steps)
+    for name, value in expected.module.state_dict().items():
+        assert torch.equal(value, resumed.module.state_dict()[name])
+
+
+def test_workers_change_nothing(tmp_path: Path) -> None:
+    alone, first = search(tmp_path / "1", granularity="weights")
+    together, second = search(tmp_path / "2", granularity="weights", workers=2)
+    assert (alone.densities, alone.steps) == (together.densities, together.steps)
+    assert first.path.read_text() == second.path.read_text()
+
+
+def test_patterns_all_the_way_down(tmp_path: Path) -> None:
+    """Where the small layer alone cannot save a step's share, it is pruned when nothing else is left."""
+    settings = NetAdaptSettings(step=0.3, decay=1.0, iterations=0)
+    adapted, _ = search(tmp_path, granularity="2:4", budget=0.5, settings=settings)
+    assert adapted.densities == {"0": 0.5, "2": 0.5}
+
+
+def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"budget 0\.01 of the dense params cannot be met: the smallest cost"):
+        search(tmp_path, budget=0.01)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("step", 0.0, "step must be above 0 and at most 1"),
+        ("decay", 1.5, "decay must be above 0 and at most 1, not 1.5"),
+        ("pick", "best", "pick must be 'accuracy' or 'ratio', not 'best'"),
+        ("iterations", -1, "iterations must be at least 0, not -1"),
+    ],
+)
+def test_settings(field: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NetAdaptSettings(**{field: value})

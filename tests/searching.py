@@ -1,0 +1,61 @@
+"""A small trained network, and what measures it."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.formats.geometry import EieGeometry
+from model.formats.tile import TileGeometry
+from model.search.channels import ChannelSpace
+from model.search.cost import CostTable, cost_table
+from model.search.evaluation import Evaluator, Part
+from model.search.journal import Journal
+from model.search.layers import read_layers
+from model.search.space import LayerSpace, Space
+
+
+@cache
+def trained(width: int = 16) -> tuple[nn.Module, Tensor, Tensor]:
+    """A perceptron 10-`width`-4 that tells the signs of two of its inputs."""
+    torch.manual_seed(3)
+    inputs = torch.randn(300, 10)
+    labels = (inputs[:, 0] > 0).long() + 2 * (inputs[:, 1] > 0).long()
+    module = nn.Sequential(nn.Linear(10, width), nn.ReLU(), nn.Linear(width, 4))
+    optimizer = torch.optim.Adam(module.parameters(), 0.02)
+    for _ in range(150):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(module(inputs), labels).backward()
+        optimizer.step()
+    return module.eval(), inputs, labels
+
+
+def space_of(granularity: str = "weights", width: int = 16) -> Space:
+    module, inputs, _ = trained(width)
+    if granularity == "channels":
+        return ChannelSpace(module, ["0", "2"], inputs)
+    return LayerSpace(module, granularity, ["0", "2"])
+
+
+def table_of(cost: str = "macs", granularity: str = "weights", width: int = 16) -> CostTable:
+    module, inputs, _ = trained(width)
+    layers = read_layers(module, inputs[:4].numpy().astype(np.float32))
+    return cost_table(cost, layers, granularity, array=EieGeometry(pes=4), tile=TileGeometry())
+
+
+def evaluator(
+    folder: Path,
+    *,
+    resume: bool = False,
+    configuration: str = "this",
+    granularity: str = "weights",
+    width: int = 16,
+    workers: int | str = 1,
+) -> Evaluator:
+    _, inputs, labels = trained(width)
+    journal = Journal(folder / "journal", configuration, resume=resume)
+    return Evaluator(space_of(granularity, width), Part(inputs=inputs, labels=labels), journal, workers)
