@@ -100,7 +100,9 @@ def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> N
     densities = {unit.name: unit.nearest(0.5) for unit in space.units}
     small = space.remove(space.masked(densities), densities)
     exact = table(small).dense
-    assert table(space.module).total(space.points(densities)) == pytest.approx(exact, rel=0.05 if "mma" in cost else 1e-9)
+    assert table(space.module).total(space.points(densities)) == pytest.approx(
+        exact, rel=0.05 if "mma" in cost else 1e-9
+    )
 
 
 def test_units_of_residual_streams() -> None:

@@ -138,7 +138,10 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
 def test_errors_in_a_worker_are_told(tmp_path: Path) -> None:
     measure = evaluator(tmp_path, workers=2)
     broken = Evaluator(
-        measure.space, type(measure.part)(inputs=measure.part.inputs[:, :3], labels=measure.part.labels), measure.journal, 2
+        measure.space,
+        type(measure.part)(inputs=measure.part.inputs[:, :3], labels=measure.part.labels),
+        measure.journal,
+        2,
     )
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         list(broken.accuracies([{"0": 0.5}, {"0": 0.25}]))
