@@ -1,4 +1,4 @@
-"""Commands that need no simulator: `zeroskip compile`."""
+"""Commands that need no simulator: `zeroskip train` and `zeroskip compile`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from model.console import require_writable, show
 from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
 from model.formats.tile import mode_geometry
-from model.loading import load_factory, load_weights
+from model.loading import load_network
 from model.pruning.nm_presets import user_settings
+from model.train_command import train_command
 
 
 class Core(enum.Enum):
@@ -28,17 +29,14 @@ class Core(enum.Enum):
 
 def compile_command(
     context: typer.Context,
-    network: Annotated[str, typer.Argument(metavar="MODULE:FACTORY", help="What makes the network, an nn.Module.")],
+    network: options.Network,
     data: Annotated[
         Path,
         typer.Option(help="NPZ file: inputs to calibrate by, and labels where there are any to train with."),
     ],
     output: Annotated[Path, typer.Option(help="The compiled network to write (.zs).")],
     core: Annotated[Core, typer.Option(help="The EIE array, or the N:M sparse tile.")] = Core.EIE,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="Safetensors file of the state_dict; without, the factory's own weights."),
-    ] = None,
+    weights: options.Weights = None,
     epochs: Annotated[
         int, typer.Option(min=0, help="Epochs of dense training before pruning; on the tile, as many again after it.")
     ] = 0,
@@ -101,10 +99,10 @@ def compile_command(
 ) -> None:
     """Compile a network for the EIE array, or for the N:M sparse tile.
 
-    Linear, Conv2d, ReLU, MaxPool2d, Flatten, Dropout and BatchNorm are understood. For the EIE, the weights of each
-    layer are shared among 15 values and zero; with --density they are pruned first, and fine-tuned on the labelled
-    data. On the tile, layers whose weights obey the pattern run sparse where that is faster, the others dense; with
-    --prune all are made to obey it first.
+    Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout and BatchNorm are understood. For the EIE, the
+    weights of each layer are shared among 15 values and zero; with --density they are pruned first, and fine-tuned on
+    the labelled data. On the tile, layers whose weights obey the pattern run sparse where that is faster, the others
+    dense; with --prune all are made to obey it first.
     """
     start = time.monotonic()
     options.refuse_panel(context, options.TILE_PANEL if core is Core.EIE else options.EIE_PANEL, f"--core {core.value}")
@@ -143,9 +141,7 @@ def compile_command(
         if not prune and (epochs or method != "magnitude" or permute):
             raise ValueError("--epochs, --method and --permute need --prune")
         settings = user_settings(pattern=nm, epochs=epochs, learning_rate=learning_rate, method=method, permute=permute)
-    module = load_factory(network)
-    if weights is not None:
-        load_weights(module, weights)
+    module, _ = load_network(network, weights)
     if core is Core.EIE:
         summary, rows = compile_eie(
             module,
@@ -175,4 +171,5 @@ def compile_command(
 
 
 def add_commands(app: typer.Typer) -> None:
+    app.command("train")(train_command)
     app.command("compile")(compile_command)

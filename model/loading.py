@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from model.files import replacing
+from model.pruning.flexible import flexible
+from model.pruning.resize import fit_to
+
+CHANNELS, REMOVED = "zeroskip-channels", "removed"
+"""In the metadata of a safetensors file: its tensors may be smaller than the factory's network makes them."""
+
+
+def load_network(name: str, weights: Path | None) -> tuple[nn.Module, bool]:
+    """The network that MODULE:FACTORY makes, with the weights of a file where one is given, and whether these are
+    smaller than the factory makes them: `save_weights` must know."""
+    module = load_factory(name)
+    if weights is None:
+        return module, False
+    sizes = _sizes(module)
+    module = load_weights(module, weights)
+    return module, _sizes(module) != sizes
+
+
+def _sizes(module: nn.Module) -> list[tuple[int, ...]]:
+    return [tuple(value.shape) for value in module.state_dict().values()]
 
 
 def load_factory(name: str) -> nn.Module:
-    """The network that MODULE:FACTORY makes: FACTORY is called without arguments. MODULE is a module that Python
-    finds from the current folder, or the path of a .py file. Raises ValueError that says what is wrong."""
-    module_name, separator, factory_name = name.rpartition(":")
-    if not separator or not module_name or not factory_name:
-        raise ValueError(f"the network must be named MODULE:FACTORY, as in mynets:lenet, not {name!r}")
+    """The network that MODULE:FACTORY makes, or MODULE:FACTORY(name=value, ...), where values are Python literals.
+    MODULE is a module that Python finds from the current folder, or the path of a .py file. Raises ValueError that says
+    what is wrong."""
+    match = re.fullmatch(r"(.+?):([^:()]+)(\(.*\))?", name, re.DOTALL)
+    if match is None:
+        raise ValueError(
+            "the network must be named MODULE:FACTORY, as in mynets:lenet, or with arguments, as in "
+            f"'mynets:resnet(width=0.5)', not {name!r}"
+        )
+    module_name, factory_name, call = match.groups()
+    arguments = _arguments(call or "()")
     if module_name.endswith(".py"):
         path = Path(module_name)
         spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -37,11 +68,28 @@ def load_factory(name: str) -> nn.Module:
             module = importlib.import_module(module_name)
     if not callable(factory := getattr(module, factory_name, None)):
         raise ValueError(f"{module_name} has no function or class {factory_name!r}")
-    with _users_code(f"{name}()"):
-        network = factory()
+    with _users_code(name if call else f"{name}()"):
+        network = factory(**arguments)
     if not isinstance(network, nn.Module):
         raise ValueError(f"{name} must return a torch.nn.Module, not {type(network).__name__}")
     return network
+
+
+def _arguments(call: str) -> dict[str, Any]:
+    """The keyword arguments of "(name=value, ...)". Nothing of it is run."""
+    try:
+        node = ast.parse(f"f{call}", mode="eval").body
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
+            raise ValueError(call)
+        arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+        if len(arguments) < len(node.keywords) or None in [keyword.arg for keyword in node.keywords]:
+            raise ValueError(call)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(
+            "the factory's arguments must be named, each once, and have literal values, as in "
+            f"(width=0.25, classes=10), not {call}"
+        ) from error
+    return arguments
 
 
 @contextmanager
@@ -53,22 +101,24 @@ def _users_code(what: str) -> Iterator[None]:
         raise ValueError(f"{what} failed: {type(error).__name__}: {error}") from error
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Loads a state_dict from a safetensors file; raises ValueError where it is damaged or is not the network's."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist or is no file")
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path}: not a complete safetensors file ({error}); pickles (.pt, .pth) are never loaded: save the "
-            "weights with safetensors.torch.save_file(network.state_dict(), path)"
-        ) from error
+def load_weights(network: nn.Module, path: Path) -> nn.Module:
+    """Loads a state_dict from a safetensors file into `network` and gives what to go on with: `network`, or where
+    channels were removed one of the same layers, now smaller, that flattens whatever comes.
+
+    Raises ValueError where the file is damaged or is not the network's.
+    """
+    state, removed = _read_weights(path)
     expected = network.state_dict()
     if missing := sorted(set(expected) - set(state)):
         raise ValueError(f"{path}: lacks {', '.join(missing)}")
     if unknown := sorted(set(state) - set(expected)):
         raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not know")
+    if removed:
+        try:
+            fit_to(network, state)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        expected = network.state_dict()
     for name, tensor in expected.items():
         if state[name].shape != tensor.shape:
             raise ValueError(
@@ -77,3 +127,31 @@ def load_weights(network: nn.Module, path: Path) -> None:
         if not state[name].isfinite().all():
             raise ValueError(f"{path}: {name} must be finite, but holds NaN or infinity")
     network.load_state_dict(state)
+    return flexible(network) if removed else network
+
+
+def save_weights(module: nn.Module, path: Path, *, removed: bool) -> None:
+    """Writes the state_dict as a safetensors file; one that stood there is replaced whole or not at all. `removed` says
+    that channels were removed, so that its tensors are smaller than the factory's network makes them."""
+    with replacing(path) as part:
+        state = {name: value.contiguous() for name, value in module.state_dict().items()}
+        save_file(state, part, metadata={CHANNELS: REMOVED} if removed else None)
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The tensors of a safetensors file, and whether it says that channels were removed."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist or is no file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path}: not a complete safetensors file ({error}); pickles (.pt, .pth) are never loaded: save the "
+            "weights with safetensors.torch.save_file(network.state_dict(), path)"
+        ) from error
+    channels = metadata.get(CHANNELS)
+    if channels not in (None, REMOVED):
+        raise ValueError(f"{path}: {CHANNELS} in its metadata must be '{REMOVED}' or not there, not {channels!r}")
+    return state, channels == REMOVED

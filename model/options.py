@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from model.data.named import NAMES
+
 EIE_PANEL, TILE_PANEL = "EIE array", "N:M tile"
 """Under which heading of the help a core's options stand."""
 
+Network = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE:FACTORY",
+        help="What makes the network, an nn.Module; with arguments in quotes: 'nets:lenet(classes=10)'.",
+    ),
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="Safetensors file of the state_dict; without, the factory's own weights.")
+]
+LabelledData = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|NAME",
+        help=f"NPZ file with inputs and labels, or a data set that has a name: {NAMES}.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 

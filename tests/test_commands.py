@@ -93,6 +93,25 @@ def test_convolutions(zs: Command, tmp_path: Path) -> None:
     assert "inputs must be samples x channels x height x width, as the network takes, not samples x 64" in err
 
 
+def test_average_pooling_from_a_factory_with_arguments(zs: Command, tmp_path: Path) -> None:
+    """A network of our own that ends in global average pooling, pruned, on both cores, down to the RTL."""
+    rng = np.random.default_rng(9)
+    np.savez(tmp_path / "images.npz", inputs=rng.random((30, 1, 8, 8)), labels=rng.integers(0, 3, 30))
+    network = ("compile", "model.networks:plain_20(width=0.125, inputs=1, classes=3)", "--data", "images.npz")
+    code, out, err = zs(*network, "--output", "eie.zs", "--pes", 4, "--density", 0.5, "--json")
+    assert code == 0, err
+    compiled = json.loads(out)
+    assert compiled["layers"][-2:] == [[8 * 2 * 2, 8], [8, 3]]
+    weights = 9 * (2 + 6 * 2 * 2 + 2 * 4 + 5 * 4 * 4 + 4 * 8 + 5 * 8 * 8) + 8 * 3
+    assert compiled["weights"]["total"] == weights
+    code, _, err = zs(*network, "--output", "mma.zs", "--core", "mma", "--prune", "--epochs", 1)
+    assert code == 0, err
+    for core in ("eie", "mma"):
+        code, out, err = zs("simulate", f"{core}.zs", "--data", "images.npz", "--limit", 1, "--json")
+        assert code == 0, err
+        assert json.loads(out)["mismatches"] == 0
+
+
 def test_tables_are_for_people(zs: Command) -> None:
     code, out, _ = zs(*COMPILE)
     assert code == 0
@@ -134,6 +153,14 @@ def with_data(**arrays: Any) -> Callable[[Path], None]:
         (None, ["compile", "no.py:Net", *COMPILE[2:]], "no.py is not a Python file"),
         (None, ["compile", "mynet:Nothing", *COMPILE[2:]], "mynet has no function or class 'Nothing'"),
         (None, ["compile", "mynet:number", *COMPILE[2:]], "mynet:number must return a torch.nn.Module, not int"),
+        (None, ["compile", "mynet:", *COMPILE[2:]], "the network must be named MODULE:FACTORY, as in mynets:lenet"),
+        (None, ["compile", "mynet:Net(3)", *COMPILE[2:]], "arguments must be named, each once, and have literal val"),
+        (None, ["compile", "mynet:Net(a=b)", *COMPILE[2:]], "as in (width=0.25, classes=10), not (a=b)"),
+        (None, ["compile", "mynet:Net(a=1, a=2)", *COMPILE[2:]], "(width=0.25, classes=10), not (a=1, a=2)"),
+        (None, ["compile", "mynet:Net(**{'a': 1})", *COMPILE[2:]], "must be named, each once, and have literal values"),
+        (None, ["compile", "mynet:Net()()", *COMPILE[2:]], "must be named, each once, and have literal values"),
+        (None, ["compile", "mynet:Net(a=1", *COMPILE[2:]], "the network must be named MODULE:FACTORY, as in mynets:le"),
+        (None, ["compile", "mynet:Net(a=1)", *COMPILE[2:]], "mynet:Net(a=1) failed: TypeError: "),
         (None, ["compile", "mynet:conv", *COMPILE[4:]], "layer '0' is a Conv3d"),
         (None, [*COMPILE, "--pes", "3"], "pes must be a power of two from 1 to 256, not 3"),
         (None, [*COMPILE, "--index-bits", "9"], "index_bits must be from 2 to 8, not 9"),
@@ -213,7 +240,7 @@ def test_missing_tools(zs: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_help_names_every_command(zs: Command) -> None:
     code, out, _ = zs("--help")
     assert code == 0
-    assert set(re.findall(r"\b(demo|compile|simulate)\b", out)) == {"demo", "compile", "simulate"}
+    assert set(re.findall(r"\b(demo|train|compile|simulate)\b", out)) >= {"demo", "train", "compile", "simulate"}
 
 
 @pytest.mark.parametrize(

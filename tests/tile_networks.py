@@ -1,4 +1,4 @@
-"""Small torch networks whose weights obey 2:4, for the tests of what compiles and runs them on the tile."""
+"""Small torch networks, for the tests of what compiles and runs them."""
 
 from __future__ import annotations
 
@@ -38,3 +38,22 @@ def conv(seed: int = 0) -> nn.Module:
         nn.Flatten(),
         nn.Linear(8 * 2 * 2, 7),
     )
+
+
+def averaging(seed: int = 0) -> nn.Module:
+    """1x8x8, with average pooling of every kind: windows that overlap and see padding, ReLU behind, the whole image."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.AvgPool2d(3, 2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 8, 1),
+        nn.ReLU(),
+        nn.AvgPool2d((1, 2)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 3),
+    ).eval()

@@ -9,7 +9,12 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-SUPPORTED = "Linear, Conv2d, ReLU, MaxPool2d, BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity"
+from model.compiler.pooling import average_window, max_window, pair, require_global, require_image_mean
+
+SUPPORTED = (
+    "Linear, Conv2d, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), BatchNorm1d, BatchNorm2d, "
+    "Flatten (from dimension 1), Dropout, Identity"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,15 @@ class MaxPoolStep(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AveragePoolStep(Step):
+    """Average pooling that divides by the size of the kernel everywhere; `kernel` is None where it is the image."""
+
+    kernel: tuple[int, int] | None = None
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchNormStep(Step):
     module: nn.BatchNorm1d | nn.BatchNorm2d
 
@@ -66,7 +80,7 @@ def chain(module: nn.Module) -> list[Step]:
         # Traced as a root it would dissolve into its parameters.
         module = nn.Sequential(module)
     _refuse_hidden_changes(module)
-    with _eval_mode(module):
+    with in_mode(module, training=False):
         try:
             graph = fx.symbolic_trace(module).graph
         except Exception as error:
@@ -111,15 +125,15 @@ def _refuse_dead_writes(module: nn.Module, graph: fx.Graph) -> None:
 
 
 @contextmanager
-def _eval_mode(module: nn.Module) -> Iterator[None]:
-    """Eval mode while tracing, so that `training=self.training` reads False; all modes are restored."""
+def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
+    """The mode while tracing, which `training=self.training` reads; all modes are restored."""
     modes = [(part, part.training) for part in module.modules()]
-    module.eval()
+    module.train(training)
     try:
         yield
     finally:
-        for part, training in modes:
-            part.training = training
+        for part, before in modes:
+            part.training = before
 
 
 class _Reader:
@@ -143,9 +157,7 @@ class _Reader:
                 self._output(node)
             elif not self._shape_query(node):
                 self._require_chain(node)
-                step = self._step(node)
-                if step is not None:
-                    steps.append(step)
+                steps += self._steps(node)
                 self.current = node
         return steps
 
@@ -193,6 +205,12 @@ class _Reader:
                 "layers is supported, without branches and residual additions"
             )
 
+    def _steps(self, node: fx.Node) -> list[Step]:
+        if node.op != "call_module" and node.target in (torch.mean, "mean"):
+            return self._mean_steps(node)
+        step = self._step(node)
+        return [] if step is None else [step]
+
     def _step(self, node: fx.Node) -> Step | None:
         if node.op == "call_module":
             return self._module_step(node)
@@ -207,9 +225,13 @@ class _Reader:
             return FlattenStep(label=_label(node), width=self._view_width(node))
         if node.target in (F.max_pool2d, torch.max_pool2d):
             names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-            defaults = (None, None, 0, 1, False, False)
-            options = zip(range(1, 7), names, defaults, strict=True)
-            return _max_pool(_label(node), *(_argument(node, *option) for option in options))
+            return _max_pool(_label(node), *_arguments(node, names, (None, None, 0, 1, False, False)))
+        if node.target is F.avg_pool2d:
+            names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+            return _average_pool(_label(node), *_arguments(node, names, (None, None, 0, False, True, None)))
+        if node.target is F.adaptive_avg_pool2d:
+            require_global(_label(node), _argument(node, 1, "output_size", None))
+            return AveragePoolStep(label=_label(node))
         if node.target is F.dropout:
             if _argument(node, 2, "training", True):
                 raise ValueError(f"{_label(node)} drops values in eval mode too; call it with training=self.training")
@@ -233,6 +255,19 @@ class _Reader:
                 module.ceil_mode,
                 module.return_indices,
             )
+        if isinstance(module, nn.AvgPool2d):
+            return _average_pool(
+                label,
+                module.kernel_size,
+                module.stride,
+                module.padding,
+                module.ceil_mode,
+                module.count_include_pad,
+                module.divisor_override,
+            )
+        if isinstance(module, nn.AdaptiveAvgPool2d):
+            require_global(label, module.output_size)
+            return AveragePoolStep(label=label)
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             return BatchNormStep(label=label, module=module)
         if isinstance(module, nn.ReLU):
@@ -244,15 +279,20 @@ class _Reader:
             return None
         raise ValueError(f"{label} is a {type(module).__name__}; supported: {SUPPORTED}")
 
+    def _mean_steps(self, node: fx.Node) -> list[Step]:
+        """A mean over height and width: global pooling, and without `keepdim` flattening."""
+        label = _label(node)
+        require_image_mean(label, _argument(node, 1, "dim", None), node.kwargs.get("dtype"))
+        pooling = AveragePoolStep(label=label)
+        return [pooling] if _argument(node, 2, "keepdim", False) else [pooling, FlattenStep(label=label, width=None)]
+
     def _require_flatten(self, node: fx.Node, start: object, end: object) -> None:
         if (start, end) != (1, -1):
             raise ValueError(f"{_label(node)} flattens dimensions {start} to {end}; supported: 1 to -1")
 
     def _view_width(self, node: fx.Node) -> int | None:
         """The width in `view(n, width)`, None where it is -1."""
-        sizes = node.args[1:] or (node.kwargs.get("shape"),)
-        if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
-            sizes = tuple(sizes[0])
+        sizes = view_sizes(node)
         samples_kept = len(sizes) == 2 and (sizes[0] == -1 or sizes[0] in self.sample_counts)
         if not samples_kept or not isinstance(sizes[1], int):
             raise ValueError(
@@ -262,7 +302,7 @@ class _Reader:
 
 
 def _conv_padding(label: str, module: nn.Conv2d) -> tuple[int, int]:
-    if _pair(module.dilation) != (1, 1):
+    if pair(module.dilation) != (1, 1):
         raise ValueError(f"{label} has the dilation {module.dilation}; supported: 1")
     if module.padding == "valid":
         return 0, 0
@@ -274,33 +314,26 @@ def _conv_padding(label: str, module: nn.Conv2d) -> tuple[int, int]:
                 "supported: odd kernels, and padding given in numbers"
             )
         return high // 2, wide // 2
-    padding = _pair(module.padding)
+    padding = pair(module.padding)
     if padding is None or (padding != (0, 0) and module.padding_mode != "zeros"):
         raise ValueError(f"{label} pads by {module.padding_mode!r}; supported: zeros")
     return padding
 
 
-def _max_pool(
-    label: str, kernel: object, stride: object, padding: object, dilation: object, ceil: object, indices: object
-) -> MaxPoolStep:
-    for name, value, plain in (("dilation", _pair(dilation), (1, 1)), ("ceil_mode", ceil, False)):
-        if value != plain:
-            raise ValueError(f"{label} is a max pooling with {name} = {value}; supported: {plain}")
-    if indices:
-        raise ValueError(f"{label} returns indices; supported: max pooling that returns values alone")
-    # An empty list is how torch's own functions say that the stride is the kernel.
-    sizes = [pair for pair in (_pair(kernel), _pair(stride or kernel), _pair(padding)) if pair is not None]
-    if len(sizes) < 3:
-        raise ValueError(f"{label} takes its kernel, stride or padding from values; they must be numbers")
-    return MaxPoolStep(label=label, kernel=sizes[0], stride=sizes[1], padding=sizes[2])
+def view_sizes(node: fx.Node) -> tuple[object, ...]:
+    """The sizes that a view or reshape names, as numbers or not."""
+    sizes = node.args[1:] or (node.kwargs.get("shape"),)
+    return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else tuple(sizes)
 
 
-def _pair(value: object) -> tuple[int, int] | None:
-    """A size that torch takes as one number or as two; None where it is neither."""
-    pair = (value, value) if isinstance(value, int) else value
-    if isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(part, int) for part in pair):
-        return pair[0], pair[1]
-    return None
+def _max_pool(label: str, *arguments: object) -> MaxPoolStep:
+    kernel, stride, padding = max_window(label, *arguments)
+    return MaxPoolStep(label=label, kernel=kernel, stride=stride, padding=padding)
+
+
+def _average_pool(label: str, *arguments: object) -> AveragePoolStep:
+    kernel, stride, padding = average_window(label, *arguments)
+    return AveragePoolStep(label=label, kernel=kernel, stride=stride, padding=padding)
 
 
 def _label(node: fx.Node) -> str:
@@ -313,3 +346,8 @@ def _target_name(node: fx.Node) -> str:
 
 def _argument(node: fx.Node, position: int, name: str, default: object) -> object:
     return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
+
+
+def _arguments(node: fx.Node, names: tuple[str, ...], defaults: tuple[object, ...]) -> list[object]:
+    """The arguments behind the first, which is the value."""
+    return [_argument(node, *option) for option in zip(range(1, len(names) + 1), names, defaults, strict=True)]

@@ -19,23 +19,26 @@ from model.formats.geometry import EieGeometry
 from model.formats.stages import ConvStage, LinearStage, MaxPoolStage, Stage
 from model.golden import eie as golden
 from model.golden.eie import VALUE_MAX, VALUE_MIN
-from model.pruning.sharing import MaxPool, Part, SharedConv, SharedLayer, takes_images
+from model.pruning.sharing import AveragePool, MaxPool, Part, SharedConv, SharedLayer, takes_images
 
 MEMORIES = ("entry_words", "pointers", "activation_rows", "layers")
 """The fields of EieGeometry that a network may be fitted to."""
 
 
-def lower(parts: Sequence[Part], shape: tuple[int, ...]) -> tuple[Stage, ...]:
-    """The stages in which the array runs `parts` on samples of `shape`: convolutions and poolings one by one, Linear
-    layers that follow one another in one. Raises ValueError where the shape does not fit."""
+def lower(parts: Sequence[Part], shape: tuple[int, ...]) -> tuple[tuple[Stage, ...], list[SharedLayer]]:
+    """The stages in which the array runs `parts` on samples of `shape`, and the rows of its layer table: convolutions
+    and poolings one by one, Linear layers that follow one another in one. Average pooling is a convolution here. Raises
+    ValueError where the shape does not fit."""
     if takes_images(parts) and len(shape) != 3:
         raise ValueError(
             "inputs must be samples x channels x height x width, as the network takes, "
             f"not samples x {' x '.join(map(str, shape))}"
         )
     stages: list[Stage] = []
-    number = 0
-    for position, part in enumerate(parts):
+    layers: list[SharedLayer] = []
+    for position, given in enumerate(parts):
+        part = given.layer(shape) if isinstance(given, AveragePool) else given
+        number = len(layers)
         if isinstance(part, SharedConv | MaxPool):
             stage = _window(part, shape, number, f"part {position} of the network")
             channels = len(part.weight_codes) if isinstance(part, SharedConv) else stage.channels
@@ -55,8 +58,9 @@ def lower(parts: Sequence[Part], shape: tuple[int, ...]) -> tuple[Stage, ...]:
                 stages[-1] = LinearStage(first=stages[-1].first, last=number)
             else:
                 stages.append(LinearStage(first=number, last=number))
-        number += isinstance(part, SharedLayer)
-    return tuple(stages)
+        if isinstance(part, SharedLayer):
+            layers.append(part)
+    return tuple(stages), layers
 
 
 def _window(part: SharedConv | MaxPool, shape: tuple[int, ...], number: int, where: str) -> ConvStage | MaxPoolStage:
@@ -89,8 +93,7 @@ def compile_network(
     that these have the same to do (model.compiler.balance), and otherwise in turn. Raises ValueError where the
     calibration data do not fit the network.
     """
-    stages = lower(parts, calibration.shape[1:])
-    layers = [part for part in parts if isinstance(part, SharedLayer)]
+    stages, layers = lower(parts, calibration.shape[1:])
     fractions = calibrate(layers, stages, calibration, geometry)
     order = None
     if even:
@@ -173,7 +176,8 @@ def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np
 
 
 def error_bound(network: EieNetwork, parts: Sequence[Part], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How far the network's outputs may lie from those of the float layers it was compiled from (samples x outputs).
+    """How far the network's outputs may lie from those of the float layers it was compiled from (samples x outputs), on
+    `inputs` of the shape that it was compiled for.
 
     Holds for exact float arithmetic where nothing saturates. For each layer, with an error e of the inputs x and half
     a unit d of the weights: each product is off by at most |w| e + d (|x| + e), and by one unit of the sum where
@@ -181,7 +185,7 @@ def error_bound(network: EieNetwork, parts: Sequence[Part], inputs: NDArray[np.f
     """
     values = inputs.reshape(len(inputs), -1).astype(np.float64)
     errors = np.full_like(values, 0.5 * 2.0 ** -network.layers[0].input_fraction)
-    layers = [part for part in parts if isinstance(part, SharedLayer)]
+    _, layers = lower(parts, inputs.shape[1:])
     for stage in network.stages:
         # The greatest of several values is off by no more than the one that is off most.
         activations, error = stage.gather(values), stage.gather(errors)

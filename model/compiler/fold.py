@@ -5,15 +5,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.compiler.chain import BatchNormStep, ConvStep, FlattenStep, LinearStep, MaxPoolStep, ReluStep, chain
+from model.compiler.chain import (
+    AveragePoolStep,
+    BatchNormStep,
+    ConvStep,
+    FlattenStep,
+    LinearStep,
+    MaxPoolStep,
+    ReluStep,
+    chain,
+)
 
 
 def fold(module: nn.Module) -> nn.Sequential:
     """A sequence, float32, that computes what `module` computes in eval mode.
 
     Of nn.Linear and nn.ReLU alone, for inputs of shape (n, features), the flattened form of what `module` takes. Where
-    `module` has convolutions: of nn.Conv2d, nn.ReLU and nn.MaxPool2d, for inputs (n, channels, height, width), then
-    nn.Flatten, then nn.Linear and nn.ReLU; a ReLU stands before the pooling, which changes nothing.
+    `module` has convolutions: of nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d and nn.AdaptiveAvgPool2d(1), for inputs
+    (n, channels, height, width), then nn.Flatten, then nn.Linear and nn.ReLU; a ReLU stands before max pooling, which
+    changes nothing. Average pooling stays what it is: only who knows the size of the images can make it a convolution.
 
     A BatchNorm behind a Linear or Conv2d is folded back into it; a BatchNorm1d that stands before a Linear (on the
     inputs or behind a ReLU) is folded forward. A layer gets a bias only where it had one or folding needs one.
@@ -30,6 +40,8 @@ def fold(module: nn.Module) -> nn.Sequential:
                 folding.conv(step)
             case MaxPoolStep():
                 folding.max_pool(step)
+            case AveragePoolStep():
+                folding.average_pool(step)
             case BatchNormStep():
                 folding.batch_norm(step)
             case ReluStep():
@@ -77,6 +89,23 @@ class _Layer:
 
 
 @dataclass
+class _Average:
+    """An average pooling, and whether a ReLU stands behind it."""
+
+    step: AveragePoolStep
+    relu: bool = False
+
+    @property
+    def linear(self) -> bool:
+        """Whether an affine map of the channels may change places with it; zeros around the image would be moved."""
+        return not self.relu and self.step.padding == (0, 0)
+
+    def module(self) -> nn.Module:
+        step = self.step
+        return nn.AdaptiveAvgPool2d(1) if step.kernel is None else nn.AvgPool2d(step.kernel, step.stride, step.padding)
+
+
+@dataclass
 class _Affine:
     """A BatchNorm that waits for a Linear behind it: `x * scale + shift`, both (features,) in float64."""
 
@@ -90,7 +119,7 @@ class _Folding:
     known: features, or channels where `images`. `images` is None while that is open."""
 
     def __init__(self) -> None:
-        self.parts: list[_Layer | MaxPoolStep] = []
+        self.parts: list[_Layer | _Average | MaxPoolStep] = []
         self.waiting: _Affine | None = None
         self.width: int | None = None
         self.images: bool | None = None
@@ -127,6 +156,10 @@ class _Folding:
         self._require_images(step.label, "MaxPool2d")
         self.parts.append(step)
 
+    def average_pool(self, step: AveragePoolStep) -> None:
+        self._require_images(step.label, "pooling")
+        self.parts.append(_Average(step))
+
     def batch_norm(self, step: BatchNormStep) -> None:
         norm = step.module
         if norm.running_mean is None or norm.running_var is None:
@@ -158,14 +191,16 @@ class _Folding:
             self.waiting = _Affine(step.label, scale, shift)
 
     def relu(self, step: ReluStep) -> None:
-        if not self.layers:
+        computing = [part for part in self.parts if isinstance(part, _Layer | _Average)]
+        if not computing:
             raise ValueError(f"{step.label} is a ReLU before any Linear or Conv2d; it must stand behind one")
         self._require_none_waiting("a ReLU")
         # Where a max pooling came between: the greatest of values without the negative ones is the same.
-        self.layers[-1].relu = True
+        computing[-1].relu = True
 
     def flatten(self, step: FlattenStep) -> None:
-        if self.images:
+        pooled = isinstance(self.parts[-1], _Average) and self.parts[-1].step.kernel is None if self.parts else False
+        if self.images and not pooled:
             # Height and width are not known here; what comes next is checked with the data.
             self.width = None
         self.images = False
@@ -184,9 +219,10 @@ class _Folding:
                 modules.append(nn.MaxPool2d(part.kernel, part.stride, part.padding))
                 images = True
                 continue
-            if images and part.conv is None:
+            flat = isinstance(part, _Layer) and part.conv is None
+            if images and flat:
                 modules.append(nn.Flatten())
-            images = part.conv is not None
+            images = not flat
             modules.append(part.module())
             if part.relu:
                 modules.append(nn.ReLU())
@@ -196,7 +232,7 @@ class _Folding:
 
     def _open_layer(self, *, images: bool) -> _Layer | None:
         """The layer right before this step: a Conv2d where `images`, else a Linear."""
-        last = self.parts[-1] if self.parts else None
+        last = next((part for part in reversed(self.parts) if not (isinstance(part, _Average) and part.linear)), None)
         if isinstance(last, _Layer) and not last.relu and (last.conv is not None) == images:
             # Behind a Flatten a convolution's values have no channels any more.
             return last if bool(self.images) == images else None

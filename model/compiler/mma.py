@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from model.compiler.fold import fold
+from model.compiler.pooling import as_convolution, window
 from model.cycles.mma import gemm_cycles
 from model.formats.convert import FLOATS, to_raw
 from model.formats.gemm import Operand, dense_operand, sparse_operand
@@ -44,7 +45,8 @@ def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeo
         raise ValueError(
             f"inputs must be samples x channels x height x width, as the network takes, not samples x {_by(shape)}"
         )
-    for position, part in enumerate(parts):
+    for position, given in enumerate(parts):
+        part = as_convolution(given, shape) if isinstance(given, nn.AvgPool2d | nn.AdaptiveAvgPool2d) else given
         if isinstance(part, nn.MaxPool2d):
             pool = MaxPoolStage(**_window(part, shape, position))
             stages.append(pool)
@@ -101,16 +103,14 @@ def _window(part: nn.Conv2d | nn.MaxPool2d, shape: tuple[int, ...], position: in
             f"part {position} of the network takes {part.in_channels} channels, but these inputs make it {channels}"
         )
 
-    def pair(value: Any) -> tuple[int, int]:
-        return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
+    kernel, stride, padding = window(part)
     return {
         "channels": channels,
         "height": height,
         "width": width,
-        "kernel": pair(part.kernel_size),
-        "stride": pair(part.stride),
-        "padding": pair(part.padding),
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
     }
 
 

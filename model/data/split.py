@@ -18,7 +18,10 @@ def held_out(path: Path, inputs: NDArray[np.float32], labels: NDArray[np.int64],
     order = np.random.default_rng(seed).permutation(len(inputs))
     count = int(len(inputs) * HELD_OUT)
     if count == 0:
-        raise ValueError(f"{path}: pruning needs at least {int(1 / HELD_OUT)} samples, not {len(inputs)}")
+        raise ValueError(
+            f"{path}: needs at least {int(1 / HELD_OUT)} samples, to leave some out that accuracy is measured on, "
+            f"not {len(inputs)}"
+        )
     test, train = order[:count], order[count:]
     return Dataset(
         name=str(path),

@@ -4,12 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.compiler.chain import in_mode
 from model.data.dataset import Dataset
 
 
 def as_taken(inputs: Tensor, folded: nn.Sequential) -> Tensor:
-    """Inputs in the shape that the folded network takes: images where it starts with a convolution, else flat."""
-    return inputs if isinstance(folded[0], nn.Conv2d | nn.MaxPool2d) else inputs.flatten(1)
+    """Inputs in the shape that the folded network takes: flat where it starts with a Linear, else images."""
+    return inputs.flatten(1) if isinstance(folded[0], nn.Linear) else inputs
 
 
 def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
@@ -34,10 +35,32 @@ def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
 def require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
     """Raises ValueError where inputs do not have the shape that the network takes, or labels are none that it gives."""
     for split in ("train", "test"):
-        inputs, labels = getattr(dataset, f"{split}_inputs"), getattr(dataset, f"{split}_labels")
-        classes = require_shape(folded, inputs, f"{dataset.name}: {split}_inputs")
-        if labels.min() < 0 or labels.max() >= classes:
-            raise ValueError(
-                f"{dataset.name}: {split}_labels must be 0 to {classes - 1}, as the network gives, "
-                f"not {labels.min()} to {labels.max()}"
-            )
+        classes = require_shape(folded, getattr(dataset, f"{split}_inputs"), f"{dataset.name}: {split}_inputs")
+        _require_labels(dataset, split, classes)
+
+
+def require_classifier(module: nn.Module, dataset: Dataset) -> None:
+    """The same for a network of any form, which need not fold: it must give a value for each class of the data."""
+    try:
+        with in_mode(module, training=False), torch.no_grad():
+            outputs = module(torch.from_numpy(dataset.train_inputs[:1]))
+    except Exception as error:
+        # forward() is the user's code, and anything can come out of it.
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"{dataset.name}: inputs of shape {dataset.train_inputs.shape} do not fit the network: {reason}"
+        ) from error
+    if not isinstance(outputs, Tensor) or outputs.dim() != 2:
+        what = f"the shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ValueError(f"the network must give (samples, classes) for {dataset.name}, not {what}")
+    for split in ("train", "test"):
+        _require_labels(dataset, split, outputs.shape[1])
+
+
+def _require_labels(dataset: Dataset, split: str, classes: int) -> None:
+    labels = getattr(dataset, f"{split}_labels")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"{dataset.name}: {split}_labels must be 0 to {classes - 1}, as the network gives, "
+            f"not {labels.min()} to {labels.max()}"
+        )

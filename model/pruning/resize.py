@@ -1,27 +1,80 @@
-"""Temporary."""
+"""A network whose channels were removed: its layers get the sizes of the weights that were left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+Sizes = Mapping[str, tuple[int, ...]]
+"""Shapes by the names of a layer's own parameters and buffers."""
 
-def flexible(module: nn.Module) -> nn.Module:
-    return module
+
+def fit_to(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Gives the layers of `network` the shapes of `state` (a state_dict), their values zero until it is loaded.
+
+    Linear, Conv2d, BatchNorm1d, BatchNorm2d and PReLU may shrink, and their attributes follow. A depthwise convolution
+    stays one; other groups keep their number. Raises ValueError naming the layer, the rule and the value, before
+    anything is changed, where another layer would have to, or a tensor would grow or change its kernel.
+    """
+    sizes = {name: tuple(value.shape) for name, value in state.items()}
+    found = []
+    for name, layer in network.named_modules():
+        own = dict(layer.named_parameters(recurse=False)) | dict(layer.named_buffers(recurse=False))
+        wanted = {part: sizes.get(f"{name}.{part}".lstrip("."), tuple(value.shape)) for part, value in own.items()}
+        if any(wanted[part] != tuple(value.shape) for part, value in own.items()):
+            label = f"layer '{name}' ({type(layer).__name__})"
+            for part, value in own.items():
+                _require_smaller(f"{label}: {part}", tuple(value.shape), wanted[part])
+            found.append((layer, wanted, _attributes(label, layer, wanted)))
+    # A tensor that stands in two layers stays one.
+    made: dict[int, Tensor] = {}
+    for layer, wanted, attributes in found:
+        for part, shape in wanted.items():
+            old = getattr(layer, part)
+            if tuple(old.shape) != shape:
+                if id(old) not in made:
+                    made[id(old)] = _zeros(old, shape)
+                setattr(layer, part, made[id(old)])
+        for attribute, value in attributes.items():
+            setattr(layer, attribute, value)
 
 
-def fit_to(network: nn.Module, state: dict[str, Tensor]) -> None:
-    for name, part in network.named_modules():
-        for key, value in list(part.named_parameters(recurse=False)):
-            new = state[f"{name}.{key}".lstrip(".")]
-            if new.shape != value.shape:
-                setattr(part, key, nn.Parameter(new.clone()))
-        for key, value in list(part.named_buffers(recurse=False)):
-            new = state[f"{name}.{key}".lstrip(".")]
-            if new.shape != value.shape:
-                setattr(part, key, new.clone())
-        if isinstance(part, nn.Linear):
-            part.out_features, part.in_features = part.weight.shape
-        if isinstance(part, nn.Conv2d):
-            if part.groups > 1 and part.groups == part.in_channels:
-                part.groups = len(part.weight)
-            part.out_channels, part.in_channels = len(part.weight), part.weight.shape[1] * part.groups
-        if isinstance(part, nn.BatchNorm2d):
-            part.num_features = len(part.running_mean)
+def _zeros(old: Tensor, shape: tuple[int, ...]) -> Tensor:
+    new = old.detach().new_zeros(shape)
+    return nn.Parameter(new, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else new
+
+
+def _require_smaller(where: str, old: tuple[int, ...], new: tuple[int, ...]) -> None:
+    smaller = len(new) == len(old) and all(0 < now <= before for now, before in zip(new, old, strict=True))
+    if not smaller or new[2:] != old[2:]:
+        raise ValueError(f"{where} must be {old} or have fewer channels, not {new}")
+
+
+def _attributes(label: str, layer: nn.Module, wanted: Sizes) -> dict[str, int]:
+    """What a layer says about itself when its tensors have the shapes `wanted`."""
+    if isinstance(layer, nn.Linear | nn.Conv2d) and "weight" in wanted:
+        outputs, inputs = wanted["weight"][:2]
+        _require_alike(label, {part: shape[0] for part, shape in wanted.items()})
+        if isinstance(layer, nn.Linear):
+            return {"out_features": outputs, "in_features": inputs}
+        depthwise = 1 < layer.groups == layer.in_channels
+        # The outputs of each channel, or else the groups, do not change.
+        fixed = layer.out_channels // layer.groups if depthwise else layer.groups
+        if outputs % fixed:
+            raise ValueError(f"{label}: weight must have a multiple of {fixed} outputs, not {outputs}")
+        groups = outputs // fixed if depthwise else fixed
+        return {"out_channels": outputs, "in_channels": inputs * groups, "groups": groups}
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        channels = {part: shape[0] for part, shape in wanted.items() if shape}
+        _require_alike(label, channels)
+        return {"num_features": next(iter(channels.values()))}
+    if isinstance(layer, nn.PReLU):
+        return {"num_parameters": wanted["weight"][0]}
+    raise ValueError(f"{label} cannot lose channels; Linear, Conv2d, BatchNorm1d, BatchNorm2d and PReLU can")
+
+
+def _require_alike(label: str, channels: Mapping[str, int]) -> None:
+    if len(set(channels.values())) > 1:
+        listed = ", ".join(f"{part} {count}" for part, count in channels.items())
+        raise ValueError(f"{label}: all must have the same number of channels, not {listed}")

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from model.compiler.pooling import as_convolution, window
 from model.pruning.kmeans import CODEBOOK_SIZE, cluster
 
 
@@ -117,12 +118,37 @@ class MaxPool:
         return nn.MaxPool2d(self.kernel, self.stride, self.padding)
 
 
-Part = SharedLayer | MaxPool
+@dataclass(frozen=True, kw_only=True)
+class AveragePool:
+    """Average pooling, and the ReLU behind it where `relu`. `kernel` is None where it is the whole image.
+
+    It has no weights of the network's: none to prune, none to count, none to train. The array runs it as `layer`.
+    """
+
+    kernel: tuple[int, int] | None
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    relu: bool
+
+    def module(self) -> nn.AvgPool2d | nn.AdaptiveAvgPool2d:
+        """The pooling, without its ReLU."""
+        return nn.AdaptiveAvgPool2d(1) if self.kernel is None else nn.AvgPool2d(self.kernel, self.stride, self.padding)
+
+    def layer(self, shape: tuple[int, ...]) -> SharedLayer:
+        """The convolution that does it to images of `shape`, channels x height x width: exact, with one weight."""
+        return _share_layer(as_convolution(self.module(), shape), self.relu)
+
+
+Part = SharedLayer | MaxPool | AveragePool
 """A network is a list of these. Where images end, they are flattened."""
 
 
 def takes_images(parts: Sequence[Part]) -> bool:
-    return isinstance(parts[0], SharedConv | MaxPool)
+    return _of_images(parts[0])
+
+
+def _of_images(part: Part) -> bool:
+    return isinstance(part, SharedConv | MaxPool | AveragePool)
 
 
 def share_layers(folded: nn.Sequential) -> list[Part]:
@@ -136,11 +162,18 @@ def share_layers(folded: nn.Sequential) -> list[Part]:
         if isinstance(module, nn.Linear | nn.Conv2d):
             parts.append(_share_layer(module, isinstance(follower, nn.ReLU)))
         elif isinstance(module, nn.MaxPool2d):
-            kernel, stride, padding = map(_pair, (module.kernel_size, module.stride, module.padding))
+            kernel, stride, padding = window(module)
             parts.append(MaxPool(kernel=kernel, stride=stride, padding=padding))
+        elif isinstance(module, nn.AvgPool2d):
+            kernel, stride, padding = window(module)
+            relu = isinstance(follower, nn.ReLU)
+            parts.append(AveragePool(kernel=kernel, stride=stride, padding=padding, relu=relu))
+        elif isinstance(module, nn.AdaptiveAvgPool2d):
+            relu = isinstance(follower, nn.ReLU)
+            parts.append(AveragePool(kernel=None, stride=(1, 1), padding=(0, 0), relu=relu))
         elif not isinstance(module, nn.ReLU) and not (isinstance(module, nn.Flatten) and parts):
             raise ValueError(
-                "a folded network must hold Linear, Conv2d, MaxPool2d and ReLU alone, and Flatten between them, "
+                "a folded network must hold Linear, Conv2d, pooling and ReLU alone, and Flatten between them, "
                 f"not {type(module).__name__}"
             )
     return parts
@@ -156,12 +189,12 @@ def sequence(parts: Sequence[Part], make: Callable[[Part], nn.Module]) -> nn.Seq
     modules: list[nn.Module] = []
     images = False
     for part in parts:
-        now = isinstance(part, SharedConv | MaxPool)
+        now = _of_images(part)
         if images and not now:
             modules.append(nn.Flatten())
         images = now
         modules.append(make(part))
-        if isinstance(part, SharedLayer) and part.relu:
+        if not isinstance(part, MaxPool) and part.relu:
             modules.append(nn.ReLU())
     if images:
         modules.append(nn.Flatten())
@@ -184,18 +217,8 @@ def _share_layer(layer: nn.Linear | nn.Conv2d, relu: bool) -> SharedLayer:
     )
     if isinstance(layer, nn.Linear):
         return shared
-    return SharedConv(
-        **vars(shared),
-        kernel=_pair(layer.kernel_size),
-        stride=_pair(layer.stride),
-        padding=_pair(layer.padding),
-        groups=layer.groups,
-    )
-
-
-def _pair(size: int | str | tuple[int, ...]) -> tuple[int, int]:
-    assert isinstance(size, tuple), "fold() gives sizes as pairs"
-    return size[0], size[1]
+    kernel, stride, padding = window(layer)
+    return SharedConv(**vars(shared), kernel=kernel, stride=stride, padding=padding, groups=layer.groups)
 
 
 def _require_codes(name: str, codes: NDArray) -> None:

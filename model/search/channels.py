@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.pruning.criteria import Criterion, l1
+from model.pruning.flexible import flexible
 from model.pruning.masks import Masks, keep_largest, prunable_layers
-from model.pruning.resize import fit_to, flexible
+from model.pruning.resize import fit_to
 from model.search.graph import FIXED, Axis, Graph, read_graph
 from model.search.plan import CHANNELS
 from model.search.reconstruct import Reconstruction

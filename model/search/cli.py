@@ -12,13 +12,12 @@ import typer
 
 from model import options
 from model.console import require_writable, show
-from model.data.npz import load_npz
-from model.data.split import held_out
+from model.data.named import load_data
 from model.files import replacing
 from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
 from model.formats.tile import mode_geometry
-from model.loading import load_factory, load_weights
+from model.loading import load_network
 from model.pruning.training import Course
 from model.search.amc import AmcSettings
 from model.search.compare import Comparison, compare, dense_accuracy
@@ -36,12 +35,6 @@ from model.search.workers import parse_workers
 AMC_PANEL, NETADAPT_PANEL, COMPARE_PANEL = "AMC", "NetAdapt", "Compare"
 PANELS = {"amc": AMC_PANEL, "netadapt": NETADAPT_PANEL, "compare": COMPARE_PANEL}
 
-Network = Annotated[str, typer.Argument(metavar="MODULE:FACTORY", help="What makes the network, an nn.Module.")]
-Weights = Annotated[
-    Path | None, typer.Option(help="Safetensors file of the state_dict; without, the factory's own weights.")
-]
-Data = Annotated[Path, typer.Option(help="NPZ file with inputs and labels.")]
-
 
 def search_command(
     context: typer.Context,
@@ -49,13 +42,13 @@ def search_command(
         Literal["sensitivity", "amc", "netadapt", "compare"],
         typer.Argument(help="How to search; compare holds these and hand-made policies side by side."),
     ],
-    network: Network,
-    data: Data,
+    network: options.Network,
+    data: options.LabelledData,
     output: Annotated[
         Path, typer.Option(help="The plan to write (.json), or the comparison; what belongs to it stands beside it.")
     ],
     budget: Annotated[float, typer.Option(help="Fraction of the dense cost to reach.")] = 0.5,
-    weights: Weights = None,
+    weights: options.Weights = None,
     granularity: Annotated[
         Literal["weights", "nm", "channels"],
         typer.Option(help="Prune single weights, N:M by the pattern, or whole channels."),
@@ -113,17 +106,13 @@ def search_command(
             options.refuse_panel(context, panel, f"search {method}")
     start = time.monotonic()
     torch.set_num_threads(1)
-    require_writable(output, data)
+    require_writable(output, Path(data))
     nm = Pattern.parse(pattern) if granularity == "nm" else Pattern()
     tile = mode_geometry(
         generation="A100", dtype="fp16", out="fp32", m=m, n=n, keep=nm.keep, group=nm.group, pair=nm.pair
     )
-    module = load_factory(network)
-    if weights is not None:
-        load_weights(module, weights)
-    inputs, labels = load_npz(data, labels_required=True)
-    assert labels is not None
-    dataset = held_out(data, inputs, labels, seed)
+    module, _ = load_network(network, weights)
+    dataset = load_data(data, seed)
     array = EieGeometry(pes=pes)
 
     def prepared(by: int) -> Setup:

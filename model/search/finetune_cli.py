@@ -7,26 +7,22 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from safetensors.torch import save_file
 
 from model import options
 from model.console import require_writable, show, training_bar
-from model.data.npz import load_npz
-from model.data.split import held_out
-from model.files import replacing
-from model.loading import load_factory, load_weights
+from model.data.named import load_data
+from model.loading import load_network, save_weights
 from model.pruning.training import Course
-from model.search.cli import Data, Network, Weights
 from model.search.finetune import FinetuneSettings, finetune
-from model.search.plan import load_plan
+from model.search.plan import CHANNELS, load_plan
 
 
 def finetune_command(
-    network: Network,
+    network: options.Network,
     plan: Annotated[Path, typer.Option(help="A plan from `zeroskip search`.")],
-    data: Data,
+    data: options.LabelledData,
     output: Annotated[Path, typer.Option(help="Safetensors file of weights to write, for `zeroskip compile`.")],
-    weights: Weights = None,
+    weights: options.Weights = None,
     epochs: Annotated[int, typer.Option(min=0, help="Epochs after each round of pruning.")] = 5,
     learning_rate: Annotated[float, typer.Option(help="A tenth to a hundredth of the dense training's.")] = 0.005,
     schedule: Annotated[
@@ -46,14 +42,10 @@ def finetune_command(
     """
     start = time.monotonic()
     # Weights may be trained on in place: they are read before they are written.
-    require_writable(output, data, plan)
+    require_writable(output, Path(data), plan)
     chosen = load_plan(plan)
-    module = load_factory(network)
-    if weights is not None:
-        load_weights(module, weights)
-    inputs, labels = load_npz(data, labels_required=True)
-    assert labels is not None
-    dataset = held_out(data, inputs, labels, seed)
+    module, removed = load_network(network, weights)
+    dataset = load_data(data, seed)
     course = Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64)
     with training_bar() as progress:
         result = finetune(
@@ -65,8 +57,7 @@ def finetune_command(
             checkpoint=checkpoint or Path(f"{output}.ckpt"),
             progress=progress,
         )
-    with replacing(output) as part:
-        save_file({name: value.contiguous() for name, value in result.module.state_dict().items()}, part)
+    save_weights(result.module, output, removed=removed or chosen.granularity == CHANNELS)
     summary = {
         "weights": str(output),
         "density": result.kept,

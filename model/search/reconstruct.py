@@ -25,8 +25,8 @@ class Reconstruction:
 
     With X the inputs of the dense layer in samples (a convolution's as patches, whatever its kernel), of which S are
     left and R are gone, and W the dense weights, W_S + D has the least |X_S (W_S + D) - X W|^2 + ridge |D|^2 at
-    D = (X_S^T X_S + ridge)^-1 (X_S^T X_R) W_R. So what the samples do not tell stays as it was. X^T X is taken once; any
-    choice of S is a small system of equations after that. Biases stay.
+    D = (X_S^T X_S + ridge)^-1 (X_S^T X_R) W_R. So what the samples do not tell stays as it was. X^T X is taken once;
+    any choice of S is a small system of equations after that. Biases stay.
     """
 
     def __init__(self, module: nn.Module, graph: Graph, samples: Tensor) -> None:

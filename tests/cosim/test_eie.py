@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import random_inputs, random_network, small_conv_network
+from tile_networks import averaging
 
 from cosim.eie import EieRun, build_array, build_player, network_program, play, stage_program
 from cosim.simulator import Simulator
 from cosim.verify import verify
+from model.compiler.eie import MEMORIES, compile_network, quantise_inputs
+from model.compiler.fold import fold
 from model.formats import bundle
 from model.formats.bundle import EieNetwork
 from model.formats.geometry import EieGeometry
 from model.golden import eie as golden
+from model.pruning.sharing import share_layers
 
 SIMULATORS = [
     Simulator.VERILATOR,
@@ -149,6 +153,13 @@ def test_convolutions() -> None:
     assert run.activity.sum(axis=1).tolist() == [run.layer_cycles.sum()] * 4
     assert (run.cycles - run.layer_cycles.sum(axis=1)).tolist() == [40 + 9 + 1] * 4
     assert np.unique(run.layer_trace).tolist() == [0, 1, 2, 3]
+
+
+def test_average_pooling() -> None:
+    inputs = np.random.default_rng(16).normal(size=(3, 1, 8, 8)).astype(np.float32)
+    network = compile_network(share_layers(fold(averaging())), inputs, EieGeometry(pes=4), fit=MEMORIES)
+    run = check(network, quantise_inputs(network, inputs)[0])
+    assert [len(outputs) for outputs in run.stage_outputs] == [3 * starts for starts in (64, 16, 16, 16, 8, 1, 1)]
 
 
 def test_stages_take_turns_in_one_loaded_network(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tile_networks import conv, mlp, pruned
+from tile_networks import averaging, conv, mlp, pruned
 
 from cosim.blocks import random_blocks
 from cosim.mma_formats import check_format, modes
@@ -21,7 +21,7 @@ from model.golden.mma_network import run
 TINY = TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16)
 
 
-@pytest.mark.parametrize(("make", "shape"), [(mlp, (30,)), (conv, (1, 12, 12))])
+@pytest.mark.parametrize(("make", "shape"), [(mlp, (30,)), (conv, (1, 12, 12)), (averaging, (1, 8, 8))])
 def test_network(make: Any, shape: tuple[int, ...]) -> None:
     network = compile_network(pruned(make(7), Pattern()), shape, TINY)
     inputs = np.random.default_rng(7).normal(size=(9, network.inputs)).astype(np.float32)

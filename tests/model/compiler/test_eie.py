@@ -10,12 +10,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tile_networks import averaging
 
 from model.compiler.eie import MEMORIES, compile_network, error_bound, float_outputs, quantise_inputs
+from model.compiler.fold import fold
 from model.formats.bundle import FitError
 from model.formats.geometry import EieGeometry
 from model.golden import eie as golden
-from model.pruning.sharing import MaxPool, Part, SharedConv, SharedLayer, to_module
+from model.pruning.sharing import MaxPool, Part, SharedConv, SharedLayer, share_layers, to_module
 
 
 def random_layers(rng: np.random.Generator, sizes: tuple[int, ...], scale: float, *, bias: bool) -> list[SharedLayer]:
@@ -168,6 +170,19 @@ def test_error_of_convolutions_is_within_its_bound() -> None:
         difference = np.abs(float_outputs(network, golden.results(network, runs)) - expected)
         assert np.all(difference <= error_bound(network, parts, inputs) + 1e-9)
     assert difference.max() > 0
+
+
+def test_error_of_average_pooling_is_within_its_bound() -> None:
+    parts = share_layers(fold(averaging()))
+    inputs = np.random.default_rng(14).normal(size=(20, 1, 8, 8)).astype(np.float32)
+    network = compile_network(parts, inputs, EieGeometry(pes=4), fit=MEMORIES)
+    assert [layer.outputs for layer in network.layers] == [4, 4, 4, 8, 8, 8, 3]
+    assert [layer.relu for layer in network.layers] == [False, True, True, True, False, False, False]
+    with torch.no_grad():
+        expected = to_module(parts).double()(torch.from_numpy(inputs).double()).numpy()
+    found = float_outputs(network, golden.outputs(network, quantise_inputs(network, inputs)[0]))
+    assert np.all(np.abs(found - expected) <= error_bound(network, parts, inputs) + 1e-9)
+    assert np.abs(found - expected).max() < 5e-3 * np.abs(expected).max()
 
 
 def test_shapes_that_do_not_fit_convolutions() -> None:

@@ -185,6 +185,89 @@ def test_convolutions(name: str) -> None:
     torch.testing.assert_close(folded(images), module(images).flatten(1), rtol=1e-4, atol=1e-5)
 
 
+class Averages(nn.Module):
+    """A user's module that ends in an average pooling of the test's own; behind it are 6 values."""
+
+    def __init__(self, pool: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.bn, self.fc = nn.Conv2d(2, 6, 3), nn.BatchNorm2d(6), nn.Linear(6, 3)
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.pool(F.relu(self.bn(self.conv(x)))))
+
+
+AVERAGES: dict[str, Callable[[Tensor], Tensor]] = {
+    "AdaptiveAvgPool2d": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    "AdaptiveAvgPool2d of a pair": nn.Sequential(nn.AdaptiveAvgPool2d((1, 1)), nn.Dropout(), nn.Flatten()),
+    "F.adaptive_avg_pool2d": lambda x: F.adaptive_avg_pool2d(x, 1).view(-1, 6),
+    "mean": lambda x: x.mean((2, 3)),
+    "mean from the end": lambda x: x.mean([-1, -2], keepdim=True).flatten(1),
+    "torch.mean": lambda x: torch.mean(x, dim=(2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", AVERAGES)
+def test_global_averages(name: str) -> None:
+    torch.manual_seed(6)
+    module = settled(Averages(AVERAGES[name])).eval()
+    folded = fold(module)
+    assert shape(folded) == ["Conv2d", "ReLU", "AdaptiveAvgPool2d", "Flatten", "6x3"]
+    images = torch.randn(5, 2, 8, 7)
+    torch.testing.assert_close(folded(images), module(images), rtol=1e-4, atol=1e-5)
+
+
+POOLINGS = {
+    "ReLU behind, where it is not the same as before": (
+        nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.AvgPool2d(2), nn.ReLU()),
+        ["Conv2d", "AvgPool2d", "ReLU", "Flatten"],
+    ),
+    "ReLU behind a max pooling behind it": (
+        nn.Sequential(nn.Conv2d(2, 3, 3), nn.AvgPool2d(2), nn.MaxPool2d(2), nn.ReLU()),
+        ["Conv2d", "AvgPool2d", "ReLU", "MaxPool2d", "Flatten"],
+    ),
+    "batch norm behind, which changes places with it": (
+        nn.Sequential(nn.Conv2d(2, 3, 3), nn.AvgPool2d((2, 1), 1), nn.BatchNorm2d(3), nn.ReLU()),
+        ["Conv2d", "AvgPool2d", "ReLU", "Flatten"],
+    ),
+    "batch norm behind what it is flattened to": (
+        nn.Sequential(
+            nn.Conv2d(2, 3, 3),
+            nn.AdaptiveAvgPool2d(1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.BatchNorm1d(3),
+            nn.Linear(3, 2),
+        ),
+        ["Conv2d", "AdaptiveAvgPool2d", "ReLU", "Flatten", "3x2"],
+    ),
+    "first, with padding that counts": (
+        nn.Sequential(nn.AvgPool2d(3, 2, padding=1), nn.ReLU(), nn.Conv2d(2, 3, 2)),
+        ["AvgPool2d", "ReLU", "Conv2d", "Flatten"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_average_pooling(name: str) -> None:
+    torch.manual_seed(7)
+    module, expected = POOLINGS[name]
+    settled(module).eval()
+    folded = fold(module)
+    assert shape(folded) == expected
+    images = torch.randn(5, 2, 8, 8)
+    torch.testing.assert_close(folded(images), module(images).flatten(1), rtol=1e-4, atol=1e-5)
+
+
+def test_functional_average_pooling() -> None:
+    torch.manual_seed(8)
+    module = settled(Averages(lambda x: F.avg_pool2d(x, 3, stride=2, padding=(1, 0)).mean((2, 3)))).eval()
+    folded = fold(module)
+    assert shape(folded) == ["Conv2d", "ReLU", "AvgPool2d", "AdaptiveAvgPool2d", "Flatten", "6x3"]
+    images = torch.randn(5, 2, 8, 8)
+    torch.testing.assert_close(folded(images), module(images), rtol=1e-4, atol=1e-5)
+
+
 def spoiled(linear: nn.Linear, value: float) -> nn.Linear:
     with torch.no_grad():
         linear.weight[0, 0] = value
@@ -319,8 +402,46 @@ class TwoInputs(nn.Module):
             "layer '1' is a max pooling with dilation = (2, 2); supported: (1, 1)",
         ),
         (
-            nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2)),
-            f"layer '1' is a AvgPool2d; supported: {SUPPORTED}",
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.LPPool2d(2, 2)),
+            f"layer '1' is a LPPool2d; supported: {SUPPORTED}",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2, ceil_mode=True)),
+            "layer '1' is an average pooling with ceil_mode = True; supported: False",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2, divisor_override=3)),
+            "layer '1' is an average pooling with divisor_override = 3; supported: None",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(3, padding=1, count_include_pad=False)),
+            "layer '1' is an average pooling with padding and count_include_pad = False; supported: True, which "
+            "divides by the same number everywhere",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d((None, 1))),
+            "layer '1' is an adaptive average pooling to (None, 1); supported: 1",
+        ),
+        (
+            nn.Sequential(nn.Linear(4, 4), nn.AdaptiveAvgPool2d(1)),
+            "layer '1' is a pooling, but the step before it gives flat values",
+        ),
+        (
+            Forward(lambda m, x: m.fc1(x.mean(1))),
+            "operation 'mean' is a mean over 1; supported: height and width, (2, 3) or (-2, -1)",
+        ),
+        (
+            Forward(lambda m, x: m.fc1(torch.mean(x, (2, 3), dtype=torch.float64))),
+            "operation 'mean' is a mean over (2, 3) as torch.float64; supported: height and width, (2, 3) or (-2, -1)",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(3, padding=1), nn.BatchNorm2d(2)),
+            "layer '2' is a BatchNorm2d that does not stand right behind a Conv2d; it has none that it could be "
+            "folded into",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)),
+            "layer '3' takes 8 values, but the step before it gives 4",
         ),
         (TwoInputs(), "the network takes a second input 'y'; it must take one"),
         (Forward(lambda m, x: m.fc1(torch.tanh(x))), f"operation 'tanh' is tanh; supported: {SUPPORTED}"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tile_networks import conv, mlp, pruned
+from tile_networks import averaging, conv, mlp, pruned
 from torch import nn
 
 from model.compiler.fold import fold
@@ -63,12 +63,11 @@ def test_operands_hold_the_weights(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "bf16", "tf32"])
-@pytest.mark.parametrize("make", [mlp, conv])
-def test_within_the_bound_of_the_float_network(make: Any, dtype: str) -> None:
+@pytest.mark.parametrize(("make", "shape"), [(mlp, (30,)), (conv, (1, 12, 12)), (averaging, (1, 8, 8))])
+def test_within_the_bound_of_the_float_network(make: Any, shape: tuple[int, ...], dtype: str) -> None:
     """Each product lies within its bound of the exact one, and all else is what torch does."""
     geometry = TileGeometry(dtype=dtype, k=4 if dtype == "tf32" else 8)
     module = pruned(make(1), Pattern())
-    shape = (1, 12, 12) if make is conv else (30,)
     network = compile_network(module, shape, geometry)
     inputs = np.random.default_rng(4).normal(size=(50, *shape)).astype(np.float32)
 

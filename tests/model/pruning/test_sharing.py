@@ -9,7 +9,7 @@ from torch import nn
 from model.compiler.fold import fold
 from model.pruning.centroids import SharedLinear, trainable, tuned
 from model.pruning.kmeans import cluster
-from model.pruning.sharing import MaxPool, SharedConv, SharedLayer, share_layers, to_module
+from model.pruning.sharing import AveragePool, MaxPool, SharedConv, SharedLayer, share_layers, to_module
 
 
 def network(bias: bool = True, density: float = 0.3) -> nn.Sequential:
@@ -257,6 +257,28 @@ def test_convolutions_are_shared() -> None:
     doubled = tuned(parts, tuning)
     assert np.array_equal(doubled[0].codebook, 2 * parts[0].codebook)
     assert doubled[1] == parts[1]
+
+
+def test_average_pooling_is_neither_shared_nor_trained() -> None:
+    torch.manual_seed(7)
+    folded = fold(
+        nn.Sequential(nn.Conv2d(1, 3, 3), nn.AvgPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    )
+    parts = share_layers(folded)
+    assert [type(part) for part in parts] == [SharedConv, AveragePool, AveragePool]
+    shared, tuning = to_module(parts), trainable(parts)
+    assert [type(part) for part in shared] == [type(part) for part in folded]
+    assert [name for name, _ in tuning.named_parameters()] == ["0.centroids"]
+    assert tuned(parts, tuning)[1:] == parts[1:]
+    images = torch.randn(4, 1, 8, 8)
+    assert torch.equal(shared(images), tuning(images))
+    values = shared[:1](images)
+    for pool, shape in zip(parts[1:], ((3, 6, 6), (3, 3, 3)), strict=True):
+        layer = pool.layer(shape)
+        assert layer.relu == pool.relu
+        averaged = pool.module()(values)
+        torch.testing.assert_close(layer.module()(values), averaged)
+        values = averaged.relu() if pool.relu else averaged
 
 
 def test_the_matrix_of_a_grouped_convolution_is_block_diagonal() -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from searching import space_of, table_of, trained
 
 from model.pruning.training import evaluate
 from model.search.evaluation import Part
 from model.search.journal import Journal
 from model.search.netadapt import Adapted, NetAdaptSettings, netadapt
 from model.search.progress import State
-from searching import space_of, table_of, trained
 
 SETTINGS = NetAdaptSettings(step=0.1, decay=0.9, iterations=3, batch_size=20, learning_rate=0.01)
 
@@ -47,7 +48,7 @@ def search(
 def test_every_step_saves_what_it_must(tmp_path: Path, granularity: str) -> None:
     adapted, journal = search(tmp_path, granularity=granularity)
     costs = [1.0, *(step.cost for step in adapted.steps)]
-    for number, (before, after) in enumerate(zip(costs, costs[1:], strict=False)):
+    for number, (before, after) in enumerate(pairwise(costs)):
         # The cost of a unit changes in steps: the target is met, and it may be more than met.
         assert after <= max(0.5, before - 0.1 * 0.9**number) + 1e-9
     assert costs[-1] <= 0.5 < costs[-2]

@@ -9,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from searching import evaluator
 from torch import nn
 
 from model.pruning.training import evaluate
 from model.search.cost import CostTable, LayerTable
-from model.search.evaluation import Evaluator
+from model.search.evaluation import Evaluator, Part
 from model.search.plan import WEIGHTS
 from model.search.progress import State
 from model.search.sensitivity import Scan, scan, solve
 from model.search.space import LayerSpace
-
-from searching import evaluator
 
 
 def space(granularity: str = WEIGHTS) -> LayerSpace:
@@ -137,12 +136,8 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
 
 def test_errors_in_a_worker_are_told(tmp_path: Path) -> None:
     measure = evaluator(tmp_path, workers=2)
-    broken = Evaluator(
-        measure.space,
-        type(measure.part)(inputs=measure.part.inputs[:, :3], labels=measure.part.labels),
-        measure.journal,
-        2,
-    )
+    wrong = Part(inputs=measure.part.inputs[:, :3], labels=measure.part.labels)
+    broken = Evaluator(measure.space, wrong, measure.journal, 2)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         list(broken.accuracies([{"0": 0.5}, {"0": 0.25}]))
 

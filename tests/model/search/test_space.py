@@ -8,12 +8,12 @@ import re
 
 import pytest
 import torch
+from searching import space_of, table_of
 from torch import nn
 
 from model.pruning.criteria import Random
 from model.search.plan import LayerPlan, Plan
 from model.search.space import LayerSpace, Unit, require_reachable
-from searching import space_of, table_of
 
 
 def network() -> nn.Module:

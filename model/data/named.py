@@ -1,0 +1,79 @@
+"""Labelled data by one word of the command line: a data set that has a name, or the user's own file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from model.data.cifar10 import load_cifar10
+from model.data.dataset import Dataset
+from model.data.digits import load_digits
+from model.data.fashion import load_fashion_mnist
+from model.data.mnist_5k import load_mnist_5k
+from model.data.npz import load_npz
+from model.data.split import held_out
+
+NAMES = "digits, fashion-mnist, fashion-mnist:FOLDER, mnist-5k, cifar-10:FOLDER"
+"""What may stand in the place of a file."""
+
+
+def load_data(spec: str, seed: int) -> Dataset:
+    """The data set of this name, with its own test split and its inputs as images (n, channels, height, width); or the
+    samples of an NPZ file, a part of them held out by `seed`.
+
+    Raises FileNotFoundError, or ValueError saying what is wrong.
+    """
+    name, colon, folder = spec.partition(":")
+    if name in _LOADERS and bool(folder) == bool(colon):
+        try:
+            return _LOADERS[name](Path(folder) if folder else None)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"{name}: {error}") from error
+    path = Path(spec)
+    if not path.is_file():
+        raise FileNotFoundError(f"{spec} does not exist or is no file, and is none of the data sets {NAMES}")
+    inputs, labels = load_npz(path, labels_required=True)
+    assert labels is not None
+    return held_out(path, inputs, labels, seed)
+
+
+def _images(dataset: Dataset, size: int) -> Dataset:
+    """Rows of pixels as square images of one channel."""
+    shape = (-1, 1, size, size)
+    return dataclasses.replace(
+        dataset, train_inputs=dataset.train_inputs.reshape(shape), test_inputs=dataset.test_inputs.reshape(shape)
+    )
+
+
+def _digits(folder: Path | None) -> Dataset:
+    _require_no_folder("digits", folder)
+    return _images(load_digits(), 8)
+
+
+def _fashion_mnist(folder: Path | None) -> Dataset:
+    return _images(load_fashion_mnist(folder), 28)
+
+
+def _mnist_5k(folder: Path | None) -> Dataset:
+    _require_no_folder("mnist-5k", folder)
+    return _images(load_mnist_5k(), 28)
+
+
+def _cifar_10(folder: Path | None) -> Dataset:
+    if folder is None:
+        raise ValueError("cifar-10 needs the folder of its batches, as in cifar-10:cifar-10-batches-py")
+    return load_cifar10(folder)
+
+
+def _require_no_folder(name: str, folder: Path | None) -> None:
+    if folder is not None:
+        raise ValueError(f"{name} has no folder to choose, not '{folder}'")
+
+
+_LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
+    "digits": _digits,
+    "fashion-mnist": _fashion_mnist,
+    "mnist-5k": _mnist_5k,
+    "cifar-10": _cifar_10,
+}

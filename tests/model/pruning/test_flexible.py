@@ -1,0 +1,75 @@
+"""Networks that flatten by a number, made to flatten whatever comes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.compiler.fold import fold
+from model.pruning.flexible import flexible
+
+
+class Net(nn.Module):
+    """Flattens in a way of the test's own, and drops values in forward(); one layer is not used."""
+
+    def __init__(self, flatten: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.unused = nn.Linear(1, 1)
+        self.features = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+        self.fc = nn.Linear(4 * 9, 3)
+        self.flatten = flatten
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.flatten(F.max_pool2d(F.relu(self.features(x)), 2))
+        return self.fc(F.dropout(x, 0.9, training=self.training))
+
+
+FLATTENINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "view(-1, 36)": lambda x: x.view(-1, 36),
+    "view(size(0), 36)": lambda x: x.view(x.size(0), 36),
+    "view((shape[0], 36))": lambda x: x.view((x.shape[0], 36)),
+    "reshape": lambda x: x.reshape(-1, 4 * 3 * 3),
+    "torch.reshape": lambda x: torch.reshape(x, (-1, 36)),
+}
+
+
+@pytest.mark.parametrize("name", FLATTENINGS)
+def test_flattens_what_comes(name: str) -> None:
+    torch.manual_seed(1)
+    module = Net(FLATTENINGS[name]).eval()
+    free = flexible(module)
+    assert free is not module
+    assert list(free.state_dict()) == list(module.state_dict())
+    assert all(free.get_parameter(name) is value for name, value in module.named_parameters())
+    images = torch.randn(5, 1, 8, 8)
+    assert torch.equal(free(images), module(images))
+    assert torch.equal(fold(free)(images), fold(module)(images))
+    # Copies are whole, and dropout follows the mode.
+    copied = copy.deepcopy(free)
+    assert list(copied.state_dict()) == list(module.state_dict())
+    assert copied.fc is not free.fc
+    assert torch.equal(copied(images), module(images))
+    copied.train()
+    assert not torch.equal(copied(images), copied(images))
+    free.fc = nn.Linear(4 * 3 * 1, 3)
+    assert free(torch.randn(5, 1, 8, 4)).shape == (5, 3)
+
+
+@pytest.mark.parametrize(
+    "flatten",
+    [
+        lambda x: x.flatten(1),
+        lambda x: x.view(-1, 4, 9).flatten(1),
+        lambda x: x.view(x.size(0), -1),
+        lambda x: x.view(-1, 36) if x.sum() > 0 else x.flatten(1),
+    ],
+)
+def test_others_stay_what_they_are(flatten: Callable[[Tensor], Tensor]) -> None:
+    module = Net(flatten)
+    assert flexible(module) is module
+    assert all(part.training for part in module.modules())

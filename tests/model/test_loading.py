@@ -1,0 +1,151 @@
+"""Weights of a network whose channels were removed: loaded into the factory's network, and compiled."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.compiler.eie import MEMORIES, compile_network, float_outputs, quantise_inputs
+from model.compiler.fold import fold
+from model.formats.geometry import EieGeometry
+from model.golden import eie as golden
+from model.loading import load_weights, save_weights
+from model.pruning.sharing import share_layers, to_module
+
+
+class Tutorial(nn.Module):
+    """The network of PyTorch's "Training a Classifier", for 3x32x32 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, 5)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.fc1 = nn.Linear(16 * 5 * 5, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.conv1(x)), (2, 2))
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = x.view(-1, 16 * 5 * 5)
+        x = F.relu(self.fc1(x))
+        x = F.relu(self.fc2(x))
+        return self.fc3(x)
+
+
+def sliced(state: dict[str, Tensor], first: list[int], second: list[int], hidden: list[int]) -> dict[str, Tensor]:
+    """The weights with these channels of the convolutions, and these outputs of the first Linear, alone."""
+    columns = torch.arange(400).reshape(16, 25)[second].flatten()
+    return {
+        **state,
+        "conv1.weight": state["conv1.weight"][first],
+        "conv1.bias": state["conv1.bias"][first],
+        "conv2.weight": state["conv2.weight"][second][:, first],
+        "conv2.bias": state["conv2.bias"][second],
+        "fc1.weight": state["fc1.weight"][hidden][:, columns],
+        "fc1.bias": state["fc1.bias"][hidden],
+        "fc2.weight": state["fc2.weight"][:, hidden],
+    }
+
+
+KEPT = [0, 2, 5], [1, 2, 3, 7, 11, 13, 15], list(range(0, 120, 3))
+
+
+def masked() -> tuple[Tutorial, dict[str, Tensor]]:
+    """The network, its channels outside KEPT zero, and the weights without them: both compute the same."""
+    torch.manual_seed(2)
+    module = Tutorial()
+    with torch.no_grad():
+        for layer, kept in zip((module.conv1, module.conv2, module.fc1), KEPT, strict=True):
+            gone = [channel for channel in range(len(layer.weight)) if channel not in kept]
+            layer.weight[gone] = 0
+            layer.bias[gone] = 0
+    return module, sliced(module.state_dict(), *KEPT)
+
+
+def save(state: dict[str, Tensor], path: Path, channels: str | None = "removed") -> Path:
+    contiguous = {name: value.contiguous() for name, value in state.items()}
+    save_file(contiguous, path, metadata=None if channels is None else {"zeroskip-channels": channels})
+    return path
+
+
+def test_a_network_without_channels_runs_and_compiles(tmp_path: Path) -> None:
+    module, state = masked()
+    smaller = load_weights(Tutorial(), save(state, tmp_path / "smaller.safetensors"))
+    images = torch.randn(20, 3, 32, 32)
+    expected = module(images).detach()
+    torch.testing.assert_close(smaller(images).detach(), expected, rtol=1e-4, atol=1e-5)
+    assert [tuple(value.shape) for value in smaller.state_dict().values()] == [tuple(v.shape) for v in state.values()]
+
+    parts = share_layers(fold(smaller))
+    network = compile_network(parts, images.numpy(), EieGeometry(pes=4), fit=MEMORIES)
+    assert [layer.outputs for layer in network.layers] == [3, 7, 40, 84, 10]
+    found = float_outputs(network, golden.outputs(network, quantise_inputs(network, images.numpy())[0]))
+    with torch.no_grad():
+        shared = to_module(parts)(images).numpy()
+    assert np.abs(found - shared).max() <= 0.01 * np.abs(shared).max()
+
+
+def test_saved_weights_say_that_channels_were_removed(tmp_path: Path) -> None:
+    _, state = masked()
+    smaller = load_weights(Tutorial(), save(state, tmp_path / "a.safetensors"))
+    save_weights(smaller, tmp_path / "b.safetensors", removed=True)
+    again = load_weights(Tutorial(), tmp_path / "b.safetensors")
+    assert all(torch.equal(value, state[name]) for name, value in again.state_dict().items())
+
+    save_weights(smaller, tmp_path / "c.safetensors", removed=False)
+    assert load_file(tmp_path / "c.safetensors").keys() == state.keys()
+    message = "c.safetensors: conv1.weight must have the shape (6, 3, 5, 5), not (3, 3, 5, 5)"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_weights(Tutorial(), tmp_path / "c.safetensors")
+
+
+def test_whole_weights_leave_the_network_what_it_is(tmp_path: Path) -> None:
+    module = Tutorial()
+    save_weights(module, tmp_path / "whole.safetensors", removed=False)
+    other = Tutorial()
+    assert load_weights(other, tmp_path / "whole.safetensors") is other
+    assert torch.equal(other.fc1.weight, module.fc1.weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "channels", "message"),
+    [
+        (
+            {"conv1.weight": torch.zeros(3, 3, 5, 4)},
+            "removed",
+            "layer 'conv1' (Conv2d): weight must be (6, 3, 5, 5) or",
+        ),
+        (
+            {"fc1.weight": torch.zeros(40, 500)},
+            "removed",
+            "layer 'fc1' (Linear): weight must be (120, 400) or have few",
+        ),
+        ({"fc3.bias": torch.full((10,), torch.inf)}, "removed", "fc3.bias must be finite, but holds NaN or infinity"),
+        ({"more": torch.zeros(1)}, "removed", "has more, which the network does not know"),
+        ({}, "some", "zeroskip-channels in its metadata must be 'removed' or not there, not 'some'"),
+        ({}, None, "conv1.weight must have the shape (6, 3, 5, 5), not (3, 3, 5, 5)"),
+    ],
+)
+def test_what_does_not_fit_is_told(
+    tmp_path: Path, change: dict[str, Tensor], channels: str | None, message: str
+) -> None:
+    _, state = masked()
+    path = save({**state, **change}, tmp_path / "wrong.safetensors", channels)
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{path}: {message}')}"):
+        load_weights(Tutorial(), path)
+
+
+def test_channels_that_the_next_layer_misses_are_told(tmp_path: Path) -> None:
+    _, state = masked()
+    state["fc2.weight"] = state["fc2.weight"][:, 1:]
+    smaller = load_weights(Tutorial(), save(state, tmp_path / "odd.safetensors"))
+    with pytest.raises(ValueError, match=r"^layer 'fc2' takes 39 values, but the step before it gives 40$"):
+        fold(smaller)
