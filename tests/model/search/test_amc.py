@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from searching import evaluator, space_of, table_of, trained
 
 from model.search.amc import AmcResult, AmcSettings, amc
 from model.search.cost import CostTable
@@ -17,7 +18,6 @@ from model.search.layers import Layer, read_layers
 from model.search.observation import FEATURES, Observation
 from model.search.policies import deep, shallow, uniform
 from model.search.progress import State
-from searching import evaluator, space_of, table_of, trained
 
 SETTINGS = AmcSettings(episodes=24, warm_up=8)
 

@@ -99,15 +99,8 @@ def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> N
 
     densities = {unit.name: unit.nearest(0.5) for unit in space.units}
     small = space.remove(space.masked(densities), densities)
-<<<<<<< HEAD
-    exact = table(small).dense
-    assert table(space.module).total(space.points(densities)) == pytest.approx(
-        exact, rel=0.05 if "mma" in cost else 1e-9
-    )
-=======
     bound = 0.05 if cost == "mma-cycles" else 1e-9
     assert table(space.module).total(space.points(densities)) == pytest.approx(table(small).dense, rel=bound)
->>>>>>> b0dc3603a2fd6a0c29bc45d78656e99d3143bb1e
 
 
 def test_units_of_residual_streams() -> None:

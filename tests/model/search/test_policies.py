@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from searching import space_of, table_of
 
 from model.search.cost import CostTable
 from model.search.policies import FLOOR, deep, fitted, shallow, uniform
 from model.search.space import Space
-from searching import space_of, table_of
 
 Policy = Callable[[Space, CostTable, float], dict[str, float]]
 
