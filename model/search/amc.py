@@ -1,0 +1,220 @@
+"""AMC (He et al., ECCV 2018, arXiv 1802.03494): an agent learns how much of each unit of a network stays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.search.cost import CostTable
+from model.search.ddpg import Agent, AgentSettings
+from model.search.evaluation import Evaluator
+from model.search.layers import Layer
+from model.search.observation import FEATURES, Observation
+from model.search.policies import fitted, uniform
+from model.search.progress import Progress, State, silent
+from model.search.space import Densities, Space, require_reachable
+
+REWARDS = ("error", "cost")
+"""The paper's R_err = -error, and -error * log(cost): its R_FLOPs where the cost is macs, its R_Param where it is
+params, and a reward of latency where it is cycles or seconds."""
+
+NANOSECONDS = 1e9
+"""Seconds are rewarded in these: the logarithm of a cost is meant to be one of large numbers, like those of macs."""
+
+LEAST_SIGMA = 1e-3
+"""Exploration does not fall below this."""
+
+EPISODES_KEPT = 100
+"""The replay holds the transitions of so many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmcSettings:
+    """How to search: `episodes` plans in all, of which the first `warm_up` are random.
+
+    Later ones are the actor's, with noise of a standard deviation that falls from `sigma` by `decay` each episode.
+    `reward` is one of REWARDS. With `stages` above 1 the budget falls geometrically in so many searches, which share
+    the episodes; none keeps more of a unit than the best plan of the one before: for budgets that are hard to meet.
+    """
+
+    episodes: int = 400
+    warm_up: int = 100
+    reward: str = "error"
+    stages: int = 1
+    sigma: float = 0.5
+    decay: float = 0.95
+    agent: AgentSettings = field(default_factory=AgentSettings)
+
+    def __post_init__(self) -> None:
+        if self.stages < 1:
+            raise ValueError(f"stages must be at least 1, not {self.stages}")
+        if self.episodes < self.stages:
+            raise ValueError(f"episodes must be at least one a stage, {self.stages}, not {self.episodes}")
+        if not 1 <= self.warm_up <= self.episodes:
+            raise ValueError(f"warm_up must be from 1 to the {self.episodes} episodes, not {self.warm_up}")
+        if self.reward not in REWARDS:
+            raise ValueError(f"reward must be one of {', '.join(REWARDS)}, not {self.reward!r}")
+        if not 0 < self.sigma <= 1:
+            raise ValueError(f"sigma must be above 0 and at most 1, not {self.sigma}")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay must be above 0 and at most 1, not {self.decay}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """What a plan achieved: its `accuracy`, its `cost`, a fraction of the dense one, and the `reward` for both."""
+
+    accuracy: float
+    cost: float
+    reward: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmcResult:
+    """The `densities` of the units in the plan of the highest reward, its `accuracy`, and all episodes."""
+
+    densities: dict[str, float]
+    accuracy: float
+    history: tuple[Episode, ...]
+
+
+def amc(
+    evaluator: Evaluator,
+    layers: Sequence[Layer],
+    table: CostTable,
+    budget: float,
+    *,
+    settings: AmcSettings,
+    seed: int,
+    progress: Progress = silent,
+) -> AmcResult:
+    """Searches for the plan within `budget` of the dense cost that keeps the most accuracy before fine-tuning.
+
+    `layers` are the network's. The same seed gives the same plan, however many workers measure; a search that was cut
+    short is run again with its journal. Raises ValueError, with the smallest cost that can be reached, where the budget
+    cannot be met.
+    """
+    require_reachable(evaluator.space, table, budget, evaluator.space.least())
+    history: list[Episode] = []
+    limits = dict.fromkeys(evaluator.space.least(), 1.0)
+    accuracy = 0.0
+    for stage in range(settings.stages):
+        bounds = _Bounds(
+            space=evaluator.space,
+            table=table,
+            budget=budget ** ((stage + 1) / settings.stages),
+            limits=limits,
+            fill=settings.reward == "error",
+        )
+        search = _Search(evaluator, layers, bounds, settings, seed + stage)
+        best: Episode | None = None
+        # Earlier stages share what does not divide.
+        until = settings.episodes * (stage + 1) // settings.stages
+        for densities, episode in search.run(until - len(history)):
+            history.append(episode)
+            if best is None or episode.reward > best.reward:
+                best, limits, accuracy = episode, densities, episode.accuracy
+            progress(
+                State(
+                    done=len(history),
+                    total=settings.episodes,
+                    trying=f"episode {len(history)}",
+                    accuracy=episode.accuracy,
+                    best=best.accuracy,
+                    cost=best.cost,
+                )
+            )
+    return AmcResult(densities=limits, accuracy=accuracy, history=tuple(history))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bounds:
+    """What plans must keep to: `budget` of the dense cost, and no unit above its `limits`.
+
+    The paper bounds one action after the other, as if all later units were to be pruned as far as can be: the first
+    units of a random plan leave nothing to the last, and such plans are worth nothing to learn from. Here a plan is
+    proposed whole. All its densities are then raised to one power: the one that uses the budget up where accuracy
+    alone is rewarded, as more is never worse; where cost is rewarded too it is at least 1, so that plans may stay
+    below. No density passes 1 and their order remains. As the cost table is monotone, the budget holds exactly.
+    """
+
+    space: Space
+    table: CostTable
+    budget: float
+    limits: Densities
+    fill: bool
+
+    def apply(self, proposed: NDArray[np.float64]) -> dict[str, float]:
+        """The plan nearest to what was proposed, a density for each unit."""
+        names = [unit.name for unit in self.space.units]
+
+        def wanted(share: float) -> dict[str, float]:
+            power = 1 / max(share, 1e-9) - self.fill
+            return dict(zip(names, (proposed**power).tolist(), strict=True))
+
+        return fitted(self.space, self.table, self.budget, wanted, self.limits)
+
+
+class _Search:
+    """One agent, from its first random plan to its last."""
+
+    def __init__(
+        self, evaluator: Evaluator, layers: Sequence[Layer], bounds: _Bounds, settings: AmcSettings, seed: int
+    ) -> None:
+        self.evaluator, self.bounds, self.settings = evaluator, bounds, settings
+        self.space, self.table = bounds.space, bounds.table
+        self.observation = Observation(self.space, layers, self.table)
+        even = uniform(self.space, self.table, bounds.budget)
+        self.even = np.array([even[unit.name] for unit in self.space.units])
+        self.agent = Agent(
+            FEATURES,
+            capacity=EPISODES_KEPT * len(self.space.units),
+            settings=settings.agent,
+            seed=seed,
+            start=float(np.clip(self.even.mean(), 0.05, 0.95)),
+        )
+
+    def run(self, episodes: int) -> Iterator[tuple[dict[str, float], Episode]]:
+        """The plans of so many episodes, and what each achieved."""
+        warm_up = max(1, self.settings.warm_up * episodes // self.settings.episodes)
+        plans = [self.bounds.apply(self._random(number)) for number in range(warm_up)]
+        # None of these depends on another: workers can share them.
+        for densities, accuracy in zip(plans, self.evaluator.accuracies(plans), strict=True):
+            yield densities, self._learn(densities, accuracy)
+        for number in range(episodes - warm_up):
+            sigma = max(self.settings.sigma * self.settings.decay**number, LEAST_SIGMA)
+            densities = self.bounds.apply(self._propose(sigma))
+            yield densities, self._learn(densities, self.evaluator.accuracy(densities))
+
+    def _random(self, number: int) -> NDArray[np.float64]:
+        """A random part of the way from the uniform plan, which is the first, to a random one.
+
+        Where there are many units, plans that are random throughout are all equally bad.
+        """
+        random = self.agent.random
+        part = random.uniform() if number else 0.0
+        return self.even + part * (random.uniform(size=len(self.even)) - self.even)
+
+    def _propose(self, sigma: float) -> NDArray[np.float64]:
+        """The actor's densities with noise, unit by unit, each knowing those before."""
+        proposed: dict[str, float] = {}
+        for t, unit in enumerate(self.space.units):
+            proposed[unit.name] = self.agent.explore(self.agent.act(self.observation.of(t, proposed)), sigma)
+        return np.array(list(proposed.values()))
+
+    def _learn(self, densities: Densities, accuracy: float) -> Episode:
+        """Stores the episode, as the plan was and not as it was proposed, and learns once for each unit."""
+        cost = self.table.total(self.space.points(densities))
+        reward = accuracy - 1
+        if self.settings.reward == "cost":
+            reward *= math.log1p(cost * (NANOSECONDS if self.table.cost == "latency" else 1))
+        actions = torch.tensor([densities[unit.name] for unit in self.space.units])
+        self.agent.replay.add(self.observation.all(densities), actions, reward)
+        for _ in self.space.units:
+            self.agent.learn()
+        return Episode(accuracy=accuracy, cost=cost / self.table.dense, reward=reward)

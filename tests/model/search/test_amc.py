@@ -1,0 +1,179 @@
+"""AMC: plans within every budget, the same ones however a search goes, and better ones than by rules of thumb."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from searching import evaluator, space_of, table_of, trained
+
+from model.search.amc import AmcResult, AmcSettings, amc
+from model.search.cost import CostTable
+from model.search.evaluation import Evaluator
+from model.search.layers import Layer, read_layers
+from model.search.observation import FEATURES, Observation
+from model.search.policies import deep, shallow, uniform
+from model.search.progress import State
+
+SETTINGS = AmcSettings(episodes=24, warm_up=8)
+
+
+def layers() -> list[Layer]:
+    module, inputs, _ = trained()
+    return read_layers(module, inputs[:4].numpy().astype(np.float32))
+
+
+def search(
+    folder: Path,
+    *,
+    budget: float = 0.5,
+    granularity: str = "weights",
+    settings: AmcSettings = SETTINGS,
+    table: CostTable | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    **options: Any,
+) -> tuple[AmcResult, Evaluator]:
+    measure = evaluator(folder, granularity=granularity, resume=resume, workers=workers)
+    table = table or table_of("macs", granularity)
+    return amc(measure, layers(), table, budget, settings=settings, seed=3, **options), measure
+
+
+@pytest.mark.parametrize("granularity", ["weights", "channels", "2:4"])
+@pytest.mark.parametrize("reward", ["error", "cost"])
+@pytest.mark.parametrize("budget", [0.9, 0.6])
+def test_no_plan_is_above_the_budget(tmp_path: Path, granularity: str, reward: str, budget: float) -> None:
+    settings = AmcSettings(episodes=24, warm_up=8, reward=reward)
+    result, measure = search(tmp_path, budget=budget, granularity=granularity, settings=settings)
+    assert len(result.history) == 24
+    assert max(episode.cost for episode in result.history) <= budget
+    best = max(result.history, key=lambda episode: episode.reward)
+    table = table_of("macs", granularity)
+    assert result.accuracy == best.accuracy == measure.accuracy(result.densities)
+    assert table.total(measure.space.points(result.densities)) / table.dense == best.cost
+
+
+def test_rewards(tmp_path: Path) -> None:
+    for kind, table in (("macs", table_of()), ("latency", CostTable(cost="latency", layers=table_of().layers))):
+        settings = AmcSettings(episodes=6, warm_up=3, reward="cost")
+        result, _ = search(tmp_path, settings=settings, table=table)
+        for episode in result.history:
+            # Seconds count as nanoseconds.
+            unit = 1e9 if kind == "latency" else 1
+            expected = -(1 - episode.accuracy) * math.log(1 + episode.cost * table.dense * unit)
+            assert episode.reward == pytest.approx(expected)
+    result, _ = search(tmp_path)
+    assert all(episode.reward == episode.accuracy - 1 for episode in result.history)
+
+
+def test_accuracy_alone_uses_the_budget_up_and_cost_need_not(tmp_path: Path) -> None:
+    filled, _ = search(tmp_path)
+    assert min(episode.cost for episode in filled.history) > 0.49
+    free, _ = search(tmp_path, settings=AmcSettings(episodes=24, warm_up=8, reward="cost"))
+    assert min(episode.cost for episode in free.history) < 0.45
+
+
+def test_better_than_by_rules_of_thumb(tmp_path: Path) -> None:
+    budget = 0.25
+    result, measure = search(tmp_path, budget=budget, settings=AmcSettings(episodes=60, warm_up=20))
+    for policy in (uniform, shallow, deep):
+        assert result.accuracy > measure.accuracy(policy(measure.space, table_of(), budget)), policy.__name__
+
+
+@pytest.mark.parametrize("at", [1, 5, 8, 9, 20])
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_search_that_was_cut_short_goes_on(tmp_path: Path, at: int, stages: int) -> None:
+    settings = AmcSettings(episodes=24, warm_up=8, stages=stages)
+    expected, whole = search(tmp_path / "whole", settings=settings)
+
+    def stop(state: State) -> None:
+        if state.done == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "cut", settings=settings, progress=stop)
+    known = len((tmp_path / "cut" / "journal").read_text().splitlines()) - 1
+    resumed, measure = search(tmp_path / "cut", settings=settings, resume=True)
+    assert resumed == expected
+    assert measure.measured == whole.measured - known
+    assert measure.journal.path.read_text() == whole.journal.path.read_text()
+
+
+def test_workers_and_other_random_numbers_change_nothing(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    alone, first = search(tmp_path / "1")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    together, second = search(tmp_path / "2", workers=2)
+    assert alone == together
+    assert first.journal.path.read_text() == second.journal.path.read_text()
+
+
+def test_progress_and_history_agree(tmp_path: Path) -> None:
+    states: list[State] = []
+    result, _ = search(tmp_path, progress=states.append)
+    assert [state.done for state in states] == list(range(1, 25))
+    assert states[-1].trying == "episode 24"
+    assert states[-1].total == 24
+    assert states[-1].best == result.accuracy
+    assert [state.accuracy for state in states] == [episode.accuracy for episode in result.history]
+
+
+def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
+    """The budget falls as 0.5, 0.25, 0.125; no plan of a stage has more of a unit than the best before."""
+    plans: list[dict[str, float]] = []
+
+    class Spy(Evaluator):
+        def accuracies(self, asked: Any) -> Any:
+            wanted = list(asked)
+            plans.extend(wanted)
+            return super().accuracies(wanted)
+
+    plain = evaluator(tmp_path)
+    spy = Spy(plain.space, plain._measure.part, plain.journal)
+    table = table_of()
+    settings = AmcSettings(episodes=30, warm_up=9, stages=3)
+    result = amc(spy, layers(), table, 0.125, settings=settings, seed=1)
+    best: dict[str, float] = {}
+    for stage in range(3):
+        some = slice(10 * stage, 10 * stage + 10)
+        assert all(episode.cost <= 0.5 ** (stage + 1) for episode in result.history[some])
+        assert all(plan[name] <= density for plan in plans[some] for name, density in best.items())
+        best = max(zip(result.history[some], plans[some], strict=True), key=lambda pair: pair[0].reward)[1]
+    assert result.densities == best
+
+
+def test_observations() -> None:
+    table = table_of()
+    seen = Observation(space_of(), layers(), table).all({"0": 0.25, "2": 1.0})
+    assert seen.shape == (2, FEATURES)
+    #           t  n  c  h  w  s  k  cost  reduced          rest       before
+    first = [0, 1, 0, 0, 0, 0, 0, 1, 0.0, 64 / 224, 1.0]
+    second = [1, 0, 1, 0, 0, 0, 0, 0, 120 / 224, 0.0, 0.25]
+    torch.testing.assert_close(seen, torch.tensor([first, second]))
+
+
+def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"budget 0\.01 of the dense macs cannot be met: the smallest cost"):
+        search(tmp_path, budget=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"episodes": 0}, "episodes must be at least one a stage, 1, not 0"),
+        ({"warm_up": 500}, "warm_up must be from 1 to the 400 episodes, not 500"),
+        ({"reward": "speed"}, "reward must be one of error, cost, not 'speed'"),
+        ({"stages": 0}, "stages must be at least 1, not 0"),
+        ({"sigma": 0.0}, "sigma must be above 0 and at most 1, not 0"),
+        ({"decay": 1.5}, "decay must be above 0 and at most 1, not 1.5"),
+    ],
+)
+def test_settings(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AmcSettings(**options)
