@@ -154,9 +154,13 @@ def _in_rounds(
     # Nothing more will go: what can be removed is, and a smaller network trains faster.
     small = space.remove(tuned, before)
     last = functools.partial(
-        train, module=small, keep="finetuned", choose=lambda _: {} if space.granularity == CHANNELS else masks
+        train,
+        module=small,
+        keep="finetuned",
+        choose=lambda _: {} if space.granularity == CHANNELS else masks,
+        penalise=lambda _: constant,
     )
-    last(name, course=settings.course, penalise=lambda _: constant)
+    last(name, course=settings.course)
     if settings.final is not None:
         last("final", course=settings.final)
     return small

@@ -88,7 +88,7 @@ def finetune_command(
     regularise: Annotated[
         PenaltyName | None,
         typer.Option(
-            help="Penalty in the rounds: on all weights, or growing on those about to go.", rich_help_panel=HELP_PANEL
+            help="Penalty while pruning: on all weights, or growing on those about to go.", rich_help_panel=HELP_PANEL
         ),
     ] = None,
     strength: Annotated[
@@ -100,7 +100,7 @@ def finetune_command(
     ] = None,
     distil: Annotated[
         bool,
-        typer.Option("--distil", help="Learn from the dense network in the rounds.", rich_help_panel=HELP_PANEL),
+        typer.Option("--distil", help="Learn from the dense network while pruning.", rich_help_panel=HELP_PANEL),
     ] = False,
     temperature: Annotated[
         float | None,

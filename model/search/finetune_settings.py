@@ -20,7 +20,7 @@ TAYLOR_SAMPLES = 2_000
 """Training samples at most by which a Taylor criterion scores."""
 
 GROWING_STEPS = 5
-"""Steps after which a growing penalty takes its next size (Wang et al., ICLR 2021, appendix A)."""
+"""Steps after which a growing penalty takes its next size, as in the code of Wang et al. (ICLR 2021)."""
 
 ScheduleName = Literal["one-shot", "iterative", "cubic"]
 CriterionName = Literal["l1", "l2", "taylor", "random"]
@@ -52,9 +52,8 @@ class FinetuneSettings:
     """`train` makes the dense network, where there is such a course; then `rounds` of pruning by the schedule, each
     followed by `course`, and a `final` course.
 
-    From the first pruning on, `distil` takes the dense network as teacher. A penalty counts in the rounds, and not
-    before or behind them. `threads` is one of the settings because sums that are split among threads round
-    differently.
+    Regularisation and distillation, with the dense network as teacher, begin where that is done. `threads` is one of
+    the settings because sums that are split among threads round differently.
     """
 
     course: Course
