@@ -2,10 +2,28 @@
 
 import copy
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distil:
+    """How to learn from a teacher, whoever that will be: `Distillation` says what the numbers mean."""
+
+    temperature: float = 4.0
+    alpha: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature must be above 0 and finite, not {self.temperature}")
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha must be 0 to 1, not {self.alpha}")
+
+    def by(self, teacher: nn.Module) -> "Distillation":
+        return Distillation(teacher, temperature=self.temperature, alpha=self.alpha)
 
 
 class Distillation:
@@ -17,10 +35,7 @@ class Distillation:
     """
 
     def __init__(self, teacher: nn.Module, *, temperature: float, alpha: float):
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature must be above 0 and finite, not {temperature}")
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must be 0 to 1, not {alpha}")
+        Distil(temperature=temperature, alpha=alpha)
         self._teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
         self.temperature = temperature
         self.alpha = alpha

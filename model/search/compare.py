@@ -15,7 +15,8 @@ from torch import nn
 from model.data.dataset import Dataset
 from model.pruning.training import Course, evaluate
 from model.search.evaluation import Evaluator
-from model.search.finetune import FinetuneSettings, finetune
+from model.search.finetune import finetune
+from model.search.finetune_settings import FinetuneSettings
 from model.search.journal import Journal
 from model.search.methods import HAND_MADE, METHODS, SearchSettings, find
 from model.search.plan import save_plan
@@ -79,7 +80,7 @@ class _Trial:
                 what.module,
                 plan,
                 what.dataset,
-                settings=FinetuneSettings(schedule="one-shot", rounds=1, course=what.course, threads=1),
+                settings=FinetuneSettings(course=what.course, threads=1),
                 seed=seed,
                 checkpoint=Path(f"{stem}.ckpt"),
             )

@@ -1,50 +1,58 @@
-"""Fine-tuning under a plan: pruned in rounds, each trained at a tenth of the learning rate."""
+"""Fine-tuning under a plan, or to a number of weights: pruned in rounds, each trained at a tenth of the rate."""
 
 from __future__ import annotations
 
 import copy
+import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from model.data.dataset import Dataset
-from model.pruning import schedules
+from model.pruning.criteria import Criterion
+from model.pruning.masks import Masks, prunable_weights
+from model.pruning.regularise import Growing
 from model.pruning.stages import Progress, Run, configuration
-from model.pruning.training import Course, evaluate
-from model.search.plan import CHANNELS, WEIGHTS, Plan
-from model.search.setup import space_for
-from model.search.space import Densities
-
-Schedule = Literal["one-shot", "iterative", "cubic"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinetuneSettings:
-    """`rounds` of pruning by the schedule, each followed by `course`."""
-
-    schedule: Schedule
-    rounds: int
-    course: Course
-    threads: int
+from model.pruning.training import cross_entropy, evaluate
+from model.search.finetune_settings import FinetuneSettings
+from model.search.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
+from model.search.pooled import NETWORK, Pooled
+from model.search.setup import require_labels, space_for
+from model.search.space import Densities, Space
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Finetuned:
-    """The network under the plan, without what could be removed; and fractions of the test set: dense, pruned at once,
-    and fine-tuned. `kept` is the fraction of all weights that is left."""
+    """The network under the plan, without what could be removed; and fractions of the test set: "dense", "pruned" at
+    once, and "finetuned". `layers` gives for every layer how many weights are not zero, of how many it had."""
 
     module: nn.Module
     accuracies: dict[str, float]
-    kept: float
+    layers: dict[str, tuple[int, int]]
+
+    @property
+    def count(self) -> int:
+        """Weights that are not zero."""
+        return sum(kept for kept, _ in self.layers.values())
+
+    @property
+    def total(self) -> int:
+        """Weights of the dense network."""
+        return sum(total for _, total in self.layers.values())
+
+    @property
+    def kept(self) -> float:
+        """The fraction of all weights that is left."""
+        return self.count / self.total
 
 
 def finetune(
     module: nn.Module,
-    plan: Plan,
+    target: Plan | float,
     dataset: Dataset,
     *,
     settings: FinetuneSettings,
@@ -52,52 +60,107 @@ def finetune(
     checkpoint: Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Finetuned:
-    """Prunes a copy of `module` to the plan and trains what is left. With `checkpoint`, a run that was cut short
-    continues.
+    """Prunes a copy of `module` to a plan, or until of so many weights only one stays, and trains what is left. With
+    `checkpoint`, a run that was cut short continues.
 
-    Raises ValueError where the plan is one for another network, or its pattern cannot be reached in rounds.
+    Raises ValueError where the plan is one for another network, or its pattern cannot be reached in rounds; and
+    FloatingPointError where training diverges.
     """
-    plan.check(module)
     torch.set_num_threads(settings.threads)
-    space = space_for(module, plan.granularity, dataset)
-    densities = space.densities(plan)
-    steps = _densities(plan.granularity, densities, settings)
+    dense = copy.deepcopy(module)
+    space, final = _space(dense, target, dataset)
+    if space.granularity not in (WEIGHTS, CHANNELS) and settings.schedule != "one-shot":
+        raise ValueError(f"schedule must be one-shot for {space.granularity}, which is reached at once")
+    steps = settings.steps(final)
     inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
+    growing = settings.growing(len(inputs))
+    courses = [settings.train, *[settings.course] * len(steps) * (1 if growing is None else 2), settings.final]
     run = Run(
         labels,
         seed=seed,
-        total=len(steps) * settings.course.epochs,
-        configuration=configuration(module, dataset, (settings, plan), seed),
+        total=sum(course.epochs for course in courses if course is not None),
+        configuration=configuration(module, dataset, (settings, target), seed),
         path=checkpoint,
         progress=progress,
     )
-    pruned = space.masked(densities)
-    tuned = copy.deepcopy(pruned if settings.schedule == "one-shot" else space.module)
-    for number, step in enumerate(steps, 1):
-
-        def choose(trained: nn.Module, step: Densities = step) -> dict[str, Tensor]:
-            return space.masks(trained, step)
-
-        run.stage(f"round {number} of {len(steps)}", tuned, inputs, settings.course, keep="tuned", choose=choose)
+    if settings.train is not None:
+        run.stage("train", dense, inputs, settings.train, keep="dense")
+        # It knows the network by its weights.
+        space, _ = _space(dense, target, dataset)
+    criterion = settings.scores(inputs, labels, seed)
+    loss = cross_entropy if settings.distil is None else settings.distil.by(dense)
+    pruned = space.masked(final, criterion)
+    # What is pruned at once is more than masked: layers behind removed channels have been fitted anew.
+    start = copy.deepcopy(pruned if len(steps) == 1 and growing is None else space.module)
+    train = functools.partial(run.stage, inputs=inputs, loss=loss)
+    small = _in_rounds(start, space, steps, criterion, settings, growing, train)
     test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
-    small = space.remove(tuned, densities).eval()
-    stages = {"dense": module, "pruned": pruned, "finetuned": small}
+    stages = {"dense": dense, "pruned": space.remove(pruned, final), "finetuned": small}
+    left = prunable_weights(small)
     return Finetuned(
-        module=small,
+        module=small.eval(),
         accuracies={name: evaluate(stage, *test) for name, stage in stages.items()},
-        kept=space.kept(densities),
+        layers={
+            name: (int(left[f"{name}.weight".lstrip(".")].count_nonzero()), math.prod(shape))
+            for name, shape in weight_shapes(module).items()
+        },
     )
 
 
-def _densities(granularity: str, final: Densities, settings: FinetuneSettings) -> list[Densities]:
-    """The densities of every unit after each round."""
-    if granularity not in (WEIGHTS, CHANNELS) and settings.schedule != "one-shot":
-        raise ValueError(f"schedule must be one-shot for {granularity}, which is reached at once")
-    if settings.schedule == "one-shot":
-        return [final]
-    rounds = {
-        "iterative": lambda density: schedules.iterative(density, settings.rounds),
-        "cubic": lambda density: schedules.cubic(density, settings.rounds),
-    }[settings.schedule]
-    by_layer = {name: rounds(density) for name, density in final.items()}
-    return [{name: by_layer[name][index] for name in by_layer} for index in range(settings.rounds)]
+def _space(module: nn.Module, target: Plan | float, dataset: Dataset) -> tuple[Space | Pooled, Densities]:
+    """What is to be pruned, and how far."""
+    if isinstance(target, Plan):
+        target.check(module)
+        space = space_for(module, target.granularity, dataset)
+        return space, space.densities(target)
+    if not 1 <= target < math.inf:
+        raise ValueError(f"times must be at least 1 and finite, not {target}")
+    require_labels(module.eval(), dataset)
+    return Pooled(module), {NETWORK: 1 / target}
+
+
+def _in_rounds(
+    tuned: nn.Module,
+    space: Space | Pooled,
+    steps: list[Densities],
+    criterion: Criterion,
+    settings: FinetuneSettings,
+    growing: Growing | None,
+    train: Callable[..., None],
+) -> nn.Module:
+    """Prunes and trains `tuned` round by round, then by the final course: the network without what can be removed."""
+    constant = None if settings.regularisation is None else settings.regularisation.constant
+    before: Densities = {}
+    for number, step in enumerate(steps, 1):
+        name = f"round {number} of {len(steps)}"
+        choose = functools.partial(space.masks, densities=step, criterion=criterion)
+        if growing is not None:
+            # The masks that are chosen are those to come; until then only those of the last round hold.
+            still = space.masks(tuned, before, criterion)
+            train(
+                f"{name}, penalty",
+                tuned,
+                course=settings.course,
+                keep="tuned",
+                choose=choose,
+                hold=lambda module, _, still=still: Masks(module, still),
+                penalise=lambda masks: growing.on(masks) if masks else None,
+            )
+        if number < len(steps):
+            train(name, tuned, course=settings.course, keep="tuned", choose=choose, penalise=lambda _: constant)
+        before = step
+    masks = space.masks(tuned, before, criterion)
+    Masks(tuned, masks).apply()
+    # Nothing more will go: what can be removed is, and a smaller network trains faster.
+    small = space.remove(tuned, before)
+    last = functools.partial(
+        train,
+        module=small,
+        keep="finetuned",
+        choose=lambda _: {} if space.granularity == CHANNELS else masks,
+        penalise=lambda _: constant,
+    )
+    last(name, course=settings.course)
+    if settings.final is not None:
+        last("final", course=settings.final)
+    return small

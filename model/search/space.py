@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from model.formats.pattern import Pattern
@@ -162,14 +163,18 @@ class LayerSpace(Space):
 
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
         names = {f"{name}.weight".lstrip("."): density for name, density in densities.items() if density < 1}
-        if self.granularity != WEIGHTS:
-            return {name: nm_mask(module.get_parameter(name), Pattern.parse(self.granularity)) for name in names}
         scores = criterion(module, "weight") if names else {}
         masks = {}
         for name, density in names.items():
             # What is zero has gone before, whatever a criterion says of it.
-            live = scores[name].masked_fill(module.get_parameter(name) == 0, -1.0)
-            masks[name] = keep_largest(live, kept_count(live.numel(), density))
+            dead = module.get_parameter(name) == 0
+            if self.granularity == WEIGHTS:
+                live = scores[name].masked_fill(dead, -1.0)
+                masks[name] = keep_largest(live, kept_count(live.numel(), density))
+            else:
+                # A score stands for the magnitude there; one of nothing must still be above what is gone.
+                live = scores[name].clamp(min=torch.finfo(torch.float32).tiny).masked_fill(dead, 0.0)
+                masks[name] = nm_mask(live, Pattern.parse(self.granularity))
         return masks
 
     def points(self, densities: Densities) -> dict[str, tuple[float, ...]]:

@@ -1,0 +1,76 @@
+"""Measures the targets of docs/pruning.md by their commands, and fills its table; `--measure` runs all of them anew."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs/pruning.md"
+MEASURED = ROOT / "docs/measured/finetune.json"
+SEEDS = (0, 1, 2)
+COMMAND = re.compile(r"^zeroskip finetune .*?(?<!\\)$", re.M | re.S)
+
+
+def commands(page: str) -> list[str]:
+    """The commands that the page shows, each on one line."""
+    return [" ".join(found.replace("\\\n", " ").split()) for found in COMMAND.findall(page)]
+
+
+def measure(page: str) -> dict[str, list[dict[str, Any]]]:
+    """What each command gives with each seed."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for command in commands(page):
+        for seed in SEEDS:
+            arguments = [*command.split()[1:], "--seed", str(seed), "--json"]
+            zeroskip = [sys.executable, str(ROOT / "zeroskip.py"), *arguments]
+            done = subprocess.run(zeroskip, capture_output=True, text=True, check=True)
+            found.setdefault(command, []).append(json.loads(done.stdout))
+    return found
+
+
+def table(found: dict[str, list[dict[str, Any]]]) -> str:
+    rows = [["network, data", "weights kept", "times fewer", "dense", "pruned at once", "fine-tuned", "difference"]]
+    for command, results in found.items():
+        network = command.split("model.networks:")[1].split()[0]
+        data = command.split("--data ")[1].split()[0]
+        dense, pruned, tuned = (
+            [result["accuracy"][step] for result in results] for step in ("dense", "pruned", "finetuned")
+        )
+        apart = [after - before for before, after in zip(dense, tuned, strict=True)]
+        rows.append(
+            [
+                f"{network}, {data}",
+                f"{results[0]['kept']:,}",
+                f"{results[0]['times']:.1f}",
+                *(f"{statistics.mean(step):.2%}" for step in (dense, pruned, tuned)),
+                ", ".join(f"{100 * one:+.2f}" for one in apart),
+            ]
+        )
+    return _markdown(rows)
+
+
+def filled(page: str) -> str:
+    """The page with the table between its marks. Raises KeyError where a command has not been measured."""
+    found = json.loads(MEASURED.read_text())
+    text = table({command: found[command] for command in commands(page)})
+    marks = re.compile(r"(<!-- measured -->\n).*?(<!-- end -->)", re.S)
+    assert marks.search(page), "the page has no marks"
+    return marks.sub(lambda match: f"{match[1]}{text}\n{match[2]}", page)
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
+
+
+if __name__ == "__main__":
+    page = PAGE.read_text()
+    if "--measure" in sys.argv[1:]:
+        MEASURED.write_text(json.dumps(measure(page), indent=1) + "\n")
+    PAGE.write_text(filled(page))

@@ -1,0 +1,46 @@
+"""Single weights of a whole network that compete with one another, for `zeroskip finetune --times`."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+
+from model.pruning.criteria import Criterion, l1
+from model.pruning.masks import Masks, allocate_globally
+from model.search.plan import WEIGHTS
+from model.search.space import Densities
+
+NETWORK = "network"
+"""The one unit that densities name here: all weights of all Linear and Conv2d layers."""
+
+
+class Pooled:
+    """Prunes as a model.search.space.Space does, but with one density for all: who goes is found out by the criterion,
+    anew in every round, and a layer may keep any number of its weights, even none."""
+
+    granularity = WEIGHTS
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
+        density = densities.get(NETWORK, 1.0)
+        if density == 1:
+            return {}
+        # What is zero has gone before, whatever a criterion says of it.
+        live = {
+            name: values.masked_fill(module.get_parameter(name) == 0, -1.0)
+            for name, values in criterion(module, "weight").items()
+        }
+        return allocate_globally(live, density)
+
+    def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
+        """The dense network pruned."""
+        pruned = copy.deepcopy(self.module)
+        Masks(pruned, self.masks(self.module, densities, criterion)).apply()
+        return pruned
+
+    def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
+        """The network as it is: single weights cannot be left out of a tensor."""
+        return pruned
