@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+
+import zeroskip
+from model.data.named import load_data
+
+ZEROSKIP = Path(zeroskip.__file__)
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -67,6 +76,159 @@ def test_from_weights_to_rtl(learned: Command, tmp_path: Path) -> None:
     code, out, err = learned("simulate", "net.zs", "--data", "data.npz", "--limit", 20, "--json")
     assert code == 0, err
     assert json.loads(out)["mismatches"] == 0
+
+
+CNN = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, width, 3, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, 12, 3)
+        self.fc1 = nn.Linear(12 * 2 * 2, 24)
+        self.drop = nn.Dropout(0.1)
+        self.fc2 = nn.Linear(24, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.norm(self.conv1(x))), 2)
+        x = F.relu(self.conv2(x)).view(-1, 12 * 2 * 2)
+        return self.fc2(self.drop(F.relu(self.fc1(x))))
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a user's own network as people write them, its trained weights, and its data."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "usercnn.py").write_text(CNN)
+    digits = load_data("digits", 0)
+    np.savez(folder / "digits.npz", images=digits.train_inputs, labels=digits.train_labels)
+    np.savez(folder / "few.npz", images=digits.test_inputs[:8], labels=digits.test_labels[:8])
+    command = "train usercnn.py:Net --data digits.npz --epochs 12 --learning-rate 0.05 --output weights.safetensors"
+    code, _, err = in_a_process(folder, *command.split())
+    assert code == 0, err
+    return folder
+
+
+def in_a_process(folder: Path, *arguments: object) -> tuple[int, str, str]:
+    done = subprocess.run([sys.executable, ZEROSKIP, *map(str, arguments)], cwd=folder, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+SHORT = {
+    "sensitivity": (),
+    "amc": ("--episodes", 30, "--warm-up", 10),
+    "netadapt": ("--step", 0.2, "--iterations", 3),
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "granularity", "cost", "budget"),
+    [
+        ("sensitivity", "channels", "macs", 0.5),
+        ("amc", "channels", "eie-cycles", 0.8),
+        ("netadapt", "channels", "latency", 0.7),
+        ("amc", "weights", "eie-cycles", 0.9),
+        ("netadapt", "nm", "mma-cycles", 0.9),
+    ],
+)
+def test_a_users_own_network(pictures: Path, method: str, granularity: str, cost: str, budget: float) -> None:
+    """From weights and data in files to the RTL, without a change of the user's code."""
+    name = f"{method}-{granularity}"
+    network = ("usercnn.py:Net", "--data", "digits.npz", "--weights")
+    search = ("search", method, *network, "weights.safetensors", "--granularity", granularity, "--cost", cost)
+    options = ("--budget", budget, "--output", f"{name}.json", "--json")
+    code, out, err = in_a_process(pictures, *search, *options, *SHORT[method])
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["cost"]["reached"] <= budget
+    assert found["accuracy"]["dense"] > 0.9
+    assert all((pictures / file).stat().st_size > 0 for file in found["files"])
+    tuned = f"{name}.safetensors"
+    arguments = ("--plan", f"{name}.json", "--epochs", 3, "--output", tuned, "--json")
+    code, out, err = in_a_process(pictures, "finetune", *network, "weights.safetensors", *arguments)
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["density"] == pytest.approx(found["density"], abs=1e-4)
+    assert result["accuracy"]["finetuned"] > 0.85
+    core = "mma" if granularity == "nm" else "eie"
+    code, out, err = in_a_process(pictures, "compile", *network, tuned, "--core", core, "--output", f"{name}.zs")
+    assert code == 0, err
+    code, out, err = in_a_process(pictures, "simulate", f"{name}.zs", "--data", "few.npz", "--json")
+    assert code == 0, err
+    ran = json.loads(out)
+    assert ran["mismatches"] == 0
+    if cost == "eie-cycles":
+        # The activations of the tuned network, and rows dealt out evenly, make the difference.
+        assert ran["cycles_per_image"]["mean"] == pytest.approx(found["cost"]["plan"], rel=0.35)
+
+
+def test_the_long_fine_tuning_goes_on_from_the_adapted_weights(pictures: Path) -> None:
+    network = ("usercnn.py:Net", "--data", "digits.npz", "--weights")
+    search = ("search", "netadapt", *network, "weights.safetensors", "--granularity", "channels", "--cost", "macs")
+    code, _, err = in_a_process(
+        pictures, *search, "--step", 0.2, "--iterations", 40, "--short-rate", 0.01, "--output", "long.json"
+    )
+    assert code == 0, err
+    before = {}
+    for weights in ("weights.safetensors", "long.adapted.safetensors"):
+        arguments = ("--plan", "long.json", "--epochs", 0, "--output", "long.safetensors", "--json")
+        code, out, err = in_a_process(pictures, "finetune", *network, weights, *arguments)
+        assert code == 0, err
+        before[weights] = json.loads(out)["accuracy"]["pruned"]
+    assert before["long.adapted.safetensors"] >= before["weights.safetensors"]
+
+
+@pytest.mark.parametrize("method", SHORT)
+def test_killed_and_resumed(pictures: Path, method: str) -> None:
+    """kill -9 in the middle: the same plan as that of a search that was left alone, and less to measure."""
+    search = ("search", method, "usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits.npz")
+    options = ("--budget", 0.5, "--cost", "macs", "--granularity", "channels", *SHORT[method])
+    whole, cut = pictures / f"whole-{method}.json", pictures / f"cut-{method}.json"
+    code, out, err = in_a_process(pictures, *search, *options, "--output", whole, "--json")
+    assert code == 0, err
+    journal = Path(f"{cut}.journal")
+    arguments = [sys.executable, ZEROSKIP, *search, *options, "--output", cut]
+    running = subprocess.Popen(list(map(str, arguments)), cwd=pictures, stderr=subprocess.DEVNULL)
+    while running.poll() is None and not (journal.exists() and journal.read_text().count("\n") > 6):
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL, "it was to be killed before its end"
+    assert not cut.exists()
+    known = journal.read_text().count("\n")
+    code, _, err = in_a_process(pictures, *search, *options, "--output", cut, "--json", "--resume")
+    assert code == 0, err
+    assert cut.read_bytes() == whole.read_bytes()
+    assert journal.read_text() == Path(f"{whole}.journal").read_text()
+    assert known > 6
+
+
+def test_comparison(pictures: Path) -> None:
+    search = ("search", "compare", "usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits.npz")
+    options = ("--granularity", "channels", "--cost", "macs", "--seeds", 2, "--epochs", 1, "--output", "all.json")
+    short = (*SHORT["amc"], *SHORT["netadapt"])
+    code, out, err = in_a_process(pictures, *search, *options, *short, "--workers", 2, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert json.loads((pictures / "all.json").read_text()) == result
+    assert result["budget"] == 0.5
+    assert list(result["policies"]) == ["uniform", "shallow", "deep", "sensitivity", "netadapt", "amc"]
+    for policy in result["policies"].values():
+        assert 0 < policy["cost"] <= 0.5
+        assert len(policy["trials"]) == 2
+        assert policy["after"] == pytest.approx(np.mean([trial["after"] for trial in policy["trials"]]))
+        assert policy["std"] == pytest.approx(np.std([trial["after"] for trial in policy["trials"]], ddof=1))
+        assert policy["seconds"] > 0
+    assert (pictures / "all.png").read_bytes()[:4] == b"\x89PNG"
+    # With everything in its journals there is nothing left to do.
+    code, again, err = in_a_process(pictures, *search, *options, *short, "--json", "--resume")
+    assert code == 0, err
+    assert json.loads(again)["policies"] == result["policies"]
 
 
 def test_patterns(learned: Command) -> None:
