@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ from model.search.policies import deep, shallow, uniform
 from model.search.progress import State
 
 SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=32))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the commands have it: products as small as these are slower by several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def layers() -> list[Layer]:
