@@ -1,9 +1,10 @@
 """AMC (He et al., ECCV 2018, arXiv 1802.03494): an agent learns how much of each unit of a network stays.
 
 What differs from the paper; with its own settings the actor ended far below the uniform plan on Plain-20, and on
-LeNet-5 below its own random plans:
-- Plans are brought to the budget whole (`_Bounds`), and the random ones are drawn around the uniform plan, which is the
-  first of them. Either without the other left the actor at the uniform plan or below it.
+LeNet-5 below the best of its own random plans:
+- Plans are brought to the budget whole (`_Bounds`).
+- Random plans are drawn around the uniform one, which is the first of them. With plans that are random throughout the
+  actor stayed below the uniform plan on LeNet-5, all else being as it is here.
 - The actor starts at the mean density of the uniform plan, and the critic learns during the warm-up too.
 - It learns faster, and the critic does not look at the next step (`AgentSettings`).
 - Exploration begins narrower and narrows more slowly (0.2 and 0.985 for 0.5 and 0.95), as it begins at a good plan.
@@ -150,7 +151,8 @@ class _Bounds:
     units of a random plan leave nothing to the last, and such plans are worth nothing to learn from. Here a plan is
     proposed whole. All its densities are then raised to one power: the one that uses the budget up where accuracy
     alone is rewarded, as more is never worse; where cost is rewarded too it is at least 1, so that plans may stay
-    below. No density passes 1 and their order remains. As the cost table is monotone, the budget holds exactly.
+    below. No density passes 1 and their order remains (multiplied instead, they left the actor at the uniform plan).
+    As the cost table is monotone, the budget holds exactly.
     """
 
     space: Space
