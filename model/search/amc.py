@@ -1,4 +1,14 @@
-"""AMC (He et al., ECCV 2018, arXiv 1802.03494): an agent learns how much of each unit of a network stays."""
+"""AMC (He et al., ECCV 2018, arXiv 1802.03494): an agent learns how much of each unit of a network stays.
+
+What differs from the paper; with its own settings the actor ended far below the uniform plan on Plain-20, and on
+LeNet-5 below the best of its own random plans:
+- Plans are brought to the budget whole (`_Bounds`).
+- Random plans are drawn around the uniform one, which is the first of them. With plans that are random throughout the
+  actor stayed below the uniform plan on LeNet-5, all else being as it is here.
+- The actor starts at the mean density of the uniform plan, and the critic learns during the warm-up too.
+- It learns faster, and the critic does not look at the next step (`AgentSettings`).
+- Exploration begins narrower and narrows more slowly (0.2 and 0.985 for 0.5 and 0.95), as it begins at a good plan.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +48,17 @@ class AmcSettings:
     """How to search: `episodes` plans in all, of which the first `warm_up` are random.
 
     Later ones are the actor's, with noise of a standard deviation that falls from `sigma` by `decay` each episode.
-    `reward` is one of REWARDS. With `stages` above 1 the budget falls geometrically in so many searches, which share
-    the episodes; none keeps more of a unit than the best plan of the one before: for budgets that are hard to meet.
+    `reward` is one of REWARDS. With `stages` above 1, for budgets that are hard to meet, the budget falls geometrically
+    in so many searches. They share the episodes, noise falls the faster, and none keeps more of a unit
+    than the best plan of the one before.
     """
 
     episodes: int = 400
     warm_up: int = 100
     reward: str = "error"
     stages: int = 1
-    sigma: float = 0.5
-    decay: float = 0.95
+    sigma: float = 0.2
+    decay: float = 0.985
     agent: AgentSettings = field(default_factory=AgentSettings)
 
     def __post_init__(self) -> None:
@@ -140,7 +151,8 @@ class _Bounds:
     units of a random plan leave nothing to the last, and such plans are worth nothing to learn from. Here a plan is
     proposed whole. All its densities are then raised to one power: the one that uses the budget up where accuracy
     alone is rewarded, as more is never worse; where cost is rewarded too it is at least 1, so that plans may stay
-    below. No density passes 1 and their order remains. As the cost table is monotone, the budget holds exactly.
+    below. No density passes 1 and their order remains (multiplied instead, they left the actor at the uniform plan).
+    As the cost table is monotone, the budget holds exactly.
     """
 
     space: Space
@@ -185,11 +197,12 @@ class _Search:
         plans = [self.bounds.apply(self._random(number)) for number in range(warm_up)]
         # None of these depends on another: workers can share them.
         for densities, accuracy in zip(plans, self.evaluator.accuracies(plans), strict=True):
-            yield densities, self._learn(densities, accuracy)
+            yield densities, self._learn(densities, accuracy, actor=False)
+        settings = self.settings
         for number in range(episodes - warm_up):
-            sigma = max(self.settings.sigma * self.settings.decay**number, LEAST_SIGMA)
+            sigma = max(settings.sigma * settings.decay ** (number * settings.stages), LEAST_SIGMA)
             densities = self.bounds.apply(self._propose(sigma))
-            yield densities, self._learn(densities, self.evaluator.accuracy(densities))
+            yield densities, self._learn(densities, self.evaluator.accuracy(densities), actor=True)
 
     def _random(self, number: int) -> NDArray[np.float64]:
         """A random part of the way from the uniform plan, which is the first, to a random one.
@@ -207,8 +220,11 @@ class _Search:
             proposed[unit.name] = self.agent.explore(self.agent.act(self.observation.of(t, proposed)), sigma)
         return np.array(list(proposed.values()))
 
-    def _learn(self, densities: Densities, accuracy: float) -> Episode:
-        """Stores the episode, as the plan was and not as it was proposed, and learns once for each unit."""
+    def _learn(self, densities: Densities, accuracy: float, *, actor: bool) -> Episode:
+        """Stores the episode, as the plan was and not as it was proposed, and learns once for each unit.
+
+        In the warm-up only the critic does: an actor that followed its first guesses would soon say only 0 or 1.
+        """
         cost = self.table.total(self.space.points(densities))
         reward = accuracy - 1
         if self.settings.reward == "cost":
@@ -216,5 +232,5 @@ class _Search:
         actions = torch.tensor([densities[unit.name] for unit in self.space.units])
         self.agent.replay.add(self.observation.all(densities), actions, reward)
         for _ in self.space.units:
-            self.agent.learn()
+            self.agent.learn(actor=actor)
         return Episode(accuracy=accuracy, cost=cost / self.table.dense, reward=reward)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,23 @@ from searching import evaluator, space_of, table_of, trained
 
 from model.search.amc import AmcResult, AmcSettings, amc
 from model.search.cost import CostTable
+from model.search.ddpg import AgentSettings
 from model.search.evaluation import Evaluator
 from model.search.layers import Layer, read_layers
 from model.search.observation import FEATURES, Observation
 from model.search.policies import deep, shallow, uniform
 from model.search.progress import State
 
-SETTINGS = AmcSettings(episodes=24, warm_up=8)
+SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=32))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the commands have it: products as small as these are slower by several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def layers() -> list[Layer]:
@@ -47,7 +59,7 @@ def search(
 @pytest.mark.parametrize("reward", ["error", "cost"])
 @pytest.mark.parametrize("budget", [0.9, 0.6])
 def test_no_plan_is_above_the_budget(tmp_path: Path, granularity: str, reward: str, budget: float) -> None:
-    settings = AmcSettings(episodes=24, warm_up=8, reward=reward)
+    settings = replace(SETTINGS, reward=reward)
     result, measure = search(tmp_path, budget=budget, granularity=granularity, settings=settings)
     assert len(result.history) == 24
     assert max(episode.cost for episode in result.history) <= budget
@@ -59,7 +71,7 @@ def test_no_plan_is_above_the_budget(tmp_path: Path, granularity: str, reward: s
 
 def test_rewards(tmp_path: Path) -> None:
     for kind, table in (("macs", table_of()), ("latency", CostTable(cost="latency", layers=table_of().layers))):
-        settings = AmcSettings(episodes=6, warm_up=3, reward="cost")
+        settings = replace(SETTINGS, episodes=6, warm_up=3, reward="cost")
         result, _ = search(tmp_path, settings=settings, table=table)
         for episode in result.history:
             # Seconds count as nanoseconds.
@@ -73,21 +85,21 @@ def test_rewards(tmp_path: Path) -> None:
 def test_accuracy_alone_uses_the_budget_up_and_cost_need_not(tmp_path: Path) -> None:
     filled, _ = search(tmp_path)
     assert min(episode.cost for episode in filled.history) > 0.49
-    free, _ = search(tmp_path, settings=AmcSettings(episodes=24, warm_up=8, reward="cost"))
+    free, _ = search(tmp_path, settings=replace(SETTINGS, reward="cost"))
     assert min(episode.cost for episode in free.history) < 0.45
 
 
 def test_better_than_by_rules_of_thumb(tmp_path: Path) -> None:
-    budget = 0.25
+    budget = 0.3
     result, measure = search(tmp_path, budget=budget, settings=AmcSettings(episodes=60, warm_up=20))
     for policy in (uniform, shallow, deep):
-        assert result.accuracy > measure.accuracy(policy(measure.space, table_of(), budget)), policy.__name__
+        assert result.accuracy > measure.accuracy(policy(measure.space, table_of(), budget)) + 0.05, policy.__name__
 
 
 @pytest.mark.parametrize("at", [1, 5, 8, 9, 20])
 @pytest.mark.parametrize("stages", [1, 2])
 def test_a_search_that_was_cut_short_goes_on(tmp_path: Path, at: int, stages: int) -> None:
-    settings = AmcSettings(episodes=24, warm_up=8, stages=stages)
+    settings = replace(SETTINGS, stages=stages)
     expected, whole = search(tmp_path / "whole", settings=settings)
 
     def stop(state: State) -> None:
@@ -137,7 +149,7 @@ def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
     plain = evaluator(tmp_path)
     spy = Spy(plain.space, plain._measure.part, plain.journal)
     table = table_of()
-    settings = AmcSettings(episodes=30, warm_up=9, stages=3)
+    settings = replace(SETTINGS, episodes=30, warm_up=9, stages=3)
     result = amc(spy, layers(), table, 0.125, settings=settings, seed=1)
     best: dict[str, float] = {}
     for stage in range(3):
