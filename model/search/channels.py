@@ -57,9 +57,9 @@ class ChannelSpace(Space):
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
         return self.graph.masks(module, self._chosen(module, densities, criterion))
 
-    def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
-        kept = self._chosen(self.module, densities, criterion)
-        pruned = copy.deepcopy(self.module)
+    def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
+        kept = self._chosen(module, densities, criterion)
+        pruned = copy.deepcopy(module)
         self._reconstruction.apply(pruned, kept)
         Masks(pruned, self.graph.masks(pruned, kept)).apply()
         return pruned

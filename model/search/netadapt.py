@@ -96,6 +96,7 @@ class _Try:
     def __call__(self, proposal: _Proposal) -> tuple[float, dict[str, Tensor]]:
         network = copy.deepcopy(self.space.module)
         network.load_state_dict(proposal.state)
+        network = self.space.pruned(network, proposal.densities, l2)
         with Masks(network, self.space.masks(network, proposal.densities, l2)):
             self._train(network, proposal.iteration)
         small = self.space.remove(network, proposal.densities)

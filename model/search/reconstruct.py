@@ -37,8 +37,8 @@ class Reconstruction:
         )
 
     def apply(self, pruned: nn.Module, kept: dict[int, NDArray[np.int64]]) -> None:
-        """Fits the layers of `pruned`, which is dense still, to the channels that are kept. The weights of those that
-        are not become zero."""
+        """Fits the layers of `pruned`, whose shape is the dense network's, to the channels that are kept. The weights
+        of those that are not become zero."""
         layers = prunable_layers(pruned)
         for name, gram in self.grams.items():
             stays = staying(self.graph.inputs[name], kept)

@@ -89,11 +89,15 @@ class Space(ABC):
     def outputs(self, densities: Densities) -> dict[str, float]:
         """The density that a plan states for each layer."""
 
+    def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
+        """A copy of a network of the dense one's shape, pruned; in that shape."""
+        pruned = copy.deepcopy(module)
+        Masks(pruned, self.masks(module, densities, criterion)).apply()
+        return pruned
+
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         """The dense network pruned, in its own shape."""
-        pruned = copy.deepcopy(self.module)
-        Masks(pruned, self.masks(self.module, densities, criterion)).apply()
-        return pruned
+        return self.pruned(self.module, densities, criterion)
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
         """The network without what is masked, where that can be left out; it computes the same."""
