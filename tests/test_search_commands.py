@@ -190,7 +190,7 @@ def test_killed_and_resumed(pictures: Path, method: str) -> None:
     search = ("search", method, "usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits.npz")
     options = ("--budget", 0.5, "--cost", "macs", "--granularity", "channels", *SHORT[method])
     whole, cut = pictures / f"whole-{method}.json", pictures / f"cut-{method}.json"
-    code, out, err = in_a_process(pictures, *search, *options, "--output", whole, "--json")
+    code, _, err = in_a_process(pictures, *search, *options, "--output", whole, "--json")
     assert code == 0, err
     journal = Path(f"{cut}.journal")
     arguments = [sys.executable, ZEROSKIP, *search, *options, "--output", cut]

@@ -25,7 +25,7 @@ from model.search.ddpg import Agent, AgentSettings
 from model.search.evaluation import Evaluator
 from model.search.layers import Layer
 from model.search.observation import FEATURES, Observation
-from model.search.policies import fitted, uniform
+from model.search.policies import fitted
 from model.search.progress import Progress, State, silent
 from model.search.space import Densities, Space, require_reachable
 
@@ -181,8 +181,11 @@ class _Search:
         self.evaluator, self.bounds, self.settings = evaluator, bounds, settings
         self.space, self.table = bounds.space, bounds.table
         self.observation = Observation(self.space, layers, self.table)
-        even = uniform(self.space, self.table, bounds.budget)
-        self.even = np.array([even[unit.name] for unit in self.space.units])
+        names = [unit.name for unit in self.space.units]
+        self.uniform = fitted(
+            self.space, self.table, bounds.budget, lambda share: dict.fromkeys(names, share), bounds.limits
+        )
+        self.even = np.array(list(self.uniform.values()))
         self.agent = Agent(
             FEATURES,
             capacity=EPISODES_KEPT * len(self.space.units),
@@ -194,7 +197,7 @@ class _Search:
     def run(self, episodes: int) -> Iterator[tuple[dict[str, float], Episode]]:
         """The plans of so many episodes, and what each achieved."""
         warm_up = max(1, self.settings.warm_up * episodes // self.settings.episodes)
-        plans = [self.bounds.apply(self._random(number)) for number in range(warm_up)]
+        plans = [self.uniform, *(self.bounds.apply(self._random()) for _ in range(warm_up - 1))]
         # None of these depends on another: workers can share them.
         for densities, accuracy in zip(plans, self.evaluator.accuracies(plans), strict=True):
             yield densities, self._learn(densities, accuracy, actor=False)
@@ -204,13 +207,13 @@ class _Search:
             densities = self.bounds.apply(self._propose(sigma))
             yield densities, self._learn(densities, self.evaluator.accuracy(densities), actor=True)
 
-    def _random(self, number: int) -> NDArray[np.float64]:
-        """A random part of the way from the uniform plan, which is the first, to a random one.
+    def _random(self) -> NDArray[np.float64]:
+        """A random part of the way from the uniform plan to a random one.
 
         Where there are many units, plans that are random throughout are all equally bad.
         """
         random = self.agent.random
-        part = random.uniform() if number else 0.0
+        part = random.uniform()
         return self.even + part * (random.uniform(size=len(self.even)) - self.even)
 
     def _propose(self, sigma: float) -> NDArray[np.float64]:
