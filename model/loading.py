@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
@@ -17,8 +18,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from model.files import replacing
+from model.networks.seeded import seeded
 from model.pruning.flexible import flexible
 from model.pruning.resize import fit_to
+
+from_files: list[ModuleType] = []
+"""Modules that were read from the path of a file: no other process would find them by name."""
 
 CHANNELS, REMOVED = "zeroskip-channels", "removed"
 """In the metadata of a safetensors file: its tensors may be smaller than the factory's network makes them."""
@@ -41,8 +46,8 @@ def _sizes(module: nn.Module) -> list[tuple[int, ...]]:
 
 def load_factory(name: str) -> nn.Module:
     """The network that MODULE:FACTORY makes, or MODULE:FACTORY(name=value, ...), where values are Python literals.
-    MODULE is a module that Python finds from the current folder, or the path of a .py file. Raises ValueError that says
-    what is wrong."""
+    MODULE is a module that Python finds from the current folder, or the path of a .py file. Weights that start at
+    random are the same every time. Raises ValueError that says what is wrong."""
     match = re.fullmatch(r"(.+?):([^:()]+)(\(.*\))?", name, re.DOTALL)
     if match is None:
         raise ValueError(
@@ -58,6 +63,7 @@ def load_factory(name: str) -> nn.Module:
             raise ValueError(f"{module_name} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module
+        from_files.append(module)
         with _users_code(module_name):
             spec.loader.exec_module(module)
     else:
@@ -68,7 +74,7 @@ def load_factory(name: str) -> nn.Module:
             module = importlib.import_module(module_name)
     if not callable(factory := getattr(module, factory_name, None)):
         raise ValueError(f"{module_name} has no function or class {factory_name!r}")
-    with _users_code(name if call else f"{name}()"):
+    with _users_code(name if call else f"{name}()"), seeded(0):
         network = factory(**arguments)
     if not isinstance(network, nn.Module):
         raise ValueError(f"{name} must return a torch.nn.Module, not {type(network).__name__}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -13,7 +12,6 @@ import typer
 from model import options
 from model.console import require_writable, show
 from model.data.named import load_data
-from model.files import replacing
 from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
 from model.formats.tile import mode_geometry
@@ -27,9 +25,10 @@ from model.search.exact import exact_cost
 from model.search.journal import Journal
 from model.search.methods import SearchSettings, find
 from model.search.netadapt import NetAdaptSettings
-from model.search.pictures import of_comparison, of_plan, save_picture
-from model.search.plan import CHANNELS, WEIGHTS, save_plan
+from model.search.plan import CHANNELS, WEIGHTS
+from model.search.reports import report_comparison, report_plan
 from model.search.setup import SAMPLE, Setup, prepare
+from model.search.space import require_reachable
 from model.search.workers import parse_workers
 
 AMC_PANEL, NETADAPT_PANEL, COMPARE_PANEL = "AMC", "NetAdapt", "Compare"
@@ -105,13 +104,18 @@ def search_command(
     start = time.monotonic()
     torch.set_num_threads(1)
     require_writable(output, Path(data))
+    processes = parse_workers(workers)
+    settings = SearchSettings(
+        amc=AmcSettings(episodes=episodes, warm_up=warm_up, reward=reward, stages=stages),
+        netadapt=NetAdaptSettings(step=step, decay=decay, pick=pick, iterations=iterations, learning_rate=short_rate),
+    )
     nm = Pattern.parse(pattern) if granularity == "nm" else Pattern()
     tile = mode_geometry(
         generation="A100", dtype="fp16", out="fp32", m=m, n=n, keep=nm.keep, group=nm.group, pair=nm.pair
     )
+    array = EieGeometry(pes=pes)
     module, _ = load_network(network, weights)
     dataset = load_data(data, seed)
-    array = EieGeometry(pes=pes)
 
     def prepared(by: int) -> Setup:
         return prepare(
@@ -125,11 +129,9 @@ def search_command(
             cache=output.parent / ".costs",
         )
 
-    settings = SearchSettings(
-        amc=AmcSettings(episodes=episodes, warm_up=warm_up, reward=reward, stages=stages),
-        netadapt=NetAdaptSettings(step=step, decay=decay, pick=pick, iterations=iterations, learning_rate=short_rate),
-    )
     setup = prepared(seed)
+    space, table = setup.space, setup.table
+    require_reachable(space, table, budget, space.least())
     configuration = f"{setup.configuration} {method} {budget} {settings}"
     title = f"{network}: {method}"
     if method == "compare":
@@ -145,95 +147,36 @@ def search_command(
             resume=resume,
         )
         with live(title) as progress:
-            policies = compare(what, seeds, workers=parse_workers(workers), progress=progress)
-        _show_comparison(policies, setup, budget, output, title, time.monotonic() - start, as_json)
-        return
-    journal = Journal(Path(f"{output}.journal"), configuration, resume=resume)
-    evaluator = Evaluator(setup.space, setup.part, journal, parse_workers(workers))
-    with live(title) as progress:
-        found = find(
-            method,
-            setup,
-            budget,
-            settings=settings,
-            journal=journal,
-            evaluator=evaluator,
-            seed=seed,
-            progress=progress,
+            policies = compare(what, seeds, workers=processes, progress=progress)
+        report = report_comparison(
+            policies,
+            output,
+            budget=budget,
+            cost=cost,
+            granularity=space.granularity,
+            dense=dense_accuracy(module, dataset),
+            seconds=time.monotonic() - start,
         )
-    space, table = setup.space, setup.table
-    accuracy = {"dense": evaluator.accuracy({}), "plan": evaluator.accuracy(found.densities)}
-    total = table.total(space.points(found.densities))
-    plan = space.plan(found.densities, method=method, cost=cost, budget=budget, reached=total / table.dense)
-    pruned = space.remove(space.masked(found.densities), found.densities)
-    exact = exact_cost(cost, pruned, dataset.train_inputs[:SAMPLE], array, tile)
-    files = [*found.save(output), save_picture(of_plan(plan), output.with_suffix(".png"))]
-    save_plan(plan, output)
-    summary: dict[str, Any] = {
-        "plan": str(output),
-        "layers": plan.densities,
-        "granularity": plan.granularity,
-        "cost": {
-            "name": cost,
-            "dense": table.dense,
-            "plan": total,
-            "reached": plan.reached,
-            "budget": budget,
-            "exact": exact,
-        },
-        "density": space.kept(found.densities),
-        "accuracy": accuracy,
-        "evaluations": evaluator.measured,
-        "files": [str(path) for path in files],
-        "seconds": time.monotonic() - start,
-    }
-    rows = [
-        (f"layer {layer.name}", f"{layer.density:.1%} of {' x '.join(map(str, layer.shape))}") for layer in plan.layers
-    ]
-    rows += [
-        ("weights kept", f"{summary['density']:.1%}"),
-        (f"{cost}, dense", f"{table.dense:,.6g}"),
-        (f"{cost}, plan", f"{total:,.6g} ({plan.reached:.1%}, budget {budget:.1%})"),
-    ]
-    if exact is not None:
-        rows.append(("whole network, exact model", f"{exact:,.6g} ({exact / total - 1:+.1%} to the table's sum)"))
-    rows += [
-        ("accuracy, dense", f"{accuracy['dense']:.2%}"),
-        ("accuracy, plan before fine-tuning", f"{accuracy['plan']:.2%}"),
-        ("written", ", ".join(str(path) for path in (output, *files))),
-    ]
-    show(summary, rows, title=title, as_json=as_json)
-
-
-def _show_comparison(
-    policies: dict[str, dict[str, Any]],
-    setup: Setup,
-    budget: float,
-    output: Path,
-    title: str,
-    seconds: float,
-    as_json: bool,
-) -> None:
-    dense = dense_accuracy(setup.module, setup.dataset)
-    summary = {
-        "budget": budget,
-        "cost": setup.table.cost,
-        "granularity": setup.space.granularity,
-        "dense": dense,
-        "policies": policies,
-        "seconds": seconds,
-    }
-    with replacing(output) as part:
-        part.write_text(json.dumps(summary, indent=2) + "\n")
-    save_picture(of_comparison(policies, dense), output.with_suffix(".png"))
-    rows = [(f"accuracy, dense, and budget of {setup.table.cost}", f"{dense:.2%}, {budget:.1%}")]
-    for name, policy in policies.items():
-        rows.append(
-            (
-                f"{name}: cost, before, after fine-tuning",
-                f"{policy['cost']:.1%}, {policy['before']:.2%}, {policy['after']:.2%} ± {policy['std']:.2%}",
-            )
+    else:
+        journal = Journal(Path(f"{output}.journal"), configuration, resume=resume)
+        evaluator = Evaluator(space, setup.part, journal, processes)
+        with live(title) as progress:
+            found = find(method, setup, budget, settings=settings, evaluator=evaluator, seed=seed, progress=progress)
+        densities = found.densities
+        reached = table.total(space.points(densities)) / table.dense
+        pruned = space.remove(space.masked(densities), densities)
+        report = report_plan(
+            space.plan(densities, method=method, cost=cost, budget=budget, reached=reached),
+            output,
+            dense=table.dense,
+            exact=exact_cost(cost, pruned, dataset.train_inputs[:SAMPLE], array, tile),
+            kept=space.kept(densities),
+            accuracy={"dense": evaluator.accuracy({}), "plan": evaluator.accuracy(densities)},
+            evaluations=evaluator.measured,
+            found=found.save(output),
+            seconds=time.monotonic() - start,
         )
+    summary, rows = report
     show(summary, rows, title=title, as_json=as_json)
 
 

@@ -67,7 +67,6 @@ class _Trial:
                 setup,
                 what.budget,
                 settings=what.settings,
-                journal=journal,
                 evaluator=evaluator,
                 seed=seed,
             )

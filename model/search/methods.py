@@ -11,7 +11,6 @@ from torch import nn
 from model.loading import save_weights
 from model.search.amc import AmcSettings, amc
 from model.search.evaluation import Evaluator
-from model.search.journal import Journal
 from model.search.netadapt import NetAdaptSettings, netadapt
 from model.search.pictures import of_scan, of_search, save_picture
 from model.search.policies import deep, shallow, uniform
@@ -47,12 +46,12 @@ def find(
     budget: float,
     *,
     settings: SearchSettings,
-    journal: Journal,
     evaluator: Evaluator,
     seed: int,
     progress: Progress = silent,
 ) -> Found:
-    """Searches by one of METHODS, or takes one of the HAND_MADE policies. Raises ValueError, with the smallest cost
+    """Searches by one of METHODS, or takes one of the HAND_MADE policies. What is measured goes to the evaluator's
+    journal. Raises ValueError, with the smallest cost
     that can be reached, where the budget cannot be met."""
     space, table = setup.space, setup.table
     if method in HAND_MADE:
@@ -75,7 +74,7 @@ def find(
             settings=settings.netadapt,
             samples=setup.train,
             part=setup.part,
-            journal=journal,
+            journal=evaluator.journal,
             workers=evaluator.workers,
             seed=seed,
             progress=progress,

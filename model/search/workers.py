@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+from model.loading import from_files
 
 Map = Callable[[Iterable[Any]], Iterator[Any]]
 """Does the work for every item; gives the results in the order of the items, each as soon as it is there."""
@@ -69,9 +70,8 @@ def _by_ray(work: Callable[[Any], Any]) -> Map:
         raise ValueError("workers ray needs Ray; install it with: pip install 'zeroskip[ray]'") from error
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
-    for part in getattr(work, "modules", ()):
-        # The user's own file is no package that a worker could import.
-        ray.cloudpickle.register_pickle_by_value(sys.modules[part])
+    for module in from_files:
+        ray.cloudpickle.register_pickle_by_value(module)
     shared = ray.put(work)
 
     @ray.remote(num_cpus=1)

@@ -1,0 +1,93 @@
+"""What `zeroskip search` writes and prints: a plan with what led to it, or a comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from model.files import replacing
+from model.search.pictures import of_comparison, of_plan, save_picture
+from model.search.plan import Plan, save_plan
+
+Report = tuple[dict[str, Any], list[tuple[str, str]]]
+"""What is printed as JSON, and the same for people."""
+
+
+def report_plan(
+    plan: Plan,
+    output: Path,
+    *,
+    dense: float,
+    exact: float | None,
+    kept: float,
+    accuracy: dict[str, float],
+    evaluations: int,
+    found: Sequence[Path],
+    seconds: float,
+) -> Report:
+    """Writes the plan and its picture beside the files `found`. `dense` is the dense cost, `exact` that of the plan by
+    the exact model, `kept` the fraction of the weights; accuracies are "dense" and "plan", on the search's part."""
+    files = [*found, save_picture(of_plan(plan), output.with_suffix(".png"))]
+    save_plan(plan, output)
+    total = plan.reached * dense
+    cost = {"name": plan.cost, "dense": dense, "plan": total, "exact": exact}
+    summary: dict[str, Any] = {
+        "plan": str(output),
+        "layers": plan.densities,
+        "granularity": plan.granularity,
+        "cost": {**cost, "reached": plan.reached, "budget": plan.budget},
+        "density": kept,
+        "accuracy": accuracy,
+        "evaluations": evaluations,
+        "files": [str(path) for path in files],
+        "seconds": seconds,
+    }
+    rows = [
+        (f"layer {layer.name}", f"{layer.density:.1%} of {' x '.join(map(str, layer.shape))}") for layer in plan.layers
+    ]
+    rows += [
+        ("weights kept", f"{kept:.1%}"),
+        (f"{plan.cost}, dense", f"{dense:,.6g}"),
+        (f"{plan.cost}, plan", f"{total:,.6g} ({plan.reached:.1%}, budget {plan.budget:.1%})"),
+    ]
+    if exact is not None:
+        rows.append(("whole network, exact model", f"{exact:,.6g} ({exact / total - 1:+.1%} to the table's sum)"))
+    rows += [
+        ("accuracy, dense", f"{accuracy['dense']:.2%}"),
+        ("accuracy, plan before fine-tuning", f"{accuracy['plan']:.2%}"),
+        ("written", ", ".join(str(path) for path in (output, *files))),
+    ]
+    return summary, rows
+
+
+def report_comparison(
+    policies: dict[str, dict[str, Any]],
+    output: Path,
+    *,
+    budget: float,
+    cost: str,
+    granularity: str,
+    dense: float,
+    seconds: float,
+) -> Report:
+    """Writes what `model.search.compare.compare` gave, and a picture of it; `dense` is the dense accuracy."""
+    summary = {
+        "budget": budget,
+        "cost": cost,
+        "granularity": granularity,
+        "dense": dense,
+        "policies": policies,
+        "seconds": seconds,
+    }
+    save_picture(of_comparison(policies, dense), output.with_suffix(".png"))
+    with replacing(output) as part:
+        part.write_text(json.dumps(summary, indent=2) + "\n")
+    rows = [(f"dense accuracy; budget of {cost}", f"{dense:.2%}; {budget:.1%}")]
+    for name, policy in policies.items():
+        after = f"{policy['after']:.2%} ± {policy['std']:.2%}"
+        rows.append(
+            (f"{name}: cost, before, after fine-tuning", f"{policy['cost']:.1%}, {policy['before']:.2%}, {after}")
+        )
+    return summary, rows

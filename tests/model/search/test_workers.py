@@ -1,0 +1,65 @@
+"""Work in this process, in several and by Ray: the same results in the same order, and errors that are told."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.loading import load_factory
+from model.search.workers import parse_workers, spread
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is an extra: zeroskip[ray]")
+EVERYWHERE = [1, 3, pytest.param("ray", marks=needs_ray)]
+
+
+def test_names() -> None:
+    assert [parse_workers(text) for text in ("1", "12", "ray")] == [1, 12, "ray"]
+    for text in ("0", "-1", "1.5", "", "all"):
+        with pytest.raises(ValueError, match=re.escape(f"workers must be a number from 1, or ray, not {text!r}")):
+            parse_workers(text)
+
+
+@pytest.mark.parametrize("workers", EVERYWHERE)
+def test_results_keep_their_order(workers: int | str) -> None:
+    offset = torch.tensor(5.0)
+    with spread(lambda item: float(offset * item), workers) as do:
+        assert list(do(range(20))) == [5.0 * item for item in range(20)]
+        assert list(do([])) == []
+        assert list(do([3])) == [15.0]
+
+
+def test_processes_are_others_with_one_thread() -> None:
+    with spread(lambda _: (os.getpid(), torch.get_num_threads()), 2) as do:
+        seen = set(do(range(30)))
+    assert os.getpid() not in {process for process, _ in seen}
+    assert {threads for _, threads in seen} == {1}
+
+
+@pytest.mark.parametrize("workers", EVERYWHERE)
+def test_errors_come_back(workers: int | str) -> None:
+    with spread(lambda item: 1 // item, workers) as do, pytest.raises(ZeroDivisionError):
+        list(do([1, 0, 2]))
+
+
+@pytest.mark.parametrize("workers", EVERYWHERE)
+def test_networks_from_a_users_file(workers: int | str, tmp_path: Path) -> None:
+    """Of a class that no other process could import."""
+    (tmp_path / "onlyhere.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n"
+        "    def __init__(self):\n        super().__init__(nn.Linear(3, 2))\n"
+    )
+    network = load_factory(f"{tmp_path / 'onlyhere.py'}:Net")
+    expected = float(network(torch.ones(1, 3)).sum())
+    with spread(lambda item: float(network(torch.full((1, 3), item)).sum()), workers) as do:
+        assert list(do([1.0, 1.0])) == [expected, expected]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
+def test_without_ray() -> None:
+    with pytest.raises(ValueError, match=re.escape("pip install 'zeroskip[ray]'")), spread(float, "ray"):
+        pass
