@@ -1,0 +1,72 @@
+"""Fills the tables of docs/search.md from the JSON of its commands (docs/measured), so that no figure is typed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs/search.md"
+MEASURED = ROOT / "docs/measured"
+COMPARED = {
+    "compare-plain-20": "Plain-20 (width 0.25), channels",
+    "compare-lenet-5-channels": "LeNet-5, channels",
+    "compare-lenet-5-weights": "LeNet-5, single weights",
+}
+"""Files of `zeroskip search compare` on Fashion-MNIST, and what they compare on."""
+
+
+def comparison(name: str, result: dict[str, Any]) -> str:
+    head = (
+        f"{COMPARED[name]}: budget {result['budget']:.0%} of the dense {result['cost']}, "
+        f"dense accuracy {result['dense']:.2%}."
+    )
+    rows = [["policy", "cost", "before", "after", "seconds of a search"]]
+    for policy, found in result["policies"].items():
+        before = f"{found['before']:.2%} ± {found['std_before']:.2%}"
+        after = f"{found['after']:.2%} ± {found['std']:.2%}"
+        rows.append([policy, f"{found['cost']:.1%}", before, after, f"{found['seconds']:.0f}"])
+    return f"{head}\n\n{markdown(rows)}\n"
+
+
+def bench(result: dict[str, Any]) -> str:
+    accuracy = result["plans"][0]["accuracy"]["dense"]
+    head = (
+        f"LeNet-5 on {result['pes']} PEs, {result['budget']:.0%} of the dense EIE cycles for the first plan, "
+        f"dense accuracy {accuracy:.2%}."
+    )
+    rows = [["searched for", "weights kept", "of dense MACs", "RTL cycles an image", "times the first", "after"]]
+    for plan in result["plans"]:
+        assert plan["mismatches"] == 0, plan["cost"]
+        assert plan["cycle_model_equal"], plan["cost"]
+        after = f"{plan['accuracy']['after']:.2%} ± {plan['accuracy']['std']:.2%}"
+        cycles = f"{plan['rtl_cycles']:,.0f}"
+        macs = f"{plan['costs']['macs']:.1%}"
+        rows.append([plan["cost"], f"{plan['kept']:.2%}", macs, cycles, f"{plan['times']:.2f}", after])
+    return f"{head}\n\n{markdown(rows)}\n"
+
+
+def markdown(rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
+
+
+def filled(page: str) -> str:
+    """The page with the tables between their marks. Raises FileNotFoundError where a command has not been run."""
+    compared = [comparison(name, _read(name)) for name in COMPARED]
+    for mark, text in (("compare", "\n".join(compared)), ("bench", bench(_read("bench-search")))):
+        marks = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", re.S)
+        assert marks.search(page), f"the page has no marks '{mark}'"
+        page = marks.sub(lambda match, text=text: f"{match[1]}{text}{match[2]}", page)  # type: ignore[misc]
+    return page
+
+
+def _read(name: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text())
+    return result
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
