@@ -15,9 +15,8 @@ from rich.table import Table
 from cosim.search_bench import COSTS, SearchBench, bench_search
 from cosim.simulator import Simulator, require_tools
 from model import options
-from model.console import progress_bar, require_writable
+from model.console import progress_bar, require_json, require_writable
 from model.data.named import load_data
-from model.files import replacing
 from model.formats.geometry import EieGeometry
 from model.formats.tile import TileGeometry
 from model.loading import load_network
@@ -26,6 +25,7 @@ from model.search.journal import Journal
 from model.search.netadapt import NetAdaptSettings
 from model.search.plan import WEIGHTS
 from model.search.setup import prepare
+from model.search.tabular import save_json
 from model.search.workers import parse_workers
 
 
@@ -35,7 +35,10 @@ def bench_search_command(
     output: Annotated[Path, typer.Option(help="JSON file to write; journals stand beside it.")],
     weights: options.Weights = None,
     budget: Annotated[float, typer.Option(help="Fraction of the dense EIE cycles of the first plan.")] = 0.4,
-    step: Annotated[float, typer.Option(help="Fraction of the dense cost that is pruned first.")] = 0.05,
+    step: Annotated[
+        float | None,
+        typer.Option(help="Fraction of the dense cost that is pruned first; for 30 iterations unless given."),
+    ] = None,
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of fine-tuning.")] = 5,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of fine-tuning.")] = 0.005,
     seeds: Annotated[int, typer.Option(min=1, help="Fine-tunings of each plan.")] = 3,
@@ -53,6 +56,7 @@ def bench_search_command(
     start = time.monotonic()
     require_tools(Simulator.VERILATOR)
     torch.set_num_threads(1)
+    require_json(output)
     require_writable(output, Path(data))
     module, _ = load_network(network, weights)
     array = EieGeometry(pes=pes)
@@ -66,7 +70,8 @@ def bench_search_command(
         seed=0,
         cache=output.parent / ".costs",
     )
-    settings = NetAdaptSettings(step=step)
+    # The same for all: searches for one cost share their steps, whatever their budget.
+    settings = NetAdaptSettings(step=NetAdaptSettings(step=step).first_step(budget))
     what = SearchBench(
         setup=setup,
         array=array,
@@ -90,8 +95,7 @@ def bench_search_command(
             progress=lambda doing: bar.update(task, description=doing, advance=1),
         )
     summary = {"network": network, "budget": budget, "pes": pes, "plans": rows, "seconds": time.monotonic() - start}
-    with replacing(output) as part:
-        part.write_text(json.dumps(summary, indent=2) + "\n")
+    save_json(output, summary)
     if as_json:
         print(json.dumps(summary))
     else:

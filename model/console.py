@@ -43,6 +43,12 @@ def require_writable(path: Path, *sources: Path) -> None:
         raise OSError(f"{path} cannot be written: it is read too")
 
 
+def require_json(path: Path) -> None:
+    """Raises ValueError unless a file to be written is named as JSON: no network, weights or data are overwritten."""
+    if path.suffix != ".json":
+        raise ValueError(f"output must end in .json, not {path.suffix!r}: {path}")
+
+
 def show(result: dict[str, Any], rows: list[tuple[str, str]], *, title: str, as_json: bool) -> None:
     """Prints `result` as JSON, or `rows` (name, value) as a table."""
     if as_json:

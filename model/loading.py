@@ -58,11 +58,13 @@ def load_factory(name: str) -> nn.Module:
     arguments = _arguments(call or "()")
     if module_name.endswith(".py"):
         path = Path(module_name)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        # A name that no package has, whatever the user calls the file.
+        unique = f"zeroskip_user_{path.stem}"
+        spec = importlib.util.spec_from_file_location(unique, path)
         if not path.is_file() or spec is None or spec.loader is None:
             raise ValueError(f"{module_name} is not a Python file")
         module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module
+        sys.modules[unique] = module
         from_files.append(module)
         with _users_code(module_name):
             spec.loader.exec_module(module)

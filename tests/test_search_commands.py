@@ -57,7 +57,7 @@ def test_from_weights_to_rtl(learned: Command, tmp_path: Path) -> None:
     assert found["cost"]["plan"] <= 0.4 * found["cost"]["dense"]
     assert found["cost"]["exact"] == pytest.approx(found["cost"]["plan"], rel=0.25)
     assert found["accuracy"]["dense"] > 0.9
-    for name in ("plan.json", "plan.png", "plan.curves.csv", "plan.curves.png"):
+    for name in ("plan.json", "plan.png", "plan.curves.csv", "plan.curves.json", "plan.curves.png"):
         assert (tmp_path / name).stat().st_size > 0
 
     finetune = ("finetune", *NETWORK, "--plan", "plan.json", "--output", "pruned.safetensors", "--json")
@@ -269,6 +269,7 @@ def test_resume_gives_the_same_plan(learned: Command, tmp_path: Path) -> None:
         (("--budget", 0.5, "--pes", 3), "pes must be a power of two"),
         (("--budget", 0.5, "--cost", "latency"), "cost latency needs the granularity channels"),
         (("--budget", 0.5, "--workers", "none"), "workers must be a number from 1, or ray, not 'none'"),
+        (("--budget", 0.5, "--output", "weights.safetensors"), "output must end in .json, not '.safetensors'"),
         (("--budget", 0.5, "--episodes", 5), "--episodes is an option of the AMC"),
     ],
 )

@@ -59,6 +59,12 @@ def nm_mask(weight: Tensor, pattern: Pattern) -> Tensor:
     return largest(weight, pattern)
 
 
+def nm_share(weight: Tensor, pattern: Pattern) -> float:
+    """The fraction of a weight that `nm_mask` keeps: more than the pattern says where channels do not fill groups, and
+    all of it where there are no more channels than may stay of a group."""
+    return float(nm_mask(weight, pattern).float().mean())
+
+
 def nm_masks(module: nn.Module, pattern: Pattern, *, skip: Collection[str] = ()) -> dict[str, Tensor]:
     """A mask for the weight of every Linear and Conv2d layer, by parameter name; the layers named in `skip` stay dense.
 

@@ -84,7 +84,9 @@ def train(
     not have state of its own. The mean includes the penalty. Raises FloatingPointError where training diverges.
     """
     module.train()
-    starts = range(0, len(inputs), course.batch_size)
+    # Batch normalisation cannot take a batch of one, which is left out where it is the last of several.
+    samples = len(inputs) - (len(inputs) > course.batch_size and len(inputs) % course.batch_size == 1)
+    starts = range(0, samples, course.batch_size)
     for epoch in range(first_epoch, course.epochs):
         total = 0.0
         with torch.random.fork_rng(devices=[]):
@@ -103,7 +105,7 @@ def train(
                 value.backward()
                 optimizer.step()
                 total += value.item() * len(batch)
-        mean = total / len(inputs)
+        mean = total / samples
         if not math.isfinite(mean):
             raise FloatingPointError(f"training diverged: the loss is {mean}; lower the learning rate")
         on_epoch(epoch + 1, mean)

@@ -116,8 +116,8 @@ def _removable(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
             with torch.no_grad():
                 smaller = _sliced(module, graph, {group: np.arange(size - 1)})
                 fits = size > 1 and smaller.eval()(sample).shape == expected
-        except (RuntimeError, ValueError, IndexError):
-            # Whatever stands in the way, a layer or an operation with sizes of its own, the group stays as it is.
+        except Exception:
+            # It runs the user's forward(): whatever stands in the way there, the group stays as it is.
             fits = False
         if not fits:
             for axis in (*graph.outputs.values(), *graph.inputs.values()):

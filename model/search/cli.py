@@ -10,7 +10,7 @@ import torch
 import typer
 
 from model import options
-from model.console import require_writable, show
+from model.console import require_json, require_writable, show
 from model.data.named import load_data
 from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
@@ -72,9 +72,12 @@ def search_command(
         int, typer.Option(help="Searches that follow one another, for extreme budgets.", rich_help_panel=AMC_PANEL)
     ] = 1,
     step: Annotated[
-        float,
-        typer.Option(help="Fraction of the dense cost that is pruned first.", rich_help_panel=NETADAPT_PANEL),
-    ] = 0.025,
+        float | None,
+        typer.Option(
+            help="Fraction of the dense cost that is pruned first; for 30 iterations unless given.",
+            rich_help_panel=NETADAPT_PANEL,
+        ),
+    ] = None,
     decay: Annotated[float, typer.Option(help="Of each step to the next.", rich_help_panel=NETADAPT_PANEL)] = 0.96,
     pick: Annotated[
         Literal["accuracy", "ratio"],
@@ -103,6 +106,7 @@ def search_command(
             options.refuse_panel(context, panel, f"search {method}")
     start = time.monotonic()
     torch.set_num_threads(1)
+    require_json(output)
     require_writable(output, Path(data))
     processes = parse_workers(workers)
     settings = SearchSettings(
@@ -132,6 +136,8 @@ def search_command(
     setup = prepared(seed)
     space, table = setup.space, setup.table
     require_reachable(space, table, budget, space.least())
+    if method in ("netadapt", "compare"):
+        settings.netadapt.first_step(budget)
     configuration = f"{setup.configuration} {method} {budget} {settings}"
     title = f"{network}: {method}"
     if method == "compare":
@@ -165,12 +171,16 @@ def search_command(
         densities = found.densities
         reached = table.total(space.points(densities)) / table.dense
         pruned = space.remove(space.masked(densities), densities)
+        whole, left = (
+            exact_cost(cost, one, dataset.train_inputs[:SAMPLE], array, tile) for one in (setup.module, pruned)
+        )
         report = report_plan(
             space.plan(densities, method=method, cost=cost, budget=budget, reached=reached),
             output,
             dense=table.dense,
-            exact=exact_cost(cost, pruned, dataset.train_inputs[:SAMPLE], array, tile),
+            exact=None if whole is None or left is None else (whole, left),
             kept=space.kept(densities),
+            whole=[one.name for one in setup.layers if not any(one.name in unit.layers for unit in space.units)],
             accuracy={"dense": evaluator.accuracy({}), "plan": evaluator.accuracy(densities)},
             evaluations=evaluator.measured,
             found=found.save(output),

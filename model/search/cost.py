@@ -19,7 +19,7 @@ from model.formats.geometry import EieGeometry
 from model.formats.pattern import Pattern
 from model.formats.tile import TileGeometry
 from model.pruning.masks import keep_largest, kept_count
-from model.pruning.nm import nm_mask
+from model.pruning.nm import nm_mask, nm_share
 from model.search.latency import layer_seconds
 from model.search.layers import Layer, matrix_mask
 from model.search.plan import CHANNELS, WEIGHTS
@@ -159,10 +159,15 @@ def _weight_count(
     cost: str, granularity: str, array: EieGeometry, tile: TileGeometry
 ) -> Callable[[Layer, tuple[float, ...]], float]:
     """The cost of a layer of which single weights, or those of an N:M pattern, are kept, by magnitude."""
+
+    def left(layer: Layer, density: float) -> float:
+        """The fraction of the weights that is there."""
+        return density if granularity == WEIGHTS or density == 1 else nm_share(layer.weight, Pattern.parse(granularity))
+
     counts: dict[str, Callable[[Layer, float], float]] = {
-        "macs": lambda layer, density: layer.macs * density,
-        "params": lambda layer, density: layer.weights * density,
-        "bytes": lambda layer, density: layer.weights * _bytes(density, granularity, array, tile),
+        "macs": lambda layer, density: layer.macs * left(layer, density),
+        "params": lambda layer, density: layer.weights * left(layer, density),
+        "bytes": lambda layer, density: layer.weights * _bytes(density, layer, granularity, array, tile),
         "eie-cycles": lambda layer, density: _sparse_array_cycles(layer, density, granularity, array),
         "mma-cycles": lambda layer, density: _sparse_tile_cycles(layer, density, tile),
     }
@@ -182,12 +187,17 @@ def _channel_count(cost: str, array: EieGeometry, tile: TileGeometry) -> Callabl
     return counts[cost]
 
 
-def _bytes(density: float, granularity: str, array: EieGeometry, tile: TileGeometry) -> float:
-    """Bytes a weight: an entry of the EIE each, or the tile's values and codes; dense in the tile's format."""
+def _bytes(density: float, layer: Layer, granularity: str, array: EieGeometry, tile: TileGeometry) -> float:
+    """Bytes a weight: an entry of the EIE each, or the tile's values and codes, groups filled up with zeros; dense in
+    the tile's format."""
     if granularity == WEIGHTS:
         return density * array.entry_bits / 8
     pattern, bits = Pattern.parse(granularity), tile.operand.bits
-    return (density * bits + (0 if density == 1 else pattern.code_bits / pattern.group)) / 8
+    if density == 1:
+        return bits / 8
+    channels = layer.weight.shape[1]
+    filled = -(-channels // pattern.group) * pattern.group / channels
+    return filled * (density * bits + pattern.code_bits / pattern.group) / 8
 
 
 def _sparse_tile_cycles(layer: Layer, density: float, tile: TileGeometry) -> float:

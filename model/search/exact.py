@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -16,13 +17,17 @@ from model.formats.tile import TileGeometry
 from model.golden import eie as golden
 from model.pruning.sharing import share_layers
 from model.search.cost import BATCH
+from model.search.latency import median_seconds
 
 
 def exact_cost(
     cost: str, pruned: nn.Module, inputs: NDArray[np.float32], array: EieGeometry, tile: TileGeometry
 ) -> float | None:
-    """Cycles of an image in the whole pruned network, as it is compiled; None for other costs, whose tables are exact
-    or have nothing to be held against, and for networks that the compiler does not take."""
+    """Cycles of an image in the whole network, as it is compiled, or its seconds; None for other costs, whose tables
+    are exact, and for cycles of networks that the compiler does not take."""
+    if cost == "latency":
+        batch = torch.from_numpy(np.resize(inputs, (BATCH, *inputs.shape[1:])))
+        return median_seconds(pruned.eval(), batch) / BATCH
     if cost not in ("eie-cycles", "mma-cycles"):
         return None
     try:

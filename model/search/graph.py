@@ -76,8 +76,9 @@ class Graph:
 def read_graph(module: nn.Module, sample: Tensor) -> Graph:
     """The groups of channels of a network, which runs on `sample` (1, ...).
 
-    Residual additions, depthwise convolutions, concatenations and flattening are followed. Groups in which a grouped
-    convolution takes part are FIXED. Raises ValueError where the graph cannot be built, saying why.
+    Residual additions, depthwise convolutions, concatenations and flattening are followed. Groups in which a layer
+    takes part that is none of Linear, Conv2d, BatchNorm and PReLU, or of which a layer has only some of the channels,
+    are FIXED. Raises ValueError where the graph cannot be built, saying why.
     """
     # Importing it takes long, and only searches for channels need it.
     import torch_pruning
@@ -103,24 +104,45 @@ def read_graph(module: nn.Module, sample: Tensor) -> Graph:
     outputs: dict[str, Axis] = {}
     inputs: dict[str, Axis] = {}
     for number, group in enumerate(groups):
+        torn = False
         for item in group:
             part = item.dep.target.module
             name = names.get(id(part))
             if name is None or isinstance(part, nn.Identity):
                 continue
             into = item.dep.handler.__name__ == "prune_in_channels"
-            if into and not isinstance(part, nn.Conv2d | nn.Linear):
+            size = _size(part, into)
+            if size is None:
+                # What has no channels of its own is no matter; what has, and is not known, must stay as it is.
+                torn |= not into and any(True for _ in part.parameters(recurse=False))
                 continue
-            # One that is depthwise has a single input a channel: there is nothing to take from its second dimension.
-            if isinstance(part, nn.Conv2d) and part.groups > 1 and into:
-                continue
-            side = inputs if into else outputs
+            side, indices, channels = inputs if into else outputs, list(item.idxs), list(item.root_idxs)
             if name not in side:
-                size = len(part.weight) if not into else part.weight.shape[1]
                 side[name] = Axis(group=np.full(size, FIXED), channel=np.zeros(size, np.int64))
-            side[name].group[list(item.idxs)] = number
-            side[name].channel[list(item.idxs)] = list(item.root_idxs)
+            if max(indices) >= size or set(channels) != set(range(len(group[0].idxs))):
+                # Only some of its channels meet the others: a concatenation that is added to something.
+                torn = True
+                continue
+            side[name].group[indices] = number
+            side[name].channel[indices] = channels
+        if torn:
+            for axis in (*outputs.values(), *inputs.values()):
+                axis.group[axis.group == number] = FIXED
     return Graph(sizes=tuple(len(group[0].idxs) for group in groups), outputs=outputs, inputs=inputs)
+
+
+def _size(part: nn.Module, into: bool) -> int | None:
+    """How many inputs, or outputs, a layer has of which some could be removed; None of any other module."""
+    if isinstance(part, nn.Linear):
+        return part.in_features if into else part.out_features
+    if isinstance(part, nn.Conv2d):
+        # One that is depthwise has a single input a channel: there is nothing to take from its second dimension.
+        return part.out_channels if not into else part.in_channels if part.groups == 1 else None
+    if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d) and not into:
+        return part.num_features
+    if isinstance(part, nn.PReLU) and not into and part.num_parameters > 1:
+        return part.num_parameters
+    return None
 
 
 def _own_tensors(name: str, part: nn.Module) -> dict[str, Tensor]:

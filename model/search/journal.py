@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 
@@ -19,30 +20,42 @@ class Journal:
     def __init__(self, path: Path, configuration: str, *, resume: bool) -> None:
         self.path = path
         self.known: dict[str, float] = {}
-        head = {"search": hashlib.sha256(configuration.encode()).hexdigest()}
+        self._head = {"search": hashlib.sha256(configuration.encode()).hexdigest()}
+        # What stands there is replaced when there is something to put in its place, and not before.
+        self._begun = False
         if resume and path.exists():
-            self._load(head)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(head) + "\n")
+            self._load()
 
     def add(self, key: str, value: float) -> None:
         self.known[key] = value
-        with self.path.open("a") as file:
-            file.write(json.dumps({"key": key, "value": value}) + "\n")
+        line = json.dumps({"key": key, "value": value}) + "\n"
+        if self._begun:
+            with self.path.open("a") as file:
+                file.write(line)
+        else:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(json.dumps(self._head) + "\n" + line)
+            self._begun = True
 
-    def _load(self, head: dict[str, str]) -> None:
+    def _load(self) -> None:
         # The search may have been ended in the middle of its last line.
         *whole, rest = self.path.read_text(errors="replace").split("\n")
         try:
-            first, *entries = [json.loads(line) for line in whole]
-            self.known = {str(entry["key"]): float(entry["value"]) for entry in entries}
+            first, *entries = [json.loads(line) for line in whole] or [None]
+            self.known = {str(entry["key"]): _number(entry["value"]) for entry in entries}
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{self.path}: is no journal of a search: {error!r}; search without --resume") from error
-        if first != head:
+        if first != self._head:
             raise ValueError(
-                f"{self.path}: belongs to another network, other data, another granularity, cost, budget or seed; "
+                f"{self.path}: belongs to another search: the network, the data, an option or a cost table differs; "
                 "search without --resume"
             )
+        self._begun = True
         if rest:
             self.path.write_text("\n".join(whole) + "\n")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"value must be a finite number, not {value!r}")
+    return float(value)

@@ -32,13 +32,19 @@ def layer_seconds(layer: Layer, channels: tuple[int, int], batch: int) -> float:
     else:
         made = nn.Linear(inputs, outputs)
         given = torch.rand(batch * layer.positions, inputs)
+    return median_seconds(made, given) / batch
+
+
+@torch.no_grad()
+def median_seconds(module: nn.Module, given: torch.Tensor) -> float:
+    """Seconds that `module` takes for `given`, by one thread, the median of REPEATS."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         runs = 1
-        while (seconds := _timed(made, given, runs)) < LEAST_SECONDS:
+        while (seconds := _timed(module, given, runs)) < LEAST_SECONDS:
             runs *= 2
-        return statistics.median([seconds, *(_timed(made, given, runs) for _ in range(REPEATS - 1))]) / runs / batch
+        return statistics.median([seconds, *(_timed(module, given, runs) for _ in range(REPEATS - 1))]) / runs
     finally:
         torch.set_num_threads(threads)
 

@@ -136,8 +136,9 @@ def run(module: nn.Module, inputs: Tensor) -> Tensor:
     module.eval()
     try:
         outputs = module(inputs)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except Exception as error:
+        # It is the user's forward(): anything can come out of it.
+        reason = f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
         raise ValueError(f"inputs of shape {tuple(inputs.shape)} do not fit the network: {reason}") from error
     finally:
         for part in training:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from model.search.policies import deep, shallow, uniform
 from model.search.progress import Progress, silent
 from model.search.sensitivity import scan, solve
 from model.search.setup import Setup
-from model.search.tabular import save_csv
+from model.search.tabular import save_csv, save_json
 
 HAND_MADE = {"uniform": uniform, "shallow": shallow, "deep": deep}
 METHODS = ("sensitivity", "netadapt", "amc")
@@ -63,6 +64,7 @@ def find(
             densities=solve(curves, space, table, budget),
             save=lambda stem: [
                 save_csv(stem.with_suffix(".curves.csv"), ("unit", "density", "accuracy"), points),
+                save_json(stem.with_suffix(".curves.json"), dataclasses.asdict(curves)),
                 save_picture(of_scan(curves), stem.with_suffix(".curves.png")),
             ],
         )

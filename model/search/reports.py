@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from model.files import replacing
 from model.search.pictures import of_comparison, of_plan, save_picture
 from model.search.plan import Plan, save_plan
+from model.search.tabular import save_json
 
 Report = tuple[dict[str, Any], list[tuple[str, str]]]
 """What is printed as JSON, and the same for people."""
@@ -20,25 +19,32 @@ def report_plan(
     output: Path,
     *,
     dense: float,
-    exact: float | None,
+    exact: tuple[float, float] | None,
     kept: float,
+    whole: Sequence[str],
     accuracy: dict[str, float],
     evaluations: int,
     found: Sequence[Path],
     seconds: float,
 ) -> Report:
-    """Writes the plan and its picture beside the files `found`. `dense` is the dense cost, `exact` that of the plan by
-    the exact model, `kept` the fraction of the weights; accuracies are "dense" and "plan", on the search's part."""
+    """Writes the plan and its picture beside the files `found`.
+
+    `dense` is the dense cost, `exact` that of the whole network by the exact model, dense and under the plan, and
+    `kept` the fraction of the weights. `whole` names the layers that cannot be pruned so. Accuracies are "dense" and
+    "plan", on the search's part.
+    """
     files = [*found, save_picture(of_plan(plan), output.with_suffix(".png"))]
     save_plan(plan, output)
     total = plan.reached * dense
-    cost = {"name": plan.cost, "dense": dense, "plan": total, "exact": exact}
+    cost: dict[str, Any] = {"name": plan.cost, "dense": dense, "plan": total}
+    cost |= {"exact_dense": None if exact is None else exact[0], "exact": None if exact is None else exact[1]}
     summary: dict[str, Any] = {
         "plan": str(output),
         "layers": plan.densities,
         "granularity": plan.granularity,
         "cost": {**cost, "reached": plan.reached, "budget": plan.budget},
         "density": kept,
+        "whole": list(whole),
         "accuracy": accuracy,
         "evaluations": evaluations,
         "files": [str(path) for path in files],
@@ -47,13 +53,16 @@ def report_plan(
     rows = [
         (f"layer {layer.name}", f"{layer.density:.1%} of {' x '.join(map(str, layer.shape))}") for layer in plan.layers
     ]
+    if whole:
+        rows.append(("layers that cannot be pruned so", ", ".join(whole)))
     rows += [
         ("weights kept", f"{kept:.1%}"),
         (f"{plan.cost}, dense", f"{dense:,.6g}"),
         (f"{plan.cost}, plan", f"{total:,.6g} ({plan.reached:.1%}, budget {plan.budget:.1%})"),
     ]
     if exact is not None:
-        rows.append(("whole network, exact model", f"{exact:,.6g} ({exact / total - 1:+.1%} to the table's sum)"))
+        whole = f"{exact[1]:,.6g} ({exact[1] / exact[0]:.1%} of dense; {exact[1] / total - 1:+.1%} to the table's sum)"
+        rows.append((f"{plan.cost}, whole network", whole))
     rows += [
         ("accuracy, dense", f"{accuracy['dense']:.2%}"),
         ("accuracy, plan before fine-tuning", f"{accuracy['plan']:.2%}"),
@@ -82,8 +91,7 @@ def report_comparison(
         "seconds": seconds,
     }
     save_picture(of_comparison(policies, dense), output.with_suffix(".png"))
-    with replacing(output) as part:
-        part.write_text(json.dumps(summary, indent=2) + "\n")
+    save_json(output, summary)
     rows = [(f"dense accuracy; budget of {cost}", f"{dense:.2%}; {budget:.1%}")]
     for name, policy in policies.items():
         after = f"{policy['after']:.2%} ± {policy['std']:.2%}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from model.search.cost import CostTable
 from model.search.evaluation import Evaluator
 from model.search.plan import WEIGHTS
+from model.search.policies import fitted
 from model.search.progress import Progress, State, silent
-from model.search.space import Densities, Space, Unit, require_reachable
+from model.search.space import Space, Unit, require_reachable
 
 STOP = 0.5
 """A unit is scanned until its accuracy falls below this fraction of the dense network's."""
@@ -68,44 +69,37 @@ def solve(found: Scan, space: Space, table: CostTable, budget: float) -> dict[st
 
     Raises ValueError, with the smallest cost that can be reached, where the budget cannot be met.
     """
-    require_reachable(space, table, budget, densities_at(found, space, -1.0))
-    limit = budget * table.dense
+    require_reachable(space, table, budget, space.least())
 
-    def fits(densities: Densities) -> bool:
-        return table.total(space.points(densities)) <= limit
+    def fits(accuracy: float) -> bool:
+        return table.total(space.points(densities_at(found, space, accuracy))) <= budget * table.dense
 
     # Above what any reaches, all stay whole. Pruning alone often gains a little, so that is above the dense accuracy.
-    highest = 1.0 + 1e-9
-    if fits(densities_at(found, space, highest)):
-        return densities_at(found, space, highest)
-    best, beyond = _closest(lambda accuracy: densities_at(found, space, accuracy), fits, -1.0, highest)
-
-    def between(share: float) -> dict[str, float]:
-        return {
-            unit.name: unit.below(best[unit.name] + share * (beyond[unit.name] - best[unit.name]))
-            for unit in space.units
-        }
-
-    # Where curves are flat the densities jump between two accuracies that are next to equal; all go as far of the way.
-    return _closest(between, fits, 0.0, 1.0)[0]
-
-
-def _closest(
-    densities_at: Callable[[float], dict[str, float]],
-    fits: Callable[[Densities], bool],
-    low: float,
-    high: float,
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Densities that fit, and that do not, as close as can be; those at `low` fit, those at `high` do not."""
+    low, high = -1.0, 1.0 + 1e-9
+    if fits(high):
+        return densities_at(found, space, high)
     for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if fits(densities_at(middle)) else (low, middle)
-    return densities_at(low), densities_at(high)
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    best, beyond = densities_at(found, space, low), densities_at(found, space, high)
+
+    def between(share: float) -> dict[str, float]:
+        return {name: density + share * (beyond[name] - density) for name, density in best.items()}
+
+    # Where curves are flat the densities jump between two accuracies that are next to equal; all go as far of the way.
+    return fitted(space, table, budget, between)
 
 
 def densities_at(found: Scan, space: Space, accuracy: float) -> dict[str, float]:
     """The least density of every unit that keeps this accuracy when no other unit is pruned."""
-    return {unit.name: unit.above(_least(found.curves[unit.name], accuracy)) for unit in space.units}
+    densities = {}
+    for unit in space.units:
+        curve = found.curves[unit.name]
+        # Below what was scanned nothing is known; it is taken to lose all by the least that the unit can have.
+        if curve[-1][0] > unit.least:
+            curve = (*curve, (unit.least, 0.0))
+        densities[unit.name] = unit.above(_least(curve, accuracy))
+    return densities
 
 
 def _least(curve: Sequence[tuple[float, float]], accuracy: float) -> float:

@@ -76,14 +76,15 @@ def prepare(
     )
     train = Part(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
+    table = cost_table(cost, layers, granularity, array=array, tile=tile, cache=cache)
     return Setup(
         dataset=dataset,
         train=train,
         part=part,
         layers=layers,
         space=_space(module, granularity, layers, train.inputs),
-        table=cost_table(cost, layers, granularity, array=array, tile=tile, cache=cache),
-        configuration=f"{configuration(module, dataset, granularity, seed)} {cost} {array} {tile}",
+        table=table,
+        configuration=f"{configuration(module, dataset, granularity, seed)} {table}",
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from model.formats.pattern import Pattern
 from model.pruning.criteria import Criterion, l1
 from model.pruning.masks import Masks, keep_largest, kept_count, prunable_layers
-from model.pruning.nm import nm_mask
+from model.pruning.nm import nm_mask, nm_share
 from model.search.cost import CostTable
 from model.search.plan import WEIGHTS, LayerPlan, Plan, weight_shapes
 
@@ -149,11 +149,18 @@ class LayerSpace(Space):
 
     def __init__(self, module: nn.Module, granularity: str, names: Sequence[str]) -> None:
         """`names` of layers that are pruned, in the order in which they run."""
+        if granularity != WEIGHTS and Pattern.parse(granularity).dense:
+            raise ValueError(f"granularity must be an N:M pattern that prunes, not {granularity!r}")
         layers = prunable_layers(module)
         units = []
         for name in names:
+            if granularity != WEIGHTS and nm_share(layers[name].weight, Pattern.parse(granularity)) == 1:
+                # A convolution of one channel has no groups that could lose any.
+                continue
             total, counts = self._counts(layers[name].weight, granularity)
             units.append(Unit(name=name, layers=(name,), total=total, counts=counts))
+        if not units:
+            raise ValueError(f"{type(module).__name__} has no layer that {granularity} could prune")
         super().__init__(module, granularity, units)
 
     @staticmethod
@@ -161,8 +168,6 @@ class LayerSpace(Space):
         if granularity == WEIGHTS:
             return weight.numel(), range(kept_count(weight.numel(), LEAST_WEIGHTS), weight.numel() + 1)
         pattern = Pattern.parse(granularity)
-        if pattern.dense:
-            raise ValueError(f"granularity must be an N:M pattern that prunes, not {granularity!r}")
         return pattern.group, (pattern.keep, pattern.group)
 
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
@@ -186,6 +191,17 @@ class LayerSpace(Space):
 
     def outputs(self, densities: Densities) -> dict[str, float]:
         return {unit.name: densities.get(unit.name, 1.0) for unit in self.units}
+
+    def kept(self, densities: Densities) -> float:
+        if self.granularity == WEIGHTS:
+            return super().kept(densities)
+        pattern = Pattern.parse(self.granularity)
+        weights = {name: layer.weight for name, layer in prunable_layers(self.module).items()}
+        left = sum(
+            weight.numel() * (nm_share(weight, pattern) if densities.get(name, 1.0) < 1 else 1.0)
+            for name, weight in weights.items()
+        )
+        return left / sum(weight.numel() for weight in weights.values())
 
 
 def require_reachable(space: Space, table: CostTable, budget: float, smallest: Densities) -> None:

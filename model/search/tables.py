@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from model.files import replacing
 from model.search.layers import Layer
+
+ROOT = Path(__file__).parent.parent
+
+
+@lru_cache
+def _models() -> str:
+    """The code that cycles come from."""
+    digest = hashlib.sha256()
+    for path in sorted([*(ROOT / "cycles").glob("*.py"), *(ROOT / "formats").glob("*.py"), ROOT / "search/cost.py"]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _machine() -> tuple[str, ...]:
+    """What seconds come from."""
+    return (torch.__version__, platform.node(), platform.machine(), platform.processor())
 
 
 def cached(
@@ -21,7 +40,16 @@ def cached(
     if folder is None:
         return make()
     what, layer, axes = key
-    facts = (what, axes, layer.module.extra_repr(), layer.bias, layer.size, layer.positions, layer.images)
+    facts = (
+        what,
+        _models() if "cycles" in what[0] else _machine(),
+        axes,
+        layer.module.extra_repr(),
+        layer.bias,
+        layer.size,
+        layer.positions,
+        layer.images,
+    )
     digest = hashlib.sha256(repr(facts).encode())
     for array in (layer.weight.numpy(), layer.rows):
         digest.update(repr(array.shape).encode())

@@ -1,8 +1,9 @@
-"""Rows of numbers as CSV."""
+"""Numbers as CSV and JSON."""
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,4 +16,11 @@ def save_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) 
         writer = csv.writer(file)
         writer.writerow(head)
         writer.writerows(rows)
+    return path
+
+
+def save_json(path: Path, value: object) -> Path:
+    """Writes JSON; a file that stood there is replaced whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(value, indent=2) + "\n")
     return path

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +26,8 @@ _work: Callable[[Any], Any] | None = None
 def parse_workers(text: str) -> int | str:
     """A number of processes, 1 being this one, or "ray". Raises ValueError for anything else."""
     if text == "ray":
+        if importlib.util.find_spec("ray") is None:
+            raise ValueError("workers ray needs Ray; install it with: pip install 'zeroskip[ray]'")
         return text
     if not text.isdigit() or int(text) < 1:
         raise ValueError(f"workers must be a number from 1, or ray, not {text!r}")
@@ -51,11 +57,23 @@ def _pool(work: Callable[[Any], Any], workers: int) -> Iterator[ProcessPoolExecu
     try:
         # Forked, a process has the network, of whatever class from wherever, and the data; neither need be sent.
         context = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(os.getpid(),)) as pool:
             yield pool
             pool.shutdown(cancel_futures=True)
     finally:
         _work = before
+
+
+def _begin(parent: int) -> None:
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process soon after its parent, which may have been killed, has ended."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _do(item: Any) -> Any:
@@ -64,10 +82,8 @@ def _do(item: Any) -> Any:
 
 
 def _by_ray(work: Callable[[Any], Any]) -> Map:
-    try:
-        import ray
-    except ImportError as error:
-        raise ValueError("workers ray needs Ray; install it with: pip install 'zeroskip[ray]'") from error
+    import ray
+
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
     for module in from_files:

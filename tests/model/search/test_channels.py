@@ -127,6 +127,37 @@ def test_units_of_other_edges() -> None:
     assert branches.points({"last": 0.4})["out"] == (0.4, 1.0)
 
 
+class Odd(nn.Module):
+    """What a dependency graph stumbles over: a concatenation that is added to another branch, normalisation without
+    weights, a check of sizes, and a layer that is not known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(2, 10, 1)
+        self.a, self.b = nn.Conv2d(2, 4, 1), nn.Conv2d(2, 6, 1)
+        self.bare = nn.BatchNorm2d(10, affine=False)
+        self.free = nn.Conv2d(10, 8, 1)
+        self.checked = nn.Conv2d(8, 8, 1)
+        self.known = nn.GroupNorm(2, 8)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = self.bare(torch.cat([self.a(x), self.b(x)], 1) + self.c(x))
+        checked = self.checked(torch.relu(self.free(torch.relu(both))))
+        assert checked.shape[1] == 8
+        return self.out(self.known(checked).mean((2, 3)))
+
+
+def test_what_stands_in_the_way_stays_whole() -> None:
+    torch.manual_seed(0)
+    module, inputs = Odd().eval(), torch.rand(20, 2, 5, 5)
+    layers = read_layers(module, inputs[:2].numpy())
+    space = ChannelSpace(module, [layer.name for layer in layers], inputs)
+    assert [unit.name for unit in space.units] == ["free"]
+    masked = space.masked({"free": 0.5})
+    assert torch.allclose(run(space.remove(masked, {"free": 0.5}), inputs), run(masked, inputs), atol=1e-6)
+
+
 def test_masks_hold_in_training() -> None:
     space, inputs = space_of("residual")
     densities = {unit.name: unit.nearest(0.5) for unit in space.units}

@@ -18,7 +18,17 @@ def test_numbers_come_back_exactly(tmp_path: Path) -> None:
 
 def test_without_resume_a_search_begins_anew(tmp_path: Path) -> None:
     Journal(tmp_path / "journal", "this", resume=False).add("a", 1.0)
-    assert Journal(tmp_path / "journal", "this", resume=False).known == {}
+    anew = Journal(tmp_path / "journal", "this", resume=False)
+    assert anew.known == {}
+    anew.add("b", 2.0)
+    assert Journal(tmp_path / "journal", "this", resume=True).known == {"b": 2.0}
+
+
+def test_nothing_is_lost_before_there_is_something_to_put_in_its_place(tmp_path: Path) -> None:
+    Journal(tmp_path / "journal", "this", resume=False).add("a", 1.0)
+    text = (tmp_path / "journal").read_text()
+    Journal(tmp_path / "journal", "other", resume=False)
+    assert (tmp_path / "journal").read_text() == text
 
 
 def test_a_line_that_was_cut_is_dropped(tmp_path: Path) -> None:
@@ -38,12 +48,24 @@ def test_of_another_search(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     Journal(path, "this", resume=False).add("a", 0.5)
     text = path.read_text()
-    with pytest.raises(ValueError, match="journal: belongs to another network, other data"):
+    with pytest.raises(ValueError, match="journal: belongs to another search: the network, the data"):
         Journal(path, "other", resume=True)
     assert path.read_text() == text
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]\n", "3\n", '{"key": 1}\n', "\udcff\n"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{",
+        "[]\n",
+        "3\n",
+        '{"key": "a", "value": NaN}\n',
+        '{"key": "a", "value": true}\n',
+        '{"key": 1}\n',
+        "\udcff\n",
+    ],
+)
 def test_damaged(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "journal"
     Journal(path, "this", resume=False).add("a", 0.5)

@@ -114,8 +114,25 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
 def test_patterns_all_the_way_down(tmp_path: Path) -> None:
     """Where the small layer alone cannot save a step's share, it is pruned when nothing else is left."""
     settings = NetAdaptSettings(step=0.3, decay=1.0, iterations=0)
-    adapted, _ = search(tmp_path, granularity="2:4", budget=0.5, settings=settings)
+    adapted, _ = search(tmp_path, granularity="2:4", budget=0.6, settings=settings)
     assert adapted.densities == {"0": 0.5, "2": 0.5}
+
+
+@pytest.mark.parametrize("budget", [0.9, 0.5, 0.1])
+def test_a_step_for_every_budget(tmp_path: Path, budget: float) -> None:
+    settings = NetAdaptSettings(iterations=0)
+    adapted, _ = search(tmp_path, granularity="weights", budget=budget, settings=settings)
+    # Weights are so fine that no step saves more than it must; the last rounding may need one more.
+    assert len(adapted.steps) in (30, 31)
+    assert adapted.steps[-1].cost == pytest.approx(budget, abs=0.01)
+
+
+def test_steps_that_would_never_reach_the_budget(tmp_path: Path) -> None:
+    message = (
+        r"step must be above 0\.0300, as steps that shrink by 0\.96 would never reach the budget 0\.25, not 0\.025"
+    )
+    with pytest.raises(ValueError, match=message):
+        search(tmp_path, budget=0.25, settings=NetAdaptSettings(step=0.025))
 
 
 def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
@@ -130,6 +147,8 @@ def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
         ("decay", 1.5, "decay must be above 0 and at most 1, not 1.5"),
         ("pick", "best", "pick must be 'accuracy' or 'ratio', not 'best'"),
         ("iterations", -1, "iterations must be at least 0, not -1"),
+        ("learning_rate", 0.0, "learning_rate must be above 0, not 0.0"),
+        ("batch_size", 0, "batch_size must be at least 1, not 0"),
     ],
 )
 def test_settings(field: str, value: Any, message: str) -> None:

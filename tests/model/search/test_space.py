@@ -6,12 +6,17 @@ import copy
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 from searching import space_of, table_of
 from torch import nn
 
+from model.formats.geometry import EieGeometry
+from model.formats.tile import TileGeometry
 from model.pruning.criteria import Random
+from model.search.cost import cost_table
+from model.search.layers import read_layers
 from model.search.plan import LayerPlan, Plan
 from model.search.space import LayerSpace, Unit, require_reachable
 
@@ -89,6 +94,25 @@ def test_layers_that_do_not_run_stay_whole() -> None:
 def test_patterns_that_prune() -> None:
     with pytest.raises(ValueError, match=re.escape("N:M pattern that prunes, not 'dense'")):
         LayerSpace(network(), "dense", ["0"])
+
+
+def test_patterns_count_what_they_prune() -> None:
+    """A convolution of one channel cannot lose any, and of six channels four stay."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.Flatten(), nn.Linear(8 * 16, 5))
+    layers = read_layers(module.eval(), np.ones((2, 1, 8, 8), np.float32))
+    space = LayerSpace(module, "2:4", [layer.name for layer in layers])
+    assert [unit.name for unit in space.units] == ["2", "4"]
+    pruned = space.masked(space.least())
+    kept = [int(pruned[at].weight.count_nonzero()) for at in (0, 2, 4)]
+    assert kept == [54, 432 * 4 // 6, 320]
+    assert space.kept(space.least()) == pytest.approx(sum(kept) / (54 + 432 + 640))
+    for cost, places in (("macs", (36, 16, 1)), ("params", (1, 1, 1))):
+        table = cost_table(cost, layers, "2:4", array=EieGeometry(pes=4), tile=TileGeometry())
+        expected = sum(count * place for count, place in zip(kept, places, strict=True))
+        assert table.total(space.points(space.least())) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="Sequential has no layer that 2:4 could prune"):
+        LayerSpace(nn.Sequential(nn.Conv2d(1, 6, 3)), "2:4", ["0"])
 
 
 def test_reachable_budgets() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,7 @@ EVERYWHERE = [1, 3, pytest.param("ray", marks=needs_ray)]
 
 
 def test_names() -> None:
-    assert [parse_workers(text) for text in ("1", "12", "ray")] == [1, 12, "ray"]
+    assert [parse_workers(text) for text in ("1", "12")] == [1, 12]
     for text in ("0", "-1", "1.5", "", "all"):
         with pytest.raises(ValueError, match=re.escape(f"workers must be a number from 1, or ray, not {text!r}")):
             parse_workers(text)
@@ -40,6 +43,26 @@ def test_processes_are_others_with_one_thread() -> None:
     assert {threads for _, threads in seen} == {1}
 
 
+def test_processes_end_with_their_parent(tmp_path: Path) -> None:
+    """Killed, the parent can tell them nothing."""
+    (tmp_path / "search.py").write_text(
+        "import os, time\nfrom pathlib import Path\nfrom model.search.workers import spread\n\n\n"
+        "def work(item):\n    Path(str(os.getpid())).touch()\n    time.sleep(60)\n\n\n"
+        "with spread(work, 2) as do:\n    list(do(range(2)))\n"
+    )
+    root = str(Path(__file__).parents[3])
+    running = subprocess.Popen([sys.executable, "search.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root})
+    while len(workers := [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]) < 2:
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.kill()
+    running.wait()
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{worker}/stat").exists() for worker in workers):
+        assert time.monotonic() < until, "they are still there"
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("workers", EVERYWHERE)
 def test_errors_come_back(workers: int | str) -> None:
     with spread(lambda item: 1 // item, workers) as do, pytest.raises(ZeroDivisionError):
@@ -54,6 +77,7 @@ def test_networks_from_a_users_file(workers: int | str, tmp_path: Path) -> None:
         "    def __init__(self):\n        super().__init__(nn.Linear(3, 2))\n"
     )
     network = load_factory(f"{tmp_path / 'onlyhere.py'}:Net")
+    network.requires_grad_(False)
     expected = float(network(torch.ones(1, 3)).sum())
     with spread(lambda item: float(network(torch.full((1, 3), item)).sum()), workers) as do:
         assert list(do([1.0, 1.0])) == [expected, expected]
@@ -61,5 +85,5 @@ def test_networks_from_a_users_file(workers: int | str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
 def test_without_ray() -> None:
-    with pytest.raises(ValueError, match=re.escape("pip install 'zeroskip[ray]'")), spread(float, "ray"):
-        pass
+    with pytest.raises(ValueError, match=re.escape("pip install 'zeroskip[ray]'")):
+        parse_workers("ray")
