@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from model.search.pictures import of_comparison, save_picture
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/search.md"
 MEASURED = ROOT / "docs/measured"
@@ -69,4 +71,6 @@ def _read(name: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    compared = _read("compare-lenet-5-weights")
+    save_picture(of_comparison(compared["policies"], compared["dense"]), ROOT / "docs/search.png")
     PAGE.write_text(filled(PAGE.read_text()))

@@ -90,14 +90,15 @@ def of_comparison(policies: dict[str, dict[str, float]], dense: float) -> Figure
     for offset, stage, colour in ((-0.2, "before", GONE), (0.2, "after", KEPT)):
         heights = [policy[stage] for policy in policies.values()]
         errors = [policy["std" if stage == "after" else "std_before"] for policy in policies.values()]
-        bars = axes.bar([x + offset for x in at], heights, 0.38, color=colour, yerr=errors, capsize=2, label=stage)
+        places, label = [x + offset for x in at], f"{stage} fine-tuning"
+        bars = axes.bar(places, heights, 0.38, color=colour, yerr=errors, capsize=2, label=label)
         axes.bar_label(bars, [f"{100 * height:.1f}" for height in heights], padding=2, fontsize=7)
     axes.axhline(dense, color=LINE, linewidth=0.8, linestyle=":", label="dense")
     axes.set_xticks(list(at), list(policies))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.set_ylabel("accuracy on the test set")
     axes.set_ylim(0, 1.08)
-    axes.legend(frameon=False, fontsize=8, loc="lower left", title="fine-tuning", title_fontsize=8)
+    figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=3)
     _plain(axes)
     return figure
 
