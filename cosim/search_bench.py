@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from model.search.finetune_settings import FinetuneSettings
 from torch import nn
 
 from cosim.simulator import Simulator
@@ -21,6 +20,7 @@ from model.pruning.recipe import share
 from model.pruning.training import Course
 from model.search.cost import CostTable, cost_table
 from model.search.finetune import Finetuned, finetune
+from model.search.finetune_settings import FinetuneSettings
 from model.search.journal import Journal
 from model.search.netadapt import NetAdaptSettings, netadapt
 from model.search.plan import Plan
