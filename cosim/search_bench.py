@@ -25,6 +25,7 @@ from model.search.journal import Journal
 from model.search.netadapt import NetAdaptSettings, netadapt
 from model.search.plan import Plan
 from model.search.setup import Setup
+from model.search.space import cost_share
 
 COSTS = ("eie-cycles", "macs", "params")
 """The first is held against the others."""
@@ -76,7 +77,7 @@ def bench_search(
             method="netadapt",
             cost=cost,
             budget=what.budget if first else 1.0,
-            reached=table.total(space.points(densities)) / table.dense,
+            reached=cost_share(space, table, densities),
         )
         tuned = []
         for seed in range(what.seeds):
@@ -142,12 +143,11 @@ def _row(
     network = compiled(tuned[0].module, dataset, what.array)
     inputs, _ = quantise_inputs(network, dataset.test_inputs[: what.images], saturate=True)
     verification = verify(network, inputs, simulator=simulator)
-    points = space.points(densities)
     return {
         "cost": plan.cost,
         "kept": space.kept(densities),
         "densities": plan.densities,
-        "costs": {name: table.total(points) / table.dense for name, table in tables.items()},
+        "costs": {name: cost_share(space, table, densities) for name, table in tables.items()},
         "accuracy": {
             "dense": tuned[0].accuracies["dense"],
             "before": tuned[0].accuracies["pruned"],

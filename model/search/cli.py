@@ -28,7 +28,7 @@ from model.search.netadapt import NetAdaptSettings
 from model.search.plan import CHANNELS, WEIGHTS
 from model.search.reports import report_comparison, report_plan
 from model.search.setup import SAMPLE, Setup, prepare
-from model.search.space import require_reachable
+from model.search.space import cost_share, require_reachable
 from model.search.workers import parse_workers
 
 AMC_PANEL, NETADAPT_PANEL, COMPARE_PANEL = "AMC", "NetAdapt", "Compare"
@@ -169,7 +169,7 @@ def search_command(
         with live(title) as progress:
             found = find(method, setup, budget, settings=settings, evaluator=evaluator, seed=seed, progress=progress)
         densities = found.densities
-        reached = table.total(space.points(densities)) / table.dense
+        reached = cost_share(space, table, densities)
         pruned = space.remove(space.masked(densities), densities)
         whole, left = (
             exact_cost(cost, one, dataset.train_inputs[:SAMPLE], array, tile) for one in (setup.module, pruned)

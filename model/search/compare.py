@@ -22,6 +22,7 @@ from model.search.methods import HAND_MADE, METHODS, SearchSettings, find
 from model.search.plan import save_plan
 from model.search.progress import Progress, State, silent
 from model.search.setup import Setup
+from model.search.space import cost_share
 from model.search.workers import spread
 
 POLICIES = (*HAND_MADE, *METHODS)
@@ -72,7 +73,7 @@ class _Trial:
             )
             if "seconds" not in journal.known:
                 journal.add("seconds", time.monotonic() - start)
-            cost = table.total(space.points(found.densities)) / table.dense
+            cost = cost_share(space, table, found.densities)
             plan = space.plan(found.densities, method=policy, cost=table.cost, budget=what.budget, reached=cost)
             save_plan(plan, Path(f"{stem}.json"))
             tuned = finetune(

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model.compiler.chain import in_mode
+
 FIXED = -1
 """The group of channels that cannot be removed."""
 
@@ -84,10 +86,8 @@ def read_graph(module: nn.Module, sample: Tensor) -> Graph:
     import torch_pruning
 
     names = {id(part): name for name, part in module.named_modules()}
-    training = [part for part in module.modules() if part.training]
-    module.eval()
     try:
-        with warnings.catch_warnings():
+        with in_mode(module, training=False), warnings.catch_warnings():
             # It warns of parameters outside of layers, which it then leaves alone.
             warnings.simplefilter("ignore")
             built = torch_pruning.DependencyGraph().build_dependency(module, sample, verbose=False)
@@ -98,9 +98,6 @@ def read_graph(module: nn.Module, sample: Tensor) -> Graph:
             f"{type(module).__name__}: no dependency graph of its channels can be built "
             f"({type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''})"
         ) from error
-    finally:
-        for part in training:
-            part.training = True
     outputs: dict[str, Axis] = {}
     inputs: dict[str, Axis] = {}
     for number, group in enumerate(groups):

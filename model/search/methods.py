@@ -52,8 +52,7 @@ def find(
     progress: Progress = silent,
 ) -> Found:
     """Searches by one of METHODS, or takes one of the HAND_MADE policies. What is measured goes to the evaluator's
-    journal. Raises ValueError, with the smallest cost
-    that can be reached, where the budget cannot be met."""
+    journal. Raises ValueError, with the smallest cost that can be reached, where the budget cannot be met."""
     space, table = setup.space, setup.table
     if method in HAND_MADE:
         return Found(densities=HAND_MADE[method](space, table, budget))

@@ -19,7 +19,7 @@ from model.search.cost import CostTable
 from model.search.evaluation import Part
 from model.search.journal import Journal
 from model.search.progress import Progress, State, silent
-from model.search.space import Densities, Space, Unit, require_reachable
+from model.search.space import Densities, Space, Unit, cost_share, require_reachable
 from model.search.workers import spread
 
 ITERATIONS = 30
@@ -31,9 +31,9 @@ class NetAdaptSettings:
     """How far each step goes, and how its proposals are tried (sections 3.2 and 3.3).
 
     The first step takes `step` of the dense cost, each that follows `decay` of the one before; where `step` is None it
-    is such that ITERATIONS steps reach the budget. A proposal is trained
-    for `iterations` of `batch_size` samples at `learning_rate`. `pick` is "accuracy", the paper's rule, or "ratio",
-    that of the authors' code: least accuracy lost for the cost that is saved.
+    is such that ITERATIONS steps reach the budget. A proposal is trained for `iterations` of `batch_size` samples at
+    `learning_rate`. `pick` is "accuracy", the paper's rule, or "ratio", that of the authors' code: least accuracy lost
+    for the cost that is saved.
     """
 
     step: float | None = None
@@ -203,7 +203,7 @@ def netadapt(
                         cost=cost,
                     )
                 )
-            costs = {proposal.key: _share(space, table, proposal.densities) for proposal in proposals}
+            costs = {proposal.key: cost_share(space, table, proposal.densities) for proposal in proposals}
             chosen = max(
                 proposals, key=lambda one: _merit(settings, journal.known[one.key], accuracy, cost - costs[one.key])
             )
@@ -231,13 +231,9 @@ def _densities(space: Space, table: CostTable, densities: Densities, target: flo
 
 def _largest(space: Space, table: CostTable, densities: Densities, unit: Unit, target: float) -> float | None:
     def fits(density: float) -> bool:
-        return density < densities[unit.name] and _share(space, table, {**densities, unit.name: density}) <= target
+        return density < densities[unit.name] and cost_share(space, table, {**densities, unit.name: density}) <= target
 
     return unit.largest(fits)
-
-
-def _share(space: Space, table: CostTable, densities: Densities) -> float:
-    return table.total(space.points(densities)) / table.dense
 
 
 def _merit(settings: NetAdaptSettings, accuracy: float, before: float, saved: float) -> float:

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import nn
 
-from model.files import replacing
 from model.formats.pattern import Pattern
 from model.pruning.masks import prunable_layers
+from model.search.tabular import save_json
 
 VERSION = 1
 WEIGHTS, CHANNELS = "weights", "channels"
@@ -108,9 +108,7 @@ def weight_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def save_plan(plan: Plan, path: Path) -> None:
     """Writes the plan as JSON; a file that stood there is replaced whole or not at all."""
-    text = json.dumps({"version": VERSION, **dataclasses.asdict(plan)}, indent=2)
-    with replacing(path) as part:
-        part.write_text(text + "\n")
+    save_json(path, {"version": VERSION, **dataclasses.asdict(plan)})
 
 
 def load_plan(path: Path) -> Plan:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model.compiler.chain import in_mode
 from model.pruning.masks import prunable_layers
 from model.search.graph import FIXED, Graph, staying
 from model.search.layers import patches_of
@@ -74,16 +75,13 @@ def _grams(module: nn.Module, samples: Tensor, names: list[str]) -> dict[str, Te
         return hook
 
     handles = [module.get_submodule(name).register_forward_pre_hook(record(name)) for name in names]
-    training = [part for part in module.modules() if part.training]
-    module.eval()
     try:
-        for some in samples.split(256):
-            module(some)
+        with in_mode(module, training=False):
+            for some in samples.split(256):
+                module(some)
     finally:
         for handle in handles:
             handle.remove()
-        for part in training:
-            part.training = True
     return grams
 
 

@@ -204,11 +204,16 @@ class LayerSpace(Space):
         return left / sum(weight.numel() for weight in weights.values())
 
 
+def cost_share(space: Space, table: CostTable, densities: Densities) -> float:
+    """What a plan costs, as a fraction of the dense network."""
+    return table.total(space.points(densities)) / table.dense
+
+
 def require_reachable(space: Space, table: CostTable, budget: float, smallest: Densities) -> None:
     """Raise ValueError unless a budget is a fraction of the dense cost that the `smallest` densities meet."""
     if not 0 < budget <= 1:
         raise ValueError(f"budget must be above 0 and at most 1, a fraction of the dense cost, not {budget}")
-    reached = table.total(space.points(smallest)) / table.dense
+    reached = cost_share(space, table, smallest)
     if reached > budget:
         raise ValueError(
             f"budget {budget} of the dense {table.cost} cannot be met: the smallest cost that can be reached is "

@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 import torch
 from searching import space_of, table_of, trained
+from torch import nn
 
+from model.formats.geometry import EieGeometry
+from model.formats.tile import TileGeometry
 from model.pruning.training import evaluate
+from model.search.channels import ChannelSpace
+from model.search.cost import cost_table
 from model.search.evaluation import Part
 from model.search.journal import Journal
+from model.search.layers import read_layers
 from model.search.netadapt import Adapted, NetAdaptSettings, netadapt
 from model.search.progress import State
 
@@ -156,3 +162,26 @@ def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
 def test_settings(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NetAdaptSettings(**{field: value})
+
+
+def test_seconds(tmp_path: Path) -> None:
+    """Of layers so large that their channels, and not the calls, take the time."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 144, 4)
+    ).eval()
+    inputs, labels = torch.rand(40, 3, 16, 16), torch.arange(40) % 4
+    layers = read_layers(module, inputs[:2].numpy())
+    table = cost_table("latency", layers, "channels", array=EieGeometry(pes=4), tile=TileGeometry())
+    adapted = netadapt(
+        ChannelSpace(module, [layer.name for layer in layers], inputs),
+        table,
+        0.6,
+        settings=NetAdaptSettings(step=0.2, iterations=0),
+        samples=Part(inputs=inputs, labels=labels),
+        part=Part(inputs=inputs, labels=labels),
+        journal=Journal(tmp_path / "journal", "this", resume=False),
+        seed=0,
+    )
+    assert adapted.steps[-1].cost <= 0.6
+    assert min(adapted.densities.values()) < 1
