@@ -22,7 +22,7 @@ from model.search.cost import CostTable, cost_table
 from model.search.finetune import Finetuned, finetune
 from model.search.finetune_settings import FinetuneSettings
 from model.search.journal import Journal
-from model.search.netadapt import NetAdaptSettings, netadapt
+from model.search.netadapt import Adapted, NetAdaptSettings, netadapt
 from model.search.plan import Plan
 from model.search.setup import Setup
 from model.search.space import cost_share
@@ -33,8 +33,8 @@ COSTS = ("eie-cycles", "macs", "params")
 CALIBRATION = 500
 """Images by which the compiler chooses the fraction bits of activations."""
 
-HALVINGS = 10
-"""Steps by which the budget is found that keeps a number of weights."""
+FURTHER = 0.9
+"""By which a budget falls until its plan keeps few enough weights."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,7 +70,7 @@ def bench_search(
         progress(f"searching for {cost}")
         log = journal(cost)
         first = cost == COSTS[0]
-        densities = _search(what, table, what.budget, log) if first else _keeping(what, table, kept, log)
+        densities = _search(what, table, what.budget, log).densities if first else _keeping(what, table, kept, log)
         kept = space.kept(densities) if first else kept
         plan = space.plan(
             densities,
@@ -91,7 +91,7 @@ def bench_search(
     return rows
 
 
-def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal) -> dict[str, float]:
+def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal) -> Adapted:
     return netadapt(
         what.setup.space,
         table,
@@ -102,32 +102,28 @@ def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal
         journal=journal,
         workers=what.workers,
         seed=0,
-    ).densities
+    )
 
 
 def _keeping(what: SearchBench, table: CostTable, kept: float, journal: Journal) -> dict[str, float]:
-    """The plan with at most so many weights, as near as can be. Searches for one budget after the other share all
-    but their last steps, which the journal knows."""
+    """What a search comes to when only the fraction `kept` of all weights is left: its last step goes just so far."""
     space = what.setup.space
-    if table.cost == "params":
-        return _search(what, table, kept, journal)
-    low, high = 0.0, 1.0
-    best: dict[str, float] | None = None
-    for _ in range(HALVINGS):
-        budget = (low + high) / 2
-        try:
-            densities = _search(what, table, budget, journal)
-        except ValueError:
-            # Below the smallest cost that can be reached.
-            low = budget
-            continue
-        if space.kept(densities) <= kept:
-            low, best = budget, densities
-        else:
-            high = budget
-    if best is None:
-        raise ValueError(f"no plan for {table.cost} keeps {kept:.1%} of the weights")
-    return best
+    budget = kept
+    while space.kept((found := _search(what, table, budget, journal)).densities) > kept:
+        # A search for less repeats the steps of this one, which the journal knows, and goes on.
+        budget *= FURTHER
+    before = {unit.name: 1.0 for unit in space.units}
+    if kept == 1:
+        return before
+    for step in found.steps:
+        after = {**before, step.unit: step.density}
+        if space.kept(after) <= kept:
+            break
+        before = after
+    unit = next(unit for unit in space.units if unit.name == step.unit)
+    density = unit.largest(lambda one: one <= before[unit.name] and space.kept({**before, unit.name: one}) <= kept)
+    assert density is not None, "the step as it was keeps no more"
+    return {**before, unit.name: density}
 
 
 def _row(

@@ -50,7 +50,7 @@ def bench_search_command(
 ) -> None:
     """What it pays to search in cycles: plans by NetAdapt for EIE cycles, MACs and parameters, on the RTL.
 
-    The first is for EIE cycles. The others keep as many single weights as it does, or fewer. All are fine-tuned alike,
+    The first is for EIE cycles. The others keep as many single weights as it does. All are fine-tuned alike,
     and the first of each is compiled and run. The exit code is 1 unless every output and every cycle is right.
     """
     start = time.monotonic()
@@ -68,7 +68,7 @@ def bench_search_command(
         array=array,
         tile=TileGeometry(),
         seed=0,
-        cache=output.parent / ".costs",
+        cache=output.parent / ".search",
     )
     # The same for all: searches for one cost share their steps, whatever their budget.
     settings = NetAdaptSettings(step=NetAdaptSettings(step=step).first_step(budget))

@@ -189,7 +189,8 @@ def test_killed_and_resumed(pictures: Path, method: str) -> None:
     """kill -9 in the middle: the same plan as that of a search that was left alone, and less to measure."""
     search = ("search", method, "usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits.npz")
     options = ("--budget", 0.5, "--cost", "macs", "--granularity", "channels", *SHORT[method])
-    whole, cut = pictures / f"whole-{method}.json", pictures / f"cut-{method}.json"
+    # In folders of their own, as accuracies are kept beside plans.
+    whole, cut = pictures / f"whole-{method}/plan.json", pictures / f"cut-{method}/plan.json"
     code, _, err = in_a_process(pictures, *search, *options, "--output", whole, "--json")
     assert code == 0, err
     journal = Path(f"{cut}.journal")
@@ -231,6 +232,26 @@ def test_comparison(pictures: Path) -> None:
     assert json.loads(again)["policies"] == result["policies"]
 
 
+def test_what_cycles_pay(learned: Command, tmp_path: Path) -> None:
+    """A plan for each cost, with the same number of weights, all on the RTL."""
+    bench = ("bench", "search", *NETWORK, "--output", "bench.json", "--budget", 0.6, "--pes", 4)
+    options = ("--epochs", 1, "--seeds", 2, "--images", 5, "--step", 0.15, "--json")
+    code, out, err = learned(*bench, *options)
+    assert code == 0, err
+    result = json.loads(out)
+    assert json.loads((tmp_path / "bench.json").read_text()) == result
+    first, *others = result["plans"]
+    assert [plan["cost"] for plan in result["plans"]] == ["eie-cycles", "macs", "params"]
+    assert first["costs"]["eie-cycles"] <= 0.6
+    assert first["times"] == 1
+    for plan in others:
+        # A single weight of the 680 lies between what can be kept.
+        assert first["kept"] - 1 / 680 < plan["kept"] <= first["kept"] < 1
+        assert plan["times"] == plan["rtl_cycles"] / first["rtl_cycles"]
+    for plan in result["plans"]:
+        assert (plan["mismatches"], plan["cycle_model_equal"]) == (0, True)
+
+
 def test_patterns(learned: Command) -> None:
     arguments = (*SEARCH, "--granularity", "nm", "--cost", "mma-cycles", "--budget", 0.6)
     code, out, err = learned(*arguments)
@@ -250,10 +271,32 @@ def test_resume_gives_the_same_plan(learned: Command, tmp_path: Path) -> None:
     text = journal.read_text()
     journal.write_text(text[: len(text) // 2])
     (tmp_path / "plan.json").unlink()
+    (tmp_path / ".search/accuracies.sqlite").unlink()
     code, out, err = learned(*arguments, "--resume")
     assert code == 0, err
     assert 0 < json.loads(out)["evaluations"] < everything
     assert (tmp_path / "plan.json").read_bytes() == plan
+
+
+def test_nothing_is_measured_twice(learned: Command) -> None:
+    """A scan for another budget, of another cost, starts from what the first has measured."""
+    code, out, err = learned(*SEARCH, "--budget", 0.4, "--cost", "macs")
+    assert code == 0, err
+    assert json.loads(out)["evaluations"] > 10
+    code, out, err = learned(*SEARCH, "--budget", 0.3, "--cost", "params")
+    assert code == 0, err
+    # The curves are known; the plan at their end may be new.
+    assert json.loads(out)["evaluations"] <= 1
+
+
+def test_damaged_accuracies(learned: Command, tmp_path: Path) -> None:
+    kept = tmp_path / ".search/accuracies.sqlite"
+    kept.parent.mkdir()
+    kept.write_text("no database" * 100)
+    code, out, err = learned(*SEARCH, "--budget", 0.4, "--cost", "macs")
+    assert (code, out) == (1, "")
+    assert "is no file of accuracies (file is not a database); delete it" in err
+    assert kept.read_text() == "no database" * 100
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def search_command(
             array=array,
             tile=tile,
             seed=by,
-            cache=output.parent / ".costs",
+            cache=output.parent / ".search",
         )
 
     setup = prepared(seed)
@@ -165,7 +165,7 @@ def search_command(
         )
     else:
         journal = Journal(Path(f"{output}.journal"), configuration, resume=resume)
-        evaluator = Evaluator(space, setup.part, journal, processes)
+        evaluator = Evaluator(space, setup.part, journal, processes, setup.accuracies)
         with live(title) as progress:
             found = find(method, setup, budget, settings=settings, evaluator=evaluator, seed=seed, progress=progress)
         densities = found.densities

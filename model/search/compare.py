@@ -62,7 +62,7 @@ class _Trial:
             start = time.monotonic()
             setup = what.prepare(seed)
             space, table = setup.space, setup.table
-            evaluator = Evaluator(space, setup.part, journal)
+            evaluator = Evaluator(space, setup.part, journal, kept=setup.accuracies)
             found = find(
                 policy,
                 setup,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from model.pruning.training import evaluate
+from model.search.accuracies import Accuracies
 from model.search.journal import Journal
 from model.search.space import Densities, Space
 from model.search.workers import spread
@@ -37,11 +38,14 @@ class _Measure:
 class Evaluator:
     """The accuracy, a fraction, of the space's network under densities, before any fine-tuning.
 
-    Each goes to the journal before it is given. `measured` counts those that did not come from there.
+    Each goes to the journal before it is given, and to `kept`, where other searches find it. `measured` counts those
+    that were in neither.
     """
 
-    def __init__(self, space: Space, part: Part, journal: Journal, workers: int | str = 1) -> None:
-        self.space, self.part, self.journal, self.workers = space, part, journal, workers
+    def __init__(
+        self, space: Space, part: Part, journal: Journal, workers: int | str = 1, kept: Accuracies | None = None
+    ) -> None:
+        self.space, self.part, self.journal, self.workers, self.kept = space, part, journal, workers, kept
         self.measured = 0
         self._measure = _Measure(space, part)
 
@@ -54,18 +58,24 @@ class Evaluator:
         wanted = list(asked)
         keys = [key_of(densities) for densities in wanted]
         new = {key: densities for key, densities in zip(keys, wanted, strict=True) if key not in self.journal.known}
+        known = {} if self.kept is None else self.kept.find(list(new))
+        new = {key: densities for key, densities in new.items() if key not in known}
         if len(new) < 2:
-            yield from self._given(keys, new, map(self._measure, new.values()))
+            yield from self._given(keys, known, map(self._measure, new.values()))
         else:
             with spread(self._measure, self.workers) as do:
-                yield from self._given(keys, new, do(new.values()))
+                yield from self._given(keys, known, do(new.values()))
 
-    def _given(self, keys: list[str], new: dict[str, Densities], measured: Iterator[float]) -> Iterator[float]:
+    def _given(self, keys: list[str], known: dict[str, float], measured: Iterator[float]) -> Iterator[float]:
         for key in keys:
             if key not in self.journal.known:
-                # Both run in the order of `wanted`: the next that is new is this one.
-                self.journal.add(key, next(measured))
-                self.measured += 1
+                if key not in known:
+                    # Both run in the order of `wanted`: the next that is new is this one.
+                    known[key] = next(measured)
+                    self.measured += 1
+                    if self.kept is not None:
+                        self.kept.add(key, known[key])
+                self.journal.add(key, known[key])
             yield self.journal.known[key]
 
 

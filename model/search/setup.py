@@ -13,6 +13,7 @@ from model.data.split import held_out
 from model.formats.geometry import EieGeometry
 from model.formats.tile import TileGeometry
 from model.pruning.stages import configuration
+from model.search.accuracies import Accuracies
 from model.search.channels import ChannelSpace
 from model.search.cost import CostTable, cost_table
 from model.search.evaluation import Part
@@ -35,7 +36,8 @@ class Setup:
     """A network to be pruned, its `layers` and `space`, and the `table` of a cost.
 
     `train` are the samples that may be trained on, `part` those that the search measures accuracy on; the dataset's
-    test split serves for neither. `configuration` stands for all of these, as a journal takes it.
+    test split serves for neither. `accuracies` are those that other searches have measured, where they are kept.
+    `configuration` stands for all of these, as a journal takes it.
     """
 
     dataset: Dataset
@@ -44,6 +46,7 @@ class Setup:
     layers: list[Layer]
     space: Space
     table: CostTable
+    accuracies: Accuracies | None
     configuration: str
 
     @property
@@ -63,7 +66,8 @@ def prepare(
     seed: int,
     cache: Path | None,
 ) -> Setup:
-    """Divides the training samples by `seed`, reads the network and fills the table (kept in the folder `cache`).
+    """Divides the training samples by `seed`, reads the network and fills the table. In the folder `cache` tables are
+    kept, and accuracies.
 
     Raises ValueError where the network does not fit the data, cannot be pruned so, or has no such cost.
     """
@@ -76,6 +80,7 @@ def prepare(
     )
     train = Part(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
+    measured = configuration(module, dataset, granularity, seed)
     table = cost_table(cost, layers, granularity, array=array, tile=tile, cache=cache)
     return Setup(
         dataset=dataset,
@@ -84,7 +89,8 @@ def prepare(
         layers=layers,
         space=_space(module, granularity, layers, train.inputs),
         table=table,
-        configuration=f"{configuration(module, dataset, granularity, seed)} {table}",
+        accuracies=None if cache is None else Accuracies(cache / "accuracies.sqlite", measured),
+        configuration=f"{measured} {table}",
     )
 
 
