@@ -90,6 +90,16 @@ Generation = Annotated[
 def refuse_panel(context: typer.Context, panel: str, chosen: str) -> None:
     """Raise ValueError where an option of `panel` was given, which means nothing with what was chosen."""
     for parameter in context.command.params:
-        source = context.get_parameter_source(str(parameter.name))
-        if source is not None and source.name == "COMMANDLINE" and getattr(parameter, "rich_help_panel", None) == panel:
+        if _given(context, str(parameter.name)) and getattr(parameter, "rich_help_panel", None) == panel:
             raise ValueError(f"{parameter.opts[0]} is an option of the {panel}, which {chosen} does not use")
+
+
+def refuse(context: typer.Context, name: str, chosen: str) -> None:
+    """Raise ValueError where the option `name` was given, which means nothing with what was chosen."""
+    if _given(context, name):
+        raise ValueError(f"--{name} means nothing with {chosen}")
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

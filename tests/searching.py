@@ -38,7 +38,7 @@ def space_of(granularity: str = "weights", width: int = 16) -> Space:
     module, inputs, _ = trained(width)
     if granularity == "channels":
         return ChannelSpace(module, ["0", "2"], inputs)
-    return LayerSpace(module, granularity, ["0", "2"])
+    return LayerSpace(module, granularity, ["0", "2"], torch.empty(0))
 
 
 def table_of(cost: str = "macs", granularity: str = "weights", width: int = 16) -> CostTable:

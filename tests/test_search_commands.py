@@ -314,6 +314,9 @@ def test_damaged_accuracies(learned: Command, tmp_path: Path) -> None:
         (("--budget", 0.5, "--workers", "none"), "workers must be a number from 1, or ray, not 'none'"),
         (("--budget", 0.5, "--output", "weights.safetensors"), "output must end in .json, not '.safetensors'"),
         (("--budget", 0.5, "--episodes", 5), "--episodes is an option of the AMC"),
+        (("--budget", 0.5, "--cost", "macs", "--pes", 4), "--pes means nothing with --cost macs"),
+        (("--budget", 0.5, "--m", 4), "--m means nothing with --cost eie-cycles"),
+        (("--budget", 0.5, "--pattern", "1:4"), "--pattern means nothing with --granularity weights"),
     ],
 )
 def test_search_errors(zs: Command, tmp_path: Path, arguments: tuple[Any, ...], message: str) -> None:

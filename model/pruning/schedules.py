@@ -4,12 +4,6 @@ Every schedule returns one density a step, falling, of which the last is exactly
 """
 
 
-def one_shot(final: float) -> tuple[float, ...]:
-    """All at once."""
-    _require_density(final)
-    return (final,)
-
-
 def iterative(final: float, steps: int) -> tuple[float, ...]:
     """Every step keeps the same share of what is left (Frankle & Carbin, ICLR 2019)."""
     _require_density(final)

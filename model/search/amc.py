@@ -8,6 +8,9 @@ LeNet-5 below the best of its own random plans:
 - The actor starts at the mean density of the uniform plan, and the critic learns during the warm-up too.
 - It learns faster, and the critic does not look at the next step (`AgentSettings`).
 - Exploration begins narrower and narrows more slowly (0.2 and 0.985 for 0.5 and 0.95), as it begins at a good plan.
+- After the warm-up every second plan is a neighbour of the best one, with other densities for a few units. The agent
+  learns from these too. By the actor's plans alone Plain-20 kept 67 to 77 % of its images right at half its MACs, by
+  both 82 % (two seeds).
 """
 
 from __future__ import annotations
@@ -38,6 +41,10 @@ NANOSECONDS = 1e9
 
 LEAST_SIGMA = 1e-3
 """Exploration does not fall below this."""
+
+NEIGHBOURS = 3
+STRETCH = 0.3
+"""Of the best plan so many units at most, at once, are given other densities, with this standard deviation."""
 
 EPISODES_KEPT = 100
 """The replay holds the transitions of so many."""
@@ -123,13 +130,12 @@ def amc(
             fill=settings.reward == "error",
         )
         search = _Search(evaluator, layers, bounds, settings, seed + stage)
-        best: Episode | None = None
         # Earlier stages share what does not divide.
         until = settings.episodes * (stage + 1) // settings.stages
-        for densities, episode in search.run(until - len(history)):
+        for episode in search.run(until - len(history)):
             history.append(episode)
-            if best is None or episode.reward > best.reward:
-                best, limits, accuracy = episode, densities, episode.accuracy
+            limits, best = search.best
+            accuracy = best.accuracy
             progress(
                 State(
                     done=len(history),
@@ -186,6 +192,7 @@ class _Search:
             self.space, self.table, bounds.budget, lambda share: dict.fromkeys(names, share), bounds.limits
         )
         self.even = np.array(list(self.uniform.values()))
+        self.best = (self.uniform, Episode(accuracy=0.0, cost=math.inf, reward=-math.inf))
         self.agent = Agent(
             FEATURES,
             capacity=EPISODES_KEPT * len(self.space.units),
@@ -194,18 +201,18 @@ class _Search:
             start=float(np.clip(self.even.mean(), 0.05, 0.95)),
         )
 
-    def run(self, episodes: int) -> Iterator[tuple[dict[str, float], Episode]]:
-        """The plans of so many episodes, and what each achieved."""
+    def run(self, episodes: int) -> Iterator[Episode]:
+        """So many episodes, and what each achieved; `best` is the best plan so far and its episode."""
         warm_up = max(1, self.settings.warm_up * episodes // self.settings.episodes)
         plans = [self.uniform, *(self.bounds.apply(self._random()) for _ in range(warm_up - 1))]
         # None of these depends on another: workers can share them.
         for densities, accuracy in zip(plans, self.evaluator.accuracies(plans), strict=True):
-            yield densities, self._learn(densities, accuracy, actor=False)
+            yield self._learn(densities, accuracy, actor=False)
         settings = self.settings
         for number in range(episodes - warm_up):
             sigma = max(settings.sigma * settings.decay ** (number * settings.stages), LEAST_SIGMA)
-            densities = self.bounds.apply(self._propose(sigma))
-            yield densities, self._learn(densities, self.evaluator.accuracy(densities), actor=True)
+            densities = self.bounds.apply(self._neighbour() if number % 2 else self._propose(sigma))
+            yield self._learn(densities, self.evaluator.accuracy(densities), actor=True)
 
     def _random(self) -> NDArray[np.float64]:
         """A random part of the way from the uniform plan to a random one.
@@ -216,6 +223,14 @@ class _Search:
         part = random.uniform()
         return self.even + part * (random.uniform(size=len(self.even)) - self.even)
 
+    def _neighbour(self) -> NDArray[np.float64]:
+        """The best plan, with other densities for a few units."""
+        best, _ = self.best
+        units = [unit.name for unit in self.space.units]
+        count = int(self.agent.random.integers(1, min(NEIGHBOURS, len(units)) + 1))
+        chosen = {units[at] for at in self.agent.random.choice(len(units), count, replace=False)}
+        return np.array([self.agent.explore(best[name], STRETCH) if name in chosen else best[name] for name in units])
+
     def _propose(self, sigma: float) -> NDArray[np.float64]:
         """The actor's densities with noise, unit by unit, each knowing those before."""
         proposed: dict[str, float] = {}
@@ -223,7 +238,7 @@ class _Search:
             proposed[unit.name] = self.agent.explore(self.agent.act(self.observation.of(t, proposed)), sigma)
         return np.array(list(proposed.values()))
 
-    def _learn(self, densities: Densities, accuracy: float, *, actor: bool) -> Episode:
+    def _learn(self, densities: dict[str, float], accuracy: float, *, actor: bool) -> Episode:
         """Stores the episode, as the plan was and not as it was proposed, and learns once for each unit.
 
         In the warm-up only the critic does: an actor that followed its first guesses would soon say only 0 or 1.
@@ -236,4 +251,7 @@ class _Search:
         self.agent.replay.add(self.observation.all(densities), actions, reward)
         for _ in self.space.units:
             self.agent.learn(actor=actor)
-        return Episode(accuracy=accuracy, cost=cost / self.table.dense, reward=reward)
+        episode = Episode(accuracy=accuracy, cost=cost / self.table.dense, reward=reward)
+        if reward > self.best[1].reward:
+            self.best = (densities, episode)
+        return episode

@@ -15,6 +15,7 @@ from model.pruning.flexible import flexible
 from model.pruning.masks import Masks, keep_largest, prunable_layers
 from model.pruning.resize import fit_to
 from model.search.graph import FIXED, Axis, Graph, read_graph
+from model.search.normalise import normalise_anew
 from model.search.plan import CHANNELS
 from model.search.reconstruct import Reconstruction
 from model.search.space import Densities, Space, Unit
@@ -27,7 +28,7 @@ class ChannelSpace(Space):
     """Groups of channels that go together, physically.
 
     Of a pruned network, the weights of the layers that take what is left are fitted anew, so that these layers give
-    what they gave before as nearly as can be (model.search.reconstruct), with `calibration` inputs (n, ...).
+    what they gave before as nearly as can be (model.search.reconstruct), from `calibration` inputs (n, ...).
     """
 
     def __init__(self, module: nn.Module, names: Sequence[str], calibration: Tensor) -> None:
@@ -45,7 +46,7 @@ class ChannelSpace(Space):
                 self.groups[layers[0]] = group
         if not units:
             raise ValueError(f"{type(module).__name__} has no channels that can be removed")
-        super().__init__(module, CHANNELS, sorted(units, key=lambda unit: order[unit.name]))
+        super().__init__(module, CHANNELS, sorted(units, key=lambda unit: order[unit.name]), calibration)
         self._shares: dict[str, list[list[tuple[int, float]]]] = {}
         for name, layer in prunable_layers(module).items():
             axes = [self.graph.outputs.get(name)]
@@ -60,8 +61,10 @@ class ChannelSpace(Space):
     def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         kept = self._chosen(module, densities, criterion)
         pruned = copy.deepcopy(module)
-        self._reconstruction.apply(pruned, kept)
-        Masks(pruned, self.graph.masks(pruned, kept)).apply()
+        if kept:
+            self._reconstruction.apply(pruned, kept)
+            Masks(pruned, self.graph.masks(pruned, kept)).apply()
+            normalise_anew(pruned, self.calibration)
         return pruned
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:

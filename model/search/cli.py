@@ -104,6 +104,11 @@ def search_command(
         # A comparison takes the options of all methods.
         if name != method and method != "compare":
             options.refuse_panel(context, panel, f"search {method}")
+    if granularity != "nm":
+        options.refuse(context, "pattern", f"--granularity {granularity}")
+    for name, needed in (("pes", "eie-cycles"), ("m", "mma-cycles"), ("n", "mma-cycles")):
+        if cost != needed:
+            options.refuse(context, name, f"--cost {cost}")
     start = time.monotonic()
     torch.set_num_threads(1)
     require_json(output)

@@ -25,7 +25,7 @@ SAMPLE = 16
 """Images by which the cycles of the EIE array are counted."""
 
 CALIBRATION = 2_000
-"""Images at most by which the layers behind removed channels are fitted anew."""
+"""Images at most by which layers of a pruned network are fitted anew."""
 
 LARGEST_PART = 5_000
 """Images at most that a search measures accuracy on."""
@@ -106,7 +106,7 @@ def _space(module: nn.Module, granularity: str, layers: list[Layer], inputs: Ten
     names = [layer.name for layer in layers]
     if granularity == CHANNELS:
         return ChannelSpace(module, names, inputs[:CALIBRATION])
-    return LayerSpace(module, granularity, names)
+    return LayerSpace(module, granularity, names, inputs[:CALIBRATION])
 
 
 def require_labels(module: nn.Module, dataset: Dataset) -> None:

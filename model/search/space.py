@@ -16,6 +16,7 @@ from model.pruning.criteria import Criterion, l1
 from model.pruning.masks import Masks, keep_largest, kept_count, prunable_layers
 from model.pruning.nm import nm_mask, nm_share
 from model.search.cost import CostTable
+from model.search.normalise import normalise_anew
 from model.search.plan import WEIGHTS, LayerPlan, Plan, weight_shapes
 
 LEAST_WEIGHTS = 0.02
@@ -69,13 +70,15 @@ class Space(ABC):
     """All plans for the network `module` with one granularity.
 
     Pruning is done with masks: a pruned network has the shape of the dense one, and can be pruned further. What is
-    measured or handed on is one from which `remove` has removed what can be.
+    measured or handed on is one from which `remove` has removed what can be. `calibration` (n, ...) are training
+    inputs, by which batch normalisation is measured anew (model.search.normalise).
     """
 
-    def __init__(self, module: nn.Module, granularity: str, units: Sequence[Unit]) -> None:
+    def __init__(self, module: nn.Module, granularity: str, units: Sequence[Unit], calibration: Tensor) -> None:
         self.module = module
         self.granularity = granularity
         self.units = tuple(units)
+        self.calibration = calibration
 
     @abstractmethod
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
@@ -92,7 +95,10 @@ class Space(ABC):
     def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         """A copy of a network of the dense one's shape, pruned; in that shape."""
         pruned = copy.deepcopy(module)
-        Masks(pruned, self.masks(module, densities, criterion)).apply()
+        masks = self.masks(module, densities, criterion)
+        if masks:
+            Masks(pruned, masks).apply()
+            normalise_anew(pruned, self.calibration)
         return pruned
 
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
@@ -147,7 +153,7 @@ class Space(ABC):
 class LayerSpace(Space):
     """Every layer by itself: single weights, or N:M patterns along the inputs."""
 
-    def __init__(self, module: nn.Module, granularity: str, names: Sequence[str]) -> None:
+    def __init__(self, module: nn.Module, granularity: str, names: Sequence[str], calibration: Tensor) -> None:
         """`names` of layers that are pruned, in the order in which they run."""
         if granularity != WEIGHTS and Pattern.parse(granularity).dense:
             raise ValueError(f"granularity must be an N:M pattern that prunes, not {granularity!r}")
@@ -161,7 +167,7 @@ class LayerSpace(Space):
             units.append(Unit(name=name, layers=(name,), total=total, counts=counts))
         if not units:
             raise ValueError(f"{type(module).__name__} has no layer that {granularity} could prune")
-        super().__init__(module, granularity, units)
+        super().__init__(module, granularity, units, calibration)
 
     @staticmethod
     def _counts(weight: Tensor, granularity: str) -> tuple[int, Sequence[int]]:

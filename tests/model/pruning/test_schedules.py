@@ -1,10 +1,6 @@
 import pytest
 
-from model.pruning.schedules import cubic, iterative, one_shot
-
-
-def test_one_shot() -> None:
-    assert one_shot(0.1) == (0.1,)
+from model.pruning.schedules import cubic, iterative
 
 
 def test_iterative_keeps_the_same_share_every_time() -> None:

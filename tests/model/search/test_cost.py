@@ -85,7 +85,7 @@ def test_cycles_of_the_array_are_exact_where_they_are_computed(density: float) -
     module, inputs = network(), images()
     table = cost_table("eie-cycles", read_layers(module, inputs), "weights", array=ARRAY, tile=TILE)
     first = nn.Sequential(module[0])
-    Masks(first, LayerSpace(first, "weights", ["0"]).masks(first, {"0": density})).apply()
+    Masks(first, LayerSpace(first, "weights", ["0"], torch.empty(0)).masks(first, {"0": density})).apply()
     compiled = compile_network(share_layers(first), inputs, ARRAY, fit=MEMORIES)
     layers = golden.run(compiled, quantise_inputs(compiled, inputs)[0])
     cycles = eie_cycles.run(compiled, [layer.inputs for layer in layers])
@@ -105,7 +105,7 @@ def test_cycles_of_the_tile() -> None:
     table = cost_table("mma-cycles", layers, "2:4", array=ARRAY, tile=TILE)
     assert table.layer("5", (1.0,)) == gemm_cycles(TILE, 5, BATCH, 128, dense=True) / BATCH
     assert table.layer("5", (0.5,)) == gemm_cycles(TILE, 5, BATCH, 128, dense=False) / BATCH
-    space = LayerSpace(module, "2:4", ["0", "2", "5"])
+    space = LayerSpace(module, "2:4", ["0", "2", "5"], torch.empty(0))
     halves = space.least()
     Masks(module, space.masks(module, halves)).apply()
     half = table.total(space.points(halves))

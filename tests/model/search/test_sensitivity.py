@@ -23,7 +23,7 @@ from model.search.space import LayerSpace
 
 def space(granularity: str = WEIGHTS) -> LayerSpace:
     module = nn.ModuleDict({"a": nn.Linear(100, 1000), "b": nn.Linear(100, 1000)})
-    return LayerSpace(module, granularity, ["a", "b"])
+    return LayerSpace(module, granularity, ["a", "b"], torch.empty(0))
 
 
 def table(a: float = 100.0, b: float = 300.0) -> CostTable:

@@ -41,7 +41,7 @@ def test_densities_that_can_be() -> None:
 
 def test_masks_keep_the_largest_of_each_layer() -> None:
     module = network()
-    masks = LayerSpace(module, "weights", ["0", "3"]).masks(module, {"0": 0.25, "3": 0.1})
+    masks = LayerSpace(module, "weights", ["0", "3"], torch.empty(0)).masks(module, {"0": 0.25, "3": 0.1})
     assert set(masks) == {"0.weight", "3.weight"}
     for name, count in (("0.weight", 54), ("3.weight", 12)):
         weight = module.get_parameter(name).detach().abs()
@@ -51,14 +51,14 @@ def test_masks_keep_the_largest_of_each_layer() -> None:
 
 def test_masks_of_a_pattern() -> None:
     module = network()
-    masks = LayerSpace(module, "2:4", ["0", "3"]).masks(module, {"0": 0.5, "3": 1.0})
+    masks = LayerSpace(module, "2:4", ["0", "3"], torch.empty(0)).masks(module, {"0": 0.5, "3": 1.0})
     assert set(masks) == {"0.weight"}
     assert torch.equal(masks["0.weight"].sum(dim=1), torch.full((6, 3, 3), 2))
 
 
 def test_what_is_zero_goes_first() -> None:
     """Pruned once by magnitude and once more at random: nothing comes back."""
-    space = LayerSpace(network(), "weights", ["0", "3"])
+    space = LayerSpace(network(), "weights", ["0", "3"], torch.empty(0))
     first = space.masked({"0": 0.5, "3": 0.5})
     masks = space.masks(first, {"0": 0.3, "3": 0.3}, Random(seed=0))
     for name, mask in masks.items():
@@ -67,7 +67,7 @@ def test_what_is_zero_goes_first() -> None:
 
 
 def test_the_dense_network_stays_what_it_is() -> None:
-    space = LayerSpace(network(), "weights", ["0", "3"])
+    space = LayerSpace(network(), "weights", ["0", "3"], torch.empty(0))
     before = copy.deepcopy(space.module.state_dict())
     pruned = space.masked({"0": 0.5})
     assert int((pruned.get_parameter("0.weight") == 0).sum()) == 108
@@ -76,24 +76,24 @@ def test_the_dense_network_stays_what_it_is() -> None:
 
 
 def test_plans() -> None:
-    space = LayerSpace(network(), "weights", ["0", "3"])
+    space = LayerSpace(network(), "weights", ["0", "3"], torch.empty(0))
     plan = space.plan({"0": 0.5}, method="by hand", cost="macs", budget=0.9, reached=0.8)
     assert plan.densities == {"0": 0.5, "3": 1.0}
     assert space.densities(plan) == plan.densities
     assert space.kept({"0": 0.5}) == pytest.approx((108 + 120) / 336)
-    other = LayerSpace(network(), "2:4", ["0", "3"])
+    other = LayerSpace(network(), "2:4", ["0", "3"], torch.empty(0))
     with pytest.raises(ValueError, match="granularity must be 2:4, not weights"):
         other.densities(plan)
 
 
 def test_layers_that_do_not_run_stay_whole() -> None:
-    space = LayerSpace(network(), "weights", ["3"])
+    space = LayerSpace(network(), "weights", ["3"], torch.empty(0))
     assert space.plan({"3": 0.5}, method="", cost="", budget=1, reached=1).densities == {"0": 1.0, "3": 0.5}
 
 
 def test_patterns_that_prune() -> None:
     with pytest.raises(ValueError, match=re.escape("N:M pattern that prunes, not 'dense'")):
-        LayerSpace(network(), "dense", ["0"])
+        LayerSpace(network(), "dense", ["0"], torch.empty(0))
 
 
 def test_patterns_count_what_they_prune() -> None:
@@ -101,7 +101,7 @@ def test_patterns_count_what_they_prune() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.Flatten(), nn.Linear(8 * 16, 5))
     layers = read_layers(module.eval(), np.ones((2, 1, 8, 8), np.float32))
-    space = LayerSpace(module, "2:4", [layer.name for layer in layers])
+    space = LayerSpace(module, "2:4", [layer.name for layer in layers], torch.empty(0))
     assert [unit.name for unit in space.units] == ["2", "4"]
     pruned = space.masked(space.least())
     kept = [int(pruned[at].weight.count_nonzero()) for at in (0, 2, 4)]
@@ -112,7 +112,7 @@ def test_patterns_count_what_they_prune() -> None:
         expected = sum(count * place for count, place in zip(kept, places, strict=True))
         assert table.total(space.points(space.least())) == pytest.approx(expected)
     with pytest.raises(ValueError, match="Sequential has no layer that 2:4 could prune"):
-        LayerSpace(nn.Sequential(nn.Conv2d(1, 6, 3)), "2:4", ["0"])
+        LayerSpace(nn.Sequential(nn.Conv2d(1, 6, 3)), "2:4", ["0"], torch.empty(0))
 
 
 def test_reachable_budgets() -> None:
