@@ -19,6 +19,7 @@ from model.formats.tile import TileGeometry
 from model.pruning.recipe import share
 from model.pruning.training import Course
 from model.search.cost import CostTable, cost_table
+from model.search.evaluation import LOOK
 from model.search.finetune import Finetuned, finetune
 from model.search.finetune_settings import FinetuneSettings
 from model.search.journal import Journal
@@ -98,7 +99,7 @@ def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal
         budget,
         settings=what.settings,
         samples=what.setup.train,
-        part=what.setup.part,
+        part=what.setup.part.first(LOOK),
         journal=journal,
         workers=what.workers,
         seed=0,

@@ -14,6 +14,9 @@ from model.search.journal import Journal
 from model.search.space import Densities, Space
 from model.search.workers import spread
 
+LOOK = 5_000
+"""Samples at most that a plan is measured on, unless all are asked for."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
@@ -21,6 +24,10 @@ class Part:
 
     inputs: Tensor
     labels: Tensor
+
+    def first(self, count: int) -> Part:
+        """The first samples, so many at most."""
+        return Part(inputs=self.inputs[:count], labels=self.labels[:count])
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,23 +54,26 @@ class Evaluator:
     ) -> None:
         self.space, self.part, self.journal, self.workers, self.kept = space, part, journal, workers, kept
         self.measured = 0
-        self._measure = _Measure(space, part)
+        self._look, self._whole = _Measure(space, part.first(LOOK)), _Measure(space, part)
 
     def accuracy(self, densities: Densities) -> float:
         """The accuracy under densities of units, by name; those that are not named stay whole."""
         return next(self.accuracies([densities]))
 
-    def accuracies(self, asked: Iterable[Densities]) -> Iterator[float]:
-        """The accuracies under one after the other, each as soon as it is known."""
+    def accuracies(self, asked: Iterable[Densities], *, whole: bool = False) -> Iterator[float]:
+        """The accuracies under one after the other, each as soon as it is known; on the `whole` part, or on LOOK
+        samples of it."""
         wanted = list(asked)
-        keys = [key_of(densities) for densities in wanted]
+        whole = whole and len(self.part.labels) > LOOK
+        measure = self._whole if whole else self._look
+        keys = [key_of(densities) + whole * " whole" for densities in wanted]
         new = {key: densities for key, densities in zip(keys, wanted, strict=True) if key not in self.journal.known}
         known = {} if self.kept is None else self.kept.find(list(new))
         new = {key: densities for key, densities in new.items() if key not in known}
         if len(new) < 2:
-            yield from self._given(keys, known, map(self._measure, new.values()))
+            yield from self._given(keys, known, map(measure, new.values()))
         else:
-            with spread(self._measure, self.workers) as do:
+            with spread(measure, self.workers) as do:
                 yield from self._given(keys, known, do(new.values()))
 
     def _given(self, keys: list[str], known: dict[str, float], measured: Iterator[float]) -> Iterator[float]:

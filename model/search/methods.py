@@ -11,7 +11,7 @@ from torch import nn
 
 from model.loading import save_weights
 from model.search.amc import AmcSettings, amc
-from model.search.evaluation import Evaluator
+from model.search.evaluation import LOOK, Evaluator
 from model.search.netadapt import NetAdaptSettings, netadapt
 from model.search.pictures import of_scan, of_search, save_picture
 from model.search.policies import deep, shallow, uniform
@@ -74,7 +74,7 @@ def find(
             budget,
             settings=settings.netadapt,
             samples=setup.train,
-            part=setup.part,
+            part=setup.part.first(LOOK),
             journal=evaluator.journal,
             workers=evaluator.workers,
             seed=seed,

@@ -27,9 +27,6 @@ SAMPLE = 16
 CALIBRATION = 2_000
 """Images at most by which layers of a pruned network are fitted anew."""
 
-LARGEST_PART = 5_000
-"""Images at most that a search measures accuracy on."""
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Setup:
@@ -74,10 +71,7 @@ def prepare(
     module.eval()
     require_labels(module, dataset)
     split = held_out(Path(dataset.name), dataset.train_inputs, dataset.train_labels, seed + 1)
-    part = Part(
-        inputs=torch.from_numpy(split.test_inputs[:LARGEST_PART]),
-        labels=torch.from_numpy(split.test_labels[:LARGEST_PART]),
-    )
+    part = Part(inputs=torch.from_numpy(split.test_inputs), labels=torch.from_numpy(split.test_labels))
     train = Part(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
     measured = configuration(module, dataset, granularity, seed)

@@ -5,10 +5,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+from searching import evaluator
 
 from model.search.accuracies import Accuracies
 from model.search.evaluation import Evaluator, key_of
-from tests.searching import evaluator
 
 
 def _add(path: Path, process: int) -> None:

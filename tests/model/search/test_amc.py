@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,10 +14,11 @@ import pytest
 import torch
 from searching import evaluator, space_of, table_of, trained
 
-from model.search.amc import AmcResult, AmcSettings, amc
+from model.pruning.training import evaluate
+from model.search.amc import FINALISTS, AmcResult, AmcSettings, amc
 from model.search.cost import CostTable
 from model.search.ddpg import AgentSettings
-from model.search.evaluation import Evaluator
+from model.search.evaluation import Evaluator, key_of
 from model.search.layers import Layer, read_layers
 from model.search.observation import FEATURES, Observation
 from model.search.policies import deep, shallow, uniform
@@ -141,13 +143,14 @@ def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
     plans: list[dict[str, float]] = []
 
     class Spy(Evaluator):
-        def accuracies(self, asked: Any) -> Any:
+        def accuracies(self, asked: Any, *, whole: bool = False) -> Any:
             wanted = list(asked)
-            plans.extend(wanted)
-            return super().accuracies(wanted)
+            if not whole:
+                plans.extend(wanted)
+            return super().accuracies(wanted, whole=whole)
 
     plain = evaluator(tmp_path)
-    spy = Spy(plain.space, plain._measure.part, plain.journal)
+    spy = Spy(plain.space, plain.part, plain.journal)
     table = table_of()
     settings = replace(SETTINGS, episodes=30, warm_up=9, stages=3)
     result = amc(spy, layers(), table, 0.125, settings=settings, seed=1)
@@ -158,6 +161,25 @@ def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
         assert all(plan[name] <= density for plan in plans[some] for name, density in best.items())
         best = max(zip(result.history[some], plans[some], strict=True), key=lambda pair: pair[0].reward)[1]
     assert result.densities == best
+
+
+def test_the_best_by_all_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search goes by a few samples; which of its best plans is taken, all samples say."""
+    monkeypatch.setattr("model.search.evaluation.LOOK", 20)
+    result, measure = search(tmp_path, settings=replace(SETTINGS, episodes=40), budget=0.4)
+    keys = [key for key in measure.journal.known if not key.endswith("whole")]
+    by_few = sorted(keys, key=lambda key: -measure.journal.known[key])
+    by_all = {
+        key: evaluate(measure.space.masked(json.loads(key)), measure.part.inputs, measure.part.labels) for key in keys
+    }
+    assert result.accuracy == measure.accuracy(result.densities)
+    finalists = [key for key in measure.journal.known if key.endswith("whole")]
+    assert len(finalists) == FINALISTS
+    found = by_all[key_of(result.densities)]
+    assert found == max(by_all[key.removesuffix(" whole")] for key in finalists)
+    assert found > by_all[by_few[0]]
+    for key in finalists:
+        assert measure.journal.known[key] == by_all[key.removesuffix(" whole")]
 
 
 def test_observations() -> None:
