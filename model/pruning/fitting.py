@@ -41,20 +41,29 @@ def require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
 
 def require_classifier(module: nn.Module, dataset: Dataset) -> None:
     """The same for a network of any form, which need not fold: it must give a value for each class of the data."""
+    # Two samples: a forward() may be written for one.
+    try:
+        classes = run(module, torch.from_numpy(dataset.train_inputs[:2])).shape[1]
+    except ValueError as error:
+        raise ValueError(f"{dataset.name}: {error}") from error
+    for split in ("train", "test"):
+        _require_labels(dataset, split, classes)
+
+
+def run(module: nn.Module, inputs: Tensor) -> Tensor:
+    """The network's outputs (n, classes) in eval mode; all modes are restored. Raises ValueError where the inputs do
+    not fit, or the outputs are none of a classifier."""
     try:
         with in_mode(module, training=False), torch.no_grad():
-            outputs = module(torch.from_numpy(dataset.train_inputs[:1]))
+            outputs = module(inputs)
     except Exception as error:
-        # forward() is the user's code, and anything can come out of it.
-        reason = str(error).split("\n")[0]
-        raise ValueError(
-            f"{dataset.name}: inputs of shape {dataset.train_inputs.shape} do not fit the network: {reason}"
-        ) from error
+        # It is the user's forward(): anything can come out of it.
+        reason = f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
+        raise ValueError(f"inputs of shape {tuple(inputs.shape)} do not fit the network: {reason}") from error
     if not isinstance(outputs, Tensor) or outputs.dim() != 2:
-        what = f"the shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ValueError(f"the network must give (samples, classes) for {dataset.name}, not {what}")
-    for split in ("train", "test"):
-        _require_labels(dataset, split, outputs.shape[1])
+        given = f"the shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ValueError(f"the network must give outputs of shape (samples, classes), not {given}")
+    return outputs
 
 
 def _require_labels(dataset: Dataset, split: str, classes: int) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 
 from model.data.dataset import Dataset
 from model.pruning.criteria import Criterion
+from model.pruning.fitting import require_classifier
 from model.pruning.masks import Masks, prunable_weights
 from model.pruning.regularise import Growing
 from model.pruning.stages import Progress, Run, configuration
@@ -21,7 +22,7 @@ from model.pruning.training import cross_entropy, evaluate
 from model.search.finetune_settings import FinetuneSettings
 from model.search.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
 from model.search.pooled import NETWORK, Pooled
-from model.search.setup import require_labels, space_for
+from model.search.setup import space_for
 from model.search.space import Densities, Space
 
 
@@ -115,7 +116,7 @@ def _space(module: nn.Module, target: Plan | float, dataset: Dataset) -> tuple[S
         return space, space.densities(target)
     if not 1 <= target < math.inf:
         raise ValueError(f"times must be at least 1 and finite, not {target}")
-    require_labels(module.eval(), dataset)
+    require_classifier(module, dataset)
     return Pooled(module), {NETWORK: 1 / target}
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.compiler.chain import in_mode
+from model.pruning.fitting import run
 from model.pruning.masks import prunable_layers
 
 
@@ -130,22 +130,6 @@ def read_layers(module: nn.Module, inputs: NDArray[np.float32]) -> list[Layer]:
 
 
 @torch.no_grad()
-def run(module: nn.Module, inputs: Tensor) -> Tensor:
-    """The network's outputs (n, classes) in eval mode; all modes are restored. Raises ValueError where the inputs do
-    not fit, or the outputs are none of a classifier."""
-    try:
-        with in_mode(module, training=False):
-            outputs = module(inputs)
-    except Exception as error:
-        # It is the user's forward(): anything can come out of it.
-        reason = f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
-        raise ValueError(f"inputs of shape {tuple(inputs.shape)} do not fit the network: {reason}") from error
-    if not isinstance(outputs, Tensor) or outputs.dim() != 2:
-        given = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ValueError(f"the network must give outputs of shape (samples, classes), not {given}")
-    return outputs
-
-
 def _rows(layer: nn.Linear | nn.Conv2d, given: Tensor) -> NDArray[np.bool_]:
     """Which inputs are not zero, position by position: (starts, inputs)."""
     nonzero = (given != 0).float()

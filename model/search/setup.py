@@ -12,12 +12,13 @@ from model.data.dataset import Dataset
 from model.data.split import held_out
 from model.formats.geometry import EieGeometry
 from model.formats.tile import TileGeometry
+from model.pruning.fitting import require_classifier
 from model.pruning.stages import configuration
 from model.search.accuracies import Accuracies
 from model.search.channels import ChannelSpace
 from model.search.cost import CostTable, cost_table
 from model.search.evaluation import Part
-from model.search.layers import Layer, read_layers, run
+from model.search.layers import Layer, read_layers
 from model.search.plan import CHANNELS
 from model.search.space import LayerSpace, Space
 
@@ -69,7 +70,7 @@ def prepare(
     Raises ValueError where the network does not fit the data, cannot be pruned so, or has no such cost.
     """
     module.eval()
-    require_labels(module, dataset)
+    require_classifier(module, dataset)
     split = held_out(Path(dataset.name), dataset.train_inputs, dataset.train_labels, seed + 1)
     part = Part(inputs=torch.from_numpy(split.test_inputs), labels=torch.from_numpy(split.test_labels))
     train = Part(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
@@ -91,7 +92,7 @@ def prepare(
 def space_for(module: nn.Module, granularity: str, dataset: Dataset) -> Space:
     """The space of plans for a network, without what else a search needs. Raises ValueError as `prepare` does."""
     module.eval()
-    require_labels(module, dataset)
+    require_classifier(module, dataset)
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
     return _space(module, granularity, layers, torch.from_numpy(dataset.train_inputs))
 
@@ -101,12 +102,3 @@ def _space(module: nn.Module, granularity: str, layers: list[Layer], inputs: Ten
     if granularity == CHANNELS:
         return ChannelSpace(module, names, inputs[:CALIBRATION])
     return LayerSpace(module, granularity, names, inputs[:CALIBRATION])
-
-
-def require_labels(module: nn.Module, dataset: Dataset) -> None:
-    """Raise ValueError where the network does not take the inputs, or has no output for a label."""
-    outputs = run(module, torch.from_numpy(dataset.train_inputs[:2])).shape[1]
-    for name in ("train_labels", "test_labels"):
-        largest = int(getattr(dataset, name).max())
-        if largest >= outputs:
-            raise ValueError(f"{dataset.name}: labels must be below {outputs}, the network's outputs, not {largest}")

@@ -13,10 +13,11 @@ from model.formats.geometry import EieGeometry
 from model.formats.tile import TileGeometry
 from model.networks import lenet_5, mobilenet_v1, plain_20, resnet_20
 from model.pruning.criteria import Random
+from model.pruning.fitting import run
 from model.pruning.masks import Masks, prunable_layers
 from model.search.channels import ChannelSpace
 from model.search.cost import CostTable, cost_table
-from model.search.layers import read_layers, run
+from model.search.layers import read_layers
 from model.search.plan import LayerPlan, Plan
 
 
