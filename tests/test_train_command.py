@@ -100,4 +100,6 @@ def test_outputs_that_are_no_classes(zs: Command, tmp_path: Path) -> None:
     (tmp_path / "images.py").write_text("from torch import nn\ndef net():\n    return nn.Conv2d(1, 2, 3)\n")
     code, _, err = zs("train", "images:net", "--data", "digits", "--output", "x.safetensors")
     assert code == 1
-    assert "digits: the network must give outputs of shape (samples, classes), not the shape (2, 2, 6, 6)" in re.sub(r"\s+", " ", err)
+    assert "digits: the network must give outputs of shape (samples, classes), not the shape (2, 2, 6, 6)" in re.sub(
+        r"\s+", " ", err
+    )
