@@ -29,7 +29,8 @@ from model.data.dataset import Dataset
 from model.data.dataset import accuracy as accuracy_of
 from model.data.digits import load_digits
 from model.data.fashion import load_fashion_mnist
-from model.data.npz import load_npz, require_classes
+from model.data.named import load_samples
+from model.data.npz import require_classes
 from model.files import save_npz
 from model.formats import bundle, mma_bundle
 from model.formats.bundle import EieNetwork
@@ -180,7 +181,7 @@ def demo_command(
 def simulate_command(
     context: typer.Context,
     network: Annotated[Path, typer.Argument(help="A network from `zeroskip compile`.")],
-    data: Annotated[Path, typer.Option(help="NPZ file with inputs, and labels where there are any.")],
+    data: options.Samples,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
     saturate: Annotated[
         bool,
@@ -207,7 +208,7 @@ def simulate_command(
     report = report or Path(str(network).removesuffix(".zs") + ".html")
     for path in (report, outputs):
         if path is not None:
-            require_writable(path, network, data)
+            require_writable(path, network, Path(data))
     container = read(network)
     if container.core == "mma":
         options.refuse_panel(context, options.EIE_PANEL, f"{network}, a network for the N:M tile,")
@@ -226,7 +227,7 @@ def simulate_command(
         return
     with naming(network):
         compiled = bundle.from_container(container)
-    values, labels = load_npz(data)
+    values, labels = load_samples(data, "test")
     values, labels = values[:limit], None if labels is None else labels[:limit]
     inputs, clipped = quantise_inputs(compiled, values, saturate=saturate)
     require_classes(data, labels, compiled.outputs)
@@ -252,7 +253,7 @@ def simulate_command(
         run=verification.run,
         mismatches=verification.mismatches,
         accuracy=accuracy,
-        facts={"data": str(data), **dict(verification.rows())},
+        facts={"data": data, **dict(verification.rows())},
     )
     summary["seconds"] = seconds = time.monotonic() - start
     show(summary, rows, title=f"{network.name} on the EIE array, {seconds:.1f} s", as_json=as_json)

@@ -18,7 +18,8 @@ from model.compiler.mma import compile_network
 from model.console import progress_bar, show, training_bar
 from model.data.dataset import Dataset
 from model.data.dataset import accuracy as accuracy_of
-from model.data.npz import load_npz, require_classes
+from model.data.named import load_samples
+from model.data.npz import require_classes
 from model.files import save_npz
 from model.formats import mma_bundle
 from model.formats.mma_bundle import MmaNetwork
@@ -77,7 +78,7 @@ def simulate_mma(
     path: Path,
     network: MmaNetwork,
     *,
-    data: Path,
+    data: str,
     limit: int | None,
     outputs: Path | None,
     simulator: Simulator,
@@ -86,7 +87,7 @@ def simulate_mma(
 ) -> None:
     """Runs a compiled network on the RTL; exit code 1 unless the run is right."""
     start = time.monotonic()
-    values, labels = load_npz(data)
+    values, labels = load_samples(data, "test")
     values, labels = values[:limit], None if labels is None else labels[:limit]
     require_classes(data, labels, network.outputs)
     verification = _verify(network, values.reshape(len(values), -1), simulator, seed)

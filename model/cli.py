@@ -30,10 +30,7 @@ class Core(enum.Enum):
 def compile_command(
     context: typer.Context,
     network: options.Network,
-    data: Annotated[
-        Path,
-        typer.Option(help="NPZ file: inputs to calibrate by, and labels where there are any to train with."),
-    ],
+    data: options.Samples,
     output: Annotated[Path, typer.Option(help="The compiled network to write (.zs).")],
     core: Annotated[Core, typer.Option(help="The EIE array, or the N:M sparse tile.")] = Core.EIE,
     weights: options.Weights = None,
@@ -101,12 +98,12 @@ def compile_command(
 
     Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout and BatchNorm are understood. For the EIE, the
     weights of each layer are shared among 15 values and zero; with --density they are pruned first, and fine-tuned on
-    the labelled data. On the tile, layers whose weights obey the pattern run sparse where that is faster, the others
-    dense; with --prune all are made to obey it first.
+    the labelled data; the first 5,000 samples say how large values get. On the tile, layers whose weights obey the
+    pattern run sparse where that is faster, the others dense; with --prune all are made to obey it first.
     """
     start = time.monotonic()
     options.refuse_panel(context, options.TILE_PANEL if core is Core.EIE else options.EIE_PANEL, f"--core {core.value}")
-    require_writable(output, data)
+    require_writable(output, Path(data))
     checkpoint = checkpoint or Path(f"{output}.ckpt")
     if core is Core.EIE:
         sizes = {

@@ -10,8 +10,7 @@ from torch import nn
 
 from model.compiler.eie import compile_network, golden_accuracy, lost_weights
 from model.console import errors, training_bar
-from model.data.npz import load_npz
-from model.data.split import held_out
+from model.data.named import load_data, load_samples
 from model.formats import bundle
 from model.formats.geometry import VALUE_BITS, EieGeometry
 from model.formats.stages import shapes
@@ -19,11 +18,14 @@ from model.formats.storage import storage
 from model.pruning.presets import user_settings
 from model.pruning.recipe import prune_and_share, share
 
+CALIBRATION = 5_000
+"""Samples at most that say how large values get."""
+
 
 def compile_eie(
     module: nn.Module,
     *,
-    data: Path,
+    data: str,
     output: Path,
     density: float | None,
     epochs: int,
@@ -38,21 +40,21 @@ def compile_eie(
 
     `fit` names the memories of `geometry` that are made as large as the network needs.
     """
-    inputs, labels = load_npz(data, labels_required=density is not None)
+    inputs, _ = load_samples(data, "train")
     if density is None:
-        result = share(module, test_inputs=inputs, test_labels=labels)
+        test_inputs, test_labels = load_samples(data, "test")
+        result = share(module, test_inputs=test_inputs, test_labels=test_labels)
     else:
-        assert labels is not None
         with training_bar() as progress:
             result = prune_and_share(
                 module,
-                held_out(data, inputs, labels, seed),
+                load_data(data, seed),
                 settings=user_settings(density=density, epochs=epochs, learning_rate=learning_rate),
                 seed=seed,
                 checkpoint=checkpoint,
                 progress=progress,
             )
-    compiled = compile_network(result.layers, inputs, geometry, fit=fit, even=even)
+    compiled = compile_network(result.layers, inputs[:CALIBRATION], geometry, fit=fit, even=even)
     accuracy = result.accuracies
     if accuracy is not None and result.test is not None:
         accuracy = {**accuracy, "golden": golden_accuracy(compiled, *result.test)}

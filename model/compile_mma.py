@@ -13,8 +13,7 @@ from torch import nn
 from model.compiler.mma import compile_network
 from model.console import training_bar
 from model.data.dataset import accuracy as accuracy_of
-from model.data.npz import load_npz
-from model.data.split import held_out
+from model.data.named import load_data, load_samples
 from model.formats import mma_bundle
 from model.formats.mma_bundle import MmaNetwork
 from model.formats.stages import shapes
@@ -26,7 +25,7 @@ from model.pruning.nm_recipe import NmSettings, prune_nm
 def compile_mma(
     module: nn.Module,
     *,
-    data: Path,
+    data: str,
     output: Path,
     prune: NmSettings | None,
     checkpoint: Path,
@@ -34,22 +33,21 @@ def compile_mma(
     seed: int,
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Writes the compiled network; gives what the command prints as JSON, and the same for people."""
-    inputs, labels = load_npz(data, labels_required=prune is not None)
     accuracy: dict[str, float] = {}
-    test: tuple[NDArray[np.float32], NDArray[np.int64] | None] = inputs, labels
-    if prune is not None:
-        assert labels is not None
+    if prune is None:
+        test = load_samples(data, "test")
+    else:
         with training_bar() as progress:
             result = prune_nm(
                 module,
-                held_out(data, inputs, labels, seed),
+                load_data(data, seed),
                 settings=prune,
                 seed=seed,
                 checkpoint=checkpoint,
                 progress=progress,
             )
         module, accuracy, test = result.sparse, result.accuracies, result.test
-    network = compile_network(module, inputs.shape[1:], geometry)
+    network = compile_network(module, test[0].shape[1:], geometry)
     if test[1] is not None:
         accuracy = {**accuracy, "golden": golden_accuracy(network, test[0], test[1])}
     mma_bundle.save(network, output)

@@ -29,6 +29,13 @@ LabelledData = Annotated[
         help=f"NPZ file with inputs and labels, or a data set that has a name: {NAMES}.",
     ),
 ]
+Samples = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|NAME",
+        help=f"NPZ file with inputs, and labels where there are any, or a data set that has a name: {NAMES}.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Workers = Annotated[str, typer.Option(help="Processes that measure: a number, or ray.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the journal of a search that was cut short.")]

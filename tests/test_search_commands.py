@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import zeroskip
 from model.data.named import load_data
+from model.loading import load_network
+from model.pruning.training import evaluate
 
 ZEROSKIP = Path(zeroskip.__file__)
 
@@ -182,6 +185,24 @@ def test_the_long_fine_tuning_goes_on_from_the_adapted_weights(pictures: Path) -
         assert code == 0, err
         before[weights] = json.loads(out)["accuracy"]["pruned"]
     assert before["long.adapted.safetensors"] >= before["weights.safetensors"]
+
+
+@pytest.mark.parametrize("core", ["eie", "mma"])
+def test_a_data_set_by_its_name_on_the_rtl(pictures: Path, core: str) -> None:
+    """Accuracy is that of the test split, which the network has not been trained on."""
+    network = ("usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits")
+    code, out, err = in_a_process(pictures, "compile", *network, "--core", core, "--output", "named.zs", "--json")
+    assert code == 0, err
+    digits = load_data("digits", 0)
+    module, _ = load_network(f"{pictures / 'usercnn.py'}:Net", pictures / "weights.safetensors")
+    expected = evaluate(module, torch.from_numpy(digits.test_inputs), torch.from_numpy(digits.test_labels))
+    assert json.loads(out)["accuracy"]["golden"] == pytest.approx(expected, abs=0.02)
+    simulate = ("simulate", "named.zs", "--data", "digits", "--limit", 30, "--json")
+    code, out, err = in_a_process(pictures, *simulate)
+    assert code == 0, err
+    assert json.loads(out)["mismatches"] == 0
+    first = evaluate(module, torch.from_numpy(digits.test_inputs[:30]), torch.from_numpy(digits.test_labels[:30]))
+    assert json.loads(out)["accuracy"]["hardware"] == pytest.approx(first, abs=0.04)
 
 
 @pytest.mark.parametrize("method", SHORT)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from model.data.cifar10 import load_cifar10
 from model.data.dataset import Dataset
@@ -24,18 +28,36 @@ def load_data(spec: str, seed: int) -> Dataset:
 
     Raises FileNotFoundError, or ValueError saying what is wrong.
     """
+    if (found := _named(spec)) is not None:
+        return found
+    inputs, labels = load_npz(_file(spec), labels_required=True)
+    assert labels is not None
+    return held_out(Path(spec), inputs, labels, seed)
+
+
+def load_samples(spec: str, split: Literal["train", "test"]) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """One split of the data set of this name, inputs and labels; or all samples of an NPZ file, whose labels may be
+    missing. Raises as `load_data` does."""
+    if (found := _named(spec)) is not None:
+        return getattr(found, f"{split}_inputs"), getattr(found, f"{split}_labels")
+    return load_npz(_file(spec))
+
+
+def _named(spec: str) -> Dataset | None:
     name, colon, folder = spec.partition(":")
-    if name in _LOADERS and bool(folder) == bool(colon):
-        try:
-            return _LOADERS[name](Path(folder) if folder else None)
-        except ModuleNotFoundError as error:
-            raise ValueError(f"{name}: {error}") from error
+    if name not in _LOADERS or bool(folder) != bool(colon):
+        return None
+    try:
+        return _LOADERS[name](Path(folder) if folder else None)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _file(spec: str) -> Path:
     path = Path(spec)
     if not path.is_file():
         raise FileNotFoundError(f"{spec} does not exist or is no file, and is none of the data sets {NAMES}")
-    inputs, labels = load_npz(path, labels_required=True)
-    assert labels is not None
-    return held_out(path, inputs, labels, seed)
+    return path
 
 
 def _images(dataset: Dataset, size: int) -> Dataset:

@@ -28,7 +28,7 @@ def load_npz(path: Path, *, labels_required: bool = False) -> tuple[np.ndarray, 
     return inputs, labels
 
 
-def require_classes(path: Path, labels: np.ndarray | None, outputs: int) -> None:
+def require_classes(path: str, labels: np.ndarray | None, outputs: int) -> None:
     """Raise ValueError where a label is none of the classes that a network of `outputs` gives."""
     if labels is not None and labels.max() >= outputs:
         raise ValueError(f"{path}: labels must be below {outputs}, the network's outputs, not {labels.max()}")
