@@ -151,7 +151,7 @@ def _own_tensors(name: str, part: nn.Module) -> dict[str, Tensor]:
 def staying(axis: Axis, kept: dict[int, NDArray[np.int64]]) -> Tensor:
     """bool (indices,): True for what stays."""
     stays = np.ones(len(axis.group), bool)
-    for group, channels in kept.items():
+    for group in kept.keys() & set(axis.group.tolist()):
         mine = axis.group == group
-        stays[mine] = np.isin(axis.channel[mine], channels)
+        stays[mine] = np.isin(axis.channel[mine], kept[group])
     return torch.from_numpy(stays)
