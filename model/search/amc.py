@@ -98,7 +98,7 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True)
 class AmcResult:
-    """The `densities` of the units in the plan of the highest reward, its `accuracy`, and all episodes."""
+    """The `densities` of the units in the best plan, its `accuracy` as the search measured it, and all episodes."""
 
     densities: dict[str, float]
     accuracy: float
