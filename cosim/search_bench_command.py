@@ -37,7 +37,7 @@ def bench_search_command(
     budget: Annotated[float, typer.Option(help="Fraction of the dense EIE cycles of the first plan.")] = 0.4,
     step: Annotated[
         float | None,
-        typer.Option(help="Fraction of the dense cost that is pruned first; for 30 iterations unless given."),
+        typer.Option(help="Fraction of the dense cost that each step prunes; for 30 of them unless given."),
     ] = None,
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of fine-tuning.")] = 5,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of fine-tuning.")] = 0.005,
@@ -70,8 +70,8 @@ def bench_search_command(
         seed=0,
         cache=output.parent / ".search",
     )
-    # The same for all: searches for one cost share their steps, whatever their budget.
-    settings = NetAdaptSettings(step=NetAdaptSettings(step=step).first_step(budget))
+    # All steps of one size: searches for one cost share them, whatever their budget, and any budget is reached.
+    settings = NetAdaptSettings(step=NetAdaptSettings(step=step, decay=1.0).first_step(budget), decay=1.0)
     what = SearchBench(
         setup=setup,
         array=array,

@@ -222,12 +222,10 @@ def test_killed_and_resumed(pictures: Path, method: str) -> None:
     running.send_signal(signal.SIGKILL)
     assert running.wait() == -signal.SIGKILL, "it was to be killed before its end"
     assert not cut.exists()
-    known = journal.read_text().count("\n")
     code, _, err = in_a_process(pictures, *search, *options, "--output", cut, "--json", "--resume")
     assert code == 0, err
     assert cut.read_bytes() == whole.read_bytes()
     assert journal.read_text() == Path(f"{whole}.journal").read_text()
-    assert known > 6
 
 
 def test_comparison(pictures: Path) -> None:
@@ -256,7 +254,7 @@ def test_comparison(pictures: Path) -> None:
 def test_what_cycles_pay(learned: Command, tmp_path: Path) -> None:
     """A plan for each cost, with the same number of weights, all on the RTL."""
     bench = ("bench", "search", *NETWORK, "--output", "bench.json", "--budget", 0.6, "--pes", 4)
-    options = ("--epochs", 1, "--seeds", 2, "--images", 5, "--step", 0.15, "--json")
+    options = ("--epochs", 1, "--seeds", 2, "--images", 5, "--json")
     code, out, err = learned(*bench, *options)
     assert code == 0, err
     result = json.loads(out)

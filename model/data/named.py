@@ -32,7 +32,7 @@ def load_data(spec: str, seed: int) -> Dataset:
         return found
     inputs, labels = load_npz(_file(spec), labels_required=True)
     assert labels is not None
-    return held_out(Path(spec), inputs, labels, seed)
+    return held_out(spec, inputs, labels, seed)
 
 
 def load_samples(spec: str, split: Literal["train", "test"]) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,18 +11,18 @@ HELD_OUT = 0.2
 """Fraction of the user's samples that accuracy is measured on, and nothing else is done with."""
 
 
-def held_out(path: Path, inputs: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> Dataset:
-    """The samples of a file, a random HELD_OUT of them as the test split. Raises ValueError where there are too few."""
+def held_out(name: str, inputs: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> Dataset:
+    """The samples `name`, a random HELD_OUT of them as the test split. Raises ValueError where there are too few."""
     order = np.random.default_rng(seed).permutation(len(inputs))
     count = int(len(inputs) * HELD_OUT)
     if count == 0:
         raise ValueError(
-            f"{path}: needs at least {int(1 / HELD_OUT)} samples, to leave some out that accuracy is measured on, "
+            f"{name}: needs at least {int(1 / HELD_OUT)} samples, to leave some out that accuracy is measured on, "
             f"not {len(inputs)}"
         )
     test, train = order[:count], order[count:]
     return Dataset(
-        name=str(path),
+        name=name,
         train_inputs=inputs[train],
         train_labels=labels[train],
         test_inputs=inputs[test],

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.compiler.chain import in_mode
 from model.data.dataset import Dataset
 from model.pruning.checkpoint import (
     Checkpoint,
@@ -22,6 +23,9 @@ from model.pruning.checkpoint import (
 )
 from model.pruning.masks import Masks
 from model.pruning.training import Course, Loss, Penalty, cross_entropy, train
+
+SAMPLES = 16
+"""By what a network computes of so many inputs it is told from others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +152,15 @@ class Run:
 
 
 def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: int) -> str:
-    """Everything that the course of a run depends on, as `Run` takes it; `settings` are known by their repr."""
-    digest = hashlib.sha256(repr((settings, seed, module)).encode())
+    """Everything that the course of a run depends on, as `Run` takes it; `settings` are known by their repr.
+
+    Of the network that is its layers, its weights, and what it computes: forward() may be another than before.
+    """
+    with in_mode(module, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        outputs = module(torch.from_numpy(dataset.train_inputs[:SAMPLES]))
+    facts = (settings, seed, module, dataset.train_inputs.shape, outputs.shape)
+    digest = hashlib.sha256(repr(facts).encode() + outputs.numpy().tobytes())
     for array in (dataset.train_inputs, dataset.train_labels):
         digest.update(np.ascontiguousarray(array).data)
     for name, tensor in module.state_dict().items():

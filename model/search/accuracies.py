@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent
-WAIT = 60.0
+WAIT = 10.0
 """Seconds that a process waits for others that write."""
 
 
 @lru_cache
 def _code() -> str:
     """What prunes and measures."""
-    digest = hashlib.sha256()
-    for folder in ("data", "pruning", "search"):
-        for path in sorted((ROOT / folder).glob("*.py")):
-            digest.update(path.read_bytes())
+    digest = hashlib.sha256(repr([(name, version(name)) for name in ("torch", "torch-pruning")]).encode())
+    for path in sorted(ROOT.rglob("*.py")):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 class Accuracies:
     """What has been measured under one `configuration`: all that an accuracy depends on beside the plan.
 
-    Several processes may use the file `path` at once. Raises ValueError where it is damaged.
+    Several processes may use the file `path` at once. Where it cannot be read or written, as it is locked or
+    read-only, nothing is known and nothing kept. Raises ValueError where it is damaged.
     """
 
     def __init__(self, path: Path, configuration: str) -> None:
@@ -36,34 +40,38 @@ class Accuracies:
 
     def find(self, plans: Sequence[str]) -> dict[str, float]:
         """The accuracies that are known, by plan."""
-        found = {}
-        with self._open() as connection:
-            for plan in plans:
-                row = connection.execute(
-                    "SELECT accuracy FROM accuracies WHERE search = ? AND plan = ?", (self._search, plan)
-                ).fetchone()
-                if row is not None:
-                    found[plan] = self._checked(row[0])
-        return found
+
+        def read(connection: sqlite3.Connection) -> dict[str, float]:
+            asked = "SELECT accuracy FROM accuracies WHERE search = ? AND plan = ?"
+            rows = {plan: connection.execute(asked, (self._search, plan)).fetchone() for plan in plans}
+            return {plan: self._checked(row[0]) for plan, row in rows.items() if row is not None}
+
+        return self._with(read, {})
 
     def add(self, plan: str, accuracy: float) -> None:
-        with self._open() as connection, connection:
-            connection.execute("INSERT OR REPLACE INTO accuracies VALUES (?, ?, ?)", (self._search, plan, accuracy))
+        def write(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.execute("INSERT OR REPLACE INTO accuracies VALUES (?, ?, ?)", (self._search, plan, accuracy))
+
+        self._with(write, None)
 
     def _checked(self, accuracy: object) -> float:
         if not isinstance(accuracy, float) or not 0 <= accuracy <= 1:
             raise ValueError(f"{self.path}: an accuracy must be from 0 to 1, not {accuracy!r}; delete the file")
         return accuracy
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _with(self, do: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with closing(sqlite3.connect(self.path, timeout=WAIT)) as connection:
+                # What a crash of the machine would lose can be measured again.
+                connection.execute("PRAGMA synchronous = OFF")
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS accuracies (search TEXT, plan TEXT, accuracy REAL, "
                     "PRIMARY KEY (search, plan))"
                 )
-                yield connection
+                return do(connection)
+        except sqlite3.OperationalError:
+            return otherwise
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{self.path}: is no file of accuracies ({error}); delete it") from error

@@ -63,7 +63,9 @@ def search_command(
     workers: options.Workers = "1",
     resume: options.Resume = False,
     episodes: Annotated[int, typer.Option(help="Plans that the agent tries.", rich_help_panel=AMC_PANEL)] = 400,
-    warm_up: Annotated[int, typer.Option(help="Of these, random ones.", rich_help_panel=AMC_PANEL)] = 100,
+    warm_up: Annotated[
+        int | None, typer.Option(help="Of these, random ones; a quarter unless given.", rich_help_panel=AMC_PANEL)
+    ] = None,
     reward: Annotated[
         Literal["error", "cost"],
         typer.Option(help="-error, or -error * log(cost), which also saves.", rich_help_panel=AMC_PANEL),
@@ -115,7 +117,12 @@ def search_command(
     require_writable(output, Path(data))
     processes = parse_workers(workers)
     settings = SearchSettings(
-        amc=AmcSettings(episodes=episodes, warm_up=warm_up, reward=reward, stages=stages),
+        amc=AmcSettings(
+            episodes=episodes,
+            warm_up=max(1, episodes // 4) if warm_up is None else warm_up,
+            reward=reward,
+            stages=stages,
+        ),
         netadapt=NetAdaptSettings(step=step, decay=decay, pick=pick, iterations=iterations, learning_rate=short_rate),
     )
     nm = Pattern.parse(pattern) if granularity == "nm" else Pattern()

@@ -20,6 +20,7 @@ from model.pruning.regularise import Growing
 from model.pruning.stages import Progress, Run, configuration
 from model.pruning.training import cross_entropy, evaluate
 from model.search.finetune_settings import FinetuneSettings
+from model.search.normalise import normalise_anew
 from model.search.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
 from model.search.pooled import NETWORK, Pooled
 from model.search.setup import space_for
@@ -117,7 +118,7 @@ def _space(module: nn.Module, target: Plan | float, dataset: Dataset) -> tuple[S
     if not 1 <= target < math.inf:
         raise ValueError(f"times must be at least 1 and finite, not {target}")
     require_classifier(module, dataset)
-    return Pooled(module), {NETWORK: 1 / target}
+    return Pooled(module, torch.from_numpy(dataset.train_inputs)), {NETWORK: 1 / target}
 
 
 def _in_rounds(
@@ -151,7 +152,9 @@ def _in_rounds(
             train(name, tuned, course=settings.course, keep="tuned", choose=choose, penalise=lambda _: constant)
         before = step
     masks = space.masks(tuned, before, criterion)
-    Masks(tuned, masks).apply()
+    if masks:
+        Masks(tuned, masks).apply()
+        normalise_anew(tuned, space.calibration)
     # Nothing more will go: what can be removed is, and a smaller network trains faster.
     small = space.remove(tuned, before)
     last = functools.partial(

@@ -20,17 +20,20 @@ def normalise_anew(module: nn.Module, samples: Tensor) -> None:
     """Gives the batch normalisation of a network the means and variances that its inputs have now, in `samples`
     (n, ...): they are not those of the dense network, and few layers on nothing is left of what the dense one said."""
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
-    # Of a batch of one there is no variance.
-    batches = [some for some in samples[:SAMPLES].split(BATCH) if len(some) > 1]
-    if not norms or not batches:
+    samples = samples[:SAMPLES]
+    if not norms or len(samples) < 2:
+        # Of a single one there is no variance.
         return
     momenta = [norm.momentum for norm in norms]
-    with in_mode(module, training=False):
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.train()
-            norm.momentum = None
-        for some in batches:
-            module(some)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    try:
+        with in_mode(module, training=False):
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.train()
+                norm.momentum = None
+            # All batches weigh the same, however many samples they have: what does not fill the last is left out.
+            for some in samples[: max(1, len(samples) // BATCH) * BATCH].split(BATCH):
+                module(some)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

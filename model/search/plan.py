@@ -135,6 +135,9 @@ def _from_json(value: Any) -> Plan:
     if not isinstance(value["layers"], list):
         raise ValueError(f"layers must be a list, not {value['layers']!r}")
     layers = tuple(_layer_from_json(index, layer) for index, layer in enumerate(value["layers"]))
+    for index, layer in enumerate(layers):
+        if layer.name in [before.name for before in layers[:index]]:
+            raise ValueError(f"layers[{index}].name must be one that no other layer has, not {layer.name!r}")
     rest = {name: part for name, part in value.items() if name not in ("version", "layers")}
     return Plan(layers=layers, **rest)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from model.pruning.criteria import Criterion, l1
 from model.pruning.masks import Masks, allocate_globally
+from model.search.normalise import normalise_anew
 from model.search.plan import WEIGHTS
 from model.search.space import Densities
 
@@ -21,8 +22,9 @@ class Pooled:
 
     granularity = WEIGHTS
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, calibration: Tensor) -> None:
         self.module = module
+        self.calibration = calibration
 
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
         density = densities.get(NETWORK, 1.0)
@@ -39,6 +41,7 @@ class Pooled:
         """The dense network pruned."""
         pruned = copy.deepcopy(self.module)
         Masks(pruned, self.masks(self.module, densities, criterion)).apply()
+        normalise_anew(pruned, self.calibration)
         return pruned
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:

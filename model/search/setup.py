@@ -71,7 +71,8 @@ def prepare(
     """
     module.eval()
     require_classifier(module, dataset)
-    split = held_out(Path(dataset.name), dataset.train_inputs, dataset.train_labels, seed + 1)
+    rest = f"{dataset.name}, without its test split"
+    split = held_out(rest, dataset.train_inputs, dataset.train_labels, seed + 1)
     part = Part(inputs=torch.from_numpy(split.test_inputs), labels=torch.from_numpy(split.test_labels))
     train = Part(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])

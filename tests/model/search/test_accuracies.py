@@ -44,6 +44,27 @@ def test_damage(tmp_path: Path) -> None:
         Accuracies(path, "this").find(["a"])
 
 
+def test_what_cannot_be_opened_is_left_alone(tmp_path: Path) -> None:
+    """The search goes on without: what is known can be measured again."""
+    path = tmp_path / "accuracies.sqlite"
+    path.mkdir()
+    kept = Accuracies(path, "this")
+    kept.add("a", 0.5)
+    assert kept.find(["a"]) == {}
+    assert path.is_dir()
+
+
+def test_locked_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.search.accuracies.WAIT", 0.1)
+    kept = Accuracies(tmp_path / "accuracies.sqlite", "this")
+    kept.add("a", 0.5)
+    with sqlite3.connect(kept.path, isolation_level="EXCLUSIVE") as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        kept.add("b", 0.25)
+        assert kept.find(["a"]) == {}
+    assert kept.find(["a", "b"]) == {"a": 0.5}
+
+
 def test_searches_share_what_is_measured(tmp_path: Path) -> None:
     """Whatever the journal says is taken first; what only others have measured goes to the journal too."""
     one = evaluator(tmp_path / "one")

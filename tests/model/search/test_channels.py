@@ -88,6 +88,17 @@ def test_removed_is_masked(name: str, seed: int) -> None:
     assert sum(sizes.values()) < sum(dense.values())
 
 
+def test_what_is_left_is_normalised_anew() -> None:
+    """The first convolution's outputs are as they were, but for those removed: its normalisation is what they have."""
+    space, inputs = space_of("plain")
+    densities = {unit.name: unit.nearest(0.5) for unit in space.units}
+    small = space.remove(space.masked(densities), densities)
+    with torch.no_grad():
+        first = small[0](inputs)
+    assert torch.allclose(small[1].running_mean, first.mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(small[1].running_var, first.var((0, 2, 3)), rtol=1e-3)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("cost", ["macs", "params", "mma-cycles"])
 def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> None:

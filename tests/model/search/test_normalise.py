@@ -36,14 +36,30 @@ def test_means_and_variances_of_what_comes_in() -> None:
     assert module[1].momentum == 0.1
 
 
-@pytest.mark.parametrize("samples", [BATCH + 1, 1, 0])
-def test_a_batch_of_one_has_no_variance(samples: int) -> None:
+@pytest.mark.parametrize("samples", [2 * BATCH + 2, BATCH + 1, BATCH - 1, 2])
+def test_no_batch_is_small(samples: int) -> None:
+    """Means and variances of batches are averaged: two samples must not weigh as much as 256."""
     module, inputs = network(), torch.randn(samples, 2, 4, 4)
-    before = copy.deepcopy(module)
     normalise_anew(module, inputs)
-    normalise_anew(before, inputs[:BATCH] if samples > 1 else inputs[:0])
+    used = inputs if samples < BATCH else inputs[: samples // BATCH * BATCH]
+    with torch.no_grad():
+        variances = torch.stack([module[0](some).var((0, 2, 3)) for some in used.split(BATCH)])
+    assert torch.allclose(module[1].running_var, variances.mean(0), rtol=1e-4)
+    assert module[1].running_var.std() > 0
+
+
+@pytest.mark.parametrize("samples", [1, 0])
+def test_a_single_sample_has_no_variance(samples: int) -> None:
+    module, before = network(), network()
+    normalise_anew(module, torch.randn(samples, 2, 4, 4))
     assert torch.equal(module[5].running_var, before[5].running_var)
-    assert module[5].running_var.isfinite().all()
+
+
+def test_nothing_is_left_changed_where_forward_fails() -> None:
+    module = network()
+    with pytest.raises(RuntimeError):
+        normalise_anew(module, torch.randn(20, 2, 5, 5))
+    assert (module[1].momentum, module[1].training) == (0.1, True)
 
 
 def test_a_pruned_network_is_normalised_anew() -> None:

@@ -1,0 +1,89 @@
+"""What a search starts from; accuracies of other networks, data or seeds are never taken for its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from model.data.dataset import Dataset
+from model.formats.geometry import EieGeometry
+from model.formats.tile import TileGeometry
+from model.search.setup import Setup, prepare
+
+
+class Net(nn.Module):
+    def __init__(self, slope: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.slope = slope
+        self.first, self.second = nn.Linear(8, 12), nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(nn.functional.leaky_relu(self.first(x.flatten(1)), self.slope))
+
+
+def data(shape: tuple[int, ...] = (8,), seed: int = 0) -> Dataset:
+    rng = np.random.default_rng(seed)
+    inputs, labels = rng.random((40, *shape), np.float32), rng.integers(3, size=40)
+    return Dataset(name="data", train_inputs=inputs, train_labels=labels, test_inputs=inputs, test_labels=labels)
+
+
+def setup(folder: Path, **options: Any) -> Setup:
+    given = {"module": Net(), "dataset": data(), "granularity": "weights", "cost": "macs", "seed": 0, **options}
+    module, dataset = given.pop("module"), given.pop("dataset")
+    return prepare(module, dataset, array=EieGeometry(pes=4), tile=TileGeometry(), cache=folder, **given)
+
+
+def other_weights() -> nn.Module:
+    module = Net()
+    with torch.no_grad():
+        module.second.bias += 0.1
+    return module
+
+
+OTHERS = {
+    "weights": lambda: {"module": other_weights()},
+    "forward": lambda: {"module": Net(slope=0.5)},
+    "samples": lambda: {"dataset": data(seed=1)},
+    "shape": lambda: {"dataset": replace(data((4, 2)), train_inputs=data().train_inputs.reshape(40, 4, 2))},
+    "labels": lambda: {"dataset": replace(data(), train_labels=(data().train_labels + 1) % 3)},
+    "granularity": lambda: {"granularity": "2:4"},
+    "pattern": lambda: {"granularity": "1:4"},
+    "seed": lambda: {"seed": 1},
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_other_accuracies_are_not_its_own(tmp_path: Path, what: str) -> None:
+    first, other = setup(tmp_path), setup(tmp_path, **OTHERS[what]())
+    assert first.accuracies is not None
+    assert other.accuracies is not None
+    first.accuracies.add("plan", 0.5)
+    assert other.accuracies.find(["plan"]) == {}
+    assert first.configuration != other.configuration
+
+
+@pytest.mark.parametrize("cost", ["macs", "params", "eie-cycles"])
+def test_accuracies_are_the_same_for_any_cost(tmp_path: Path, cost: str) -> None:
+    first, again = setup(tmp_path), setup(tmp_path, cost=cost)
+    assert first.accuracies is not None
+    assert again.accuracies is not None
+    first.accuracies.add("plan", 0.5)
+    assert again.accuracies.find(["plan"]) == {"plan": 0.5}
+    assert (first.configuration == again.configuration) == (cost == "macs")
+
+
+def test_code_that_measures_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = setup(tmp_path)
+    monkeypatch.setattr("model.search.accuracies._code", lambda: "another version")
+    other = setup(tmp_path)
+    assert first.accuracies is not None
+    assert other.accuracies is not None
+    first.accuracies.add("plan", 0.5)
+    assert other.accuracies.find(["plan"]) == {}
