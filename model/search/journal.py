@@ -40,11 +40,11 @@ class Journal:
     def _load(self) -> None:
         # The search may have been ended in the middle of its last line.
         *whole, rest = self.path.read_text(errors="replace").split("\n")
-        if not whole:
-            # It was ended in the middle of its first: nothing is known.
+        if not whole and json.dumps(self._head).startswith(rest):
+            # In the middle of its first: nothing is known.
             return
         try:
-            first, *entries = [json.loads(line) for line in whole]
+            first, *entries = [json.loads(line) for line in whole] or [None]
             self.known = {str(entry["key"]): _number(entry["value"]) for entry in entries}
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{self.path}: is no journal of a search: {error!r}; search without --resume") from error

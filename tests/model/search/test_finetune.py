@@ -120,6 +120,18 @@ def test_channels_are_gone(dataset: Dataset, settings: FinetuneSettings) -> None
     assert result.module(torch.from_numpy(dataset.test_inputs)).shape == (100, 4)
 
 
+@pytest.mark.parametrize("target", ["times", "weights", "channels"])
+@pytest.mark.parametrize("settings", [ONE_SHOT, CUBIC])
+def test_what_is_pruned_is_normalised_anew(dataset: Dataset, target: str, settings: FinetuneSettings) -> None:
+    """At once or in rounds: the means are those of what is left, not of the dense network."""
+    untrained = dataclasses.replace(settings, course=dataclasses.replace(COURSE, epochs=0))
+    found = finetune(network(), PLANS[target], dataset, settings=untrained, seed=0).module
+    with torch.no_grad():
+        first = found[0](torch.from_numpy(dataset.train_inputs))
+    assert torch.allclose(found[1].running_mean, first.mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(found[1].running_var, first.var((0, 2, 3)), rtol=1e-3)
+
+
 def test_training_first_makes_the_dense_network(dataset: Dataset) -> None:
     settings = dataclasses.replace(CUBIC, train=dataclasses.replace(TRAIN, epochs=8), distil=Distil())
     raw = finetune(network(), 6.0, dataset, settings=CUBIC, seed=0)

@@ -56,8 +56,8 @@ def test_of_another_search(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        "",
-        "{",
+        "x\n",
+        "[",
         "[]\n",
         "3\n",
         '{"key": "a", "value": NaN}\n',
@@ -70,7 +70,20 @@ def test_damaged(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "journal"
     Journal(path, "this", resume=False).add("a", 0.5)
     first, second, _ = path.read_text().split("\n")
-    for text in (damage, f"{first}\n{second[:9]}\n{second}\n", f"{first}\n{damage or 'x'}\n"):
+    for text in (damage, f"{first}\n{second[:9]}\n{second}\n", f"{first}\n{damage}\n"):
         path.write_bytes(text.encode(errors="surrogateescape"))
         with pytest.raises(ValueError, match=r"journal: (is no journal of a search|belongs to another)"):
             Journal(path, "this", resume=True)
+
+
+def test_cut_in_its_first_line(tmp_path: Path) -> None:
+    """Killed while the file was begun: nothing is known, and it is begun again."""
+    path = tmp_path / "journal"
+    Journal(path, "this", resume=False).add("a", 0.25)
+    head = path.read_text()
+    for cut in (0, 1, 20):
+        path.write_text(head[:cut])
+        journal = Journal(path, "this", resume=True)
+        assert journal.known == {}
+        journal.add("a", 0.5)
+        assert Journal(path, "this", resume=True).known == {"a": 0.5}

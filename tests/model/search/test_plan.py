@@ -65,6 +65,10 @@ def test_a_plan_for_another_network() -> None:
         (lambda value: value["layers"][1].update(density="1"), "layers[1].density must be above 0"),
         (lambda value: value["layers"][0].update(shape=[6, 4, 3]), "layers[0].shape must be the 2 or 4 sizes"),
         (lambda value: value["layers"][0].update(shape=[6, -4]), "layers[0].shape must be"),
+        (
+            lambda value: value["layers"].append(value["layers"][0]),
+            "layers[2].name must be one that no other layer has, not '0'",
+        ),
     ],
 )
 def test_wrong_fields(tmp_path: Path, change: Any, message: str) -> None:
