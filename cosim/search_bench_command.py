@@ -106,7 +106,7 @@ def bench_search_command(
 
 def _show(rows: list[dict[str, Any]], title: str) -> None:
     table = Table(title=title, title_justify="left")
-    heads = ("searched for", "weights kept", "MACs", "RTL cycles", "times", "before", "after", "equal")
+    heads = ("cost", "weights", "MACs", "cycles", "times", "accuracy", "equal")
     for head in heads:
         table.add_column(head, justify="left" if head == heads[0] else "right", no_wrap=True)
     for row in rows:
@@ -117,9 +117,9 @@ def _show(rows: list[dict[str, Any]], title: str) -> None:
             f"{row['costs']['macs']:.1%}",
             f"{row['rtl_cycles']:,.0f}",
             f"{row['times']:.2f}",
-            f"{accuracy['before']:.2%}",
             f"{accuracy['after']:.2%} ± {accuracy['std']:.2%}",
             "yes" if row["mismatches"] == 0 and row["cycle_model_equal"] else "NO",
         )
     Console().print(table)
-    print(f"cycles an image; accuracies on the test split, before and after fine-tuning; dense {accuracy['dense']:.2%}")
+    print("weights that are kept, RTL cycles an image, accuracy on the test split after fine-tuning")
+    print(f"dense: {accuracy['dense']:.2%}")
