@@ -15,6 +15,7 @@ LeNet-5 below the best of its own random plans:
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -162,7 +163,8 @@ class _Bounds:
     proposed whole. All its densities are then raised to one power: the one that uses the budget up where accuracy
     alone is rewarded, as more is never worse; where cost is rewarded too it is at least 1, so that plans may stay
     below. No density passes 1 and their order remains (multiplied instead, they left the actor at the uniform plan).
-    As the cost table is monotone, the budget holds exactly.
+    What coarse steps leave of the budget then goes to the units with the finest. As the cost table is monotone, the
+    budget holds exactly.
     """
 
     space: Space
@@ -179,7 +181,17 @@ class _Bounds:
             power = 1 / max(share, 1e-9) - self.fill
             return dict(zip(names, (proposed**power).tolist(), strict=True))
 
-        return fitted(self.space, self.table, self.budget, wanted, self.limits)
+        plan = fitted(self.space, self.table, self.budget, wanted, self.limits)
+        if self.fill:
+            for unit in sorted(self.space.units, key=lambda unit: -unit.total):
+                plan[unit.name] = unit.largest(functools.partial(self._fits, plan, unit.name)) or plan[unit.name]
+        return plan
+
+    def _fits(self, plan: Densities, name: str, density: float) -> bool:
+        """Whether the plan keeps to the bounds with another density for a unit."""
+        return (
+            density <= self.limits[name] and cost_share(self.space, self.table, {**plan, name: density}) <= self.budget
+        )
 
 
 class _Search:

@@ -23,6 +23,7 @@ from model.search.layers import Layer, read_layers
 from model.search.observation import FEATURES, Observation
 from model.search.policies import deep, shallow, uniform
 from model.search.progress import State
+from model.search.space import cost_share
 
 SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=32))
 
@@ -69,6 +70,30 @@ def test_no_plan_is_above_the_budget(tmp_path: Path, granularity: str, reward: s
     table = table_of("macs", granularity)
     assert result.accuracy == best.accuracy == measure.accuracy(result.densities)
     assert table.total(measure.space.points(result.densities)) / table.dense == best.cost
+
+
+@pytest.mark.parametrize("granularity", ["weights", "channels"])
+def test_the_budget_is_used_up(tmp_path: Path, granularity: str) -> None:
+    """Of every plan but the uniform one: no unit could keep any more."""
+    table = table_of("macs", granularity)
+    plans: list[dict[str, float]] = []
+
+    class Spy(Evaluator):
+        def accuracies(self, asked: Any, *, whole: bool = False) -> Any:
+            wanted = list(asked)
+            plans.extend(wanted)
+            return super().accuracies(wanted, whole=whole)
+
+    plain = evaluator(tmp_path, granularity=granularity)
+    spy = Spy(plain.space, plain.part, plain.journal)
+    amc(spy, layers(), table, 0.55, settings=SETTINGS, seed=2)
+    for plan in plans[1:]:
+        if plan == plans[0]:
+            continue
+        for unit in plain.space.units:
+            if plan[unit.name] < 1:
+                more = {**plan, unit.name: unit.above(plan[unit.name] + 1e-9)}
+                assert cost_share(plain.space, table, more) > 0.55
 
 
 def test_rewards(tmp_path: Path) -> None:
