@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tables import fill, markdown
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/pruning.md"
 MEASURED = ROOT / "docs/measured/finetune.json"
@@ -52,21 +54,14 @@ def table(found: dict[str, list[dict[str, Any]]]) -> str:
                 ", ".join(f"{100 * one:+.2f}" for one in apart),
             ]
         )
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def filled(page: str) -> str:
     """The page with the table between its marks. Raises KeyError where a command has not been measured."""
     found = json.loads(MEASURED.read_text())
     text = table({command: found[command] for command in commands(page)})
-    marks = re.compile(r"(<!-- measured -->\n).*?(<!-- end -->)", re.S)
-    assert marks.search(page), "the page has no marks"
-    return marks.sub(lambda match: f"{match[1]}{text}\n{match[2]}", page)
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
+    return fill(page, "measured", text)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
+
+from tables import fill, markdown
 
 ROOT = Path(__file__).parent.parent
 DEMOS = {
@@ -145,11 +146,6 @@ def permutation_table(result: dict[str, Any]) -> str:
     )
 
 
-def markdown(rows: list[list[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
-
-
 def measured(name: str) -> dict[str, Any]:
     return json.loads((ROOT / f"docs/measured/{name}.json").read_text())
 
@@ -166,9 +162,7 @@ def filled(readme: str) -> str:
         "bench eie": bench_table(measured("bench-eie"), measured("bench-eie-even")),
     }
     for name, table in tables.items():
-        marks = re.compile(rf"(<!-- measured: {name} -->\n).*?(<!-- end -->)", re.S)
-        assert marks.search(readme), f"the README has no marks for {name}"
-        readme = marks.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", readme)
+        readme = fill(readme, f"measured: {name}", table)
     return readme
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
+
+from tables import fill, markdown
 
 from model.search.pictures import of_comparison, save_picture
 
@@ -50,18 +51,11 @@ def bench(result: dict[str, Any]) -> str:
     return f"{head}\n\n{markdown(rows)}\n"
 
 
-def markdown(rows: list[list[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
-
-
 def filled(page: str) -> str:
     """The page with the tables between their marks. Raises FileNotFoundError where a command has not been run."""
     compared = [comparison(name, _read(name)) for name in COMPARED]
     for mark, text in (("compare", "\n".join(compared)), ("bench", bench(_read("bench-search")))):
-        marks = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", re.S)
-        assert marks.search(page), f"the page has no marks '{mark}'"
-        page = marks.sub(lambda match, text=text: f"{match[1]}{text}{match[2]}", page)  # type: ignore[misc]
+        page = fill(page, mark, text)
     return page
 
 

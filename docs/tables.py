@@ -1,0 +1,18 @@
+"""Tables of measurements in the pages: between two marks, so that no figure is typed."""
+
+from __future__ import annotations
+
+import re
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """A table whose first row is its head; all columns but the first stand at the right."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
+
+
+def fill(page: str, mark: str, text: str) -> str:
+    """The page with `text` between the mark of this name and the end that follows it."""
+    marks = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", re.S)
+    assert marks.search(page), f"the page has no marks '{mark}'"
+    return marks.sub(lambda match: f"{match[1]}{text.rstrip()}\n{match[2]}", page)
