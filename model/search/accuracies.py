@@ -11,9 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+from model.files import add_files
+
 T = TypeVar("T")
 
-ROOT = Path(__file__).parent.parent
+MODELS = Path(__file__).parent.parent
 WAIT = 10.0
 """Seconds that a process waits for others that write."""
 
@@ -22,8 +24,7 @@ WAIT = 10.0
 def _code() -> str:
     """What prunes and measures."""
     digest = hashlib.sha256(repr([(name, version(name)) for name in ("torch", "torch-pruning")]).encode())
-    for path in sorted(ROOT.rglob("*.py")):
-        digest.update(path.read_bytes())
+    add_files(digest, sorted(MODELS.rglob("*.py")))
     return digest.hexdigest()
 
 

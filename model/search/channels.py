@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from model.pruning.criteria import Criterion, l1
 from model.pruning.flexible import flexible
-from model.pruning.masks import Masks, keep_largest, prunable_layers
+from model.pruning.masks import keep_largest, prunable_layers
 from model.pruning.resize import fit_to
 from model.search.graph import FIXED, Axis, Graph, read_graph
-from model.search.normalise import normalise_anew
+from model.search.normalise import prune
 from model.search.plan import CHANNELS
 from model.search.reconstruct import Reconstruction
 from model.search.space import Densities, Space, Unit
@@ -63,8 +63,7 @@ class ChannelSpace(Space):
         pruned = copy.deepcopy(module)
         if kept:
             self._reconstruction.apply(pruned, kept)
-            Masks(pruned, self.graph.masks(pruned, kept)).apply()
-            normalise_anew(pruned, self.calibration)
+            prune(pruned, self.graph.masks(pruned, kept), self.calibration)
         return pruned
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:

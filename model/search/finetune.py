@@ -20,7 +20,7 @@ from model.pruning.regularise import Growing
 from model.pruning.stages import Progress, Run, configuration
 from model.pruning.training import cross_entropy, evaluate
 from model.search.finetune_settings import FinetuneSettings
-from model.search.normalise import normalise_anew
+from model.search.normalise import prune
 from model.search.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
 from model.search.pooled import NETWORK, Pooled
 from model.search.setup import space_for
@@ -152,9 +152,7 @@ def _in_rounds(
             train(name, tuned, course=settings.course, keep="tuned", choose=choose, penalise=lambda _: constant)
         before = step
     masks = space.masks(tuned, before, criterion)
-    if masks:
-        Masks(tuned, masks).apply()
-        normalise_anew(tuned, space.calibration)
+    prune(tuned, masks, space.calibration)
     # Nothing more will go: what can be removed is, and a smaller network trains faster.
     small = space.remove(tuned, before)
     last = functools.partial(

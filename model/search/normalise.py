@@ -7,12 +7,20 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from model.compiler.chain import in_mode
+from model.pruning.masks import Masks
 
 SAMPLES = 1_024
 """Samples at most."""
 
 BATCH = 256
 """Samples at once; means and variances are averaged over these."""
+
+
+def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor) -> None:
+    """Applies masks, and where there are any normalises the network anew."""
+    if masks:
+        Masks(module, masks).apply()
+        normalise_anew(module, samples)
 
 
 @torch.no_grad()

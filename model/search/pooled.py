@@ -7,8 +7,8 @@ import copy
 from torch import Tensor, nn
 
 from model.pruning.criteria import Criterion, l1
-from model.pruning.masks import Masks, allocate_globally
-from model.search.normalise import normalise_anew
+from model.pruning.masks import allocate_globally
+from model.search.normalise import prune
 from model.search.plan import WEIGHTS
 from model.search.space import Densities
 
@@ -40,8 +40,7 @@ class Pooled:
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         """The dense network pruned."""
         pruned = copy.deepcopy(self.module)
-        Masks(pruned, self.masks(self.module, densities, criterion)).apply()
-        normalise_anew(pruned, self.calibration)
+        prune(pruned, self.masks(self.module, densities, criterion), self.calibration)
         return pruned
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:

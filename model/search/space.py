@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from model.formats.pattern import Pattern
 from model.pruning.criteria import Criterion, l1
-from model.pruning.masks import Masks, keep_largest, kept_count, prunable_layers
+from model.pruning.masks import keep_largest, kept_count, prunable_layers
 from model.pruning.nm import nm_mask, nm_share
 from model.search.cost import CostTable
-from model.search.normalise import normalise_anew
+from model.search.normalise import prune
 from model.search.plan import WEIGHTS, LayerPlan, Plan, weight_shapes
 
 LEAST_WEIGHTS = 0.02
@@ -95,10 +95,7 @@ class Space(ABC):
     def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         """A copy of a network of the dense one's shape, pruned; in that shape."""
         pruned = copy.deepcopy(module)
-        masks = self.masks(module, densities, criterion)
-        if masks:
-            Masks(pruned, masks).apply()
-            normalise_anew(pruned, self.calibration)
+        prune(pruned, self.masks(module, densities, criterion), self.calibration)
         return pruned
 
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:

@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.files import replacing
+from model.files import add_files, replacing
 from model.search.layers import Layer
 
-ROOT = Path(__file__).parent.parent
+MODELS = Path(__file__).parent.parent
 
 
 @lru_cache
 def _models() -> str:
     """The code that cycles come from."""
     digest = hashlib.sha256()
-    for path in sorted([*(ROOT / "cycles").glob("*.py"), *(ROOT / "formats").glob("*.py"), ROOT / "search/cost.py"]):
-        digest.update(path.read_bytes())
+    folders = (MODELS / "cycles", MODELS / "formats")
+    add_files(digest, [*sorted(path for folder in folders for path in folder.glob("*.py")), MODELS / "search/cost.py"])
     return digest.hexdigest()
 
 
