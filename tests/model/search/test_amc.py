@@ -58,6 +58,20 @@ def search(
     return amc(measure, layers(), table, budget, settings=settings, seed=3, **options), measure
 
 
+class Spy(Evaluator):
+    """Remembers the plans that a search tries."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.plans: list[dict[str, float]] = []
+
+    def accuracies(self, asked: Any, *, whole: bool = False) -> Any:
+        wanted = list(asked)
+        if not whole:
+            self.plans.extend(wanted)
+        return super().accuracies(wanted, whole=whole)
+
+
 @pytest.mark.parametrize("granularity", ["weights", "channels", "2:4"])
 @pytest.mark.parametrize("reward", ["error", "cost"])
 @pytest.mark.parametrize("budget", [0.9, 0.6])
@@ -76,19 +90,11 @@ def test_no_plan_is_above_the_budget(tmp_path: Path, granularity: str, reward: s
 def test_the_budget_is_used_up(tmp_path: Path, granularity: str) -> None:
     """Of every plan but the uniform one: no unit could keep any more."""
     table = table_of("macs", granularity)
-    plans: list[dict[str, float]] = []
-
-    class Spy(Evaluator):
-        def accuracies(self, asked: Any, *, whole: bool = False) -> Any:
-            wanted = list(asked)
-            plans.extend(wanted)
-            return super().accuracies(wanted, whole=whole)
-
     plain = evaluator(tmp_path, granularity=granularity)
     spy = Spy(plain.space, plain.part, plain.journal)
     amc(spy, layers(), table, 0.55, settings=SETTINGS, seed=2)
-    for plan in plans[1:]:
-        if plan == plans[0]:
+    for plan in spy.plans[1:]:
+        if plan == spy.plans[0]:
             continue
         for unit in plain.space.units:
             if plan[unit.name] < 1:
@@ -165,15 +171,6 @@ def test_progress_and_history_agree(tmp_path: Path) -> None:
 
 def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
     """The budget falls as 0.5, 0.25, 0.125; no plan of a stage has more of a unit than the best before."""
-    plans: list[dict[str, float]] = []
-
-    class Spy(Evaluator):
-        def accuracies(self, asked: Any, *, whole: bool = False) -> Any:
-            wanted = list(asked)
-            if not whole:
-                plans.extend(wanted)
-            return super().accuracies(wanted, whole=whole)
-
     plain = evaluator(tmp_path)
     spy = Spy(plain.space, plain.part, plain.journal)
     table = table_of()
@@ -183,8 +180,8 @@ def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
     for stage in range(3):
         some = slice(10 * stage, 10 * stage + 10)
         assert all(episode.cost <= 0.5 ** (stage + 1) for episode in result.history[some])
-        assert all(plan[name] <= density for plan in plans[some] for name, density in best.items())
-        best = max(zip(result.history[some], plans[some], strict=True), key=lambda pair: pair[0].reward)[1]
+        assert all(plan[name] <= density for plan in spy.plans[some] for name, density in best.items())
+        best = max(zip(result.history[some], spy.plans[some], strict=True), key=lambda pair: pair[0].reward)[1]
     assert result.densities == best
 
 
