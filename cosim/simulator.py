@@ -24,6 +24,7 @@ from pathlib import Path
 
 import filelock
 from cocotb_tools.check_results import get_results
+from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 
 from model.files import add_files
@@ -121,7 +122,9 @@ class Build:
         """Runs the tests of module `bench` in `folder`. Raises SimulatorError, with the log's end, if one fails."""
         runner = _runner(self.simulator)
         log = folder / "simulation.log"
-        with _quiet(), _environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path])):
+        # A build names the libraries of the environment that made it, which may be gone: these are found first.
+        libraries = os.pathsep.join(filter(None, [str(libs_dir), os.environ.get("LD_LIBRARY_PATH")]))
+        with _quiet(), _environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path]), LD_LIBRARY_PATH=libraries):
             try:
                 results = runner.test(
                     test_module=bench,

@@ -111,6 +111,21 @@ def test_ports_that_pause(simulator: Simulator, tmp_path: Path) -> None:
     )
 
 
+def test_a_build_outlives_the_environment_that_made_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(12)
+    network = random_network(rng, EieGeometry(pes=4), (20, 9), 0.2)
+    bundle.save(network, tmp_path / "network.zs")
+    np.save(tmp_path / "inputs.npy", random_inputs(rng, 1, 20, DENSITIES))
+    made = build_array(network.geometry)
+    moved = dataclasses.replace(made, folder=Path(shutil.copytree(made.folder, tmp_path / "build")))
+    program = moved.folder / made.top
+    there = program.read_bytes()
+    assert b"/cocotb/libs\0" in there
+    program.write_bytes(there.replace(b"/cocotb/libs\0", b"/deleted/dir\0"))
+    files = {"network": tmp_path / "network.zs", "inputs": tmp_path / "inputs.npy"}
+    moved.run(bench="cosim.eie_ports", folder=tmp_path, plusargs=files)
+
+
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_player(simulator: Simulator) -> None:
     """What the player records beside the outputs adds up."""
