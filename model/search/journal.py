@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import zlib
 from pathlib import Path
+from typing import Any
 
 
 class Journal:
-    """Numbers by key, each in the file `path` before it is used: a line of JSON each.
+    """Numbers by key, each in the file `path` before it is used: a line of JSON each, with a checksum.
 
     A search is a function of its settings and of what it measures. Started again with its journal (`resume`) it takes
     the same steps, and what it finds here it need not measure. Without `resume` the file is started over.
@@ -28,7 +29,7 @@ class Journal:
 
     def add(self, key: str, value: float) -> None:
         self.known[key] = value
-        line = json.dumps({"key": key, "value": value}) + "\n"
+        line = json.dumps({"key": key, "value": value, "crc32": _checksum(key, value)}) + "\n"
         if self._begun:
             with self.path.open("a") as file:
                 file.write(line)
@@ -45,7 +46,7 @@ class Journal:
             return
         try:
             first, *entries = [json.loads(line) for line in whole] or [None]
-            self.known = {str(entry["key"]): _number(entry["value"]) for entry in entries}
+            self.known = dict(map(_checked, entries))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{self.path}: is no journal of a search: {error!r}; search without --resume") from error
         if first != self._head:
@@ -58,7 +59,12 @@ class Journal:
             self.path.write_text("\n".join(whole) + "\n")
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"value must be a finite number, not {value!r}")
-    return float(value)
+def _checked(entry: dict[str, Any]) -> tuple[str, float]:
+    key, value = entry["key"], entry["value"]
+    if entry["crc32"] != _checksum(key, value):
+        raise ValueError(f"the value {value!r} of {key!r} is not what was written")
+    return key, value
+
+
+def _checksum(key: str, value: float) -> int:
+    return zlib.crc32(json.dumps([key, value]).encode())

@@ -76,6 +76,17 @@ def test_damaged(tmp_path: Path, damage: str) -> None:
             Journal(path, "this", resume=True)
 
 
+@pytest.mark.parametrize(("written", "altered"), [("0.5", "7.5"), ("0.5", "0.25"), ('"a"', '"b"')])
+def test_altered(tmp_path: Path, written: str, altered: str) -> None:
+    path = tmp_path / "journal"
+    Journal(path, "this", resume=False).add("a", 0.5)
+    text = path.read_text().replace(f": {written}", f": {altered}")
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"journal: is no journal of a search: .* is not what was written"):
+        Journal(path, "this", resume=True)
+    assert path.read_text() == text
+
+
 def test_cut_in_its_first_line(tmp_path: Path) -> None:
     """Killed while the file was begun: nothing is known, and it is begun again."""
     path = tmp_path / "journal"
