@@ -13,9 +13,10 @@ from model.formats.geometry import EieGeometry
 from model.formats.tile import TileGeometry
 from model.search.channels import ChannelSpace
 from model.search.cost import CostTable, cost_table
-from model.search.evaluation import Evaluator, Part
+from model.search.evaluation import Evaluator
 from model.search.journal import Journal
 from model.search.layers import read_layers
+from model.search.part import Part
 from model.search.space import LayerSpace, Space
 
 
@@ -58,4 +59,5 @@ def evaluator(
 ) -> Evaluator:
     _, inputs, labels = trained(width)
     journal = Journal(folder / "journal", configuration, resume=resume)
-    return Evaluator(space_of(granularity, width), Part(inputs=inputs, labels=labels), journal, workers)
+    samples = Part(inputs=inputs, labels=labels)
+    return Evaluator(space_of(granularity, width), samples, samples, journal, workers)

@@ -11,6 +11,7 @@ LeNet-5 below the best of its own random plans:
 - After the warm-up every second plan is a neighbour of the best one, with other densities for a few units. The agent
   learns from these too. By the actor's plans alone Plain-20 kept 67 to 77 % of its images right at half its MACs, by
   both 82 % (two seeds; batch normalisation was still the dense network's).
+- In the end the best plans are trained for a few batches, and the best after that is taken (`FINALISTS`).
 """
 
 from __future__ import annotations
@@ -43,13 +44,14 @@ NANOSECONDS = 1e9
 LEAST_SIGMA = 1e-3
 """Exploration does not fall below this."""
 
-NEIGHBOURS = 3
+NEIGHBOURS = 6
 STRETCH = 0.3
 """Of the best plan so many units at most, at once, are given other densities, with this standard deviation."""
 
-FINALISTS = 10
-"""Plans that are measured once more in the end, on all samples that were held out: of many plans the best by a few of
-them is partly the luckiest."""
+FINALISTS = 20
+"""Plans that are trained briefly in the end: the one that does best then is taken. Of 19 plans for Plain-20 (half its
+MACs, Fashion-MNIST) the accuracy after an epoch of fine-tuning correlates with that before it by 0.50, and with that
+after 50 batches of 128 by 0.71."""
 
 EPISODES_KEPT = 100
 """The replay holds the transitions of so many."""
@@ -126,6 +128,7 @@ def amc(
     history: list[Episode] = []
     limits = dict.fromkeys(evaluator.space.least(), 1.0)
     accuracy = 0.0
+    total = settings.episodes + FINALISTS * settings.stages
     for stage in range(settings.stages):
         bounds = _Bounds(
             space=evaluator.space,
@@ -142,15 +145,15 @@ def amc(
             _, best = search.best
             progress(
                 State(
-                    done=len(history),
-                    total=settings.episodes,
+                    done=len(history) + FINALISTS * stage,
+                    total=total,
                     trying=f"episode {len(history)}",
                     accuracy=episode.accuracy,
                     best=best.accuracy,
                     cost=best.cost,
                 )
             )
-        limits, accuracy = search.final()
+        limits, accuracy = search.final(progress, len(history) + FINALISTS * stage, total)
     return AmcResult(densities=limits, accuracy=accuracy, history=tuple(history))
 
 
@@ -230,14 +233,26 @@ class _Search:
             densities = self.bounds.apply(self._neighbour() if number % 2 else self._propose(sigma))
             yield self._learn(densities, self.evaluator.accuracy(densities), actor=True)
 
-    def final(self) -> tuple[dict[str, float], float]:
-        """The best plan by all samples, and its accuracy by those that the search went by."""
+    def final(self, progress: Progress, done: int, total: int) -> tuple[dict[str, float], float]:
+        """Of the best plans the one that is best after brief training, and its accuracy before."""
         plans = {key_of(densities): (densities, episode) for densities, episode in self.tried}
         finalists = sorted(plans.values(), key=lambda one: -one[1].reward)[:FINALISTS]
-        looks = self.evaluator.accuracies((densities for densities, _ in finalists), whole=True)
-        rewards = [
-            self._reward(accuracy, episode.cost) for (_, episode), accuracy in zip(finalists, looks, strict=True)
-        ]
+        trained = self.evaluator.accuracies((densities for densities, _ in finalists), trained=True)
+        rewards: list[float] = []
+        best = 0.0
+        for number, ((_, episode), accuracy) in enumerate(zip(finalists, trained, strict=True), 1):
+            rewards.append(self._reward(accuracy, episode.cost))
+            best = max(best, accuracy)
+            progress(
+                State(
+                    done=done + number,
+                    total=total,
+                    trying=f"finalist {number} of {len(finalists)}, trained briefly",
+                    accuracy=accuracy,
+                    best=best,
+                    cost=episode.cost,
+                )
+            )
         densities, episode = finalists[int(np.argmax(rewards))]
         return densities, episode.accuracy
 

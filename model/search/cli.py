@@ -90,7 +90,7 @@ def search_command(
     ] = 10,
     short_rate: Annotated[
         float, typer.Option(help="Learning rate of that training.", rich_help_panel=NETADAPT_PANEL)
-    ] = 1e-3,
+    ] = 0.01,
     seeds: Annotated[int, typer.Option(min=1, help="Trials of each policy.", rich_help_panel=COMPARE_PANEL)] = 3,
     epochs: Annotated[int, typer.Option(min=0, help="Of fine-tuning.", rich_help_panel=COMPARE_PANEL)] = 3,
     learning_rate: Annotated[float, typer.Option(help="Of fine-tuning.", rich_help_panel=COMPARE_PANEL)] = 0.005,
@@ -177,7 +177,7 @@ def search_command(
         )
     else:
         journal = Journal(Path(f"{output}.journal"), configuration, resume=resume)
-        evaluator = Evaluator(space, setup.part, journal, processes, setup.accuracies)
+        evaluator = Evaluator(space, setup.train, setup.part, journal, processes, setup.accuracies)
         with live(title) as progress:
             found = find(method, setup, budget, settings=settings, evaluator=evaluator, seed=seed, progress=progress)
         densities = found.densities

@@ -63,7 +63,7 @@ class _Trial:
             setup = what.prepare(seed)
             space, table = setup.space, setup.table
             # Without what other searches have measured, so that its seconds are its own.
-            evaluator = Evaluator(space, setup.part, journal)
+            evaluator = Evaluator(space, setup.train, setup.part, journal)
             found = find(
                 policy,
                 setup,

@@ -1,4 +1,4 @@
-"""Accuracies of pruned networks on images that nothing is trained on; none is measured twice."""
+"""Accuracies of pruned networks on images that they are not trained on; none is measured twice."""
 
 from __future__ import annotations
 
@@ -6,32 +6,25 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from torch import Tensor
-
+from model.pruning.masks import Masks
 from model.pruning.training import evaluate
 from model.search.accuracies import Accuracies
+from model.search.briefly import train_briefly
 from model.search.journal import Journal
+from model.search.part import Part
+from model.search.plan import CHANNELS
 from model.search.space import Densities, Space
 from model.search.workers import spread
 
 LOOK = 5_000
-"""Samples at most that a plan is measured on, unless all are asked for."""
+"""Samples at most that a plan is measured on before training."""
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Part:
-    """The part of the training samples, `inputs` (n, ...) and `labels` (n,), that a search measures accuracy on."""
-
-    inputs: Tensor
-    labels: Tensor
-
-    def first(self, count: int) -> Part:
-        """The first samples, so many at most."""
-        return Part(inputs=self.inputs[:count], labels=self.labels[:count])
+BATCHES, RATE, BATCH_SIZE = 100, 0.005, 64
+"""Brief training: the fine-tuning that would follow by default (`zeroskip finetune`), a few per cent of it."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Measure:
+class _Pruned:
     """Prunes the space's dense network, and measures."""
 
     space: Space
@@ -42,31 +35,68 @@ class _Measure:
         return evaluate(network, self.part.inputs, self.part.labels)
 
 
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """Prunes the space's dense network, trains it briefly on `samples`, and measures."""
+
+    space: Space
+    samples: Part
+    part: Part
+
+    def __call__(self, densities: Densities) -> float:
+        pruned = self.space.masked(densities)
+        network = self.space.remove(pruned, densities)
+        masks = {} if self.space.granularity == CHANNELS else self.space.masks(pruned, densities)
+        try:
+            with Masks(network, masks):
+                train_briefly(
+                    network,
+                    self.samples,
+                    iterations=BATCHES,
+                    learning_rate=RATE,
+                    batch_size=BATCH_SIZE,
+                    constant=False,
+                    seed=0,
+                    number=0,
+                )
+        except FloatingPointError:
+            # The search has its plans all the same.
+            return 0.0
+        return evaluate(network, self.part.inputs, self.part.labels)
+
+
 class Evaluator:
-    """The accuracy, a fraction, of the space's network under densities, before any fine-tuning.
+    """The accuracy, a fraction, of the space's network under densities, on `part`; briefly trained ones have seen
+    `samples`.
 
     Each goes to the journal before it is given, and to `kept`, where other searches find it. `measured` counts those
     that were in neither.
     """
 
     def __init__(
-        self, space: Space, part: Part, journal: Journal, workers: int | str = 1, kept: Accuracies | None = None
+        self,
+        space: Space,
+        samples: Part,
+        part: Part,
+        journal: Journal,
+        workers: int | str = 1,
+        kept: Accuracies | None = None,
     ) -> None:
-        self.space, self.part, self.journal, self.workers, self.kept = space, part, journal, workers, kept
+        self.space, self.samples, self.part = space, samples, part
+        self.journal, self.workers, self.kept = journal, workers, kept
         self.measured = 0
-        self._look, self._whole = _Measure(space, part.first(LOOK)), _Measure(space, part)
+        self._pruned, self._trained = _Pruned(space, part.first(LOOK)), _Trained(space, samples, part)
 
     def accuracy(self, densities: Densities) -> float:
         """The accuracy under densities of units, by name; those that are not named stay whole."""
         return next(self.accuracies([densities]))
 
-    def accuracies(self, asked: Iterable[Densities], *, whole: bool = False) -> Iterator[float]:
-        """The accuracies under one after the other, each as soon as it is known; on the `whole` part, or on LOOK
-        samples of it."""
+    def accuracies(self, asked: Iterable[Densities], *, trained: bool = False) -> Iterator[float]:
+        """The accuracies under one after the other, each as soon as it is known: before any training, on LOOK samples,
+        or after brief training, on all. Where that diverges it is 0."""
         wanted = list(asked)
-        whole = whole and len(self.part.labels) > LOOK
-        measure = self._whole if whole else self._look
-        keys = [key_of(densities) + whole * " whole" for densities in wanted]
+        measure = self._trained if trained else self._pruned
+        keys = [key_of(densities) + trained * " trained" for densities in wanted]
         new = {key: densities for key, densities in zip(keys, wanted, strict=True) if key not in self.journal.known}
         known = {} if self.kept is None else self.kept.find(list(new))
         new = {key: densities for key, densities in new.items() if key not in known}

@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from model.pruning.criteria import l2
 from model.pruning.masks import Masks
-from model.pruning.training import Course, evaluate, train
+from model.pruning.training import evaluate
+from model.search.briefly import train_briefly
 from model.search.cost import CostTable
-from model.search.evaluation import Part
 from model.search.journal import Journal
+from model.search.part import Part
 from model.search.progress import Progress, State, silent
 from model.search.space import Densities, Space, Unit, cost_share, require_reachable
 from model.search.workers import spread
@@ -40,7 +39,7 @@ class NetAdaptSettings:
     decay: float = 0.96
     pick: Literal["accuracy", "ratio"] = "ratio"
     iterations: int = 10
-    learning_rate: float = 1e-3
+    learning_rate: float = 0.01
     batch_size: int = 128
 
     def __post_init__(self) -> None:
@@ -121,34 +120,19 @@ class _Try:
         network.load_state_dict(proposal.state)
         network = self.space.pruned(network, proposal.densities, l2)
         with Masks(network, self.space.masks(network, proposal.densities, l2)):
-            self._train(network, proposal.iteration)
+            # All proposals of an iteration meet the same samples.
+            train_briefly(
+                network,
+                self.samples,
+                iterations=self.settings.iterations,
+                learning_rate=self.settings.learning_rate,
+                batch_size=self.settings.batch_size,
+                constant=True,
+                seed=self.seed,
+                number=proposal.iteration,
+            )
         small = self.space.remove(network, proposal.densities)
         return evaluate(small, self.part.inputs, self.part.labels), network.state_dict()
-
-    def _train(self, network: nn.Module, iteration: int) -> None:
-        if self.settings.iterations == 0:
-            return
-        # All proposals of an iteration meet the same samples.
-        order = np.random.default_rng((self.seed, iteration)).permutation(len(self.samples.labels))
-        wanted = self.settings.iterations * self.settings.batch_size
-        some = torch.from_numpy(order[:wanted])
-        course = Course(
-            epochs=-(-wanted // len(some)),
-            learning_rate=self.settings.learning_rate,
-            weight_decay=1e-4,
-            batch_size=self.settings.batch_size,
-            constant=True,
-        )
-        train(
-            network,
-            self.samples.inputs[some],
-            self.samples.labels[some],
-            course=course,
-            optimizer=course.make_optimizer(network),
-            seed=self.seed,
-            stage=iteration,
-            on_epoch=lambda *_: None,
-        )
 
 
 def netadapt(

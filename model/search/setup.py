@@ -17,8 +17,8 @@ from model.pruning.stages import configuration
 from model.search.accuracies import Accuracies
 from model.search.channels import ChannelSpace
 from model.search.cost import CostTable, cost_table
-from model.search.evaluation import Part
 from model.search.layers import Layer, read_layers
+from model.search.part import Part
 from model.search.plan import CHANNELS
 from model.search.space import LayerSpace, Space
 

@@ -16,10 +16,10 @@ from model.formats.tile import TileGeometry
 from model.pruning.training import evaluate
 from model.search.channels import ChannelSpace
 from model.search.cost import cost_table
-from model.search.evaluation import Part
 from model.search.journal import Journal
 from model.search.layers import read_layers
 from model.search.netadapt import Adapted, NetAdaptSettings, netadapt
+from model.search.part import Part
 from model.search.progress import State
 
 SETTINGS = NetAdaptSettings(step=0.1, decay=0.9, iterations=3, batch_size=20, learning_rate=0.01)

@@ -14,7 +14,8 @@ from torch import nn
 
 from model.pruning.training import evaluate
 from model.search.cost import CostTable, LayerTable
-from model.search.evaluation import Evaluator, Part
+from model.search.evaluation import Evaluator
+from model.search.part import Part
 from model.search.plan import WEIGHTS
 from model.search.progress import State
 from model.search.sensitivity import Scan, scan, solve
@@ -139,7 +140,7 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
 def test_errors_in_a_worker_are_told(tmp_path: Path) -> None:
     measure = evaluator(tmp_path, workers=2)
     wrong = Part(inputs=measure.part.inputs[:, :3], labels=measure.part.labels)
-    broken = Evaluator(measure.space, wrong, measure.journal, 2)
+    broken = Evaluator(measure.space, measure.samples, wrong, measure.journal, 2)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         list(broken.accuracies([{"0": 0.5}, {"0": 0.25}]))
 

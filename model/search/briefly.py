@@ -1,0 +1,50 @@
+"""Training for a few batches: it tells which networks fine-tuning will help."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from model.pruning.training import Course, train
+from model.search.part import Part
+
+
+def train_briefly(
+    network: nn.Module,
+    samples: Part,
+    *,
+    iterations: int,
+    learning_rate: float,
+    batch_size: int,
+    constant: bool,
+    seed: int,
+    number: int,
+) -> None:
+    """Trains by SGD for so many batches of the samples, or all of them as often as that takes; the rate is `constant`
+    or falls along half a cosine. `seed` and `number` say which samples: the same for all networks that are compared.
+
+    Raises FloatingPointError where training diverges.
+    """
+    if iterations == 0:
+        return
+    order = np.random.default_rng((seed, number)).permutation(len(samples.labels))
+    wanted = iterations * batch_size
+    some = torch.from_numpy(order[:wanted])
+    course = Course(
+        epochs=-(-wanted // len(some)),
+        learning_rate=learning_rate,
+        weight_decay=1e-4,
+        batch_size=batch_size,
+        constant=constant,
+    )
+    train(
+        network,
+        samples.inputs[some],
+        samples.labels[some],
+        course=course,
+        optimizer=course.make_optimizer(network),
+        seed=seed,
+        stage=number,
+        on_epoch=lambda *_: None,
+    )

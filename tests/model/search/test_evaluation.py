@@ -1,0 +1,74 @@
+"""Accuracies before training and after a little of it: of how many samples, of which network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from searching import evaluator, space_of, trained
+from torch import nn
+
+from model.pruning.training import evaluate
+from model.search.evaluation import Evaluator
+from model.search.journal import Journal
+from model.search.part import Part
+
+HARD = {"0": 0.15, "2": 0.2}
+
+
+def test_before_training_a_few_samples_count_and_after_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.search.evaluation.LOOK", 20)
+    monkeypatch.setattr("model.search.evaluation.BATCHES", 0)
+    measure = evaluator(tmp_path)
+    pruned, part = measure.space.masked(HARD), measure.part
+    few = evaluate(pruned, part.inputs[:20], part.labels[:20])
+    everything = evaluate(pruned, part.inputs, part.labels)
+    assert measure.accuracy(HARD) == few != everything
+    assert list(measure.accuracies([HARD], trained=True)) == [everything]
+
+
+@pytest.mark.parametrize("granularity", ["weights", "channels", "2:4"])
+def test_what_is_trained_stays_pruned(tmp_path: Path, granularity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Channels are removed, weights stay zero; and training helps."""
+    measured: list[nn.Module] = []
+
+    def spy(module: nn.Module, *samples: torch.Tensor) -> float:
+        measured.append(module)
+        return evaluate(module, *samples)
+
+    monkeypatch.setattr("model.search.evaluation.evaluate", spy)
+    measure = evaluator(tmp_path, granularity=granularity)
+    plan = {"0": 0.25} if granularity == "channels" else {"0": 0.5, "2": 0.5} if granularity == "2:4" else HARD
+    before, (after,) = measure.accuracy(plan), measure.accuracies([plan], trained=True)
+    assert after > before
+    pruned, tuned = ([layer.weight for layer in module if isinstance(layer, nn.Linear)] for module in measured)
+    for one, other in zip(pruned, tuned, strict=True):
+        assert one.shape == other.shape
+        assert not torch.equal(one, other)
+        assert torch.equal(other == 0, one == 0)
+    if granularity == "channels":
+        assert pruned[0].shape == (4, 10)
+    else:
+        assert any((one == 0).any() for one in pruned)
+
+
+def test_what_is_trained_is_another_accuracy(tmp_path: Path) -> None:
+    measure = evaluator(tmp_path)
+    before, (after,) = measure.accuracy(HARD), measure.accuracies([HARD], trained=True)
+    resumed = evaluator(tmp_path, resume=True)
+    assert (resumed.accuracy(HARD), *resumed.accuracies([HARD], trained=True)) == (before, after)
+    assert resumed.measured == 0
+
+
+def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None:
+    """Trained towards one label alone, it gives hardly any other; a quarter of the samples have it."""
+    _, inputs, labels = trained()
+    one = Part(inputs=inputs, labels=torch.full_like(labels, 2))
+    measure = Evaluator(space_of(), one, Part(inputs=inputs, labels=labels), Journal(tmp_path / "j", "", resume=False))
+    assert next(measure.accuracies([HARD], trained=True)) < 0.35 < measure.accuracy(HARD) - 0.1
+
+
+def test_training_that_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.search.evaluation.RATE", 1e30)
+    assert list(evaluator(tmp_path).accuracies([HARD], trained=True)) == [0.0]
