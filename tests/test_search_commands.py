@@ -346,6 +346,20 @@ def test_search_errors(zs: Command, tmp_path: Path, arguments: tuple[Any, ...], 
     assert (tmp_path / "plan.json").read_text() == "what was there"
 
 
+@pytest.mark.parametrize("name", ["plan.adapted.safetensors", "plan.json"])
+def test_what_is_read_is_not_overwritten(learned: Command, tmp_path: Path, name: str) -> None:
+    """NetAdapt writes weights beside its plan."""
+    weights = (tmp_path / "weights.safetensors").read_bytes()
+    (tmp_path / name).write_bytes(weights)
+    arguments = [*SEARCH, "--budget", 0.5]
+    arguments[arguments.index("sensitivity")] = "netadapt"
+    arguments[arguments.index("weights.safetensors")] = name
+    code, out, err = learned(*arguments)
+    assert (code, out) == (1, "")
+    assert f"{name} cannot be written: it is read too" in re.sub(r"\s+", " ", err)
+    assert (tmp_path / name).read_bytes() == weights
+
+
 def test_data_without_labels(zs: Command, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", inputs=np.zeros((10, 30)))
     code, _, err = zs(*SEARCH, "--budget", 0.5)

@@ -81,7 +81,7 @@ def test_removed_channels_stay_removed(zs: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--learning-rate", 0), "learning_rate must be above 0, not 0.0"),
+        (("--learning-rate", 0), "learning_rate must be above 0 and finite, not 0.0"),
         (("--data", "nothing"), "nothing does not exist or is no file, and is none of the data sets digits, fashion-"),
         (("--output", "data.npz"), "data.npz cannot be written: it is read too"),
         (("--data", "digits"), "digits: inputs of shape (2, 1, 8, 8) do not fit the network"),

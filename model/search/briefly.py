@@ -21,18 +21,20 @@ def train_briefly(
     seed: int,
     number: int,
 ) -> None:
-    """Trains by SGD for so many batches of the samples, or all of them as often as that takes; the rate is `constant`
-    or falls along half a cosine. `seed` and `number` say which samples: the same for all networks that are compared.
+    """Trains by SGD for so many batches of the samples, all of them as often as that takes; the rate is `constant` or
+    falls along half a cosine. `seed` and `number` say which samples: the same for all networks that are compared.
 
     Raises FloatingPointError where training diverges.
     """
     if iterations == 0:
         return
-    order = np.random.default_rng((seed, number)).permutation(len(samples.labels))
+    random = np.random.default_rng((seed, number))
     wanted = iterations * batch_size
+    rounds = -(-wanted // len(samples.labels))
+    order = np.concatenate([random.permutation(len(samples.labels)) for _ in range(rounds)])
     some = torch.from_numpy(order[:wanted])
     course = Course(
-        epochs=-(-wanted // len(some)),
+        epochs=1,
         learning_rate=learning_rate,
         weight_decay=1e-4,
         batch_size=batch_size,

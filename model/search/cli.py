@@ -20,10 +20,9 @@ from model.pruning.training import Course
 from model.search.amc import AmcSettings
 from model.search.compare import Comparison, compare, dense_accuracy
 from model.search.display import live
-from model.search.evaluation import Evaluator
 from model.search.exact import exact_cost
 from model.search.journal import Journal
-from model.search.methods import SearchSettings, find
+from model.search.methods import SearchSettings, adapted_weights, find
 from model.search.netadapt import NetAdaptSettings
 from model.search.plan import CHANNELS, WEIGHTS
 from model.search.reports import report_comparison, report_plan
@@ -99,8 +98,8 @@ def search_command(
 ) -> None:
     """Find how much of each layer may go, within a budget of what the network costs.
 
-    The part of the data that is left out as a test set serves for nothing here. Of the rest a fifth, 5,000 samples at
-    most, measures accuracy.
+    The part of the data that is left out as a test set serves for nothing here. Of the rest a fifth measures accuracy,
+    5,000 samples of it at most, but for AMC's last plans.
     """
     for name, panel in PANELS.items():
         # A comparison takes the options of all methods.
@@ -114,7 +113,10 @@ def search_command(
     start = time.monotonic()
     torch.set_num_threads(1)
     require_json(output)
-    require_writable(output, Path(data))
+    read = [Path(data), *([] if weights is None else [weights])]
+    require_writable(output, *read)
+    if method == "netadapt":
+        require_writable(adapted_weights(output), *read)
     processes = parse_workers(workers)
     settings = SearchSettings(
         amc=AmcSettings(
@@ -177,7 +179,7 @@ def search_command(
         )
     else:
         journal = Journal(Path(f"{output}.journal"), configuration, resume=resume)
-        evaluator = Evaluator(space, setup.train, setup.part, journal, processes, setup.accuracies)
+        evaluator = setup.evaluator(journal, processes, kept=setup.accuracies)
         with live(title) as progress:
             found = find(method, setup, budget, settings=settings, evaluator=evaluator, seed=seed, progress=progress)
         densities = found.densities

@@ -14,7 +14,6 @@ from torch import nn
 
 from model.data.dataset import Dataset
 from model.pruning.training import Course, evaluate
-from model.search.evaluation import Evaluator
 from model.search.finetune import finetune
 from model.search.finetune_settings import FinetuneSettings
 from model.search.journal import Journal
@@ -63,7 +62,7 @@ class _Trial:
             setup = what.prepare(seed)
             space, table = setup.space, setup.table
             # Without what other searches have measured, so that its seconds are its own.
-            evaluator = Evaluator(space, setup.train, setup.part, journal)
+            evaluator = setup.evaluator(journal)
             found = find(
                 policy,
                 setup,

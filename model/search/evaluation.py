@@ -59,8 +59,8 @@ class _Trained:
                     seed=0,
                     number=0,
                 )
-        except FloatingPointError:
-            # The search has its plans all the same.
+        except Exception:
+            # Training diverges, or the user's forward() fails where it trains: the search has its plans all the same.
             return 0.0
         return evaluate(network, self.part.inputs, self.part.labels)
 
@@ -93,7 +93,7 @@ class Evaluator:
 
     def accuracies(self, asked: Iterable[Densities], *, trained: bool = False) -> Iterator[float]:
         """The accuracies under one after the other, each as soon as it is known: before any training, on LOOK samples,
-        or after brief training, on all. Where that diverges it is 0."""
+        or after brief training, on all. Where that fails it is 0."""
         wanted = list(asked)
         measure = self._trained if trained else self._pruned
         keys = [key_of(densities) + trained * " trained" for densities in wanted]

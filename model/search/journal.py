@@ -8,20 +8,23 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from model.files import replacing
+from model.search.version import code
+
 
 class Journal:
     """Numbers by key, each in the file `path` before it is used: a line of JSON each, with a checksum.
 
     A search is a function of its settings and of what it measures. Started again with its journal (`resume`) it takes
     the same steps, and what it finds here it need not measure. Without `resume` the file is started over.
-    `configuration` stands for all that the numbers depend on beside their keys. Raises ValueError where the file is
-    damaged or of another search; it is left as it is then.
+    `configuration` stands for all that the numbers depend on beside their keys and the code. Raises ValueError where
+    the file is damaged or of another search; it is left as it is then.
     """
 
     def __init__(self, path: Path, configuration: str, *, resume: bool) -> None:
         self.path = path
         self.known: dict[str, float] = {}
-        self._head = {"search": hashlib.sha256(configuration.encode()).hexdigest()}
+        self._head = {"search": hashlib.sha256(f"{configuration} {code()}".encode()).hexdigest()}
         # What stands there is replaced when there is something to put in its place, and not before.
         self._begun = False
         if resume and path.exists():
@@ -51,12 +54,13 @@ class Journal:
             raise ValueError(f"{self.path}: is no journal of a search: {error!r}; search without --resume") from error
         if first != self._head:
             raise ValueError(
-                f"{self.path}: belongs to another search: the network, the data, an option or a cost table differs; "
-                "search without --resume"
+                f"{self.path}: belongs to another search: the network, the data, an option, a cost table or a "
+                "version (zeroskip's, torch's) differs; search without --resume"
             )
         self._begun = True
         if rest:
-            self.path.write_text("\n".join(whole) + "\n")
+            with replacing(self.path) as part:
+                part.write_text("\n".join(whole) + "\n")
 
 
 def _checked(entry: dict[str, Any]) -> tuple[str, float]:

@@ -92,7 +92,7 @@ def find(
                     of_search([step.accuracy for step in steps], [step.cost for step in steps], "iteration"),
                     stem.with_suffix(".iterations.png"),
                 ),
-                _saved(adapted.module, stem.with_suffix(".adapted.safetensors")),
+                _saved(adapted.module, adapted_weights(stem)),
             ],
         )
     result = amc(evaluator, setup.layers, table, budget, settings=settings.amc, seed=seed, progress=progress)
@@ -111,6 +111,11 @@ def find(
             ),
         ],
     )
+
+
+def adapted_weights(stem: Path) -> Path:
+    """Where `save` of NetAdapt's result writes the weights that it ended with."""
+    return stem.with_suffix(".adapted.safetensors")
 
 
 def _saved(module: nn.Module, path: Path) -> Path:

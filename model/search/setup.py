@@ -17,6 +17,8 @@ from model.pruning.stages import configuration
 from model.search.accuracies import Accuracies
 from model.search.channels import ChannelSpace
 from model.search.cost import CostTable, cost_table
+from model.search.evaluation import Evaluator
+from model.search.journal import Journal
 from model.search.layers import Layer, read_layers
 from model.search.part import Part
 from model.search.plan import CHANNELS
@@ -46,6 +48,10 @@ class Setup:
     table: CostTable
     accuracies: Accuracies | None
     configuration: str
+
+    def evaluator(self, journal: Journal, workers: int | str = 1, *, kept: Accuracies | None = None) -> Evaluator:
+        """What measures plans here."""
+        return Evaluator(self.space, self.train, self.part, journal, workers, kept)
 
     @property
     def module(self) -> nn.Module:

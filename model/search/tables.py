@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.files import add_files, replacing
+from model.data.npz import read_arrays
+from model.files import add_files, save_npz
 from model.search.layers import Layer
 
 MODELS = Path(__file__).parent.parent
@@ -54,16 +55,12 @@ def cached(
     for array in (layer.weight.numpy(), layer.rows):
         digest.update(repr(array.shape).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
-    path = folder / f"{what[0]}-{digest.hexdigest()[:24]}.npy"
-    shape = tuple(len(axis) for axis in axes)
-    try:
-        values = np.load(path, allow_pickle=False)
-        if values.shape == shape and values.dtype == np.float64 and np.isfinite(values).all() and (values >= 0).all():
-            return values
-    except (OSError, ValueError, EOFError):
-        # Missing or damaged: it is made again, and what is wrong with it does not matter.
-        path.unlink(missing_ok=True)
+    path = folder / f"{what[0]}-{digest.hexdigest()[:24]}.npz"
+    if path.exists():
+        try:
+            return read_arrays(path)["values"]
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"{path}: is no whole table of costs ({error}); delete it") from error
     values = make()
-    with replacing(path) as part, part.open("wb") as file:
-        np.save(file, values)
+    save_npz(path, values=values)
     return values

@@ -29,7 +29,7 @@ def parse_workers(text: str) -> int | str:
         if importlib.util.find_spec("ray") is None:
             raise ValueError("workers ray needs Ray; install it with: pip install 'zeroskip[ray]'")
         return text
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"workers must be a number from 1, or ray, not {text!r}")
     return int(text)
 

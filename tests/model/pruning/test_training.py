@@ -83,8 +83,10 @@ def test_divergence_is_an_error() -> None:
     ("change", "message"),
     [
         ({"epochs": -1}, "epochs must be at least 0, not -1"),
-        ({"learning_rate": 0}, "learning_rate must be above 0, not 0"),
-        ({"weight_decay": -0.1}, "weight_decay must be at least 0, not -0.1"),
+        ({"learning_rate": 0}, "learning_rate must be above 0 and finite, not 0"),
+        ({"learning_rate": math.nan}, "learning_rate must be above 0 and finite, not nan"),
+        ({"weight_decay": -0.1}, "weight_decay must be at least 0 and finite, not -0.1"),
+        ({"weight_decay": math.inf}, "weight_decay must be at least 0 and finite, not inf"),
         ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
         ({"optimizer": "lion"}, "optimizer must be 'sgd' or 'adam', not 'lion'"),
     ],

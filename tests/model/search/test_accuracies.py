@@ -39,8 +39,8 @@ def test_damage(tmp_path: Path) -> None:
     path = tmp_path / "accuracies.sqlite"
     Accuracies(path, "this").add("a", 0.5)
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE accuracies SET accuracy = 2.0")
-    with pytest.raises(ValueError, match=r"accuracies.sqlite: an accuracy must be from 0 to 1, not 2.0; delete the"):
+        connection.execute("UPDATE measured SET accuracy = 0.75")
+    with pytest.raises(ValueError, match=r"accuracies.sqlite: the accuracy 0.75 is not what was written; delete the"):
         Accuracies(path, "this").find(["a"])
 
 

@@ -201,6 +201,46 @@ def test_the_best_after_brief_training(tmp_path: Path) -> None:
     assert accuracy > result.accuracy
 
 
+@pytest.mark.parametrize("reward", ["error", "cost"])
+def test_the_highest_reward_after_brief_training(tmp_path: Path, reward: str) -> None:
+    """By cost too, where the most accurate is not the best."""
+    plain = evaluator(tmp_path)
+    spy = Spy(plain.space, plain.samples, plain.part, plain.journal)
+    table = table_of()
+    settings = replace(SETTINGS, episodes=60, reward=reward)
+    result = amc(spy, layers(), table, 0.4, settings=settings, seed=3)
+
+    def worth(one: tuple[dict[str, float], float]) -> float:
+        plan, accuracy = one
+        cost = table.total(plain.space.points(plan))
+        return accuracy - 1 if reward == "error" else (accuracy - 1) * math.log1p(cost)
+
+    assert result.densities == max(spy.trained[0], key=worth)[0]
+
+
+class Spoiling(Spy):
+    """Training harms all plans but the last of the finalists, which is harmed less."""
+
+    harm = 0.0
+
+    def accuracies(self, asked: Any, *, trained: bool = False) -> Any:
+        plans = list(asked)
+        if not trained:
+            return super().accuracies(plans)
+        best = max(self.accuracy(plan) for plan in plans)
+        return iter([0.0] * (len(plans) - 1) + [best - self.harm])
+
+
+@pytest.mark.parametrize(("harm", "spoiled"), [(0.04, False), (0.06, True)])
+def test_training_that_does_only_harm(tmp_path: Path, harm: float, spoiled: bool) -> None:
+    plain = evaluator(tmp_path)
+    spoiling = Spoiling(plain.space, plain.samples, plain.part, plain.journal)
+    spoiling.harm = harm
+    result = amc(spoiling, layers(), table_of(), 0.3, settings=replace(SETTINGS, episodes=60), seed=3)
+    best = max(result.history, key=lambda episode: episode.reward)
+    assert (result.accuracy == best.accuracy) == spoiled
+
+
 def test_observations() -> None:
     table = table_of()
     seen = Observation(space_of(), layers(), table).all({"0": 0.25, "2": 1.0})

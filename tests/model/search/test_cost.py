@@ -161,7 +161,7 @@ def test_latency_rises_with_channels() -> None:
     assert table.layer("1", (1 / 64,)) < table.layer("1", (1.0,))
 
 
-def test_tables_are_cached_and_damaged_ones_made_anew(tmp_path: Path) -> None:
+def test_tables_are_cached_and_damaged_ones_are_an_error(tmp_path: Path) -> None:
     layers = read_layers(network(), images())[:1]
 
     def table(array: EieGeometry = ARRAY) -> float:
@@ -169,10 +169,20 @@ def test_tables_are_cached_and_damaged_ones_made_anew(tmp_path: Path) -> None:
 
     made = table()
     (file,) = tmp_path.iterdir()
-    np.save(file, np.load(file) + 1)
+    whole = file.read_bytes()
+    with np.load(file) as arrays:
+        values = arrays["values"]
+    np.savez(file, values=values + 1)
     assert table() == made + 1, "the file is what the table is read from"
-    for damaged in (file.read_bytes()[:100], b"", file.read_bytes()[:-8] + np.float64(np.nan).tobytes()):
+    np.savez(file, other=values)
+    changed = whole.replace(values.tobytes(), (values + 1).tobytes())
+    assert changed != whole
+    for damaged in (file.read_bytes(), whole[:100], b"", changed):
         file.write_bytes(damaged)
-        assert table() == made
+        with pytest.raises(ValueError, match=rf"{file.name}: is no whole table of costs .*; delete it"):
+            table()
+        assert file.read_bytes() == damaged
+    file.write_bytes(whole)
+    assert table() == made
     assert table(EieGeometry(pes=8)) != made
     assert len(list(tmp_path.iterdir())) == 2

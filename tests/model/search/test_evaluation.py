@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +12,11 @@ from searching import evaluator, space_of, trained
 from torch import nn
 
 from model.pruning.training import evaluate
+from model.search.briefly import train_briefly
 from model.search.evaluation import Evaluator
 from model.search.journal import Journal
 from model.search.part import Part
+from model.search.space import LayerSpace
 
 HARD = {"0": 0.15, "2": 0.2}
 
@@ -72,3 +76,33 @@ def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None
 def test_training_that_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.search.evaluation.RATE", 1e30)
     assert list(evaluator(tmp_path).accuracies([HARD], trained=True)) == [0.0]
+
+
+class TwoHeads(nn.Sequential):
+    """As networks with an auxiliary head: while it trains it gives a tuple."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return (super().forward(x), x) if self.training else super().forward(x)
+
+
+def test_a_network_that_cannot_be_trained_as_it_is(tmp_path: Path) -> None:
+    module, inputs, labels = trained()
+    assert isinstance(module, nn.Sequential)
+    part = Part(inputs=inputs, labels=labels)
+    space = LayerSpace(TwoHeads(*module).eval(), "weights", ["0", "2"], inputs)
+    measure = Evaluator(space, part, part, Journal(tmp_path / "j", "", resume=False))
+    assert measure.accuracy(HARD) > 0.3
+    assert list(measure.accuracies([HARD], trained=True)) == [0.0]
+
+
+@pytest.mark.parametrize("samples", [26, 200])
+def test_so_many_batches_however_few_the_samples(samples: int) -> None:
+    module, inputs, labels = trained()
+    network, seen = copy.deepcopy(module), []
+    network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    options = {"iterations": 10, "learning_rate": 0.01, "batch_size": 64, "constant": True, "seed": 0, "number": 3}
+    train_briefly(network, Part(inputs=inputs[:samples], labels=labels[:samples]), **options)  # type: ignore[arg-type]
+    assert [len(batch) for batch in seen] == [64] * 10
+    counts = torch.cat(seen).unique(dim=0, return_counts=True)[1]
+    assert len(counts) == samples
+    assert counts.max() - counts.min() <= 1, "all as often, but for the last round"

@@ -50,6 +50,13 @@ def search(
     return adapted, journal
 
 
+def test_each_step_trains_on_other_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[int] = []
+    monkeypatch.setattr("model.search.netadapt.train_briefly", lambda *_, number, **__: numbers.append(number))
+    adapted, _ = search(tmp_path, granularity="weights")
+    assert numbers == [number for number in range(len(adapted.steps)) for _ in range(2)]
+
+
 @pytest.mark.parametrize("granularity", ["weights", "channels"])
 def test_every_step_saves_what_it_must(tmp_path: Path, granularity: str) -> None:
     adapted, journal = search(tmp_path, granularity=granularity)
@@ -155,7 +162,8 @@ def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
         ("decay", 1.5, "decay must be above 0 and at most 1, not 1.5"),
         ("pick", "best", "pick must be 'accuracy' or 'ratio', not 'best'"),
         ("iterations", -1, "iterations must be at least 0, not -1"),
-        ("learning_rate", 0.0, "learning_rate must be above 0, not 0.0"),
+        ("learning_rate", 0.0, "learning_rate must be above 0 and finite, not 0.0"),
+        ("learning_rate", float("inf"), "learning_rate must be above 0 and finite, not inf"),
         ("batch_size", 0, "batch_size must be at least 1, not 0"),
     ],
 )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from model.data.dataset import Dataset
 from model.formats.geometry import EieGeometry
 from model.formats.tile import TileGeometry
+from model.search.journal import Journal
 from model.search.setup import Setup, prepare
 
 
@@ -79,9 +80,18 @@ def test_accuracies_are_the_same_for_any_cost(tmp_path: Path, cost: str) -> None
     assert (first.configuration == again.configuration) == (cost == "macs")
 
 
+def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
+    made = setup(tmp_path)
+    measure = made.evaluator(Journal(tmp_path / "journal", "this", resume=False))
+    assert (measure.samples, measure.part) == (made.train, made.part)
+    rows = [{tuple(row) for row in part.inputs.tolist()} for part in (made.train, made.part)]
+    assert [len(some) for some in rows] == [32, 8]
+    assert not rows[0] & rows[1]
+
+
 def test_code_that_measures_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = setup(tmp_path)
-    monkeypatch.setattr("model.search.accuracies._code", lambda: "another version")
+    monkeypatch.setattr("model.search.accuracies.code", lambda: "another version")
     other = setup(tmp_path)
     assert first.accuracies is not None
     assert other.accuracies is not None

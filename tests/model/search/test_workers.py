@@ -22,7 +22,7 @@ EVERYWHERE = [1, 3, pytest.param("ray", marks=needs_ray)]
 
 def test_names() -> None:
     assert [parse_workers(text) for text in ("1", "12")] == [1, 12]
-    for text in ("0", "-1", "1.5", "", "all"):
+    for text in ("0", "-1", "1.5", "", "all", "²"):
         with pytest.raises(ValueError, match=re.escape(f"workers must be a number from 1, or ray, not {text!r}")):
             parse_workers(text)
 
