@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,8 +49,8 @@ STRETCH = 0.3
 """Of the best plan so many units at most, at once, are given other densities, with this standard deviation."""
 
 FINALISTS = 20
-"""Plans that are trained briefly in the end: the one that does best then is taken. What fine-tuning will give, the
-accuracy after a little of it tells better than the one before."""
+"""Of so many plans one is trained briefly in the end, and the one that does best then is taken. What fine-tuning will
+give, the accuracy after a little of it tells better than the one before."""
 
 SPOILED = 0.05
 """Where brief training leaves even the best of them so far below the best before it, it has only done harm, as on
@@ -131,7 +131,14 @@ def amc(
     history: list[Episode] = []
     limits = dict.fromkeys(evaluator.space.least(), 1.0)
     accuracy = 0.0
-    total = settings.episodes + FINALISTS * settings.stages
+    done = 0
+
+    def tell(trying: str, accuracy: float, best: float, cost: float) -> None:
+        nonlocal done
+        done += 1
+        total = settings.episodes + settings.episodes // FINALISTS
+        progress(State(done=done, total=total, trying=trying, accuracy=accuracy, best=best, cost=cost))
+
     for stage in range(settings.stages):
         bounds = _Bounds(
             space=evaluator.space,
@@ -146,17 +153,8 @@ def amc(
         for episode in search.run(until - len(history)):
             history.append(episode)
             _, best = search.best
-            progress(
-                State(
-                    done=len(history) + FINALISTS * stage,
-                    total=total,
-                    trying=f"episode {len(history)}",
-                    accuracy=episode.accuracy,
-                    best=best.accuracy,
-                    cost=best.cost,
-                )
-            )
-        limits, accuracy = search.final(progress, len(history) + FINALISTS * stage, total)
+            tell(f"episode {len(history)}", episode.accuracy, best.accuracy, best.cost)
+        limits, accuracy = search.final(tell)
     return AmcResult(densities=limits, accuracy=accuracy, history=tuple(history))
 
 
@@ -236,26 +234,21 @@ class _Search:
             densities = self.bounds.apply(self._neighbour() if number % 2 else self._propose(sigma))
             yield self._learn(densities, self.evaluator.accuracy(densities), actor=True)
 
-    def final(self, progress: Progress, done: int, total: int) -> tuple[dict[str, float], float]:
+    def final(self, tell: Callable[[str, float, float, float], None]) -> tuple[dict[str, float], float]:
         """Of the best plans the one that is best after brief training (but see SPOILED), and its accuracy before."""
         plans = {key_of(densities): (densities, episode) for densities, episode in self.tried}
-        finalists = sorted(plans.values(), key=lambda one: -one[1].reward)[:FINALISTS]
+        count = max(1, len(self.tried) // FINALISTS)
+        finalists = sorted(plans.values(), key=lambda one: -one[1].reward)[:count]
+        if len(finalists) == 1:
+            return finalists[0][0], finalists[0][1].accuracy
         trained: list[float] = []
         best = 0
         for accuracy in self.evaluator.accuracies((densities for densities, _ in finalists), trained=True):
             trained.append(accuracy)
             # The first of equals is the one that the search liked best.
             best = max(range(len(trained)), key=lambda at: self._reward(trained[at], finalists[at][1].cost))
-            progress(
-                State(
-                    done=done + len(trained),
-                    total=total,
-                    trying=f"finalist {len(trained)} of {len(finalists)}, trained briefly",
-                    accuracy=accuracy,
-                    best=trained[best],
-                    cost=finalists[best][1].cost,
-                )
-            )
+            trying = f"finalist {len(trained)} of {len(finalists)}, trained briefly"
+            tell(trying, accuracy, trained[best], finalists[best][1].cost)
         if max(trained) < max(episode.accuracy for _, episode in finalists) - SPOILED:
             best = 0
         densities, episode = finalists[best]
