@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -59,8 +60,9 @@ class _Trained:
                     seed=0,
                     number=0,
                 )
-        except Exception:
+        except Exception as error:
             # Training diverges, or the user's forward() fails where it trains: the search has its plans all the same.
+            warnings.warn(f"brief training failed, and its plan counts as all wrong: {error}", stacklevel=2)
             return 0.0
         return evaluate(network, self.part.inputs, self.part.labels)
 
