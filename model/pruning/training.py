@@ -52,6 +52,9 @@ class Course:
             raise ValueError(f"optimizer must be 'sgd' or 'adam', not {self.optimizer!r}")
 
     def make_optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        """Raises ValueError where the module has nothing to train."""
+        if not any(value.requires_grad for value in module.parameters()):
+            raise ValueError(f"{type(module).__name__} cannot be trained: requires_grad is False for all parameters")
         if self.optimizer == "sgd":
             return torch.optim.SGD(
                 module.parameters(), self.learning_rate, momentum=0.9, weight_decay=self.weight_decay

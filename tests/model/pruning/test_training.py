@@ -79,6 +79,15 @@ def test_divergence_is_an_error() -> None:
         trained(Course(epochs=5, learning_rate=1e30, weight_decay=0, batch_size=16))
 
 
+def test_a_frozen_network_cannot_be_trained() -> None:
+    course = Course(epochs=1, learning_rate=0.1, weight_decay=0.0, batch_size=8)
+    module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    module[0].requires_grad_(False)
+    course.make_optimizer(module)
+    with pytest.raises(ValueError, match="Sequential cannot be trained: requires_grad is False"):
+        course.make_optimizer(module.requires_grad_(False))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
