@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from model.formats.bundle import EieNetwork
 from model.formats.eie import Columns, unpack_words
 from model.formats.geometry import EieGeometry
+from model.parallel import parallel
 
 
 @numba.njit(cache=True)
@@ -117,7 +118,7 @@ def _layer(activations, bias, pointers, weights, per_word, window, depth, popped
     return rest
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def _batch(activations, bias, pointers, weights, per_word, window, depth):
     pes = len(weights)
     cycles = np.empty(len(activations), np.int64)

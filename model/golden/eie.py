@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from model.formats.bundle import EieNetwork
 from model.formats.geometry import VALUE_BITS
+from model.parallel import parallel
 
 VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
 VALUE_MIN = -(1 << (VALUE_BITS - 1))
@@ -41,7 +42,7 @@ def requantise(accumulators: NDArray[np.int64], shift: int, *, relu: bool) -> ND
     return np.maximum(rounded, 0) if relu else rounded
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def _accumulate(starts, columns, weights, activations, product_shift, highest, lowest, sums, saturated):
     """Saturating sums of the rows `starts` (CSR) of a sparse matrix, for each image of `activations`."""
     for image in numba.prange(activations.shape[0]):

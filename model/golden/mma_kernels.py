@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.formats.numerics import FloatFormat
+from model.parallel import parallel
 
 _INFINITE, _NOT_A_NUMBER = 1 << 20, 1 << 21
 """Exponents of decoded values that are not finite; above all others, and their sum too."""
@@ -124,7 +125,7 @@ def _specials(a_sig, a_exp, b_sig, b_exp, order, start, stop, c_sig, c_exp):
     return infinity
 
 
-@_jit(parallel=True)
+@parallel
 def add_integers(a, b, where, c, paired, block, saturate, result):
     for index in numba.prange(a.shape[0]):
         row = np.int64(index)
@@ -140,7 +141,7 @@ def add_integers(a, b, where, c, paired, block, saturate, result):
             result[row, column] = np.uint32(total & 0xFFFFFFFF)
 
 
-@_jit(parallel=True)
+@parallel
 def add_blocks(a_sig, a_exp, b_sig, b_exp, where, c, paired, rule, half, result):
     for index in numba.prange(a_sig.shape[0]):
         row = np.int64(index)
@@ -195,7 +196,7 @@ _LIMBS = 20
 """Limbs of 32 bits of the exact sum: up to 2**320, above 2**31 products of the largest bf16 numbers."""
 
 
-@_jit(parallel=True)
+@parallel
 def add_exactly(a_sig, a_exp, b_sig, b_exp, where, c, paired, product_bits, half, result):
     for index in numba.prange(a_sig.shape[0]):
         row = np.int64(index)
