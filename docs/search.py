@@ -26,11 +26,13 @@ def comparison(name: str, result: dict[str, Any]) -> str:
         f"{COMPARED[name]}: budget {result['budget']:.0%} of the dense {result['cost']}, "
         f"dense accuracy {result['dense']:.2%}."
     )
-    rows = [["policy", "cost", "before", "after", "seconds of a search"]]
+    whole = ["whole network"] if result["policies"]["uniform"].get("exact") else []
+    rows = [["policy", "cost", *whole, "before", "after", "seconds of a search"]]
     for policy, found in result["policies"].items():
         before = f"{found['before']:.2%} ± {found['std_before']:.2%}"
         after = f"{found['after']:.2%} ± {found['std']:.2%}"
-        rows.append([policy, f"{found['cost']:.1%}", before, after, f"{found['seconds']:.0f}"])
+        exact = [f"{found['exact']:.1%}"] if whole else []
+        rows.append([policy, f"{found['cost']:.1%}", *exact, before, after, f"{found['seconds']:.0f}"])
     return f"{head}\n\n{markdown(rows)}\n"
 
 

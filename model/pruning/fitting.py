@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from model.compiler.chain import in_mode
 from model.data.dataset import Dataset
+from model.pruning.masks import prunable_layers
 
 
 def as_taken(inputs: Tensor, folded: nn.Sequential) -> Tensor:
@@ -48,6 +49,20 @@ def require_classifier(module: nn.Module, dataset: Dataset) -> None:
         raise ValueError(f"{dataset.name}: {error}") from error
     for split in ("train", "test"):
         _require_labels(dataset, split, classes)
+
+
+def require_prunable(module: nn.Module, dataset: Dataset) -> None:
+    """And for one that is to be pruned: the weight of every layer must be a parameter of its own."""
+    owners: dict[int, str] = {}
+    for name, layer in prunable_layers(module).items():
+        if not isinstance(layer.weight, nn.Parameter):
+            raise ValueError(
+                f"the weight of '{name}' must be a parameter, not computed from others; remove weight_norm or "
+                "spectral_norm first (torch.nn.utils.parametrize.remove_parametrizations, remove_weight_norm)"
+            )
+        if (other := owners.setdefault(id(layer.weight), name)) != name:
+            raise ValueError(f"layers '{other}' and '{name}' must have weights of their own, not share one")
+    require_classifier(module, dataset)
 
 
 def run(module: nn.Module, inputs: Tensor) -> Tensor:

@@ -84,7 +84,8 @@ def train(
 
     `on_epoch(epochs done, mean loss)` is called after every epoch, when module and optimizer are all there is
     to save: what is random (order, dropout) depends on (seed, stage, epoch) alone, and a `loss` or `penalty` must
-    not have state of its own. The mean includes the penalty. Raises FloatingPointError where training diverges.
+    not have state of its own. The mean includes the penalty. Raises FloatingPointError where training diverges, and
+    ValueError where the network fails in train mode.
     """
     module.train()
     # Batch normalisation cannot take a batch of one, which is left out where it is the last of several.
@@ -101,7 +102,7 @@ def train(
                     group["lr"] = rate
                 batch = order[start : start + course.batch_size]
                 taken = inputs[batch]
-                value = loss(module(taken), taken, labels[batch])
+                value = loss(_outputs(module, taken), taken, labels[batch])
                 if penalty is not None:
                     value = value + penalty(module, epoch * len(starts) + step)
                 optimizer.zero_grad()
@@ -112,6 +113,18 @@ def train(
         if not math.isfinite(mean):
             raise FloatingPointError(f"training diverged: the loss is {mean}; lower the learning rate")
         on_epoch(epoch + 1, mean)
+
+
+def _outputs(module: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        outputs = module(inputs)
+    except Exception as error:
+        # It is the user's forward(), in the mode that nothing else has tried: anything can come out of it.
+        reason = f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
+        raise ValueError(f"the network fails where it is trained (in train mode): {reason}") from error
+    if not isinstance(outputs, Tensor):
+        raise ValueError(f"the network must give a tensor in train mode too, not {type(outputs).__name__}")
+    return outputs
 
 
 @torch.no_grad()

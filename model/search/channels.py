@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.pruning.criteria import Criterion, l1
+from model.pruning.fitting import run
 from model.pruning.flexible import flexible
 from model.pruning.masks import keep_largest, prunable_layers
 from model.pruning.resize import fit_to
@@ -24,6 +25,23 @@ LEAST_CHANNELS = 0.1
 """No search leaves a group less than this fraction of its channels."""
 
 
+def _flattening(module: nn.Module, sample: Tensor) -> nn.Module:
+    """The network, if need be flattening whatever comes. Raises ValueError where that computes something else."""
+    free = flexible(module)
+    if free is module:
+        return module
+    try:
+        same = torch.equal(run(free, sample), run(module, sample))
+    except ValueError:
+        same = False
+    if not same:
+        raise ValueError(
+            f"{type(module).__name__} has channels that cannot be removed: its forward() reshapes to (-1, a number) "
+            "in a way that is no flattening"
+        )
+    return free
+
+
 class ChannelSpace(Space):
     """Groups of channels that go together, physically.
 
@@ -33,7 +51,8 @@ class ChannelSpace(Space):
 
     def __init__(self, module: nn.Module, names: Sequence[str], calibration: Tensor) -> None:
         """`names` of the layers in the order in which they run. Raises ValueError where no channel can be removed."""
-        module = flexible(module)
+        name = type(module).__name__
+        module = _flattening(module, calibration[:2])
         self.graph = _removable(module, read_graph(module, calibration[:1]), calibration[:2])
         order = {name: at for at, name in enumerate(names)}
         self.groups: dict[str, int] = {}
@@ -45,7 +64,7 @@ class ChannelSpace(Space):
                 units.append(Unit(name=layers[0], layers=tuple(layers), total=size, counts=range(least, size + 1)))
                 self.groups[layers[0]] = group
         if not units:
-            raise ValueError(f"{type(module).__name__} has no channels that can be removed")
+            raise ValueError(f"{name} has no channels that can be removed")
         super().__init__(module, CHANNELS, sorted(units, key=lambda unit: order[unit.name]), calibration)
         self._shares: dict[str, list[list[tuple[int, float]]]] = {}
         for name, layer in prunable_layers(module).items():

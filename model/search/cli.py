@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import torch
 import typer
+from torch import nn
 
 from model import options
 from model.console import require_json, require_writable, show
@@ -147,6 +148,9 @@ def search_command(
             cache=output.parent / ".search",
         )
 
+    def exact(network: nn.Module) -> float | None:
+        return exact_cost(cost, network, dataset.train_inputs[:SAMPLE], array, tile)
+
     setup = prepared(seed)
     space, table = setup.space, setup.table
     require_reachable(space, table, budget, space.least())
@@ -155,8 +159,15 @@ def search_command(
     configuration = f"{setup.configuration} {method} {budget} {settings}"
     title = f"{network}: {method}"
     if method == "compare":
+        dense = exact(setup.module)
+
+        def share(pruned: nn.Module) -> float | None:
+            left = None if dense is None else exact(pruned)
+            return None if dense is None or left is None else left / dense
+
         what = Comparison(
             prepare=prepared,
+            exact=share,
             module=module,
             dataset=dataset,
             budget=budget,
@@ -167,7 +178,7 @@ def search_command(
             resume=resume,
         )
         with live(title) as progress:
-            policies = compare(what, seeds, workers=processes, progress=progress)
+            policies = compare(what, range(seed, seed + seeds), workers=processes, progress=progress)
         report = report_comparison(
             policies,
             output,
@@ -185,9 +196,7 @@ def search_command(
         densities = found.densities
         reached = cost_share(space, table, densities)
         pruned = space.remove(space.masked(densities), densities)
-        whole, left = (
-            exact_cost(cost, one, dataset.train_inputs[:SAMPLE], array, tile) for one in (setup.module, pruned)
-        )
+        whole, left = exact(setup.module), exact(pruned)
         report = report_plan(
             space.plan(densities, method=method, cost=cost, budget=budget, reached=reached),
             output,

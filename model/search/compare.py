@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,19 @@ from model.search.workers import spread
 
 POLICIES = (*HAND_MADE, *METHODS)
 
+RESULTS = ("cost", "exact", "before", "after", "seconds")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
     """What is compared on: the network, its data, a budget of a cost, and the course of the fine-tuning.
 
     `prepare` makes the Setup of a seed, which divides the training samples: the test split is the same for all.
+    `exact` gives what a pruned network costs as a whole, where that can be told and is not the table's sum.
     """
 
     prepare: Callable[[int], Setup]
+    exact: Callable[[nn.Module], float | None]
     module: nn.Module
     dataset: Dataset
     budget: float
@@ -47,8 +51,8 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """Searches by a policy and a seed, and fine-tunes: gives cost, accuracies before and after, and seconds of the
-    search. What is done goes to a journal of its own; a trial that was cut short goes on with it."""
+    """Searches by a policy and a seed, and fine-tunes: gives RESULTS. What is done goes to a journal of its own; a
+    trial that was cut short goes on with it."""
 
     what: Comparison
 
@@ -84,19 +88,22 @@ class _Trial:
                 seed=seed,
                 checkpoint=Path(f"{stem}.ckpt"),
             )
+            exact = what.exact(space.remove(space.masked(found.densities), found.densities))
+            if exact is not None:
+                journal.add("exact", exact)
             journal.add("cost", cost)
             journal.add("before", tuned.accuracies["pruned"])
             journal.add("after", tuned.accuracies["finetuned"])
-        return {name: journal.known[name] for name in ("cost", "before", "after", "seconds")}
+        return {name: journal.known[name] for name in RESULTS if name in journal.known}
 
 
 def compare(
-    what: Comparison, seeds: int, *, workers: int | str = 1, progress: Progress = silent
+    what: Comparison, seeds: Sequence[int], *, workers: int | str = 1, progress: Progress = silent
 ) -> dict[str, dict[str, Any]]:
-    """For every policy: the largest `cost` over the seeds, as a fraction of the dense one; means of the accuracies
-    `before` and `after` fine-tuning, on the test split; their standard deviations `std_before` and `std`; the mean
-    `seconds` of a search; and the `trials`."""
-    trials = [(policy, seed) for seed in range(seeds) for policy in POLICIES]
+    """For every policy: the largest `cost` over the seeds by the table, as a fraction of the dense one, and the largest
+    `exact` one, or None; means of the accuracies `before` and `after` fine-tuning, on the test split; their standard
+    deviations `std_before` and `std`; the mean `seconds` of a search; and the `trials`."""
+    trials = [(policy, seed) for seed in seeds for policy in POLICIES]
     results: dict[str, list[dict[str, float]]] = {policy: [] for policy in POLICIES}
     with spread(_Trial(what), workers) as do:
         for number, ((policy, seed), result) in enumerate(zip(trials, do(trials), strict=True), 1):
@@ -126,6 +133,7 @@ def _summary(trials: list[dict[str, float]]) -> dict[str, Any]:
 
     return {
         "cost": max(of("cost")),
+        "exact": max(of("exact")) if "exact" in trials[0] else None,
         "before": statistics.mean(of("before")),
         "after": statistics.mean(of("after")),
         "std": statistics.stdev(of("after")) if len(trials) > 1 else 0.0,

@@ -14,7 +14,7 @@ from torch import nn
 
 from model.data.dataset import Dataset
 from model.pruning.criteria import Criterion
-from model.pruning.fitting import require_classifier
+from model.pruning.fitting import require_prunable
 from model.pruning.masks import Masks, prunable_weights
 from model.pruning.regularise import Growing
 from model.pruning.stages import Progress, Run, configuration
@@ -117,7 +117,7 @@ def _space(module: nn.Module, target: Plan | float, dataset: Dataset) -> tuple[S
         return space, space.densities(target)
     if not 1 <= target < math.inf:
         raise ValueError(f"times must be at least 1 and finite, not {target}")
-    require_classifier(module, dataset)
+    require_prunable(module, dataset)
     return Pooled(module, torch.from_numpy(dataset.train_inputs)), {NETWORK: 1 / target}
 
 

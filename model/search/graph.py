@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +89,7 @@ def read_graph(module: nn.Module, sample: Tensor) -> Graph:
 
     names = {id(part): name for name, part in module.named_modules()}
     try:
-        with in_mode(module, training=False), warnings.catch_warnings():
+        with in_mode(module, training=False), _thawed(module), warnings.catch_warnings():
             # It warns of parameters outside of layers, which it then leaves alone.
             warnings.simplefilter("ignore")
             built = torch_pruning.DependencyGraph().build_dependency(module, sample, verbose=False)
@@ -95,7 +97,7 @@ def read_graph(module: nn.Module, sample: Tensor) -> Graph:
     except Exception as error:
         # It runs the user's forward(): anything can come out of it.
         raise ValueError(
-            f"{type(module).__name__}: no dependency graph of its channels can be built "
+            "no dependency graph of the network's channels can be built "
             f"({type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''})"
         ) from error
     outputs: dict[str, Axis] = {}
@@ -126,6 +128,19 @@ def read_graph(module: nn.Module, sample: Tensor) -> Graph:
             for axis in (*outputs.values(), *inputs.values()):
                 axis.group[axis.group == number] = FIXED
     return Graph(sizes=tuple(len(group[0].idxs) for group in groups), outputs=outputs, inputs=inputs)
+
+
+@contextmanager
+def _thawed(module: nn.Module) -> Iterator[None]:
+    """The graph is read from gradients: within the block none of the network's parameters is frozen."""
+    frozen = [value for value in module.parameters() if not value.requires_grad]
+    try:
+        for value in frozen:
+            value.requires_grad_(True)
+        yield
+    finally:
+        for value in frozen:
+            value.requires_grad_(False)
 
 
 def _size(part: nn.Module, into: bool) -> int | None:

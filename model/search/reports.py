@@ -95,7 +95,7 @@ def report_comparison(
     rows = [(f"dense accuracy; budget of {cost}", f"{dense:.2%}; {budget:.1%}")]
     for name, policy in policies.items():
         after = f"{policy['after']:.2%} ± {policy['std']:.2%}"
-        rows.append(
-            (f"{name}: cost, before, after fine-tuning", f"{policy['cost']:.1%}, {policy['before']:.2%}, {after}")
-        )
+        exact = "" if policy["exact"] is None else f" (whole network {policy['exact']:.1%})"
+        values = f"{policy['cost']:.1%}{exact}, {policy['before']:.2%}, {after}"
+        rows.append((f"{name}: cost, before, after fine-tuning", values))
     return summary, rows

@@ -12,7 +12,7 @@ from model.data.dataset import Dataset
 from model.data.split import held_out
 from model.formats.geometry import EieGeometry
 from model.formats.tile import TileGeometry
-from model.pruning.fitting import require_classifier
+from model.pruning.fitting import require_prunable
 from model.pruning.stages import configuration
 from model.search.accuracies import Accuracies
 from model.search.channels import ChannelSpace
@@ -76,7 +76,7 @@ def prepare(
     Raises ValueError where the network does not fit the data, cannot be pruned so, or has no such cost.
     """
     module.eval()
-    require_classifier(module, dataset)
+    require_prunable(module, dataset)
     rest = f"{dataset.name}, without its test split"
     split = held_out(rest, dataset.train_inputs, dataset.train_labels, seed + 1)
     part = Part(inputs=torch.from_numpy(split.test_inputs), labels=torch.from_numpy(split.test_labels))
@@ -99,7 +99,7 @@ def prepare(
 def space_for(module: nn.Module, granularity: str, dataset: Dataset) -> Space:
     """The space of plans for a network, without what else a search needs. Raises ValueError as `prepare` does."""
     module.eval()
-    require_classifier(module, dataset)
+    require_prunable(module, dataset)
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
     return _space(module, granularity, layers, torch.from_numpy(dataset.train_inputs))
 

@@ -237,7 +237,7 @@ def test_what_cannot_be_pruned_is_told() -> None:
         def forward(self, x: Tensor) -> Tensor:
             raise RuntimeError("out of order")
 
-    with pytest.raises(ValueError, match=re.escape("Broken: no dependency graph of its channels can be built (Runt")):
+    with pytest.raises(ValueError, match=re.escape("no dependency graph of the network's channels can be built (Runt")):
         ChannelSpace(Broken(), [], torch.rand(3, 4))
 
 
