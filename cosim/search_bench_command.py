@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -23,7 +23,7 @@ from model.loading import load_network
 from model.pruning.training import Course
 from model.search.journal import Journal
 from model.search.netadapt import NetAdaptSettings
-from model.search.plan import WEIGHTS
+from model.search.plan import CHANNELS, WEIGHTS
 from model.search.setup import prepare
 from model.search.tabular import save_json
 from model.search.workers import parse_workers
@@ -35,6 +35,9 @@ def bench_search_command(
     output: Annotated[Path, typer.Option(help="JSON file to write; journals stand beside it.")],
     weights: options.Weights = None,
     budget: Annotated[float, typer.Option(help="Fraction of the dense EIE cycles of the first plan.")] = 0.4,
+    granularity: Annotated[
+        Literal["weights", "channels"], typer.Option(help="Prune single weights, or whole channels.")
+    ] = "weights",
     step: Annotated[
         float | None,
         typer.Option(help="Fraction of the dense cost that each step prunes; for 30 of them unless given."),
@@ -50,8 +53,9 @@ def bench_search_command(
 ) -> None:
     """What it pays to search in cycles: plans by NetAdapt for EIE cycles, MACs and parameters, on the RTL.
 
-    The first is for EIE cycles. The others keep as many single weights as it does. All are fine-tuned alike,
-    and the first of each is compiled and run. The exit code is 1 unless every output and every cycle is right.
+    The first is for EIE cycles. The others keep as many weights as it does, or a few less where channels are pruned.
+    All are fine-tuned alike, and the first of each is compiled and run. The exit code is 1 unless every output and
+    every cycle is right.
     """
     start = time.monotonic()
     require_tools(Simulator.VERILATOR)
@@ -63,7 +67,7 @@ def bench_search_command(
     setup = prepare(
         module,
         load_data(data, 0),
-        granularity=WEIGHTS,
+        granularity={"weights": WEIGHTS, "channels": CHANNELS}[granularity],
         cost=COSTS[0],
         array=array,
         tile=TileGeometry(),
@@ -94,7 +98,14 @@ def bench_search_command(
             simulator=Simulator.VERILATOR,
             progress=lambda doing: bar.update(task, description=doing, advance=1),
         )
-    summary = {"network": network, "budget": budget, "pes": pes, "plans": rows, "seconds": time.monotonic() - start}
+    summary = {
+        "network": network,
+        "budget": budget,
+        "granularity": granularity,
+        "pes": pes,
+        "plans": rows,
+        "seconds": time.monotonic() - start,
+    }
     save_json(output, summary)
     if as_json:
         print(json.dumps(summary))

@@ -38,6 +38,10 @@ EIE_DENSITIES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2
 GRID = {"eie-cycles": 9, "mma-cycles": 17, "latency": 5}
 """At how many numbers of channels a cost is taken, of inputs and of outputs each."""
 
+ROUNDS = 16
+"""Of output channels also at each at which the array's PEs, or the tile's rows, take up another round of them, where
+there are so few rounds that it shows."""
+
 Axes = tuple[tuple[float, ...], ...]
 
 
@@ -113,7 +117,7 @@ def cost_table(
     key = (cost, granularity, array if cost in ("eie-cycles", "bytes") else None, tile if "mma" in cost else None)
     tables = {}
     for layer in layers:
-        axes = _axes(cost, layer, granularity)
+        axes = _axes(cost, layer, granularity, {"eie-cycles": array.pes, "mma-cycles": tile.m}.get(cost))
 
         def fill(layer: Layer = layer, axes: Axes = axes) -> NDArray[np.float64]:
             values = np.array([count(layer, point) for point in _points(axes)])
@@ -135,24 +139,29 @@ def _points(axes: Axes) -> list[tuple[float, ...]]:
     ]
 
 
-def _axes(cost: str, layer: Layer, granularity: str) -> Axes:
+def _axes(cost: str, layer: Layer, granularity: str, parallel: int | None) -> Axes:
+    """`parallel` is how many output channels the hardware computes at once."""
     if granularity == CHANNELS:
         inputs, outputs = layer.channels
         points = GRID.get(cost)
         if layer.groups > 1:
             return (_grid(outputs, points),)
-        return (_grid(inputs, points), _grid(outputs, points))
+        return (_grid(inputs, points), _grid(outputs, points, parallel))
     if granularity == WEIGHTS:
         return (EIE_DENSITIES,) if cost == "eie-cycles" else ((0.0, 1.0),)
     pattern = Pattern.parse(granularity)
     return ((pattern.keep / pattern.group, 1.0),)
 
 
-def _grid(size: int, points: int | None) -> tuple[float, ...]:
+def _grid(size: int, points: int | None, parallel: int | None = None) -> tuple[float, ...]:
     """Densities of so many numbers of channels, from one to all; of costs that are products the two ends suffice."""
     if points is None or size == 1:
         return (0.0, 1.0)
-    return tuple(float(count) / size for count in np.unique(np.linspace(1, size, points).round()))
+    counts = set(np.linspace(1, size, points).round().astype(int).tolist())
+    if parallel is not None and size <= ROUNDS * parallel:
+        # Between the last channel of a round and the first of the next one the cost leaps.
+        counts |= {edge for full in range(parallel, size, parallel) for edge in (full, full + 1)}
+    return tuple(count / size for count in sorted(counts))
 
 
 def _weight_count(

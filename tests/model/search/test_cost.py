@@ -152,6 +152,17 @@ def test_cycles_of_channels_on_the_array() -> None:
     assert dense(5, 9).dense < table.dense / 2
 
 
+@pytest.mark.parametrize("cost", ["eie-cycles", "mma-cycles"])
+def test_the_hardware_takes_channels_in_rounds(cost: str) -> None:
+    """Cycles leap where a PE, or a row of the tile, gets one channel more; between that they hardly change."""
+    module = nn.Sequential(nn.Conv2d(3, 41, 3), nn.Flatten()).eval()
+    layers = read_layers(module, np.ones((2, 3, 6, 6), np.float32))
+    table = cost_table(cost, layers, "channels", array=EieGeometry(pes=4), tile=TILE)
+    for full in range(4, 41, 4):
+        one, last, first = (table.layer("0", (1.0, count / 41)) for count in (full - 3, full, full + 1))
+        assert last - one <= (first - last) / 4
+
+
 def test_latency_rises_with_channels() -> None:
     module = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.Conv2d(64, 64, 3, groups=64), nn.Flatten()).eval()
     layers = read_layers(module, np.ones((2, 64, 16, 16), np.float32))
