@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 
 import typer
 
@@ -30,6 +31,7 @@ def main() -> None:
     """Runs a command. What a user can mend is told in one line; ZEROSKIP_TRACEBACK=1 shows the rest of it."""
     # Ended from outside, as by `timeout`: the exception lets temporary files and the simulator go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    warnings.showwarning = lambda message, *_: tell(f"warning: {message}", "yellow")
     try:
         app()
     except (ValueError, OSError, RuntimeError, ArithmeticError) as error:
@@ -37,8 +39,12 @@ def main() -> None:
             raise
         first, *rest = str(error).strip().split("\n")
         more = " (ZEROSKIP_TRACEBACK=1 shows more)" if rest else ""
-        errors.print(f"error: {first}{more}", style="red", markup=False, highlight=False, soft_wrap=True)
+        tell(f"error: {first}{more}", "red")
         sys.exit(1)
+
+
+def tell(line: str, style: str) -> None:
+    errors.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ def load_checkpoint(path: Path, configuration: str) -> Checkpoint | None:
             header[field] for field in ("version", "configuration", "stage", "epoch", "crc32")
         )
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: must be a whole checkpoint, but: {error}; delete it to start over") from error
+        raise ValueError(
+            f"{path}: must be a whole checkpoint, but: {error}; name another, or delete it to start over"
+        ) from error
     if version != VERSION:
         raise ValueError(f"{path}: version must be {VERSION}, not {version}; delete it to start over")
     if checksum != _checksum(tensors):

@@ -1,16 +1,13 @@
 """AMC (He et al., ECCV 2018, arXiv 1802.03494): an agent learns how much of each unit of a network stays.
 
-What differs from the paper; with its own settings the actor ended far below the uniform plan on Plain-20, and on
-LeNet-5 below the best of its own random plans:
+What differs from the paper, with whose own settings the actor ended below the uniform plan on Plain-20:
 - Plans are brought to the budget whole (`_Bounds`).
-- Random plans are drawn around the uniform one, which is the first of them. With plans that are random throughout the
-  actor stayed below the uniform plan on LeNet-5, all else being as it is here.
+- Random plans are drawn around the uniform one, which is the first of them.
 - The actor starts at the mean density of the uniform plan, and the critic learns during the warm-up too.
 - It learns faster, and the critic does not look at the next step (`AgentSettings`).
 - Exploration begins narrower and narrows more slowly (0.2 and 0.985 for 0.5 and 0.95), as it begins at a good plan.
 - After the warm-up every second plan is a neighbour of the best one, with other densities for a few units. The agent
-  learns from these too. By the actor's plans alone Plain-20 kept 67 to 77 % of its images right at half its MACs, by
-  both 82 % (two seeds; batch normalisation was still the dense network's).
+  learns from these too.
 - In the end the best plans are trained for a few batches, and the best after that is taken (`FINALISTS`).
 """
 

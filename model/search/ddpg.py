@@ -23,7 +23,7 @@ class AgentSettings:
 
     These are AMC's, but for two. Its discount is 1; but all steps of an episode have the reward of the whole, so the
     critic has nothing to learn from the next step that it is not told. Its actor learns at 1e-4; but there is one
-    update a unit, and networks of few units give it few. Either alone is a little worse in 400 episodes.
+    update a unit, and networks of few units give it few.
     """
 
     hidden: int = 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,7 @@ def prepare(
     part = Part(inputs=torch.from_numpy(split.test_inputs), labels=torch.from_numpy(split.test_labels))
     train = Part(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
+    _warn_of_others(module)
     measured = configuration(module, dataset, granularity, seed)
     table = cost_table(cost, layers, granularity, array=array, tile=tile, cache=cache)
     return Setup(
@@ -94,6 +96,15 @@ def prepare(
         accuracies=None if cache is None else Accuracies(cache / "accuracies.sqlite", measured),
         configuration=f"{measured} {table}",
     )
+
+
+def _warn_of_others(module: nn.Module) -> None:
+    for name, part in module.named_modules():
+        if not isinstance(part, nn.Linear | nn.Conv2d) and any(own.dim() > 1 for own in part.parameters(recurse=False)):
+            warnings.warn(
+                f"'{name}' ({type(part).__name__}) is neither pruned nor counted in costs: only Linear and Conv2d are",
+                stacklevel=2,
+            )
 
 
 def space_for(module: nn.Module, granularity: str, dataset: Dataset) -> Space:

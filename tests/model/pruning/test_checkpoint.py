@@ -57,7 +57,7 @@ def test_every_cut_is_found(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=rf"^{path}: must be a whole checkpoint, but: .*; delete it to start"):
+        with pytest.raises(ValueError, match=rf"^{path}: must be a whole checkpoint, but: .*; name another"):
             load_checkpoint(path, "abc")
 
 

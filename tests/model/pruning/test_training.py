@@ -79,6 +79,34 @@ def test_divergence_is_an_error() -> None:
         trained(Course(epochs=5, learning_rate=1e30, weight_decay=0, batch_size=16))
 
 
+class Awkward(nn.Module):
+    """It gives two tensors in train mode, or fails there."""
+
+    def __init__(self, fails: bool) -> None:
+        super().__init__()
+        self.layer, self.fails = nn.Linear(2, 3), fails
+
+    def forward(self, x: torch.Tensor) -> object:
+        if self.training and self.fails:
+            raise KeyError("no labels")
+        return (self.layer(x), x) if self.training else self.layer(x)
+
+
+@pytest.mark.parametrize(
+    ("fails", "message"),
+    [
+        (True, "the network fails where it is trained (in train mode): KeyError: 'no labels'"),
+        (False, "the network must give a tensor in train mode too, not tuple"),
+    ],
+)
+def test_networks_that_are_others_in_train_mode(fails: bool, message: str) -> None:
+    course = Course(epochs=1, learning_rate=0.1, weight_decay=0.0, batch_size=8)
+    module = Awkward(fails)
+    optimizer, samples = course.make_optimizer(module), (torch.ones(8, 2), torch.zeros(8, dtype=torch.int64))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        train(module, *samples, course=course, optimizer=optimizer, seed=0, stage=0, on_epoch=lambda *_: None)
+
+
 def test_a_frozen_network_cannot_be_trained() -> None:
     course = Course(epochs=1, learning_rate=0.1, weight_decay=0.0, batch_size=8)
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))

@@ -241,6 +241,30 @@ def test_what_cannot_be_pruned_is_told() -> None:
         ChannelSpace(Broken(), [], torch.rand(3, 4))
 
 
+class Softmax(nn.Module):
+    """Reshapes to one row a channel: that is no flattening, and computes another thing if it is taken for one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(1, 8, 3, padding=1), nn.Linear(36, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.conv(x).view(-1, 36).softmax(1).view(x.shape[0], -1, 36).sum(1))
+
+
+def test_a_reshaping_that_is_no_flattening() -> None:
+    with pytest.raises(ValueError, match=r"Softmax has channels .*: its forward\(\) reshapes"):
+        ChannelSpace(Softmax().eval(), ["conv", "out"], torch.rand(4, 1, 6, 6))
+
+
+def test_frozen_channels_are_removed_like_others() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8 * 16, 3)).eval()
+    module[0].requires_grad_(False)
+    space = ChannelSpace(module, ["0", "2"], torch.rand(4, 1, 6, 6))
+    assert [unit.name for unit in space.units] == ["0"]
+    assert [value.requires_grad for value in module.parameters()] == [False, False, True, True]
+
+
 def test_plans_that_tear_apart_what_belongs_together() -> None:
     space, _ = space_of("residual")
     plan = space.plan({"0": 0.5}, method="", cost="", budget=1, reached=1)

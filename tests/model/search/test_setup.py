@@ -48,7 +48,15 @@ def other_weights() -> nn.Module:
     return module
 
 
+class Dropping(Net):
+    """What it drops in training stands in forward() alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(x), 0.5, self.training)
+
+
 OTHERS = {
+    "training": lambda: {"module": Dropping()},
     "weights": lambda: {"module": other_weights()},
     "forward": lambda: {"module": Net(slope=0.5)},
     "samples": lambda: {"dataset": data(seed=1)},
@@ -78,6 +86,30 @@ def test_accuracies_are_the_same_for_any_cost(tmp_path: Path, cost: str) -> None
     first.accuracies.add("plan", 0.5)
     assert again.accuracies.find(["plan"]) == {"plan": 0.5}
     assert (first.configuration == again.configuration) == (cost == "macs")
+
+
+def test_weights_must_be_parameters_of_their_own(tmp_path: Path) -> None:
+    computed, shared = Net(), Net()
+    torch.nn.utils.parametrizations.weight_norm(computed.second)
+    with pytest.raises(ValueError, match="the weight of 'second' must be a parameter, not computed from others"):
+        setup(tmp_path, module=computed)
+    shared.third = nn.Linear(8, 12)
+    shared.third.weight = shared.first.weight
+    with pytest.raises(ValueError, match="layers 'first' and 'third' must have weights of their own, not share one"):
+        setup(tmp_path, module=shared)
+
+
+def test_layers_that_do_not_count_are_told(tmp_path: Path) -> None:
+    class Sequence(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before = nn.Conv1d(1, 1, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(self.before(x[:, None]))
+
+    with pytest.warns(UserWarning, match="'before' .Conv1d. is neither pruned nor counted in costs"):
+        setup(tmp_path, module=Sequence())
 
 
 def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
