@@ -19,6 +19,12 @@ COMPARED = {
     "compare-lenet-5-weights": "LeNet-5, single weights",
 }
 """Files of `zeroskip search compare` on Fashion-MNIST, and what they compare on."""
+SEARCHED = {
+    "bench-search-channels": "LeNet-5, channels",
+    "bench-search-channels-16": "LeNet-5, channels",
+    "bench-search-weights": "LeNet-5, single weights",
+}
+"""Files of `zeroskip bench search` on Fashion-MNIST, and what they search on."""
 
 
 def comparison(name: str, result: dict[str, Any]) -> str:
@@ -36,10 +42,10 @@ def comparison(name: str, result: dict[str, Any]) -> str:
     return f"{head}\n\n{markdown(rows)}\n"
 
 
-def bench(result: dict[str, Any]) -> str:
+def bench(name: str, result: dict[str, Any]) -> str:
     accuracy = result["plans"][0]["accuracy"]["dense"]
     head = (
-        f"LeNet-5 on {result['pes']} PEs, {result['budget']:.0%} of the dense EIE cycles for the first plan, "
+        f"{SEARCHED[name]}, {result['pes']} PEs: {result['budget']:.0%} of the dense EIE cycles for the first plan, "
         f"dense accuracy {accuracy:.2%}."
     )
     rows = [["searched for", "weights kept", "of dense MACs", "RTL cycles an image", "times the first", "after"]]
@@ -56,9 +62,8 @@ def bench(result: dict[str, Any]) -> str:
 def filled(page: str) -> str:
     """The page with the tables between their marks. Raises FileNotFoundError where a command has not been run."""
     compared = [comparison(name, _read(name)) for name in COMPARED]
-    for mark, text in (("compare", "\n".join(compared)), ("bench", bench(_read("bench-search")))):
-        page = fill(page, mark, text)
-    return page
+    searched = [bench(name, _read(name)) for name in SEARCHED]
+    return fill(fill(page, "compare", "\n".join(compared)), "bench", "\n".join(searched))
 
 
 def _read(name: str) -> dict[str, Any]:
