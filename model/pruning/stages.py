@@ -160,7 +160,7 @@ def _computed(module: nn.Module, inputs: Tensor, training: bool) -> bytes:
             outputs = module(inputs)
         except Exception as error:
             # The user's forward() may not be meant for this mode; whoever needs it there will say so.
-            return repr(error).encode()
+            return type(error).__name__.encode()
         finally:
             module.load_state_dict(state)
     return outputs.numpy().tobytes() if isinstance(outputs, Tensor) else b""

@@ -133,7 +133,7 @@ def _summary(trials: list[dict[str, float]]) -> dict[str, Any]:
 
     return {
         "cost": max(of("cost")),
-        "exact": max(of("exact")) if "exact" in trials[0] else None,
+        "exact": max(of("exact")) if all("exact" in trial for trial in trials) else None,
         "before": statistics.mean(of("before")),
         "after": statistics.mean(of("after")),
         "std": statistics.stdev(of("after")) if len(trials) > 1 else 0.0,
