@@ -53,15 +53,18 @@ def require_classifier(module: nn.Module, dataset: Dataset) -> None:
 
 def require_prunable(module: nn.Module, dataset: Dataset) -> None:
     """And for one that is to be pruned: the weight of every layer must be a parameter of its own."""
-    owners: dict[int, str] = {}
-    for name, layer in prunable_layers(module).items():
+    layers = prunable_layers(module)
+    for name, layer in layers.items():
         if not isinstance(layer.weight, nn.Parameter):
             raise ValueError(
                 f"the weight of '{name}' must be a parameter, not computed from others; remove weight_norm or "
                 "spectral_norm first (torch.nn.utils.parametrize.remove_parametrizations, remove_weight_norm)"
             )
-        if (other := owners.setdefault(id(layer.weight), name)) != name:
-            raise ValueError(f"layers '{other}' and '{name}' must have weights of their own, not share one")
+    weights = {id(layer.weight) for layer in layers.values()}
+    owners: dict[int, str] = {}
+    for name, value in module.named_parameters(remove_duplicate=False):
+        if id(value) in weights and (other := owners.setdefault(id(value), name)) != name:
+            raise ValueError(f"'{other}' and '{name}' must be weights of their own, not one that is shared")
     require_classifier(module, dataset)
 
 

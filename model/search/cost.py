@@ -39,8 +39,8 @@ GRID = {"eie-cycles": 9, "mma-cycles": 17, "latency": 5}
 """At how many numbers of channels a cost is taken, of inputs and of outputs each."""
 
 ROUNDS = 16
-"""Of output channels also at each at which the array's PEs, or the tile's rows, take up another round of them, where
-there are so few rounds that it shows."""
+"""Of output channels also at both sides of where the array's PEs, or the tile's rows, take up another round of them:
+so many rounds, as a leap shows the less the more there are."""
 
 Axes = tuple[tuple[float, ...], ...]
 
@@ -145,7 +145,7 @@ def _axes(cost: str, layer: Layer, granularity: str, parallel: int | None) -> Ax
         inputs, outputs = layer.channels
         points = GRID.get(cost)
         if layer.groups > 1:
-            return (_grid(outputs, points),)
+            return (_grid(outputs, points, parallel),)
         return (_grid(inputs, points), _grid(outputs, points, parallel))
     if granularity == WEIGHTS:
         return (EIE_DENSITIES,) if cost == "eie-cycles" else ((0.0, 1.0),)
@@ -158,9 +158,10 @@ def _grid(size: int, points: int | None, parallel: int | None = None) -> tuple[f
     if points is None or size == 1:
         return (0.0, 1.0)
     counts = set(np.linspace(1, size, points).round().astype(int).tolist())
-    if parallel is not None and size <= ROUNDS * parallel:
+    if parallel is not None:
         # Between the last channel of a round and the first of the next one the cost leaps.
-        counts |= {edge for full in range(parallel, size, parallel) for edge in (full, full + 1)}
+        rounds = range(parallel, min(size, ROUNDS * parallel + 1), parallel)
+        counts |= {edge for full in rounds for edge in (full, full + 1)}
     return tuple(count / size for count in sorted(counts))
 
 

@@ -153,14 +153,25 @@ def test_cycles_of_channels_on_the_array() -> None:
 
 
 @pytest.mark.parametrize("cost", ["eie-cycles", "mma-cycles"])
-def test_the_hardware_takes_channels_in_rounds(cost: str) -> None:
-    """Cycles leap where a PE, or a row of the tile, gets one channel more; between that they hardly change."""
-    module = nn.Sequential(nn.Conv2d(3, 41, 3), nn.Flatten()).eval()
-    layers = read_layers(module, np.ones((2, 3, 6, 6), np.float32))
-    table = cost_table(cost, layers, "channels", array=EieGeometry(pes=4), tile=TILE)
-    for full in range(4, 41, 4):
-        one, last, first = (table.layer("0", (1.0, count / 41)) for count in (full - 3, full, full + 1))
-        assert last - one <= (first - last) / 4
+@pytest.mark.parametrize("kind", ["conv", "depthwise", "linear"])
+def test_the_hardware_takes_channels_in_rounds(cost: str, kind: str) -> None:
+    """Cycles leap where a PE, or a row of the tile, gets one channel more: there the table is exact."""
+
+    def table(channels: int) -> CostTable:
+        layer = {
+            "conv": lambda: nn.Conv2d(3, channels, 3),
+            "depthwise": lambda: nn.Conv2d(channels, channels, 3, groups=channels),
+            "linear": lambda: nn.Linear(3, channels),
+        }[kind]()
+        shape = (3,) if kind == "linear" else (3 if kind == "conv" else channels, 6, 6)
+        layers = read_layers(nn.Sequential(layer, nn.Flatten()).eval(), np.ones((2, *shape), np.float32))
+        return cost_table(cost, layers, "channels", array=EieGeometry(pes=4), tile=TILE)
+
+    whole = table(82)
+    for full in range(4, 4 * 16 + 1, 4):
+        for count in (full, full + 1):
+            point = (count / 82,) if kind == "depthwise" else (1.0, count / 82)
+            assert whole.layer("0", point) == pytest.approx(table(count).dense), count
 
 
 def test_latency_rises_with_channels() -> None:

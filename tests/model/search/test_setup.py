@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from model.data.dataset import Dataset
 from model.formats.geometry import EieGeometry
 from model.formats.tile import TileGeometry
+from model.loading import load_factory
 from model.search.journal import Journal
 from model.search.setup import Setup, prepare
 
@@ -48,15 +49,7 @@ def other_weights() -> nn.Module:
     return module
 
 
-class Dropping(Net):
-    """What it drops in training stands in forward() alone."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.dropout(super().forward(x), 0.5, self.training)
-
-
 OTHERS = {
-    "training": lambda: {"module": Dropping()},
     "weights": lambda: {"module": other_weights()},
     "forward": lambda: {"module": Net(slope=0.5)},
     "samples": lambda: {"dataset": data(seed=1)},
@@ -78,6 +71,27 @@ def test_other_accuracies_are_not_its_own(tmp_path: Path, what: str) -> None:
     assert first.configuration != other.configuration
 
 
+def test_what_is_dropped_in_training_alone(tmp_path: Path) -> None:
+    """It stands in forward() and nowhere else; and networks that only run in eval mode are not run in another."""
+
+    def configured(rate: float) -> str:
+        (tmp_path / "drops.py").write_text(
+            "from torch import nn\n"
+            "class Drops(nn.Module):\n"
+            "    def __init__(self):\n"
+            "        super().__init__()\n"
+            "        self.layer = nn.Linear(8, 3)\n"
+            "    def forward(self, x):\n"
+            f"        assert not self.training, {rate}\n"
+            "        return self.layer(x)\n"
+        )
+        return setup(tmp_path, module=load_factory(f"{tmp_path / 'drops.py'}:Drops")).configuration
+
+    first = configured(0.0)
+    assert configured(0.95) != first
+    assert configured(0.0) == first
+
+
 @pytest.mark.parametrize("cost", ["macs", "params", "eie-cycles"])
 def test_accuracies_are_the_same_for_any_cost(tmp_path: Path, cost: str) -> None:
     first, again = setup(tmp_path), setup(tmp_path, cost=cost)
@@ -93,9 +107,9 @@ def test_weights_must_be_parameters_of_their_own(tmp_path: Path) -> None:
     torch.nn.utils.parametrizations.weight_norm(computed.second)
     with pytest.raises(ValueError, match="the weight of 'second' must be a parameter, not computed from others"):
         setup(tmp_path, module=computed)
-    shared.third = nn.Linear(8, 12)
-    shared.third.weight = shared.first.weight
-    with pytest.raises(ValueError, match="layers 'first' and 'third' must have weights of their own, not share one"):
+    shared.words = nn.Embedding(12, 8)
+    shared.words.weight = shared.first.weight
+    with pytest.raises(ValueError, match=r"'first.weight' and 'words.weight' must be weights of their own"):
         setup(tmp_path, module=shared)
 
 
