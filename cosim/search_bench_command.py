@@ -23,7 +23,6 @@ from model.loading import load_network
 from model.pruning.training import Course
 from model.search.journal import Journal
 from model.search.netadapt import NetAdaptSettings
-from model.search.plan import CHANNELS, WEIGHTS
 from model.search.setup import prepare
 from model.search.tabular import save_json
 from model.search.workers import parse_workers
@@ -67,7 +66,7 @@ def bench_search_command(
     setup = prepare(
         module,
         load_data(data, 0),
-        granularity={"weights": WEIGHTS, "channels": CHANNELS}[granularity],
+        granularity=granularity,
         cost=COSTS[0],
         array=array,
         tile=TileGeometry(),

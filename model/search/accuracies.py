@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from model.search.version import code
+from model.search.version import with_code
 
 T = TypeVar("T")
 
@@ -27,7 +26,7 @@ class Accuracies:
 
     def __init__(self, path: Path, configuration: str) -> None:
         self.path = path
-        self._search = hashlib.sha256(f"{configuration} {code()}".encode()).hexdigest()
+        self._search = with_code(configuration)
 
     def find(self, plans: Sequence[str]) -> dict[str, float]:
         """The accuracies that are known, by plan."""

@@ -25,7 +25,6 @@ from model.search.exact import exact_cost
 from model.search.journal import Journal
 from model.search.methods import SearchSettings, adapted_weights, find
 from model.search.netadapt import NetAdaptSettings
-from model.search.plan import CHANNELS, WEIGHTS
 from model.search.reports import report_comparison, report_plan
 from model.search.setup import SAMPLE, Setup, prepare
 from model.search.space import cost_share, require_reachable
@@ -140,7 +139,7 @@ def search_command(
         return prepare(
             module,
             dataset,
-            granularity={"weights": WEIGHTS, "channels": CHANNELS}.get(granularity) or str(nm),
+            granularity=str(nm) if granularity == "nm" else granularity,
             cost=cost,
             array=array,
             tile=tile,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.compiler.chain import in_mode
+from model.pruning.fitting import told
 
 FIXED = -1
 """The group of channels that cannot be removed."""
@@ -96,10 +97,7 @@ def read_graph(module: nn.Module, sample: Tensor) -> Graph:
             groups = list(built.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
     except Exception as error:
         # It runs the user's forward(): anything can come out of it.
-        raise ValueError(
-            "no dependency graph of the network's channels can be built "
-            f"({type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''})"
-        ) from error
+        raise ValueError(f"no dependency graph of the network's channels can be built ({told(error)})") from error
     outputs: dict[str, Axis] = {}
     inputs: dict[str, Axis] = {}
     for number, group in enumerate(groups):

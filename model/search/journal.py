@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from pathlib import Path
 from typing import Any
 
 from model.files import replacing
-from model.search.version import code
+from model.search.version import with_code
 
 
 class Journal:
@@ -24,7 +23,7 @@ class Journal:
     def __init__(self, path: Path, configuration: str, *, resume: bool) -> None:
         self.path = path
         self.known: dict[str, float] = {}
-        self._head = {"search": hashlib.sha256(f"{configuration} {code()}".encode()).hexdigest()}
+        self._head = {"search": with_code(configuration)}
         # What stands there is replaced when there is something to put in its place, and not before.
         self._begun = False
         if resume and path.exists():

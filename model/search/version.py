@@ -18,3 +18,8 @@ def code() -> str:
     digest = hashlib.sha256(repr([(name, version(name)) for name in ("torch", "torch-pruning")]).encode())
     add_files(digest, sorted(MODELS.rglob("*.py")))
     return digest.hexdigest()
+
+
+def with_code(configuration: str) -> str:
+    """A hash of all that numbers depend on: the `configuration`, and the code."""
+    return hashlib.sha256(f"{configuration} {code()}".encode()).hexdigest()

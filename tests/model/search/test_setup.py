@@ -137,7 +137,7 @@ def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
 
 def test_code_that_measures_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = setup(tmp_path)
-    monkeypatch.setattr("model.search.accuracies.code", lambda: "another version")
+    monkeypatch.setattr("model.search.version.code", lambda: "another version")
     other = setup(tmp_path)
     assert first.accuracies is not None
     assert other.accuracies is not None
