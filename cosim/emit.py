@@ -8,8 +8,8 @@ from amaranth.back import verilog
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module
 from amaranth.lib import wiring
 
-from rtl.emit import OncePlatform, emit_rtlil
-from rtl.sram import Sram
+from zeroskip.rtl.emit import OncePlatform, emit_rtlil
+from zeroskip.rtl.sram import Sram
 
 
 class SimulationPlatform(OncePlatform):

@@ -21,12 +21,12 @@ from matplotlib.colors import to_hex
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from cosim.eie import ACTIVITIES, EieRun
-from model.files import replacing
-from model.formats.bundle import EieNetwork
-from model.formats.eie import entry_rows
-from model.formats.geometry import VALUE_BITS, EieGeometry
-from model.formats.storage import storage
+from zeroskip.cosim.eie.play import ACTIVITIES, EieRun
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.format import entry_rows
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.model.eie.storage import storage
+from zeroskip.model.files import replacing
 
 HEAT_COLUMNS = 1000
 """Columns of the heat map at most, so that the page of a long run stays small."""

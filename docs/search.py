@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-from tables import fill, markdown
+from tables import fill, markdown, update
 
-from model.search.pictures import of_comparison, save_picture
+from zeroskip.model.search.views.pictures import of_comparison, save_picture
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/search.md"
@@ -72,6 +73,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    compared = _read("compare-lenet-5-weights")
-    save_picture(of_comparison(compared["policies"], compared["dense"]), ROOT / "docs/search.png")
-    PAGE.write_text(filled(PAGE.read_text()))
+    update(PAGE, filled)
+    if "--check" not in sys.argv[1:]:
+        compared = _read("compare-lenet-5-weights")
+        save_picture(of_comparison(compared["policies"], compared["dense"]), ROOT / "docs/search.png")

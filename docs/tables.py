@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 
 def markdown(rows: list[list[str]]) -> str:
@@ -16,3 +19,13 @@ def fill(page: str, mark: str, text: str) -> str:
     marks = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- end -->)", re.S)
     assert marks.search(page), f"the page has no marks '{mark}'"
     return marks.sub(lambda match: f"{match[1]}{text.rstrip()}\n{match[2]}", page)
+
+
+def update(page: Path, filled: Callable[[str], str]) -> None:
+    """Writes the page with its tables filled anew; with `--check` only exits with 1 where that would change it."""
+    before = page.read_text()
+    after = filled(before)
+    if "--check" not in sys.argv[1:]:
+        page.write_text(after)
+    elif after != before:
+        sys.exit(f"{page}: its tables are not those of docs/measured; run the script without --check")

@@ -14,11 +14,11 @@ from typing import Any
 from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 
-from rtl.emit import OncePlatform, emit_rtlil
+from zeroskip.rtl.emit import OncePlatform, emit_rtlil
 
 
 class SynthesisPlatform(OncePlatform):
-    """Keeps what synthesis must not take apart (rtl.once) in modules of their own."""
+    """Keeps what synthesis must not take apart (zeroskip.rtl.once) in modules of their own."""
 
     def get_apart(self, component: Any) -> Elaboratable:
         # Combinational: it has no clock.
@@ -47,7 +47,7 @@ class Cost:
 
 def synthesise(component: wiring.Component) -> Cost:
     """Cells of `component` after `synth_ecp5` with its defaults. What stands in the design many times is made once, and
-    counts as often as it stands there (rtl.once); all else is flattened.
+    counts as often as it stands there (zeroskip.rtl.once); all else is flattened.
 
     Raises RuntimeError, with the end of its log, where Yosys fails.
     """

@@ -1,17 +1,14 @@
-"""Files that are replaced whole or not at all, and hashes of them."""
+"""Files that are replaced whole or not at all."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-ROOT = Path(__file__).parent.parent
 
 
 @contextmanager
@@ -25,13 +22,6 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def add_files(digest: hashlib._Hash, files: Iterable[Path]) -> None:
-    """Adds files of this project, their places in it and what stands in them, to a hash."""
-    for file in files:
-        digest.update(file.relative_to(ROOT).as_posix().encode())
-        digest.update(file.read_bytes())
 
 
 def save_npz(path: Path, **arrays: Any) -> None:

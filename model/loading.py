@@ -17,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from model.files import replacing
-from model.networks.seeded import seeded
-from model.pruning.flexible import flexible
-from model.pruning.resize import fit_to
+from zeroskip.model.files import replacing
+from zeroskip.model.networks.seeded import seeded
+from zeroskip.model.pruning.flexible import flexible
+from zeroskip.model.pruning.resize import fit_to
 
 from_files: list[ModuleType] = []
 """Modules that were read from the path of a file: no other process would find them by name."""

@@ -1,4 +1,4 @@
-"""RTLIL of a component, with what stands in it many times emitted once (rtl.once)."""
+"""RTLIL of a component, with what stands in it many times emitted once (zeroskip.rtl.once)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from amaranth.hdl import Elaboratable, Module, Shape
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import bits_for
+from zeroskip.model.bits import bits_for
 
 
 class Sram(wiring.Component):

@@ -12,7 +12,7 @@ import torch
 from hypothesis import settings
 from safetensors.torch import save_file
 
-import zeroskip
+import zeroskip.cli
 
 # The first example of a test may compile machine code (numba), so none has a deadline.
 settings.register_profile("zeroskip", deadline=None)
@@ -68,7 +68,7 @@ def zs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["zeroskip", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
-            zeroskip.main()
+            zeroskip.cli.main()
         captured = capsys.readouterr()
         return int(exit_.value.code or 0), captured.out, captured.err
 

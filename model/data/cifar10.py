@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.dataset import Dataset
-from model.data.plain_pickle import read_plain_pickle
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.data.plain_pickle import read_plain_pickle
 
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.data.dataset import Dataset
+from zeroskip.model.data.dataset import Dataset
 
 TEST_IMAGES = 360
 

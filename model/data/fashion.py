@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.dataset import Dataset
-from model.data.idx import read_idx
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.data.idx import read_idx
 
 # Where Debian's and Ubuntu's package dataset-fashion-mnist puts the files.
 PACKAGE_FOLDER = Path("/usr/share/datasets/fashion-mnist")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.dataset import Dataset
+from zeroskip.model.data.dataset import Dataset
 
 TEST_IMAGES = 1000
 

@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.cifar10 import load_cifar10
-from model.data.dataset import Dataset
-from model.data.digits import load_digits
-from model.data.fashion import load_fashion_mnist
-from model.data.mnist_5k import load_mnist_5k
-from model.data.npz import load_npz
-from model.data.split import held_out
+from zeroskip.model.data.cifar10 import load_cifar10
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.data.digits import load_digits
+from zeroskip.model.data.fashion import load_fashion_mnist
+from zeroskip.model.data.mnist_5k import load_mnist_5k
+from zeroskip.model.data.npz import load_npz
+from zeroskip.model.data.split import held_out
 
 NAMES = "digits, fashion-mnist, fashion-mnist:FOLDER, mnist-5k, cifar-10:FOLDER"
 """What may stand in the place of a file."""

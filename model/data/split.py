@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.dataset import Dataset
+from zeroskip.model.data.dataset import Dataset
 
 HELD_OUT = 0.2
 """Fraction of the user's samples that accuracy is measured on, and nothing else is done with."""

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from model.networks.seeded import seeded
+from zeroskip.model.networks.seeded import seeded
 
 
 def digits_mlp(*, seed: int = 0) -> nn.Sequential:

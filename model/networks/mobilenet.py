@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from model.networks.blocks import channels, classifier, convolution
-from model.networks.seeded import seeded, start_convolutions
+from zeroskip.model.networks.blocks import channels, classifier, convolution
+from zeroskip.model.networks.seeded import seeded, start_convolutions
 
 BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
 """Channels and stride of each depthwise separable convolution (table 1).

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from torch import nn
 
-from model.networks.blocks import BasicBlock, channels, classifier, convolution
-from model.networks.seeded import seeded, start_convolutions
+from zeroskip.model.networks.blocks import BasicBlock, channels, classifier, convolution
+from zeroskip.model.networks.seeded import seeded, start_convolutions
 
 STAGES = (16, 32, 64)
 """Channels of the three stages; the second and the third halve height and width."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from model.pruning.sharing import Part, SharedConv, SharedLayer, sequence
+from zeroskip.model.eie.shared import Part, SharedConv, SharedLayer, sequence
 
 
 class _Lookup(torch.autograd.Function):

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from model.files import replacing
+from zeroskip.model.files import replacing
 
 VERSION = 1
 Tensors = dict[str, Tensor]

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from model.pruning.masks import prunable_weights
+from zeroskip.model.pruning.masks import prunable_weights
 
 Unit = Literal["weight", "channel"]
 """What is kept or removed as one: a single weight, or all weights of an output channel (an output of a Linear)."""

@@ -1,12 +1,12 @@
-"""Whether a network, in the form that `model.compiler.fold.fold` gives, fits a data set."""
+"""Whether a network, in the form that `zeroskip.model.network.fold.fold` gives, fits a data set."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.compiler.chain import in_mode
-from model.data.dataset import Dataset
-from model.pruning.masks import prunable_layers
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.network.modes import in_mode
+from zeroskip.model.pruning.masks import prunable_layers
 
 
 def as_taken(inputs: Tensor, folded: nn.Sequential) -> Tensor:

@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from model.compiler.chain import in_mode, view_sizes
+from zeroskip.model.network.chain import view_sizes
+from zeroskip.model.network.modes import in_mode
 
 
 def flexible(module: nn.Module) -> nn.Module:
     """`module` itself, or where it reshapes to (samples, a number) one that flattens whatever comes: with the same
     layers, parameters and names, trained and evaluated alike.
 
-    Such a reshaping is taken for a flattening, as `model.compiler.fold.fold` takes it. What cannot be traced is
+    Such a reshaping is taken for a flattening, as `zeroskip.model.network.fold.fold` takes it. What cannot be traced is
     returned as it is.
     """
     codes, changed = {}, False

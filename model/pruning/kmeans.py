@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-CODEBOOK_SIZE = 16
+from zeroskip.model.eie.shared import CODEBOOK_SIZE
+
 # Entry 0 is zero, the pruned weights.
 CENTROIDS = CODEBOOK_SIZE - 1
 # Tens are usual; the bound is for values that rounding sends to and fro between two centroids.

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.formats.nm import nm_mask as mask_of_matrix
-from model.formats.pattern import Pattern
-from model.pruning.criteria import magnitude
-from model.pruning.masks import prunable_layers
+from zeroskip.model.mma.format import nm_mask as mask_of_matrix
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.pruning.criteria import magnitude
+from zeroskip.model.pruning.masks import prunable_layers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ The courses are those of the dense networks, which the recipe asks to repeat.
 
 from typing import Literal
 
-from model.formats.pattern import Pattern
-from model.pruning import presets
-from model.pruning.nm_recipe import NmSettings
-from model.pruning.training import Course
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.pruning import presets
+from zeroskip.model.pruning.nm_recipe import NmSettings
+from zeroskip.model.pruning.training import Course
 
 
 def _settings(dense: Course, threads: int) -> NmSettings:

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.compiler.fold import fold
-from model.data.dataset import Dataset
-from model.formats.pattern import Pattern
-from model.pruning.fitting import require_fit
-from model.pruning.masks import Masks
-from model.pruning.nm import LayerReport, layer_reports, nm_masks
-from model.pruning.permute import PermutedLayer, permute
-from model.pruning.sr_ste import SrSte
-from model.pruning.stages import Progress, Run, configuration
-from model.pruning.training import Course, evaluate
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.fold import fold
+from zeroskip.model.pruning.fitting import require_fit
+from zeroskip.model.pruning.masks import Masks
+from zeroskip.model.pruning.nm import LayerReport, layer_reports, nm_masks
+from zeroskip.model.pruning.permute import PermutedLayer, permute
+from zeroskip.model.pruning.sr_ste import SrSte
+from zeroskip.model.pruning.training import Course, evaluate
+from zeroskip.model.pruning.training_run import Progress, Run, configuration
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.formats.pattern import Pattern
-from model.pruning.criteria import magnitude
-from model.pruning.nm import nm_mask, padding
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.pruning.criteria import magnitude
+from zeroskip.model.pruning.nm import nm_mask, padding
 
 PROPOSALS = 1_000_000
 """Swaps that are tried; each costs time in proportion to the rows."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model.formats.pattern import Pattern
-from model.pruning.permutation import PROPOSALS, Permutation, search
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.compiler.chain import BatchNormStep, ConvStep, LinearStep, Step, chain
-from model.formats.pattern import Pattern
-from model.pruning.permutation import PROPOSALS, Permutation, search
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.chain import BatchNormStep, ConvStep, LinearStep, Step, chain
+from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
 Layer = nn.Linear | nn.Conv2d
 Norm = nn.BatchNorm1d | nn.BatchNorm2d

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from model.pruning.recipe import Settings
-from model.pruning.training import Course
+from zeroskip.model.pruning.recipe import Settings
+from zeroskip.model.pruning.training import Course
 
 
 def _settings(

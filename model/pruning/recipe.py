@@ -9,16 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.compiler.fold import fold
-from model.data.dataset import Dataset
-from model.pruning import schedules
-from model.pruning.centroids import trainable, tuned
-from model.pruning.criteria import magnitude
-from model.pruning.fitting import as_taken, require_fit, require_shape
-from model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
-from model.pruning.sharing import Part, SharedLayer, share_layers, to_module
-from model.pruning.stages import Progress, Run, configuration
-from model.pruning.training import Course, evaluate
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.eie.shared import Part, SharedLayer, to_module
+from zeroskip.model.network.fold import fold
+from zeroskip.model.pruning import schedules
+from zeroskip.model.pruning.centroids import trainable, tuned
+from zeroskip.model.pruning.criteria import magnitude
+from zeroskip.model.pruning.fitting import as_taken, require_fit, require_shape
+from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
+from zeroskip.model.pruning.sharing import share_layers
+from zeroskip.model.pruning.training import Course, evaluate
+from zeroskip.model.pruning.training_run import Progress, Run, configuration
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.pruning.masks import prunable_weights
-from model.pruning.training import Penalty
+from zeroskip.model.pruning.masks import prunable_weights
+from zeroskip.model.pruning.training import Penalty
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.hooks import RemovableHandle
 
-from model.formats.pattern import Pattern
-from model.pruning.masks import prunable_layers
-from model.pruning.nm import largest, nm_masks
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.pruning.masks import prunable_layers
+from zeroskip.model.pruning.nm import largest, nm_masks
 
 DECAY = 2e-4
 """The paper's lambda, as its code has it (aojunzz/NM-sparsity)."""

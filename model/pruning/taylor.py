@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.pruning.criteria import Unit, total
-from model.pruning.masks import prunable_weights
+from zeroskip.model.pruning.criteria import Unit, total
+from zeroskip.model.pruning.masks import prunable_weights
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

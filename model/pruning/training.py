@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.pruning.fitting import told
+from zeroskip.model.pruning.fitting import told
 
 EVALUATION_BATCH = 256
 """Images at once: more of them, and the values between layers no longer fit a cache (Plain-20 is four times slower)."""

@@ -7,15 +7,15 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from model.pruning.masks import Masks
-from model.pruning.training import evaluate
-from model.search.accuracies import Accuracies
-from model.search.briefly import train_briefly
-from model.search.journal import Journal
-from model.search.part import Part
-from model.search.plan import CHANNELS
-from model.search.space import Densities, Space
-from model.search.workers import spread
+from zeroskip.model.pruning.masks import Masks
+from zeroskip.model.pruning.training import evaluate
+from zeroskip.model.search.methods.short_training import train_briefly
+from zeroskip.model.search.samples import Part
+from zeroskip.model.search.spaces.plan import CHANNELS
+from zeroskip.model.search.spaces.space import Densities, Space
+from zeroskip.model.search.storage.accuracies import Accuracies
+from zeroskip.model.search.storage.journal import Journal
+from zeroskip.model.search.workers import spread
 
 LOOK = 5_000
 """Samples at most that a plan is measured on before training."""

@@ -12,19 +12,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from model.data.dataset import Dataset
-from model.pruning.criteria import Criterion
-from model.pruning.fitting import require_prunable
-from model.pruning.masks import Masks, prunable_weights
-from model.pruning.regularise import Growing
-from model.pruning.stages import Progress, Run, configuration
-from model.pruning.training import cross_entropy, evaluate
-from model.search.finetune_settings import FinetuneSettings
-from model.search.normalise import prune
-from model.search.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
-from model.search.pooled import NETWORK, Pooled
-from model.search.setup import space_for
-from model.search.space import Densities, Space
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.pruning.criteria import Criterion
+from zeroskip.model.pruning.fitting import require_prunable
+from zeroskip.model.pruning.masks import Masks, prunable_weights
+from zeroskip.model.pruning.regularise import Growing
+from zeroskip.model.pruning.training import cross_entropy, evaluate
+from zeroskip.model.pruning.training_run import Progress, Run, configuration
+from zeroskip.model.search.finetune_settings import FinetuneSettings
+from zeroskip.model.search.setup import space_for
+from zeroskip.model.search.spaces.batch_norm import prune
+from zeroskip.model.search.spaces.global_weights import NETWORK, Pooled
+from zeroskip.model.search.spaces.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
+from zeroskip.model.search.spaces.space import Densities, Space
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

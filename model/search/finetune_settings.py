@@ -8,13 +8,13 @@ from typing import Literal
 
 from torch import Tensor
 
-from model.pruning import criteria, schedules
-from model.pruning.criteria import Criterion, Random
-from model.pruning.distil import Distil
-from model.pruning.regularise import L1, L2, GroupLasso, Growing
-from model.pruning.taylor import Taylor
-from model.pruning.training import Course, Penalty
-from model.search.space import Densities
+from zeroskip.model.pruning import criteria, schedules
+from zeroskip.model.pruning.criteria import Criterion, Random
+from zeroskip.model.pruning.distil import Distil
+from zeroskip.model.pruning.regularise import L1, L2, GroupLasso, Growing
+from zeroskip.model.pruning.taylor import Taylor
+from zeroskip.model.pruning.training import Course, Penalty
+from zeroskip.model.search.spaces.space import Densities
 
 TAYLOR_SAMPLES = 2_000
 """Training samples at most by which a Taylor criterion scores."""
@@ -31,8 +31,8 @@ _PENALTIES = {"l1": L1, "l2": L2, "group-lasso": GroupLasso}
 
 @dataclass(frozen=True, kw_only=True)
 class Regularisation:
-    """A penalty of model.pruning.regularise, by name. `strength` is its factor; that of a growing one rises from 0 to
-    `strength` while a stage lasts."""
+    """A penalty of zeroskip.model.pruning.regularise, by name. `strength` is its factor; that of a growing
+    one rises from 0 to `strength` while a stage lasts."""
 
     name: PenaltyName
     strength: float

@@ -9,21 +9,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from model.data.dataset import Dataset
-from model.data.split import held_out
-from model.formats.geometry import EieGeometry
-from model.formats.tile import TileGeometry
-from model.pruning.fitting import require_prunable
-from model.pruning.stages import configuration
-from model.search.accuracies import Accuracies
-from model.search.channels import ChannelSpace
-from model.search.cost import CostTable, cost_table
-from model.search.evaluation import Evaluator
-from model.search.journal import Journal
-from model.search.layers import Layer, read_layers
-from model.search.part import Part
-from model.search.plan import CHANNELS
-from model.search.space import LayerSpace, Space
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.data.split import held_out
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.pruning.fitting import require_prunable
+from zeroskip.model.pruning.training_run import configuration
+from zeroskip.model.search.costs.layers import Layer, read_layers
+from zeroskip.model.search.costs.table import CostTable, cost_table
+from zeroskip.model.search.evaluation import Evaluator
+from zeroskip.model.search.samples import Part
+from zeroskip.model.search.spaces.channels import ChannelSpace
+from zeroskip.model.search.spaces.plan import CHANNELS
+from zeroskip.model.search.spaces.space import LayerSpace, Space
+from zeroskip.model.search.storage.accuracies import Accuracies
+from zeroskip.model.search.storage.journal import Journal
 
 SAMPLE = 16
 """Images by which the cycles of the EIE array are counted."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from model.loading import from_files
+from zeroskip.model.loading import from_files
 
 Map = Callable[[Iterable[Any]], Iterator[Any]]
 """Does the work for every item; gives the results in the order of the items, each as soon as it is there."""

@@ -8,8 +8,9 @@ from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
-from rtl.sram import Sram
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.sram import Sram
 
 
 class ActivationFiles(wiring.Component):

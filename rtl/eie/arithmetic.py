@@ -8,8 +8,9 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
-from rtl.eie.decoder import operand_layout
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.decoder import operand_layout
 
 
 class ArithmeticUnit(wiring.Component):

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where PEs are emitted once, one of them stands for all: rtl.once)
+# (where PEs are emitted once, one of them stands for all: zeroskip.rtl.once)
 """The EIE array: processing elements under one control unit."""
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
-from rtl.eie.control import ControlUnit
-from rtl.eie.layouts import LoadTarget, load_layout, monitor_layout
-from rtl.eie.pe import ProcessingElement
-from rtl.once import once
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.control import ControlUnit
+from zeroskip.rtl.eie.layouts import LoadTarget, load_layout, monitor_layout
+from zeroskip.rtl.eie.pe import ProcessingElement
+from zeroskip.rtl.once import once
 
 
 class Array(wiring.Component):
@@ -27,7 +28,8 @@ class Array(wiring.Component):
     is high for one cycle when the results can be read. `load` takes one transfer a cycle; `result` follows `read` by
     three cycles, at one a cycle.
 
-    model.golden.eie computes the results, bit for bit, and model.cycles.eie the cycles from `start` to `done`.
+    zeroskip.model.eie.golden computes the results, bit for bit, and zeroskip.model.eie.cycles the cycles from `start`
+    to `done`.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:

@@ -8,10 +8,11 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
-from rtl.eie.layouts import broadcast_layout, layer_layout
-from rtl.eie.requantise import Requantise
-from rtl.eie.scanner import NonzeroScanner, found_layout
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.layouts import broadcast_layout, layer_layout
+from zeroskip.rtl.eie.requantise import Requantise
+from zeroskip.rtl.eie.scanner import NonzeroScanner, found_layout
 
 
 class ControlUnit(wiring.Component):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
 
-from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 
 
 class LoadTarget(enum.Enum, shape=unsigned(3)):  # type: ignore[call-arg]
@@ -100,7 +101,7 @@ def word_layout(geometry: EieGeometry) -> data.StructLayout:
 
 
 def entry_layout(geometry: EieGeometry) -> data.StructLayout:
-    """An entry as it stands in memory (model.formats.eie)."""
+    """An entry as it stands in memory (zeroskip.model.eie.format)."""
     return data.StructLayout({"skip": geometry.index_bits, "code": geometry.code_bits})
 
 

@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import bits_for
+from zeroskip.model.bits import bits_for
 
 
 class LnzdNode(wiring.Component):

@@ -8,15 +8,16 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
-from rtl.eie.activations import ActivationFiles
-from rtl.eie.arithmetic import ArithmeticUnit
-from rtl.eie.decoder import WeightDecoder
-from rtl.eie.layouts import Activity, broadcast_layout, load_data_bits
-from rtl.eie.lookahead import LookAhead
-from rtl.eie.pointers import PointerRead
-from rtl.eie.queue import ActivationQueue
-from rtl.eie.spmat import SparseMatrixRead
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.activations import ActivationFiles
+from zeroskip.rtl.eie.arithmetic import ArithmeticUnit
+from zeroskip.rtl.eie.decoder import WeightDecoder
+from zeroskip.rtl.eie.layouts import Activity, broadcast_layout, load_data_bits
+from zeroskip.rtl.eie.lookahead import LookAhead
+from zeroskip.rtl.eie.pointers import PointerRead
+from zeroskip.rtl.eie.queue import ActivationQueue
+from zeroskip.rtl.eie.spmat import SparseMatrixRead
 
 
 class ProcessingElement(wiring.Component):

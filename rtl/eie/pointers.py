@@ -8,9 +8,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import VALUE_BITS, EieGeometry, bits_for
-from rtl.eie.layouts import broadcast_layout, column_layout
-from rtl.sram import Sram
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.layouts import broadcast_layout, column_layout
+from zeroskip.rtl.sram import Sram
 
 
 class PointerRead(wiring.Component):

@@ -8,8 +8,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import EieGeometry, bits_for
-from rtl.eie.layouts import column_layout
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.eie.layouts import column_layout
 
 
 class ActivationQueue(wiring.Component):

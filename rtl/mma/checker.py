@@ -9,9 +9,9 @@ from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.pattern import Pattern
-from model.formats.tile import TileGeometry
-from rtl.mma.selector import indices
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.rtl.mma.selector import indices
 
 
 class Checker(wiring.Component):

@@ -10,16 +10,16 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from model.formats.numerics import FloatFormat, block_rule
-from model.formats.tile import TileGeometry
-from rtl.mma.accumulators import Accumulators
-from rtl.mma.floats import fields, leading_zeros
-from rtl.mma.timing import Timing, control_ports
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.numerics import FloatFormat, block_rule
+from zeroskip.rtl.mma.accumulators import Accumulators
+from zeroskip.rtl.mma.floats import fields, leading_zeros
+from zeroskip.rtl.mma.timing import Timing, control_ports
 
 
 class FloatDot(wiring.Component):
     """`sum <- sum + a[0] * b[0] + ... + a[k-1] * b[k-1]` by the block rule of the geometry's generation
-    (model.golden.mma, whose steps 1 to 5 these stages are).
+    (zeroskip.model.mma.golden, whose steps 1 to 5 these stages are).
 
         multiply   exact products, with the sums of the exponents
         maximum    the largest exponent of the products
@@ -33,7 +33,7 @@ class FloatDot(wiring.Component):
     `fraction_bits`, and a sign.
 
     A new block enters every cycle, with the c that its sum may begin with; the control signals of the stages compare
-    and round come from the tile (rtl.mma.timing). Everything stands still while `en` is low.
+    and round come from the tile (zeroskip.rtl.mma.timing). Everything stands still while `en` is low.
     """
 
     timing = Timing(stages=7, take=2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from model.formats.numerics import FloatFormat
+from zeroskip.model.mma.numerics import FloatFormat
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.tile import TileGeometry
-from rtl.mma.layouts import (
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.mma.layouts import (
     MatrixTarget,
     a_row_layout,
     fetch_layout,
@@ -19,9 +19,9 @@ from rtl.mma.layouts import (
     results_layout,
     window_layout,
 )
-from rtl.mma.sequencer import Sequencer
-from rtl.mma.tile import Tile
-from rtl.sram import Sram
+from zeroskip.rtl.mma.sequencer import Sequencer
+from zeroskip.rtl.mma.tile import Tile
+from zeroskip.rtl.sram import Sram
 
 
 class Gemm(wiring.Component):
@@ -33,10 +33,10 @@ class Gemm(wiring.Component):
     and reading, may go on beside it; a transfer to C waits while D is written. A word of B is read once for all sums
     of a round that share it.
 
-    `illegal` tells that a code of the last job was illegal (rtl.mma.tile); the tile's results are those of its
+    `illegal` tells that a code of the last job was illegal (zeroskip.rtl.mma.tile); the tile's results are those of its
     multiplexers.
 
-    model.golden.mma computes D, bit for bit, and model.cycles.mma the cycles from `start` to `done`.
+    zeroskip.model.mma.golden computes D, bit for bit, and zeroskip.model.mma.cycles the cycles from `start` to `done`.
     """
 
     def __init__(self, geometry: TileGeometry) -> None:

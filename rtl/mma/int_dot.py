@@ -9,10 +9,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from model.formats.numerics import IntFormat
-from model.formats.tile import TileGeometry
-from rtl.mma.accumulators import Accumulators
-from rtl.mma.timing import Timing, control_ports
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.numerics import IntFormat
+from zeroskip.rtl.mma.accumulators import Accumulators
+from zeroskip.rtl.mma.timing import Timing, control_ports
 
 SUM_BITS = 32
 

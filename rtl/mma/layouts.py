@@ -5,12 +5,12 @@ from __future__ import annotations
 from amaranth.hdl import unsigned
 from amaranth.lib import data, enum
 
-from model.formats.geometry import bits_for
-from model.formats.numerics import IntFormat
-from model.formats.tile import TileGeometry
-from rtl.mma.float_dot import FloatDot
-from rtl.mma.int_dot import IntDot
-from rtl.mma.timing import Timing
+from zeroskip.model.bits import bits_for
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.numerics import IntFormat
+from zeroskip.rtl.mma.float_dot import FloatDot
+from zeroskip.rtl.mma.int_dot import IntDot
+from zeroskip.rtl.mma.timing import Timing
 
 
 def timing(geometry: TileGeometry) -> Timing:

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where synthesis keeps a part whole, an instance stands for it: rtl.once)
+# (where synthesis keeps a part whole, an instance stands for it: zeroskip.rtl.once)
 """The multiplexers that make a tile sparse: metadata codes choose among the rows of B."""
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from amaranth.hdl import Module, Mux, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.pattern import Pattern
-from model.formats.tile import TileGeometry
-from rtl.once import apart
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.rtl.once import apart
 
 
 class Selector(wiring.Component):
@@ -51,7 +51,7 @@ class Selector(wiring.Component):
 class Lower(wiring.Component):
     """The first half of a choice of one in four: where the upper bit of the index is set, it passes the lower bit on to
     the second half, which then needs no third look-up table to see it. Synthesis would undo that: set keep_hierarchy
-    on it, as fpga.synthesis does (rtl.once.apart).
+    on it, as zeroskip.fpga.synthesis does (zeroskip.rtl.once.apart).
     """
 
     def __init__(self, width: int) -> None:

@@ -8,9 +8,9 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.geometry import bits_for
-from model.formats.tile import TileGeometry
-from rtl.mma.layouts import fetch_layout, job_layout, timing
+from zeroskip.model.bits import bits_for
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.mma.layouts import fetch_layout, job_layout, timing
 
 
 class Sequencer(wiring.Component):

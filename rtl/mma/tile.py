@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where dot units are emitted once, one of them stands for all: rtl.once)
+# (where dot units are emitted once, one of them stands for all: zeroskip.rtl.once)
 """The N:M sparse matrix tile."""
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from amaranth.hdl import Array, Cat, Const, Elaboratable, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from model.formats.numerics import IntFormat
-from model.formats.tile import TileGeometry
-from rtl.mma.checker import Checker
-from rtl.mma.float_dot import FloatDot
-from rtl.mma.int_dot import IntDot
-from rtl.mma.layouts import results_layout, step_layout, timing
-from rtl.mma.selector import Selector
-from rtl.mma.timing import control_ports
-from rtl.once import once
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.numerics import IntFormat
+from zeroskip.rtl.mma.checker import Checker
+from zeroskip.rtl.mma.float_dot import FloatDot
+from zeroskip.rtl.mma.int_dot import IntDot
+from zeroskip.rtl.mma.layouts import results_layout, step_layout, timing
+from zeroskip.rtl.mma.selector import Selector
+from zeroskip.rtl.mma.timing import control_ports
+from zeroskip.rtl.once import once
 
 
 class DotUnit(wiring.Component):
     """One element of the tile: chooses from a column of B what a row of A multiplies, and sums up.
 
     `codes`, `window` and `c` enter together, `a` a cycle later: the tile keeps a row's values once for all columns.
-    The control ports are those of the dot-product unit (rtl.mma.timing).
+    The control ports are those of the dot-product unit (zeroskip.rtl.mma.timing).
     """
 
     def __init__(self, geometry: TileGeometry) -> None:
@@ -69,7 +69,7 @@ class Tile(wiring.Component):
     are `loop` cycles apart, else it waits until they are. A full `result` stops everything.
 
     Dense matrices run at `phases` steps a window instead of one. `illegal` is set in the cycle after a step with an
-    illegal code entered (model.formats.nm.illegal) and stays so until `clear`; the result is that of the
+    illegal code entered (zeroskip.model.mma.format.illegal) and stays so until `clear`; the result is that of the
     multiplexers.
     """
 

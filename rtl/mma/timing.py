@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from model.formats.geometry import bits_for
+from zeroskip.model.bits import bits_for
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from cosim.eie import ACTIVITIES, EieRun
-from cosim.report import HEAT_COLUMNS, MEANINGS, bin_levels, layer_figures, write_report
-from model.formats.bundle import EieLayer, EieNetwork, assemble
-from model.formats.geometry import EieGeometry
+from zeroskip.cosim.eie.play import ACTIVITIES, EieRun
+from zeroskip.cosim.report import HEAT_COLUMNS, MEANINGS, bin_levels, layer_figures, write_report
+from zeroskip.model.eie.bundle import EieLayer, EieNetwork, assemble
+from zeroskip.model.eie.geometry import EieGeometry
 
 ACCURACY = {"dense": 0.9833, "pruned": 0.9811, "shared": 0.9789, "hardware": 0.9778}
 

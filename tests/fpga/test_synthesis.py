@@ -10,10 +10,10 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fpga.synthesis import synthesise
-from model.formats.tile import TileGeometry
-from rtl.mma.selector import Selector
-from rtl.once import once
+from zeroskip.fpga.synthesis import synthesise
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.mma.selector import Selector
+from zeroskip.rtl.once import once
 
 
 class Exclusive(wiring.Component):
@@ -55,6 +55,6 @@ def test_a_choice_of_four_takes_two_tables_a_bit() -> None:
 
 
 def test_failure_shows_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fpga.synthesis.emit_rtlil", lambda *_: "module \\broken")
+    monkeypatch.setattr("zeroskip.fpga.synthesis.emit_rtlil", lambda *_: "module \\broken")
     with pytest.raises(RuntimeError, match=r"yosys failed:\n(.|\n)*ERROR"):
         synthesise(Exclusive())

@@ -12,12 +12,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.compiler.eie import MEMORIES, compile_network, float_outputs, quantise_inputs
-from model.compiler.fold import fold
-from model.formats.geometry import EieGeometry
-from model.golden import eie as golden
-from model.loading import load_weights, save_weights
-from model.pruning.sharing import share_layers, to_module
+from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie.compiler import MEMORIES, compile_network, float_outputs, quantise_inputs
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.shared import to_module
+from zeroskip.model.loading import load_weights, save_weights
+from zeroskip.model.network.fold import fold
+from zeroskip.model.pruning.sharing import share_layers
 
 
 class Tutorial(nn.Module):

@@ -9,7 +9,7 @@ import sys
 KERNEL = """
 import multiprocessing, threading
 import numpy as np, torch
-from model.golden.mma_kernels import add_integers
+from zeroskip.model.mma.kernels import add_integers
 
 
 def product(_=None):

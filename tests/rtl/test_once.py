@@ -5,8 +5,8 @@ from typing import Any
 from amaranth.hdl import Elaboratable, Module
 from amaranth.lib import wiring
 
-from rtl.once import once
-from rtl.sram import Sram
+from zeroskip.rtl.once import once
+from zeroskip.rtl.sram import Sram
 
 
 class Platform:

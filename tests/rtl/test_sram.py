@@ -8,7 +8,7 @@ import pytest
 from amaranth.hdl import Elaboratable, Module
 from amaranth.sim import Simulator
 
-from rtl.sram import Sram
+from zeroskip.rtl.sram import Sram
 
 Operation = tuple[bool, int, int, bool, int]
 """w_en, w_addr, w_data, r_en, r_addr."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from python2_pickles import array, integers, pickled, string
+from support.python2_pickles import array, integers, pickled, string
 
-from model.data.cifar10 import load_cifar10
+from zeroskip.model.data.cifar10 import load_cifar10
 
 NAMES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
 

@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from model.data.dataset import Dataset
-from model.data.digits import load_digits
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.data.digits import load_digits
 
 
 def test_split_is_fixed_stratified_and_disjoint() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.fashion import PACKAGE_FOLDER, load_fashion_mnist
-from model.data.idx import read_idx
+from zeroskip.model.data.fashion import PACKAGE_FOLDER, load_fashion_mnist
+from zeroskip.model.data.idx import read_idx
 
 
 def idx_bytes(array: np.ndarray, code: int) -> bytes:

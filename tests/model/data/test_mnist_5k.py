@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.mnist_5k import load_mnist_5k
+from zeroskip.model.data.mnist_5k import load_mnist_5k
 
 
 def table(rows: int = 1100) -> np.ndarray:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.digits import load_digits
-from model.data.named import load_data
+from zeroskip.model.data.digits import load_digits
+from zeroskip.model.data.named import load_data
 
 
 def test_digits_are_images() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.npz import load_npz
+from zeroskip.model.data.npz import load_npz
 
 X = np.arange(6, dtype=np.uint8).reshape(3, 2)
 Y = np.array([0, 1, 2])

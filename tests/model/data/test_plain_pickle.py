@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from python2_pickles import array, integer, integers, pickled, string
+from support.python2_pickles import array, integer, integers, pickled, string
 
-from model.data.plain_pickle import read_plain_pickle
+from zeroskip.model.data.plain_pickle import read_plain_pickle
 
 VALUES = np.arange(24, dtype=np.uint8).reshape(4, 6)
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from model.networks import mobilenet_v1, plain_20, resnet_20, resnet_56
-from model.networks.blocks import BasicBlock
-from model.pruning.masks import prunable_layers
-from model.pruning.training import Course, train
+from zeroskip.model.networks import mobilenet_v1, plain_20, resnet_20, resnet_56
+from zeroskip.model.networks.blocks import BasicBlock
+from zeroskip.model.pruning.masks import prunable_layers
+from zeroskip.model.pruning.training import Course, train
 
 
 def parameters(module: nn.Module) -> int:

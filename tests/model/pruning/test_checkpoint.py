@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from model.pruning.checkpoint import (
+from zeroskip.model.pruning.checkpoint import (
     Checkpoint,
     OtherConfiguration,
     load_checkpoint,

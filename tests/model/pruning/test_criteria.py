@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model.pruning.criteria import Criterion, Random, l1, l2, relative, total
-from model.pruning.masks import allocate_globally, allocate_per_layer, prunable_weights
-from model.pruning.taylor import Taylor
+from zeroskip.model.pruning.criteria import Criterion, Random, l1, l2, relative, total
+from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_weights
+from zeroskip.model.pruning.taylor import Taylor
 
 
 def network() -> nn.Sequential:

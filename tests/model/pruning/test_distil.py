@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from model.pruning.distil import Distillation
-from model.pruning.stages import Progress, Run
-from model.pruning.training import Course, Loss, cross_entropy, train
+from zeroskip.model.pruning.distil import Distillation
+from zeroskip.model.pruning.training import Course, Loss, cross_entropy, train
+from zeroskip.model.pruning.training_run import Progress, Run
 
 INPUTS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.compiler.fold import fold
-from model.pruning.flexible import flexible
+from zeroskip.model.network.fold import fold
+from zeroskip.model.pruning.flexible import flexible
 
 
 class Net(nn.Module):

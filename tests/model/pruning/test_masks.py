@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model.pruning.criteria import magnitude
-from model.pruning.masks import (
+from zeroskip.model.pruning.criteria import magnitude
+from zeroskip.model.pruning.masks import (
     Masks,
     allocate_globally,
     allocate_per_layer,

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.formats.pattern import Pattern
-from model.pruning.masks import Masks
-from model.pruning.nm import LayerReport, layer_reports, nm_mask, nm_masks, padding
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.pruning.masks import Masks
+from zeroskip.model.pruning.nm import LayerReport, layer_reports, nm_mask, nm_masks, padding
 
 PATTERNS = [Pattern.parse(text) for text in ("2:4", "1:2", "1:4", "4:8", "4:8 pairs", "2:16", "dense")]
 

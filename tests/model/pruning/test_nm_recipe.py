@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from model.data.dataset import Dataset
-from model.data.digits import load_digits
-from model.formats.pattern import Pattern
-from model.networks import lenet_300_100
-from model.pruning import nm_presets
-from model.pruning.masks import Masks
-from model.pruning.nm import layer_reports, nm_mask, nm_masks
-from model.pruning.nm_recipe import NmResult, NmSettings, prune_nm
-from model.pruning.stages import Progress
-from model.pruning.training import Course, evaluate
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.data.digits import load_digits
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.networks import lenet_300_100
+from zeroskip.model.pruning import nm_presets
+from zeroskip.model.pruning.masks import Masks
+from zeroskip.model.pruning.nm import layer_reports, nm_mask, nm_masks
+from zeroskip.model.pruning.nm_recipe import NmResult, NmSettings, prune_nm
+from zeroskip.model.pruning.training import Course, evaluate
+from zeroskip.model.pruning.training_run import Progress
 
 COURSE = Course(epochs=3, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
 MAGNITUDE = NmSettings(pattern=Pattern(), dense=COURSE, threads=1)

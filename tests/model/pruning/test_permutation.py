@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from model.formats.pattern import Pattern
-from model.pruning.nm import nm_mask
-from model.pruning.permutation import search
-from model.pruning.permutation_bench import measure
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.pruning.nm import nm_mask
+from zeroskip.model.pruning.permutation import search
+from zeroskip.model.pruning.permutation_bench import measure
 
 
 def kept(weight: torch.Tensor, pattern: Pattern) -> float:

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.formats.pattern import Pattern
-from model.networks import lenet_5
-from model.pruning.nm import nm_mask
-from model.pruning.permute import permute
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.networks import lenet_5
+from zeroskip.model.pruning.nm import nm_mask
+from zeroskip.model.pruning.permute import permute
 
 
 def lively(module: nn.Module) -> nn.Module:

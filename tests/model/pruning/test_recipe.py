@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from model.compiler.chain import SUPPORTED
-from model.data.dataset import Dataset
-from model.data.digits import load_digits
-from model.networks import digits_mlp, lenet_300_100
-from model.pruning.presets import DIGITS
-from model.pruning.recipe import Progress, Result, Settings, prune_and_share, share
-from model.pruning.training import Course
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.data.digits import load_digits
+from zeroskip.model.network.chain import SUPPORTED
+from zeroskip.model.networks import digits_mlp, lenet_300_100
+from zeroskip.model.pruning.presets import DIGITS
+from zeroskip.model.pruning.recipe import Progress, Result, Settings, prune_and_share, share
+from zeroskip.model.pruning.training import Course
 
 COURSE = Course(epochs=2, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
 SHORT = Settings(

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from model.pruning.criteria import l1, l2
-from model.pruning.masks import Masks, allocate_globally, allocate_per_layer, channel_masks
-from model.pruning.regularise import L1, L2, GroupLasso, Growing
-from model.pruning.stages import Progress, Run
-from model.pruning.training import Course, Penalty, train
+from zeroskip.model.pruning.criteria import l1, l2
+from zeroskip.model.pruning.masks import Masks, allocate_globally, allocate_per_layer, channel_masks
+from zeroskip.model.pruning.regularise import L1, L2, GroupLasso, Growing
+from zeroskip.model.pruning.training import Course, Penalty, train
+from zeroskip.model.pruning.training_run import Progress, Run
 
 INPUTS = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
 LABELS = (INPUTS[:, 0] + INPUTS[:, 1] > 0).long()

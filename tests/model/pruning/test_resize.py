@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.pruning.resize import fit_to
+from zeroskip.model.pruning.resize import fit_to
 
 
 def network() -> nn.Sequential:

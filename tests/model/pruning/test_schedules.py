@@ -1,6 +1,6 @@
 import pytest
 
-from model.pruning.schedules import cubic, iterative
+from zeroskip.model.pruning.schedules import cubic, iterative
 
 
 def test_iterative_keeps_the_same_share_every_time() -> None:

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model.formats.pattern import Pattern
-from model.pruning.nm import nm_mask
-from model.pruning.sr_ste import DECAY, SrSte
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.pruning.nm import nm_mask
+from zeroskip.model.pruning.sr_ste import DECAY, SrSte
 
 PATTERNS = [Pattern.parse(text) for text in ("2:4", "1:4", "4:8 pairs")]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from model.pruning.training import Course, evaluate, train
+from zeroskip.model.pruning.training import Course, evaluate, train
 
 INPUTS = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
 LABELS = (INPUTS[:, 0] > 0).long()

@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 import torch
-from searching import evaluator, space_of, trained
+from support.searching import evaluator, space_of, trained
 from torch import nn
 
-from model.pruning.training import evaluate
-from model.search.briefly import train_briefly
-from model.search.evaluation import Evaluator
-from model.search.journal import Journal
-from model.search.part import Part
-from model.search.space import LayerSpace
+from zeroskip.model.pruning.training import evaluate
+from zeroskip.model.search.evaluation import Evaluator
+from zeroskip.model.search.methods.short_training import train_briefly
+from zeroskip.model.search.samples import Part
+from zeroskip.model.search.spaces.space import LayerSpace
+from zeroskip.model.search.storage.journal import Journal
 
 HARD = {"0": 0.15, "2": 0.2}
 
 
 def test_before_training_a_few_samples_count_and_after_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.search.evaluation.LOOK", 20)
-    monkeypatch.setattr("model.search.evaluation.BATCHES", 0)
+    monkeypatch.setattr("zeroskip.model.search.evaluation.LOOK", 20)
+    monkeypatch.setattr("zeroskip.model.search.evaluation.BATCHES", 0)
     measure = evaluator(tmp_path)
     pruned, part = measure.space.masked(HARD), measure.part
     few = evaluate(pruned, part.inputs[:20], part.labels[:20])
@@ -41,7 +41,7 @@ def test_what_is_trained_stays_pruned(tmp_path: Path, granularity: str, monkeypa
         measured.append(module)
         return evaluate(module, *samples)
 
-    monkeypatch.setattr("model.search.evaluation.evaluate", spy)
+    monkeypatch.setattr("zeroskip.model.search.evaluation.evaluate", spy)
     measure = evaluator(tmp_path, granularity=granularity)
     plan = {"0": 0.25} if granularity == "channels" else {"0": 0.5, "2": 0.5} if granularity == "2:4" else HARD
     before, (after,) = measure.accuracy(plan), measure.accuracies([plan], trained=True)
@@ -74,7 +74,7 @@ def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None
 
 
 def test_training_that_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.search.evaluation.RATE", 1e30)
+    monkeypatch.setattr("zeroskip.model.search.evaluation.RATE", 1e30)
     with pytest.warns(UserWarning, match="brief training failed.*diverged"):
         assert list(evaluator(tmp_path).accuracies([HARD], trained=True)) == [0.0]
 

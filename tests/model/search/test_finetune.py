@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from model.data.dataset import Dataset
-from model.pruning.distil import Distil
-from model.pruning.masks import prunable_weights
-from model.pruning.stages import Progress
-from model.pruning.training import Course
-from model.search.finetune import Finetuned, finetune
-from model.search.finetune_settings import FinetuneSettings, Regularisation
-from model.search.plan import CHANNELS, WEIGHTS, LayerPlan, Plan, weight_shapes
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.pruning.distil import Distil
+from zeroskip.model.pruning.masks import prunable_weights
+from zeroskip.model.pruning.training import Course
+from zeroskip.model.pruning.training_run import Progress
+from zeroskip.model.search.finetune import Finetuned, finetune
+from zeroskip.model.search.finetune_settings import FinetuneSettings, Regularisation
+from zeroskip.model.search.spaces.plan import CHANNELS, WEIGHTS, LayerPlan, Plan, weight_shapes
 
 COURSE = Course(epochs=2, learning_rate=0.01, weight_decay=2e-4, batch_size=32)
 ONE_SHOT = FinetuneSettings(course=COURSE, threads=1)

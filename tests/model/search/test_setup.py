@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.data.dataset import Dataset
-from model.formats.geometry import EieGeometry
-from model.formats.tile import TileGeometry
-from model.loading import load_factory
-from model.search.journal import Journal
-from model.search.setup import Setup, prepare
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.loading import load_factory
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.search.setup import Setup, prepare
+from zeroskip.model.search.storage.journal import Journal
 
 
 class Net(nn.Module):
@@ -137,7 +137,7 @@ def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
 
 def test_code_that_measures_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = setup(tmp_path)
-    monkeypatch.setattr("model.search.version.code", lambda: "another version")
+    monkeypatch.setattr("zeroskip.model.search.storage.code_version.code", lambda: "another version")
     other = setup(tmp_path)
     assert first.accuracies is not None
     assert other.accuracies is not None

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.loading import load_factory
-from model.search.workers import parse_workers, spread
+from zeroskip.model.loading import load_factory
+from zeroskip.model.search.workers import parse_workers, spread
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is an extra: zeroskip[ray]")
 EVERYWHERE = [1, 3, pytest.param("ray", marks=needs_ray)]
@@ -46,7 +46,7 @@ def test_processes_are_others_with_one_thread() -> None:
 def test_processes_end_with_their_parent(tmp_path: Path) -> None:
     """Killed, the parent can tell them nothing."""
     (tmp_path / "search.py").write_text(
-        "import os, time\nfrom pathlib import Path\nfrom model.search.workers import spread\n\n\n"
+        "import os, time\nfrom pathlib import Path\nfrom zeroskip.model.search.workers import spread\n\n\n"
         "def work(item):\n    Path(str(os.getpid())).touch()\n    time.sleep(60)\n\n\n"
         "with spread(work, 2) as do:\n    list(do(range(2)))\n"
     )

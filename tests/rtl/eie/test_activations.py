@@ -3,10 +3,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from bench import Bench, geometry
+from support.bench import Bench, geometry
 
-from model.formats.geometry import EieGeometry
-from rtl.eie.activations import ActivationFiles
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.eie.activations import ActivationFiles
 
 Cycle = dict[str, int]
 """What stands at the input ports in one cycle; a port that is not named is low."""

@@ -3,11 +3,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench, Transfers, clamp, geometry
+from support.bench import Bench, Transfers, clamp, geometry
 
-from model.formats.geometry import EieGeometry
-from model.golden.eie import requantise
-from rtl.eie.arithmetic import ArithmeticUnit
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.golden import requantise
+from zeroskip.rtl.eie.arithmetic import ArithmeticUnit
 
 Update = dict[str, int]
 """Fields of an operand_layout."""

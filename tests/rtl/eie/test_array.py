@@ -3,16 +3,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench, geometry
-from networks import random_inputs, random_network
 from numpy.typing import NDArray
+from support.bench import Bench, geometry
+from support.networks import random_inputs, random_network
 
-from cosim.eie import network_transfers
-from model.cycles import eie as cycle_model
-from model.formats.bundle import EieNetwork
-from model.golden import eie as golden
-from rtl.eie.array import Array
-from rtl.eie.layouts import LoadTarget
+from zeroskip.cosim.eie.play import network_transfers
+from zeroskip.model.eie import cycles as cycle_model
+from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.rtl.eie.array import Array
+from zeroskip.rtl.eie.layouts import LoadTarget
 
 
 @dataclass

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
-from bench import Bench, Transfers, geometry
+from support.bench import Bench, Transfers, geometry
 
-from model.golden.eie import VALUE_MAX, VALUE_MIN, requantise
-from rtl.eie.control import ControlUnit
+from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN, requantise
+from zeroskip.rtl.eie.control import ControlUnit
 
 GEOMETRY = geometry(pes=4, activation_rows=32, pointers=512, layers=4)
 """128 activations in two windows."""

@@ -2,10 +2,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from bench import Bench, Transfers, geometry, load
+from support.bench import Bench, Transfers, geometry, load
 
-from model.formats.geometry import EieGeometry
-from rtl.eie.decoder import WeightDecoder
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.eie.decoder import WeightDecoder
 
 
 def some_codebooks(geometry: EieGeometry, seed: int) -> list[list[int]]:

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 from amaranth.hdl import Fragment
-from bench import evaluate
+from support.bench import evaluate
 
-from rtl.eie.lnzd import Lnzd
+from zeroskip.rtl.eie.lnzd import Lnzd
 
 
 def rtl_lnzd(width: int, flags: Iterable[int]) -> list[tuple[int, int]]:

@@ -3,11 +3,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from bench import Bench, Transfers, geometry
+from support.bench import Bench, Transfers, geometry
 
-from model.formats.geometry import EieGeometry, bits_for
-from rtl.eie.layouts import Activity
-from rtl.eie.lookahead import LookAhead
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.eie.layouts import Activity
+from zeroskip.rtl.eie.lookahead import LookAhead
 
 Word = dict[str, Any]
 """Fields of a word_layout."""

@@ -3,12 +3,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench, Transfers, clamp, geometry
-from networks import random_network
+from support.bench import Bench, Transfers, clamp, geometry
+from support.networks import random_network
 
-from model.formats.bundle import EieLayer, EieNetwork, assemble
-from rtl.eie.layouts import Activity
-from rtl.eie.pe import ProcessingElement
+from zeroskip.model.eie.bundle import EieLayer, EieNetwork, assemble
+from zeroskip.rtl.eie.layouts import Activity
+from zeroskip.rtl.eie.pe import ProcessingElement
 
 Column = tuple[int, int]
 """An activation and its column."""

@@ -3,9 +3,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from bench import Bench, geometry, load
+from support.bench import Bench, geometry, load
 
-from rtl.eie.pointers import PointerRead
+from zeroskip.rtl.eie.pointers import PointerRead
 
 Broadcasts = list[tuple[int, dict[str, int]]]
 """The cycle of each broadcast, and what it carries."""

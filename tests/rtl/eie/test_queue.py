@@ -3,9 +3,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from bench import Bench, geometry
+from support.bench import Bench, geometry
 
-from rtl.eie.queue import ActivationQueue
+from zeroskip.rtl.eie.queue import ActivationQueue
 
 
 @dataclass

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from bench import evaluate, geometry
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.bench import evaluate, geometry
 
-from model.formats.geometry import EieGeometry
-from model.golden.eie import VALUE_MAX, VALUE_MIN, requantise
-from rtl.eie.requantise import Requantise
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN, requantise
+from zeroskip.rtl.eie.requantise import Requantise
 
 Vector = tuple[int, int, bool]
 """Accumulator, shift, relu."""

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Module, Signal
-from bench import Bench, geometry
+from support.bench import Bench, geometry
 
-from model.formats.geometry import EieGeometry
-from rtl.eie.scanner import NonzeroScanner
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.eie.scanner import NonzeroScanner
 
 NARROW = geometry(pes=4, activation_rows=48)
 """Three windows of 64."""

@@ -3,11 +3,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench, Transfers, geometry, load
+from support.bench import Bench, Transfers, geometry, load
 
-from model.formats.eie import pack_words
-from model.formats.geometry import EieGeometry
-from rtl.eie.spmat import SparseMatrixRead
+from zeroskip.model.eie.format import pack_words
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.eie.spmat import SparseMatrixRead
 
 Entries = list[dict[str, int]]
 Column = dict[str, int]

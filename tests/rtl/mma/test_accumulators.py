@@ -2,9 +2,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from bench import Bench
+from support.bench import Bench
 
-from rtl.mma.accumulators import Accumulators
+from zeroskip.rtl.mma.accumulators import Accumulators
 
 Cycle = dict[str, int]
 

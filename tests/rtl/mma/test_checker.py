@@ -3,12 +3,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from bench import evaluate
+from support.bench import evaluate
 
-from model.formats import nm
-from model.formats.pattern import Pattern
-from model.formats.tile import TileGeometry
-from rtl.mma.checker import Checker
+from zeroskip.model.mma import format as nm
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.rtl.mma.checker import Checker
 
 
 def small(text: str, check: Literal["strict", "relaxed"], groups: int) -> TileGeometry:

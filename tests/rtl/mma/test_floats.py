@@ -7,11 +7,11 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from bench import evaluate
+from support.bench import evaluate
 
-from model.formats.numerics import FP16, FP32, OPERANDS, FloatFormat
-from model.golden.mma_kernels import decode
-from rtl.mma.floats import fields, leading_zeros
+from zeroskip.model.mma.kernels import decode
+from zeroskip.model.mma.numerics import FP16, FP32, OPERANDS, FloatFormat
+from zeroskip.rtl.mma.floats import fields, leading_zeros
 
 
 class Zeros(wiring.Component):

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench, Transfers
-from operands import block_numbers
+from support.bench import Bench, Transfers
+from support.operands import block_numbers
 
-from model.cycles.mma import job_cycles
-from model.formats import nm
-from model.formats.gemm import Images, Operand, dense_operand
-from model.formats.tile import TileGeometry
-from model.golden import mma as golden
-from rtl.mma.gemm import Gemm
-from rtl.mma.layouts import MatrixTarget, a_row_layout, results_layout, window_layout
+from zeroskip.model.mma import format as nm
+from zeroskip.model.mma import golden as golden
+from zeroskip.model.mma.cycles import job_cycles
+from zeroskip.model.mma.gemm import Images, Operand, dense_operand
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.mma.gemm import Gemm
+from zeroskip.rtl.mma.layouts import MatrixTarget, a_row_layout, results_layout, window_layout
 
 SMALL: dict[str, Any] = {"a_words": 40, "b_words": 24, "d_words": 24}
 GEOMETRIES = {

@@ -3,11 +3,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from bench import evaluate, plain
+from support.bench import evaluate, plain
 
-from model.formats.pattern import Pattern
-from model.formats.tile import TileGeometry
-from rtl.mma.selector import Selector
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.rtl.mma.selector import Selector
 
 PATTERNS = ["1:2", "1:4", "1:16", "2:4", "2:8", "4:8", "2:4 pairs", "4:8 pairs", "4:16 pairs"]
 

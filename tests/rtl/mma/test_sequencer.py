@@ -2,12 +2,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from bench import Bench, Transfers
+from support.bench import Bench, Transfers
 
-from model.cycles import mma as cycles
-from model.formats.tile import TileGeometry
-from rtl.mma.layouts import timing
-from rtl.mma.sequencer import Sequencer
+from zeroskip.model.mma import cycles as cycles
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.mma.layouts import timing
+from zeroskip.rtl.mma.sequencer import Sequencer
 
 Job = dict[str, int]
 

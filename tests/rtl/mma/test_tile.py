@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench, Transfers
-from steps import Steps, random_steps
+from support.bench import Bench, Transfers
+from support.steps import Steps, random_steps
 
-from model.formats.tile import TileGeometry
-from rtl.mma.tile import Tile
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.mma.tile import Tile
 
 INT: dict[str, Any] = {"dtype": "int8", "out": "int32", "m": 2, "n": 1, "k": 2}
 GEOMETRIES = {

@@ -1,0 +1,56 @@
+"""One layer made elsewhere on the RTL, against its float product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.cosim.eie.verify import Verification, verify
+from zeroskip.cosim.simulator import Simulator
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.compiler import compile_network, error_bound, float_outputs, quantise_inputs
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.layer import spread_bias
+from zeroskip.model.eie.layer_npz import LayerFile
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerResult:
+    """`outputs` (float64, outputs) are what the raw ones stand for; `difference` is the greatest distance of one of
+    them from the float product, `bound` the greatest distance allowed; `within` tells whether each keeps to its own."""
+
+    network: EieNetwork
+    verification: Verification
+    outputs: NDArray[np.float64]
+    difference: float
+    bound: float
+    within: bool
+
+
+def run_layer(
+    file: LayerFile, geometry: EieGeometry, *, fit: list[str], even: bool, simulator: Simulator
+) -> LayerResult:
+    """Runs the layer on the RTL, with the memories named in `fit` as large as it needs."""
+    spread = spread_bias(file)
+    layers, inputs = [spread.layer], spread.inputs[None]
+    network = compile_network(layers, inputs, geometry, fit=fit, even=even)
+    verification = verify(network, quantise_inputs(network, inputs)[0], simulator=simulator)
+    outputs = float_outputs(network, verification.outputs)[0]
+
+    weight = file.codebook.astype(np.float64)[file.codes]
+    expected = weight @ file.activations.astype(np.float64)
+    if file.bias is not None:
+        expected = expected + file.bias
+    # One layer alone: its rows in another order change no bound but in their place.
+    bound = error_bound(network, layers, inputs)[0] + np.abs(spread.left)
+    difference = np.abs(outputs - expected)
+    return LayerResult(
+        network=network,
+        verification=verification,
+        outputs=outputs,
+        difference=float(difference.max()),
+        bound=float(bound.max()),
+        within=bool(np.all(difference <= bound)),
+    )

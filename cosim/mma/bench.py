@@ -1,0 +1,206 @@
+"""What the N:M tile gains and costs: cycles, rate, look-up tables, kept magnitude, and bits that are right."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zeroskip.cosim.mma.formats import check_format, modes
+from zeroskip.cosim.mma.play import run_gemm
+from zeroskip.fpga.synthesis import synthesise
+from zeroskip.model.mma.compiler import channel_order
+from zeroskip.model.mma.convert import to_raw
+from zeroskip.model.mma.cycles import gemm_cycles, peak_rate
+from zeroskip.model.mma.format import nm_mask, pad_columns
+from zeroskip.model.mma.gemm import Operand, dense_operand, sparse_operand
+from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
+from zeroskip.model.mma.golden import gemm
+from zeroskip.model.pruning.permutation_bench import measure
+from zeroskip.rtl.mma.tile import Tile
+
+PARTS = ("gemms", "luts", "permutation", "formats")
+
+SIZES = [(16, 16, 16), (64, 64, 64), (128, 128, 256), (256, 256, 512), (64, 64, 4096), (512, 512, 256)]
+"""M, N, K."""
+
+IMAGES = 16
+"""Images that a network's layers see at once."""
+
+NETWORKS: dict[str, list[tuple[int, int, tuple[int, ...]]]] = {
+    "LeNet-300-100": [(300, 1, (784,)), (100, 1, (300,)), (10, 1, (100,))],
+    "LeNet-5": [(20, 576, (1, 5, 5)), (50, 64, (20, 5, 5)), (500, 1, (800,)), (10, 1, (500,))],
+}
+"""Of each layer: outputs, positions, and the shape of its inputs (channels, and the kernel of a convolution)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """A product on the RTL, dense and pruned. Of a network's layer, K is that of the dense product. `rate` is what the
+    sparse one uses of the multipliers, half of K for each sum: padding does not count. The cycles are those from
+    `start` to `done`; `dense_transfers` and `sparse_transfers` count what goes over the ports before and after, at one
+    a cycle."""
+
+    name: str
+    m: int
+    n: int
+    k: int
+    dense_cycles: int
+    sparse_cycles: int
+    speedup: float
+    rate: float
+    dense_rate: float
+    dense_transfers: int
+    sparse_transfers: int
+    equal: bool
+    """Whether every bit is that of the golden model, and every cycle that of the cycle model."""
+
+
+def products(geometry: TileGeometry, seed: int, progress: Callable[[str], None]) -> list[Product]:
+    """SIZES, then the layers of NETWORKS, of normally distributed values, on the RTL."""
+    cases: list[tuple[str, int, int, tuple[int, ...]]] = [(f"{m} x {n} x {k}", m, n, (k,)) for m, n, k in SIZES]
+    for name, layers in NETWORKS.items():
+        cases += [
+            (f"{name}, layer {index}", outputs, positions * IMAGES, inputs)
+            for index, (outputs, positions, inputs) in enumerate(layers)
+        ]
+    found = []
+    for name, m, n, inputs in cases:
+        progress(name)
+        found.append(_product(name, m, n, inputs, geometry, seed))
+    return found
+
+
+def _product(name: str, m: int, n: int, inputs: tuple[int, ...], geometry: TileGeometry, seed: int) -> Product:
+    rng = np.random.default_rng(seed)
+    k = int(np.prod(inputs))
+    values, b_values, c_values = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n), (m, n)))
+    b, c = to_raw(b_values, geometry.dtype), to_raw(c_values, geometry.out)
+    dense = dense_operand(to_raw(values, geometry.dtype), geometry.pattern)
+
+    # Channels last and padded, as networks are compiled.
+    order = channel_order(inputs, geometry.pattern)
+    ordered = np.where(order < 0, 0, values[:, order])
+    mask = nm_mask(np.abs(pad_columns(ordered, geometry.group)), geometry.pattern)[:, : len(order)]
+    sparse = sparse_operand(
+        to_raw(ordered.astype(np.float32), geometry.dtype), geometry.pattern, dtype=geometry.dtype, mask=mask
+    )
+    b_ordered = np.where(order[:, None] < 0, b.dtype.type(0), b[order])
+
+    def run(operand: Operand, rows: Any) -> tuple[int, int, bool]:
+        made = run_gemm(operand, rows, c, geometry, seed=seed)
+        right = np.array_equal(made.d, gemm(operand, rows, c, geometry))
+        predicted = gemm_cycles(geometry, m, n, operand.columns, dense=operand.dense)
+        return made.cycles, made.transfers, right and made.cycles == predicted
+
+    dense_cycles, dense_transfers, dense_equal = run(dense, b)
+    sparse_cycles, sparse_transfers, sparse_equal = run(sparse, b_ordered)
+    return Product(
+        name=name,
+        m=m,
+        n=n,
+        k=k,
+        dense_cycles=dense_cycles,
+        sparse_cycles=sparse_cycles,
+        speedup=dense_cycles / sparse_cycles,
+        rate=peak_rate(geometry, m, n, k, dense=False, cycles=sparse_cycles),
+        dense_rate=peak_rate(geometry, m, n, k, dense=True, cycles=dense_cycles),
+        dense_transfers=dense_transfers,
+        sparse_transfers=sparse_transfers,
+        equal=dense_equal and sparse_equal,
+    )
+
+
+def networks(layers: list[Product]) -> list[dict[str, Any]]:
+    """Cycles of each network for IMAGES images: all dense, and with each layer as is faster, as `compile` has it."""
+    found = []
+    for name in NETWORKS:
+        own = [layer for layer in layers if layer.name.startswith(f"{name},")]
+        dense = sum(layer.dense_cycles for layer in own)
+        sparse = sum(min(layer.dense_cycles, layer.sparse_cycles) for layer in own)
+        found.append({"name": name, "dense_cycles": dense, "sparse_cycles": sparse, "speedup": dense / sparse})
+    return found
+
+
+COSTED = (("A100", "fp16"), ("A100", "bf16"), ("A100", "tf32"), ("Ada", "e4m3"), ("Ada", "e5m2"))
+"""Float modes whose tiles are synthesised; then the integers."""
+
+INTEGER_DEPTH = 8
+"""Products of an integer unit that is synthesised: at 16 and more ABC, within Yosys 0.70, fails on the dense tile."""
+
+
+def luts(progress: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Look-up tables of sparse tiles, and of dense-only ones with the same multipliers, on ECP5."""
+    tiles = [mode_geometry(generation=generation, dtype=dtype, out="fp32") for generation, dtype in COSTED]
+    tiles += [mode_geometry(generation="A100", dtype=dtype, out="int32", k=INTEGER_DEPTH) for dtype in ("int8", "int4")]
+    found = []
+    for sparse in tiles:
+        progress(f"{sparse.dtype}, sparse")
+        cost = synthesise(Tile(sparse))
+        progress(f"{sparse.dtype}, dense only")
+        reference = synthesise(Tile(dataclasses.replace(sparse, keep=sparse.group)))
+        found.append(
+            {
+                "format": sparse.dtype,
+                "generation": sparse.generation,
+                "tile": [sparse.m, sparse.n, sparse.k],
+                "sparse": cost.luts,
+                "dense": reference.luts,
+                "multipliers": cost.multipliers,
+                "same_multipliers": cost.multipliers == reference.multipliers,
+                "overhead": cost.luts / reference.luts - 1,
+            }
+        )
+    return found
+
+
+def formats(blocks: int, seed: int, progress: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Every mode of every generation: blocks on the RTL against the golden model."""
+    found = []
+    for geometry in modes():
+        name = f"{geometry.dtype} to {geometry.out}"
+        progress(f"{name}, {geometry.generation}")
+        result = check_format(geometry, blocks, seed=seed)
+        found.append(
+            {
+                "format": name,
+                "generation": geometry.generation,
+                "blocks": result.blocks,
+                "mismatches": result.mismatches,
+            }
+        )
+    return found
+
+
+PUBLISHED = {"efficacy": 0.355, "kept": 2919.8, "seconds": 60.65}
+"""What NVIDIA's apex finds for the same matrix with stripe groups of 8, on a CPU (its permutation_tests/README.md)."""
+
+
+def permutation() -> dict[str, Any]:
+    """Magnitude that 2:4 keeps of a 128 x 64 matrix, in the order given and in that of the search."""
+    measured = measure()
+    found = measured.permutation
+    return {
+        "rows": measured.rows,
+        "columns": measured.columns,
+        "total": found.total,
+        "without": found.before,
+        "with": found.after,
+        "efficacy": found.efficacy,
+        "seconds": measured.seconds,
+        "published": PUBLISHED,
+    }
+
+
+def count(parts: tuple[str, ...]) -> int:
+    """Steps of progress that the parts make."""
+    sizes = {
+        "gemms": len(SIZES) + sum(map(len, NETWORKS.values())),
+        "luts": 2 * (len(COSTED) + 2),
+        "permutation": 1,
+        "formats": len(modes()),
+    }
+    return sum(sizes[part] for part in parts)

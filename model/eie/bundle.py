@@ -1,0 +1,346 @@
+"""A network compiled for the EIE array: its memory images, and its file (zeroskip.model.network.container)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.bits import power_of_two_at_least
+from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.model.network.container import (
+    BundleError,
+    Container,
+    check_kinds,
+    check_tensor,
+    dataclass_from_json,
+    list_from_json,
+    naming,
+    read,
+    stages_from_json,
+    write,
+)
+from zeroskip.model.network.stages import LinearStage, Stage, to_json, value_counts
+
+MAX_FRACTION = 128
+"""Fraction bits beyond this do not come from values that float32 holds."""
+
+
+class FitError(ValueError):
+    """A network that a geometry's memories do not hold; the message says which, by how much, and what would."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EieLayer:
+    """A row of the layer table: `outputs` x `inputs` weights and, where `bias`, one more column for the bias.
+
+    A number with f fraction bits stands for itself divided by 2**f. Accumulators carry
+    `input_fraction + weight_fraction - product_shift` fraction bits, of which `out_shift` are rounded away.
+    """
+
+    inputs: int
+    outputs: int
+    relu: bool
+    bias: bool
+    input_fraction: int
+    weight_fraction: int
+    output_fraction: int
+
+    @property
+    def columns(self) -> int:
+        return self.inputs + self.bias
+
+    @property
+    def bias_activation(self) -> int:
+        """The constant one, as the activation of the bias column."""
+        return 1 << self.input_fraction if self.bias else 0
+
+    def out_shift(self, geometry: EieGeometry) -> int:
+        return self.input_fraction + self.weight_fraction - geometry.product_shift - self.output_fraction
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EieNetwork:
+    """A compiled network: what stands in the memories of an array of `geometry`.
+
+    `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, the layers behind one
+    another; `pointers` (uint32, pes x all columns + layers) the column pointers, as entry numbers; `codebooks`
+    (int16, layers x codebook_size), entry 0 zero. `stages` say how images go through the layers. Output i of the
+    network is value `order[i]` that the last stage gives (uint32, outputs).
+    """
+
+    geometry: EieGeometry
+    layers: tuple[EieLayer, ...]
+    stages: tuple[Stage, ...]
+    entries: NDArray[np.uint8]
+    pointers: NDArray[np.uint32]
+    codebooks: NDArray[np.int16]
+    order: NDArray[np.uint32]
+
+    @property
+    def inputs(self) -> int:
+        """Values that an image has."""
+        return value_counts(self.stages, self.layers)[0]
+
+    @property
+    def outputs(self) -> int:
+        """Values that the network gives for an image."""
+        return value_counts(self.stages, self.layers)[-1]
+
+    @property
+    def starts(self) -> list[int]:
+        """How many times each layer runs for an image."""
+        return [stage.starts for stage in self.stages for _ in stage.layers]
+
+    @property
+    def starts_per_image(self) -> int:
+        return sum(stage.starts for stage in self.stages)
+
+    @property
+    def weight_counts(self) -> list[int]:
+        """Weights of each layer before pruning: those between different groups of a convolution are none."""
+        groups = [getattr(stage, "groups", 1) for stage in self.stages for _ in stage.layers]
+        return [layer.outputs * layer.inputs // split for layer, split in zip(self.layers, groups, strict=True)]
+
+    @property
+    def pointer_bases(self) -> list[int]:
+        """Where each layer's column pointers start, the same in each PE."""
+        lengths = [layer.columns + 1 for layer in self.layers]
+        return [sum(lengths[:index]) for index in range(len(lengths))]
+
+    def columns(self, index: int) -> Columns:
+        """Layer `index` in interleaved CSC form."""
+        base, layer = self.pointer_bases[index], self.layers[index]
+        pointers = self.pointers[:, base : base + layer.columns + 1].astype(np.int64)
+        begin, end = pointers[:, 0], pointers[:, -1]
+        codes, skips = [], []
+        for pe in range(self.geometry.pes):
+            pe_codes, pe_skips = unpack_words(self.entries[pe], int(end[pe]), self.geometry)
+            codes.append(pe_codes[begin[pe] :])
+            skips.append(pe_skips[begin[pe] :])
+        return Columns(
+            outputs=layer.outputs,
+            codes=np.concatenate(codes),
+            skips=np.concatenate(skips),
+            pointers=pointers - begin[:, None],
+        )
+
+    def weights(self, index: int) -> NDArray[np.int16]:
+        """The integer matrix of layer `index`, the bias as its last column (outputs x columns)."""
+        return self.codebooks[index][decode(self.columns(index), self.geometry)]
+
+
+def assemble(
+    geometry: EieGeometry,
+    layers: tuple[EieLayer, ...],
+    codes: list[NDArray[np.uint8]],
+    codebooks: NDArray[np.int16],
+    stages: tuple[Stage, ...] | None = None,
+    order: NDArray[np.uint32] | None = None,
+) -> EieNetwork:
+    """Encodes each layer's codes (uint8, outputs x columns) and stacks them in the memories of each PE.
+
+    Without `stages` the layers are fully connected, one behind the other; without `order`, the outputs stand as the
+    last stage gives them. Raises FitError where a memory of `geometry` is too small, ValueError where the stages do not
+    fit the layers.
+    """
+    if stages is None:
+        stages = (LinearStage(first=0, last=len(layers) - 1),)
+    value_counts(stages, layers)
+    encoded = [encode(matrix, geometry) for matrix in codes]
+    pointers, base = [], np.zeros((geometry.pes, 1), np.int64)
+    for columns in encoded:
+        pointers.append(columns.pointers + base)
+        base = base + columns.pointers[:, -1:]
+    images = []
+    for pe in range(geometry.pes):
+        parts = [slice(columns.starts[pe], columns.starts[pe + 1]) for columns in encoded]
+        images.append(
+            pack_words(
+                np.concatenate([columns.codes[part] for columns, part in zip(encoded, parts, strict=True)]),
+                np.concatenate([columns.skips[part] for columns, part in zip(encoded, parts, strict=True)]),
+                geometry,
+            )
+        )
+    words = max(len(image) for image in images)
+    entries = np.zeros((geometry.pes, words, geometry.word_bytes), np.uint8)
+    for pe, image in enumerate(images):
+        entries[pe, : len(image)] = image
+    all_pointers = np.concatenate(pointers, axis=1)
+    check_fit(geometry, layers, all_pointers)
+    return EieNetwork(
+        geometry=geometry,
+        layers=layers,
+        stages=stages,
+        entries=entries,
+        pointers=all_pointers.astype(np.uint32),
+        codebooks=codebooks,
+        order=np.arange(value_counts(stages, layers)[-1], dtype=np.uint32) if order is None else order,
+    )
+
+
+def memory_needs(
+    geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any]
+) -> dict[str, tuple[int, str]]:
+    """What the network takes of each memory: geometry field -> (size needed, where it is needed most)."""
+    entries = pointers[:, -1].astype(np.int64)
+    fullest = int(entries.argmax())
+    widths = [max(layer.inputs, layer.outputs) for layer in layers]
+    widest = int(np.argmax(widths))
+    return {
+        "entry_words": (
+            max(1, -(-int(entries[fullest]) // geometry.entries_per_word)),
+            f"{int(entries[fullest])} entries in PE {fullest}",
+        ),
+        "pointers": (pointers.shape[1], f"{len(layers)} layers, {pointers.shape[1]} pointers in each PE"),
+        "activation_rows": (
+            -(-widths[widest] // geometry.pes),
+            f"layer {widest} has {widths[widest]} activations",
+        ),
+        "layers": (len(layers), f"the network has {len(layers)} layers"),
+    }
+
+
+def check_fit(geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any]) -> None:
+    """Raises FitError for the first memory of `geometry` that does not hold the network."""
+    needs = memory_needs(geometry, layers, pointers)
+    smallest = ", ".join(f"{field} {power_of_two_at_least(need)}" for field, (need, _) in needs.items())
+    for field, (need, where) in needs.items():
+        size = getattr(geometry, field)
+        if need > size:
+            raise FitError(
+                f"the network does not fit: {field} is {size} and {need} are needed, {need - size} too few ({where}); "
+                f"{field} = {power_of_two_at_least(need)} would hold it (the smallest geometry: {smallest})"
+            )
+
+
+def fitted(
+    geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any], fields: Sequence[str]
+) -> EieGeometry:
+    """`geometry` with the memories `fields` at the smallest power of two that holds the network."""
+    smallest = {"entry_words": 1, "pointers": 2, "activation_rows": geometry.rows_per_window, "layers": 1}
+    needs = memory_needs(geometry, layers, pointers)
+    sizes = {field: max(power_of_two_at_least(needs[field][0]), smallest[field]) for field in fields}
+    return dataclasses.replace(geometry, **sizes)
+
+
+def save(network: EieNetwork, path: Path) -> None:
+    """Writes the bundle; a file that stood there is replaced whole or not at all."""
+    tensors: dict[str, NDArray[Any]] = {
+        "entries": network.entries,
+        "pointers": network.pointers,
+        "codebooks": network.codebooks,
+        "order": network.order,
+    }
+    header = {
+        "geometry": dataclasses.asdict(network.geometry),
+        "layers": [dataclasses.asdict(layer) for layer in network.layers],
+        "stages": [to_json(stage) for stage in network.stages],
+    }
+    write(path, core="eie", header=header, tensors=tensors)
+
+
+def load(path: Path) -> EieNetwork:
+    """Reads a bundle and checks all of it. Raises BundleError naming the file, the field, the rule and the value."""
+    container = read(path)
+    with naming(path):
+        return from_container(container)
+
+
+def from_container(container: Container) -> EieNetwork:
+    """The network that a file holds, all of it checked."""
+    if container.core != "eie":
+        raise BundleError(f"core must be 'eie', not {container.core!r}")
+    header = container.header
+    geometry = dataclass_from_json(EieGeometry, header.get("geometry"), "geometry")
+    layers = list_from_json(EieLayer, header.get("layers"), "layers")
+    network = EieNetwork(
+        geometry=geometry,
+        layers=layers,
+        stages=stages_from_json(header.get("stages")),
+        **_tensors(container.tensors, geometry, len(layers)),
+    )
+    _check_layers(network)
+    _check_memories(network)
+    return network
+
+
+def _tensors(tensors: dict[str, NDArray[Any]], geometry: EieGeometry, layers: int) -> dict[str, NDArray[Any]]:
+    expected = {
+        "entries": (np.uint8, (geometry.pes, None, geometry.word_bytes)),
+        "pointers": (np.uint32, (geometry.pes, None)),
+        "codebooks": (np.int16, (layers, geometry.codebook_size)),
+        "order": (np.uint32, (None,)),
+    }
+    if set(tensors) != set(expected):
+        raise BundleError(f"tensors must be {sorted(expected)}, not {sorted(tensors)}")
+    for name, (dtype, shape) in expected.items():
+        check_tensor(name, tensors[name], dtype, shape)
+    return tensors
+
+
+def _check_layers(network: EieNetwork) -> None:
+    geometry = network.geometry
+    previous: EieLayer | None = None
+    for index, layer in enumerate(network.layers):
+        where = f"layers[{index}]"
+        check_kinds(layer, where, flags=("relu", "bias"))
+        if layer.inputs < 1 or layer.outputs < 1:
+            raise BundleError(
+                f"{where} must have at least one input and one output, not {layer.inputs}, {layer.outputs}"
+            )
+        if layer.bias and not 0 <= layer.input_fraction <= VALUE_BITS - 2:
+            raise BundleError(
+                f"{where}.input_fraction must be 0 to {VALUE_BITS - 2} where the layer has a bias, "
+                f"not {layer.input_fraction}"
+            )
+        for name in ("input_fraction", "weight_fraction", "output_fraction"):
+            fraction = getattr(layer, name)
+            if not -MAX_FRACTION <= fraction <= MAX_FRACTION:
+                raise BundleError(f"{where}.{name} must be {-MAX_FRACTION} to {MAX_FRACTION}, not {fraction}")
+        shift = layer.out_shift(geometry)
+        if not 0 <= shift <= geometry.max_shift:
+            raise BundleError(f"{where} must round away 0 to {geometry.max_shift} bits, not {shift}")
+        # Within a stage a layer's outputs stand where the next one reads its inputs.
+        chained = any(index in stage.layers[1:] for stage in network.stages)
+        if previous is not None and chained and layer.inputs != previous.outputs:
+            raise BundleError(f"{where}.inputs must be the {previous.outputs} outputs before it, not {layer.inputs}")
+        if previous is not None and layer.input_fraction != previous.output_fraction:
+            raise BundleError(
+                f"{where}.input_fraction must be the output_fraction {previous.output_fraction} before it, "
+                f"not {layer.input_fraction}"
+            )
+        previous = layer
+    try:
+        value_counts(network.stages, network.layers)
+    except ValueError as error:
+        raise BundleError(str(error)) from error
+
+
+def _check_memories(network: EieNetwork) -> None:
+    geometry, pointers = network.geometry, network.pointers.astype(np.int64)
+    wanted = network.pointer_bases[-1] + network.layers[-1].columns + 1
+    if pointers.shape[1] != wanted:
+        raise BundleError(f"pointers must be {geometry.pes} x {wanted}, not of shape {pointers.shape}")
+    if np.any(np.diff(pointers, axis=1) < 0):
+        pe, column = np.argwhere(np.diff(pointers, axis=1) < 0)[0]
+        raise BundleError(f"pointers must not decrease, as they do behind number {column} of PE {pe}")
+    capacity = network.entries.shape[1] * geometry.entries_per_word
+    if pointers.max() > capacity:
+        raise BundleError(f"pointers must not exceed the {capacity} entries of the file, not {pointers.max()}")
+    if np.any(network.codebooks[:, 0]):
+        raise BundleError(f"codebooks[:, 0] must be zero, not {network.codebooks[:, 0].tolist()}")
+    if not np.array_equal(np.sort(network.order), np.arange(network.outputs)):
+        raise BundleError(f"order must name each of the {network.outputs} outputs once")
+    try:
+        check_fit(geometry, network.layers, pointers)
+        for index in range(len(network.layers)):
+            decode(network.columns(index), geometry)
+    except ValueError as error:
+        raise BundleError(f"memory images: {error}") from error

@@ -1,0 +1,120 @@
+"""Fraction bits: where the binary point of each layer's activations and weights stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.model.eie.shared import SharedLayer
+from zeroskip.model.network.stages import Stage
+
+HEADROOM = 2.0
+"""Activations and sums may grow to this many times what they were in calibration before anything saturates."""
+
+# A bias needs the constant one as an activation; more fraction bits than the greatest would gain nothing elsewhere.
+_MAX_FRACTION = VALUE_BITS - 2
+# The fraction of values that are all zero: any would do.
+_ANY_FRACTION = VALUE_BITS - 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fractions:
+    """Fraction bits of a layer's input, weights and output."""
+
+    input: int
+    weight: int
+    output: int
+
+
+BATCH = 256
+"""Images that go through the float network together, which bounds the memory that the patches of convolutions take."""
+
+
+def calibrate(
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32], geometry: EieGeometry
+) -> list[Fractions]:
+    """Chooses fraction bits from what the float network does with `inputs` (samples x inputs).
+
+    Activations keep HEADROOM in their 16 bits. So do the sums of the magnitudes of all products in the accumulator, so
+    that nothing saturates within calibration; where the accumulator is too narrow for the finest inputs and weights,
+    both give way alike. Raises ValueError where the values are too large for any choice.
+    """
+    flat = inputs.reshape(len(inputs), -1)
+    batches = [_ranges(layers, stages, flat[first : first + BATCH]) for first in range(0, len(flat), BATCH)]
+    tops, sums = (np.max(values, axis=0).tolist() for values in zip(*batches, strict=True))
+    weights = [float(np.abs(layer.codebook).max()) for layer in layers]
+
+    activation_fractions = [min(_fraction(top, VALUE_BITS), _MAX_FRACTION) for top in tops]
+    weight_fractions = []
+    for index, layer in enumerate(layers):
+        weight = _fraction(weights[index], VALUE_BITS, headroom=1.0)
+        room = _fraction(sums[index], geometry.accumulator_bits) + geometry.product_shift
+        excess = activation_fractions[index] + weight - room
+        if excess > 0:
+            fraction = activation_fractions[index] - excess // 2
+            # The constant one of a bias needs an activation without a fraction at the least.
+            lowest = fraction if layer.bias_codes is None else min(0, activation_fractions[index])
+            activation_fractions[index] = max(fraction, lowest)
+            weight = room - activation_fractions[index]
+        # An output has no more fraction bits than the sum it is rounded from, and the shift has a limit.
+        sum_fraction = activation_fractions[index] + weight - geometry.product_shift
+        activation_fractions[index + 1] = min(activation_fractions[index + 1], sum_fraction)
+        weight -= max(0, sum_fraction - activation_fractions[index + 1] - geometry.max_shift)
+        weight_fractions.append(weight)
+        if layer.bias_codes is not None and activation_fractions[index] < 0:
+            raise ValueError(
+                f"layer {index}: its inputs reach {tops[index]:.6g}, and {VALUE_BITS} bits do not hold them together "
+                "with the constant one of the bias; scale the inputs down"
+            )
+    return [
+        Fractions(
+            input=activation_fractions[index],
+            weight=weight_fractions[index],
+            output=activation_fractions[index + 1],
+        )
+        for index in range(len(layers))
+    ]
+
+
+def float_rows(
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """What each layer takes and gives for `inputs` (samples x values): rows x inputs and rows x outputs, a row for each
+    start, in exact arithmetic as far as doubles go."""
+    values = inputs.reshape(len(inputs), -1).astype(np.float64)
+    passes = []
+    for stage in stages:
+        rows = stage.gather(values)
+        for index in stage.layers:
+            layer = layers[index]
+            given = rows @ layer.codebook[layer.matrix_codes].astype(np.float64).T
+            if layer.bias is not None:
+                given += layer.bias
+            passes.append((rows, np.maximum(given, 0) if layer.relu else given))
+            rows = passes[-1][1]
+        values = stage.scatter(rows)
+    return passes
+
+
+def _ranges(
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
+) -> tuple[list[float], list[float]]:
+    """The greatest magnitude of the input and of each layer's output, and of the sums of magnitudes of products."""
+    tops, sums = [float(np.abs(inputs).max())], []
+    for layer, (rows, given) in zip(layers, float_rows(layers, stages, inputs), strict=True):
+        magnitudes = np.abs(rows) @ np.abs(layer.codebook[layer.matrix_codes]).astype(np.float64).T
+        sums.append(float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max()))
+        tops.append(float(np.abs(given).max()))
+    return tops, sums
+
+
+def _fraction(top: float, bits: int, headroom: float = HEADROOM) -> int:
+    """Most fraction bits with which a signed number of `bits` bits holds `headroom * top`."""
+    if top == 0:
+        return _ANY_FRACTION
+    return math.floor(math.log2(((1 << (bits - 1)) - 1) / (headroom * top)))

@@ -1,0 +1,211 @@
+"""From shared weights to the memory images of an EIE array."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.data.dataset import accuracy
+from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie.balance import balance
+from zeroskip.model.eie.bundle import EieLayer, EieNetwork, assemble, fitted
+from zeroskip.model.eie.calibrate import calibrate
+from zeroskip.model.eie.format import decode
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN
+from zeroskip.model.eie.shared import AveragePool, MaxPool, Part, SharedConv, SharedLayer, takes_images
+from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
+
+MEMORIES = ("entry_words", "pointers", "activation_rows", "layers")
+"""The fields of EieGeometry that a network may be fitted to."""
+
+
+def lower(parts: Sequence[Part], shape: tuple[int, ...]) -> tuple[tuple[Stage, ...], list[SharedLayer]]:
+    """The stages in which the array runs `parts` on samples of `shape`, and the rows of its layer table: convolutions
+    and poolings one by one, Linear layers that follow one another in one. Average pooling is a convolution here. Raises
+    ValueError where the shape does not fit."""
+    if takes_images(parts) and len(shape) != 3:
+        raise ValueError(
+            "inputs must be samples x channels x height x width, as the network takes, "
+            f"not samples x {' x '.join(map(str, shape))}"
+        )
+    stages: list[Stage] = []
+    layers: list[SharedLayer] = []
+    for position, given in enumerate(parts):
+        part = given.layer(shape) if isinstance(given, AveragePool) else given
+        number = len(layers)
+        if isinstance(part, SharedConv | MaxPool):
+            stage = _window(part, shape, number, f"part {position} of the network")
+            channels = len(part.weight_codes) if isinstance(part, SharedConv) else stage.channels
+            stages.append(stage)
+            shape = (channels, *stage.out_size)
+        else:
+            if part.weight_codes.shape[1] != math.prod(shape):
+                raise ValueError(
+                    f"inputs must have {part.weight_codes.shape[1]} values a sample, as the network takes, "
+                    f"not {math.prod(shape)}"
+                    if number == 0
+                    else f"layer {number} takes {part.weight_codes.shape[1]} values, but these inputs make it "
+                    f"{' x '.join(map(str, shape))}"
+                )
+            shape = (len(part.weight_codes),)
+            if stages and isinstance(stages[-1], LinearStage):
+                stages[-1] = LinearStage(first=stages[-1].first, last=number)
+            else:
+                stages.append(LinearStage(first=number, last=number))
+        if isinstance(part, SharedLayer):
+            layers.append(part)
+    return tuple(stages), layers
+
+
+def _window(part: SharedConv | MaxPool, shape: tuple[int, ...], number: int, where: str) -> ConvStage | MaxPoolStage:
+    channels, height, width = shape
+    if isinstance(part, SharedConv) and part.channels != channels:
+        raise ValueError(f"layer {number} must have images of {part.channels} channels, not {channels}, at its input")
+    fields: dict[str, Any] = {"channels": channels, "height": height, "width": width}
+    fields |= {"kernel": part.kernel, "stride": part.stride, "padding": part.padding}
+    try:
+        if isinstance(part, SharedConv):
+            return ConvStage(**fields, layer=number, groups=part.groups)
+        return MaxPoolStage(**fields)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def compile_network(
+    parts: Sequence[Part],
+    calibration: NDArray[np.float32],
+    geometry: EieGeometry,
+    *,
+    fit: Sequence[str] = (),
+    even: bool = False,
+) -> EieNetwork:
+    """Compiles a shared network; `calibration` are inputs to choose the fraction bits by: samples x inputs, or samples
+    x channels x height x width, by which the sizes of its images are known.
+
+    The memories named in `fit` are made as large as the network needs, to the next power of two; for the others,
+    FitError says which does not hold it. Where `even`, the rows of fully connected layers are dealt out to the PEs so
+    that these have the same to do (zeroskip.model.eie.balance), and otherwise in turn. Raises ValueError where the
+    calibration data do not fit the network.
+    """
+    stages, layers = lower(parts, calibration.shape[1:])
+    fractions = calibrate(layers, stages, calibration, geometry)
+    order = None
+    if even:
+        layers, order = balance(layers, stages, calibration, geometry.pes)
+    matrices = [layer.matrix_codes for layer in layers]
+    table = tuple(
+        EieLayer(
+            inputs=matrix.shape[1],
+            outputs=matrix.shape[0],
+            relu=layer.relu,
+            bias=layer.bias_codes is not None,
+            input_fraction=fraction.input,
+            weight_fraction=fraction.weight,
+            output_fraction=fraction.output,
+        )
+        for layer, matrix, fraction in zip(layers, matrices, fractions, strict=True)
+    )
+    codes = [
+        matrix if layer.bias_codes is None else np.column_stack((matrix, layer.bias_codes))
+        for layer, matrix in zip(layers, matrices, strict=True)
+    ]
+    codebooks = np.zeros((len(layers), geometry.codebook_size), np.int16)
+    for index, (layer, fraction) in enumerate(zip(layers, fractions, strict=True)):
+        codebooks[index, : len(layer.codebook)] = np.rint(np.ldexp(layer.codebook.astype(np.float64), fraction.weight))
+    # The words do not depend on how large the memories are: assembled where all is large enough, then fitted.
+    roomy = dataclasses.replace(geometry, **{field: _ROOMY[field] for field in fit})
+    network = assemble(roomy, table, codes, codebooks, stages, order)
+    return dataclasses.replace(network, geometry=fitted(geometry, table, network.pointers, fit))
+
+
+_ROOMY = {"entry_words": 1 << 24, "pointers": 1 << 24, "activation_rows": 1 << 16, "layers": 256}
+
+
+def quantise_inputs(
+    network: EieNetwork, inputs: NDArray[np.float32], *, saturate: bool = False
+) -> tuple[NDArray[np.int16], int]:
+    """Inputs (samples x any shape) as the activations of the first layer (int16, samples x inputs), rounding half to
+    even, and how many of them were saturated.
+
+    Raises ValueError where one does not fit and `saturate` is not set, and where the shape is wrong.
+    """
+    layer = network.layers[0]
+    flat = inputs.reshape(len(inputs), -1).astype(np.float64)
+    if flat.shape[1] != network.inputs:
+        raise ValueError(
+            f"inputs must have {network.inputs} values a sample, as the network takes, not {flat.shape[1]} "
+            f"(shape {inputs.shape})"
+        )
+    rounded = np.rint(np.ldexp(flat, layer.input_fraction))
+    outside = (rounded > VALUE_MAX) | (rounded < VALUE_MIN)
+    if outside.any() and not saturate:
+        sample, position = np.argwhere(outside)[0]
+        raise ValueError(
+            f"inputs must be from {VALUE_MIN / 2.0**layer.input_fraction:g} to "
+            f"{VALUE_MAX / 2.0**layer.input_fraction:g} ({layer.input_fraction} fraction bits, as calibrated), not "
+            f"{flat[sample, position]:g} (sample {sample}, value {position}; {int(outside.sum())} such values); "
+            "to clip them, allow saturation"
+        )
+    return np.clip(rounded, VALUE_MIN, VALUE_MAX).astype(np.int16), int(outside.sum())
+
+
+def lost_weights(network: EieNetwork) -> int:
+    """Weights and biases that were kept and have a value, but one that rounds to zero."""
+    lost = 0
+    for index, codebook in enumerate(network.codebooks):
+        codes = decode(network.columns(index), network.geometry)
+        lost += int(((codes != 0) & (codebook[codes] == 0)).sum())
+    return lost
+
+
+def golden_accuracy(network: EieNetwork, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Fraction of the samples that the golden model puts into their class; inputs that do not fit are clipped."""
+    outputs = golden.outputs(network, quantise_inputs(network, inputs, saturate=True)[0])
+    return accuracy(outputs, labels)
+
+
+def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np.float64]:
+    """The values that the last layer's outputs stand for."""
+    return np.ldexp(outputs.astype(np.float64), -network.layers[-1].output_fraction)
+
+
+def error_bound(network: EieNetwork, parts: Sequence[Part], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How far the network's outputs may lie from those of the float layers it was compiled from (samples x outputs), on
+    `inputs` of the shape that it was compiled for.
+
+    Holds for exact float arithmetic where nothing saturates. For each layer, with an error e of the inputs x and half
+    a unit d of the weights: each product is off by at most |w| e + d (|x| + e), and by one unit of the sum where
+    `product_shift` drops bits; rounding the output adds half a unit. ReLU makes no error greater.
+    """
+    values = inputs.reshape(len(inputs), -1).astype(np.float64)
+    errors = np.full_like(values, 0.5 * 2.0 ** -network.layers[0].input_fraction)
+    _, layers = lower(parts, inputs.shape[1:])
+    for stage in network.stages:
+        # The greatest of several values is off by no more than the one that is off most.
+        activations, error = stage.gather(values), stage.gather(errors)
+        for index in stage.layers:
+            layer, shared = network.layers[index], layers[index]
+            codes = shared.matrix_codes
+            weight, used = shared.codebook[codes].astype(np.float64), (codes != 0).astype(np.float64)
+            half_weight = 0.5 * 2.0**-layer.weight_fraction
+            products = used.sum(axis=1)
+            error = error @ np.abs(weight).T + half_weight * ((np.abs(activations) + error) @ used.T)
+            activations = activations @ weight.T
+            if shared.bias_codes is not None and shared.bias is not None:
+                activations = activations + shared.bias.astype(np.float64)
+                error = error + half_weight * (shared.bias_codes != 0)
+                products = products + (shared.bias_codes != 0)
+            if network.geometry.product_shift:
+                unit = 2.0 ** -(layer.input_fraction + layer.weight_fraction - network.geometry.product_shift)
+                error = error + products * unit
+            error = error + 0.5 * 2.0**-layer.output_fraction
+            if layer.relu:
+                activations = np.maximum(activations, 0)
+        values, errors = stage.scatter(activations), stage.scatter(error)
+    return errors

@@ -1,0 +1,183 @@
+"""Cycle-exact performance model of the EIE array: the cycles from `start` to `done` of zeroskip.rtl.eie.array.Array.
+
+Nothing is simulated cycle by cycle. Every event of the array is the latest of a few earlier ones plus a constant, so
+one pass over the columns in the order of their broadcast gives all of them. Cycle 0 is the one in which `start` is
+taken. For the c-th column of a layer (a non-zero activation, or the bias):
+
+    select[c]     the scanner gives it to the control unit, at most one a cycle
+    fetched[c]    it leaves the register `fetch`        all three registers pass it on
+    ready[c]      it leaves the register `raw`          as soon as the next is free
+    fire[c]       it is broadcast: every PE has room
+
+and in a PE that has entries in it, for each word w of its entries:
+
+    issue[w]      the memory is read, at the earliest 2 cycles after fire; the last word takes the column from the queue
+    taken[w]      look-ahead takes the word from the memory's output
+    end[w]        the last cycle of the word: one cycle for each weight; a word of padding alone passes as it is taken
+
+A PE has room while the columns in its queue, and the one broadcast in the cycle before, whether or not it has entries
+here, are fewer than `queue_depth`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.format import Columns, unpack_words
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.parallel import parallel
+
+
+@numba.njit(cache=True)
+def _layer(activations, bias, pointers, weights, per_word, window, depth, popped, pushed, taken, end):
+    """Cycle in which a layer comes to rest, counted from the first one of its search.
+
+    `pointers` (columns + 1 x pes) are entry numbers, `weights` (pes x entries) tells which of the entries are weights.
+    `popped` (pes x depth) keeps the cycles in which the queue's last `depth` columns left it; `pushed`, `taken`, `end`
+    (pes) are counts and cycles of each PE. The last four are scratch space.
+    """
+    pes = len(pushed)
+    inputs = len(activations)
+    windows = (inputs + window - 1) // window
+    popped[:] = -1
+    pushed[:] = 0
+    taken[:] = -1
+    end[:] = -1
+
+    look = 0  # the cycle in which the scanner looks at the window
+    select = fetched = ready = fire = 0
+    before = 0
+    columns = 0
+    for w in range(windows + bias):
+        seen = False
+        for j in range(w * window, min((w + 1) * window, inputs)) if w < windows else range(inputs, inputs + 1):
+            if w < windows and activations[j] == 0:
+                continue
+            if not seen:
+                # The window goes out once that before it has gone.
+                seen = True
+                if columns > 0:
+                    look = max(look, select)
+                select = look
+                look += 1
+            # Each register hands on in the cycle in which the one behind it does.
+            select = max(select + 1, fetched) if columns > 0 else select + 1
+            fetched = max(select + 1, ready) if columns > 0 else select + 1
+            ready = max(fetched + 1, fire) if columns > 0 else fetched + 1
+            at = ready + 1
+            if columns > 0 and at == fire + 1:
+                # The column before may still be on its way to the queues.
+                for p in range(pes):
+                    waiting = pushed[p]
+                    if pointers[before + 1, p] > pointers[before, p]:
+                        waiting -= 1
+                    slot = waiting + 1 - depth
+                    if depth == 1 or (slot >= 0 and popped[p, slot % depth] >= at):
+                        at += 1
+                        break
+            if columns == 0 or at > fire + 1:
+                for p in range(pes):
+                    slot = pushed[p] - depth
+                    if slot >= 0:
+                        at = max(at, popped[p, slot % depth] + 1)
+            fire = at
+            before = j
+            columns += 1
+
+            for p in range(pes):
+                entry, last = pointers[j, p], pointers[j + 1, p]
+                if entry < last:
+                    issue = fire + 2
+                    while entry < last:
+                        cost = 0
+                        beyond = min((entry // per_word + 1) * per_word, last)
+                        while entry < beyond:
+                            cost += weights[p, entry]
+                            entry += 1
+                        issue = max(issue, taken[p])
+                        if cost == 0:
+                            taken[p] = issue + 1
+                        else:
+                            taken[p] = max(issue + 1, end[p])
+                            end[p] = taken[p] + cost
+                    popped[p, pushed[p] % depth] = issue
+                    pushed[p] += 1
+        if not seen:
+            look += 1
+    rest = look
+    if columns > 0:
+        rest = max(rest, fire + 2)
+        for p in range(pes):
+            if pushed[p] > 0:
+                rest = max(rest, end[p] + 4)
+    return rest
+
+
+@parallel
+def _batch(activations, bias, pointers, weights, per_word, window, depth):
+    pes = len(weights)
+    cycles = np.empty(len(activations), np.int64)
+    for image in numba.prange(len(activations)):
+        popped = np.empty((pes, depth), np.int64)
+        pushed = np.empty(pes, np.int64)
+        taken = np.empty(pes, np.int64)
+        end = np.empty(pes, np.int64)
+        rest = _layer(activations[image], bias, pointers, weights, per_word, window, depth, popped, pushed, taken, end)
+        cycles[image] = rest + 1
+    return cycles
+
+
+def layer_cycles(
+    columns: Columns, activations: NDArray[Any], geometry: EieGeometry, *, bias: bool
+) -> NDArray[np.int64]:
+    """Cycles of one layer by itself in each start (int64, starts), for `activations` (starts x inputs), of which only
+    those that are zero matter. Where `bias`, the last of `columns` is its."""
+    lengths = columns.pointers[:, -1]
+    weights = np.zeros((geometry.pes, max(1, int(lengths.max()))), bool)
+    for pe, length in enumerate(lengths.tolist()):
+        weights[pe, :length] = columns.codes[columns.starts[pe] : columns.starts[pe + 1]] != 0
+    return _batch(
+        activations != 0,
+        bias,
+        np.ascontiguousarray(columns.pointers.T.astype(np.int64)),
+        weights,
+        geometry.entries_per_word,
+        geometry.window,
+        geometry.queue_depth,
+    )
+
+
+START_TO_DONE = 1
+"""Cycles from `start` to `done` beyond those of the layers, in each start: the one that takes `start`."""
+
+
+def run(network: EieNetwork, activations: list[NDArray[np.int16]]) -> NDArray[np.int64]:
+    """Cycles of each layer of each image (int64, images x layers), for a convolution over all its positions. From
+    `start` to `done`, it takes their sum over the layers and START_TO_DONE for each start.
+
+    `activations` are the inputs of each layer (int16, starts x inputs), as zeroskip.model.eie.golden gives them.
+    """
+    geometry = network.geometry
+    cycles = np.empty((len(activations[0]) // network.starts[0], len(network.layers)), np.int64)
+    weights = np.stack(
+        [unpack_words(image, len(image) * geometry.entries_per_word, geometry)[0] != 0 for image in network.entries]
+    )
+    for index, layer in enumerate(network.layers):
+        base = network.pointer_bases[index]
+        pointers = np.ascontiguousarray(network.pointers[:, base : base + layer.columns + 1].T.astype(np.int64))
+        counts = _batch(
+            activations[index],
+            layer.bias,
+            pointers,
+            weights,
+            geometry.entries_per_word,
+            geometry.window,
+            geometry.queue_depth,
+        )
+        cycles[:, index] = counts.reshape(len(cycles), -1).sum(axis=1)
+    return cycles

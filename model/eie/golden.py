@@ -1,0 +1,121 @@
+"""Integer twin of the EIE array: what zeroskip.rtl.eie computes, bit for bit.
+
+The arithmetic is that of the array in every step: exact products, `product_shift` bits dropped rounding down, sums that
+saturate at `accumulator_bits` after every addition, contributions to a row in increasing column order with the bias
+last, `saturate16(round_half_even(acc / 2**out_shift))`, ReLU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.geometry import VALUE_BITS
+from zeroskip.model.parallel import parallel
+
+VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
+VALUE_MIN = -(1 << (VALUE_BITS - 1))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerRun:
+    """One layer of a batch: its input and output activations (int16, starts x inputs and starts x outputs), and how
+    many additions and how many outputs were saturated in each start (int64, starts). A layer is started once for each
+    image, that of a convolution once for each position of each image."""
+
+    inputs: NDArray[np.int16]
+    outputs: NDArray[np.int16]
+    saturated_sums: NDArray[np.int64]
+    saturated_outputs: NDArray[np.int64]
+
+
+def requantise(accumulators: NDArray[np.int64], shift: int, *, relu: bool) -> NDArray[np.int64]:
+    """`round_half_even(accumulators / 2**shift)`, with zero for negative values where `relu`; not yet saturated."""
+    unit = np.int64(1) << shift
+    floor, rest = np.divmod(accumulators, unit)
+    up = (2 * rest > unit) | ((2 * rest == unit) & (floor % 2 == 1))
+    rounded = floor + up
+    return np.maximum(rounded, 0) if relu else rounded
+
+
+@parallel
+def _accumulate(starts, columns, weights, activations, product_shift, highest, lowest, sums, saturated):
+    """Saturating sums of the rows `starts` (CSR) of a sparse matrix, for each image of `activations`."""
+    for image in numba.prange(activations.shape[0]):
+        for row in range(len(starts) - 1):
+            total = np.int64(0)
+            for entry in range(starts[row], starts[row + 1]):
+                total += (weights[entry] * activations[image, columns[entry]]) >> product_shift
+                if total > highest:
+                    total = highest
+                    saturated[image] += 1
+                elif total < lowest:
+                    total = lowest
+                    saturated[image] += 1
+            sums[image, row] = total
+
+
+BLOCK = 1 << 15
+"""Starts that are computed together, which bounds the memory that sums take."""
+
+
+def run(network: EieNetwork, inputs: NDArray[np.int16]) -> list[LayerRun]:
+    """Runs a batch (int16, images x inputs) through the network, layer by layer.
+
+    The results of the network are `results(network, layers)`; where the last layer is fully connected, its outputs.
+    """
+    if inputs.ndim != 2 or inputs.shape[1] != network.inputs or inputs.dtype != np.int16:
+        raise ValueError(f"inputs must be int16 of images x {network.inputs}, not {inputs.dtype} of {inputs.shape}")
+    runs: list[LayerRun] = []
+    values = inputs
+    for stage in network.stages:
+        rows = stage.gather(values)
+        for index in stage.layers:
+            runs.append(_run_layer(network, index, rows))
+            rows = runs[-1].outputs
+        values = stage.scatter(rows)
+    return runs
+
+
+def results(network: EieNetwork, layers: list[LayerRun]) -> NDArray[np.int16]:
+    """What the network gives (int16, images x outputs, in the user's order), where its layers gave `layers`."""
+    values = layers[-1].outputs
+    last = next(index for index in reversed(range(len(network.stages))) if network.stages[index].layers)
+    values = network.stages[last].scatter(values)
+    for stage in network.stages[last + 1 :]:
+        values = stage.scatter(stage.gather(values))
+    return values[:, network.order]
+
+
+def outputs(network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250) -> NDArray[np.int16]:
+    """What the network gives for many images (int16, images x outputs), without keeping what its layers give."""
+    parts = [inputs[first : first + batch] for first in range(0, len(inputs), batch)]
+    return np.concatenate([results(network, run(network, part)) for part in parts])
+
+
+def _run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> LayerRun:
+    geometry, layer = network.geometry, network.layers[index]
+    highest = np.int64((1 << (geometry.accumulator_bits - 1)) - 1)
+    matrix = network.weights(index)
+    rows, columns = np.nonzero(matrix)
+    starts = np.searchsorted(rows, np.arange(layer.outputs + 1))
+    weights = matrix[rows, columns].astype(np.int64)
+    outputs = np.empty((len(activations), layer.outputs), np.int16)
+    saturated = np.zeros(len(activations), np.int64)
+    saturated_outputs = np.zeros(len(activations), np.int64)
+    for first in range(0, len(activations), BLOCK):
+        block = slice(first, first + BLOCK)
+        count = len(activations[block])
+        extended = np.full((count, layer.columns), layer.bias_activation, np.int64)
+        extended[:, : layer.inputs] = activations[block]
+        sums = np.zeros((count, layer.outputs), np.int64)
+        shift, lowest = geometry.product_shift, -highest - 1
+        _accumulate(starts, columns, weights, extended, shift, highest, lowest, sums, saturated[block])
+        rounded = requantise(sums, layer.out_shift(geometry), relu=layer.relu)
+        outputs[block] = np.clip(rounded, VALUE_MIN, VALUE_MAX)
+        saturated_outputs[block] = (outputs[block] != rounded).sum(axis=1)
+    return LayerRun(inputs=activations, outputs=outputs, saturated_sums=saturated, saturated_outputs=saturated_outputs)

@@ -1,0 +1,169 @@
+"""A network compiled for the N:M tile: its operands, and its file (zeroskip.model.network.container)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.mma.convert import FLOATS
+from zeroskip.model.mma.format import illegal
+from zeroskip.model.mma.gemm import Operand
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.layouts import from_linear, to_linear
+from zeroskip.model.mma.numerics import raw_type
+from zeroskip.model.network.container import (
+    BundleError,
+    Container,
+    check_kinds,
+    check_tensor,
+    dataclass_from_json,
+    list_from_json,
+    naming,
+    read,
+    stages_from_json,
+    write,
+)
+from zeroskip.model.network.stages import Stage, to_json, value_counts
+
+PAD = -1
+"""In MmaNetwork.columns: a column of zeros."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MmaLayer:
+    """A matrix product D = A B + C: A is `outputs` x `columns` and `sparse` or dense, C the bias in every column of D.
+
+    B has a column for each row of `inputs` values that the layer's stage gathers; `pad` of A's columns are zeros that
+    fill groups of input channels.
+    """
+
+    inputs: int
+    outputs: int
+    columns: int
+    pad: int
+    sparse: bool
+    relu: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MmaNetwork:
+    """A compiled network: the operand A of each layer, `columns` (int32), which of a row's values each of its columns
+    multiplies, or PAD, and `biases`, raw bits of `geometry.out`. `stages` say how images go through the layers.
+
+    Between layers the host applies ReLU and rounds to `geometry.dtype`, to nearest even.
+    """
+
+    geometry: TileGeometry
+    layers: tuple[MmaLayer, ...]
+    stages: tuple[Stage, ...]
+    operands: tuple[Operand, ...]
+    columns: tuple[NDArray[np.int32], ...]
+    biases: tuple[NDArray[Any], ...]
+
+    @property
+    def inputs(self) -> int:
+        """Values that an image has."""
+        return value_counts(self.stages, self.layers)[0]
+
+    @property
+    def outputs(self) -> int:
+        """Values that the network gives for an image."""
+        return value_counts(self.stages, self.layers)[-1]
+
+    @property
+    def starts(self) -> list[int]:
+        """Columns of B that each layer has for an image."""
+        return [stage.starts for stage in self.stages for _ in stage.layers]
+
+
+def save(network: MmaNetwork, path: Path) -> None:
+    """Writes the bundle; a file that stood there is replaced whole or not at all."""
+    tensors: dict[str, NDArray[Any]] = {}
+    for index, operand in enumerate(network.operands):
+        tensors[f"values.{index}"] = np.ascontiguousarray(operand.values)
+        tensors[f"columns.{index}"] = network.columns[index]
+        tensors[f"bias.{index}"] = network.biases[index]
+        if operand.codes is not None:
+            tensors[f"meta.{index}"] = to_linear(operand.codes, operand.pattern, np.uint32)
+    header = {
+        "geometry": dataclasses.asdict(network.geometry),
+        "layers": [dataclasses.asdict(layer) for layer in network.layers],
+        "stages": [to_json(stage) for stage in network.stages],
+    }
+    write(path, core="mma", header=header, tensors=tensors)
+
+
+def load(path: Path) -> MmaNetwork:
+    """Reads a bundle and checks all of it. Raises BundleError naming the file, the field, the rule and the value."""
+    container = read(path)
+    with naming(path):
+        return from_container(container)
+
+
+def from_container(container: Container) -> MmaNetwork:
+    """The network that a file holds, all of it checked."""
+    if container.core != "mma":
+        raise BundleError(f"core must be 'mma', not {container.core!r}")
+    header = container.header
+    geometry: TileGeometry = dataclass_from_json(TileGeometry, header.get("geometry"), "geometry")
+    if geometry.dtype not in FLOATS:
+        raise BundleError(f"geometry.dtype must be one of {', '.join(FLOATS)}, not {geometry.dtype}")
+    layers = list_from_json(MmaLayer, header.get("layers"), "layers")
+    stages = stages_from_json(header.get("stages"))
+    for index, layer in enumerate(layers):
+        _check_layer(layer, f"layers[{index}]")
+    try:
+        value_counts(stages, layers)
+    except ValueError as error:
+        raise BundleError(str(error)) from error
+    names = {f"{name}.{index}" for index in range(len(layers)) for name in ("values", "columns", "bias")}
+    names |= {f"meta.{index}" for index, layer in enumerate(layers) if layer.sparse}
+    if set(container.tensors) != names:
+        raise BundleError(f"tensors must be {sorted(names)}, not {sorted(container.tensors)}")
+    parts = [_layer_parts(container.tensors, geometry, index, layer) for index, layer in enumerate(layers)]
+    operands, columns, biases = (tuple(part) for part in zip(*parts, strict=True))
+    return MmaNetwork(
+        geometry=geometry, layers=layers, stages=stages, operands=operands, columns=columns, biases=biases
+    )
+
+
+def _check_layer(layer: MmaLayer, where: str) -> None:
+    check_kinds(layer, where, flags=("sparse", "relu"))
+    if min(layer.inputs, layer.outputs) < 1 or layer.columns - layer.pad != layer.inputs or layer.pad < 0:
+        raise BundleError(
+            f"{where} must have inputs, outputs, and as many columns as inputs and pad together, "
+            f"not {layer.inputs}, {layer.outputs}, {layer.columns} and {layer.pad}"
+        )
+
+
+def _layer_parts(
+    tensors: dict[str, NDArray[Any]], geometry: TileGeometry, index: int, layer: MmaLayer
+) -> tuple[Operand, NDArray[np.int32], NDArray[Any]]:
+    pattern = geometry.pattern
+    values, columns, bias = (tensors[f"{name}.{index}"] for name in ("values", "columns", "bias"))
+    groups = -(-layer.columns // pattern.group)
+    kept = groups * pattern.keep if layer.sparse else layer.columns
+    check_tensor(f"values.{index}", values, raw_type(geometry.operand), (layer.outputs, kept))
+    check_tensor(f"columns.{index}", columns, np.int32, (layer.columns,))
+    check_tensor(f"bias.{index}", bias, raw_type(geometry.result), (layer.outputs,))
+    if not np.array_equal(np.sort(columns), np.r_[[PAD] * layer.pad, : layer.inputs]):
+        raise BundleError(f"columns.{index} must name each of the {layer.inputs} inputs once, and {layer.pad} pads")
+    codes = None
+    if layer.sparse:
+        words = tensors[f"meta.{index}"]
+        try:
+            codes = from_linear(words, pattern, groups)
+        except ValueError as error:
+            raise BundleError(f"meta.{index}: {error}") from error
+        if illegal(codes, pattern, geometry.check).any():
+            raise BundleError(f"meta.{index} must hold codes that are legal ({geometry.check})")
+    try:
+        operand = Operand(values=values, codes=codes, columns=layer.columns, pattern=pattern)
+    except ValueError as error:
+        raise BundleError(f"layers[{index}]: {error}") from error
+    return operand, columns, bias

@@ -1,0 +1,104 @@
+"""A matrix product in raw bits, from an NPZ file made elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.data.npz import read_arrays
+from zeroskip.model.mma import format as nm
+from zeroskip.model.mma.gemm import Operand, check_product, dense_operand
+from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
+from zeroskip.model.mma.layouts import from_linear
+from zeroskip.model.mma.numerics import check_bits
+from zeroskip.model.mma.pattern import Pattern
+
+STRINGS = ("dtype", "out", "generation")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GemmFile:
+    """D = A B + C: A, the raw bits of `b` (K x N) and `c` (M x N), and a tile that computes it."""
+
+    operand: Operand
+    b: NDArray[Any]
+    c: NDArray[Any]
+    geometry: TileGeometry
+
+
+def load_gemm(path: Path, *, m: int, n: int, check: Literal["strict", "relaxed"], illegal: bool) -> GemmFile:
+    """Reads and checks a product: `a` (M x K), or `values` (M x kept) and `meta`, the metadata of each row in the
+    linear layout (words of any width, zeroskip.model.mma.layouts); `b`, `c`, and the strings `dtype`, `out` and
+    `generation`, and `pattern` where it is not NVIDIA's for the format (2:4, 1:2 for tf32, 4:8 pairs for int4).
+
+    Codes that `check` forbids are an error unless `illegal`. Nothing is ever unpickled. Raises FileNotFoundError, or
+    ValueError naming file, key, rule and value.
+    """
+    arrays = read_arrays(path)
+    try:
+        strings = {name: _string(arrays, name) for name in STRINGS}
+        fields: dict[str, Any] = {}
+        if "pattern" in arrays:
+            pattern = Pattern.parse(_string(arrays, "pattern"))
+            fields = {"keep": pattern.keep, "group": pattern.group, "pair": pattern.pair}
+        geometry = mode_geometry(**strings, m=m, n=n, check=check, **fields)
+        b, c = (_array(arrays, name) for name in ("b", "c"))
+        operand = _operand(arrays, b, geometry, illegal)
+        check_product(operand, b, c, geometry)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return GemmFile(operand=operand, b=b, c=c, geometry=geometry)
+
+
+def _string(arrays: dict[str, NDArray[Any]], name: str) -> str:
+    value = _array(arrays, name)
+    if value.dtype.kind != "U" or value.shape != ():
+        raise ValueError(f"'{name}' must be a string, not {value.dtype} of {value.shape}")
+    return str(value)
+
+
+def _array(arrays: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    if name not in arrays:
+        raise ValueError(f"must have the key '{name}', but has {', '.join(arrays) or 'no keys'}")
+    return arrays[name]
+
+
+def _operand(arrays: dict[str, NDArray[Any]], b: NDArray[Any], geometry: TileGeometry, illegal: bool) -> Operand:
+    if "a" in arrays:
+        if "values" in arrays or "meta" in arrays:
+            raise ValueError("must have either 'a' or 'values' and 'meta', not both")
+        check_bits("a", arrays["a"], geometry.dtype)
+        if arrays["a"].ndim != 2 or 0 in arrays["a"].shape:
+            raise ValueError(f"a must be a matrix that is not empty, not {arrays['a'].shape}")
+        return dense_operand(arrays["a"], geometry.pattern)
+    if "values" not in arrays and "meta" not in arrays:
+        raise ValueError(f"must have the key 'a', or 'values' and 'meta', but has {', '.join(arrays)}")
+    values, meta = _array(arrays, "values"), _array(arrays, "meta")
+    if meta.ndim != 2 or values.ndim != 2 or len(meta) != len(values) or meta.dtype.kind not in "iu":
+        raise ValueError(
+            "'values' and 'meta' must have a row each for every row of A, 'meta' of integers, "
+            f"not {values.dtype} of {values.shape} and {meta.dtype} of {meta.shape}"
+        )
+    groups = -(-b.shape[0] // geometry.group) if b.ndim else 0
+    # Bytes in the order of a word's bits, which makes its width of no account. Longer words have more padding.
+    words = np.ascontiguousarray(meta).view(np.uint8)
+    needed = -(-groups * geometry.pattern.code_bits // 8)
+    if not needed <= words.shape[1] < needed + meta.dtype.itemsize:
+        raise ValueError(
+            f"'meta' must have {-(-needed // meta.dtype.itemsize)} words of {meta.dtype} a row for {groups} groups, "
+            f"not {meta.shape[1]}"
+        )
+    codes = from_linear(words[:, :needed], geometry.pattern, groups)
+    wrong = nm.illegal(codes, geometry.pattern, geometry.check)
+    if wrong.any() and not illegal:
+        row, group = (int(i) for i in np.argwhere(wrong)[0])
+        rule = "increase" if geometry.check == "strict" else "differ"
+        raise ValueError(
+            f"'meta' must hold codes whose indices {rule} ({geometry.check}), not {codes[row, group]:#06b} "
+            f"in row {row}, group {group}"
+        )
+    return Operand(values=values, codes=codes, columns=len(b), pattern=geometry.pattern)

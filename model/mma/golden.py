@@ -1,0 +1,195 @@
+"""Integer twin of tensor-core arithmetic on bits: what zeroskip.rtl.mma computes, and GPUs were seen to compute.
+
+The block rule of a float mode (`BlockRule`; Fasi et al., PeerJ CS 330; Khattak and Mikaitis, arXiv 2512.07004), for K'
+products and the addend c:
+
+1. Products are exact, with a significand in [0, 4) and the sum of the exponents; subnormal operands keep the smallest
+   exponent and are not renormalised. Terms that are zero are left out.
+2. The largest exponent of the products and of c is found, at least `floor`.
+3. Each term is cut off (toward zero) below `2**(largest - fraction_bits)`; then the terms are added exactly.
+4. The sum is cut off to fp32, or rounded to nearest even for fp16. It is +0 where it is zero; what is cut off or
+   rounded to nothing keeps its sign. What is too large becomes infinite.
+5. More products: block after block, each result being the c of the next.
+
+A NaN, zero times infinity, or infinities of both signs give NaN, all ones but the sign. Integers are added exactly and
+wrap or saturate at 32 bits, after every `INTEGER_BLOCK` products.
+
+How sparse float products are grouped into blocks is not published. Here the rule goes over the kept products in
+compressed order, which is a hypothesis.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.mma.gemm import Operand, check_product
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.kernels import add_blocks, add_exactly, add_integers, decode
+from zeroskip.model.mma.numerics import (
+    EXACT,
+    FP32,
+    INTEGER_BLOCK,
+    OPERANDS,
+    RESULTS,
+    IntFormat,
+    block_rule,
+    check_bits,
+    check_mode,
+    raw_type,
+)
+
+_NO_FLOOR = -(1 << 12)
+"""Below all exponents."""
+
+
+def dot(
+    a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], *, generation: str, dtype: str, out: str
+) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """The raw bits of `c + sum(a * b)` along the last axis, as a tensor core of `generation` computes it.
+
+    `a` and `b` (..., K) are raw bits of `dtype`, `c` (...) raw bits of `out`, each in the unsigned type of its width
+    (uint8, uint16 or uint32; tf32 as fp32, whose 13 low bits are ignored); the leading axes broadcast. K is cut into
+    the generation's blocks in order. Generation "exact" rounds the exact sum to nearest even, once.
+
+    Raises ValueError for a mode that is not known (numerics.check_mode) and for arrays that do not fit it.
+    """
+    check_mode(generation, dtype, out)
+    check_bits("a", a, dtype)
+    check_bits("b", b, dtype)
+    check_bits("c", c, out)
+    if a.ndim < 1 or b.ndim < 1 or a.shape[-1] != b.shape[-1] or a.shape[-1] == 0:
+        raise ValueError(f"a and b must have the same last axis, at least 1, not the shapes {a.shape} and {b.shape}")
+    try:
+        shape = np.broadcast_shapes(a.shape[:-1], b.shape[:-1], c.shape)
+    except ValueError:
+        raise ValueError(
+            f"the leading axes of a {a.shape}, b {b.shape} and c {c.shape} do not broadcast to one shape"
+        ) from None
+    length = a.shape[-1]
+    rows_a, rows_b = (np.broadcast_to(x, (*shape, length)).reshape(-1, length) for x in (a, b))
+    rows_c = np.broadcast_to(c, shape).reshape(-1, 1)
+    # Row i of `a` meets row i of `b` alone: one column of results.
+    where = np.broadcast_to(np.arange(length, dtype=np.int32), (1, length))
+    return _run(rows_a, where, rows_b, rows_c, True, generation, dtype, out, None).reshape(shape)
+
+
+def matmul(
+    values: NDArray[Any],
+    where: NDArray[np.int32],
+    b: NDArray[Any],
+    c: NDArray[Any],
+    *,
+    generation: str,
+    dtype: str,
+    out: str,
+    integer_block: int | None = None,
+) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """The raw bits of D = A B + C, where A is given by its kept values.
+
+    `values` (M, kept) raw bits; `where` (M, kept) the row of `b` that each value multiplies, in any order and any
+    number of times; `b` (K, N) and `c` (M, N) raw bits. The blocks go over the kept values in their order; positions
+    that are not kept are never multiplied. `integer_block` is the number of products between two saturations.
+    """
+    check_mode(generation, dtype, out)
+    check_bits("values", values, dtype)
+    check_bits("b", b, dtype)
+    check_bits("c", c, out)
+    if values.ndim != 2 or values.shape != where.shape or values.shape[1] == 0:
+        raise ValueError(f"values and where must be two equal matrices, not {values.shape} and {where.shape}")
+    if b.ndim != 2 or c.shape != (len(values), b.shape[1]):
+        raise ValueError(f"c must be {len(values)} x the columns of b {b.shape}, not {c.shape}")
+    if where.size and not 0 <= where.min() <= where.max() < len(b):
+        raise ValueError(f"where must name rows of b, 0 to {len(b) - 1}, not {where.min()} to {where.max()}")
+    return _run(values, where.astype(np.int32), b.T, c, False, generation, dtype, out, integer_block)
+
+
+def gemm(
+    operand: Operand, b: NDArray[Any], c: NDArray[Any], geometry: TileGeometry
+) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """The raw bits of D = A B + C as a tile of this geometry computes it: what zeroskip.rtl.mma.gemm writes.
+
+    Raises ValueError for matrices that do not fit (zeroskip.model.mma.gemm.check_product).
+    """
+    check_product(operand, b, c, geometry)
+    where = operand.where()
+    # A code may name a row behind the last: the tile finds zeros there.
+    rows = np.pad(b, ((0, max(0, int(where.max()) + 1 - len(b))), (0, 0)))
+    return matmul(
+        operand.values,
+        where,
+        rows,
+        c,
+        generation=geometry.generation,
+        dtype=geometry.dtype,
+        out=geometry.out,
+        integer_block=geometry.k,
+    )
+
+
+def relative_bound(generation: str, dtype: str, out: str, products: int) -> float:
+    """How far a float sum may lie from the exact one, of the sum of the magnitudes of c and of all `products`.
+
+    In a block each of its terms and c lose less than `2**-fraction_bits` of the largest, which is no more than that
+    sum, and the result less than its last bit. Holds where nothing is subnormal or overflows.
+    """
+    rule = block_rule(generation, dtype, out)
+    blocks = -(-products // rule.products)
+    kept = 10 if out == "fp16" else rule.kept_bits
+    return blocks * ((rule.products + 1) * 2.0**-rule.fraction_bits + 2.0**-kept) * (1 + 2.0**-8)
+
+
+def _run(
+    a: NDArray[Any],
+    where: NDArray[np.int32],
+    b: NDArray[Any],
+    c: NDArray[Any],
+    paired: bool,
+    generation: str,
+    dtype: str,
+    out: str,
+    integer_block: int | None,
+) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """Results (rows of a, columns of c): row i of `a` with row j of `b`, or with row i where `paired`."""
+    form = OPERANDS[dtype]
+    result = np.empty(c.shape, raw_type(RESULTS[out]))
+    c = np.ascontiguousarray(c)
+    if isinstance(form, IntFormat):
+        block = a.shape[1] if generation == EXACT else integer_block or INTEGER_BLOCK[dtype]
+        add_integers(
+            signed(a, form), signed(b, form), where, c.view(np.int32), paired, block, out == "int32_sat", result
+        )
+        return result
+    (sig_a, exp_a), (sig_b, exp_b) = decode(a, form), decode(b, form)
+    half = out == "fp16"
+    if generation == EXACT:
+        add_exactly(sig_a, exp_a, sig_b, exp_b, where, c, paired, 2 * form.mantissa_bits, half, result)
+        return result
+    rule = block_rule(generation, dtype, out)
+    add_blocks(
+        sig_a,
+        exp_a,
+        sig_b,
+        exp_b,
+        where,
+        c,
+        paired,
+        (
+            rule.products,
+            rule.fraction_bits,
+            _NO_FLOOR if rule.floor is None else rule.floor,
+            2 * form.mantissa_bits,
+            FP32.mantissa_bits - rule.kept_bits,
+        ),
+        half,
+        result,
+    )
+    return result
+
+
+def signed(bits: NDArray[Any], form: IntFormat) -> NDArray[np.int32]:
+    """The numbers that raw bits stand for."""
+    shift = 32 - form.bits
+    return (bits.astype(np.uint32) << np.uint32(shift)).view(np.int32) >> shift

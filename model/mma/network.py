@@ -1,0 +1,70 @@
+"""A compiled network on the golden model of the N:M tile, or on whatever else multiplies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.mma.bundle import PAD, MmaNetwork
+from zeroskip.model.mma.convert import from_raw, to_raw
+from zeroskip.model.mma.golden import gemm
+
+Multiply = Callable[[int, NDArray[Any], NDArray[Any]], NDArray[Any]]
+"""(layer, b, c) -> d: the product of a layer, in raw bits."""
+
+BATCH_VALUES = 1 << 24
+"""Values of B that are multiplied together, which bounds the memory that the patches of convolutions take."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkRun:
+    """`outputs` (float32, images x outputs), and how many activations grew beyond the tile's format."""
+
+    outputs: NDArray[np.float32]
+    overflows: int
+
+
+def run(network: MmaNetwork, inputs: NDArray[np.float32], multiply: Multiply | None = None) -> NetworkRun:
+    """Runs a batch (float32, images x values) through the network: its products by `multiply`, by default the golden
+    model, and all that is between them here. Raises ValueError where the inputs do not fit."""
+    if inputs.ndim != 2 or inputs.shape[1] != network.inputs or inputs.dtype != np.float32:
+        raise ValueError(f"inputs must be float32 of images x {network.inputs}, not {inputs.dtype} of {inputs.shape}")
+    if multiply is None:
+
+        def multiply(layer: int, b: NDArray[Any], c: NDArray[Any]) -> NDArray[Any]:
+            return gemm(network.operands[layer], b, c, network.geometry)
+
+    size = batch_size(network)
+    outputs, overflows = [], 0
+    for first in range(0, len(inputs), size):
+        values, grown = _run_batch(network, inputs[first : first + size], multiply)
+        outputs.append(values)
+        overflows += grown
+    return NetworkRun(outputs=np.concatenate(outputs), overflows=overflows)
+
+
+def batch_size(network: MmaNetwork) -> int:
+    """Images that go through the network together."""
+    widest = max(layer.columns * starts for layer, starts in zip(network.layers, network.starts, strict=True))
+    return max(1, BATCH_VALUES // widest)
+
+
+def _run_batch(network: MmaNetwork, values: NDArray[np.float32], multiply: Multiply) -> tuple[NDArray[np.float32], int]:
+    geometry = network.geometry
+    overflows = 0
+    for stage in network.stages:
+        rows = stage.gather(values)
+        for index in stage.layers:
+            layer, columns = network.layers[index], network.columns[index]
+            raw = to_raw(np.ascontiguousarray(rows), geometry.dtype)
+            overflows += int(np.count_nonzero(np.isinf(from_raw(raw, geometry.dtype)) & np.isfinite(rows)))
+            b = np.where(columns[:, None] == PAD, raw.dtype.type(0), raw.T[columns])
+            c = np.broadcast_to(network.biases[index][:, None], (layer.outputs, b.shape[1]))
+            d = from_raw(multiply(index, b, c), geometry.out)
+            rows = np.maximum(d, 0).T if layer.relu else d.T
+        values = stage.scatter(rows)
+    return values, overflows

@@ -1,0 +1,172 @@
+"""Number formats of tensor cores, and the rule by which each generation of GPUs adds a block of products.
+
+The parameters are those that Khattak and Mikaitis (arXiv 2512.07004) and Xie et al. (MMA-Sim, arXiv 2511.10909) found
+by probing the GPUs; `zeroskip.model.mma.golden` states the rule itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloatFormat:
+    """A binary floating-point format; `bits` is its storage, whose `dropped` low bits the multiplier ignores."""
+
+    exponent_bits: int
+    mantissa_bits: int
+    bits: int
+    dropped: int = 0
+    infinities: bool = True
+    """Whether the top exponent holds infinities and NaN; in e4m3 it holds numbers, and all ones are NaN."""
+
+    @property
+    def bias(self) -> int:
+        return (1 << (self.exponent_bits - 1)) - 1
+
+    @property
+    def operand_bits(self) -> int:
+        """Bits that reach the multiplier."""
+        return self.bits - self.dropped
+
+    @property
+    def sign_bit(self) -> int:
+        return 1 << (self.bits - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntFormat:
+    """A two's-complement integer; arrays of raw bits hold one number an element, int4 in the low half of a byte."""
+
+    bits: int
+
+    @property
+    def operand_bits(self) -> int:
+        return self.bits
+
+    @property
+    def sign_bit(self) -> int:
+        return 1 << (self.bits - 1)
+
+
+OPERANDS: dict[str, FloatFormat | IntFormat] = {
+    "fp16": FloatFormat(exponent_bits=5, mantissa_bits=10, bits=16),
+    "bf16": FloatFormat(exponent_bits=8, mantissa_bits=7, bits=16),
+    "tf32": FloatFormat(exponent_bits=8, mantissa_bits=10, bits=32, dropped=13),
+    "e4m3": FloatFormat(exponent_bits=4, mantissa_bits=3, bits=8, infinities=False),
+    "e5m2": FloatFormat(exponent_bits=5, mantissa_bits=2, bits=8),
+    "int8": IntFormat(bits=8),
+    "int4": IntFormat(bits=4),
+}
+"""Formats of A and B by name (`dtype`)."""
+
+FP32 = FloatFormat(exponent_bits=8, mantissa_bits=23, bits=32)
+FP16 = FloatFormat(exponent_bits=5, mantissa_bits=10, bits=16)
+
+RESULTS: dict[str, FloatFormat | IntFormat] = {
+    "fp32": FP32,
+    "fp16": FP16,
+    "int32": IntFormat(bits=32),
+    "int32_sat": IntFormat(bits=32),
+}
+"""Formats of C and D by name (`out`): int32 wraps, int32_sat saturates (PTX: `.satfinite`)."""
+
+EXACT = "exact"
+"""The generation that no GPU is: the exact sum, rounded to nearest even once."""
+
+GENERATIONS = ("V100", "A100", "Ada", "H100")
+
+
+def raw_type(form: FloatFormat | IntFormat) -> np.dtype:
+    """The unsigned type that holds a format's raw bits: uint8, uint16 or uint32."""
+    return np.dtype(f"uint{max(8, form.bits)}")
+
+
+def check_bits(name: str, bits: NDArray[Any], form: str) -> None:
+    """Raise ValueError unless the array holds raw bits of the format."""
+    chosen = (OPERANDS | RESULTS)[form]
+    if not isinstance(bits, np.ndarray | np.generic):
+        raise ValueError(
+            f"{name} must be an array of {raw_type(chosen)}, the raw bits of {form}, not {type(bits).__name__}"
+        )
+    if bits.dtype != raw_type(chosen):
+        raise ValueError(f"{name} must be {raw_type(chosen)}, the raw bits of {form}, not {bits.dtype}")
+    if chosen.bits < 8 and bits.size and bits.max() >> chosen.bits:
+        raise ValueError(f"{name} must be below {1 << chosen.bits}, the raw bits of {form}, not {bits.max()}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockRule:
+    """How one block of products and the addend c become one result (zeroskip.model.mma.golden)."""
+
+    products: int
+    """Products that are added at once (K')."""
+    fraction_bits: int
+    """Bits kept below the largest exponent (F); what lies further down is cut off each term."""
+    floor: int | None
+    """The largest exponent counts as at least this."""
+    kept_bits: int
+    """Mantissa bits of an fp32 result; the rest is zero (13 in the fp8 modes of Ada and Hopper)."""
+
+
+_WIDE: dict[
+    str, tuple[int, int, int | None, int]
+] = {  # Generation: products of 16 bits, fraction bits, floors of fp32 and fp16 results.
+    "V100": (4, 23, None, -19),
+    "A100": (8, 24, -132, -20),
+    "Ada": (8, 24, -132, -20),
+    "H100": (16, 25, -133, -21),
+}
+_FP8_PRODUCTS = {"Ada": 16, "H100": 32}
+_FP8_FRACTION_BITS = 13
+_INTEGERS = {"A100": ("int8", "int4"), "Ada": ("int8", "int4"), "H100": ("int8",)}
+
+
+INTEGER_BLOCK = {"int8": 32, "int4": 64}
+"""Products between two saturations of int32_sat: the depth of `mma.m16n8k32` and `m16n8k64` (PTX ISA 9.1)."""
+
+
+def check_mode(generation: str, dtype: str, out: str) -> None:
+    """Raise ValueError unless this generation multiplies `dtype` into `out`, by a rule that is known."""
+    for name, value, known in (
+        ("generation", generation, (*GENERATIONS, EXACT)),
+        ("dtype", dtype, tuple(OPERANDS)),
+        ("out", out, tuple(RESULTS)),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+    integer = isinstance(OPERANDS[dtype], IntFormat)
+    if integer != isinstance(RESULTS[out], IntFormat):
+        raise ValueError(f"out must be {'int32 or int32_sat' if integer else 'fp32 or fp16'} for {dtype}, not {out!r}")
+    if generation == EXACT:
+        return
+    if integer:
+        if dtype not in _INTEGERS.get(generation, ()):
+            raise ValueError(f"dtype {dtype} is not one that the tensor cores of {generation} multiply")
+    elif out == "fp16" and dtype != "fp16":
+        raise ValueError(f"out must be fp32 for {dtype} on {generation}, not fp16")
+    elif dtype in ("e4m3", "e5m2"):
+        if generation not in _FP8_PRODUCTS:
+            raise ValueError(f"dtype {dtype} needs generation {' or '.join(_FP8_PRODUCTS)}, not {generation}")
+    elif generation == "V100" and dtype != "fp16":
+        raise ValueError(f"dtype must be fp16 on V100, not {dtype}")
+
+
+def block_rule(generation: str, dtype: str, out: str) -> BlockRule:
+    """The rule of a float mode. Raises ValueError for what check_mode refuses, for integers and for EXACT."""
+    check_mode(generation, dtype, out)
+    if generation == EXACT or isinstance(OPERANDS[dtype], IntFormat):
+        raise ValueError(f"{dtype} on {generation} is not added by the block rule")
+    products, fraction_bits, floor32, floor16 = _WIDE[generation]
+    floor = floor32 if out == "fp32" else floor16
+    if dtype in ("e4m3", "e5m2"):
+        return BlockRule(
+            products=_FP8_PRODUCTS[generation], fraction_bits=_FP8_FRACTION_BITS, floor=floor, kept_bits=13
+        )
+    if dtype == "tf32":
+        products //= 2
+    return BlockRule(products=products, fraction_bits=fraction_bits, floor=floor, kept_bits=23)

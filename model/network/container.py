@@ -1,0 +1,157 @@
+"""The file of a compiled network: tensors in safetensors, everything else in its JSON header.
+
+The header stands under the key `zeroskip` of the file's metadata and says for which `core` the network is. `digest`
+covers header and tensors, so that a damaged file is found before anything of it is used. Reading never runs code from
+the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from zeroskip.model.files import replacing
+from zeroskip.model.network.stages import Stage, from_json
+
+VERSION = 2
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be used; the message names the file and the field."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Container:
+    """What a file holds, before anything but its wholeness is checked."""
+
+    core: str
+    header: dict[str, Any]
+    tensors: dict[str, NDArray[Any]]
+
+
+def write(path: Path, *, core: str, header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
+    """Writes the file; one that stood there is replaced whole or not at all."""
+    header = {"version": VERSION, "core": core, **header}
+    header["digest"] = digest_of(header, tensors)
+    data = save_safetensors(tensors, metadata={"zeroskip": json.dumps(header)})
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+def read(path: Path) -> Container:
+    """Reads a file that is whole. Raises BundleError naming the file, the field, the rule and the value."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
+    with naming(path):
+        return _parse(data)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Puts the file's name before the message of a BundleError."""
+    try:
+        yield
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def digest_of(header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> str:
+    """Hash of header and tensors."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name}:{tensor.dtype.str}:{tensor.shape}".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
+
+
+def _parse(data: bytes) -> Container:
+    try:
+        tensors = load_safetensors(data)
+        (length,) = struct.unpack_from("<Q", data)
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    except Exception as error:  # safetensors raises its own type, and others for headers that are not JSON
+        raise BundleError(f"not a complete safetensors file ({error})") from error
+    if "zeroskip" not in metadata:
+        raise BundleError("metadata has no field 'zeroskip': this safetensors file is not a compiled network")
+    try:
+        header = json.loads(metadata["zeroskip"])
+    except json.JSONDecodeError as error:
+        raise BundleError(f"header is not JSON ({error})") from error
+    if not isinstance(header, dict):
+        raise BundleError("header must be a JSON object")
+    version = header.get("version")
+    if version != VERSION:
+        raise BundleError(f"version must be {VERSION}, not {version!r}: compile the network again with this zeroskip")
+    digest = header.pop("digest", None)
+    actual = digest_of(header, tensors)
+    if digest != actual:
+        raise BundleError(f"digest must be {actual} for these contents, not {digest!r}: the file is damaged")
+    if not isinstance(header.get("core"), str):
+        raise BundleError(f"core must be text, not {header.get('core')!r}")
+    return Container(core=header["core"], header=header, tensors=tensors)
+
+
+def dataclass_from_json(kind: type, value: Any, where: str) -> Any:
+    """An instance of a dataclass from its fields. Raises BundleError that names the place."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    if not isinstance(value, dict) or set(value) != names:
+        given = sorted(value) if isinstance(value, dict) else value
+        raise BundleError(f"{where} must have the fields {sorted(names)}, not {given!r}")
+    try:
+        return kind(**value)
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{where}: {error}") from error
+
+
+def check_kinds(item: Any, where: str, *, flags: tuple[str, ...]) -> None:
+    """Raises BundleError unless the fields of a dataclass named in `flags` are true or false, the others integers."""
+    for field in dataclasses.fields(item):
+        value, wants_bool = getattr(item, field.name), field.name in flags
+        if isinstance(value, bool) != wants_bool or not isinstance(value, int):
+            kind = "true or false" if wants_bool else "an integer"
+            raise BundleError(f"{where}.{field.name} must be {kind}, not {value!r}")
+
+
+def list_from_json(kind: type, value: Any, where: str) -> tuple[Any, ...]:
+    """Instances of a dataclass, at least one. Raises BundleError that names the place."""
+    if not isinstance(value, list) or not value:
+        raise BundleError(f"{where} must be a list of at least one, not {value!r}")
+    return tuple(dataclass_from_json(kind, item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def stages_from_json(value: Any) -> tuple[Stage, ...]:
+    """The stages of a network, at least one. Raises BundleError that names the stage."""
+    if not isinstance(value, list) or not value:
+        raise BundleError(f"stages must be a list of at least one stage, not {value!r}")
+    stages: list[Stage] = []
+    for index, stage in enumerate(value):
+        try:
+            stages.append(from_json(stage))
+        except ValueError as error:
+            raise BundleError(f"stages[{index}]: {error}") from error
+    return tuple(stages)
+
+
+def check_tensor(name: str, tensor: NDArray[Any], dtype: Any, shape: tuple[int | None, ...]) -> None:
+    """Raises BundleError unless the tensor has the type and the shape, None being any length."""
+    fits = len(tensor.shape) == len(shape) and all(
+        want is None or want == have for want, have in zip(shape, tensor.shape, strict=True)
+    )
+    if tensor.dtype != dtype or not fits:
+        rule = " x ".join("any" if size is None else str(size) for size in shape)
+        raise BundleError(f"{name} must be {np.dtype(dtype)} of {rule}, not {tensor.dtype} of {tensor.shape}")

@@ -1,0 +1,86 @@
+"""Pooling windows as torch states them, and average pooling as the convolution that it is."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+Pair = tuple[int, int]
+
+
+def pair(value: object) -> Pair | None:
+    """A size that torch takes as one number or as two; None where it is neither."""
+    both = (value, value) if isinstance(value, int) else value
+    if isinstance(both, tuple | list) and len(both) == 2 and all(isinstance(part, int) for part in both):
+        return both[0], both[1]
+    return None
+
+
+def window(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> tuple[Pair, Pair, Pair]:
+    """Kernel, stride and padding of a module of `zeroskip.model.network.fold.fold`."""
+    return _numbers(f"a {type(module).__name__}", module.kernel_size, module.stride, module.padding)
+
+
+def max_window(
+    label: str, kernel: object, stride: object, padding: object, dilation: object, ceil: object, indices: object
+) -> tuple[Pair, Pair, Pair]:
+    """Kernel, stride and padding of a max pooling, by the arguments of F.max_pool2d."""
+    for name, value, plain in (("dilation", pair(dilation), (1, 1)), ("ceil_mode", ceil, False)):
+        if value != plain:
+            raise ValueError(f"{label} is a max pooling with {name} = {value}; supported: {plain}")
+    if indices:
+        raise ValueError(f"{label} returns indices; supported: max pooling that returns values alone")
+    return _numbers(label, kernel, stride, padding)
+
+
+def average_window(
+    label: str, kernel: object, stride: object, padding: object, ceil: object, include_padding: object, divisor: object
+) -> tuple[Pair, Pair, Pair]:
+    """Kernel, stride and padding of an average pooling, by the arguments of F.avg_pool2d."""
+    for name, value, plain in (("ceil_mode", ceil, False), ("divisor_override", divisor, None)):
+        if value != plain:
+            raise ValueError(f"{label} is an average pooling with {name} = {value}; supported: {plain}")
+    sizes = _numbers(label, kernel, stride, padding)
+    if sizes[2] != (0, 0) and not include_padding:
+        raise ValueError(
+            f"{label} is an average pooling with padding and count_include_pad = {include_padding}; supported: True, "
+            "which divides by the same number everywhere"
+        )
+    return sizes
+
+
+def require_global(label: str, output_size: object) -> None:
+    """Raises ValueError where an adaptive average pooling leaves more of an image than one value a channel."""
+    if pair(output_size) != (1, 1):
+        raise ValueError(f"{label} is an adaptive average pooling to {output_size}; supported: 1")
+
+
+def require_image_mean(label: str, dimensions: object, dtype: object) -> None:
+    """Raises ValueError where a mean is over anything but height and width of (n, channels, height, width)."""
+    listed = isinstance(dimensions, tuple | list) and all(isinstance(part, int) for part in dimensions)
+    if not listed or sorted(part % 4 for part in dimensions) != [2, 3] or dtype is not None:  # type: ignore[attr-defined]
+        what = dimensions if dtype is None else f"{dimensions} as {dtype}"
+        raise ValueError(f"{label} is a mean over {what}; supported: height and width, (2, 3) or (-2, -1)")
+
+
+def as_convolution(pooling: nn.AvgPool2d | nn.AdaptiveAvgPool2d, shape: tuple[int, ...]) -> nn.Conv2d:
+    """The depthwise convolution that does the same to images of `shape`, channels x height x width."""
+    channels, *size = shape
+    if isinstance(pooling, nn.AdaptiveAvgPool2d):
+        kernel, stride, padding = (size[0], size[1]), (1, 1), (0, 0)
+    else:
+        kernel, stride, padding = window(pooling)
+    conv = nn.utils.skip_init(
+        nn.Conv2d, channels, channels, kernel, stride=stride, padding=padding, groups=channels, bias=False
+    )
+    with torch.no_grad():
+        conv.weight.fill_(1 / (kernel[0] * kernel[1]))
+    return conv
+
+
+def _numbers(label: str, kernel: object, stride: object, padding: object) -> tuple[Pair, Pair, Pair]:
+    # An empty list is how torch's own functions say that the stride is the kernel.
+    sizes = [size for size in (pair(kernel), pair(stride or kernel), pair(padding)) if size is not None]
+    if len(sizes) < 3:
+        raise ValueError(f"{label} takes its kernel, stride or padding from values; they must be numbers")
+    return sizes[0], sizes[1], sizes[2]

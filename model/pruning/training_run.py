@@ -1,0 +1,185 @@
+"""A run of several stages of training that can be cut short and resumed."""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.network.modes import in_mode
+from zeroskip.model.pruning.checkpoint import (
+    Checkpoint,
+    OtherConfiguration,
+    Tensors,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from zeroskip.model.pruning.masks import Masks
+from zeroskip.model.pruning.training import Course, Loss, Penalty, cross_entropy, train
+
+SAMPLES = 16
+"""By what a network computes of so many inputs it is told from others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """`epoch` of `epochs` of a stage are done, `done` of `total` in the whole run; `loss` is a mean."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    done: int
+    total: int
+    loss: float
+
+
+class Run:
+    """Stages of training that follow one another, resumable from the file `path`.
+
+    The state is saved there after every epoch. Where it holds the state of a run of the same `configuration`,
+    the stages that were over are restored and the one that was not is continued; that of any other run is
+    overwritten. `total` is the number of epochs of all stages. Raises ValueError where the file is damaged.
+    """
+
+    def __init__(
+        self,
+        labels: Tensor,
+        *,
+        seed: int,
+        total: int,
+        configuration: str,
+        path: Path | None,
+        progress: Callable[[Progress], None],
+    ):
+        self.labels = labels
+        self.seed = seed
+        self.total = total
+        self.configuration = configuration
+        self.path = path
+        self.progress = progress
+        self.number = 0
+        self.done = 0
+        # What the stages that are over ended with.
+        self.kept: dict[str, Tensors] = {}
+        self.resumed = self._load()
+
+    def stage(
+        self,
+        name: str,
+        module: nn.Module,
+        inputs: Tensor,
+        course: Course,
+        *,
+        keep: str,
+        choose: Callable[[nn.Module], Tensors] = lambda _: {},
+        hold: Callable[[nn.Module, Tensors], AbstractContextManager] = Masks,
+        loss: Loss = cross_entropy,
+        penalise: Callable[[Tensors], Penalty | None] = lambda _: None,
+    ) -> None:
+        """Trains `module` in place under the masks that `choose` makes from it, or restores what it ended as.
+
+        `keep` names the stage's result in the checkpoint; a later stage may replace it. Training goes on within
+        `hold(module, masks)`, which must not rename parameters, with `loss` and the penalty that `penalise(masks)`
+        gives; what these depend on must be part of the run's configuration.
+        """
+        number, self.number = self.number, self.number + 1
+        at = self.resumed
+        first_epoch = 0
+        if at is not None and number < at.stage:
+            module.load_state_dict(at.groups[keep])
+        else:
+            optimizer = course.make_optimizer(module)
+            if at is not None and number == at.stage:
+                module.load_state_dict(at.groups["module"])
+                restore_optimizer(optimizer, at.groups.get("optimizer", {}))
+                masks, first_epoch = at.groups.get("masks", {}), at.epoch
+            else:
+                masks = choose(module)
+
+            def on_epoch(epoch: int, loss: float) -> None:
+                self._save(number, epoch, module, optimizer, masks)
+                done = self.done + epoch
+                self.progress(
+                    Progress(stage=name, epoch=epoch, epochs=course.epochs, done=done, total=self.total, loss=loss)
+                )
+
+            with hold(module, masks):
+                train(
+                    module,
+                    inputs,
+                    self.labels,
+                    course=course,
+                    optimizer=optimizer,
+                    seed=self.seed,
+                    stage=number,
+                    first_epoch=first_epoch,
+                    on_epoch=on_epoch,
+                    loss=loss,
+                    penalty=penalise(masks),
+                )
+        self.done += course.epochs
+        self.kept[keep] = {key: value.clone() for key, value in module.state_dict().items()}
+
+    def _load(self) -> Checkpoint | None:
+        if self.path is None:
+            return None
+        try:
+            return load_checkpoint(self.path, self.configuration)
+        except OtherConfiguration:
+            return None
+
+    def _save(
+        self, number: int, epoch: int, module: nn.Module, optimizer: torch.optim.Optimizer, masks: Tensors
+    ) -> None:
+        if self.path is None:
+            return
+        groups = {
+            **self.kept,
+            "module": module.state_dict(),
+            "optimizer": optimizer_tensors(optimizer),
+            "masks": masks,
+        }
+        save_checkpoint(
+            self.path, Checkpoint(configuration=self.configuration, stage=number, epoch=epoch, groups=groups)
+        )
+
+
+def _sources(module: nn.Module) -> list[str]:
+    """The code of the network's own classes: what they do in training alone, as dropping values, shows nowhere else."""
+    every = {one for part in module.modules() for one in type(part).__mro__}
+    own = [one for one in every if one.__module__.partition(".")[0] not in ("torch", "builtins")]
+    sources = []
+    for one in sorted(own, key=lambda one: (one.__module__, one.__qualname__)):
+        try:
+            sources.append(inspect.getsource(one))
+        except (OSError, TypeError):
+            # It was not written in a file.
+            sources.append(one.__qualname__)
+    return sources
+
+
+def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: int) -> str:
+    """Everything that the course of a run depends on, as `Run` takes it; `settings` are known by their repr.
+
+    Of the network that is its layers, the code of its classes, its weights, and what it computes: forward() may be
+    another than before.
+    """
+    with in_mode(module, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        outputs = module(torch.from_numpy(dataset.train_inputs[:SAMPLES]))
+    facts = (settings, seed, module, _sources(module), dataset.train_inputs.shape, outputs.shape)
+    digest = hashlib.sha256(repr(facts).encode() + outputs.numpy().tobytes())
+    for array in (dataset.train_inputs, dataset.train_labels):
+        digest.update(np.ascontiguousarray(array).data)
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().numpy()).data)
+    return digest.hexdigest()

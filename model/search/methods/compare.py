@@ -1,0 +1,143 @@
+"""Policies side by side: the same budget, the same fine-tuning, several seeds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.pruning.training import Course, evaluate
+from zeroskip.model.search.finetune import finetune
+from zeroskip.model.search.finetune_settings import FinetuneSettings
+from zeroskip.model.search.methods.find import HAND_MADE, METHODS, SearchSettings, find
+from zeroskip.model.search.setup import Setup
+from zeroskip.model.search.spaces.plan import save_plan
+from zeroskip.model.search.spaces.space import cost_share
+from zeroskip.model.search.storage.journal import Journal
+from zeroskip.model.search.views.progress import Progress, State, silent
+from zeroskip.model.search.workers import spread
+
+POLICIES = (*HAND_MADE, *METHODS)
+
+RESULTS = ("cost", "exact", "before", "after", "seconds")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """What is compared on: the network, its data, a budget of a cost, and the course of the fine-tuning.
+
+    `prepare` makes the Setup of a seed, which divides the training samples: the test split is the same for all.
+    `exact` gives what a pruned network costs as a whole, where that can be told and is not the table's sum.
+    """
+
+    prepare: Callable[[int], Setup]
+    exact: Callable[[nn.Module], float | None]
+    module: nn.Module
+    dataset: Dataset
+    budget: float
+    settings: SearchSettings
+    course: Course
+    folder: Path
+    configuration: str
+    resume: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Searches by a policy and a seed, and fine-tunes: gives RESULTS. What is done goes to a journal of its own; a
+    trial that was cut short goes on with it."""
+
+    what: Comparison
+
+    def __call__(self, trial: tuple[str, int]) -> dict[str, float]:
+        policy, seed = trial
+        what = self.what
+        stem = what.folder / f"{policy}-{seed}"
+        journal = Journal(Path(f"{stem}.journal"), f"{what.configuration} {what.course} {trial}", resume=what.resume)
+        if "after" not in journal.known:
+            start = time.monotonic()
+            setup = what.prepare(seed)
+            space, table = setup.space, setup.table
+            # Without what other searches have measured, so that its seconds are its own.
+            evaluator = setup.evaluator(journal)
+            found = find(
+                policy,
+                setup,
+                what.budget,
+                settings=what.settings,
+                evaluator=evaluator,
+                seed=seed,
+            )
+            if "seconds" not in journal.known:
+                journal.add("seconds", time.monotonic() - start)
+            cost = cost_share(space, table, found.densities)
+            plan = space.plan(found.densities, method=policy, cost=table.cost, budget=what.budget, reached=cost)
+            save_plan(plan, Path(f"{stem}.json"))
+            tuned = finetune(
+                what.module,
+                plan,
+                what.dataset,
+                settings=FinetuneSettings(course=what.course, threads=1),
+                seed=seed,
+                checkpoint=Path(f"{stem}.ckpt"),
+            )
+            exact = what.exact(space.remove(space.masked(found.densities), found.densities))
+            if exact is not None:
+                journal.add("exact", exact)
+            journal.add("cost", cost)
+            journal.add("before", tuned.accuracies["pruned"])
+            journal.add("after", tuned.accuracies["finetuned"])
+        return {name: journal.known[name] for name in RESULTS if name in journal.known}
+
+
+def compare(
+    what: Comparison, seeds: Sequence[int], *, workers: int | str = 1, progress: Progress = silent
+) -> dict[str, dict[str, Any]]:
+    """For every policy: the largest `cost` over the seeds by the table, as a fraction of the dense one, and the largest
+    `exact` one, or None; means of the accuracies `before` and `after` fine-tuning, on the test split; their standard
+    deviations `std_before` and `std`; the mean `seconds` of a search; and the `trials`."""
+    trials = [(policy, seed) for seed in seeds for policy in POLICIES]
+    results: dict[str, list[dict[str, float]]] = {policy: [] for policy in POLICIES}
+    with spread(_Trial(what), workers) as do:
+        for number, ((policy, seed), result) in enumerate(zip(trials, do(trials), strict=True), 1):
+            results[policy].append(result)
+            best = max((one for many in results.values() for one in many), key=lambda one: one["after"])
+            progress(
+                State(
+                    done=number,
+                    total=len(trials),
+                    trying=f"{policy}, seed {seed}",
+                    accuracy=result["after"],
+                    best=best["after"],
+                    cost=best["cost"],
+                )
+            )
+    return {policy: _summary(many) for policy, many in results.items()}
+
+
+def dense_accuracy(module: nn.Module, dataset: Dataset) -> float:
+    """The dense network's accuracy on the test split."""
+    return evaluate(module, torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels))
+
+
+def _summary(trials: list[dict[str, float]]) -> dict[str, Any]:
+    def of(name: str) -> list[float]:
+        return [trial[name] for trial in trials]
+
+    return {
+        "cost": max(of("cost")),
+        "exact": max(of("exact")) if all("exact" in trial for trial in trials) else None,
+        "before": statistics.mean(of("before")),
+        "after": statistics.mean(of("after")),
+        "std": statistics.stdev(of("after")) if len(trials) > 1 else 0.0,
+        "std_before": statistics.stdev(of("before")) if len(trials) > 1 else 0.0,
+        "seconds": statistics.mean(of("seconds")),
+        "trials": trials,
+    }

@@ -1,0 +1,137 @@
+"""An agent that learns one action between 0 and 1 a step: DDPG (Lillicrap et al., ICLR 2016), as AMC has it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import ndtr, ndtri
+from torch import Tensor
+
+from zeroskip.model.search.methods.perceptron import Perceptron
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSettings:
+    """Constants of the agent.
+
+    Actor and critic have two hidden layers of `hidden` units and learn by Adam; their targets follow by `follow` of
+    the distance each update. `discount` weighs what the next step promises. Rewards are taken above their moving
+    average, of which each batch renews the fraction `baseline`.
+
+    These are AMC's, but for two. Its discount is 1; but all steps of an episode have the reward of the whole, so the
+    critic has nothing to learn from the next step that it is not told. Its actor learns at 1e-4; but there is one
+    update a unit, and networks of few units give it few.
+    """
+
+    hidden: int = 300
+    actor_rate: float = 1e-3
+    critic_rate: float = 1e-3
+    follow: float = 0.01
+    discount: float = 0.0
+    batch: int = 64
+    baseline: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("actor_rate", "critic_rate"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("follow", "discount", "baseline"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+
+
+class Replay:
+    """The last `capacity` transitions: a state (features,), an action, its reward, and the state that followed, or
+    that there was none."""
+
+    def __init__(self, features: int, capacity: int) -> None:
+        self.states = torch.zeros(capacity, features)
+        self.actions = torch.zeros(capacity, 1)
+        self.rewards = torch.zeros(capacity, 1)
+        self.following = torch.zeros(capacity, features)
+        self.going = torch.zeros(capacity, 1)
+        self.stored = 0
+
+    def __len__(self) -> int:
+        return min(self.stored, len(self.states))
+
+    def add(self, states: Tensor, actions: Tensor, reward: float) -> None:
+        """An episode: `states` (steps, features) and `actions` (steps,), each step with the reward of the whole."""
+        steps = len(states)
+        at = torch.arange(self.stored, self.stored + steps) % len(self.states)
+        self.states[at] = states
+        self.actions[at] = actions[:, None]
+        self.rewards[at] = reward
+        self.following[at[:-1]] = states[1:]
+        self.going[at] = 1.0
+        self.going[at[-1]] = 0.0
+        self.stored += steps
+
+
+class Agent:
+    """Actor and critic, and what they learn from. All randomness comes from `seed`; torch's own is left alone.
+
+    Before it has learned anything the actor answers about `start` to every state.
+    """
+
+    def __init__(self, features: int, *, capacity: int, settings: AgentSettings, seed: int, start: float = 0.5) -> None:
+        if not 0 < start < 1:
+            raise ValueError(f"start must be above 0 and below 1, not {start}")
+        self.settings = settings
+        self.random = np.random.default_rng(seed)
+        self.replay = Replay(features, capacity)
+        generator = torch.Generator().manual_seed(seed)
+
+        def network(inputs: int, rate: float) -> Perceptron:
+            return Perceptron(inputs, settings.hidden, rate=rate, generator=generator)
+
+        # fc(state) + fc(action), as AMC has it, is one layer of the two side by side.
+        self.actor, self.critic = network(features, settings.actor_rate), network(features + 1, settings.critic_rate)
+        self.actor_target, self.critic_target = network(features, 1.0), network(features + 1, 1.0)
+        weight, bias = self.actor.layers[-1]
+        weight.mul_(3e-3 / weight.abs().max())
+        bias.fill_(math.log(start / (1 - start)))
+        self.actor_target.values.copy_(self.actor.values)
+        self.critic_target.values.copy_(self.critic.values)
+        self._average: float | None = None
+
+    def act(self, state: Tensor) -> float:
+        """The action that the actor takes in a state (features,)."""
+        return float(self.actor(state[None]).sigmoid_())
+
+    def explore(self, action: float, sigma: float) -> float:
+        """An action near the given one: from a normal distribution around it, cut off at 0 and 1."""
+        low, high = ndtr(-action / sigma), ndtr((1 - action) / sigma)
+        return float(np.clip(action + sigma * ndtri(self.random.uniform(low, high)), 0, 1))
+
+    def learn(self, *, actor: bool = True) -> None:
+        """One update from a batch of the replay, drawn with repetition: of the critic, and of the actor if it is to."""
+        settings, replay = self.settings, self.replay
+        at = torch.from_numpy(self.random.integers(len(replay), size=settings.batch))
+        states, actions, rewards = replay.states[at], replay.actions[at], replay.rewards[at]
+        mean = float(rewards.mean())
+        self._average = mean if self._average is None else self._average + settings.baseline * (mean - self._average)
+        wanted = rewards - self._average
+        if settings.discount:
+            following = replay.following[at]
+            actions_then = self.actor_target(following).sigmoid_()
+            promised = self.critic_target(torch.cat((following, actions_then), 1))
+            wanted += settings.discount * replay.going[at] * promised
+        # The critic: the mean square of what it is off by.
+        error = self.critic(torch.cat((states, actions), 1)) - wanted
+        self.critic.learn(error.mul_(2 / settings.batch))
+        if actor:
+            # Up what the critic says of its actions, through the sigmoid.
+            taken = self.actor(states).sigmoid_()
+            self.critic(torch.cat((states, taken), 1))
+            slope = self.critic.at_inputs(torch.full_like(taken, -1 / settings.batch))[:, -1:]
+            self.actor.learn(slope * taken * (1 - taken))
+        if settings.discount:
+            self.actor_target.values.lerp_(self.actor.values, settings.follow)
+            self.critic_target.values.lerp_(self.critic.values, settings.follow)

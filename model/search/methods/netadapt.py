@@ -1,0 +1,229 @@
+"""NetAdapt (Yang et al., ECCV 2018, arXiv 1804.03230): step by step, whatever hurts least after a little training."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from zeroskip.model.pruning.criteria import l2
+from zeroskip.model.pruning.masks import Masks
+from zeroskip.model.pruning.training import evaluate
+from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.methods.short_training import train_briefly
+from zeroskip.model.search.samples import Part
+from zeroskip.model.search.spaces.space import Densities, Space, Unit, cost_share, require_reachable
+from zeroskip.model.search.storage.journal import Journal
+from zeroskip.model.search.views.progress import Progress, State, silent
+from zeroskip.model.search.workers import spread
+
+ITERATIONS = 30
+"""In how many steps the budget is reached where nothing else is said; the paper's searches take 20 to 28."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetAdaptSettings:
+    """How far each step goes, and how its proposals are tried (sections 3.2 and 3.3).
+
+    The first step takes `step` of the dense cost, each that follows `decay` of the one before; where `step` is None it
+    is such that ITERATIONS steps reach the budget. A proposal is trained for `iterations` of `batch_size` samples at
+    `learning_rate`. `pick` is "accuracy", the paper's rule, or "ratio", that of the authors' code: least accuracy lost
+    for the cost that is saved.
+    """
+
+    step: float | None = None
+    decay: float = 0.96
+    pick: Literal["accuracy", "ratio"] = "ratio"
+    iterations: int = 10
+    learning_rate: float = 0.01
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        if self.step is not None and not 0 < self.step <= 1:
+            raise ValueError(f"step must be above 0 and at most 1, a fraction of the dense cost, not {self.step}")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay must be above 0 and at most 1, not {self.decay}")
+        if self.pick not in ("accuracy", "ratio"):
+            raise ValueError(f"pick must be 'accuracy' or 'ratio', not {self.pick!r}")
+        if self.iterations < 0:
+            raise ValueError(f"iterations must be at least 0, not {self.iterations}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0 and finite, not {self.learning_rate}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+
+    def first_step(self, budget: float) -> float:
+        """The fraction of the dense cost that the first step takes. Raises ValueError where all steps together would
+        never reach the budget."""
+        whole = 1 - budget
+        if self.step is None:
+            shares = ITERATIONS if self.decay == 1 else (1 - self.decay**ITERATIONS) / (1 - self.decay)
+            return whole / shares
+        least = whole * (1 - self.decay)
+        if self.step <= least:
+            raise ValueError(
+                f"step must be above {least:.4f}, as steps that shrink by {self.decay} would never reach the budget "
+                f"{budget}, not {self.step}"
+            )
+        return self.step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What an iteration chose: a unit and its new density; the network's accuracy and fraction of the dense cost."""
+
+    unit: str
+    density: float
+    accuracy: float
+    cost: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Adapted:
+    """The densities found, the `steps` to them, and the network as they left it, masked and in its dense shape."""
+
+    densities: dict[str, float]
+    steps: tuple[Step, ...]
+    module: nn.Module
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Proposal:
+    """A unit brought to a density that meets the step's target, from the network that the step before chose."""
+
+    iteration: int
+    unit: str
+    densities: dict[str, float]
+    state: dict[str, Tensor]
+
+    @property
+    def key(self) -> str:
+        return json.dumps([self.iteration, self.unit, sorted(self.densities.items())])
+
+
+@dataclass(frozen=True, eq=False)
+class _Try:
+    """Prunes by L2 norm, trains a little, and measures; gives the accuracy and the state that the network came to."""
+
+    space: Space
+    samples: Part
+    part: Part
+    settings: NetAdaptSettings
+    seed: int
+
+    def __call__(self, proposal: _Proposal) -> tuple[float, dict[str, Tensor]]:
+        network = copy.deepcopy(self.space.module)
+        network.load_state_dict(proposal.state)
+        network = self.space.pruned(network, proposal.densities, l2)
+        with Masks(network, self.space.masks(network, proposal.densities, l2)):
+            # All proposals of an iteration meet the same samples.
+            train_briefly(
+                network,
+                self.samples,
+                iterations=self.settings.iterations,
+                learning_rate=self.settings.learning_rate,
+                batch_size=self.settings.batch_size,
+                constant=True,
+                seed=self.seed,
+                number=proposal.iteration,
+            )
+        small = self.space.remove(network, proposal.densities)
+        return evaluate(small, self.part.inputs, self.part.labels), network.state_dict()
+
+
+def netadapt(
+    space: Space,
+    table: CostTable,
+    budget: float,
+    *,
+    settings: NetAdaptSettings,
+    samples: Part,
+    part: Part,
+    journal: Journal,
+    workers: int | str = 1,
+    seed: int,
+    progress: Progress = silent,
+) -> Adapted:
+    """Prunes the space's network until it costs `budget` of what it did (algorithm 1), without the long fine-tuning.
+
+    Proposals are trained on `samples` and measured on `part`. Each goes to the journal; with one that has them, only
+    those chosen are trained again. Raises ValueError, with the smallest cost that can be reached, where the budget
+    cannot be met.
+    """
+    require_reachable(space, table, budget, space.least())
+    attempt = _Try(space, samples, part, settings, seed)
+    densities: dict[str, float] = {unit.name: 1.0 for unit in space.units}
+    state = space.module.state_dict()
+    cost, accuracy = 1.0, evaluate(space.module, part.inputs, part.labels)
+    reduction = settings.first_step(budget)
+    steps: list[Step] = []
+    with spread(attempt, workers) as do:
+        while cost > budget:
+            target = max(budget, cost - reduction)
+            proposals = [
+                _Proposal(iteration=len(steps), unit=name, densities={**densities, name: density}, state=state)
+                for name, density in _densities(space, table, densities, target)
+            ]
+            states: dict[str, dict[str, Tensor]] = {}
+            new = [proposal for proposal in proposals if proposal.key not in journal.known]
+            measured: Iterator[Any] = do(new)
+            for proposal in proposals:
+                if proposal.key not in journal.known:
+                    value, states[proposal.key] = next(measured)
+                    journal.add(proposal.key, value)
+                shown = f"{proposal.unit} at {proposal.densities[proposal.unit]:.1%}"
+                share = (1 - cost) / (1 - budget)
+                progress(
+                    State(
+                        done=round(1000 * share),
+                        total=1000,
+                        trying=f"iteration {len(steps) + 1}: {shown}",
+                        accuracy=journal.known[proposal.key],
+                        best=accuracy,
+                        cost=cost,
+                    )
+                )
+            costs = {proposal.key: cost_share(space, table, proposal.densities) for proposal in proposals}
+            chosen = max(
+                proposals, key=lambda one: _merit(settings, journal.known[one.key], accuracy, cost - costs[one.key])
+            )
+            state = states[chosen.key] if chosen.key in states else attempt(chosen)[1]
+            densities, cost, accuracy = chosen.densities, costs[chosen.key], journal.known[chosen.key]
+            steps.append(Step(unit=chosen.unit, density=densities[chosen.unit], accuracy=accuracy, cost=cost))
+            reduction *= settings.decay
+    module = copy.deepcopy(space.module)
+    module.load_state_dict(state)
+    return Adapted(densities=densities, steps=tuple(steps), module=module)
+
+
+def _densities(space: Space, table: CostTable, densities: Densities, target: float) -> list[tuple[str, float]]:
+    """For each unit the largest density that alone brings the cost down to the target. Where there is none for any,
+    as the steps of all are too small, each that can goes as far as it may."""
+    meeting, falling = [], []
+    for unit in space.units:
+        density = _largest(space, table, densities, unit, target)
+        if density is not None:
+            meeting.append((unit.name, density))
+        elif unit.least < densities[unit.name]:
+            falling.append((unit.name, unit.least))
+    return meeting or falling
+
+
+def _largest(space: Space, table: CostTable, densities: Densities, unit: Unit, target: float) -> float | None:
+    def fits(density: float) -> bool:
+        return density < densities[unit.name] and cost_share(space, table, {**densities, unit.name: density}) <= target
+
+    return unit.largest(fits)
+
+
+def _merit(settings: NetAdaptSettings, accuracy: float, before: float, saved: float) -> float:
+    """What the best proposal has most of."""
+    if settings.pick == "accuracy":
+        return accuracy
+    # The small numbers are those of the authors' code; they rank proposals that lose or save nothing.
+    return -(before - accuracy + 1e-6) / (saved + 1e-5)

@@ -1,0 +1,60 @@
+"""What AMC's agent sees of a unit before it decides (He et al., ECCV 2018, section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from zeroskip.model.search.costs.layers import Layer
+from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.spaces.space import Densities, Space
+
+FEATURES = 11
+
+
+class Observation:
+    """The paper's features of the units, (t, n, c, h, w, stride, k, cost[t], reduced, rest, a_{t-1}), in [0, 1].
+
+    In the place of FLOPs stands the cost that is searched for. Of unit t, the first of its layers gives the outputs n,
+    inputs c, size h x w of an input, stride and kernel k (0 and 1 of a Linear); cost[t] is that of all its layers,
+    dense. These and t are scaled over the units to reach from 0 to 1, and are 0 where all are equal. `reduced` is what
+    the units before save, `rest` what the layers of those behind cost, both fractions of the dense cost; a_{t-1} is the
+    density before, 1 at first, as the network's input is whole.
+    """
+
+    def __init__(self, space: Space, layers: Sequence[Layer], table: CostTable) -> None:
+        self.space, self.table = space, table
+        by_name = {layer.name: layer for layer in layers}
+        costs = [
+            sum(table.layer(name, (1.0,) * len(table.layers[name].axes)) for name in unit.layers) / table.dense
+            for unit in space.units
+        ]
+        fixed = np.array(
+            [(t, *_geometry(by_name[unit.layers[0]]), costs[t]) for t, unit in enumerate(space.units)], np.float64
+        )
+        span = np.ptp(fixed, axis=0)
+        self._fixed: NDArray[np.float64] = (fixed - fixed.min(axis=0)) / np.where(span > 0, span, 1)
+        self._rest = [sum(costs[t + 1 :]) for t in range(len(costs))]
+
+    def of(self, t: int, densities: Densities) -> Tensor:
+        """The features (11,) of unit t where those before have these densities."""
+        reduced = 1 - self.table.total(self.space.points(densities)) / self.table.dense
+        before = densities[self.space.units[t - 1].name] if t else 1.0
+        return torch.tensor([*self._fixed[t].tolist(), reduced, self._rest[t], before])
+
+    def all(self, densities: Densities) -> Tensor:
+        """The features (units, 11) of every unit in a whole plan."""
+        names = [unit.name for unit in self.space.units]
+        return torch.stack([self.of(t, {name: densities[name] for name in names[:t]}) for t in range(len(names))])
+
+
+def _geometry(layer: Layer) -> tuple[int, ...]:
+    """n, c, h, w, stride, k."""
+    inputs, outputs = layer.channels
+    if isinstance(layer.module, nn.Conv2d):
+        return outputs, inputs, *layer.size, layer.module.stride[0], layer.module.kernel_size[0]
+    return outputs, inputs, *layer.size, 0, 1

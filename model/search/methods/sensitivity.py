@@ -1,0 +1,116 @@
+"""Sensitivity analysis (Han et al., NeurIPS 2015, section 4.1): each layer pruned alone, and a plan from the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.evaluation import Evaluator
+from zeroskip.model.search.methods.policies import fitted
+from zeroskip.model.search.spaces.plan import WEIGHTS
+from zeroskip.model.search.spaces.space import Space, Unit, require_reachable
+from zeroskip.model.search.views.progress import Progress, State, silent
+
+STOP = 0.5
+"""A unit is scanned until its accuracy falls below this fraction of the dense network's."""
+
+WEIGHT_STEPS = (0.8, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02)
+CHANNEL_STEPS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+"""Densities that are scanned, beside 1. Channels are missed sooner than weights."""
+
+STEPS = 40
+"""Halvings of an interval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """Accuracies where one unit alone is pruned: of each (density, accuracy), densities falling from 1."""
+
+    granularity: str
+    dense: float
+    curves: dict[str, tuple[tuple[float, float], ...]]
+
+
+def scan(evaluator: Evaluator, *, progress: Progress = silent) -> Scan:
+    """Scans the units one by one, each alone at the densities of `steps_of`."""
+    space = evaluator.space
+    dense = evaluator.accuracy({})
+    curves: dict[str, list[tuple[float, float]]] = {unit.name: [(1.0, dense)] for unit in space.units}
+    steps = {unit.name: steps_of(unit, space.granularity) for unit in space.units}
+    done, total = 0, sum(map(len, steps.values()))
+    # By densities, then by units: those of one density can be measured at the same time.
+    for step in range(max(map(len, steps.values()))):
+        asked = {name: densities[step] for name, densities in steps.items() if step < len(densities)}
+        going = [name for name in asked if curves[name][-1][1] >= STOP * dense]
+        measured = evaluator.accuracies({name: asked[name]} for name in going)
+        for name, density in asked.items():
+            if name in going:
+                curves[name].append((density, next(measured)))
+            done += 1
+            progress(State(done=done, total=total, trying=f"{name} at {density:.0%}", accuracy=curves[name][-1][1]))
+    return Scan(
+        granularity=space.granularity, dense=dense, curves={name: tuple(curve) for name, curve in curves.items()}
+    )
+
+
+def steps_of(unit: Unit, granularity: str) -> tuple[float, ...]:
+    """The densities below 1 that a unit is scanned at, falling, without those that it cannot have."""
+    wanted = WEIGHT_STEPS if granularity == WEIGHTS else CHANNEL_STEPS
+    found = {unit.nearest(density) for density in wanted}
+    return tuple(sorted(found - {1.0}, reverse=True))
+
+
+def solve(found: Scan, space: Space, table: CostTable, budget: float) -> dict[str, float]:
+    """The densities within `budget` of the dense cost with which the units, each pruned alone, all keep the same
+    accuracy, the highest that the budget allows.
+
+    Raises ValueError, with the smallest cost that can be reached, where the budget cannot be met.
+    """
+    require_reachable(space, table, budget, space.least())
+
+    def fits(accuracy: float) -> bool:
+        return table.total(space.points(densities_at(found, space, accuracy))) <= budget * table.dense
+
+    # Above what any reaches, all stay whole. Pruning alone often gains a little, so that is above the dense accuracy.
+    low, high = -1.0, 1.0 + 1e-9
+    if fits(high):
+        return densities_at(found, space, high)
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    best, beyond = densities_at(found, space, low), densities_at(found, space, high)
+
+    def between(share: float) -> dict[str, float]:
+        return {name: density + share * (beyond[name] - density) for name, density in best.items()}
+
+    # Where curves are flat the densities jump between two accuracies that are next to equal; all go as far of the way.
+    return fitted(space, table, budget, between)
+
+
+def densities_at(found: Scan, space: Space, accuracy: float) -> dict[str, float]:
+    """The least density of every unit that keeps this accuracy when no other unit is pruned."""
+    densities = {}
+    for unit in space.units:
+        curve = found.curves[unit.name]
+        # Below what was scanned nothing is known; it is taken to lose all by the least that the unit can have.
+        if curve[-1][0] > unit.least:
+            curve = (*curve, (unit.least, 0.0))
+        densities[unit.name] = unit.above(_least(curve, accuracy))
+    return densities
+
+
+def _least(curve: Sequence[tuple[float, float]], accuracy: float) -> float:
+    """The least density with at least this accuracy, between two of the curve by a straight line."""
+    densities, measured = (np.array(values)[::-1] for values in zip(*curve, strict=True))
+    # More weights are never worse: what fewer achieve, more do too.
+    rising = np.maximum.accumulate(measured)
+    at = int(np.searchsorted(rising, accuracy))
+    if at == 0:
+        return float(densities[0])
+    if at == len(rising):
+        return 1.0
+    share = (accuracy - rising[at - 1]) / (rising[at] - rising[at - 1])
+    return float(densities[at - 1] + share * (densities[at] - densities[at - 1]))

@@ -1,0 +1,52 @@
+"""Training for a few batches: it tells which networks fine-tuning will help."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from zeroskip.model.pruning.training import Course, train
+from zeroskip.model.search.samples import Part
+
+
+def train_briefly(
+    network: nn.Module,
+    samples: Part,
+    *,
+    iterations: int,
+    learning_rate: float,
+    batch_size: int,
+    constant: bool,
+    seed: int,
+    number: int,
+) -> None:
+    """Trains by SGD for so many batches of the samples, all of them as often as that takes; the rate is `constant` or
+    falls along half a cosine. `seed` and `number` say which samples: the same for all networks that are compared.
+
+    Raises FloatingPointError where training diverges.
+    """
+    if iterations == 0:
+        return
+    random = np.random.default_rng((seed, number))
+    wanted = iterations * batch_size
+    rounds = -(-wanted // len(samples.labels))
+    order = np.concatenate([random.permutation(len(samples.labels)) for _ in range(rounds)])
+    some = torch.from_numpy(order[:wanted])
+    course = Course(
+        epochs=1,
+        learning_rate=learning_rate,
+        weight_decay=1e-4,
+        batch_size=batch_size,
+        constant=constant,
+    )
+    train(
+        network,
+        samples.inputs[some],
+        samples.labels[some],
+        course=course,
+        optimizer=course.make_optimizer(network),
+        seed=seed,
+        stage=number,
+        on_epoch=lambda *_: None,
+    )

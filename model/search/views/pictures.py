@@ -1,0 +1,110 @@
+"""Plans and searches as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from zeroskip.model.files import replacing
+from zeroskip.model.search.methods.sensitivity import Scan
+from zeroskip.model.search.spaces.plan import CHANNELS, Plan
+
+KEPT, GONE, LINE = "#1f6fb2", "#dfe6ec", "#c8553d"
+
+
+def save_picture(figure: Figure, path: Path) -> Path:
+    """Writes a PNG; a file that stood there is replaced whole or not at all."""
+    with replacing(path) as part:
+        figure.savefig(part, format="png", dpi=150)
+    return path
+
+
+def of_plan(plan: Plan) -> Figure:
+    """A bar for each layer: how much of it stays."""
+    names = [layer.name or "(the network)" for layer in plan.layers]
+    figure = Figure(figsize=(max(4.0, 1.2 + 0.42 * len(names)), 3.6), layout="constrained")
+    axes = figure.subplots()
+    kept = [layer.density for layer in plan.layers]
+    axes.bar(names, [1.0] * len(names), color=GONE, width=0.7)
+    bars = axes.bar(names, kept, color=KEPT, width=0.7)
+    axes.bar_label(bars, [f"{100 * share:.3g}" for share in kept], padding=2, fontsize=7)
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    axes.set_ylim(0, 1.08)
+    axes.set_xlabel("layer")
+    axes.set_ylabel("output channels kept" if plan.granularity == CHANNELS else "weights kept")
+    axes.tick_params(axis="x", labelrotation=60 if max(map(len, names)) > 3 else 0, labelsize=8)
+    axes.set_title(
+        f"{plan.method}: {plan.granularity}, {plan.reached:.1%} of the dense {plan.cost}", fontsize=9, loc="left"
+    )
+    _plain(axes)
+    return figure
+
+
+def of_scan(found: Scan) -> Figure:
+    """Accuracy over density, a curve for each unit."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, curve in found.curves.items():
+        axes.plot(*zip(*curve, strict=True), marker="o", markersize=3.5, linewidth=1.4, label=f"layer {name}")
+    axes.axhline(found.dense, color="#555555", linewidth=0.8, linestyle=":")
+    axes.invert_xaxis()
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(xmax=1))
+    axes.set_xlabel("channels kept" if found.granularity == CHANNELS else "weights kept")
+    axes.set_ylabel("accuracy, nothing else pruned")
+    axes.legend(frameon=False, fontsize=7, ncols=1 + len(found.curves) // 12)
+    _plain(axes)
+    return figure
+
+
+def of_search(accuracies: Sequence[float], costs: Sequence[float], step: str) -> Figure:
+    """Accuracy and cost, step by step."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(2, 1))
+    numbers = range(1, len(accuracies) + 1)
+    upper.plot(numbers, accuracies, color=KEPT, linewidth=0.8, marker=".", markersize=3)
+    best = [max(accuracies[: at + 1]) for at in range(len(accuracies))]
+    if step == "episode":
+        upper.plot(numbers, best, color=LINE, linewidth=1.4, label="best so far")
+        upper.legend(frameon=False, fontsize=8)
+    upper.set_ylabel("accuracy")
+    lower.plot(numbers, costs, color=KEPT, linewidth=0.8, marker=".", markersize=3)
+    lower.set_ylabel("of the dense cost")
+    lower.set_xlabel(step)
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (upper, lower):
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        _plain(axes)
+    return figure
+
+
+def of_comparison(policies: dict[str, dict[str, float]], dense: float) -> Figure:
+    """Accuracies before and after fine-tuning, policy by policy."""
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    at = range(len(policies))
+    for offset, stage, colour in ((-0.2, "before", GONE), (0.2, "after", KEPT)):
+        heights = [policy[stage] for policy in policies.values()]
+        errors = [policy["std" if stage == "after" else "std_before"] for policy in policies.values()]
+        places, label = [x + offset for x in at], f"{stage} fine-tuning"
+        bars = axes.bar(places, heights, 0.38, color=colour, yerr=errors, capsize=2, label=label)
+        axes.bar_label(bars, [f"{100 * height:.1f}" for height in heights], padding=2, fontsize=7)
+    axes.axhline(dense, color=LINE, linewidth=0.8, linestyle=":", label="dense")
+    axes.set_xticks(list(at), list(policies))
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    axes.set_ylabel("accuracy on the test set")
+    axes.set_ylim(0, 1.08)
+    figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=3)
+    _plain(axes)
+    return figure
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

@@ -1,0 +1,227 @@
+"""The commands of the N:M tile as a user runs them, and one clear error for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from zeroskip.model.mma import bundle as mma_bundle
+from zeroskip.model.mma.format import compress, nm_mask
+from zeroskip.model.mma.golden import dot
+from zeroskip.model.mma.layouts import from_torch, to_linear, to_torch
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.pruning.nm import nm_mask as torch_mask
+
+Command = Callable[..., tuple[int, str, str]]
+
+MODE = {"dtype": "fp16", "out": "fp32", "generation": "V100"}
+
+
+def save_product(path: Path, **changes: Any) -> dict[str, Any]:
+    rng = np.random.default_rng(1)
+    a, b = (rng.normal(size=shape).astype(np.float16).view(np.uint16) for shape in ((9, 20), (20, 6)))
+    c = rng.normal(size=(9, 6)).astype(np.float32).view(np.uint32)
+    arrays = {"a": a, "b": b, "c": c, **MODE, **changes}
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+    return arrays
+
+
+def test_dense_product(zs: Command, tmp_path: Path) -> None:
+    arrays = save_product(tmp_path / "p.npz")
+    code, out, err = zs("mma", "p.npz", "--m", 2, "--n", 2, "--output", "d.npz", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["mismatches"], result["cycle_model_equal"], result["pattern"]) == (0, True, "dense")
+    # 5 x 3 tiles of 5 steps, and the 9 cycles around them.
+    assert result["cycles"] == 15 * 5 + 9
+    saved = np.load(tmp_path / "d.npz")
+    expected = dot(arrays["a"][:, None], arrays["b"].T[None], arrays["c"], **MODE)
+    for name in ("d", "golden"):
+        np.testing.assert_array_equal(saved[name], expected)
+    assert saved["cycles"] == result["cycles"]
+    assert not saved["illegal"]
+
+
+def test_torchs_operand(zs: Command, tmp_path: Path) -> None:
+    """What torch compresses for its CUTLASS kernels goes through the tile, and does as its dense form does."""
+    rng = np.random.default_rng(2)
+    dense = rng.normal(size=(32, 64)).astype(np.float16)
+    dense[~nm_mask(np.abs(dense.astype(float)), Pattern())] = 0
+    values, meta = torch.sparse._semi_structured_conversions.sparse_semi_structured_from_dense_cutlass(
+        torch.from_numpy(dense)
+    )
+    compressed = from_torch(values.view(torch.uint16).numpy(), meta.numpy(), "fp16")
+    from zeroskip.model.mma.format import codes
+
+    arrays = {"values": compressed.values, "meta": to_linear(codes(compressed), Pattern(), np.uint16)}
+    b = rng.normal(size=(64, 5)).astype(np.float16).view(np.uint16)
+    c = np.zeros((32, 5), np.uint32)
+    save_product(tmp_path / "p.npz", a=None, b=b, c=c, **arrays)
+    code, out, err = zs("mma", "p.npz", "--m", 2, "--n", 2, "--json")
+    assert code == 0, err
+    d = np.load(json.loads(out)["output"])["d"].view(np.float32)
+    exact = dense.astype(np.float64) @ b.view(np.float16).astype(np.float64)
+    assert np.abs(d - exact).max() < 1e-4
+    # And the same operand made here.
+    made, metadata = to_torch(compress(dense.view(np.uint16), Pattern(), dtype="fp16"), "fp16")
+    np.testing.assert_array_equal(made, values.view(torch.uint16).numpy())
+    np.testing.assert_array_equal(metadata, meta.numpy())
+
+
+def test_illegal_metadata(zs: Command, tmp_path: Path) -> None:
+    values = np.full((9, 10), 0x3C00, np.uint16)
+    meta = np.full((9, 5), 0b0100, np.uint8)
+    packed = to_linear(meta, Pattern(), np.uint8)
+    save_product(tmp_path / "p.npz", a=None, values=values, meta=packed)
+    assert zs("mma", "p.npz", "--m", 2, "--n", 2)[0] == 0
+    meta[4, 2] = 0b0001
+    save_product(tmp_path / "p.npz", a=None, values=values, meta=to_linear(meta, Pattern(), np.uint8))
+    code, _, err = zs("mma", "p.npz", "--m", 2, "--n", 2)
+    assert code == 1
+    assert "codes whose indices increase (strict), not 0b0001 in row 4, group 2" in re.sub(r"\s+", " ", err)
+    code, out, err = zs("mma", "p.npz", "--m", 2, "--n", 2, "--allow-illegal", "--json")
+    assert code == 0, err
+    assert json.loads(out)["illegal"] is True
+    assert json.loads(out)["mismatches"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("mma", "missing.npz"), "missing.npz does not exist"),
+        (("mma", "p.npz", "--output", "p.npz"), "p.npz cannot be written: it is read too"),
+        (("mma", "p.npz", "--m", 0), "m must be from 1 to 64, not 0"),
+        (("mma", "wrong.npz"), "wrong.npz: generation must be one of V100, A100, Ada, H100, not 'B200'"),
+        (("bench", "mma", "--parts", "gemms,speed"), "parts must be some of gemms, luts, permutation, formats"),
+        (("demo", "--core", "mma", "--pes", 4), "--pes is an option of the EIE array, which --core mma does not use"),
+    ],
+)
+def test_errors(zs: Command, tmp_path: Path, arguments: tuple[Any, ...], message: str) -> None:
+    save_product(tmp_path / "p.npz")
+    save_product(tmp_path / "wrong.npz", generation="B200")
+    code, out, err = zs(*arguments)
+    assert (code, out) == (1, "")
+    assert message in re.sub(r"\s+", " ", err)
+    assert not (tmp_path / "p.d.npz").exists()
+
+
+COMPILE = ("compile", "mynet:Net", "--core", "mma", "--data", "data.npz", "--output", "net.zs", "--m", 2, "--n", 2)
+
+
+def test_network_from_file_to_rtl(zs: Command, tmp_path: Path) -> None:
+    """Weights that obey 2:4 already run sparse as they are."""
+    weights = load_file(tmp_path / "weights.safetensors")
+    for name in ("first.weight", "second.weight"):
+        weights[name][~torch_mask(weights[name], Pattern())] = 0
+    save_file(weights, tmp_path / "pruned.safetensors")
+    code, out, err = zs(*COMPILE, "--weights", "pruned.safetensors", "--json")
+    assert code == 0, err
+    compiled = json.loads(out)
+    assert [layer["sparse"] for layer in compiled["layers"]] == [True, True]
+    # 30 inputs in groups of 4.
+    assert [layer["pad"] for layer in compiled["layers"]] == [2, 0]
+
+    code, out, err = zs("simulate", "net.zs", "--data", "data.npz", "--outputs", "out.npz", "--limit", 50, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["images"], result["mismatches"], result["cycle_model_equal"]) == (50, 0, True)
+    saved = np.load(tmp_path / "out.npz")
+    assert saved["outputs"].shape == (50, 4)
+    assert int(saved["cycles"].sum()) == pytest.approx(result["cycles_per_image"] * 50)
+
+    import mynet  # type: ignore[import-not-found]
+
+    network = mynet.Net().eval()
+    network.load_state_dict(weights)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(np.load("data.npz")["inputs"][:50])).numpy()
+    assert np.abs(saved["outputs"] - expected).max() < 0.02
+
+
+def test_prune_learns_and_resumes(zs: Command, tmp_path: Path) -> None:
+    arguments = (
+        *COMPILE,
+        "--weights",
+        "weights.safetensors",
+        "--prune",
+        "--epochs",
+        8,
+        "--seed",
+        3,
+        "--dtype",
+        "bf16",
+        "--json",
+    )
+    code, out, err = zs(*arguments)
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["accuracy"]["sparse"] > 0.9
+    assert result["accuracy"]["golden"] > 0.9
+    assert all(layer["sparse"] for layer in result["layers"])
+    assert mma_bundle.load(tmp_path / "net.zs").geometry.dtype == "bf16"
+    first = (tmp_path / "net.zs").read_bytes()
+    zs(*arguments)
+    assert (tmp_path / "net.zs").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--pes", 4), "--pes is an option of the EIE array, which --core mma does not use"),
+        (("--epochs", 2), "--epochs, --method and --permute need --prune"),
+        (("--pattern", "2-4"), "a pattern is written N:M, N:M pairs or dense (2:4, 4:8 pairs), not '2-4'"),
+        (("--pattern", "dense"), "--pattern must be an N:M pattern that prunes, not 'dense'"),
+        (("--pattern", "8:16", "--generation", "V100"), "a pattern that keeps 8 does not fit the 4 products"),
+        (("--pattern", "3:4"), "keep must be at least 1 and divide group (4), not 3"),
+        (("--dtype", "bf16", "--generation", "V100"), "dtype must be fp16 on V100, not bf16"),
+        (("--prune", "--method", "sr-ste", "--permute"), "permute must be False with 'sr-ste'"),
+    ],
+)
+def test_compile_errors(zs: Command, tmp_path: Path, arguments: tuple[Any, ...], message: str) -> None:
+    code, out, err = zs(*COMPILE, *arguments)
+    assert (code, out) == (1, "")
+    assert message in re.sub(r"\s+", " ", err)
+    assert not (tmp_path / "net.zs").exists()
+
+
+def test_the_other_cores_options(zs: Command, tmp_path: Path) -> None:
+    code, _, err = zs("compile", "mynet:Net", "--data", "data.npz", "--output", "net.zs", "--pattern", "2:4")
+    assert code == 1
+    assert "--pattern is an option of the N:M tile, which --core eie does not use" in re.sub(r"\s+", " ", err)
+    assert zs(*COMPILE)[0] == 0
+    code, _, err = zs("simulate", "net.zs", "--data", "data.npz", "--saturate")
+    assert code == 1
+    assert "--saturate is an option of the EIE array" in re.sub(r"\s+", " ", err)
+
+
+def test_demo(zs: Command, tmp_path: Path) -> None:
+    code, out, err = zs("demo", "--core", "mma", "--limit", 40, "--output", tmp_path / "run", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["images"], result["mismatches"], result["cycle_model_equal"]) == (40, 0, True)
+    assert result["sparse_layers"] == [True, True, True]
+    assert result["weights"]["ratio"] == 2
+    assert result["accuracy"]["golden"] >= result["accuracy"]["dense"] - 0.01
+
+
+def test_bench(zs: Command) -> None:
+    """Its parts but the formats, which tests of their own run, and of the products those that are small."""
+    code, out, err = zs("bench", "mma", "--parts", "luts,permutation", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["lut_overhead"] == result["luts"][0]["overhead"]
+    assert all(row["same_multipliers"] for row in result["luts"])
+    floats = [row for row in result["luts"] if not row["format"].startswith("int")]
+    assert {row["format"] for row in floats} == {"fp16", "bf16", "tf32", "e4m3", "e5m2"}
+    assert all(0 < row["overhead"] <= 0.10 for row in floats)
+    found = result["permutation"]
+    assert found["without"] < found["with"] < found["total"]
+    assert found["efficacy"] >= found["published"]["efficacy"]

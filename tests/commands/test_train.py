@@ -1,0 +1,105 @@
+"""`zeroskip train`: weights that the other commands start from, the same however often it was cut short."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+Command = Callable[..., tuple[int, str, str]]
+
+TRAIN = ("train", "mynet:Net", "--data", "data.npz", "--output", "dense.safetensors", "--json")
+
+
+def test_learns_and_goes_on_where_it_stopped(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = (*TRAIN, "--weights", "weights.safetensors", "--epochs", 6)
+    code, out, err = zs(*arguments)
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["samples"] == {"train": 160, "test": 40}
+    assert result["accuracy"]["trained"] > max(0.9, result["accuracy"]["start"])
+    first = (tmp_path / "dense.safetensors").read_bytes()
+
+    from zeroskip.model.pruning import training_run as stages
+
+    def cut(*arguments: object) -> None:
+        saved(*arguments)
+        if arguments[1].epoch == 3:
+            raise OSError("cut")
+
+    saved = stages.save_checkpoint
+    (tmp_path / "dense.safetensors.ckpt").unlink()
+    monkeypatch.setattr(stages, "save_checkpoint", cut)
+    assert zs(*arguments)[0] == 1
+    monkeypatch.setattr(stages, "save_checkpoint", saved)
+    code, _, err = zs(*arguments)
+    assert code == 0, err
+    assert (tmp_path / "dense.safetensors").read_bytes() == first
+
+    compiled = ("compile", "mynet:Net", "--weights", "dense.safetensors", "--data", "data.npz", "--output", "net.zs")
+    assert zs(*compiled)[0] == 0
+
+
+def test_named_data_and_a_network_that_does_not_fold(zs: Command) -> None:
+    network = "zeroskip.networks:resnet_20(width=0.125, inputs=1)"
+    code, out, err = zs("train", network, "--data", "digits", "--output", "r.safetensors", "--epochs", 0, "--json")
+    assert code == 0, err
+    assert json.loads(out)["samples"] == {"train": 1437, "test": 360}
+
+
+def test_removed_channels_stay_removed(zs: Command, tmp_path: Path) -> None:
+    weights = load_file(tmp_path / "weights.safetensors")
+    kept = [0, 3, 4, 5, 9, 11, 15]
+    smaller = {
+        name: value[:, kept]
+        if name == "second.weight"
+        else value[kept]
+        if len(value.shape) and len(value) == 20
+        else value
+        for name, value in weights.items()
+    }
+    save_file(
+        {name: value.contiguous() for name, value in smaller.items()},
+        tmp_path / "smaller.safetensors",
+        metadata={"zeroskip-channels": "removed"},
+    )
+    code, _, err = zs(*TRAIN, "--weights", "smaller.safetensors", "--epochs", 2)
+    assert code == 0, err
+    assert load_file(tmp_path / "dense.safetensors")["first.weight"].shape == torch.Size((7, 30))
+    compiled = ("compile", "mynet:Net", "--weights", "dense.safetensors", "--data", "data.npz", "--output", "net.zs")
+    code, out, err = zs(*compiled, "--json")
+    assert code == 0, err
+    assert json.loads(out)["layers"] == [[30, 7], [7, 4]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--learning-rate", 0), "learning_rate must be above 0 and finite, not 0.0"),
+        (("--data", "nothing"), "nothing does not exist or is no file, and is none of the data sets digits, fashion-"),
+        (("--output", "data.npz"), "data.npz cannot be written: it is read too"),
+        (("--data", "digits"), "digits: inputs of shape (2, 1, 8, 8) do not fit the network"),
+        (("--data", "many.npz"), "train_labels must be 0 to 3, as the network gives, not "),
+    ],
+)
+def test_what_is_wrong_is_told(zs: Command, tmp_path: Path, arguments: tuple[object, ...], message: str) -> None:
+    np.savez(tmp_path / "many.npz", inputs=np.zeros((10, 30)), labels=np.arange(10))
+    code, out, err = zs(*TRAIN, *arguments)
+    assert (code, out) == (1, "")
+    assert message in re.sub(r"\s+", " ", err)
+    assert not (tmp_path / "dense.safetensors").exists()
+
+
+def test_outputs_that_are_no_classes(zs: Command, tmp_path: Path) -> None:
+    (tmp_path / "images.py").write_text("from torch import nn\ndef net():\n    return nn.Conv2d(1, 2, 3)\n")
+    code, _, err = zs("train", "images:net", "--data", "digits", "--output", "x.safetensors")
+    assert code == 1
+    assert "digits: the network must give outputs of shape (samples, classes), not the shape (2, 2, 6, 6)" in re.sub(
+        r"\s+", " ", err
+    )

@@ -1,0 +1,97 @@
+"""`zeroskip layer`: a layer made elsewhere, against its float product; and what is wrong with a file."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zeroskip.cli
+
+Layer = Callable[..., tuple[int, str, str]]
+
+
+def arrays(**changes: Any) -> dict[str, Any]:
+    rng = np.random.default_rng(3)
+    codes = rng.integers(1, 16, (70, 200)).astype(np.uint8)
+    codes[rng.random(codes.shape) > 0.2] = 0
+    made = {
+        "codebook": np.append(0, 0.02 * rng.normal(size=15)).astype(np.float32),
+        "codes": codes,
+        "activations": np.maximum(rng.normal(size=200), 0).astype(np.float32),
+        "bias": (1 + 0.3 * rng.normal(size=70)).astype(np.float32),
+    }
+    return {name: value for name, value in (made | changes).items() if value is not None}
+
+
+@pytest.fixture
+def layer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Layer:
+    def run(contents: dict[str, Any], *arguments: object) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        np.savez(tmp_path / "layer.npz", **contents)
+        monkeypatch.setattr(sys, "argv", ["zeroskip", "layer", "layer.npz", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            zeroskip.cli.main()
+        captured = capsys.readouterr()
+        return int(exit_.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("even", ["--even", "--no-even"])
+def test_outputs(layer: Layer, tmp_path: Path, bias: bool, even: str) -> None:
+    contents = arrays() if bias else arrays(bias=None)
+    code, out, err = layer(contents, "--pes", 4, "--output", "out.npz", "--json", even)
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["mismatches"], result["cycle_model_equal"], result["within_bound"]) == (0, True, True)
+    expected = contents["codebook"][contents["codes"]].astype(float) @ contents["activations"].astype(float)
+    expected = expected + contents.get("bias", 0)
+    saved = np.load(tmp_path / "out.npz")
+    assert np.abs(saved["outputs"] - expected).max() == pytest.approx(result["max_difference"])
+    assert result["max_difference"] <= result["bound"] < 0.05
+    assert saved["raw"].dtype == np.int16
+    assert result["outputs"] == saved["outputs"].tolist()
+    assert result["cycles"] == int(saved["cycles"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"codebook": None}, "must have the key 'codebook', but has codes, activations, bias"),
+        ({"codebook": np.ones(16, np.float32)}, "'codebook' must start with zero, not 1.0"),
+        ({"codebook": np.zeros(15, np.float32)}, "'codebook' must be float32 of (16,), not float32 of (15,)"),
+        ({"codebook": np.zeros(16)}, "'codebook' must be float32 of (16,), not float64 of (16,)"),
+        ({"codes": np.full((70, 200), 16, np.uint8)}, "'codes' must be at most 15, not 16"),
+        ({"codes": np.zeros((70, 200), int)}, "'codes' must be uint8 of outputs x inputs, not int64 of (70, 200)"),
+        ({"codes": np.zeros(70, np.uint8)}, "'codes' must be uint8 of outputs x inputs, not uint8 of (70,)"),
+        ({"activations": np.full(200, np.nan, np.float32)}, "'activations' must be finite, not nan at 0"),
+        ({"activations": np.zeros(199, np.float32)}, "'activations' must be float32 of (200,), not float32 of (199,)"),
+        ({"bias": np.zeros(71, np.float32)}, "'bias' must be float32 of (70,), not float32 of (71,)"),
+        ({"codes": np.array([{}])}, "must be a whole .npz file of plain arrays, but: Object arrays cannot be loaded"),
+    ],
+)
+def test_refuses(layer: Layer, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    code, out, err = layer(arrays(**changes), "--output", "out.npz")
+    assert (code, out) == (1, "")
+    assert message in err
+    assert re.fullmatch(r"error: layer\.npz: [^\n]*\n", err)
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_what_does_not_fit(layer: Layer) -> None:
+    code, _, err = layer(arrays(), "--pes", 1, "--entry-words", 128, "--word-bits", 64)
+    assert code == 1
+    assert re.search(
+        r"entry_words is 128 and (\d+) are needed, \d+ too few \(\d+ entries in PE 0\); entry_words = 512 would hold "
+        r"it \(the smallest geometry: entry_words 512, pointers 256, activation_rows 256, layers 1\)",
+        err,
+    )
+    assert "word_bits must be a multiple of the 8 bits of an entry, not 60" in layer(arrays(), "--word-bits", 60)[2]

@@ -1,0 +1,17 @@
+"""The tables of the pages are those of the measurements in docs/measured."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("script", ["readme.py", "search.py", "pruning.py"])
+def test_tables_are_those_of_the_measurements(script: str) -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs" / script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,272 @@
+"""AMC: plans within every budget, the same ones however a search goes, and better ones than by rules of thumb."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.searching import evaluator, space_of, table_of, trained
+
+from zeroskip.model.search.costs.layers import Layer, read_layers
+from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.evaluation import Evaluator, key_of
+from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, AmcSettings, amc
+from zeroskip.model.search.methods.ddpg import AgentSettings
+from zeroskip.model.search.methods.observation import FEATURES, Observation
+from zeroskip.model.search.methods.policies import deep, shallow, uniform
+from zeroskip.model.search.spaces.space import cost_share
+from zeroskip.model.search.views.progress import State
+
+SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=32))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the commands have it: products as small as these are slower by several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def layers() -> list[Layer]:
+    module, inputs, _ = trained()
+    return read_layers(module, inputs[:4].numpy().astype(np.float32))
+
+
+def search(
+    folder: Path,
+    *,
+    budget: float = 0.5,
+    granularity: str = "weights",
+    settings: AmcSettings = SETTINGS,
+    table: CostTable | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    **options: Any,
+) -> tuple[AmcResult, Evaluator]:
+    measure = evaluator(folder, granularity=granularity, resume=resume, workers=workers)
+    table = table or table_of("macs", granularity)
+    return amc(measure, layers(), table, budget, settings=settings, seed=3, **options), measure
+
+
+class Spy(Evaluator):
+    """Remembers the plans that a search tries, and of those that it trains the accuracies after that."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.plans: list[dict[str, float]] = []
+        self.trained: list[list[tuple[dict[str, float], float]]] = []
+
+    def accuracies(self, asked: Any, *, trained: bool = False) -> Any:
+        wanted = list(asked)
+        found = list(super().accuracies(wanted, trained=trained))
+        if trained:
+            self.trained.append(list(zip(wanted, found, strict=True)))
+        else:
+            self.plans += wanted
+        return iter(found)
+
+
+@pytest.mark.parametrize("granularity", ["weights", "channels", "2:4"])
+@pytest.mark.parametrize("reward", ["error", "cost"])
+@pytest.mark.parametrize("budget", [0.9, 0.6])
+def test_no_plan_is_above_the_budget(tmp_path: Path, granularity: str, reward: str, budget: float) -> None:
+    settings = replace(SETTINGS, reward=reward)
+    result, measure = search(tmp_path, budget=budget, granularity=granularity, settings=settings)
+    assert len(result.history) == 24
+    assert max(episode.cost for episode in result.history) <= budget
+    table = table_of("macs", granularity)
+    assert result.accuracy == measure.accuracy(result.densities)
+    assert cost_share(measure.space, table, result.densities) <= budget
+
+
+@pytest.mark.parametrize("granularity", ["weights", "channels"])
+def test_the_budget_is_used_up(tmp_path: Path, granularity: str) -> None:
+    """Of every plan but the uniform one: no unit could keep any more."""
+    table = table_of("macs", granularity)
+    plain = evaluator(tmp_path, granularity=granularity)
+    spy = Spy(plain.space, plain.samples, plain.part, plain.journal)
+    amc(spy, layers(), table, 0.55, settings=SETTINGS, seed=2)
+    for plan in spy.plans[1:]:
+        if plan == spy.plans[0]:
+            continue
+        for unit in plain.space.units:
+            if plan[unit.name] < 1:
+                more = {**plan, unit.name: unit.above(plan[unit.name] + 1e-9)}
+                assert cost_share(plain.space, table, more) > 0.55
+
+
+def test_rewards(tmp_path: Path) -> None:
+    for kind, table in (("macs", table_of()), ("latency", CostTable(cost="latency", layers=table_of().layers))):
+        settings = replace(SETTINGS, episodes=6, warm_up=3, reward="cost")
+        result, _ = search(tmp_path, settings=settings, table=table)
+        for episode in result.history:
+            # Seconds count as nanoseconds.
+            unit = 1e9 if kind == "latency" else 1
+            expected = -(1 - episode.accuracy) * math.log(1 + episode.cost * table.dense * unit)
+            assert episode.reward == pytest.approx(expected)
+    result, _ = search(tmp_path)
+    assert all(episode.reward == episode.accuracy - 1 for episode in result.history)
+
+
+def test_accuracy_alone_uses_the_budget_up_and_cost_need_not(tmp_path: Path) -> None:
+    filled, _ = search(tmp_path)
+    assert min(episode.cost for episode in filled.history) > 0.49
+    free, _ = search(tmp_path, settings=replace(SETTINGS, reward="cost"))
+    assert min(episode.cost for episode in free.history) < 0.45
+
+
+def test_better_than_by_rules_of_thumb(tmp_path: Path) -> None:
+    budget = 0.3
+    result, measure = search(tmp_path, budget=budget, settings=AmcSettings(episodes=60, warm_up=20))
+    for policy in (uniform, shallow, deep):
+        assert result.accuracy > measure.accuracy(policy(measure.space, table_of(), budget)) + 0.05, policy.__name__
+
+
+@pytest.mark.parametrize("at", [1, 5, 8, 9, 20])
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_search_that_was_cut_short_goes_on(tmp_path: Path, at: int, stages: int) -> None:
+    settings = replace(SETTINGS, stages=stages)
+    expected, whole = search(tmp_path / "whole", settings=settings)
+
+    def stop(state: State) -> None:
+        if state.done == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "cut", settings=settings, progress=stop)
+    known = len((tmp_path / "cut" / "journal").read_text().splitlines()) - 1
+    resumed, measure = search(tmp_path / "cut", settings=settings, resume=True)
+    assert resumed == expected
+    assert measure.measured == whole.measured - known
+    assert measure.journal.path.read_text() == whole.journal.path.read_text()
+
+
+def test_workers_and_other_random_numbers_change_nothing(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    alone, first = search(tmp_path / "1")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    together, second = search(tmp_path / "2", workers=2)
+    assert alone == together
+    assert first.journal.path.read_text() == second.journal.path.read_text()
+
+
+def test_progress_and_history_agree(tmp_path: Path) -> None:
+    states: list[State] = []
+    result, _ = search(tmp_path, settings=replace(SETTINGS, episodes=60), progress=states.append)
+    assert [state.done for state in states] == list(range(1, 64))
+    assert {state.total for state in states} == {63}
+    episodes, finalists = states[:60], states[60:]
+    assert episodes[-1].trying == "episode 60"
+    assert [state.accuracy for state in episodes] == [episode.accuracy for episode in result.history]
+    assert finalists[-1].trying == "finalist 3 of 3, trained briefly"
+    assert finalists[-1].best == max(state.accuracy for state in finalists)
+
+
+def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
+    """The budget falls as 0.5, 0.25, 0.125; no plan of a stage has more of a unit than the best before."""
+    plain = evaluator(tmp_path)
+    spy = Spy(plain.space, plain.samples, plain.part, plain.journal)
+    table = table_of()
+    settings = replace(SETTINGS, episodes=120, warm_up=30, stages=3)
+    result = amc(spy, layers(), table, 0.125, settings=settings, seed=1)
+    best: dict[str, float] = {}
+    for stage in range(3):
+        some = slice(40 * stage, 40 * stage + 40)
+        assert all(episode.cost <= 0.5 ** (stage + 1) for episode in result.history[some])
+        assert all(plan[name] <= density for plan in spy.plans[some] for name, density in best.items())
+        best = max(spy.trained[stage], key=lambda pair: pair[1])[0]
+    assert result.densities == best
+
+
+def test_the_best_after_brief_training(tmp_path: Path) -> None:
+    plain = evaluator(tmp_path)
+    spy = Spy(plain.space, plain.samples, plain.part, plain.journal)
+    result = amc(spy, layers(), table_of(), 0.3, settings=replace(SETTINGS, episodes=120), seed=3)
+    before = {key_of(plan): episode.reward for plan, episode in zip(spy.plans, result.history, strict=True)}
+    finalists = [key_of(plan) for plan, _ in spy.trained[0]]
+    assert finalists == sorted(before, key=lambda key: -before[key])[: 120 // FINALISTS]
+    plan, accuracy = max(spy.trained[0], key=lambda one: one[1])
+    assert result.densities == plan
+    assert result.accuracy == plain.accuracy(plan)
+    assert accuracy > result.accuracy
+
+
+@pytest.mark.parametrize("reward", ["error", "cost"])
+def test_the_highest_reward_after_brief_training(tmp_path: Path, reward: str) -> None:
+    """By cost too, where the most accurate is not the best."""
+    plain = evaluator(tmp_path)
+    spy = Spy(plain.space, plain.samples, plain.part, plain.journal)
+    table = table_of()
+    settings = replace(SETTINGS, episodes=60, reward=reward)
+    result = amc(spy, layers(), table, 0.4, settings=settings, seed=3)
+
+    def worth(one: tuple[dict[str, float], float]) -> float:
+        plan, accuracy = one
+        cost = table.total(plain.space.points(plan))
+        return accuracy - 1 if reward == "error" else (accuracy - 1) * math.log1p(cost)
+
+    assert result.densities == max(spy.trained[0], key=worth)[0]
+
+
+class Spoiling(Spy):
+    """Training harms all plans but the last of the finalists, which is harmed less."""
+
+    harm = 0.0
+
+    def accuracies(self, asked: Any, *, trained: bool = False) -> Any:
+        plans = list(asked)
+        if not trained:
+            return super().accuracies(plans)
+        best = max(self.accuracy(plan) for plan in plans)
+        return iter([0.0] * (len(plans) - 1) + [best - self.harm])
+
+
+@pytest.mark.parametrize(("harm", "spoiled"), [(0.04, False), (0.06, True)])
+def test_training_that_does_only_harm(tmp_path: Path, harm: float, spoiled: bool) -> None:
+    plain = evaluator(tmp_path)
+    spoiling = Spoiling(plain.space, plain.samples, plain.part, plain.journal)
+    spoiling.harm = harm
+    result = amc(spoiling, layers(), table_of(), 0.3, settings=replace(SETTINGS, episodes=60), seed=3)
+    best = max(result.history, key=lambda episode: episode.reward)
+    assert (result.accuracy == best.accuracy) == spoiled
+
+
+def test_observations() -> None:
+    table = table_of()
+    seen = Observation(space_of(), layers(), table).all({"0": 0.25, "2": 1.0})
+    assert seen.shape == (2, FEATURES)
+    #           t  n  c  h  w  s  k  cost  reduced          rest       before
+    first = [0, 1, 0, 0, 0, 0, 0, 1, 0.0, 64 / 224, 1.0]
+    second = [1, 0, 1, 0, 0, 0, 0, 0, 120 / 224, 0.0, 0.25]
+    torch.testing.assert_close(seen, torch.tensor([first, second]))
+
+
+def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"budget 0\.01 of the dense macs cannot be met: the smallest cost"):
+        search(tmp_path, budget=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"episodes": 0}, "episodes must be at least one a stage, 1, not 0"),
+        ({"warm_up": 500}, "warm_up must be from 1 to the 400 episodes, not 500"),
+        ({"reward": "speed"}, "reward must be one of error, cost, not 'speed'"),
+        ({"stages": 0}, "stages must be at least 1, not 0"),
+        ({"sigma": 0.0}, "sigma must be above 0 and at most 1, not 0"),
+        ({"decay": 1.5}, "decay must be above 0 and at most 1, not 1.5"),
+    ],
+)
+def test_settings(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AmcSettings(**options)

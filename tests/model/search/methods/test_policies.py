@@ -1,0 +1,71 @@
+"""Hand-made policies, and how plans are brought to a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from support.searching import space_of, table_of
+
+from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.methods.policies import FLOOR, deep, fitted, shallow, uniform
+from zeroskip.model.search.spaces.space import Space
+
+Policy = Callable[[Space, CostTable, float], dict[str, float]]
+
+
+def reached(space: Space, table: CostTable, densities: dict[str, float]) -> float:
+    return table.total(space.points(densities)) / table.dense
+
+
+@pytest.mark.parametrize("policy", [uniform, shallow, deep])
+@pytest.mark.parametrize("granularity", ["weights", "channels", "2:4"])
+@pytest.mark.parametrize("budget", [0.97, 0.75, 0.6])
+def test_within_the_budget_and_no_unit_could_have_more(policy: Policy, granularity: str, budget: float) -> None:
+    space, table = space_of(granularity), table_of("macs", granularity)
+    densities = policy(space, table, budget)
+    assert list(densities) == [unit.name for unit in space.units]
+    assert reached(space, table, densities) <= budget
+    if policy is not uniform:
+        # Those have a half that is meant to stay behind.
+        return
+    for unit in space.units:
+        more = unit.above(densities[unit.name] + 1e-9) if densities[unit.name] < 1 else None
+        assert more is None or reached(space, table, {**densities, unit.name: more}) > budget
+
+
+def test_what_each_prunes() -> None:
+    space, table = space_of(), table_of()
+    even = uniform(space, table, 0.5)
+    assert even["0"] == pytest.approx(even["2"], abs=1 / 64)
+    # The second layer has 64 of the 224 weights.
+    assert shallow(space, table, 0.6) == {"0": pytest.approx((0.6 * 224 - 64) / 160, abs=1 / 160), "2": 1.0}
+    assert deep(space, table, 0.8) == {"0": 1.0, "2": pytest.approx((0.8 * 224 - 160) / 64, abs=1 / 64)}
+
+
+def test_both_halves_where_one_is_not_enough() -> None:
+    densities = deep(space_of(), table_of(), 0.5)
+    assert densities["0"] < 1
+    assert densities["2"] == pytest.approx(FLOOR * densities["0"], abs=1 / 64)
+
+
+def test_a_budget_that_asks_nothing() -> None:
+    for policy in (uniform, shallow, deep):
+        assert set(policy(space_of(), table_of(), 1.0).values()) == {1.0}
+
+
+def test_limits_are_kept() -> None:
+    space, table = space_of(), table_of()
+    names = [unit.name for unit in space.units]
+    densities = fitted(space, table, 0.6, lambda share: dict.fromkeys(names, share), {"0": 0.25})
+    assert densities["0"] == 0.25
+    # What one unit may not have goes to the other.
+    assert densities["2"] == 1.0
+
+
+@pytest.mark.parametrize("policy", [uniform, shallow, deep])
+def test_budgets_that_cannot_be_met(policy: Policy) -> None:
+    with pytest.raises(ValueError, match=r"budget 0\.01 of the dense macs cannot be met: the smallest cost"):
+        policy(space_of(), table_of(), 0.01)
+    with pytest.raises(ValueError, match="budget must be above 0 and at most 1"):
+        policy(space_of(), table_of(), 0.0)

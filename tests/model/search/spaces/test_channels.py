@@ -1,0 +1,277 @@
+"""Channels that go together: what is removed computes what the masked network does, and costs what the table says."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.networks import lenet_5, mobilenet_v1, plain_20, resnet_20
+from zeroskip.model.pruning.criteria import Random
+from zeroskip.model.pruning.fitting import run
+from zeroskip.model.pruning.masks import Masks, prunable_layers
+from zeroskip.model.search.costs.layers import read_layers
+from zeroskip.model.search.costs.table import CostTable, cost_table
+from zeroskip.model.search.spaces.channels import ChannelSpace
+from zeroskip.model.search.spaces.plan import LayerPlan, Plan
+
+
+class Branches(nn.Module):
+    """Concatenation, a residual addition behind it, a grouped convolution, and flattening."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = nn.Conv2d(2, 4, 3, padding=1)
+        self.right = nn.Conv2d(2, 6, 1)
+        self.norm = nn.BatchNorm2d(10)
+        self.join = nn.Conv2d(10, 10, 1)
+        self.grouped = nn.Conv2d(10, 8, 3, groups=2)
+        self.last = nn.Conv2d(8, 5, 1, bias=False)
+        self.out = nn.Linear(5 * 4 * 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = torch.relu(self.norm(torch.cat([self.left(x), self.right(x)], 1)))
+        joined = torch.relu(self.join(both) + both)
+        return self.out(torch.relu(self.last(torch.relu(self.grouped(joined)))).flatten(1))
+
+
+NETWORKS = {
+    "lenet": (lambda: lenet_5(), (1, 28, 28)),
+    "plain": (lambda: plain_20(width=0.5, inputs=1), (1, 8, 8)),
+    "residual": (lambda: resnet_20(width=0.5), (3, 8, 8)),
+    "depthwise": (lambda: mobilenet_v1(width=0.25, classes=7, first_stride=1), (3, 16, 16)),
+    "branches": (Branches, (2, 6, 6)),
+}
+
+
+def lively(name: str, seed: int = 0) -> tuple[nn.Module, Tensor]:
+    """A network whose normalisation does something, and inputs."""
+    make, shape = NETWORKS[name]
+    module = make().eval()
+    torch.manual_seed(seed)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            for tensor, low, high in ((part.weight, 0.5, 1.5), (part.bias, -0.3, 0.3)):
+                nn.init.uniform_(tensor, low, high)
+            nn.init.uniform_(part.running_mean, -0.2, 0.2)
+            nn.init.uniform_(part.running_var, 0.5, 2)
+    return module, torch.rand(40, *shape)
+
+
+def space_of(name: str) -> tuple[ChannelSpace, Tensor]:
+    module, inputs = lively(name)
+    layers = read_layers(module, inputs[:2].numpy())
+    return ChannelSpace(module, [layer.name for layer in layers], inputs), inputs
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_removed_is_masked(name: str, seed: int) -> None:
+    space, inputs = space_of(name)
+    rng = np.random.default_rng(seed)
+    densities = {unit.name: unit.nearest(rng.uniform(0.2, 1)) for unit in space.units}
+    masked = space.masked(densities, Random(seed=seed))
+    small = space.remove(masked, densities)
+    expected = run(masked, inputs)
+    assert torch.allclose(run(small, inputs), expected, atol=1e-4 * float(expected.abs().max()))
+    sizes = {layer: part.weight.numel() for layer, part in prunable_layers(small).items()}
+    dense = {layer: part.weight.numel() for layer, part in prunable_layers(space.module).items()}
+    points = space.points(densities)
+    for layer, size in sizes.items():
+        assert size == pytest.approx(dense[layer] * float(np.prod(points[layer])))
+    assert sum(sizes.values()) / sum(dense.values()) == pytest.approx(space.kept(densities))
+    assert sum(sizes.values()) < sum(dense.values())
+
+
+def test_what_is_left_is_normalised_anew() -> None:
+    """The first convolution's outputs are as they were, but for those removed: its normalisation is what they have."""
+    space, inputs = space_of("plain")
+    densities = {unit.name: unit.nearest(0.5) for unit in space.units}
+    small = space.remove(space.masked(densities), densities)
+    with torch.no_grad():
+        first = small[0](inputs)
+    assert torch.allclose(small[1].running_mean, first.mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(small[1].running_var, first.var((0, 2, 3)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("cost", ["macs", "params", "mma-cycles"])
+def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> None:
+    """Of cycles too, where the table is computed: at all channels, and at the least that its grid has."""
+    space, inputs = space_of(name)
+
+    def table(module: nn.Module) -> CostTable:
+        layers = read_layers(module, inputs[:2].numpy())
+        return cost_table(cost, layers, "channels", array=EieGeometry(pes=4), tile=TileGeometry())
+
+    densities = {unit.name: unit.nearest(0.5) for unit in space.units}
+    small = space.remove(space.masked(densities), densities)
+    bound = 0.05 if cost == "mma-cycles" else 1e-9
+    assert table(space.module).total(space.points(densities)) == pytest.approx(table(small).dense, rel=bound)
+
+
+def test_units_of_residual_streams() -> None:
+    space, _ = space_of("residual")
+    units = {unit.name: unit.layers for unit in space.units}
+    # One for the stream of each stage, one for the inside of each block.
+    assert len(units) == 3 + 9
+    assert units["0"] == ("0", "3.body.3", "4.body.3", "5.body.3")
+    assert set(units["6.body.3"]) == {"6.body.3", "6.shortcut.0", "7.body.3", "8.body.3"}
+    assert units["7.body.0"] == ("7.body.0",)
+    plan = space.plan({"0": 0.5}, method="", cost="", budget=1, reached=1)
+    assert {layer for layer, density in plan.densities.items() if density == 0.5} == set(units["0"])
+    assert space.densities(plan) == {name: 0.5 if name == "0" else 1.0 for name in units}
+
+
+def test_units_of_other_edges() -> None:
+    depthwise, _ = space_of("depthwise")
+    assert depthwise.units[0].layers == ("0", "3")
+    assert depthwise.points({"0": 0.5})["3"] == (0.5,)
+    assert depthwise.points({"0": 0.5})["6"] == (0.5, 1.0)
+    branches, _ = space_of("branches")
+    # What meets the grouped convolution stays, and so do the network's outputs.
+    assert {unit.name for unit in branches.units} == {"last"}
+    assert branches.points({"last": 0.4})["out"] == (0.4, 1.0)
+
+
+class Odd(nn.Module):
+    """What a dependency graph stumbles over: a concatenation that is added to another branch, normalisation without
+    weights, a check of sizes, and a layer that is not known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(2, 10, 1)
+        self.a, self.b = nn.Conv2d(2, 4, 1), nn.Conv2d(2, 6, 1)
+        self.bare = nn.BatchNorm2d(10, affine=False)
+        self.free = nn.Conv2d(10, 8, 1)
+        self.checked = nn.Conv2d(8, 8, 1)
+        self.known = nn.GroupNorm(2, 8)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = self.bare(torch.cat([self.a(x), self.b(x)], 1) + self.c(x))
+        checked = self.checked(torch.relu(self.free(torch.relu(both))))
+        assert checked.shape[1] == 8
+        return self.out(self.known(checked).mean((2, 3)))
+
+
+def test_what_stands_in_the_way_stays_whole() -> None:
+    torch.manual_seed(0)
+    module, inputs = Odd().eval(), torch.rand(20, 2, 5, 5)
+    layers = read_layers(module, inputs[:2].numpy())
+    space = ChannelSpace(module, [layer.name for layer in layers], inputs)
+    assert [unit.name for unit in space.units] == ["free"]
+    masked = space.masked({"free": 0.5})
+    assert torch.allclose(run(space.remove(masked, {"free": 0.5}), inputs), run(masked, inputs), atol=1e-6)
+
+
+def test_masks_hold_in_training() -> None:
+    space, inputs = space_of("residual")
+    densities = {unit.name: unit.nearest(0.5) for unit in space.units}
+    module = space.masked(densities)
+    labels = torch.arange(len(inputs)) % 10
+    optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9, weight_decay=1e-3)
+    module.train()
+    with Masks(module, space.masks(module, densities)):
+        for _ in range(3):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(module(inputs), labels).backward()
+            optimizer.step()
+    small = space.remove(module, densities)
+    expected = run(module, inputs)
+    assert torch.allclose(run(small, inputs), expected, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_channels_that_are_gone_go_first() -> None:
+    space, _ = space_of("plain")
+    first = {unit.name: unit.nearest(0.75) for unit in space.units}
+    half = {unit.name: unit.nearest(0.5) for unit in space.units}
+    pruned = space.masked(first)
+    once, twice = space.masks(pruned, first), space.masks(pruned, half, Random(seed=1))
+    assert twice.keys() == once.keys()
+    for name, mask in twice.items():
+        assert int(mask.sum()) < int(once[name].sum())
+        assert not (mask & ~once[name]).any()
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_reconstruction_comes_nearer(kernel: int) -> None:
+    """A layer fitted anew errs less than one that is not, on images that it was not fitted to."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 12, 3), nn.ReLU(), nn.Conv2d(12, 5, kernel), nn.Flatten())
+    inputs = torch.rand(150, 3, 9, 9)
+    space = ChannelSpace(module, ["0", "2"], inputs[:100])
+    expected = run(module, inputs[100:])
+    for density in (0.75, 0.5, 0.25):
+        plain = space.masked({})
+        Masks(plain, space.masks(module, {"0": density})).apply()
+        fitted, cut = ((run(one, inputs[100:]) - expected).norm() for one in (space.masked({"0": density}), plain))
+        assert fitted < cut
+
+
+def test_reconstruction_is_exact_where_it_can_be() -> None:
+    """A channel that is the sum of two others can go without a loss, whatever the kernel."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(2, 4, 1, bias=False), nn.Conv2d(4, 5, 3), nn.Flatten(), nn.Linear(5 * 36, 3))
+    with torch.no_grad():
+        module[0].weight[3] = 0.2 * (module[0].weight[0] + module[0].weight[1])
+    inputs = torch.randn(200, 2, 8, 8)
+    space = ChannelSpace(module, ["0", "1", "3"], inputs)
+    pruned = space.masked({"0": 0.75})
+    assert not pruned[0].weight[3].any()
+    expected = run(module, inputs)
+    # Two inputs make four channels: their Gram matrix is singular but for the ridge.
+    assert torch.allclose(run(pruned, inputs), expected, atol=0.02 * float(expected.abs().max()))
+
+
+def test_what_cannot_be_pruned_is_told() -> None:
+    with pytest.raises(ValueError, match="Sequential has no channels that can be removed"):
+        ChannelSpace(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), ["1"], torch.rand(3, 4))
+
+    class Broken(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise RuntimeError("out of order")
+
+    with pytest.raises(ValueError, match=re.escape("no dependency graph of the network's channels can be built (Runt")):
+        ChannelSpace(Broken(), [], torch.rand(3, 4))
+
+
+class Softmax(nn.Module):
+    """Reshapes to one row a channel: that is no flattening, and computes another thing if it is taken for one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(1, 8, 3, padding=1), nn.Linear(36, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.conv(x).view(-1, 36).softmax(1).view(x.shape[0], -1, 36).sum(1))
+
+
+def test_a_reshaping_that_is_no_flattening() -> None:
+    with pytest.raises(ValueError, match=r"Softmax has channels .*: its forward\(\) reshapes"):
+        ChannelSpace(Softmax().eval(), ["conv", "out"], torch.rand(4, 1, 6, 6))
+
+
+def test_frozen_channels_are_removed_like_others() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8 * 16, 3)).eval()
+    module[0].requires_grad_(False)
+    space = ChannelSpace(module, ["0", "2"], torch.rand(4, 1, 6, 6))
+    assert [unit.name for unit in space.units] == ["0"]
+    assert [value.requires_grad for value in module.parameters()] == [False, False, True, True]
+
+
+def test_plans_that_tear_apart_what_belongs_together() -> None:
+    space, _ = space_of("residual")
+    plan = space.plan({"0": 0.5}, method="", cost="", budget=1, reached=1)
+    layers = tuple(
+        LayerPlan(name=layer.name, shape=layer.shape, density=1.0 if layer.name == "4.body.3" else layer.density)
+        for layer in plan.layers
+    )
+    torn = Plan(granularity="channels", layers=layers, method="", cost="", budget=1, reached=1)
+    with pytest.raises(ValueError, match=re.escape("density of '4.body.3' must be 0.5, as its channels go with those")):
+        space.densities(torn)

@@ -1,0 +1,1 @@
+"""From a PyTorch network to sparse silicon, bit for bit."""
