@@ -42,7 +42,7 @@ readme: setup
 	$(BIN)/zeroskip demo --core mma --dataset fashion-mnist --network lenet-5 --json > docs/measured/lenet-5-mma.json
 	$(BIN)/zeroskip bench mma --json > docs/measured/bench-mma.json
 	$(BIN)/zeroskip bench eie --json > docs/measured/bench-eie.json
-	$(BIN)/zeroskip bench eie --even --json > docs/measured/bench-eie-even.json
+	$(BIN)/zeroskip bench eie --balance --json > docs/measured/bench-eie-balanced.json
 	$(BIN)/python docs/readme.py
 
 clean:

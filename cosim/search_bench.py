@@ -17,7 +17,7 @@ from zeroskip.model.eie.compiler import MEMORIES, compile_network, quantise_inpu
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.pruning.recipe import share
-from zeroskip.model.pruning.training import Course
+from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import LOOK
 from zeroskip.model.search.finetune import Finetuned, finetune
@@ -41,13 +41,13 @@ FURTHER = 0.9
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SearchBench:
     """`setup` is that of the first cost, within `budget` of which the first plan is searched; all are fine-tuned alike,
-    by `course` for each of `seeds` seeds, and run on `images` of the test split."""
+    by `training` for each of `seeds` seeds, and run on `images` of the test split."""
 
     setup: Setup
     array: EieGeometry
     budget: float
     settings: NetAdaptSettings
-    course: Course
+    training: TrainingSettings
     seeds: int
     images: int
     workers: int | str
@@ -83,12 +83,12 @@ def bench_search(
         tuned = []
         for seed in range(what.seeds):
             progress(f"fine-tuning for {cost}, seed {seed}")
-            settings = FinetuneSettings(course=what.course, threads=1)
+            settings = FinetuneSettings(training=what.training, threads=1)
             tuned.append(finetune(what.setup.module, plan, what.setup.dataset, settings=settings, seed=seed))
         progress(f"running {cost} on the RTL")
         rows.append(_row(what, plan, tuned, tables, densities, simulator))
     for row in rows:
-        row["times"] = row["rtl_cycles"] / rows[0]["rtl_cycles"]
+        row["cycles_ratio"] = row["rtl_cycles"] / rows[0]["rtl_cycles"]
     return rows
 
 
@@ -99,7 +99,7 @@ def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal
         budget,
         settings=what.settings,
         samples=what.setup.train,
-        part=what.setup.part.first(LOOK),
+        validation=what.setup.validation.first(LOOK),
         journal=journal,
         workers=what.workers,
         seed=0,
@@ -160,4 +160,4 @@ def _row(
 def compiled(module: nn.Module, dataset: Dataset, array: EieGeometry) -> Any:
     """The network for the array, its weights shared as `zeroskip compile` does."""
     layers = share(module, test_inputs=None, test_labels=None).layers
-    return compile_network(layers, dataset.train_inputs[:CALIBRATION], array, fit=MEMORIES, even=True)
+    return compile_network(layers, dataset.train_inputs[:CALIBRATION], array, fit=MEMORIES, balance_load=True)

@@ -49,7 +49,7 @@ def table(found: dict[str, list[dict[str, Any]]]) -> str:
             [
                 f"{network}, {data}",
                 f"{results[0]['kept']:,}",
-                f"{results[0]['times']:.1f}",
+                f"{results[0]['compression']:.1f}",
                 *(f"{statistics.mean(step):.2%}" for step in (dense, pruned, tuned)),
                 ", ".join(f"{100 * one:+.2f}" for one in apart),
             ]

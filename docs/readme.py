@@ -159,7 +159,7 @@ def filled(readme: str) -> str:
         "luts": lut_table(measured("bench-mma")),
         "formats": format_table(measured("bench-mma")),
         "permutation": permutation_table(measured("bench-mma")),
-        "bench eie": bench_table(measured("bench-eie"), measured("bench-eie-even")),
+        "bench eie": bench_table(measured("bench-eie"), measured("bench-eie-balanced")),
     }
     for name, table in tables.items():
         readme = fill(readme, f"measured: {name}", table)

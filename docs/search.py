@@ -56,7 +56,7 @@ def bench(name: str, result: dict[str, Any]) -> str:
         after = f"{plan['accuracy']['after']:.2%} ± {plan['accuracy']['std']:.2%}"
         cycles = f"{plan['rtl_cycles']:,.0f}"
         macs = f"{plan['costs']['macs']:.1%}"
-        rows.append([plan["cost"], f"{plan['kept']:.2%}", macs, cycles, f"{plan['times']:.2f}", after])
+        rows.append([plan["cost"], f"{plan['kept']:.2%}", macs, cycles, f"{plan['cycles_ratio']:.2f}", after])
     return f"{head}\n\n{markdown(rows)}\n"
 
 

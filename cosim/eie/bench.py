@@ -42,10 +42,12 @@ def paper_geometry(geometry: EieGeometry, layers: list[PaperLayer]) -> EieGeomet
     )
 
 
-def bench_layer(paper: PaperLayer, geometry: EieGeometry, *, seed: int, even: bool, on_rtl: bool) -> dict[str, Any]:
+def bench_layer(
+    paper: PaperLayer, geometry: EieGeometry, *, seed: int, balance_load: bool, on_rtl: bool
+) -> dict[str, Any]:
     """One layer's row: see `zeroskip bench eie --help` for the fields."""
     layer, activations = paper.make(seed)
-    network = compile_network([layer], activations[None], geometry, even=even)
+    network = compile_network([layer], activations[None], geometry, balance_load=balance_load)
     inputs, _ = quantise_inputs(network, activations[None])
     useful = int((layer.weight_codes[:, inputs[0] != 0] != 0).sum())
 
@@ -97,7 +99,7 @@ def bench(
     geometry: EieGeometry,
     *,
     seed: int,
-    even: bool,
+    balance_load: bool,
     on_rtl: bool,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def bench(
     rows = []
     for layer in layers:
         progress(layer.name)
-        rows.append(bench_layer(layer, sized, seed=seed, even=even, on_rtl=on_rtl))
+        rows.append(bench_layer(layer, sized, seed=seed, balance_load=balance_load, on_rtl=on_rtl))
     return {
         "layers": rows,
         "geometry": dataclasses.asdict(sized),

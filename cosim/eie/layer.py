@@ -30,12 +30,12 @@ class LayerResult:
 
 
 def run_layer(
-    file: LayerFile, geometry: EieGeometry, *, fit: list[str], even: bool, simulator: Simulator
+    file: LayerFile, geometry: EieGeometry, *, fit: list[str], balance_load: bool, simulator: Simulator
 ) -> LayerResult:
     """Runs the layer on the RTL, with the memories named in `fit` as large as it needs."""
     spread = spread_bias(file)
     layers, inputs = [spread.layer], spread.inputs[None]
-    network = compile_network(layers, inputs, geometry, fit=fit, even=even)
+    network = compile_network(layers, inputs, geometry, fit=fit, balance_load=balance_load)
     verification = verify(network, quantise_inputs(network, inputs)[0], simulator=simulator)
     outputs = float_outputs(network, verification.outputs)[0]
 

@@ -18,14 +18,14 @@ from zeroskip.model.eie.calibrate import calibrate
 from zeroskip.model.eie.format import decode
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN
-from zeroskip.model.eie.shared import AveragePool, MaxPool, Part, SharedConv, SharedLayer, takes_images
+from zeroskip.model.eie.shared import AnyLayer, AveragePool, MaxPool, SharedConv, SharedLayer, takes_images
 from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
 
 MEMORIES = ("entry_words", "pointers", "activation_rows", "layers")
 """The fields of EieGeometry that a network may be fitted to."""
 
 
-def lower(parts: Sequence[Part], shape: tuple[int, ...]) -> tuple[tuple[Stage, ...], list[SharedLayer]]:
+def lower(parts: Sequence[AnyLayer], shape: tuple[int, ...]) -> tuple[tuple[Stage, ...], list[SharedLayer]]:
     """The stages in which the array runs `parts` on samples of `shape`, and the rows of its layer table: convolutions
     and poolings one by one, Linear layers that follow one another in one. Average pooling is a convolution here. Raises
     ValueError where the shape does not fit."""
@@ -78,25 +78,25 @@ def _window(part: SharedConv | MaxPool, shape: tuple[int, ...], number: int, whe
 
 
 def compile_network(
-    parts: Sequence[Part],
+    parts: Sequence[AnyLayer],
     calibration: NDArray[np.float32],
     geometry: EieGeometry,
     *,
     fit: Sequence[str] = (),
-    even: bool = False,
+    balance_load: bool = False,
 ) -> EieNetwork:
     """Compiles a shared network; `calibration` are inputs to choose the fraction bits by: samples x inputs, or samples
     x channels x height x width, by which the sizes of its images are known.
 
     The memories named in `fit` are made as large as the network needs, to the next power of two; for the others,
-    FitError says which does not hold it. Where `even`, the rows of fully connected layers are dealt out to the PEs so
-    that these have the same to do (zeroskip.model.eie.balance), and otherwise in turn. Raises ValueError where the
+    FitError says which does not hold it. Where `balance_load`, the rows of fully connected layers are assigned to PEs
+    so that the load is balanced (zeroskip.model.eie.balance), and otherwise in turn. Raises ValueError where the
     calibration data do not fit the network.
     """
     stages, layers = lower(parts, calibration.shape[1:])
     fractions = calibrate(layers, stages, calibration, geometry)
     order = None
-    if even:
+    if balance_load:
         layers, order = balance(layers, stages, calibration, geometry.pes)
     matrices = [layer.matrix_codes for layer in layers]
     table = tuple(
@@ -131,7 +131,7 @@ def quantise_inputs(
     network: EieNetwork, inputs: NDArray[np.float32], *, saturate: bool = False
 ) -> tuple[NDArray[np.int16], int]:
     """Inputs (samples x any shape) as the activations of the first layer (int16, samples x inputs), rounding half to
-    even, and how many of them were saturated.
+    balance_load, and how many of them were saturated.
 
     Raises ValueError where one does not fit and `saturate` is not set, and where the shape is wrong.
     """
@@ -175,7 +175,7 @@ def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np
     return np.ldexp(outputs.astype(np.float64), -network.layers[-1].output_fraction)
 
 
-def error_bound(network: EieNetwork, parts: Sequence[Part], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+def error_bound(network: EieNetwork, parts: Sequence[AnyLayer], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
     """How far the network's outputs may lie from those of the float layers it was compiled from (samples x outputs), on
     `inputs` of the shape that it was compiled for.
 

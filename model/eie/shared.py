@@ -143,24 +143,24 @@ class AveragePool:
         return _exact_convolution(as_convolution(self.module(), shape), self.relu)
 
 
-Part = SharedLayer | MaxPool | AveragePool
+AnyLayer = SharedLayer | MaxPool | AveragePool
 """A network is a list of these. Where images end, they are flattened."""
 
 
-def takes_images(parts: Sequence[Part]) -> bool:
+def takes_images(parts: Sequence[AnyLayer]) -> bool:
     return _of_images(parts[0])
 
 
-def _of_images(part: Part) -> bool:
+def _of_images(part: AnyLayer) -> bool:
     return isinstance(part, SharedConv | MaxPool | AveragePool)
 
 
-def to_module(parts: Sequence[Part]) -> nn.Sequential:
+def to_module(parts: Sequence[AnyLayer]) -> nn.Sequential:
     """The float network that `parts` stand for, in the form that `zeroskip.model.network.fold.fold` gives."""
     return sequence(parts, lambda part: part.module())
 
 
-def sequence(parts: Sequence[Part], make: Callable[[Part], nn.Module]) -> nn.Sequential:
+def sequence(parts: Sequence[AnyLayer], make: Callable[[AnyLayer], nn.Module]) -> nn.Sequential:
     """A module of each part, with ReLU and Flatten where they belong."""
     modules: list[nn.Module] = []
     images = False

@@ -8,10 +8,10 @@ from typing import Literal
 from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.pruning import presets
 from zeroskip.model.pruning.nm_recipe import NmSettings
-from zeroskip.model.pruning.training import Course
+from zeroskip.model.pruning.training import TrainingSettings
 
 
-def _settings(dense: Course, threads: int) -> NmSettings:
+def _settings(dense: TrainingSettings, threads: int) -> NmSettings:
     return NmSettings(pattern=Pattern(keep=2, group=4), dense=dense, threads=threads)
 
 

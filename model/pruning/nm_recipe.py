@@ -21,7 +21,7 @@ from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.nm import LayerReport, layer_reports, nm_masks
 from zeroskip.model.pruning.permute import PermutedLayer, permute
 from zeroskip.model.pruning.sr_ste import SrSte
-from zeroskip.model.pruning.training import Course, evaluate
+from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.pruning.training_run import Progress, Run, configuration
 
 
@@ -38,9 +38,9 @@ class NmSettings:
     """
 
     pattern: Pattern
-    dense: Course
+    dense: TrainingSettings
     threads: int
-    retrain: Course | None = None
+    retrain: TrainingSettings | None = None
     method: Literal["magnitude", "sr-ste"] = "magnitude"
     permute: bool = False
     skip: tuple[str, ...] = ()

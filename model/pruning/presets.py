@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from zeroskip.model.pruning.recipe import Settings
-from zeroskip.model.pruning.training import Course
+from zeroskip.model.pruning.training import TrainingSettings
 
 
 def _settings(
     *,
     density: float | tuple[float, ...],
     rounds: int,
-    dense: Course,
+    dense: TrainingSettings,
     retrain_epochs: int,
     share_epochs: int,
     share_rate: float,
@@ -31,7 +31,7 @@ def _settings(
 DIGITS = _settings(
     density=1 / 12,
     rounds=8,
-    dense=Course(epochs=40, learning_rate=0.1, weight_decay=5e-4, batch_size=16),
+    dense=TrainingSettings(epochs=40, learning_rate=0.1, weight_decay=5e-4, batch_size=16),
     retrain_epochs=15,
     share_epochs=10,
     share_rate=1e-3,
@@ -43,7 +43,7 @@ DIGITS = _settings(
 FASHION_MNIST = _settings(
     density=1 / 13.5,
     rounds=5,
-    dense=Course(epochs=20, learning_rate=0.1, weight_decay=2e-4, batch_size=128),
+    dense=TrainingSettings(epochs=20, learning_rate=0.1, weight_decay=2e-4, batch_size=128),
     retrain_epochs=5,
     share_epochs=4,
     share_rate=5e-4,
@@ -56,7 +56,7 @@ LENET_5 = _settings(
     # The few weights of the convolutions bear most of the work: Han et al. (NeurIPS 2015, table 4) spare them too.
     density=(0.66, 0.2, 0.07, 0.25),
     rounds=2,
-    dense=Course(epochs=5, learning_rate=0.05, weight_decay=2e-4, batch_size=128),
+    dense=TrainingSettings(epochs=5, learning_rate=0.05, weight_decay=2e-4, batch_size=128),
     retrain_epochs=2,
     share_epochs=1,
     share_rate=5e-4,
@@ -71,7 +71,7 @@ def user_settings(*, density: float, epochs: int, learning_rate: float) -> Setti
     return _settings(
         density=density,
         rounds=5,
-        dense=Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
+        dense=TrainingSettings(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
         retrain_epochs=5,
         share_epochs=4,
         share_rate=5e-4,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.eie.shared import Part, SharedLayer, to_module
+from zeroskip.model.eie.shared import AnyLayer, SharedLayer, to_module
 from zeroskip.model.network.fold import fold
 from zeroskip.model.pruning import schedules
 from zeroskip.model.pruning.centroids import trainable, tuned
@@ -18,7 +18,7 @@ from zeroskip.model.pruning.criteria import magnitude
 from zeroskip.model.pruning.fitting import as_taken, require_fit, require_shape
 from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
 from zeroskip.model.pruning.sharing import share_layers
-from zeroskip.model.pruning.training import Course, evaluate
+from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.pruning.training_run import Progress, Run, configuration
 
 
@@ -33,9 +33,9 @@ class Settings:
 
     density: float | tuple[float, ...]
     rounds: int
-    dense: Course
-    retrain: Course
-    share: Course
+    dense: TrainingSettings
+    retrain: TrainingSettings
+    share: TrainingSettings
     threads: int
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class Result:
 
     dense: nn.Module
     pruned: nn.Sequential
-    layers: list[Part]
+    layers: list[AnyLayer]
     shared: nn.Sequential
     accuracies: dict[str, float] | None
     kept: int
@@ -147,7 +147,9 @@ def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[
     return choose
 
 
-def _result(dense: nn.Module, pruned: nn.Sequential, layers: list[Part], test: tuple[Tensor, Tensor] | None) -> Result:
+def _result(
+    dense: nn.Module, pruned: nn.Sequential, layers: list[AnyLayer], test: tuple[Tensor, Tensor] | None
+) -> Result:
     shared = to_module(layers)
     accuracies = None
     if test is not None:

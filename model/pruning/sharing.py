@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from zeroskip.model.eie.shared import AveragePool, MaxPool, Part, SharedConv, SharedLayer
+from zeroskip.model.eie.shared import AnyLayer, AveragePool, MaxPool, SharedConv, SharedLayer
 from zeroskip.model.network.pooling import window
 from zeroskip.model.pruning.kmeans import cluster
 
 
-def share_layers(folded: nn.Sequential) -> list[Part]:
+def share_layers(folded: nn.Sequential) -> list[AnyLayer]:
     """The parts of what `zeroskip.model.network.fold.fold` returns, each layer with its own codebook.
 
     Exact, with nothing lost, for a layer of at most 15 distinct non-zero values.
     """
-    parts: list[Part] = []
+    parts: list[AnyLayer] = []
     modules = list(folded)
     for module, follower in zip(modules, [*modules[1:], None], strict=True):
         if isinstance(module, nn.Linear | nn.Conv2d):

@@ -28,7 +28,7 @@ def cross_entropy(outputs: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class TrainingSettings:
     """How to train: with L2 weight decay, by SGD with momentum 0.9 or by Adam.
 
     The learning rate falls to zero along half a cosine, step by step, or stays where `constant`.
@@ -73,7 +73,7 @@ def train(
     inputs: Tensor,
     labels: Tensor,
     *,
-    course: Course,
+    training: TrainingSettings,
     optimizer: torch.optim.Optimizer,
     seed: int,
     stage: int,
@@ -82,7 +82,7 @@ def train(
     loss: Loss = cross_entropy,
     penalty: Penalty | None = None,
 ) -> None:
-    """Trains `module` on `inputs` (n, ...) and `labels` (n,) from `first_epoch` to the end of the course.
+    """Trains `module` on `inputs` (n, ...) and `labels` (n,) from `first_epoch` to the end of the training.
 
     `on_epoch(epochs done, mean loss)` is called after every epoch, when module and optimizer are all there is
     to save: what is random (order, dropout) depends on (seed, stage, epoch) alone, and a `loss` or `penalty` must
@@ -91,18 +91,18 @@ def train(
     """
     module.train()
     # Batch normalisation cannot take a batch of one, which is left out where it is the last of several.
-    samples = len(inputs) - (len(inputs) > course.batch_size and len(inputs) % course.batch_size == 1)
-    starts = range(0, samples, course.batch_size)
-    for epoch in range(first_epoch, course.epochs):
+    samples = len(inputs) - (len(inputs) > training.batch_size and len(inputs) % training.batch_size == 1)
+    starts = range(0, samples, training.batch_size)
+    for epoch in range(first_epoch, training.epochs):
         total = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_derived_seed(seed, stage, epoch))
             order = torch.randperm(len(inputs))
             for step, start in enumerate(starts):
-                rate = course.rate((epoch + step / len(starts)) / course.epochs)
+                rate = training.rate((epoch + step / len(starts)) / training.epochs)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                batch = order[start : start + course.batch_size]
+                batch = order[start : start + training.batch_size]
                 taken = inputs[batch]
                 value = loss(_outputs(module, taken), taken, labels[batch])
                 if penalty is not None:

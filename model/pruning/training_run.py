@@ -23,7 +23,7 @@ from zeroskip.model.pruning.checkpoint import (
     save_checkpoint,
 )
 from zeroskip.model.pruning.masks import Masks
-from zeroskip.model.pruning.training import Course, Loss, Penalty, cross_entropy, train
+from zeroskip.model.pruning.training import Loss, Penalty, TrainingSettings, cross_entropy, train
 
 SAMPLES = 16
 """By what a network computes of so many inputs it is told from others."""
@@ -76,7 +76,7 @@ class Run:
         name: str,
         module: nn.Module,
         inputs: Tensor,
-        course: Course,
+        training: TrainingSettings,
         *,
         keep: str,
         choose: Callable[[nn.Module], Tensors] = lambda _: {},
@@ -96,7 +96,7 @@ class Run:
         if at is not None and number < at.stage:
             module.load_state_dict(at.groups[keep])
         else:
-            optimizer = course.make_optimizer(module)
+            optimizer = training.make_optimizer(module)
             if at is not None and number == at.stage:
                 module.load_state_dict(at.groups["module"])
                 restore_optimizer(optimizer, at.groups.get("optimizer", {}))
@@ -108,7 +108,7 @@ class Run:
                 self._save(number, epoch, module, optimizer, masks)
                 done = self.done + epoch
                 self.progress(
-                    Progress(stage=name, epoch=epoch, epochs=course.epochs, done=done, total=self.total, loss=loss)
+                    Progress(stage=name, epoch=epoch, epochs=training.epochs, done=done, total=self.total, loss=loss)
                 )
 
             with hold(module, masks):
@@ -116,7 +116,7 @@ class Run:
                     module,
                     inputs,
                     self.labels,
-                    course=course,
+                    training=training,
                     optimizer=optimizer,
                     seed=self.seed,
                     stage=number,
@@ -125,7 +125,7 @@ class Run:
                     loss=loss,
                     penalty=penalise(masks),
                 )
-        self.done += course.epochs
+        self.done += training.epochs
         self.kept[keep] = {key: value.clone() for key, value in module.state_dict().items()}
 
     def _load(self) -> Checkpoint | None:

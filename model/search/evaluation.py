@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import evaluate
-from zeroskip.model.search.methods.short_training import train_briefly
-from zeroskip.model.search.samples import Part
+from zeroskip.model.search.methods.short_training import train_for_batches
+from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.plan import CHANNELS
 from zeroskip.model.search.spaces.space import Densities, Space
 from zeroskip.model.search.storage.accuracies import Accuracies
@@ -29,11 +29,11 @@ class _Pruned:
     """Prunes the space's dense network, and measures."""
 
     space: Space
-    part: Part
+    validation: Samples
 
     def __call__(self, densities: Densities) -> float:
         network = self.space.remove(self.space.masked(densities), densities)
-        return evaluate(network, self.part.inputs, self.part.labels)
+        return evaluate(network, self.validation.inputs, self.validation.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,8 @@ class _Trained:
     """Prunes the space's dense network, trains it briefly on `samples`, and measures."""
 
     space: Space
-    samples: Part
-    part: Part
+    samples: Samples
+    validation: Samples
 
     def __call__(self, densities: Densities) -> float:
         pruned = self.space.masked(densities)
@@ -50,7 +50,7 @@ class _Trained:
         masks = {} if self.space.granularity == CHANNELS else self.space.masks(pruned, densities)
         try:
             with Masks(network, masks):
-                train_briefly(
+                train_for_batches(
                     network,
                     self.samples,
                     iterations=BATCHES,
@@ -64,11 +64,11 @@ class _Trained:
             # Training diverges, or the user's forward() fails where it trains: the search has its plans all the same.
             warnings.warn(f"brief training failed, and its plan counts as all wrong: {error}", stacklevel=2)
             return 0.0
-        return evaluate(network, self.part.inputs, self.part.labels)
+        return evaluate(network, self.validation.inputs, self.validation.labels)
 
 
 class Evaluator:
-    """The accuracy, a fraction, of the space's network under densities, on `part`; briefly trained ones have seen
+    """The accuracy, a fraction, of the space's network under densities, on `validation`; briefly trained ones have seen
     `samples`.
 
     Each goes to the journal before it is given, and to `kept`, where other searches find it. `measured` counts those
@@ -78,16 +78,16 @@ class Evaluator:
     def __init__(
         self,
         space: Space,
-        samples: Part,
-        part: Part,
+        samples: Samples,
+        validation: Samples,
         journal: Journal,
         workers: int | str = 1,
         kept: Accuracies | None = None,
     ) -> None:
-        self.space, self.samples, self.part = space, samples, part
+        self.space, self.samples, self.validation = space, samples, validation
         self.journal, self.workers, self.kept = journal, workers, kept
         self.measured = 0
-        self._pruned, self._trained = _Pruned(space, part.first(LOOK)), _Trained(space, samples, part)
+        self._pruned, self._trained = _Pruned(space, validation.first(LOOK)), _Trained(space, samples, validation)
 
     def accuracy(self, densities: Densities) -> float:
         """The accuracy under densities of units, by name; those that are not named stay whole."""

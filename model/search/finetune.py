@@ -22,7 +22,7 @@ from zeroskip.model.pruning.training_run import Progress, Run, configuration
 from zeroskip.model.search.finetune_settings import FinetuneSettings
 from zeroskip.model.search.setup import space_for
 from zeroskip.model.search.spaces.batch_norm import prune
-from zeroskip.model.search.spaces.global_weights import NETWORK, Pooled
+from zeroskip.model.search.spaces.global_weights import NETWORK, GlobalWeightSpace
 from zeroskip.model.search.spaces.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
 from zeroskip.model.search.spaces.space import Densities, Space
 
@@ -76,11 +76,11 @@ def finetune(
     steps = settings.steps(final)
     inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
     growing = settings.growing(len(inputs))
-    courses = [settings.train, *[settings.course] * len(steps) * (1 if growing is None else 2), settings.final]
+    courses = [settings.train, *[settings.training] * len(steps) * (1 if growing is None else 2), settings.final]
     run = Run(
         labels,
         seed=seed,
-        total=sum(course.epochs for course in courses if course is not None),
+        total=sum(training.epochs for training in courses if training is not None),
         configuration=configuration(module, dataset, (settings, target), seed),
         path=checkpoint,
         progress=progress,
@@ -109,28 +109,28 @@ def finetune(
     )
 
 
-def _space(module: nn.Module, target: Plan | float, dataset: Dataset) -> tuple[Space | Pooled, Densities]:
+def _space(module: nn.Module, target: Plan | float, dataset: Dataset) -> tuple[Space | GlobalWeightSpace, Densities]:
     """What is to be pruned, and how far."""
     if isinstance(target, Plan):
         target.check(module)
         space = space_for(module, target.granularity, dataset)
         return space, space.densities(target)
     if not 1 <= target < math.inf:
-        raise ValueError(f"times must be at least 1 and finite, not {target}")
+        raise ValueError(f"compression must be at least 1 and finite, not {target}")
     require_prunable(module, dataset)
-    return Pooled(module, torch.from_numpy(dataset.train_inputs)), {NETWORK: 1 / target}
+    return GlobalWeightSpace(module, torch.from_numpy(dataset.train_inputs)), {NETWORK: 1 / target}
 
 
 def _in_rounds(
     tuned: nn.Module,
-    space: Space | Pooled,
+    space: Space | GlobalWeightSpace,
     steps: list[Densities],
     criterion: Criterion,
     settings: FinetuneSettings,
     growing: Growing | None,
     train: Callable[..., None],
 ) -> nn.Module:
-    """Prunes and trains `tuned` round by round, then by the final course: the network without what can be removed."""
+    """Prunes and trains `tuned` round by round, then by the final training: the network without what can be removed."""
     constant = None if settings.regularisation is None else settings.regularisation.constant
     before: Densities = {}
     for number, step in enumerate(steps, 1):
@@ -142,14 +142,14 @@ def _in_rounds(
             train(
                 f"{name}, penalty",
                 tuned,
-                course=settings.course,
+                training=settings.training,
                 keep="tuned",
                 choose=choose,
                 hold=lambda module, _, still=still: Masks(module, still),
                 penalise=lambda masks: growing.on(masks) if masks else None,
             )
         if number < len(steps):
-            train(name, tuned, course=settings.course, keep="tuned", choose=choose, penalise=lambda _: constant)
+            train(name, tuned, training=settings.training, keep="tuned", choose=choose, penalise=lambda _: constant)
         before = step
     masks = space.masks(tuned, before, criterion)
     prune(tuned, masks, space.calibration)
@@ -162,7 +162,7 @@ def _in_rounds(
         choose=lambda _: {} if space.granularity == CHANNELS else masks,
         penalise=lambda _: constant,
     )
-    last(name, course=settings.course)
+    last(name, training=settings.training)
     if settings.final is not None:
-        last("final", course=settings.final)
+        last("final", training=settings.final)
     return small

@@ -13,7 +13,7 @@ from zeroskip.model.pruning.criteria import Criterion, Random
 from zeroskip.model.pruning.distil import Distil
 from zeroskip.model.pruning.regularise import L1, L2, GroupLasso, Growing
 from zeroskip.model.pruning.taylor import Taylor
-from zeroskip.model.pruning.training import Course, Penalty
+from zeroskip.model.pruning.training import Penalty, TrainingSettings
 from zeroskip.model.search.spaces.space import Densities
 
 TAYLOR_SAMPLES = 2_000
@@ -50,18 +50,18 @@ class Regularisation:
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings:
     """`train` makes the dense network, where there is such a course; then `rounds` of pruning by the schedule, each
-    followed by `course`, and a `final` course.
+    followed by `training`, and a `final` training.
 
     Regularisation and distillation, with the dense network as teacher, begin where that is done. `threads` is one of
     the settings because sums that are split among threads round differently.
     """
 
-    course: Course
+    training: TrainingSettings
     threads: int
     schedule: ScheduleName = "one-shot"
     rounds: int = 1
-    train: Course | None = None
-    final: Course | None = None
+    train: TrainingSettings | None = None
+    final: TrainingSettings | None = None
     criterion: CriterionName = "l1"
     regularisation: Regularisation | None = None
     distil: Distil | None = None
@@ -86,6 +86,6 @@ class FinetuneSettings:
         """What penalises weights before they are pruned, where that is asked for."""
         if self.regularisation is None or self.regularisation.name != "growing":
             return None
-        sizes = self.course.epochs * math.ceil(samples / self.course.batch_size) / GROWING_STEPS
+        sizes = self.training.epochs * math.ceil(samples / self.training.batch_size) / GROWING_STEPS
         strength = self.regularisation.strength
         return Growing(growth=strength / max(1, sizes), every=GROWING_STEPS, ceiling=strength)

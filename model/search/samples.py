@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Part:
+class Samples:
     """A part of the training samples: `inputs` (n, ...) and `labels` (n,)."""
 
     inputs: Tensor
     labels: Tensor
 
-    def first(self, count: int) -> Part:
+    def first(self, count: int) -> Samples:
         """The first samples, so many at most."""
-        return Part(inputs=self.inputs[:count], labels=self.labels[:count])
+        return Samples(inputs=self.inputs[:count], labels=self.labels[:count])

@@ -18,7 +18,7 @@ from zeroskip.model.pruning.training_run import configuration
 from zeroskip.model.search.costs.layers import Layer, read_layers
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import Evaluator
-from zeroskip.model.search.samples import Part
+from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.spaces.plan import CHANNELS
 from zeroskip.model.search.spaces.space import LayerSpace, Space
@@ -36,14 +36,14 @@ CALIBRATION = 2_000
 class Setup:
     """A network to be pruned, its `layers` and `space`, and the `table` of a cost.
 
-    `train` are the samples that may be trained on, `part` those that the search measures accuracy on; the dataset's
-    test split serves for neither. `accuracies` are those that other searches have measured, where they are kept.
-    `configuration` stands for all of these, as a journal takes it.
+    `train` are the samples that may be trained on, `validation` those that the search measures accuracy
+    on; the dataset's test split is used for neither. `accuracies` are those that other searches have measured, where
+    they are kept. `configuration` stands for all of these, as a journal takes it.
     """
 
     dataset: Dataset
-    train: Part
-    part: Part
+    train: Samples
+    validation: Samples
     layers: list[Layer]
     space: Space
     table: CostTable
@@ -52,7 +52,7 @@ class Setup:
 
     def evaluator(self, journal: Journal, workers: int | str = 1, *, kept: Accuracies | None = None) -> Evaluator:
         """What measures plans here."""
-        return Evaluator(self.space, self.train, self.part, journal, workers, kept)
+        return Evaluator(self.space, self.train, self.validation, journal, workers, kept)
 
     @property
     def module(self) -> nn.Module:
@@ -80,8 +80,8 @@ def prepare(
     require_prunable(module, dataset)
     rest = f"{dataset.name}, without its test split"
     split = held_out(rest, dataset.train_inputs, dataset.train_labels, seed + 1)
-    part = Part(inputs=torch.from_numpy(split.test_inputs), labels=torch.from_numpy(split.test_labels))
-    train = Part(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
+    validation = Samples(inputs=torch.from_numpy(split.test_inputs), labels=torch.from_numpy(split.test_labels))
+    train = Samples(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
     _warn_of_others(module)
     measured = configuration(module, dataset, granularity, seed)
@@ -89,7 +89,7 @@ def prepare(
     return Setup(
         dataset=dataset,
         train=train,
-        part=part,
+        validation=validation,
         layers=layers,
         space=_space(module, granularity, layers, train.inputs),
         table=table,

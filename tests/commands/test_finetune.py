@@ -27,11 +27,11 @@ def plan(granularity: str = "weights", first: float = 0.5, second: float = 0.5) 
 
 
 def test_from_the_factory_to_the_pruned_network(zs: Command, tmp_path: Path) -> None:
-    code, out, err = zs(*FINETUNE, "--train", 12, "--train-rate", 0.1, "--times", 8, *SHORT, "--distil", "--json")
+    code, out, err = zs(*FINETUNE, "--train", 12, "--train-rate", 0.1, "--compression", 8, *SHORT, "--distil", "--json")
     assert code == 0, err
     found = json.loads(out)
     assert (found["kept"], found["total"]) == (85, 680)
-    assert (found["density"], found["times"]) == (0.125, 8)
+    assert (found["density"], found["compression"]) == (0.125, 8)
     assert sum(layer["kept"] for layer in found["layers"].values()) == 85
     assert found["accuracy"]["dense"] > 0.9
     assert found["accuracy"]["finetuned"] > 0.9
@@ -44,9 +44,9 @@ def test_from_the_factory_to_the_pruned_network(zs: Command, tmp_path: Path) -> 
 
 
 def test_table(zs: Command) -> None:
-    code, out, err = zs(*FINETUNE, "--weights", "weights.safetensors", "--times", 4, "--epochs", 1)
+    code, out, err = zs(*FINETUNE, "--weights", "weights.safetensors", "--compression", 4, "--epochs", 1)
     assert code == 0, err
-    assert "170 of 680 (25.0%, 4.0 times fewer)" in out
+    assert "170 of 680 (25.0%, 4.0x compression)" in out
     for row in ("accuracy, dense", "accuracy, pruned", "accuracy, finetuned", "layer first", "layer second"):
         assert row in out
 
@@ -80,7 +80,7 @@ def test_channels_of_a_plan(zs: Command, tmp_path: Path) -> None:
 )
 def test_options_reach_the_training(zs: Command, tmp_path: Path, options: tuple[Any, ...]) -> None:
     """What is left is other than without the option; the checkpoint of one run does not serve the other."""
-    arguments = (*FINETUNE, "--times", 4, *SHORT)
+    arguments = (*FINETUNE, "--compression", 4, *SHORT)
     assert zs(*arguments)[0] == 0
     before = (tmp_path / "pruned.safetensors").read_bytes()
     code, _, err = zs(*arguments, *options)
@@ -91,20 +91,20 @@ def test_options_reach_the_training(zs: Command, tmp_path: Path, options: tuple[
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "either --plan or --times must be given, and not both"),
-        (("--plan", "plan.json", "--times", 4), "either --plan or --times must be given, and not both"),
-        (("--times", 0.5), "times must be at least 1 and finite, not 0.5"),
-        (("--times", 4, "--rounds", 3), "--rounds needs --schedule iterative or cubic"),
-        (("--times", 4, "--train-rate", 0.1), "--train-rate needs --train"),
-        (("--times", 4, "--strength", 0.1), "--strength needs --regularise"),
-        (("--times", 4, "--regularise", "l1"), "--regularise l1 needs --strength"),
-        (("--times", 4, "--regularise", "l1", "--strength", 0), "strength must be above 0 and finite, not 0"),
-        (("--times", 4, "--temperature", 2), "--temperature needs --distil"),
-        (("--times", 4, "--alpha", 0.5), "--alpha needs --distil"),
-        (("--times", 4, "--distil", "--alpha", 2), "alpha must be 0 to 1, not 2"),
-        (("--times", 4, "--distil", "--temperature", 0), "temperature must be above 0 and finite, not 0"),
-        (("--times", 4, "--learning-rate", 0), "learning_rate must be above 0 and finite, not 0"),
-        (("--times", 4, "--output", "data.npz"), "data.npz cannot be written: it is read too"),
+        ((), "either --plan or --compression must be given, and not both"),
+        (("--plan", "plan.json", "--compression", 4), "either --plan or --compression must be given, and not both"),
+        (("--compression", 0.5), "compression must be at least 1 and finite, not 0.5"),
+        (("--compression", 4, "--rounds", 3), "--rounds needs --schedule iterative or cubic"),
+        (("--compression", 4, "--train-rate", 0.1), "--train-rate needs --train"),
+        (("--compression", 4, "--strength", 0.1), "--strength needs --regularise"),
+        (("--compression", 4, "--regularise", "l1"), "--regularise l1 needs --strength"),
+        (("--compression", 4, "--regularise", "l1", "--strength", 0), "strength must be above 0 and finite, not 0"),
+        (("--compression", 4, "--temperature", 2), "--temperature needs --distil"),
+        (("--compression", 4, "--alpha", 0.5), "--alpha needs --distil"),
+        (("--compression", 4, "--distil", "--alpha", 2), "alpha must be 0 to 1, not 2"),
+        (("--compression", 4, "--distil", "--temperature", 0), "temperature must be above 0 and finite, not 0"),
+        (("--compression", 4, "--learning-rate", 0), "learning_rate must be above 0 and finite, not 0"),
+        (("--compression", 4, "--output", "data.npz"), "data.npz cannot be written: it is read too"),
         (("--plan", "plan.json", "--schedule", "cubic"), "schedule must be one-shot for 2:4"),
         (("--plan", "nothing.json"), "nothing.json: cannot be read"),
     ],

@@ -14,7 +14,7 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import Evaluator
-from zeroskip.model.search.samples import Part
+from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.spaces.space import LayerSpace, Space
 from zeroskip.model.search.storage.journal import Journal
@@ -59,5 +59,5 @@ def evaluator(
 ) -> Evaluator:
     _, inputs, labels = trained(width)
     journal = Journal(folder / "journal", configuration, resume=resume)
-    samples = Part(inputs=inputs, labels=labels)
+    samples = Samples(inputs=inputs, labels=labels)
     return Evaluator(space_of(granularity, width), samples, samples, journal, workers)

@@ -24,7 +24,7 @@ def bench_eie_command(
     queue_depth: options.QueueDepth = 8,
     index_bits: options.IndexBits = 4,
     word_bits: options.WordBits = 64,
-    even: options.Even = False,
+    balance_load: options.BalanceLoad = False,
     model_only: Annotated[bool, typer.Option("--model-only", help="The cycle model alone, not the RTL.")] = False,
     seed: options.Seed = 0,
     as_json: options.Json = False,
@@ -45,7 +45,7 @@ def bench_eie_command(
             names,
             geometry,
             seed=seed,
-            even=even,
+            balance_load=balance_load,
             on_rtl=not model_only,
             progress=lambda name: bar.update(task, description=name, advance=1),
         )

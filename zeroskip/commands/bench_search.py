@@ -20,7 +20,7 @@ from zeroskip.model.data.named import load_data
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.loading import load_network
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.pruning.training import Course
+from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.methods.netadapt import NetAdaptSettings
 from zeroskip.model.search.setup import prepare
 from zeroskip.model.search.storage.journal import Journal
@@ -80,7 +80,7 @@ def bench_search_command(
         array=array,
         budget=budget,
         settings=settings,
-        course=Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
+        training=TrainingSettings(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
         seeds=seeds,
         images=images,
         workers=parse_workers(workers),
@@ -126,7 +126,7 @@ def _show(rows: list[dict[str, Any]], title: str) -> None:
             f"{row['kept']:.2%}",
             f"{row['costs']['macs']:.1%}",
             f"{row['rtl_cycles']:,.0f}",
-            f"{row['times']:.2f}",
+            f"{row['compression']:.2f}",
             f"{accuracy['after']:.2%} ± {accuracy['std']:.2%}",
             "yes" if row["mismatches"] == 0 and row["cycle_model_equal"] else "NO",
         )

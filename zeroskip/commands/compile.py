@@ -63,7 +63,7 @@ def compile_command(
     pointers: options.Pointers = None,
     activation_rows: options.ActivationRows = None,
     layers: options.Layers = None,
-    even: options.Even = True,
+    balance_load: options.BalanceLoad = True,
     pattern: options.NmPattern = "2:4",
     prune: Annotated[
         bool,
@@ -150,7 +150,7 @@ def compile_command(
             checkpoint=checkpoint,
             geometry=array,
             fit=[field for field in MEMORIES if sizes[field] is None],
-            even=even,
+            balance_load=balance_load,
             seed=seed,
         )
     else:

@@ -33,7 +33,7 @@ def compile_eie(
     checkpoint: Path,
     geometry: EieGeometry,
     fit: list[str],
-    even: bool,
+    balance_load: bool,
     seed: int,
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Writes the compiled network; gives what the command prints as JSON, and the same for people.
@@ -54,7 +54,7 @@ def compile_eie(
                 checkpoint=checkpoint,
                 progress=progress,
             )
-    compiled = compile_network(result.layers, inputs[:CALIBRATION], geometry, fit=fit, even=even)
+    compiled = compile_network(result.layers, inputs[:CALIBRATION], geometry, fit=fit, balance_load=balance_load)
     accuracy = result.accuracies
     if accuracy is not None and result.test is not None:
         accuracy = {**accuracy, "golden": golden_accuracy(compiled, *result.test)}

@@ -13,7 +13,7 @@ from zeroskip.commands.console import require_writable, show, training_bar
 from zeroskip.model.data.named import load_data
 from zeroskip.model.loading import load_network, save_weights
 from zeroskip.model.pruning.distil import Distil
-from zeroskip.model.pruning.training import Course
+from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.finetune import finetune
 from zeroskip.model.search.finetune_settings import (
     CriterionName,
@@ -38,7 +38,7 @@ def finetune_command(
         Path | None,
         typer.Option(help="Prune to a plan from `zeroskip search`.", rich_help_panel=TARGET_PANEL),
     ] = None,
-    times: Annotated[
+    compression: Annotated[
         float | None,
         typer.Option(
             help="Or prune until one weight in so many stays, all layers competing.", rich_help_panel=TARGET_PANEL
@@ -122,8 +122,8 @@ def finetune_command(
     dense first. Training that was cut short goes on where it stopped.
     """
     start = time.monotonic()
-    if (plan is None) == (times is None):
-        raise ValueError("either --plan or --times must be given, and not both")
+    if (plan is None) == (compression is None):
+        raise ValueError("either --plan or --compression must be given, and not both")
     _require_with("--rounds", rounds, "--schedule iterative or cubic", schedule != "one-shot")
     _require_with("--train-rate", train_rate, "--train", train > 0)
     _require_with("--strength", strength, "--regularise", regularise is not None)
@@ -137,14 +137,14 @@ def finetune_command(
     dense_rate = 0.05 if train_rate is None else train_rate
     rate = dense_rate / 10 if learning_rate is None else learning_rate
 
-    def course(epochs: int, rate: float) -> Course:
-        return Course(epochs=epochs, learning_rate=rate, weight_decay=WEIGHT_DECAY, batch_size=batch_size)
+    def training(epochs: int, rate: float) -> TrainingSettings:
+        return TrainingSettings(epochs=epochs, learning_rate=rate, weight_decay=WEIGHT_DECAY, batch_size=batch_size)
 
     softened = {"temperature": temperature, "alpha": alpha}
     settings = FinetuneSettings(
-        train=course(train, dense_rate) if train else None,
-        course=course(epochs, rate),
-        final=course(final_epochs, rate) if final_epochs else None,
+        train=training(train, dense_rate) if train else None,
+        training=training(epochs, rate),
+        final=training(final_epochs, rate) if final_epochs else None,
         schedule=schedule,
         rounds=rounds or ROUNDS,
         criterion=criterion,
@@ -152,7 +152,7 @@ def finetune_command(
         distil=Distil(**{name: value for name, value in softened.items() if value is not None}) if distil else None,
         threads=1,
     )
-    target = load_plan(plan) if plan is not None else times
+    target = load_plan(plan) if plan is not None else compression
     assert target is not None
     module, removed = load_network(network, weights)
     dataset = load_data(data, seed)
@@ -174,7 +174,7 @@ def finetune_command(
         "kept": result.count,
         "total": result.total,
         "density": result.kept,
-        "times": result.total / result.count,
+        "compression": result.total / result.count,
         "layers": {name: {"kept": kept, "total": total} for name, (kept, total) in result.layers.items()},
         "seconds": time.monotonic() - start,
     }
@@ -183,7 +183,7 @@ def finetune_command(
     rows += [
         (
             "weights kept",
-            f"{result.count:,} of {result.total:,} ({result.kept:.1%}, {summary['times']:.1f} times fewer)",
+            f"{result.count:,} of {result.total:,} ({result.kept:.1%}, {summary['compression']:.1f}x compression)",
         ),
         ("written", str(output)),
     ]

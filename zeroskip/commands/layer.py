@@ -35,7 +35,7 @@ def layer_command(
     entry_words: options.EntryWords = None,
     pointers: options.Pointers = None,
     activation_rows: options.ActivationRows = None,
-    even: options.Even = False,
+    balance_load: options.BalanceLoad = False,
     simulator: Annotated[
         Simulator, typer.Option(help="Verilator, or Icarus where it is installed.")
     ] = Simulator.VERILATOR,
@@ -63,7 +63,7 @@ def layer_command(
         **given,
     )
     fit = [field for field in MEMORIES if field not in given]
-    result = run_layer(layer, geometry, fit=fit, even=even, simulator=simulator)
+    result = run_layer(layer, geometry, fit=fit, balance_load=balance_load, simulator=simulator)
     verification = result.verification
     if output is not None:
         save_npz(output, outputs=result.outputs, raw=verification.outputs[0], cycles=verification.run.cycles[0])

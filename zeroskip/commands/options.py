@@ -74,9 +74,13 @@ ActivationRows = Annotated[
 Layers = Annotated[
     int | None, typer.Option(help="Rows of the layer table. [default: as many as needed]", rich_help_panel=EIE_PANEL)
 ]
-Even = Annotated[
+BalanceLoad = Annotated[
     bool,
-    typer.Option(help="Deal rows out so that the PEs have the same to do; or in turn.", rich_help_panel=EIE_PANEL),
+    typer.Option(
+        "--balance/--no-balance",
+        help="Assign rows to PEs so that their load is balanced, or in turn.",
+        rich_help_panel=EIE_PANEL,
+    ),
 ]
 
 TileRows = Annotated[int, typer.Option("--m", help="Rows of the tile, 1 to 64.", rich_help_panel=TILE_PANEL)]

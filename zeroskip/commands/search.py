@@ -17,7 +17,7 @@ from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.loading import load_network
 from zeroskip.model.mma.geometry import mode_geometry
 from zeroskip.model.mma.pattern import Pattern
-from zeroskip.model.pruning.training import Course
+from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.costs.exact import exact_cost
 from zeroskip.model.search.methods.amc import AmcSettings
 from zeroskip.model.search.methods.compare import Comparison, compare, dense_accuracy
@@ -171,7 +171,7 @@ def search_command(
             dataset=dataset,
             budget=budget,
             settings=settings,
-            course=Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
+            training=TrainingSettings(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
             folder=output.with_suffix(".trials"),
             configuration=configuration,
             resume=resume,

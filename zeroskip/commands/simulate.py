@@ -140,7 +140,7 @@ def demo_command(
     assert result.accuracies is not None
     # Convolutions see each image hundreds of times: fewer images tell as much.
     calibration = data.train_inputs[:2000] if lenet_5_asked else data.train_inputs
-    network = compile_network(result.layers, calibration, geometry, fit=MEMORIES, even=True)
+    network = compile_network(result.layers, calibration, geometry, fit=MEMORIES, balance_load=True)
     bundle.save(network, output / "network.zs")
     inputs, clipped = quantise_inputs(network, data.test_inputs, saturate=True)
     verification = _verify(network, inputs[:limit], simulator, seed)

@@ -15,7 +15,7 @@ from zeroskip.commands.console import require_writable, show, training_bar
 from zeroskip.model.data.named import load_data
 from zeroskip.model.loading import load_network, save_weights
 from zeroskip.model.pruning.fitting import require_classifier
-from zeroskip.model.pruning.training import Course, evaluate
+from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.pruning.training_run import Run, configuration
 
 THREADS = 1
@@ -42,7 +42,7 @@ def train_command(
     """
     start = time.monotonic()
     require_writable(output, Path(data))
-    course = Course(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64)
+    training = TrainingSettings(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64)
     module, removed = load_network(network, weights)
     dataset = load_data(data, seed)
     require_classifier(module, dataset)
@@ -53,11 +53,11 @@ def train_command(
             torch.from_numpy(dataset.train_labels),
             seed=seed,
             total=epochs,
-            configuration=configuration(module, dataset, course, seed),
+            configuration=configuration(module, dataset, training, seed),
             path=checkpoint or Path(f"{output}.ckpt"),
             progress=progress,
         )
-        run.stage("train", trained, torch.from_numpy(dataset.train_inputs), course, keep="dense")
+        run.stage("train", trained, torch.from_numpy(dataset.train_inputs), training, keep="dense")
     test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
     accuracy = {"start": evaluate(module, *test), "trained": evaluate(trained, *test)}
     save_weights(trained, output, removed=removed)

@@ -43,7 +43,7 @@ def exact_eie_cycles(module: nn.Module, inputs: NDArray[np.float32], array: EieG
     """Cycles of an image from `start` to `done`, the mean over `inputs`, of the network as it is compiled: with the
     activations that its own pruned layers give."""
     network = eie_compiler.compile_network(
-        share_layers(fold(module)), inputs, array, fit=eie_compiler.MEMORIES, even=False
+        share_layers(fold(module)), inputs, array, fit=eie_compiler.MEMORIES, balance_load=False
     )
     runs = golden.run(network, eie_compiler.quantise_inputs(network, inputs, saturate=True)[0])
     cycles = eie_cycles.run(network, [layer.inputs for layer in runs])

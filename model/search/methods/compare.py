@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.pruning.training import Course, evaluate
+from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.search.finetune import finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings
 from zeroskip.model.search.methods.find import HAND_MADE, METHODS, SearchSettings, find
@@ -31,7 +31,7 @@ RESULTS = ("cost", "exact", "before", "after", "seconds")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
-    """What is compared on: the network, its data, a budget of a cost, and the course of the fine-tuning.
+    """What is compared on: the network, its data, a budget of a cost, and the settings of the fine-tuning.
 
     `prepare` makes the Setup of a seed, which divides the training samples: the test split is the same for all.
     `exact` gives what a pruned network costs as a whole, where that can be told and is not the table's sum.
@@ -43,7 +43,7 @@ class Comparison:
     dataset: Dataset
     budget: float
     settings: SearchSettings
-    course: Course
+    training: TrainingSettings
     folder: Path
     configuration: str
     resume: bool
@@ -60,7 +60,7 @@ class _Trial:
         policy, seed = trial
         what = self.what
         stem = what.folder / f"{policy}-{seed}"
-        journal = Journal(Path(f"{stem}.journal"), f"{what.configuration} {what.course} {trial}", resume=what.resume)
+        journal = Journal(Path(f"{stem}.journal"), f"{what.configuration} {what.training} {trial}", resume=what.resume)
         if "after" not in journal.known:
             start = time.monotonic()
             setup = what.prepare(seed)
@@ -84,7 +84,7 @@ class _Trial:
                 what.module,
                 plan,
                 what.dataset,
-                settings=FinetuneSettings(course=what.course, threads=1),
+                settings=FinetuneSettings(training=what.training, threads=1),
                 seed=seed,
                 checkpoint=Path(f"{stem}.ckpt"),
             )

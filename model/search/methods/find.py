@@ -74,7 +74,7 @@ def find(
             budget,
             settings=settings.netadapt,
             samples=setup.train,
-            part=setup.part.first(LOOK),
+            validation=setup.validation.first(LOOK),
             journal=evaluator.journal,
             workers=evaluator.workers,
             seed=seed,

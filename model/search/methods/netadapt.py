@@ -15,8 +15,8 @@ from zeroskip.model.pruning.criteria import l2
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.table import CostTable
-from zeroskip.model.search.methods.short_training import train_briefly
-from zeroskip.model.search.samples import Part
+from zeroskip.model.search.methods.short_training import train_for_batches
+from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.space import Densities, Space, Unit, cost_share, require_reachable
 from zeroskip.model.search.storage.journal import Journal
 from zeroskip.model.search.views.progress import Progress, State, silent
@@ -111,8 +111,8 @@ class _Try:
     """Prunes by L2 norm, trains a little, and measures; gives the accuracy and the state that the network came to."""
 
     space: Space
-    samples: Part
-    part: Part
+    samples: Samples
+    validation: Samples
     settings: NetAdaptSettings
     seed: int
 
@@ -122,7 +122,7 @@ class _Try:
         network = self.space.pruned(network, proposal.densities, l2)
         with Masks(network, self.space.masks(network, proposal.densities, l2)):
             # All proposals of an iteration meet the same samples.
-            train_briefly(
+            train_for_batches(
                 network,
                 self.samples,
                 iterations=self.settings.iterations,
@@ -133,7 +133,7 @@ class _Try:
                 number=proposal.iteration,
             )
         small = self.space.remove(network, proposal.densities)
-        return evaluate(small, self.part.inputs, self.part.labels), network.state_dict()
+        return evaluate(small, self.validation.inputs, self.validation.labels), network.state_dict()
 
 
 def netadapt(
@@ -142,8 +142,8 @@ def netadapt(
     budget: float,
     *,
     settings: NetAdaptSettings,
-    samples: Part,
-    part: Part,
+    samples: Samples,
+    validation: Samples,
     journal: Journal,
     workers: int | str = 1,
     seed: int,
@@ -151,15 +151,15 @@ def netadapt(
 ) -> Adapted:
     """Prunes the space's network until it costs `budget` of what it did (algorithm 1), without the long fine-tuning.
 
-    Proposals are trained on `samples` and measured on `part`. Each goes to the journal; with one that has them, only
-    those chosen are trained again. Raises ValueError, with the smallest cost that can be reached, where the budget
-    cannot be met.
+    Proposals are trained on `samples` and measured on `validation`. Each goes to the journal; with
+    one that has them, only those chosen are trained again. Raises ValueError, with the smallest cost that can be
+    reached, where the budget cannot be met.
     """
     require_reachable(space, table, budget, space.least())
-    attempt = _Try(space, samples, part, settings, seed)
+    attempt = _Try(space, samples, validation, settings, seed)
     densities: dict[str, float] = {unit.name: 1.0 for unit in space.units}
     state = space.module.state_dict()
-    cost, accuracy = 1.0, evaluate(space.module, part.inputs, part.labels)
+    cost, accuracy = 1.0, evaluate(space.module, validation.inputs, validation.labels)
     reduction = settings.first_step(budget)
     steps: list[Step] = []
     with spread(attempt, workers) as do:

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from zeroskip.model.pruning.training import Course, train
-from zeroskip.model.search.samples import Part
+from zeroskip.model.pruning.training import TrainingSettings, train
+from zeroskip.model.search.samples import Samples
 
 
-def train_briefly(
+def train_for_batches(
     network: nn.Module,
-    samples: Part,
+    samples: Samples,
     *,
     iterations: int,
     learning_rate: float,
@@ -33,7 +33,7 @@ def train_briefly(
     rounds = -(-wanted // len(samples.labels))
     order = np.concatenate([random.permutation(len(samples.labels)) for _ in range(rounds)])
     some = torch.from_numpy(order[:wanted])
-    course = Course(
+    training = TrainingSettings(
         epochs=1,
         learning_rate=learning_rate,
         weight_decay=1e-4,
@@ -44,8 +44,8 @@ def train_briefly(
         network,
         samples.inputs[some],
         samples.labels[some],
-        course=course,
-        optimizer=course.make_optimizer(network),
+        training=training,
+        optimizer=training.make_optimizer(network),
         seed=seed,
         stage=number,
         on_epoch=lambda *_: None,

@@ -20,11 +20,11 @@ def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor) -> None:
     """Applies masks, and where there are any normalises the network anew."""
     if masks:
         Masks(module, masks).apply()
-        normalise_anew(module, samples)
+        recalibrate_batch_norm(module, samples)
 
 
 @torch.no_grad()
-def normalise_anew(module: nn.Module, samples: Tensor) -> None:
+def recalibrate_batch_norm(module: nn.Module, samples: Tensor) -> None:
     """Gives the batch normalisation of a network the means and variances that its inputs have now, in `samples`
     (n, ...): they are not those of the dense network, and few layers on nothing is left of what the dense one said."""
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]

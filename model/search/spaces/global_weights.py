@@ -1,4 +1,4 @@
-"""Single weights of a whole network that compete with one another, for `zeroskip finetune --times`."""
+"""Single weights of a whole network that compete with one another, for `zeroskip finetune --compression`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NETWORK = "network"
 """The one unit that densities name here: all weights of all Linear and Conv2d layers."""
 
 
-class Pooled:
+class GlobalWeightSpace:
     """Prunes as a zeroskip.model.search.spaces.space.Space does, but with one density for all: the criterion finds what
     goes, anew in every round, and a layer may keep any number of its weights, even none."""
 

@@ -45,10 +45,10 @@ def layer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("even", ["--even", "--no-even"])
-def test_outputs(layer: Layer, tmp_path: Path, bias: bool, even: str) -> None:
+@pytest.mark.parametrize("balance_load", ["--balance", "--no-balance"])
+def test_outputs(layer: Layer, tmp_path: Path, bias: bool, balance_load: str) -> None:
     contents = arrays() if bias else arrays(bias=None)
-    code, out, err = layer(contents, "--pes", 4, "--output", "out.npz", "--json", even)
+    code, out, err = layer(contents, "--pes", 4, "--output", "out.npz", "--json", balance_load)
     assert code == 0, err
     result = json.loads(out)
     assert (result["mismatches"], result["cycle_model_equal"], result["within_bound"]) == (0, True, True)

@@ -51,8 +51,8 @@ def test_compiled_either_way_it_gives_the_same() -> None:
     layers = random_layers(rng, [30, 41, 9], bias=True)
     inputs = rng.normal(size=(20, 30)).astype(np.float32)
     results = []
-    for even in (False, True):
-        network = compile_network(layers, inputs, EieGeometry(pes=4), fit=MEMORIES, even=even)
+    for balance_load in (False, True):
+        network = compile_network(layers, inputs, EieGeometry(pes=4), fit=MEMORIES, balance_load=balance_load)
         outputs = golden.run(network, quantise_inputs(network, inputs)[0])[-1].outputs[:, network.order]
         results.append(float_outputs(network, outputs))
     assert np.array_equal(results[0], results[1])
@@ -74,7 +74,7 @@ def test_fewer_cycles_than_in_turn() -> None:
     layer = SharedLayer(codebook=codebook, weight_codes=codes, bias_codes=None, relu=True)
     activations = (rng.uniform(0.1, 1, (1, 1024)) * (rng.random((1, 1024)) < 0.375)).astype(np.float32)
     taken = []
-    for even in (False, True):
-        network = compile_network([layer], activations, EieGeometry(pes=32), fit=MEMORIES, even=even)
+    for balance_load in (False, True):
+        network = compile_network([layer], activations, EieGeometry(pes=32), fit=MEMORIES, balance_load=balance_load)
         taken.append(int(cycles.run(network, [quantise_inputs(network, activations)[0]]).sum()))
     assert taken[1] < taken[0]

@@ -16,7 +16,7 @@ from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.bundle import FitError
 from zeroskip.model.eie.compiler import MEMORIES, compile_network, error_bound, float_outputs, quantise_inputs
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.eie.shared import MaxPool, Part, SharedConv, SharedLayer, to_module
+from zeroskip.model.eie.shared import AnyLayer, MaxPool, SharedConv, SharedLayer, to_module
 from zeroskip.model.network.fold import fold
 from zeroskip.model.pruning.sharing import share_layers
 
@@ -139,7 +139,7 @@ def test_inputs_too_large_for_the_one_of_the_bias() -> None:
         compile_network(layers, np.full((1, 20), 5e4, np.float32), EieGeometry(pes=4), fit=MEMORIES)
 
 
-def conv_parts(rng: np.random.Generator) -> list[Part]:
+def conv_parts(rng: np.random.Generator) -> list[AnyLayer]:
     """1x9x9 -> 4x7x7 -> pooled to 4x3x3 -> by two groups 6x2x2 -> 5."""
 
     def part(outputs: int, inputs: int, **window: Any) -> SharedLayer:

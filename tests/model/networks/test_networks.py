@@ -8,7 +8,7 @@ from torch import nn
 from zeroskip.model.networks import mobilenet_v1, plain_20, resnet_20, resnet_56
 from zeroskip.model.networks.blocks import BasicBlock
 from zeroskip.model.pruning.masks import prunable_layers
-from zeroskip.model.pruning.training import Course, train
+from zeroskip.model.pruning.training import TrainingSettings, train
 
 
 def parameters(module: nn.Module) -> int:
@@ -121,14 +121,14 @@ def test_narrow_ones_learn(make: Callable[..., nn.Sequential]) -> None:
     for image, label in zip(images, labels.tolist(), strict=True):
         image[:, 4 * label : 4 * label + 4] += 1
     network = make(width=0.2, inputs=1, classes=3)
-    course = Course(epochs=10, learning_rate=0.03, weight_decay=0, batch_size=16)
+    training = TrainingSettings(epochs=10, learning_rate=0.03, weight_decay=0, batch_size=16)
     losses: list[float] = []
     train(
         network,
         images,
         labels,
-        course=course,
-        optimizer=course.make_optimizer(network),
+        training=training,
+        optimizer=training.make_optimizer(network),
         seed=0,
         stage=0,
         on_epoch=lambda _, loss: losses.append(loss),

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from zeroskip.model.pruning.distil import Distillation
-from zeroskip.model.pruning.training import Course, Loss, cross_entropy, train
+from zeroskip.model.pruning.training import Loss, TrainingSettings, cross_entropy, train
 from zeroskip.model.pruning.training_run import Progress, Run
 
 INPUTS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
@@ -64,13 +64,13 @@ def test_teacher_is_a_copy_that_nothing_changes() -> None:
 
 def student(loss: Loss, labels: torch.Tensor) -> nn.Sequential:
     module = network(2, hidden=32)
-    course = Course(epochs=40, learning_rate=0.1, weight_decay=0, batch_size=8)
+    training = TrainingSettings(epochs=40, learning_rate=0.1, weight_decay=0, batch_size=8)
     train(
         module,
         INPUTS,
         labels,
-        course=course,
-        optimizer=course.make_optimizer(module),
+        training=training,
+        optimizer=training.make_optimizer(module),
         seed=0,
         stage=0,
         on_epoch=lambda *_: None,
@@ -99,7 +99,7 @@ class Stop(Exception):
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4, 5])
 def test_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path, epochs: int) -> None:
     """The teacher is what the first stage ended with, which a resumed run restores."""
-    course = Course(epochs=3, learning_rate=0.1, weight_decay=0, batch_size=8)
+    training = TrainingSettings(epochs=3, learning_rate=0.1, weight_decay=0, batch_size=8)
     labels = torch.arange(40) % 3
 
     def whole(path: Path | None, stop: int | None = None, alpha: float = 0.7) -> nn.Sequential:
@@ -109,9 +109,9 @@ def test_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path, epochs
 
         run = Run(labels, seed=0, total=6, configuration="", path=path, progress=progress)
         teacher, module = network(1, hidden=32), network(2)
-        run.stage("teacher", teacher, INPUTS, course, keep="teacher")
+        run.stage("teacher", teacher, INPUTS, training, keep="teacher")
         loss = Distillation(teacher, temperature=4, alpha=alpha)
-        run.stage("student", module, INPUTS, course, keep="student", loss=loss)
+        run.stage("student", module, INPUTS, training, keep="student", loss=loss)
         return module
 
     path = tmp_path / "run.safetensors"

@@ -15,11 +15,11 @@ from zeroskip.model.pruning import nm_presets
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.nm import layer_reports, nm_mask, nm_masks
 from zeroskip.model.pruning.nm_recipe import NmResult, NmSettings, prune_nm
-from zeroskip.model.pruning.training import Course, evaluate
+from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.pruning.training_run import Progress
 
-COURSE = Course(epochs=3, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
-MAGNITUDE = NmSettings(pattern=Pattern(), dense=COURSE, threads=1)
+TRAINING = TrainingSettings(epochs=3, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
+MAGNITUDE = NmSettings(pattern=Pattern(), dense=TRAINING, threads=1)
 PERMUTED = replace(MAGNITUDE, permute=True)
 SR_STE = replace(MAGNITUDE, method="sr-ste", skip=("5",))
 WAYS = pytest.mark.parametrize("settings", [MAGNITUDE, PERMUTED, SR_STE], ids=["magnitude", "permuted", "sr-ste"])
@@ -132,7 +132,7 @@ def test_permuting_keeps_more(digits: Dataset) -> None:
 
 
 def test_sr_ste_starts_from_scratch(digits: Dataset) -> None:
-    ways = [replace(SR_STE, dense=replace(COURSE, learning_rate=rate), retrain=COURSE) for rate in (0.05, 0.01)]
+    ways = [replace(SR_STE, dense=replace(TRAINING, learning_rate=rate), retrain=TRAINING) for rate in (0.05, 0.01)]
     first, second = (prune_nm(network(), digits, settings=way, seed=0) for way in ways)
     assert not torch.equal(first.dense[0].weight, second.dense[0].weight)
     assert torch.equal(first.sparse[0].weight, second.sparse[0].weight)

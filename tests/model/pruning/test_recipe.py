@@ -14,15 +14,15 @@ from zeroskip.model.network.chain import SUPPORTED
 from zeroskip.model.networks import digits_mlp, lenet_300_100
 from zeroskip.model.pruning.presets import DIGITS
 from zeroskip.model.pruning.recipe import Progress, Result, Settings, prune_and_share, share
-from zeroskip.model.pruning.training import Course
+from zeroskip.model.pruning.training import TrainingSettings
 
-COURSE = Course(epochs=2, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
+TRAINING = TrainingSettings(epochs=2, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
 SHORT = Settings(
     density=0.2,
     rounds=3,
-    dense=COURSE,
-    retrain=COURSE,
-    share=replace(COURSE, learning_rate=1e-3, optimizer="adam"),
+    dense=TRAINING,
+    retrain=TRAINING,
+    share=replace(TRAINING, learning_rate=1e-3, optimizer="adam"),
     threads=1,
 )
 EPOCHS = 2 + 3 * 2 + 2
@@ -155,7 +155,7 @@ def test_given_module_is_left_alone(digits: Dataset) -> None:
 
 
 def test_trained_weights_can_be_brought_along(digits: Dataset, uninterrupted: Result) -> None:
-    settings = replace(SHORT, dense=replace(COURSE, epochs=0))
+    settings = replace(SHORT, dense=replace(TRAINING, epochs=0))
     result = prune_and_share(uninterrupted.dense, digits, settings=settings, seed=0)
     assert result.accuracies is not None
     assert result.accuracies["dense"] == uninterrupted.accuracies["dense"]
@@ -208,7 +208,7 @@ def test_convolutions_are_pruned_and_shared(digits: Dataset) -> None:
         train_inputs=digits.train_inputs.reshape(-1, 1, 8, 8),
         test_inputs=digits.test_inputs.reshape(-1, 1, 8, 8),
     )
-    settings = replace(SHORT, density=(0.5, 0.25, 0.25), dense=replace(COURSE, epochs=10))
+    settings = replace(SHORT, density=(0.5, 0.25, 0.25), dense=replace(TRAINING, epochs=10))
     result = prune_and_share(small_conv(), images, settings=settings, seed=0)
     assert [int(part.weight.count_nonzero()) for part in result.pruned if hasattr(part, "weight")] == [27, 48, 80]
     assert (result.kept, result.total) == (27 + 48 + 80, 54 + 192 + 320)

@@ -11,12 +11,12 @@ from torch import nn
 from zeroskip.model.pruning.criteria import l1, l2
 from zeroskip.model.pruning.masks import Masks, allocate_globally, allocate_per_layer, channel_masks
 from zeroskip.model.pruning.regularise import L1, L2, GroupLasso, Growing
-from zeroskip.model.pruning.training import Course, Penalty, train
+from zeroskip.model.pruning.training import Penalty, TrainingSettings, train
 from zeroskip.model.pruning.training_run import Progress, Run
 
 INPUTS = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
 LABELS = (INPUTS[:, 0] + INPUTS[:, 1] > 0).long()
-COURSE = Course(epochs=6, learning_rate=0.05, weight_decay=0, batch_size=16)
+TRAINING = TrainingSettings(epochs=6, learning_rate=0.05, weight_decay=0, batch_size=16)
 
 
 def network(*, bias: bool = True) -> nn.Sequential:
@@ -24,14 +24,16 @@ def network(*, bias: bool = True) -> nn.Sequential:
     return nn.Sequential(nn.Linear(6, 16, bias=bias), nn.ReLU(), nn.Linear(16, 2, bias=bias))
 
 
-def trained(course: Course = COURSE, penalty: Penalty | None = None, *, bias: bool = True) -> nn.Sequential:
+def trained(
+    training: TrainingSettings = TRAINING, penalty: Penalty | None = None, *, bias: bool = True
+) -> nn.Sequential:
     module = network(bias=bias)
     train(
         module,
         INPUTS,
         LABELS,
-        course=course,
-        optimizer=course.make_optimizer(module),
+        training=training,
+        optimizer=training.make_optimizer(module),
         seed=0,
         stage=0,
         on_epoch=lambda *_: None,
@@ -88,17 +90,17 @@ def test_nothing_given_changes_nothing() -> None:
 
 
 def test_l2_is_weight_decay_where_there_are_only_weights() -> None:
-    decayed = trained(Course(epochs=6, learning_rate=0.05, weight_decay=0.01, batch_size=16), bias=False)
+    decayed = trained(TrainingSettings(epochs=6, learning_rate=0.05, weight_decay=0.01, batch_size=16), bias=False)
     penalised = trained(penalty=L2(0.01), bias=False)
     for a, b in zip(decayed.parameters(), penalised.parameters(), strict=True):
         torch.testing.assert_close(a, b)
 
 
 def test_group_lasso_empties_channels_where_l2_does_not() -> None:
-    course = Course(epochs=40, learning_rate=0.05, weight_decay=0, batch_size=16)
+    training = TrainingSettings(epochs=40, learning_rate=0.05, weight_decay=0, batch_size=16)
     small = {}
     for penalty in (GroupLasso(0.01), L2(0.05)):
-        norms = l2(trained(course, penalty), "channel")["0.weight"]
+        norms = l2(trained(training, penalty), "channel")["0.weight"]
         small[type(penalty)] = int((norms < norms.max() / 50).sum())
     assert small[GroupLasso] >= 8 > small[L2]
 
@@ -119,10 +121,10 @@ GROWING = Growing(growth=0.02, every=2, ceiling=1.0)
 
 def test_what_grows_is_near_zero_before_it_is_pruned_and_costs_little() -> None:
     masks = channel_masks(network(), allocate_per_layer(l1(network(), "channel"), {"0.weight": 0.25, "2.weight": 1}))
-    course = Course(epochs=60, learning_rate=0.05, weight_decay=0, batch_size=16, constant=True)
+    training = TrainingSettings(epochs=60, learning_rate=0.05, weight_decay=0, batch_size=16, constant=True)
     changes = []
     for penalty in (None, GROWING.on(masks)):
-        module = trained(course, penalty)
+        module = trained(training, penalty)
         before = module(INPUTS).detach()
         with Masks(module, masks):
             changes.append((module(INPUTS).detach() - before).norm() / before.norm())
@@ -133,14 +135,14 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("epochs", range(1, 2 * COURSE.epochs))
+@pytest.mark.parametrize("epochs", range(1, 2 * TRAINING.epochs))
 def test_resumed_growth_equals_an_uninterrupted_one(tmp_path: Path, epochs: int) -> None:
     def whole(module: nn.Module, path: Path | None, stop: int | None = None) -> nn.Module:
         def progress(report: Progress) -> None:
             if report.done == stop:
                 raise Stop
 
-        run = Run(LABELS, seed=0, total=2 * COURSE.epochs, configuration="", path=path, progress=progress)
+        run = Run(LABELS, seed=0, total=2 * TRAINING.epochs, configuration="", path=path, progress=progress)
 
         def choose(current: nn.Module) -> dict[str, torch.Tensor]:
             return allocate_globally(l1(current), 0.3)
@@ -150,7 +152,7 @@ def test_resumed_growth_equals_an_uninterrupted_one(tmp_path: Path, epochs: int)
                 name,
                 module,
                 INPUTS,
-                COURSE,
+                TRAINING,
                 keep=keep,
                 choose=choose,
                 hold=lambda *_: nullcontext(),
@@ -158,7 +160,7 @@ def test_resumed_growth_equals_an_uninterrupted_one(tmp_path: Path, epochs: int)
             )
 
         penalised("grow", GROWING.on, "grown")
-        run.stage("prune", module, INPUTS, COURSE, keep="pruned", choose=choose)
+        run.stage("prune", module, INPUTS, TRAINING, keep="pruned", choose=choose)
         return module
 
     path = tmp_path / "run.safetensors"

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from zeroskip.model.pruning.training import Course, evaluate, train
+from zeroskip.model.pruning.training import TrainingSettings, evaluate, train
 
 INPUTS = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
 LABELS = (INPUTS[:, 0] > 0).long()
-COURSE = Course(epochs=4, learning_rate=0.1, weight_decay=1e-4, batch_size=16)
+TRAINING = TrainingSettings(epochs=4, learning_rate=0.1, weight_decay=1e-4, batch_size=16)
 
 
 def dropout_network() -> nn.Sequential:
@@ -17,14 +17,16 @@ def dropout_network() -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
 
 
-def trained(course: Course, *, seed: int = 0, stage: int = 0) -> tuple[nn.Sequential, list[tuple[int, float]]]:
+def trained(
+    training: TrainingSettings, *, seed: int = 0, stage: int = 0
+) -> tuple[nn.Sequential, list[tuple[int, float]]]:
     module, reports = dropout_network(), []
     train(
         module,
         INPUTS,
         LABELS,
-        course=course,
-        optimizer=course.make_optimizer(module),
+        training=training,
+        optimizer=training.make_optimizer(module),
         seed=seed,
         stage=stage,
         on_epoch=lambda *report: reports.append(report),
@@ -34,8 +36,8 @@ def trained(course: Course, *, seed: int = 0, stage: int = 0) -> tuple[nn.Sequen
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_training_learns_and_reports_every_epoch(optimizer: str) -> None:
-    course = Course(epochs=30, learning_rate=0.05, weight_decay=0, batch_size=16, optimizer=optimizer)
-    module, reports = trained(course)
+    training = TrainingSettings(epochs=30, learning_rate=0.05, weight_decay=0, batch_size=16, optimizer=optimizer)
+    module, reports = trained(training)
     assert [epoch for epoch, _ in reports] == list(range(1, 31))
     assert reports[-1][1] < reports[0][1] / 2
     assert evaluate(module, INPUTS, LABELS) > 0.95
@@ -45,11 +47,11 @@ def test_training_learns_and_reports_every_epoch(optimizer: str) -> None:
 def test_training_depends_on_seed_and_stage_alone() -> None:
     torch.manual_seed(123)
     state = torch.get_rng_state()
-    weight = trained(COURSE)[0][0].weight
+    weight = trained(TRAINING)[0][0].weight
     torch.rand(7)
-    assert torch.equal(trained(COURSE)[0][0].weight, weight)
-    assert not torch.equal(trained(COURSE, seed=1)[0][0].weight, weight)
-    assert not torch.equal(trained(COURSE, stage=1)[0][0].weight, weight)
+    assert torch.equal(trained(TRAINING)[0][0].weight, weight)
+    assert not torch.equal(trained(TRAINING, seed=1)[0][0].weight, weight)
+    assert not torch.equal(trained(TRAINING, stage=1)[0][0].weight, weight)
     torch.set_rng_state(state)
     module = dropout_network()
     state = torch.get_rng_state()
@@ -57,8 +59,8 @@ def test_training_depends_on_seed_and_stage_alone() -> None:
         module,
         INPUTS,
         LABELS,
-        course=COURSE,
-        optimizer=COURSE.make_optimizer(module),
+        training=TRAINING,
+        optimizer=TRAINING.make_optimizer(module),
         seed=0,
         stage=0,
         on_epoch=lambda *_: None,
@@ -67,16 +69,16 @@ def test_training_depends_on_seed_and_stage_alone() -> None:
 
 
 def test_learning_rate_falls_along_half_a_cosine() -> None:
-    assert [COURSE.rate(progress) for progress in (0, 0.25, 0.5, 1)] == pytest.approx(
+    assert [TRAINING.rate(progress) for progress in (0, 0.25, 0.5, 1)] == pytest.approx(
         [0.1, 0.05 * (1 + math.sqrt(0.5)), 0.05, 0]
     )
-    constant = Course(epochs=4, learning_rate=0.1, weight_decay=0, batch_size=16, constant=True)
+    constant = TrainingSettings(epochs=4, learning_rate=0.1, weight_decay=0, batch_size=16, constant=True)
     assert constant.rate(0.9) == 0.1
 
 
 def test_divergence_is_an_error() -> None:
     with pytest.raises(FloatingPointError, match=r"^training diverged: the loss is nan; lower the learning rate$"):
-        trained(Course(epochs=5, learning_rate=1e30, weight_decay=0, batch_size=16))
+        trained(TrainingSettings(epochs=5, learning_rate=1e30, weight_decay=0, batch_size=16))
 
 
 class Awkward(nn.Module):
@@ -100,20 +102,20 @@ class Awkward(nn.Module):
     ],
 )
 def test_networks_that_are_others_in_train_mode(fails: bool, message: str) -> None:
-    course = Course(epochs=1, learning_rate=0.1, weight_decay=0.0, batch_size=8)
+    training = TrainingSettings(epochs=1, learning_rate=0.1, weight_decay=0.0, batch_size=8)
     module = Awkward(fails)
-    optimizer, samples = course.make_optimizer(module), (torch.ones(8, 2), torch.zeros(8, dtype=torch.int64))
+    optimizer, samples = training.make_optimizer(module), (torch.ones(8, 2), torch.zeros(8, dtype=torch.int64))
     with pytest.raises(ValueError, match=re.escape(message)):
-        train(module, *samples, course=course, optimizer=optimizer, seed=0, stage=0, on_epoch=lambda *_: None)
+        train(module, *samples, training=training, optimizer=optimizer, seed=0, stage=0, on_epoch=lambda *_: None)
 
 
 def test_a_frozen_network_cannot_be_trained() -> None:
-    course = Course(epochs=1, learning_rate=0.1, weight_decay=0.0, batch_size=8)
+    training = TrainingSettings(epochs=1, learning_rate=0.1, weight_decay=0.0, batch_size=8)
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     module[0].requires_grad_(False)
-    course.make_optimizer(module)
+    training.make_optimizer(module)
     with pytest.raises(ValueError, match="Sequential cannot be trained: requires_grad is False"):
-        course.make_optimizer(module.requires_grad_(False))
+        training.make_optimizer(module.requires_grad_(False))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_a_frozen_network_cannot_be_trained() -> None:
 def test_course_is_checked(change: dict, message: str) -> None:
     good = {"epochs": 1, "learning_rate": 0.1, "weight_decay": 0, "batch_size": 1}
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        Course(**{**good, **change})
+        TrainingSettings(**{**good, **change})
 
 
 def test_evaluate_counts_across_batches_in_eval_mode() -> None:

@@ -13,8 +13,8 @@ from torch import nn
 
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.evaluation import Evaluator
-from zeroskip.model.search.methods.short_training import train_briefly
-from zeroskip.model.search.samples import Part
+from zeroskip.model.search.methods.short_training import train_for_batches
+from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.space import LayerSpace
 from zeroskip.model.search.storage.journal import Journal
 
@@ -25,9 +25,9 @@ def test_before_training_a_few_samples_count_and_after_it_all(tmp_path: Path, mo
     monkeypatch.setattr("zeroskip.model.search.evaluation.LOOK", 20)
     monkeypatch.setattr("zeroskip.model.search.evaluation.BATCHES", 0)
     measure = evaluator(tmp_path)
-    pruned, part = measure.space.masked(HARD), measure.part
-    few = evaluate(pruned, part.inputs[:20], part.labels[:20])
-    everything = evaluate(pruned, part.inputs, part.labels)
+    pruned, validation = measure.space.masked(HARD), measure.validation
+    few = evaluate(pruned, validation.inputs[:20], validation.labels[:20])
+    everything = evaluate(pruned, validation.inputs, validation.labels)
     assert measure.accuracy(HARD) == few != everything
     assert list(measure.accuracies([HARD], trained=True)) == [everything]
 
@@ -68,8 +68,10 @@ def test_what_is_trained_is_another_accuracy(tmp_path: Path) -> None:
 def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None:
     """Trained towards one label alone, it gives hardly any other; a quarter of the samples have it."""
     _, inputs, labels = trained()
-    one = Part(inputs=inputs, labels=torch.full_like(labels, 2))
-    measure = Evaluator(space_of(), one, Part(inputs=inputs, labels=labels), Journal(tmp_path / "j", "", resume=False))
+    one = Samples(inputs=inputs, labels=torch.full_like(labels, 2))
+    measure = Evaluator(
+        space_of(), one, Samples(inputs=inputs, labels=labels), Journal(tmp_path / "j", "", resume=False)
+    )
     assert next(measure.accuracies([HARD], trained=True)) < 0.35 < measure.accuracy(HARD) - 0.1
 
 
@@ -89,9 +91,9 @@ class TwoHeads(nn.Sequential):
 def test_a_network_that_cannot_be_trained_as_it_is(tmp_path: Path) -> None:
     module, inputs, labels = trained()
     assert isinstance(module, nn.Sequential)
-    part = Part(inputs=inputs, labels=labels)
+    validation = Samples(inputs=inputs, labels=labels)
     space = LayerSpace(TwoHeads(*module).eval(), "weights", ["0", "2"], inputs)
-    measure = Evaluator(space, part, part, Journal(tmp_path / "j", "", resume=False))
+    measure = Evaluator(space, validation, validation, Journal(tmp_path / "j", "", resume=False))
     assert measure.accuracy(HARD) > 0.3
     with pytest.warns(UserWarning, match="brief training failed"):
         assert list(measure.accuracies([HARD], trained=True)) == [0.0]
@@ -103,7 +105,7 @@ def test_so_many_batches_however_few_the_samples(samples: int) -> None:
     network, seen = copy.deepcopy(module), []
     network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     options = {"iterations": 10, "learning_rate": 0.01, "batch_size": 64, "constant": True, "seed": 0, "number": 3}
-    train_briefly(network, Part(inputs=inputs[:samples], labels=labels[:samples]), **options)  # type: ignore[arg-type]
+    train_for_batches(network, Samples(inputs=inputs[:samples], labels=labels[:samples]), **options)  # type: ignore[arg-type]
     assert [len(batch) for batch in seen] == [64] * 10
     counts = torch.cat(seen).unique(dim=0, return_counts=True)[1]
     assert len(counts) == samples

@@ -12,16 +12,16 @@ from torch import nn
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.pruning.distil import Distil
 from zeroskip.model.pruning.masks import prunable_weights
-from zeroskip.model.pruning.training import Course
+from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.pruning.training_run import Progress
 from zeroskip.model.search.finetune import Finetuned, finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings, Regularisation
 from zeroskip.model.search.spaces.plan import CHANNELS, WEIGHTS, LayerPlan, Plan, weight_shapes
 
-COURSE = Course(epochs=2, learning_rate=0.01, weight_decay=2e-4, batch_size=32)
-ONE_SHOT = FinetuneSettings(course=COURSE, threads=1)
+TRAINING = TrainingSettings(epochs=2, learning_rate=0.01, weight_decay=2e-4, batch_size=32)
+ONE_SHOT = FinetuneSettings(training=TRAINING, threads=1)
 CUBIC = dataclasses.replace(ONE_SHOT, schedule="cubic", rounds=3)
-TRAIN = dataclasses.replace(COURSE, epochs=3, learning_rate=0.1)
+TRAIN = dataclasses.replace(TRAINING, epochs=3, learning_rate=0.1)
 
 
 class Killed(Exception):
@@ -69,7 +69,7 @@ def plan(granularity: str, *densities: float) -> Plan:
 
 
 PLANS: dict[str, Plan | float] = {
-    "times": 6.0,
+    "compression": 6.0,
     "weights": plan(WEIGHTS, 0.5, 0.1, 0.5),
     "channels": plan(CHANNELS, 0.5, 0.25, 1),
     "2:4": plan("2:4", 1, 0.5, 0.5),
@@ -86,12 +86,12 @@ def differs(left: nn.Module, right: nn.Module) -> bool:
     return any(one.shape != other.shape or not torch.equal(one, other) for one, other in pairs)
 
 
-@pytest.mark.parametrize("times", [1.0, 2.5, 12.0, 100.0])
+@pytest.mark.parametrize("compression", [1.0, 2.5, 12.0, 100.0])
 @pytest.mark.parametrize("settings", [ONE_SHOT, CUBIC], ids=["one-shot", "cubic"])
-def test_times_counts_exactly(dataset: Dataset, times: float, settings: FinetuneSettings) -> None:
-    result = finetune(network(), times, dataset, settings=settings, seed=0)
+def test_compression_counts_exactly(dataset: Dataset, compression: float, settings: FinetuneSettings) -> None:
+    result = finetune(network(), compression, dataset, settings=settings, seed=0)
     total = 72 + 72 * 16 + 64
-    assert (result.count, result.total) == (round(total / times), total)
+    assert (result.count, result.total) == (round(total / compression), total)
     assert result.kept == result.count / total
     counts = {
         name: (int((weight != 0).sum()), weight.numel()) for name, weight in prunable_weights(result.module).items()
@@ -120,11 +120,11 @@ def test_channels_are_gone(dataset: Dataset, settings: FinetuneSettings) -> None
     assert result.module(torch.from_numpy(dataset.test_inputs)).shape == (100, 4)
 
 
-@pytest.mark.parametrize("target", ["times", "weights", "channels"])
+@pytest.mark.parametrize("target", ["compression", "weights", "channels"])
 @pytest.mark.parametrize("settings", [ONE_SHOT, CUBIC])
 def test_what_is_pruned_is_normalised_anew(dataset: Dataset, target: str, settings: FinetuneSettings) -> None:
     """At once or in rounds: the means are those of what is left, not of the dense network."""
-    untrained = dataclasses.replace(settings, course=dataclasses.replace(COURSE, epochs=0))
+    untrained = dataclasses.replace(settings, training=dataclasses.replace(TRAINING, epochs=0))
     found = finetune(network(), PLANS[target], dataset, settings=untrained, seed=0).module
     with torch.no_grad():
         first = found[0](torch.from_numpy(dataset.train_inputs))
@@ -151,7 +151,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "iterative": {"schedule": "iterative"},
     "rounds": {"rounds": 2},
     "train": {"train": TRAIN},
-    "final": {"final": COURSE},
+    "final": {"final": TRAINING},
     "taylor": {"criterion": "taylor"},
     "random": {"criterion": "random"},
     "l1": {"regularisation": Regularisation(name="l1", strength=1e-3)},
@@ -164,7 +164,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("target", ["times", "channels"])
+@pytest.mark.parametrize("target", ["compression", "channels"])
 def test_every_option_has_an_effect(dataset: Dataset, target: str) -> None:
     variants = {"none": CUBIC} | {name: dataclasses.replace(CUBIC, **fields) for name, fields in OPTIONS.items()}
     found = {
@@ -198,7 +198,7 @@ def test_l2_of_a_weight_is_its_magnitude(dataset: Dataset) -> None:
 def test_growing_penalty_empties_what_goes_next(dataset: Dataset, tmp_path: Path) -> None:
     """Before the first pruning the weights to go are near zero already, and not yet gone."""
     growing = Regularisation(name="growing", strength=20.0)
-    settings = dataclasses.replace(CUBIC, regularisation=growing, course=dataclasses.replace(COURSE, epochs=10))
+    settings = dataclasses.replace(CUBIC, regularisation=growing, training=dataclasses.replace(TRAINING, epochs=10))
 
     def run(**extra: Any) -> Finetuned:
         return finetune(network(), 2.0, dataset, settings=settings, seed=0, **extra)
@@ -235,12 +235,12 @@ def interrupted(run: Callable[..., Finetuned], path: Path, after: int) -> None:
 @pytest.mark.parametrize("target", PLANS)
 def test_resumed_run_ends_the_same(dataset: Dataset, tmp_path: Path, target: str) -> None:
     settings = FinetuneSettings(
-        course=COURSE,
+        training=TRAINING,
         threads=1,
         schedule="one-shot" if target == "2:4" else "cubic",
         rounds=2,
         train=TRAIN,
-        final=COURSE,
+        final=TRAINING,
         criterion="taylor",
         regularisation=Regularisation(name="growing", strength=1.0),
         distil=Distil(),
@@ -268,17 +268,17 @@ def test_checkpoint_of_other_settings_is_started_over(dataset: Dataset, tmp_path
     path = tmp_path / "state.ckpt"
     finetune(network(), 6.0, dataset, settings=CUBIC, seed=0, checkpoint=path)
     variants = [(7.0, CUBIC), *[(6.0, dataclasses.replace(CUBIC, **fields)) for fields in OPTIONS.values()]]
-    for times, settings in variants:
+    for compression, settings in variants:
         with pytest.raises(Killed):
-            finetune(network(), times, dataset, settings=settings, seed=0, checkpoint=path, progress=stop_at(1))
+            finetune(network(), compression, dataset, settings=settings, seed=0, checkpoint=path, progress=stop_at(1))
 
 
 @pytest.mark.parametrize(
     ("target", "settings", "message"),
     [
-        (0.5, ONE_SHOT, "times must be at least 1 and finite, not 0.5"),
-        (float("inf"), ONE_SHOT, "times must be at least 1 and finite"),
-        (float("nan"), ONE_SHOT, "times must be at least 1 and finite"),
+        (0.5, ONE_SHOT, "compression must be at least 1 and finite, not 0.5"),
+        (float("inf"), ONE_SHOT, "compression must be at least 1 and finite"),
+        (float("nan"), ONE_SHOT, "compression must be at least 1 and finite"),
         (PLANS["2:4"], CUBIC, "schedule must be one-shot for 2:4"),
     ],
 )

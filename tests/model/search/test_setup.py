@@ -129,8 +129,8 @@ def test_layers_that_do_not_count_are_told(tmp_path: Path) -> None:
 def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
     made = setup(tmp_path)
     measure = made.evaluator(Journal(tmp_path / "journal", "this", resume=False))
-    assert (measure.samples, measure.part) == (made.train, made.part)
-    rows = [{tuple(row) for row in part.inputs.tolist()} for part in (made.train, made.part)]
+    assert (measure.samples, measure.validation) == (made.train, made.validation)
+    rows = [{tuple(row) for row in part.inputs.tolist()} for part in (made.train, made.validation)]
     assert [len(some) for some in rows] == [32, 8]
     assert not rows[0] & rows[1]
 

@@ -92,7 +92,7 @@ def test_the_budget_is_used_up(tmp_path: Path, granularity: str) -> None:
     """Of every plan but the uniform one: no unit could keep any more."""
     table = table_of("macs", granularity)
     plain = evaluator(tmp_path, granularity=granularity)
-    spy = Spy(plain.space, plain.samples, plain.part, plain.journal)
+    spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
     amc(spy, layers(), table, 0.55, settings=SETTINGS, seed=2)
     for plan in spy.plans[1:]:
         if plan == spy.plans[0]:
@@ -175,7 +175,7 @@ def test_progress_and_history_agree(tmp_path: Path) -> None:
 def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
     """The budget falls as 0.5, 0.25, 0.125; no plan of a stage has more of a unit than the best before."""
     plain = evaluator(tmp_path)
-    spy = Spy(plain.space, plain.samples, plain.part, plain.journal)
+    spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
     table = table_of()
     settings = replace(SETTINGS, episodes=120, warm_up=30, stages=3)
     result = amc(spy, layers(), table, 0.125, settings=settings, seed=1)
@@ -190,7 +190,7 @@ def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
 
 def test_the_best_after_brief_training(tmp_path: Path) -> None:
     plain = evaluator(tmp_path)
-    spy = Spy(plain.space, plain.samples, plain.part, plain.journal)
+    spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
     result = amc(spy, layers(), table_of(), 0.3, settings=replace(SETTINGS, episodes=120), seed=3)
     before = {key_of(plan): episode.reward for plan, episode in zip(spy.plans, result.history, strict=True)}
     finalists = [key_of(plan) for plan, _ in spy.trained[0]]
@@ -205,7 +205,7 @@ def test_the_best_after_brief_training(tmp_path: Path) -> None:
 def test_the_highest_reward_after_brief_training(tmp_path: Path, reward: str) -> None:
     """By cost too, where the most accurate is not the best."""
     plain = evaluator(tmp_path)
-    spy = Spy(plain.space, plain.samples, plain.part, plain.journal)
+    spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
     table = table_of()
     settings = replace(SETTINGS, episodes=60, reward=reward)
     result = amc(spy, layers(), table, 0.4, settings=settings, seed=3)
@@ -234,7 +234,7 @@ class Spoiling(Spy):
 @pytest.mark.parametrize(("harm", "spoiled"), [(0.04, False), (0.06, True)])
 def test_training_that_does_only_harm(tmp_path: Path, harm: float, spoiled: bool) -> None:
     plain = evaluator(tmp_path)
-    spoiling = Spoiling(plain.space, plain.samples, plain.part, plain.journal)
+    spoiling = Spoiling(plain.space, plain.samples, plain.validation, plain.journal)
     spoiling.harm = harm
     result = amc(spoiling, layers(), table_of(), 0.3, settings=replace(SETTINGS, episodes=60), seed=3)
     best = max(result.history, key=lambda episode: episode.reward)

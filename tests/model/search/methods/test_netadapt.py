@@ -17,7 +17,7 @@ from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import cost_table
 from zeroskip.model.search.methods.netadapt import Adapted, NetAdaptSettings, netadapt
-from zeroskip.model.search.samples import Part
+from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.storage.journal import Journal
 from zeroskip.model.search.views.progress import State
@@ -41,8 +41,8 @@ def search(
         table_of("params", granularity),
         budget,
         settings=settings,
-        samples=Part(inputs=inputs[:200], labels=labels[:200]),
-        part=Part(inputs=inputs[200:], labels=labels[200:]),
+        samples=Samples(inputs=inputs[:200], labels=labels[:200]),
+        validation=Samples(inputs=inputs[200:], labels=labels[200:]),
         journal=journal,
         seed=5,
         **options,
@@ -53,7 +53,7 @@ def search(
 def test_each_step_trains_on_other_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers: list[int] = []
     monkeypatch.setattr(
-        "zeroskip.model.search.methods.netadapt.train_briefly", lambda *_, number, **__: numbers.append(number)
+        "zeroskip.model.search.methods.netadapt.train_for_batches", lambda *_, number, **__: numbers.append(number)
     )
     adapted, _ = search(tmp_path, granularity="weights")
     assert numbers == [number for number in range(len(adapted.steps)) for _ in range(2)]
@@ -188,8 +188,8 @@ def test_seconds(tmp_path: Path) -> None:
         table,
         0.6,
         settings=NetAdaptSettings(step=0.2, iterations=0),
-        samples=Part(inputs=inputs, labels=labels),
-        part=Part(inputs=inputs, labels=labels),
+        samples=Samples(inputs=inputs, labels=labels),
+        validation=Samples(inputs=inputs, labels=labels),
         journal=Journal(tmp_path / "journal", "this", resume=False),
         seed=0,
     )

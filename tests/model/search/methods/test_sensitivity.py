@@ -16,7 +16,7 @@ from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.table import CostTable, LayerTable
 from zeroskip.model.search.evaluation import Evaluator
 from zeroskip.model.search.methods.sensitivity import Scan, scan, solve
-from zeroskip.model.search.samples import Part
+from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.plan import WEIGHTS
 from zeroskip.model.search.spaces.space import LayerSpace
 from zeroskip.model.search.views.progress import State
@@ -94,12 +94,12 @@ def test_a_budget_that_cannot_be_met() -> None:
 
 def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
     measure = evaluator(tmp_path)
-    module, part = measure.space.module, measure.part
+    module, validation = measure.space.module, measure.validation
     before = copy.deepcopy(module.state_dict())
     states: list[State] = []
     result = scan(measure, progress=states.append)
     assert [state.done for state in states] == list(range(1, 19)), "also what is skipped counts as done"
-    assert result.dense == evaluate(module, part.inputs, part.labels) > 0.9
+    assert result.dense == evaluate(module, validation.inputs, validation.labels) > 0.9
     for name, curve in result.curves.items():
         assert curve[0] == (1.0, result.dense)
         assert all(accuracy >= 0.5 * result.dense for _, accuracy in curve[:-1])
@@ -109,7 +109,7 @@ def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
         with torch.no_grad():
             least = weight.abs().flatten().sort(descending=True).values[round(weight.numel() * density) - 1]
             weight[weight.abs() < least] = 0
-        assert accuracy == evaluate(alone, part.inputs, part.labels)
+        assert accuracy == evaluate(alone, validation.inputs, validation.labels)
     for name, value in module.state_dict().items():
         assert torch.equal(value, before[name])
 
@@ -139,7 +139,7 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
 
 def test_errors_in_a_worker_are_told(tmp_path: Path) -> None:
     measure = evaluator(tmp_path, workers=2)
-    wrong = Part(inputs=measure.part.inputs[:, :3], labels=measure.part.labels)
+    wrong = Samples(inputs=measure.validation.inputs[:, :3], labels=measure.validation.labels)
     broken = Evaluator(measure.space, measure.samples, wrong, measure.journal, 2)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         list(broken.accuracies([{"0": 0.5}, {"0": 0.25}]))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from zeroskip.model.search.spaces.batch_norm import BATCH, normalise_anew
+from zeroskip.model.search.spaces.batch_norm import BATCH, recalibrate_batch_norm
 from zeroskip.model.search.spaces.space import LayerSpace
 
 
@@ -21,7 +21,7 @@ def test_means_and_variances_of_what_comes_in() -> None:
     module, samples = network().eval(), torch.randn(200, 2, 4, 4)
     module[1].train()
     before = copy.deepcopy(module)
-    normalise_anew(module, samples)
+    recalibrate_batch_norm(module, samples)
     with torch.no_grad():
         first = before[0](samples)
         assert torch.allclose(module[1].running_mean, first.mean((0, 2, 3)), atol=1e-5)
@@ -40,7 +40,7 @@ def test_means_and_variances_of_what_comes_in() -> None:
 def test_no_batch_is_small(samples: int) -> None:
     """Means and variances of batches are averaged: two samples must not weigh as much as 256."""
     module, inputs = network(), torch.randn(samples, 2, 4, 4)
-    normalise_anew(module, inputs)
+    recalibrate_batch_norm(module, inputs)
     used = inputs if samples < BATCH else inputs[: samples // BATCH * BATCH]
     with torch.no_grad():
         variances = torch.stack([module[0](some).var((0, 2, 3)) for some in used.split(BATCH)])
@@ -51,21 +51,21 @@ def test_no_batch_is_small(samples: int) -> None:
 @pytest.mark.parametrize("samples", [1, 0])
 def test_a_single_sample_has_no_variance(samples: int) -> None:
     module, before = network(), network()
-    normalise_anew(module, torch.randn(samples, 2, 4, 4))
+    recalibrate_batch_norm(module, torch.randn(samples, 2, 4, 4))
     assert torch.equal(module[5].running_var, before[5].running_var)
 
 
 def test_nothing_is_left_changed_where_forward_fails() -> None:
     module = network()
     with pytest.raises(RuntimeError):
-        normalise_anew(module, torch.randn(20, 2, 5, 5))
+        recalibrate_batch_norm(module, torch.randn(20, 2, 5, 5))
     assert (module[1].momentum, module[1].training) == (0.1, True)
 
 
 def test_a_pruned_network_is_normalised_anew() -> None:
     samples = torch.randn(200, 2, 4, 4)
     module = network().eval()
-    normalise_anew(module, samples)
+    recalibrate_batch_norm(module, samples)
     space = LayerSpace(module, "weights", ["0", "4"], samples)
     dense, pruned = space.masked({}), space.masked({"0": 0.3})
     assert torch.equal(dense[1].running_var, module[1].running_var)

@@ -73,7 +73,7 @@ def test_searches_share_what_is_measured(tmp_path: Path) -> None:
 
     def search(name: str) -> Evaluator:
         made = evaluator(tmp_path / name)
-        return Evaluator(made.space, made.samples, made.part, made.journal, 2, kept)
+        return Evaluator(made.space, made.samples, made.validation, made.journal, 2, kept)
 
     expected = list(one.accuracies(densities))
     first, second = search("first"), search("second")
