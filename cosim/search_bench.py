@@ -13,8 +13,8 @@ from torch import nn
 from zeroskip.cosim.eie.verify import verify
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.eie.compiler import MEMORIES, compile_network, quantise_inputs
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.compiler import compile_network, quantise_inputs
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.pruning.recipe import share
 from zeroskip.model.pruning.training import TrainingSettings

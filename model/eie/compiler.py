@@ -21,9 +21,6 @@ from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN
 from zeroskip.model.eie.shared import AnyLayer, AveragePool, MaxPool, SharedConv, SharedLayer, takes_images
 from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
 
-MEMORIES = ("entry_words", "pointers", "activation_rows", "layers")
-"""The fields of EieGeometry that a network may be fitted to."""
-
 
 def lower(parts: Sequence[AnyLayer], shape: tuple[int, ...]) -> tuple[tuple[Stage, ...], list[SharedLayer]]:
     """The stages in which the array runs `parts` on samples of `shape`, and the rows of its layer table: convolutions

@@ -1,4 +1,4 @@
-"""The geometry of each core: the one object that rtl, golden, cycles, cosim and fpga all take."""
+"""The geometry of the EIE array: the one object that rtl, golden, cycles, cosim and fpga all take."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ VALUE_BITS = 16
 
 LNZD_WINDOW = 64
 """Activations searched for non-zeros in one cycle where the array has no more processing elements than that."""
+
+
+MEMORIES = ("entry_words", "pointers", "activation_rows", "layers")
+"""The fields of EieGeometry that a network may be fitted to."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.compiler import MEMORIES, compile_network, quantise_inputs
+from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.cycles import run
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.paper_layers import PaperLayer
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.eie.storage import storage

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.eie.shared import AnyLayer, SharedLayer, to_module
+from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
 from zeroskip.model.pruning import schedules
 from zeroskip.model.pruning.centroids import trainable, tuned
 from zeroskip.model.pruning.criteria import magnitude
 from zeroskip.model.pruning.fitting import as_taken, require_fit, require_shape
 from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
-from zeroskip.model.pruning.sharing import share_layers
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.pruning.training_run import Progress, Run, configuration
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zeroskip.model.eie import golden as golden
-from zeroskip.model.eie.compiler import MEMORIES, compile_network, float_outputs, quantise_inputs
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.shared import to_module
+from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.loading import load_weights, save_weights
 from zeroskip.model.network.fold import fold
-from zeroskip.model.pruning.sharing import share_layers
 
 
 class Tutorial(nn.Module):

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.eie.bundle import EieLayer, EieNetwork, assemble, fitted
-from zeroskip.model.eie.compiler import MEMORIES
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
 
 

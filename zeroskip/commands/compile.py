@@ -14,8 +14,7 @@ from zeroskip.commands.compile_eie import compile_eie
 from zeroskip.commands.compile_mma import compile_mma
 from zeroskip.commands.console import require_writable, show
 from zeroskip.commands.train import train_command
-from zeroskip.model.eie.compiler import MEMORIES
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.loading import load_network
 from zeroskip.model.mma.geometry import mode_geometry
 from zeroskip.model.mma.pattern import Pattern

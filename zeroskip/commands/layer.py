@@ -15,7 +15,7 @@ from zeroskip.commands.bench_eie import word_geometry
 from zeroskip.commands.console import require_writable, show
 from zeroskip.cosim.eie.layer import run_layer
 from zeroskip.cosim.simulator import Simulator, require_tools
-from zeroskip.model.eie.compiler import MEMORIES
+from zeroskip.model.eie.geometry import MEMORIES
 from zeroskip.model.eie.layer_npz import load_layer
 from zeroskip.model.files import save_npz
 

@@ -33,8 +33,8 @@ from zeroskip.model.data.npz import require_classes
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.compiler import MEMORIES, compile_network, float_outputs, quantise_inputs
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.storage import storage
 from zeroskip.model.files import save_npz
 from zeroskip.model.mma import bundle as mma_bundle

@@ -10,12 +10,12 @@ from torch import nn
 from zeroskip.model.eie import compiler as eie_compiler
 from zeroskip.model.eie import cycles as eie_cycles
 from zeroskip.model.eie import golden as golden
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.mma import compiler as mma_compiler
 from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.network.fold import fold
-from zeroskip.model.pruning.sharing import share_layers
 from zeroskip.model.search.costs.latency import median_seconds
 from zeroskip.model.search.costs.table import BATCH
 
@@ -42,9 +42,7 @@ def exact_cost(
 def exact_eie_cycles(module: nn.Module, inputs: NDArray[np.float32], array: EieGeometry) -> float:
     """Cycles of an image from `start` to `done`, the mean over `inputs`, of the network as it is compiled: with the
     activations that its own pruned layers give."""
-    network = eie_compiler.compile_network(
-        share_layers(fold(module)), inputs, array, fit=eie_compiler.MEMORIES, balance_load=False
-    )
+    network = eie_compiler.compile_network(share_layers(fold(module)), inputs, array, fit=MEMORIES, balance_load=False)
     runs = golden.run(network, eie_compiler.quantise_inputs(network, inputs, saturate=True)[0])
     cycles = eie_cycles.run(network, [layer.inputs for layer in runs])
     return float(cycles.sum(axis=1).mean()) + eie_cycles.START_TO_DONE * network.starts_per_image

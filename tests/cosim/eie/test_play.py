@@ -17,10 +17,10 @@ from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.compiler import MEMORIES, compile_network, quantise_inputs
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.compiler import compile_network, quantise_inputs
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
-from zeroskip.model.pruning.sharing import share_layers
 
 SIMULATORS = [
     Simulator.VERILATOR,

@@ -12,8 +12,8 @@ from zeroskip.model.eie import cycles as cycles
 from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.balance import assign_rows, balance
 from zeroskip.model.eie.calibrate import float_rows
-from zeroskip.model.eie.compiler import MEMORIES, compile_network, float_outputs, quantise_inputs
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.network.stages import LinearStage
 

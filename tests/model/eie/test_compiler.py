@@ -14,11 +14,11 @@ from support.tile_networks import averaging
 
 from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.bundle import FitError
-from zeroskip.model.eie.compiler import MEMORIES, compile_network, error_bound, float_outputs, quantise_inputs
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.compiler import compile_network, error_bound, float_outputs, quantise_inputs
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.shared import AnyLayer, MaxPool, SharedConv, SharedLayer, to_module
+from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
-from zeroskip.model.pruning.sharing import share_layers
 
 
 def random_layers(rng: np.random.Generator, sizes: tuple[int, ...], scale: float, *, bias: bool) -> list[SharedLayer]:

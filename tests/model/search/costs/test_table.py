@@ -13,12 +13,12 @@ from torch import nn
 
 from zeroskip.model.eie import cycles as eie_cycles
 from zeroskip.model.eie import golden as golden
-from zeroskip.model.eie.compiler import MEMORIES, compile_network, quantise_inputs
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.compiler import compile_network, quantise_inputs
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.pruning.masks import Masks
-from zeroskip.model.pruning.sharing import share_layers
 from zeroskip.model.search.costs.exact import exact_eie_cycles, exact_mma_cycles
 from zeroskip.model.search.costs.layers import matrix_mask, read_layers
 from zeroskip.model.search.costs.table import BATCH, CostTable, cost_table

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from zeroskip.model.eie.kmeans import cluster
 from zeroskip.model.eie.shared import AveragePool, MaxPool, SharedConv, SharedLayer, to_module
+from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
 from zeroskip.model.pruning.centroids import SharedLinear, trainable, tuned
-from zeroskip.model.pruning.kmeans import cluster
-from zeroskip.model.pruning.sharing import share_layers
 
 
 def network(bias: bool = True, density: float = 0.3) -> nn.Sequential:

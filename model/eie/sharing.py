@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
+from zeroskip.model.eie.kmeans import cluster
 from zeroskip.model.eie.shared import AnyLayer, AveragePool, MaxPool, SharedConv, SharedLayer
 from zeroskip.model.network.pooling import window
-from zeroskip.model.pruning.kmeans import cluster
 
 
 def share_layers(folded: nn.Sequential) -> list[AnyLayer]:

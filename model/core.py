@@ -1,0 +1,198 @@
+"""What every core offers on the software side: the protocol `Core`, and the types that its methods exchange.
+
+The registry (zeroskip.model.cores) finds a core by its name. Everything outside of the core's own rooms uses the core
+through this protocol alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.data.dataset import accuracy
+from zeroskip.model.network.container import Container
+from zeroskip.model.network.stages import Stage, TableRow
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, steps done, steps in all): called before a step that may take longer than a second."""
+
+
+def no_progress(_step: str, _done: int, _total: int) -> None:
+    """The `Progress` of a caller who wants none."""
+
+
+class Network(Protocol):
+    """A compiled network: what stands in the memories of a core of `geometry`."""
+
+    @property
+    def geometry(self) -> Any: ...
+    @property
+    def layers(self) -> Sequence[TableRow]: ...
+    @property
+    def stages(self) -> Sequence[Stage]: ...
+    @property
+    def inputs(self) -> int:
+        """Values of an image."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """Values that the network gives for an image."""
+        ...
+
+    @property
+    def starts(self) -> list[int]:
+        """How many rows each layer computes for an image."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """A batch on the golden model.
+
+    `outputs` (float, images x outputs) are in the user's order, `raw` the same as the core's own bits. `saturated`
+    counts, by kind, values that did not fit the core's formats and were clipped (or became infinite); `clipped_inputs`
+    counts those of the network's inputs.
+    """
+
+    outputs: NDArray[Any]
+    raw: NDArray[Any]
+    saturated: dict[str, int] = field(default_factory=dict)
+    clipped_inputs: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cycles:
+    """Cycles of a run. The core works on `batches` of one or more images.
+
+    `by_layer` (int64, batches x layers) are the cycles of each layer, `totals` (int64, batches) those from the first
+    start to the last done, `images` (int64, batches) how many images each batch has.
+    """
+
+    by_layer: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    images: NDArray[np.int64]
+
+    @property
+    def per_image(self) -> NDArray[np.float64]:
+        """Cycles of each image (images,): its share of its batch."""
+        return np.repeat(self.totals / self.images, self.images)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerLoad:
+    """What one layer of a pruned network gives a core to do, as searches count it.
+
+    `kept` (bool, outputs x inputs) tells which weights are there, block-diagonal for a convolution with groups; `rows`
+    (bool, starts x inputs) which inputs are not zero, position by position of `images` images. An image has `positions`
+    starts. `channels` are the input channels of one of the `groups`. `pattern` is true where the kept weights follow
+    the core's own N:M pattern along the channels.
+    """
+
+    kept: NDArray[np.bool_]
+    rows: NDArray[np.bool_]
+    bias: bool
+    images: int
+    positions: int
+    channels: int
+    groups: int
+    pattern: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostPoints:
+    """Where the table of a core's cycles is computed; in between it is interpolated.
+
+    `channels` are how many numbers of input and of output channels; `outputs_at_once` how many outputs the hardware
+    computes at the same time, where the cycles leap; `densities` the fractions of kept weights, for cores on which any
+    single zero saves cycles.
+    """
+
+    channels: int
+    outputs_at_once: int
+    densities: tuple[float, ...] | None
+
+
+N = TypeVar("N", bound=Network)
+S = TypeVar("S")
+
+
+class Core(Protocol[N, S]):
+    """The software side of a core, for its compiled networks `N` and its compile settings `S`."""
+
+    name: str
+    """As in the registry, in files and in commands."""
+    title: str
+    """As people read it."""
+    costs: tuple[str, ...]
+    """The names of its costs in searches."""
+    geometry_type: type
+    """The frozen dataclass of its sizes."""
+    settings_type: type[S]
+    """The frozen dataclass of what its `compile` can be told; every field has a default."""
+    skips_single_zeros: bool
+    """Whether any zero weight saves cycles and storage, or only those of a pattern."""
+
+    def compile(self, network: Any, inputs: NDArray[np.float32], settings: S, progress: Progress = no_progress) -> N:
+        """Compiles a torch network, or what the core's own preparation made of one.
+
+        `inputs` (samples x values, or samples x channels x height x width) are samples of what the network will be
+        given: they tell the sizes of images, and how large values get where the core calibrates. Raises ValueError
+        where the network cannot be folded or does not fit the inputs, the formats or the memories.
+        """
+        ...
+
+    def save(self, network: N, path: Path) -> None:
+        """Writes the compiled network's file; one that stood there is replaced whole or not at all."""
+        ...
+
+    def from_container(self, container: Container) -> N:
+        """The network that a file holds, all of it checked. Raises BundleError naming field, rule and value."""
+        ...
+
+    def golden(self, network: N, inputs: NDArray[np.float32], *, saturate: bool = False) -> Run:
+        """Runs a batch (images x any shape of the network's inputs) on the golden model.
+
+        Inputs that do not fit the core's format raise ValueError, or are clipped and counted where `saturate`.
+        Everything is kept that `cycles` needs.
+        """
+        ...
+
+    def outputs(self, network: N, inputs: NDArray[np.float32]) -> NDArray[Any]:
+        """The golden outputs (float, images x outputs) of any number of images, without what the layers give in
+        between; inputs that do not fit are clipped."""
+        ...
+
+    def cycles(self, network: N, run: Any) -> Cycles:
+        """The cycles that the RTL takes for what `golden` ran, by the cycle-exact model."""
+        ...
+
+    def layer_cost(self, load: LayerLoad, geometry: Any) -> float:
+        """Cycles of an image in one layer."""
+        ...
+
+    def network_cost(self, module: Any, inputs: NDArray[np.float32], geometry: Any) -> float:
+        """Cycles of an image, from start to done, the mean over `inputs`, of a torch network as it is compiled. Raises
+        ValueError where the network cannot be compiled."""
+        ...
+
+    def cost_points(self, geometry: Any) -> CostPoints:
+        """Where searches compute `layer_cost`."""
+        ...
+
+    def weight_bytes(self, density: float, channels: int, geometry: Any) -> float:
+        """Bytes that the core stores for each weight of a layer of which the fraction `density` is kept; `channels` are
+        the input channels of one group."""
+        ...
+
+
+def golden_accuracy(
+    core: Core[Any, Any], network: Any, inputs: NDArray[np.float32], labels: NDArray[np.int64]
+) -> float:
+    """Fraction of the images that the golden model puts into their class; inputs that do not fit are clipped."""
+    return accuracy(core.outputs(network, inputs), labels)
