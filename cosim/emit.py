@@ -8,11 +8,11 @@ from amaranth.back import verilog
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module
 from amaranth.lib import wiring
 
-from zeroskip.rtl.emit import OncePlatform, emit_rtlil
+from zeroskip.rtl.emit import SharedModules, emit_rtlil
 from zeroskip.rtl.sram import Sram
 
 
-class SimulationPlatform(OncePlatform):
+class SimulationPlatform(SharedModules):
     """Makes every Sram an instance of the model in sram.v, so that its size costs nothing to emit or to build."""
 
     def get_sram(self, sram: Sram) -> Elaboratable:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,15 @@ from typing import Any
 from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 
-from zeroskip.rtl.emit import OncePlatform, emit_rtlil
+from zeroskip.rtl.emit import SharedModules, emit_rtlil
 
 
-class SynthesisPlatform(OncePlatform):
-    """Keeps what synthesis must not take apart (zeroskip.rtl.once) in modules of their own."""
+class SynthesisPlatform(SharedModules):
+    """Keeps the components that synthesis must not merge with others (zeroskip.rtl.hierarchy) as modules."""
 
-    def get_apart(self, component: Any) -> Elaboratable:
+    def get_apart(self, component: Any, parameters: Hashable) -> Elaboratable:
         # Combinational: it has no clock.
-        return self._instance(component)
+        return self._instance(component, parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,8 @@ class Cost:
 
 
 def synthesise(component: wiring.Component) -> Cost:
-    """Cells of `component` after `synth_ecp5` with its defaults. What stands in the design many times is made once, and
-    counts as often as it stands there (zeroskip.rtl.once); all else is flattened.
+    """Cells of `component` after `synth_ecp5` with its defaults. A component that is emitted once
+    (zeroskip.rtl.hierarchy) is synthesised once and counts once for each of its instances; the rest is flattened.
 
     Raises RuntimeError, with the end of its log, where Yosys fails.
     """

@@ -1,7 +1,8 @@
-"""RTLIL of a component, with what stands in it many times emitted once (zeroskip.rtl.once)."""
+"""RTLIL of a component, in which equal components share one module (zeroskip.rtl.hierarchy)."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from amaranth.back import rtlil
@@ -9,27 +10,39 @@ from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Res
 from amaranth.lib import wiring
 
 
-class OncePlatform:
-    """Emits components that stand in a design many times over once; `modules` collects them by name."""
+class SharedModules:
+    """A platform that emits one module for all components of the same class with the same parameters.
+
+    `modules` collects these components by the name of their module: the class's, and a number behind it from the
+    second set of parameters on.
+    """
 
     def __init__(self) -> None:
         self.modules: dict[str, wiring.Component] = {}
+        self._names: dict[tuple[type, Hashable], str] = {}
 
-    def get_once(self, component: Any) -> Elaboratable:
-        return self._instance(component, i_clk=ClockSignal(), i_rst=ResetSignal())
+    def get_once(self, component: Any, parameters: Hashable) -> Elaboratable:
+        return self._instance(component, parameters, i_clk=ClockSignal(), i_rst=ResetSignal())
 
-    def _instance(self, component: Any, **clock: Any) -> Elaboratable:
-        name = type(component).__name__
-        first = self.modules.setdefault(name, component)
-        if first.geometry != component.geometry:
-            raise ValueError(f"a design holds {name} in two geometries: {first.geometry} and {component.geometry}")
+    def _instance(self, component: Any, parameters: Hashable, **clock: Any) -> Elaboratable:
+        key = type(component), parameters
+        if key not in self._names:
+            self._names[key] = self._new_name(type(component).__name__)
+            self.modules[self._names[key]] = component
         ports = {
             f"{'i' if member.flow == wiring.In else 'o'}_{port}": value
             for port, (member, value) in _ports(component).items()
         }
         m = Module()
-        m.submodules.instance = Instance(name, **clock, **ports)
+        m.submodules.instance = Instance(self._names[key], **clock, **ports)
         return m
+
+    def _new_name(self, wanted: str) -> str:
+        name, number = wanted, 0
+        while name in self.modules:
+            number += 1
+            name = f"{wanted}_{number}"
+        return name
 
 
 def _ports(component: wiring.Component) -> dict[str, tuple[wiring.Member, Value]]:
@@ -42,23 +55,23 @@ def _ports(component: wiring.Component) -> dict[str, tuple[wiring.Member, Value]
     return ports
 
 
-def emit_rtlil(component: wiring.Component, name: str, platform: OncePlatform) -> str:
-    """RTLIL of `component` as module `name`, and of all that `platform` emits once."""
+def emit_rtlil(component: wiring.Component, name: str, platform: SharedModules) -> str:
+    """RTLIL of `component` as module `name`, and of all modules that `platform` shares."""
 
     def emit(part: Any, module: str) -> str:
         ports = {port: (value, None) for port, (_, value) in _ports(part).items()}
         text = rtlil.convert(part, name=module, platform=platform, ports=ports, emit_src=False)
         return text.replace("attribute \\top 1\n", "")
 
-    def whole(part: Any, module: str) -> str:
-        """For synthesis: it stays a module of its own."""
-        return emit(part, module).replace(f"module \\{module}\n", f"attribute \\keep_hierarchy 1\nmodule \\{module}\n")
+    def keep_hierarchy(text: str, module: str) -> str:
+        """Synthesis does not flatten the module."""
+        return text.replace(f"module \\{module}\n", f"attribute \\keep_hierarchy 1\nmodule \\{module}\n")
 
     text = [emit(component, name)]
-    # What is emitted once may hold more of its kind.
+    # Emitting a shared module may add more of them.
     done: set[str] = set()
     while todo := set(platform.modules) - done:
         for module in sorted(todo):
-            text.append(whole(platform.modules[module], module))
+            text.append(keep_hierarchy(emit(platform.modules[module], module), module))
             done.add(module)
     return "\n".join(text)

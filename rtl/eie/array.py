@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where PEs are emitted once, one of them stands for all: zeroskip.rtl.once)
+# (where PEs are emitted once, one of them stands for all: zeroskip.rtl.hierarchy)
 """The EIE array: processing elements under one control unit."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.control import ControlUnit
 from zeroskip.rtl.eie.layouts import LoadTarget, load_layout, monitor_layout
 from zeroskip.rtl.eie.pe import ProcessingElement
-from zeroskip.rtl.once import once
+from zeroskip.rtl.hierarchy import emit_once
 
 
 class Array(wiring.Component):
@@ -56,7 +56,7 @@ class Array(wiring.Component):
         m.submodules.control = control = ControlUnit(geometry)
         pes = [ProcessingElement(geometry) for _ in range(geometry.pes)]
         for index, pe in enumerate(pes):
-            m.submodules[f"pe_{index}"] = once(pe, platform)
+            m.submodules[f"pe_{index}"] = emit_once(pe, platform, parameters=geometry)
 
         # Column broadcast, and what tells that it can go on.
         m.d.comb += [

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where synthesis keeps a part whole, an instance stands for it: zeroskip.rtl.once)
+# (where synthesis keeps a part whole, an instance stands for it: zeroskip.rtl.hierarchy)
 """The multiplexers that make a tile sparse: metadata codes choose among the rows of B."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.pattern import Pattern
-from zeroskip.rtl.once import apart
+from zeroskip.rtl.hierarchy import keep_apart
 
 
 class Selector(wiring.Component):
@@ -51,11 +51,10 @@ class Selector(wiring.Component):
 class Lower(wiring.Component):
     """The first half of a choice of one in four: where the upper bit of the index is set, it passes the lower bit on to
     the second half, which then needs no third look-up table to see it. Synthesis would undo that: set keep_hierarchy
-    on it, as zeroskip.fpga.synthesis does (zeroskip.rtl.once.apart).
+    on it, as zeroskip.fpga.synthesis does (zeroskip.rtl.hierarchy.keep_apart).
     """
 
     def __init__(self, width: int) -> None:
-        self.geometry = width
         super().__init__({"index": In(2), "zero": In(width), "one": In(width), "chosen": Out(width)})
 
     def elaborate(self, platform: Any) -> Module:
@@ -82,7 +81,7 @@ def _choose(m: Module, platform: Any, index: Value, places: Sequence[Value]) -> 
     if len(places) == 4:
         # Two 4-input look-up tables a bit, where a tree of multiplexers takes three.
         first = Lower(len(places[0]))
-        m.submodules += apart(first, platform)
+        m.submodules += keep_apart(first, platform, parameters=len(places[0]))
         m.d.comb += [first.index.eq(index), first.zero.eq(places[0]), first.one.eq(places[1])]
         # Bit by bit: with the upper bit set, three or two as the first half says.
         return Mux(index[1], (first.chosen & places[3]) | (~first.chosen & places[2]), first.chosen)

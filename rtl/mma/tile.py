@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where dot units are emitted once, one of them stands for all: zeroskip.rtl.once)
+# (where dot units are emitted once, one of them stands for all: zeroskip.rtl.hierarchy)
 """The N:M sparse matrix tile."""
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import IntFormat
+from zeroskip.rtl.hierarchy import emit_once
 from zeroskip.rtl.mma.checker import Checker
 from zeroskip.rtl.mma.float_dot import FloatDot
 from zeroskip.rtl.mma.int_dot import IntDot
 from zeroskip.rtl.mma.layouts import results_layout, step_layout, timing
 from zeroskip.rtl.mma.selector import Selector
 from zeroskip.rtl.mma.timing import control_ports
-from zeroskip.rtl.once import once
 
 
 class DotUnit(wiring.Component):
@@ -144,7 +144,7 @@ class Tile(wiring.Component):
         for row in range(geometry.m):
             for column in range(geometry.n):
                 unit = DotUnit(geometry)
-                m.submodules[f"unit{row}_{column}"] = once(unit, platform)
+                m.submodules[f"unit{row}_{column}"] = emit_once(unit, platform, parameters=geometry)
                 m.d.comb += [
                     unit.a.eq(values[row]),
                     unit.window.eq(step.b[column]),

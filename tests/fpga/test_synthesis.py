@@ -12,15 +12,14 @@ from amaranth.lib.wiring import In, Out
 
 from zeroskip.fpga.synthesis import synthesise
 from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.hierarchy import emit_once
 from zeroskip.rtl.mma.selector import Selector
-from zeroskip.rtl.once import once
 
 
 class Exclusive(wiring.Component):
     """Eight exclusive ors of two bits, in registers: eight look-up tables."""
 
     def __init__(self) -> None:
-        self.geometry = None
         super().__init__({"a": In(8), "b": In(8), "x": Out(8)})
 
     def elaborate(self, platform: Any) -> Module:
@@ -37,7 +36,7 @@ class Three(wiring.Component):
         m = Module()
         for name in ("x", "y", "z"):
             part = Exclusive()
-            m.submodules[name] = once(part, platform)
+            m.submodules[name] = emit_once(part, platform, parameters=None)
             m.d.comb += [part.a.eq(self.a), part.b.eq(self.b), getattr(self, name).eq(part.x)]
         return m
 
