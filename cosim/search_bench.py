@@ -20,9 +20,9 @@ from zeroskip.model.pruning.recipe import share
 from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import LOOK
-from zeroskip.model.search.finetune import Finetuned, finetune
+from zeroskip.model.search.finetune import FinetuneResult, finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings
-from zeroskip.model.search.methods.netadapt import Adapted, NetAdaptSettings, netadapt
+from zeroskip.model.search.methods.netadapt import NetAdaptResult, NetAdaptSettings, netadapt
 from zeroskip.model.search.setup import Setup
 from zeroskip.model.search.spaces.plan import Plan
 from zeroskip.model.search.spaces.space import cost_share
@@ -92,7 +92,7 @@ def bench_search(
     return rows
 
 
-def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal) -> Adapted:
+def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal) -> NetAdaptResult:
     return netadapt(
         what.setup.space,
         table,
@@ -113,24 +113,24 @@ def _keeping(what: SearchBench, table: CostTable, kept: float, journal: Journal)
     while space.kept((found := _search(what, table, budget, journal)).densities) > kept:
         # A search for less repeats the steps of this one, which the journal knows, and goes on.
         budget *= FURTHER
-    before = {unit.name: 1.0 for unit in space.units}
+    before = {group.name: 1.0 for group in space.groups}
     if kept == 1:
         return before
     for step in found.steps:
-        after = {**before, step.unit: step.density}
+        after = {**before, step.group: step.density}
         if space.kept(after) <= kept:
             break
         before = after
-    unit = next(unit for unit in space.units if unit.name == step.unit)
-    density = unit.largest(lambda one: one <= before[unit.name] and space.kept({**before, unit.name: one}) <= kept)
+    group = next(group for group in space.groups if group.name == step.group)
+    density = group.largest(lambda one: one <= before[group.name] and space.kept({**before, group.name: one}) <= kept)
     assert density is not None, "the step as it was keeps no more"
-    return {**before, unit.name: density}
+    return {**before, group.name: density}
 
 
 def _row(
     what: SearchBench,
     plan: Plan,
-    tuned: list[Finetuned],
+    tuned: list[FinetuneResult],
     tables: dict[str, CostTable],
     densities: dict[str, float],
     simulator: Simulator,

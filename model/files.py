@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,3 +31,19 @@ def save_npz(path: Path, **arrays: Any) -> None:
     # Through a handle: given a name, savez would add a suffix to it.
     with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)
+
+
+def save_json(path: Path, value: object) -> Path:
+    """Writes `value` as JSON."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(value, indent=2) + "\n")
+    return path
+
+
+def save_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    """Writes a table as CSV: the names of the columns, then one line for each row."""
+    with replacing(path) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows(rows)
+    return path

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from zeroskip.model.pruning.masks import prunable_weights
 
-Unit = Literal["weight", "channel"]
+Granularity = Literal["weight", "channel"]
 """What is kept or removed as one: a single weight, or all weights of an output channel (an output of a Linear)."""
 
-Criterion = Callable[[nn.Module, Unit], dict[str, Tensor]]
+Criterion = Callable[[nn.Module, Granularity], dict[str, Tensor]]
 """Scores of all Linear and Conv2d weights of a module, by parameter name ("0.weight"): tensors of the weight's shape,
 or (outputs,) of channels. `keep_largest`, `allocate_per_layer` and `allocate_globally` take them as they are."""
 
@@ -22,15 +22,17 @@ def magnitude(weight: Tensor) -> Tensor:
     return weight.detach().abs()
 
 
-def l1(module: nn.Module, unit: Unit = "weight") -> dict[str, Tensor]:
+def l1(module: nn.Module, granularity: Granularity = "weight") -> dict[str, Tensor]:
     """The sum of magnitudes (weights: Han et al., NeurIPS 2015; channels: Li et al., ICLR 2017, section 3.1)."""
-    return {name: total(magnitude(weight), unit) for name, weight in prunable_weights(module).items()}
+    return {name: total(magnitude(weight), granularity) for name, weight in prunable_weights(module).items()}
 
 
-def l2(module: nn.Module, unit: Unit = "weight") -> dict[str, Tensor]:
+def l2(module: nn.Module, granularity: Granularity = "weight") -> dict[str, Tensor]:
     """The Euclidean norm, which NetAdapt chooses filters by (Yang et al., ECCV 2018, section 3.3); of single weights
     it is the magnitude."""
-    return {name: total(magnitude(weight) ** 2, unit).sqrt() for name, weight in prunable_weights(module).items()}
+    return {
+        name: total(magnitude(weight) ** 2, granularity).sqrt() for name, weight in prunable_weights(module).items()
+    }
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,11 @@ class Random:
 
     seed: int
 
-    def __call__(self, module: nn.Module, unit: Unit = "weight") -> dict[str, Tensor]:
+    def __call__(self, module: nn.Module, granularity: Granularity = "weight") -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
         # Drawn for each channel, not summed: a sum would favour the channels with most weights.
         return {
-            name: torch.rand(total(weight.detach(), unit).shape, generator=generator)
+            name: torch.rand(total(weight.detach(), granularity).shape, generator=generator)
             for name, weight in prunable_weights(module).items()
         }
 
@@ -55,8 +57,8 @@ def relative(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: values / (values.norm() or 1) for name, values in scores.items()}
 
 
-def total(values: Tensor, unit: Unit) -> Tensor:
-    """Values of weights (outputs, ...) summed over each unit: as they are, or (outputs,)."""
-    if unit not in ("weight", "channel"):
-        raise ValueError(f"unit must be 'weight' or 'channel', not {unit!r}")
-    return values if unit == "weight" else values.flatten(1).sum(1)
+def total(values: Tensor, granularity: Granularity) -> Tensor:
+    """Values of weights (outputs, ...) summed at a granularity: as they are, or (outputs,)."""
+    if granularity not in ("weight", "channel"):
+        raise ValueError(f"granularity must be 'weight' or 'channel', not {granularity!r}")
+    return values if granularity == "weight" else values.flatten(1).sum(1)

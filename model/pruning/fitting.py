@@ -76,14 +76,16 @@ def run(module: nn.Module, inputs: Tensor) -> Tensor:
             outputs = module(inputs)
     except Exception as error:
         # It is the user's forward(): anything can come out of it.
-        raise ValueError(f"inputs of shape {tuple(inputs.shape)} do not fit the network: {told(error)}") from error
+        raise ValueError(
+            f"inputs of shape {tuple(inputs.shape)} do not fit the network: {error_line(error)}"
+        ) from error
     if not isinstance(outputs, Tensor) or outputs.dim() != 2:
         given = f"the shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
         raise ValueError(f"the network must give outputs of shape (samples, classes), not {given}")
     return outputs
 
 
-def told(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """What the user's code raised, in a line."""
     return f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
 

@@ -22,7 +22,7 @@ from zeroskip.model.pruning.nm import LayerReport, layer_reports, nm_masks
 from zeroskip.model.pruning.permute import PermutedLayer, permute
 from zeroskip.model.pruning.sr_ste import SrSte
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
-from zeroskip.model.pruning.training_run import Progress, Run, configuration
+from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def prune_nm(
     settings: NmSettings,
     seed: int,
     checkpoint: Path | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[TrainingProgress], None] = lambda _: None,
 ) -> NmResult:
     """Runs the whole recipe on a copy of `module`, whose weights are the starting point.
 
@@ -97,7 +97,7 @@ def prune_nm(
     inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
     torch.set_num_threads(settings.threads)
     retrain = settings.dense if settings.retrain is None else settings.retrain
-    run = Run(
+    run = TrainingRun(
         labels,
         seed=seed,
         total=settings.dense.epochs + retrain.epochs,

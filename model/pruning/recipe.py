@@ -19,7 +19,7 @@ from zeroskip.model.pruning.criteria import magnitude
 from zeroskip.model.pruning.fitting import as_taken, require_fit, require_shape
 from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
-from zeroskip.model.pruning.training_run import Progress, Run, configuration
+from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def prune_and_share(
     settings: Settings,
     seed: int,
     checkpoint: Path | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[TrainingProgress], None] = lambda _: None,
 ) -> Result:
     """Runs the whole recipe on a copy of `module`, whose weights are the starting point.
 
@@ -109,7 +109,7 @@ def prune_and_share(
     )
     choosers = [_chooser(module, density) for density in settings.densities()]
     torch.set_num_threads(settings.threads)
-    run = Run(
+    run = TrainingRun(
         train_labels,
         seed=seed,
         total=settings.dense.epochs + settings.rounds * settings.retrain.epochs + settings.share.epochs,

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeroskip.model.pruning.criteria import Unit, total
+from zeroskip.model.pruning.criteria import Granularity, total
 from zeroskip.model.pruning.masks import prunable_weights
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Taylor:
-    """A criterion: how much the loss would change without a unit, by its first derivative.
+    """A criterion: how much the loss would change without a weight or channel, by its first derivative.
 
-    For each batch of `inputs` (n, ...) and `labels` (n,), the squared sum of gradient times weight over the unit
+    For each batch of `inputs` (n, ...) and `labels` (n,), the squared sum of gradient times weight
     (section 3.1: the group contribution, which for a channel is that of a gate behind it); the mean of it over
     batches, which are taken in order. The network is in evaluation mode meanwhile, and its gradients stay untouched.
     Raises ValueError where there are no samples or a weight takes no gradient.
@@ -33,12 +33,12 @@ class Taylor:
                 f"for {len(self.inputs)}"
             )
 
-    def __call__(self, module: nn.Module, unit: Unit = "weight") -> dict[str, Tensor]:
+    def __call__(self, module: nn.Module, granularity: Granularity = "weight") -> dict[str, Tensor]:
         weights = prunable_weights(module)
         for name, weight in weights.items():
             if not weight.requires_grad:
                 raise ValueError(f"'{name}' must take a gradient, but is frozen")
-        scores = {name: torch.zeros_like(total(weight.detach(), unit)) for name, weight in weights.items()}
+        scores = {name: torch.zeros_like(total(weight.detach(), granularity)) for name, weight in weights.items()}
         batches = list(zip(self.inputs.split(self.batch_size), self.labels.split(self.batch_size), strict=True))
         training = module.training
         # In training mode, batch normalisation undoes any scaling of the channel in front of it: the sum is zero.
@@ -49,7 +49,7 @@ class Taylor:
                     loss = F.cross_entropy(module(inputs), labels)
                     gradients = torch.autograd.grad(loss, list(weights.values()))
                 for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
-                    scores[name] += total(gradient * weight.detach(), unit) ** 2 / len(batches)
+                    scores[name] += total(gradient * weight.detach(), granularity) ** 2 / len(batches)
         finally:
             module.train(training)
         return scores

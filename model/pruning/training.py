@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeroskip.model.pruning.fitting import told
+from zeroskip.model.pruning.fitting import error_line
 
 EVALUATION_BATCH = 256
 """Images at once: more of them, and the values between layers no longer fit a cache (Plain-20 is four times slower)."""
@@ -122,7 +122,7 @@ def _outputs(module: nn.Module, inputs: Tensor) -> Tensor:
         outputs = module(inputs)
     except Exception as error:
         # It is the user's forward(), in the mode that nothing else has tried: anything can come out of it.
-        raise ValueError(f"the network fails where it is trained (in train mode): {told(error)}") from error
+        raise ValueError(f"the network fails where it is trained (in train mode): {error_line(error)}") from error
     if not isinstance(outputs, Tensor):
         raise ValueError(f"the network must give a tensor in train mode too, not {type(outputs).__name__}")
     return outputs

@@ -30,7 +30,7 @@ SAMPLES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class TrainingProgress:
     """`epoch` of `epochs` of a stage are done, `done` of `total` in the whole run; `loss` is a mean."""
 
     stage: str
@@ -41,7 +41,7 @@ class Progress:
     loss: float
 
 
-class Run:
+class TrainingRun:
     """Stages of training that follow one another, resumable from the file `path`.
 
     The state is saved there after every epoch. Where it holds the state of a run of the same `configuration`,
@@ -57,7 +57,7 @@ class Run:
         total: int,
         configuration: str,
         path: Path | None,
-        progress: Callable[[Progress], None],
+        progress: Callable[[TrainingProgress], None],
     ):
         self.labels = labels
         self.seed = seed
@@ -108,7 +108,9 @@ class Run:
                 self._save(number, epoch, module, optimizer, masks)
                 done = self.done + epoch
                 self.progress(
-                    Progress(stage=name, epoch=epoch, epochs=training.epochs, done=done, total=self.total, loss=loss)
+                    TrainingProgress(
+                        stage=name, epoch=epoch, epochs=training.epochs, done=done, total=self.total, loss=loss
+                    )
                 )
 
             with hold(module, masks):
@@ -167,7 +169,7 @@ def _sources(module: nn.Module) -> list[str]:
 
 
 def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: int) -> str:
-    """Everything that the course of a run depends on, as `Run` takes it; `settings` are known by their repr.
+    """Everything that the course of a run depends on, as `TrainingRun` takes it; `settings` are known by their repr.
 
     Of the network that is its layers, the code of its classes, its weights, and what it computes: forward() may be
     another than before.

@@ -90,7 +90,7 @@ class Evaluator:
         self._pruned, self._trained = _Pruned(space, validation.first(LOOK)), _Trained(space, samples, validation)
 
     def accuracy(self, densities: Densities) -> float:
-        """The accuracy under densities of units, by name; those that are not named stay whole."""
+        """The accuracy under densities of groups, by name; those that are not named stay whole."""
         return next(self.accuracies([densities]))
 
     def accuracies(self, asked: Iterable[Densities], *, trained: bool = False) -> Iterator[float]:

@@ -18,7 +18,7 @@ from zeroskip.model.pruning.fitting import require_prunable
 from zeroskip.model.pruning.masks import Masks, prunable_weights
 from zeroskip.model.pruning.regularise import Growing
 from zeroskip.model.pruning.training import cross_entropy, evaluate
-from zeroskip.model.pruning.training_run import Progress, Run, configuration
+from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
 from zeroskip.model.search.finetune_settings import FinetuneSettings
 from zeroskip.model.search.setup import space_for
 from zeroskip.model.search.spaces.batch_norm import prune
@@ -28,7 +28,7 @@ from zeroskip.model.search.spaces.space import Densities, Space
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Finetuned:
+class FinetuneResult:
     """The network under the plan, without what could be removed; and fractions of the test set: "dense", "pruned" at
     once, and "finetuned". `layers` gives for every layer how many weights are not zero, of how many it had."""
 
@@ -60,8 +60,8 @@ def finetune(
     settings: FinetuneSettings,
     seed: int,
     checkpoint: Path | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
-) -> Finetuned:
+    progress: Callable[[TrainingProgress], None] = lambda _: None,
+) -> FinetuneResult:
     """Prunes a copy of `module` to a plan, or until of so many weights only one stays, and trains what is left. With
     `checkpoint`, a run that was cut short continues.
 
@@ -77,7 +77,7 @@ def finetune(
     inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
     growing = settings.growing(len(inputs))
     courses = [settings.train, *[settings.training] * len(steps) * (1 if growing is None else 2), settings.final]
-    run = Run(
+    run = TrainingRun(
         labels,
         seed=seed,
         total=sum(training.epochs for training in courses if training is not None),
@@ -99,7 +99,7 @@ def finetune(
     test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
     stages = {"dense": dense, "pruned": space.remove(pruned, final), "finetuned": small}
     left = prunable_weights(small)
-    return Finetuned(
+    return FinetuneResult(
         module=small.eval(),
         accuracies={name: evaluate(stage, *test) for name, stage in stages.items()},
         layers={

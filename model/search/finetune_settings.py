@@ -67,12 +67,12 @@ class FinetuneSettings:
     distil: Distil | None = None
 
     def steps(self, final: Densities) -> list[Densities]:
-        """The densities of every unit after each round."""
+        """The densities of every group after each round."""
         if self.schedule == "one-shot":
             return [final]
         falling = {"iterative": schedules.iterative, "cubic": schedules.cubic}[self.schedule]
-        by_unit = {name: falling(density, self.rounds) for name, density in final.items()}
-        return [{name: by_unit[name][index] for name in by_unit} for index in range(self.rounds)]
+        by_group = {name: falling(density, self.rounds) for name, density in final.items()}
+        return [{name: by_group[name][index] for name in by_group} for index in range(self.rounds)]
 
     def scores(self, inputs: Tensor, labels: Tensor, seed: int) -> Criterion:
         """The criterion; `inputs` (n, ...) and `labels` (n,) are training samples."""

@@ -1,4 +1,4 @@
-"""What every search starts from: the network, the data in its parts, the units to decide upon, and what they cost."""
+"""What every search starts from: the network, the data in its parts, the groups to decide upon, and what they cost."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ from zeroskip.cosim.search_bench import COSTS, SearchBench, bench_search
 from zeroskip.cosim.simulator import Simulator, require_tools
 from zeroskip.model.data.named import load_data
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.files import save_json
 from zeroskip.model.loading import load_network
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.methods.netadapt import NetAdaptSettings
 from zeroskip.model.search.setup import prepare
 from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.views.number_files import save_json
 from zeroskip.model.search.workers import parse_workers
 
 

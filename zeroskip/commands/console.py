@@ -27,7 +27,7 @@ def progress_bar() -> Iterator[Progress]:
 
 @contextmanager
 def training_bar() -> Iterator[Callable[[Any], None]]:
-    """A progress bar for training: gives what takes each zeroskip.model.pruning.training_run.Progress."""
+    """A progress bar for training: gives what takes each zeroskip.model.pruning.training_run.TrainingProgress."""
     with progress_bar() as bar:
         task = bar.add_task("training")
         yield lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total)

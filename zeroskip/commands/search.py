@@ -12,6 +12,7 @@ from torch import nn
 
 from zeroskip.commands import options
 from zeroskip.commands.console import require_json, require_writable, show
+from zeroskip.commands.search_display import live
 from zeroskip.model.data.named import load_data
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.loading import load_network
@@ -21,12 +22,12 @@ from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.costs.exact import exact_cost
 from zeroskip.model.search.methods.amc import AmcSettings
 from zeroskip.model.search.methods.compare import Comparison, compare, dense_accuracy
-from zeroskip.model.search.methods.find import SearchSettings, adapted_weights, find
 from zeroskip.model.search.methods.netadapt import NetAdaptSettings
+from zeroskip.model.search.methods.run_method import SearchSettings, run_method
 from zeroskip.model.search.setup import SAMPLE, Setup, prepare
 from zeroskip.model.search.spaces.space import cost_share, require_reachable
 from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.views.display import live
+from zeroskip.model.search.views.detail_files import adapted_weights, save_details
 from zeroskip.model.search.views.reports import report_comparison, report_plan
 from zeroskip.model.search.workers import parse_workers
 
@@ -191,7 +192,9 @@ def search_command(
         journal = Journal(Path(f"{output}.journal"), configuration, resume=resume)
         evaluator = setup.evaluator(journal, processes, kept=setup.accuracies)
         with live(title) as progress:
-            found = find(method, setup, budget, settings=settings, evaluator=evaluator, seed=seed, progress=progress)
+            found = run_method(
+                method, setup, budget, settings=settings, evaluator=evaluator, seed=seed, progress=progress
+            )
         densities = found.densities
         reached = cost_share(space, table, densities)
         pruned = space.remove(space.masked(densities), densities)
@@ -202,10 +205,10 @@ def search_command(
             dense=table.dense,
             exact=None if whole is None or left is None else (whole, left),
             kept=space.kept(densities),
-            whole=[one.name for one in setup.layers if not any(one.name in unit.layers for unit in space.units)],
+            whole=[one.name for one in setup.layers if not any(one.name in group.layers for group in space.groups)],
             accuracy={"dense": evaluator.accuracy({}), "plan": evaluator.accuracy(densities)},
             evaluations=evaluator.measured,
-            found=found.save(output),
+            found=save_details(found, output),
             seconds=time.monotonic() - start,
         )
     summary, rows = report

@@ -16,7 +16,7 @@ from zeroskip.model.data.named import load_data
 from zeroskip.model.loading import load_network, save_weights
 from zeroskip.model.pruning.fitting import require_classifier
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
-from zeroskip.model.pruning.training_run import Run, configuration
+from zeroskip.model.pruning.training_run import TrainingRun, configuration
 
 THREADS = 1
 """Sums that are split among threads round differently: with one, a seed gives the same weights everywhere."""
@@ -49,7 +49,7 @@ def train_command(
     torch.set_num_threads(THREADS)
     trained = copy.deepcopy(module)
     with training_bar() as progress:
-        run = Run(
+        run = TrainingRun(
             torch.from_numpy(dataset.train_labels),
             seed=seed,
             total=epochs,

@@ -1,4 +1,4 @@
-"""AMC (He et al., ECCV 2018, arXiv 1802.03494): an agent learns how much of each unit of a network stays.
+"""AMC (He et al., ECCV 2018, arXiv 1802.03494): an agent learns how much of each group of a network stays.
 
 What differs from the paper, with whose own settings the actor ended below the uniform plan on Plain-20:
 - Plans are brought to the budget whole (`_Bounds`).
@@ -6,7 +6,7 @@ What differs from the paper, with whose own settings the actor ended below the u
 - The actor starts at the mean density of the uniform plan, and the critic learns during the warm-up too.
 - It learns faster, and the critic does not look at the next step (`AgentSettings`).
 - Exploration begins narrower and narrows more slowly (0.2 and 0.985 for 0.5 and 0.95), as it begins at a good plan.
-- After the warm-up every second plan is a neighbour of the best one, with other densities for a few units. The agent
+- After the warm-up every second plan is a neighbour of the best one, with other densities for a few groups. The agent
   learns from these too.
 - In the end the best plans are trained for a few batches, and the best after that is taken (`FINALISTS`).
 """
@@ -28,8 +28,8 @@ from zeroskip.model.search.evaluation import Evaluator, key_of
 from zeroskip.model.search.methods.ddpg import Agent, AgentSettings
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import fitted
+from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
 from zeroskip.model.search.spaces.space import Densities, Space, cost_share, require_reachable
-from zeroskip.model.search.views.progress import Progress, State, silent
 
 REWARDS = ("error", "cost")
 """The paper's R_err = -error, and -error * log(cost): its R_FLOPs where the cost is macs, its R_Param where it is
@@ -43,7 +43,7 @@ LEAST_SIGMA = 1e-3
 
 NEIGHBOURS = 6
 STRETCH = 0.3
-"""Of the best plan so many units at most, at once, are given other densities, with this standard deviation."""
+"""Of the best plan so many groups at most, at once, are given other densities, with this standard deviation."""
 
 FINALISTS = 20
 """Of so many plans one is trained briefly in the end, and the one that does best then is taken. What fine-tuning will
@@ -63,7 +63,7 @@ class AmcSettings:
 
     Later ones are the actor's, with noise of a standard deviation that falls from `sigma` by `decay` each episode.
     `reward` is one of REWARDS. With `stages` above 1, for budgets that are hard to meet, the budget falls geometrically
-    in so many searches. They share the episodes, noise falls the faster, and none keeps more of a unit
+    in so many searches. They share the episodes, noise falls the faster, and none keeps more of a group
     than the best plan of the one before.
     """
 
@@ -101,7 +101,7 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True)
 class AmcResult:
-    """The `densities` of the units in the best plan, its `accuracy` as the search measured it, and all episodes."""
+    """The `densities` of the groups in the best plan, its `accuracy` as the search measured it, and all episodes."""
 
     densities: dict[str, float]
     accuracy: float
@@ -116,7 +116,7 @@ def amc(
     *,
     settings: AmcSettings,
     seed: int,
-    progress: Progress = silent,
+    progress: ReportProgress = silent,
 ) -> AmcResult:
     """Searches for the plan within `budget` of the dense cost that keeps the most accuracy, after brief training.
 
@@ -134,7 +134,7 @@ def amc(
         nonlocal done
         done += 1
         total = settings.episodes + settings.episodes // FINALISTS
-        progress(State(done=done, total=total, trying=trying, accuracy=accuracy, best=best, cost=cost))
+        progress(SearchProgress(done=done, total=total, trying=trying, accuracy=accuracy, best=best, cost=cost))
 
     for stage in range(settings.stages):
         bounds = _Bounds(
@@ -157,14 +157,14 @@ def amc(
 
 @dataclass(frozen=True, kw_only=True)
 class _Bounds:
-    """What plans must keep to: `budget` of the dense cost, and no unit above its `limits`.
+    """What plans must keep to: `budget` of the dense cost, and no group above its `limits`.
 
-    The paper bounds one action after the other, as if all later units were to be pruned as far as can be: the first
-    units of a random plan leave nothing to the last, and such plans are worth nothing to learn from. Here a plan is
+    The paper bounds one action after the other, as if all later groups were to be pruned as far as can be: the first
+    groups of a random plan leave nothing to the last, and such plans are worth nothing to learn from. Here a plan is
     proposed whole. All its densities are then raised to one power: the one that uses the budget up where accuracy
     alone is rewarded, as more is never worse; where cost is rewarded too it is at least 1, so that plans may stay
     below. No density passes 1 and their order remains (multiplied instead, they left the actor at the uniform plan).
-    What coarse steps leave of the budget then goes to the units with the finest. As the cost table is monotone, the
+    What coarse steps leave of the budget then goes to the groups with the finest. As the cost table is monotone, the
     budget holds exactly.
     """
 
@@ -175,8 +175,8 @@ class _Bounds:
     fill: bool
 
     def apply(self, proposed: NDArray[np.float64]) -> dict[str, float]:
-        """The plan nearest to what was proposed, a density for each unit."""
-        names = [unit.name for unit in self.space.units]
+        """The plan nearest to what was proposed, a density for each group."""
+        names = [group.name for group in self.space.groups]
 
         def wanted(share: float) -> dict[str, float]:
             power = 1 / max(share, 1e-9) - self.fill
@@ -184,12 +184,12 @@ class _Bounds:
 
         plan = fitted(self.space, self.table, self.budget, wanted, self.limits)
         if self.fill:
-            for unit in sorted(self.space.units, key=lambda unit: -unit.total):
-                plan[unit.name] = unit.largest(functools.partial(self._fits, plan, unit.name)) or plan[unit.name]
+            for group in sorted(self.space.groups, key=lambda group: -group.total):
+                plan[group.name] = group.largest(functools.partial(self._fits, plan, group.name)) or plan[group.name]
         return plan
 
     def _fits(self, plan: Densities, name: str, density: float) -> bool:
-        """Whether the plan keeps to the bounds with another density for a unit."""
+        """Whether the plan keeps to the bounds with another density for a group."""
         return (
             density <= self.limits[name] and cost_share(self.space, self.table, {**plan, name: density}) <= self.budget
         )
@@ -204,7 +204,7 @@ class _Search:
         self.evaluator, self.bounds, self.settings = evaluator, bounds, settings
         self.space, self.table = bounds.space, bounds.table
         self.observation = Observation(self.space, layers, self.table)
-        names = [unit.name for unit in self.space.units]
+        names = [group.name for group in self.space.groups]
         self.uniform = fitted(
             self.space, self.table, bounds.budget, lambda share: dict.fromkeys(names, share), bounds.limits
         )
@@ -212,7 +212,7 @@ class _Search:
         self.tried: list[tuple[dict[str, float], Episode]] = []
         self.agent = Agent(
             FEATURES,
-            capacity=EPISODES_KEPT * len(self.space.units),
+            capacity=EPISODES_KEPT * len(self.space.groups),
             settings=settings.agent,
             seed=seed,
             start=float(np.clip(self.even.mean(), 0.05, 0.95)),
@@ -259,37 +259,37 @@ class _Search:
     def _random(self) -> NDArray[np.float64]:
         """A random part of the way from the uniform plan to a random one.
 
-        Where there are many units, plans that are random throughout are all equally bad.
+        Where there are many groups, plans that are random throughout are all equally bad.
         """
         random = self.agent.random
         part = random.uniform()
         return self.even + part * (random.uniform(size=len(self.even)) - self.even)
 
     def _neighbour(self) -> NDArray[np.float64]:
-        """The best plan, with other densities for a few units."""
+        """The best plan, with other densities for a few groups."""
         best, _ = self.best
-        units = [unit.name for unit in self.space.units]
-        count = int(self.agent.random.integers(1, min(NEIGHBOURS, len(units)) + 1))
-        chosen = {units[at] for at in self.agent.random.choice(len(units), count, replace=False)}
-        return np.array([self.agent.explore(best[name], STRETCH) if name in chosen else best[name] for name in units])
+        groups = [group.name for group in self.space.groups]
+        count = int(self.agent.random.integers(1, min(NEIGHBOURS, len(groups)) + 1))
+        chosen = {groups[at] for at in self.agent.random.choice(len(groups), count, replace=False)}
+        return np.array([self.agent.explore(best[name], STRETCH) if name in chosen else best[name] for name in groups])
 
     def _propose(self, sigma: float) -> NDArray[np.float64]:
-        """The actor's densities with noise, unit by unit, each knowing those before."""
+        """The actor's densities with noise, group by group, each knowing those before."""
         proposed: dict[str, float] = {}
-        for t, unit in enumerate(self.space.units):
-            proposed[unit.name] = self.agent.explore(self.agent.act(self.observation.of(t, proposed)), sigma)
+        for t, group in enumerate(self.space.groups):
+            proposed[group.name] = self.agent.explore(self.agent.act(self.observation.of(t, proposed)), sigma)
         return np.array(list(proposed.values()))
 
     def _learn(self, densities: dict[str, float], accuracy: float, *, actor: bool) -> Episode:
-        """Stores the episode, as the plan was and not as it was proposed, and learns once for each unit.
+        """Stores the episode, as the plan was and not as it was proposed, and learns once for each group.
 
         In the warm-up only the critic does: an actor that followed its first guesses would soon say only 0 or 1.
         """
         cost = cost_share(self.space, self.table, densities)
         reward = self._reward(accuracy, cost)
-        actions = torch.tensor([densities[unit.name] for unit in self.space.units])
+        actions = torch.tensor([densities[group.name] for group in self.space.groups])
         self.agent.replay.add(self.observation.all(densities), actions, reward)
-        for _ in self.space.units:
+        for _ in self.space.groups:
             self.agent.learn(actor=actor)
         episode = Episode(accuracy=accuracy, cost=cost, reward=reward)
         self.tried.append((densities, episode))

@@ -16,12 +16,12 @@ from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.search.finetune import finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings
-from zeroskip.model.search.methods.find import HAND_MADE, METHODS, SearchSettings, find
+from zeroskip.model.search.methods.run_method import HAND_MADE, METHODS, SearchSettings, run_method
+from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
 from zeroskip.model.search.setup import Setup
 from zeroskip.model.search.spaces.plan import save_plan
 from zeroskip.model.search.spaces.space import cost_share
 from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.views.progress import Progress, State, silent
 from zeroskip.model.search.workers import spread
 
 POLICIES = (*HAND_MADE, *METHODS)
@@ -67,7 +67,7 @@ class _Trial:
             space, table = setup.space, setup.table
             # Without what other searches have measured, so that its seconds are its own.
             evaluator = setup.evaluator(journal)
-            found = find(
+            found = run_method(
                 policy,
                 setup,
                 what.budget,
@@ -98,7 +98,7 @@ class _Trial:
 
 
 def compare(
-    what: Comparison, seeds: Sequence[int], *, workers: int | str = 1, progress: Progress = silent
+    what: Comparison, seeds: Sequence[int], *, workers: int | str = 1, progress: ReportProgress = silent
 ) -> dict[str, dict[str, Any]]:
     """For every policy: the largest `cost` over the seeds by the table, as a fraction of the dense one, and the largest
     `exact` one, or None; means of the accuracies `before` and `after` fine-tuning, on the test split; their standard
@@ -110,7 +110,7 @@ def compare(
             results[policy].append(result)
             best = max((one for many in results.values() for one in many), key=lambda one: one["after"])
             progress(
-                State(
+                SearchProgress(
                     done=number,
                     total=len(trials),
                     trying=f"{policy}, seed {seed}",

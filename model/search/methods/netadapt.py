@@ -16,10 +16,10 @@ from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.methods.short_training import train_for_batches
+from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
 from zeroskip.model.search.samples import Samples
-from zeroskip.model.search.spaces.space import Densities, Space, Unit, cost_share, require_reachable
+from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space, cost_share, require_reachable
 from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.views.progress import Progress, State, silent
 from zeroskip.model.search.workers import spread
 
 ITERATIONS = 30
@@ -75,16 +75,16 @@ class NetAdaptSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What an iteration chose: a unit and its new density; the network's accuracy and fraction of the dense cost."""
+    """What an iteration chose: a group and its new density; the network's accuracy and fraction of the dense cost."""
 
-    unit: str
+    group: str
     density: float
     accuracy: float
     cost: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Adapted:
+class NetAdaptResult:
     """The densities found, the `steps` to them, and the network as they left it, masked and in its dense shape."""
 
     densities: dict[str, float]
@@ -94,16 +94,16 @@ class Adapted:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Proposal:
-    """A unit brought to a density that meets the step's target, from the network that the step before chose."""
+    """A group brought to a density that meets the step's target, from the network that the step before chose."""
 
     iteration: int
-    unit: str
+    group: str
     densities: dict[str, float]
     state: dict[str, Tensor]
 
     @property
     def key(self) -> str:
-        return json.dumps([self.iteration, self.unit, sorted(self.densities.items())])
+        return json.dumps([self.iteration, self.group, sorted(self.densities.items())])
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +147,8 @@ def netadapt(
     journal: Journal,
     workers: int | str = 1,
     seed: int,
-    progress: Progress = silent,
-) -> Adapted:
+    progress: ReportProgress = silent,
+) -> NetAdaptResult:
     """Prunes the space's network until it costs `budget` of what it did (algorithm 1), without the long fine-tuning.
 
     Proposals are trained on `samples` and measured on `validation`. Each goes to the journal; with
@@ -157,7 +157,7 @@ def netadapt(
     """
     require_reachable(space, table, budget, space.least())
     attempt = _Try(space, samples, validation, settings, seed)
-    densities: dict[str, float] = {unit.name: 1.0 for unit in space.units}
+    densities: dict[str, float] = {group.name: 1.0 for group in space.groups}
     state = space.module.state_dict()
     cost, accuracy = 1.0, evaluate(space.module, validation.inputs, validation.labels)
     reduction = settings.first_step(budget)
@@ -166,7 +166,7 @@ def netadapt(
         while cost > budget:
             target = max(budget, cost - reduction)
             proposals = [
-                _Proposal(iteration=len(steps), unit=name, densities={**densities, name: density}, state=state)
+                _Proposal(iteration=len(steps), group=name, densities={**densities, name: density}, state=state)
                 for name, density in _densities(space, table, densities, target)
             ]
             states: dict[str, dict[str, Tensor]] = {}
@@ -176,10 +176,10 @@ def netadapt(
                 if proposal.key not in journal.known:
                     value, states[proposal.key] = next(measured)
                     journal.add(proposal.key, value)
-                shown = f"{proposal.unit} at {proposal.densities[proposal.unit]:.1%}"
+                shown = f"{proposal.group} at {proposal.densities[proposal.group]:.1%}"
                 share = (1 - cost) / (1 - budget)
                 progress(
-                    State(
+                    SearchProgress(
                         done=round(1000 * share),
                         total=1000,
                         trying=f"iteration {len(steps) + 1}: {shown}",
@@ -194,31 +194,33 @@ def netadapt(
             )
             state = states[chosen.key] if chosen.key in states else attempt(chosen)[1]
             densities, cost, accuracy = chosen.densities, costs[chosen.key], journal.known[chosen.key]
-            steps.append(Step(unit=chosen.unit, density=densities[chosen.unit], accuracy=accuracy, cost=cost))
+            steps.append(Step(group=chosen.group, density=densities[chosen.group], accuracy=accuracy, cost=cost))
             reduction *= settings.decay
     module = copy.deepcopy(space.module)
     module.load_state_dict(state)
-    return Adapted(densities=densities, steps=tuple(steps), module=module)
+    return NetAdaptResult(densities=densities, steps=tuple(steps), module=module)
 
 
 def _densities(space: Space, table: CostTable, densities: Densities, target: float) -> list[tuple[str, float]]:
-    """For each unit the largest density that alone brings the cost down to the target. Where there is none for any,
+    """For each group the largest density that alone brings the cost down to the target. Where there is none for any,
     as the steps of all are too small, each that can goes as far as it may."""
     meeting, falling = [], []
-    for unit in space.units:
-        density = _largest(space, table, densities, unit, target)
+    for group in space.groups:
+        density = _largest(space, table, densities, group, target)
         if density is not None:
-            meeting.append((unit.name, density))
-        elif unit.least < densities[unit.name]:
-            falling.append((unit.name, unit.least))
+            meeting.append((group.name, density))
+        elif group.least < densities[group.name]:
+            falling.append((group.name, group.least))
     return meeting or falling
 
 
-def _largest(space: Space, table: CostTable, densities: Densities, unit: Unit, target: float) -> float | None:
+def _largest(space: Space, table: CostTable, densities: Densities, group: PruningGroup, target: float) -> float | None:
     def fits(density: float) -> bool:
-        return density < densities[unit.name] and cost_share(space, table, {**densities, unit.name: density}) <= target
+        return (
+            density < densities[group.name] and cost_share(space, table, {**densities, group.name: density}) <= target
+        )
 
-    return unit.largest(fits)
+    return group.largest(fits)
 
 
 def _merit(settings: NetAdaptSettings, accuracy: float, before: float, saved: float) -> float:

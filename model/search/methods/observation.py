@@ -1,4 +1,4 @@
-"""What AMC's agent sees of a unit before it decides (He et al., ECCV 2018, section 3.1)."""
+"""What AMC's agent sees of a group before it decides (He et al., ECCV 2018, section 3.1)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FEATURES = 11
 
 
 class Observation:
-    """The paper's features of the units, (t, n, c, h, w, stride, k, cost[t], reduced, rest, a_{t-1}), in [0, 1].
+    """The paper's features of the groups, (t, n, c, h, w, stride, k, cost[t], reduced, rest, a_{t-1}), in [0, 1].
 
-    In the place of FLOPs stands the cost that is searched for. Of unit t, the first of its layers gives the outputs n,
+    In the place of FLOPs stands the cost that is searched for. Of group t, the first of its layers gives the outputs n,
     inputs c, size h x w of an input, stride and kernel k (0 and 1 of a Linear); cost[t] is that of all its layers,
-    dense. These and t are scaled over the units to reach from 0 to 1, and are 0 where all are equal. `reduced` is what
-    the units before save, `rest` what the layers of those behind cost, both fractions of the dense cost; a_{t-1} is the
+    dense. These and t are scaled over the groups to reach from 0 to 1, and are 0 where all are equal. `reduced` is the
+    cost that the groups before save, `rest` the cost of the groups behind, fractions of the dense cost; a_{t-1} is the
     density before, 1 at first, as the network's input is whole.
     """
 
@@ -30,25 +30,25 @@ class Observation:
         self.space, self.table = space, table
         by_name = {layer.name: layer for layer in layers}
         costs = [
-            sum(table.layer(name, (1.0,) * len(table.layers[name].axes)) for name in unit.layers) / table.dense
-            for unit in space.units
+            sum(table.layer(name, (1.0,) * len(table.layers[name].axes)) for name in group.layers) / table.dense
+            for group in space.groups
         ]
         fixed = np.array(
-            [(t, *_geometry(by_name[unit.layers[0]]), costs[t]) for t, unit in enumerate(space.units)], np.float64
+            [(t, *_geometry(by_name[group.layers[0]]), costs[t]) for t, group in enumerate(space.groups)], np.float64
         )
         span = np.ptp(fixed, axis=0)
         self._fixed: NDArray[np.float64] = (fixed - fixed.min(axis=0)) / np.where(span > 0, span, 1)
         self._rest = [sum(costs[t + 1 :]) for t in range(len(costs))]
 
     def of(self, t: int, densities: Densities) -> Tensor:
-        """The features (11,) of unit t where those before have these densities."""
+        """The features (11,) of group t where those before have these densities."""
         reduced = 1 - self.table.total(self.space.points(densities)) / self.table.dense
-        before = densities[self.space.units[t - 1].name] if t else 1.0
+        before = densities[self.space.groups[t - 1].name] if t else 1.0
         return torch.tensor([*self._fixed[t].tolist(), reduced, self._rest[t], before])
 
     def all(self, densities: Densities) -> Tensor:
-        """The features (units, 11) of every unit in a whole plan."""
-        names = [unit.name for unit in self.space.units]
+        """The features (groups, 11) of every group in a whole plan."""
+        names = [group.name for group in self.space.groups]
         return torch.stack([self.of(t, {name: densities[name] for name in names[:t]}) for t in range(len(names))])
 
 

@@ -15,29 +15,29 @@ HALVINGS = 30
 
 
 def uniform(space: Space, table: CostTable, budget: float) -> dict[str, float]:
-    """The same density for every unit."""
-    return fitted(space, table, budget, lambda share: {unit.name: share for unit in space.units})
+    """The same density for every group."""
+    return fitted(space, table, budget, lambda share: {group.name: share for group in space.groups})
 
 
 def shallow(space: Space, table: CostTable, budget: float) -> dict[str, float]:
-    """The first half of the units pruned to one density, down to FLOOR; all of them where the budget asks for more."""
+    """The first half of the groups pruned to one density, down to FLOOR; all of them where the budget asks for more."""
     return _half(space, table, budget, first=True)
 
 
 def deep(space: Space, table: CostTable, budget: float) -> dict[str, float]:
-    """The second half of the units pruned to one density, down to FLOOR; all of them where the budget asks for more."""
+    """The second half of the groups pruned to one density, down to FLOOR; all groups where the budget asks for more."""
     return _half(space, table, budget, first=False)
 
 
 def _half(space: Space, table: CostTable, budget: float, *, first: bool) -> dict[str, float]:
-    middle = len(space.units) // 2
-    pruned = space.units[:middle] if first else space.units[middle:]
-    names = {unit.name for unit in pruned}
+    middle = len(space.groups) // 2
+    pruned = space.groups[:middle] if first else space.groups[middle:]
+    names = {group.name for group in pruned}
 
     def wanted(share: float) -> dict[str, float]:
         # From the dense network, at 1, the one half falls alone; from a share of FLOOR on all fall in proportion.
         other = min(share / FLOOR, 1.0)
-        return {unit.name: share if unit.name in names else other for unit in space.units}
+        return {group.name: share if group.name in names else other for group in space.groups}
 
     return fitted(space, table, budget, wanted)
 
@@ -52,8 +52,8 @@ def fitted(
     """The densities nearest to those of `wanted` at the largest share (0 to 1) with which they are within `budget` of
     the dense cost; none is above its `limits`.
 
-    `wanted` rises with the share. Where a step of it exceeds the budget, because several units gain a channel at once,
-    the first units gain theirs as far as the budget reaches. Raises ValueError, with the smallest cost that can be
+    `wanted` rises with the share. Where a step of it exceeds the budget, because several groups gain a channel at once,
+    the first groups gain theirs as far as the budget reaches. Raises ValueError, with the smallest cost that can be
     reached, where the budget cannot be met.
     """
     require_reachable(space, table, budget, space.least())
@@ -62,7 +62,7 @@ def fitted(
 
     def at(share: float) -> dict[str, float]:
         asked = wanted(share)
-        return {unit.name: unit.nearest(min(asked[unit.name], most[unit.name])) for unit in space.units}
+        return {group.name: group.nearest(min(asked[group.name], most[group.name])) for group in space.groups}
 
     def fits(densities: Densities) -> bool:
         return table.total(space.points(densities)) <= limit
@@ -78,11 +78,11 @@ def fitted(
             low, best = middle, densities
         else:
             high, beyond = middle, densities
-    for unit in space.units:
-        name = unit.name
+    for group in space.groups:
+        name = group.name
 
         def more(density: float, name: str = name) -> bool:
             return density <= beyond[name] and fits({**best, name: density})
 
-        best[name] = max(best[name], unit.largest(more) or 0.0)
+        best[name] = max(best[name], group.largest(more) or 0.0)
     return best

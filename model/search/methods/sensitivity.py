@@ -10,12 +10,12 @@ import numpy as np
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.evaluation import Evaluator
 from zeroskip.model.search.methods.policies import fitted
+from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
 from zeroskip.model.search.spaces.plan import WEIGHTS
-from zeroskip.model.search.spaces.space import Space, Unit, require_reachable
-from zeroskip.model.search.views.progress import Progress, State, silent
+from zeroskip.model.search.spaces.space import PruningGroup, Space, require_reachable
 
 STOP = 0.5
-"""A unit is scanned until its accuracy falls below this fraction of the dense network's."""
+"""A group is scanned until its accuracy falls below this fraction of the dense network's."""
 
 WEIGHT_STEPS = (0.8, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02)
 CHANNEL_STEPS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
@@ -26,22 +26,22 @@ STEPS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scan:
-    """Accuracies where one unit alone is pruned: of each (density, accuracy), densities falling from 1."""
+class SensitivityScan:
+    """Accuracies where one group alone is pruned: of each (density, accuracy), densities falling from 1."""
 
     granularity: str
     dense: float
     curves: dict[str, tuple[tuple[float, float], ...]]
 
 
-def scan(evaluator: Evaluator, *, progress: Progress = silent) -> Scan:
-    """Scans the units one by one, each alone at the densities of `steps_of`."""
+def scan(evaluator: Evaluator, *, progress: ReportProgress = silent) -> SensitivityScan:
+    """Scans the groups one by one, each alone at the densities of `steps_of`."""
     space = evaluator.space
     dense = evaluator.accuracy({})
-    curves: dict[str, list[tuple[float, float]]] = {unit.name: [(1.0, dense)] for unit in space.units}
-    steps = {unit.name: steps_of(unit, space.granularity) for unit in space.units}
+    curves: dict[str, list[tuple[float, float]]] = {group.name: [(1.0, dense)] for group in space.groups}
+    steps = {group.name: steps_of(group, space.granularity) for group in space.groups}
     done, total = 0, sum(map(len, steps.values()))
-    # By densities, then by units: those of one density can be measured at the same time.
+    # By densities, then by groups: those of one density can be measured at the same time.
     for step in range(max(map(len, steps.values()))):
         asked = {name: densities[step] for name, densities in steps.items() if step < len(densities)}
         going = [name for name in asked if curves[name][-1][1] >= STOP * dense]
@@ -50,21 +50,23 @@ def scan(evaluator: Evaluator, *, progress: Progress = silent) -> Scan:
             if name in going:
                 curves[name].append((density, next(measured)))
             done += 1
-            progress(State(done=done, total=total, trying=f"{name} at {density:.0%}", accuracy=curves[name][-1][1]))
-    return Scan(
+            progress(
+                SearchProgress(done=done, total=total, trying=f"{name} at {density:.0%}", accuracy=curves[name][-1][1])
+            )
+    return SensitivityScan(
         granularity=space.granularity, dense=dense, curves={name: tuple(curve) for name, curve in curves.items()}
     )
 
 
-def steps_of(unit: Unit, granularity: str) -> tuple[float, ...]:
-    """The densities below 1 that a unit is scanned at, falling, without those that it cannot have."""
+def steps_of(group: PruningGroup, granularity: str) -> tuple[float, ...]:
+    """The densities below 1 that a group is scanned at, falling, without those that it cannot have."""
     wanted = WEIGHT_STEPS if granularity == WEIGHTS else CHANNEL_STEPS
-    found = {unit.nearest(density) for density in wanted}
+    found = {group.nearest(density) for density in wanted}
     return tuple(sorted(found - {1.0}, reverse=True))
 
 
-def solve(found: Scan, space: Space, table: CostTable, budget: float) -> dict[str, float]:
-    """The densities within `budget` of the dense cost with which the units, each pruned alone, all keep the same
+def solve(found: SensitivityScan, space: Space, table: CostTable, budget: float) -> dict[str, float]:
+    """The densities within `budget` of the dense cost with which the groups, each pruned alone, all keep the same
     accuracy, the highest that the budget allows.
 
     Raises ValueError, with the smallest cost that can be reached, where the budget cannot be met.
@@ -90,15 +92,15 @@ def solve(found: Scan, space: Space, table: CostTable, budget: float) -> dict[st
     return fitted(space, table, budget, between)
 
 
-def densities_at(found: Scan, space: Space, accuracy: float) -> dict[str, float]:
-    """The least density of every unit that keeps this accuracy when no other unit is pruned."""
+def densities_at(found: SensitivityScan, space: Space, accuracy: float) -> dict[str, float]:
+    """The least density of every group that keeps this accuracy when no other group is pruned."""
     densities = {}
-    for unit in space.units:
-        curve = found.curves[unit.name]
-        # Below what was scanned nothing is known; it is taken to lose all by the least that the unit can have.
-        if curve[-1][0] > unit.least:
-            curve = (*curve, (unit.least, 0.0))
-        densities[unit.name] = unit.above(_least(curve, accuracy))
+    for group in space.groups:
+        curve = found.curves[group.name]
+        # Below what was scanned nothing is known; it is taken to lose all by the least that the group can have.
+        if curve[-1][0] > group.least:
+            curve = (*curve, (group.least, 0.0))
+        densities[group.name] = group.above(_least(curve, accuracy))
     return densities
 
 

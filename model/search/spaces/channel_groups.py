@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zeroskip.model.network.modes import in_mode
-from zeroskip.model.pruning.fitting import told
+from zeroskip.model.pruning.fitting import error_line
 
 FIXED = -1
 """The group of channels that cannot be removed."""
@@ -97,7 +97,7 @@ def read_graph(module: nn.Module, sample: Tensor) -> Graph:
             groups = list(built.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
     except Exception as error:
         # It runs the user's forward(): anything can come out of it.
-        raise ValueError(f"no dependency graph of the network's channels can be built ({told(error)})") from error
+        raise ValueError(f"no dependency graph of the network's channels can be built ({error_line(error)})") from error
     outputs: dict[str, Axis] = {}
     inputs: dict[str, Axis] = {}
     for number, group in enumerate(groups):

@@ -19,7 +19,7 @@ from zeroskip.model.search.spaces.batch_norm import prune
 from zeroskip.model.search.spaces.channel_groups import FIXED, Axis, Graph, read_graph
 from zeroskip.model.search.spaces.plan import CHANNELS
 from zeroskip.model.search.spaces.reconstruct import Reconstruction
-from zeroskip.model.search.spaces.space import Densities, Space, Unit
+from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space
 
 LEAST_CHANNELS = 0.1
 """No search leaves a group less than this fraction of its channels."""
@@ -62,17 +62,19 @@ class ChannelSpace(Space):
         module = _flattening(module, calibration[:2])
         self.graph = _removable(module, read_graph(module, calibration[:1]), calibration[:2])
         order = {name: at for at, name in enumerate(names)}
-        self.groups: dict[str, int] = {}
-        units = []
-        for group, size in enumerate(self.graph.sizes):
-            layers = sorted((name for name in self.graph.members(group) if name in order), key=order.__getitem__)
+        self.graph_groups: dict[str, int] = {}
+        groups = []
+        for number, size in enumerate(self.graph.sizes):
+            layers = sorted((name for name in self.graph.members(number) if name in order), key=order.__getitem__)
             if layers:
                 least = max(1, round(LEAST_CHANNELS * size))
-                units.append(Unit(name=layers[0], layers=tuple(layers), total=size, counts=range(least, size + 1)))
-                self.groups[layers[0]] = group
-        if not units:
+                groups.append(
+                    PruningGroup(name=layers[0], layers=tuple(layers), total=size, counts=range(least, size + 1))
+                )
+                self.graph_groups[layers[0]] = number
+        if not groups:
             raise ValueError(f"{name} has no channels that can be removed")
-        super().__init__(module, CHANNELS, sorted(units, key=lambda unit: order[unit.name]), calibration)
+        super().__init__(module, CHANNELS, sorted(groups, key=lambda group: order[group.name]), calibration)
         self._shares: dict[str, list[list[tuple[int, float]]]] = {}
         for name, layer in prunable_layers(module).items():
             axes = [self.graph.outputs.get(name)]
@@ -97,7 +99,7 @@ class ChannelSpace(Space):
         return _sliced(pruned, self.graph, self._chosen(pruned, densities, None))
 
     def points(self, densities: Densities) -> dict[str, tuple[float, ...]]:
-        by_group = {self.groups[name]: density for name, density in densities.items()}
+        by_group = {self.graph_groups[name]: density for name, density in densities.items()}
         return {
             name: tuple(sum(share * by_group.get(group, 1.0) for group, share in axis) for axis in axes)
             for name, axes in self._shares.items()
@@ -113,16 +115,16 @@ class ChannelSpace(Space):
         over the layers whose outputs they are; without one, those of which anything is left."""
         scores = {} if criterion is None else criterion(module, "channel")
         kept = {}
-        for unit in self.units:
-            count = round(densities.get(unit.name, 1.0) * unit.total)
-            if count == unit.total:
+        for group in self.groups:
+            count = round(densities.get(group.name, 1.0) * group.total)
+            if count == group.total:
                 continue
-            group = self.groups[unit.name]
-            live = torch.zeros(unit.total)
-            total = torch.zeros(unit.total)
-            for name in self.graph.members(group):
+            number = self.graph_groups[group.name]
+            live = torch.zeros(group.total)
+            total = torch.zeros(group.total)
+            for name in self.graph.members(number):
                 axis = self.graph.outputs[name]
-                mine = np.flatnonzero(axis.group == group)
+                mine = np.flatnonzero(axis.group == number)
                 channels = torch.from_numpy(axis.channel[mine])
                 for value in module.get_submodule(name).parameters(recurse=False):
                     if value.dim() > 0 and len(value) == len(axis.group):
@@ -131,7 +133,7 @@ class ChannelSpace(Space):
                     total.index_add_(0, channels, scores[f"{name}.weight".lstrip(".")][mine])
             # What is zero throughout has gone before, whatever a criterion says of it.
             total = live.sign() if criterion is None else total.masked_fill(live == 0, -1.0)
-            kept[group] = np.flatnonzero(keep_largest(total, count).numpy())
+            kept[number] = np.flatnonzero(keep_largest(total, count).numpy())
         return kept
 
 

@@ -13,7 +13,7 @@ from zeroskip.model.search.spaces.plan import WEIGHTS
 from zeroskip.model.search.spaces.space import Densities
 
 NETWORK = "network"
-"""The one unit that densities name here: all weights of all Linear and Conv2d layers."""
+"""The one group that densities name here: all weights of all Linear and Conv2d layers."""
 
 
 class GlobalWeightSpace:

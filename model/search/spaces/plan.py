@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import nn
 
+from zeroskip.model.files import save_json
 from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.pruning.masks import prunable_layers
-from zeroskip.model.search.views.number_files import save_json
 
 VERSION = 1
 WEIGHTS, CHANNELS = "weights", "channels"

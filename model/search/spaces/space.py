@@ -1,4 +1,4 @@
-"""What a search decides upon: the units of a network that each get one density, and what pruning them means."""
+"""What a search decides upon: the groups of a network that each get one density, and what pruning them means."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ LEAST_WEIGHTS = 0.02
 """No search leaves a layer less than this fraction of its weights."""
 
 Densities = Mapping[str, float]
-"""A density for units, by name; those that are not named stay whole."""
+"""A density for groups, by name; those that are not named stay whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit:
+class PruningGroup:
     """What gets one density: of `total` weights, or channels, or members of a group, one of `counts` stay.
 
     `counts` rise and end with `total`. `layers` are the names of those whose weights, or whose outputs, they are; the
-    first of them, in the order in which the network runs them, gives the unit its name.
+    first of them, in the order in which the network runs them, gives the group its name.
     """
 
     name: str
@@ -74,10 +74,12 @@ class Space(ABC):
     inputs, by which batch normalisation is measured anew (zeroskip.model.search.spaces.batch_norm).
     """
 
-    def __init__(self, module: nn.Module, granularity: str, units: Sequence[Unit], calibration: Tensor) -> None:
+    def __init__(
+        self, module: nn.Module, granularity: str, groups: Sequence[PruningGroup], calibration: Tensor
+    ) -> None:
         self.module = module
         self.granularity = granularity
-        self.units = tuple(units)
+        self.groups = tuple(groups)
         self.calibration = calibration
 
     @abstractmethod
@@ -107,7 +109,7 @@ class Space(ABC):
         return pruned
 
     def least(self) -> dict[str, float]:
-        return {unit.name: unit.least for unit in self.units}
+        return {group.name: group.least for group in self.groups}
 
     def plan(self, densities: Densities, *, method: str, cost: str, budget: float, reached: float) -> Plan:
         """The plan of these densities."""
@@ -125,12 +127,12 @@ class Space(ABC):
         )
 
     def densities(self, plan: Plan) -> dict[str, float]:
-        """The units' densities in a plan. Raises ValueError where it is one for another network."""
+        """The groups' densities in a plan. Raises ValueError where it is one for another network."""
         plan.check(self.module)
         if plan.granularity != self.granularity:
             raise ValueError(f"granularity must be {self.granularity}, not {plan.granularity}")
         given = plan.densities
-        found = {unit.name: given[unit.name] for unit in self.units}
+        found = {group.name: given[group.name] for group in self.groups}
         for name, density in self.outputs(found).items():
             if not math.isclose(given[name], density, abs_tol=1e-6):
                 raise ValueError(
@@ -155,16 +157,16 @@ class LayerSpace(Space):
         if granularity != WEIGHTS and Pattern.parse(granularity).dense:
             raise ValueError(f"granularity must be an N:M pattern that prunes, not {granularity!r}")
         layers = prunable_layers(module)
-        units = []
+        groups = []
         for name in names:
             if granularity != WEIGHTS and nm_share(layers[name].weight, Pattern.parse(granularity)) == 1:
                 # A convolution of one channel has no groups that could lose any.
                 continue
             total, counts = self._counts(layers[name].weight, granularity)
-            units.append(Unit(name=name, layers=(name,), total=total, counts=counts))
-        if not units:
+            groups.append(PruningGroup(name=name, layers=(name,), total=total, counts=counts))
+        if not groups:
             raise ValueError(f"{type(module).__name__} has no layer that {granularity} could prune")
-        super().__init__(module, granularity, units, calibration)
+        super().__init__(module, granularity, groups, calibration)
 
     @staticmethod
     def _counts(weight: Tensor, granularity: str) -> tuple[int, Sequence[int]]:
@@ -193,7 +195,7 @@ class LayerSpace(Space):
         return {name: (density,) for name, density in self.outputs(densities).items()}
 
     def outputs(self, densities: Densities) -> dict[str, float]:
-        return {unit.name: densities.get(unit.name, 1.0) for unit in self.units}
+        return {group.name: densities.get(group.name, 1.0) for group in self.groups}
 
     def kept(self, densities: Densities) -> float:
         if self.granularity == WEIGHTS:

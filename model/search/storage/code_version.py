@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from zeroskip.model.sources import closure_hash
 
-MEASURING = ("zeroskip.model.search.methods.find", "zeroskip.model.search.methods.compare")
+MEASURING = ("zeroskip.model.search.methods.run_method", "zeroskip.model.search.methods.compare")
 """The modules that searches consist of, with all that they import."""
 
 

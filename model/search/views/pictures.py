@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from zeroskip.model.files import replacing
-from zeroskip.model.search.methods.sensitivity import Scan
+from zeroskip.model.search.methods.sensitivity import SensitivityScan
 from zeroskip.model.search.spaces.plan import CHANNELS, Plan
 
 KEPT, GONE, LINE = "#1f6fb2", "#dfe6ec", "#c8553d"
@@ -44,7 +44,7 @@ def of_plan(plan: Plan) -> Figure:
     return figure
 
 
-def of_scan(found: Scan) -> Figure:
+def of_scan(found: SensitivityScan) -> Figure:
     """Accuracy over density, a curve for each unit."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()

@@ -46,7 +46,7 @@ def test_any_criterion_scores_weights_and_channels_for_any_allocation(criterion:
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     assert all(parameter.grad is None for parameter in module.parameters())
     assert module.training
-    with pytest.raises(ValueError, match=r"^unit must be 'weight' or 'channel', not 'filter'$"):
+    with pytest.raises(ValueError, match=r"^granularity must be 'weight' or 'channel', not 'filter'$"):
         criterion(module, "filter")  # type: ignore[arg-type]
 
 
@@ -79,10 +79,10 @@ def test_random_depends_on_its_seed_alone() -> None:
     assert Random(0)(nn.Linear(1000, 50), "channel")["weight"].max() < 1
 
 
-@pytest.mark.parametrize("unit", ["weight", "channel"])
-def test_taylor_by_the_formula_of_the_paper(unit: str) -> None:
+@pytest.mark.parametrize("granularity", ["weight", "channel"])
+def test_taylor_by_the_formula_of_the_paper(granularity: str) -> None:
     module = network()
-    found = Taylor(inputs=INPUTS, labels=LABELS, batch_size=4)(module, unit)
+    found = Taylor(inputs=INPUTS, labels=LABELS, batch_size=4)(module, granularity)
     module.eval()
     for name, weight in prunable_weights(module).items():
         batches = []
@@ -90,7 +90,7 @@ def test_taylor_by_the_formula_of_the_paper(unit: str) -> None:
             module.zero_grad()
             F.cross_entropy(module(INPUTS[start : start + 4]), LABELS[start : start + 4]).backward()
             product = (weight.grad * weight).detach()
-            batches.append((product if unit == "weight" else product.flatten(1).sum(1)) ** 2)
+            batches.append((product if granularity == "weight" else product.flatten(1).sum(1)) ** 2)
         torch.testing.assert_close(found[name], torch.stack(batches).mean(0))
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from zeroskip.model.pruning.distil import Distillation
 from zeroskip.model.pruning.training import Loss, TrainingSettings, cross_entropy, train
-from zeroskip.model.pruning.training_run import Progress, Run
+from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun
 
 INPUTS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
 
@@ -103,11 +103,11 @@ def test_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path, epochs
     labels = torch.arange(40) % 3
 
     def whole(path: Path | None, stop: int | None = None, alpha: float = 0.7) -> nn.Sequential:
-        def progress(report: Progress) -> None:
+        def progress(report: TrainingProgress) -> None:
             if report.done == stop:
                 raise Stop
 
-        run = Run(labels, seed=0, total=6, configuration="", path=path, progress=progress)
+        run = TrainingRun(labels, seed=0, total=6, configuration="", path=path, progress=progress)
         teacher, module = network(1, hidden=32), network(2)
         run.stage("teacher", teacher, INPUTS, training, keep="teacher")
         loss = Distillation(teacher, temperature=4, alpha=alpha)

@@ -16,7 +16,7 @@ from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.nm import layer_reports, nm_mask, nm_masks
 from zeroskip.model.pruning.nm_recipe import NmResult, NmSettings, prune_nm
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
-from zeroskip.model.pruning.training_run import Progress
+from zeroskip.model.pruning.training_run import TrainingProgress
 
 TRAINING = TrainingSettings(epochs=3, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
 MAGNITUDE = NmSettings(pattern=Pattern(), dense=TRAINING, threads=1)
@@ -59,8 +59,8 @@ class Stop(Exception):
     pass
 
 
-def stop_after(epochs: int) -> Callable[[Progress], None]:
-    def progress(report: Progress) -> None:
+def stop_after(epochs: int) -> Callable[[TrainingProgress], None]:
+    def progress(report: TrainingProgress) -> None:
         if report.done == epochs:
             raise Stop
 
@@ -75,7 +75,7 @@ def test_resumed_run_equals_an_uninterrupted_one(digits: Dataset, tmp_path: Path
         path = tmp_path / f"{epochs}.safetensors"
         with pytest.raises(Stop):
             prune_nm(network(), digits, settings=settings, seed=3, checkpoint=path, progress=stop_after(epochs))
-        reports: list[Progress] = []
+        reports: list[TrainingProgress] = []
         module = network()
         torch.manual_seed(epochs)
         resumed = prune_nm(module, digits, settings=settings, seed=3, checkpoint=path, progress=reports.append)
@@ -87,7 +87,7 @@ def test_resumed_run_equals_an_uninterrupted_one(digits: Dataset, tmp_path: Path
 def test_result_hangs_together(digits: Dataset, settings: NmSettings) -> None:
     module = network()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    reports: list[Progress] = []
+    reports: list[TrainingProgress] = []
     result = prune_nm(module, digits, settings=settings, seed=0, progress=reports.append)
     second = "train sparse" if settings.method == "sr-ste" else "retrain"
     assert [(at.stage, at.epoch) for at in reports] == [
@@ -149,7 +149,7 @@ def test_checkpoint_of_other_settings_is_started_over(digits: Dataset, tmp_path:
 
 def test_what_does_not_fit_is_refused_before_training(digits: Dataset) -> None:
     def refused(module: nn.Module, settings: NmSettings, message: str) -> None:
-        reports: list[Progress] = []
+        reports: list[TrainingProgress] = []
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
             prune_nm(module, digits, settings=settings, seed=0, progress=reports.append)
         assert reports == []

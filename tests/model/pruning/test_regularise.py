@@ -12,7 +12,7 @@ from zeroskip.model.pruning.criteria import l1, l2
 from zeroskip.model.pruning.masks import Masks, allocate_globally, allocate_per_layer, channel_masks
 from zeroskip.model.pruning.regularise import L1, L2, GroupLasso, Growing
 from zeroskip.model.pruning.training import Penalty, TrainingSettings, train
-from zeroskip.model.pruning.training_run import Progress, Run
+from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun
 
 INPUTS = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
 LABELS = (INPUTS[:, 0] + INPUTS[:, 1] > 0).long()
@@ -138,11 +138,11 @@ class Stop(Exception):
 @pytest.mark.parametrize("epochs", range(1, 2 * TRAINING.epochs))
 def test_resumed_growth_equals_an_uninterrupted_one(tmp_path: Path, epochs: int) -> None:
     def whole(module: nn.Module, path: Path | None, stop: int | None = None) -> nn.Module:
-        def progress(report: Progress) -> None:
+        def progress(report: TrainingProgress) -> None:
             if report.done == stop:
                 raise Stop
 
-        run = Run(LABELS, seed=0, total=2 * TRAINING.epochs, configuration="", path=path, progress=progress)
+        run = TrainingRun(LABELS, seed=0, total=2 * TRAINING.epochs, configuration="", path=path, progress=progress)
 
         def choose(current: nn.Module) -> dict[str, torch.Tensor]:
             return allocate_globally(l1(current), 0.3)

@@ -13,8 +13,8 @@ from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.pruning.distil import Distil
 from zeroskip.model.pruning.masks import prunable_weights
 from zeroskip.model.pruning.training import TrainingSettings
-from zeroskip.model.pruning.training_run import Progress
-from zeroskip.model.search.finetune import Finetuned, finetune
+from zeroskip.model.pruning.training_run import TrainingProgress
+from zeroskip.model.search.finetune import FinetuneResult, finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings, Regularisation
 from zeroskip.model.search.spaces.plan import CHANNELS, WEIGHTS, LayerPlan, Plan, weight_shapes
 
@@ -114,7 +114,7 @@ def test_channels_are_gone(dataset: Dataset, settings: FinetuneSettings) -> None
         "5.weight": (4, 36),
         "8.weight": (4, 4),
     }
-    # A unit that never fires may get no weight at all where the layer behind it is fitted anew.
+    # A group that never fires may get no weight at all where the layer behind it is fitted anew.
     left = [int(weight.count_nonzero()) for weight in prunable_weights(result.module).values()]
     assert list(result.layers.values()) == list(zip(left, (72, 1152, 64), strict=True))
     assert result.module(torch.from_numpy(dataset.test_inputs)).shape == (100, 4)
@@ -200,7 +200,7 @@ def test_growing_penalty_empties_what_goes_next(dataset: Dataset, tmp_path: Path
     growing = Regularisation(name="growing", strength=20.0)
     settings = dataclasses.replace(CUBIC, regularisation=growing, training=dataclasses.replace(TRAINING, epochs=10))
 
-    def run(**extra: Any) -> Finetuned:
+    def run(**extra: Any) -> FinetuneResult:
         return finetune(network(), 2.0, dataset, settings=settings, seed=0, **extra)
 
     stages = []
@@ -219,15 +219,15 @@ def test_growing_penalty_empties_what_goes_next(dataset: Dataset, tmp_path: Path
         assert (weight != 0).all()
 
 
-def stop_at(done: int) -> Callable[[Progress], None]:
-    def stop(at: Progress) -> None:
+def stop_at(done: int) -> Callable[[TrainingProgress], None]:
+    def stop(at: TrainingProgress) -> None:
         if at.done == done:
             raise Killed
 
     return stop
 
 
-def interrupted(run: Callable[..., Finetuned], path: Path, after: int) -> None:
+def interrupted(run: Callable[..., FinetuneResult], path: Path, after: int) -> None:
     with pytest.raises(Killed):
         run(checkpoint=path, progress=stop_at(after))
 
@@ -246,7 +246,7 @@ def test_resumed_run_ends_the_same(dataset: Dataset, tmp_path: Path, target: str
         distil=Distil(),
     )
 
-    def run(**extra: Any) -> Finetuned:
+    def run(**extra: Any) -> FinetuneResult:
         return finetune(network(), PLANS[target], dataset, settings=settings, seed=4, **extra)
 
     whole: list[int] = []

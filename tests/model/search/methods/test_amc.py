@@ -20,8 +20,8 @@ from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, AmcSettings,
 from zeroskip.model.search.methods.ddpg import AgentSettings
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import deep, shallow, uniform
+from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.spaces.space import cost_share
-from zeroskip.model.search.views.progress import State
 
 SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=32))
 
@@ -97,9 +97,9 @@ def test_the_budget_is_used_up(tmp_path: Path, granularity: str) -> None:
     for plan in spy.plans[1:]:
         if plan == spy.plans[0]:
             continue
-        for unit in plain.space.units:
-            if plan[unit.name] < 1:
-                more = {**plan, unit.name: unit.above(plan[unit.name] + 1e-9)}
+        for group in plain.space.groups:
+            if plan[group.name] < 1:
+                more = {**plan, group.name: group.above(plan[group.name] + 1e-9)}
                 assert cost_share(plain.space, table, more) > 0.55
 
 
@@ -136,7 +136,7 @@ def test_a_search_that_was_cut_short_goes_on(tmp_path: Path, at: int, stages: in
     settings = replace(SETTINGS, stages=stages)
     expected, whole = search(tmp_path / "whole", settings=settings)
 
-    def stop(state: State) -> None:
+    def stop(state: SearchProgress) -> None:
         if state.done == at:
             raise KeyboardInterrupt
 
@@ -161,7 +161,7 @@ def test_workers_and_other_random_numbers_change_nothing(tmp_path: Path) -> None
 
 
 def test_progress_and_history_agree(tmp_path: Path) -> None:
-    states: list[State] = []
+    states: list[SearchProgress] = []
     result, _ = search(tmp_path, settings=replace(SETTINGS, episodes=60), progress=states.append)
     assert [state.done for state in states] == list(range(1, 64))
     assert {state.total for state in states} == {63}

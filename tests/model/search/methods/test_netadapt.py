@@ -16,11 +16,11 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import cost_table
-from zeroskip.model.search.methods.netadapt import Adapted, NetAdaptSettings, netadapt
+from zeroskip.model.search.methods.netadapt import NetAdaptResult, NetAdaptSettings, netadapt
+from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.views.progress import State
 
 SETTINGS = NetAdaptSettings(step=0.1, decay=0.9, iterations=3, batch_size=20, learning_rate=0.01)
 
@@ -33,7 +33,7 @@ def search(
     settings: NetAdaptSettings = SETTINGS,
     resume: bool = False,
     **options: Any,
-) -> tuple[Adapted, Journal]:
+) -> tuple[NetAdaptResult, Journal]:
     _, inputs, labels = trained()
     journal = Journal(folder / "journal", "this", resume=resume)
     adapted = netadapt(
@@ -64,7 +64,7 @@ def test_every_step_saves_what_it_must(tmp_path: Path, granularity: str) -> None
     adapted, journal = search(tmp_path, granularity=granularity)
     costs = [1.0, *(step.cost for step in adapted.steps)]
     for number, (before, after) in enumerate(pairwise(costs)):
-        # The cost of a unit changes in steps: the target is met, and it may be more than met.
+        # The cost of a group changes in steps: the target is met, and it may be more than met.
         assert after <= max(0.5, before - 0.1 * 0.9**number) + 1e-9
     assert costs[-1] <= 0.5 < costs[-2]
     table = table_of("params", granularity)
@@ -102,7 +102,7 @@ def test_cut_short_within_an_iteration(tmp_path: Path, at: int) -> None:
     expected, journal = search(tmp_path / "whole", granularity="weights")
     calls = 0
 
-    def stop(state: State) -> None:
+    def stop(state: SearchProgress) -> None:
         nonlocal calls
         calls += 1
         if calls == at:

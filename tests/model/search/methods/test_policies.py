@@ -24,14 +24,14 @@ def reached(space: Space, table: CostTable, densities: dict[str, float]) -> floa
 def test_within_the_budget_and_no_unit_could_have_more(policy: Policy, granularity: str, budget: float) -> None:
     space, table = space_of(granularity), table_of("macs", granularity)
     densities = policy(space, table, budget)
-    assert list(densities) == [unit.name for unit in space.units]
+    assert list(densities) == [group.name for group in space.groups]
     assert reached(space, table, densities) <= budget
     if policy is not uniform:
         # Those have a half that is meant to stay behind.
         return
-    for unit in space.units:
-        more = unit.above(densities[unit.name] + 1e-9) if densities[unit.name] < 1 else None
-        assert more is None or reached(space, table, {**densities, unit.name: more}) > budget
+    for group in space.groups:
+        more = group.above(densities[group.name] + 1e-9) if densities[group.name] < 1 else None
+        assert more is None or reached(space, table, {**densities, group.name: more}) > budget
 
 
 def test_what_each_prunes() -> None:
@@ -56,10 +56,10 @@ def test_a_budget_that_asks_nothing() -> None:
 
 def test_limits_are_kept() -> None:
     space, table = space_of(), table_of()
-    names = [unit.name for unit in space.units]
+    names = [group.name for group in space.groups]
     densities = fitted(space, table, 0.6, lambda share: dict.fromkeys(names, share), {"0": 0.25})
     assert densities["0"] == 0.25
-    # What one unit may not have goes to the other.
+    # What one group may not have goes to the other.
     assert densities["2"] == 1.0
 
 

@@ -15,11 +15,11 @@ from torch import nn
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.table import CostTable, LayerTable
 from zeroskip.model.search.evaluation import Evaluator
-from zeroskip.model.search.methods.sensitivity import Scan, scan, solve
+from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve
+from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.plan import WEIGHTS
 from zeroskip.model.search.spaces.space import LayerSpace
-from zeroskip.model.search.views.progress import State
 
 
 def space(granularity: str = WEIGHTS) -> LayerSpace:
@@ -32,8 +32,8 @@ def table(a: float = 100.0, b: float = 300.0) -> CostTable:
     return CostTable(cost="macs", layers=layers)
 
 
-def found(**curves: tuple[tuple[float, float], ...]) -> Scan:
-    return Scan(granularity=WEIGHTS, dense=0.9, curves=curves)
+def found(**curves: tuple[tuple[float, float], ...]) -> SensitivityScan:
+    return SensitivityScan(granularity=WEIGHTS, dense=0.9, curves=curves)
 
 
 def reached(densities: dict[str, float]) -> float:
@@ -60,7 +60,7 @@ def test_what_costs_nothing_goes_first_and_no_further_than_it_must() -> None:
 
 
 def test_pruning_that_gains_alone() -> None:
-    """Above the dense accuracy too the units are held to the same, as far as they reach."""
+    """Above the dense accuracy too the groups are held to the same, as far as they reach."""
     gaining = ((1.0, 0.9), (0.5, 0.93), (0.1, 0.8))
     densities = solve(found(a=gaining, b=gaining), space(), table(), 0.5)
     assert densities == {"a": 0.5, "b": 0.5}
@@ -76,7 +76,7 @@ def test_curves_that_rise_by_chance() -> None:
 
 def test_patterns_are_taken_or_not() -> None:
     curves = {"a": ((1.0, 0.9), (0.5, 0.6)), "b": ((1.0, 0.9), (0.5, 0.8))}
-    halves = Scan(granularity="2:4", dense=0.9, curves=curves)
+    halves = SensitivityScan(granularity="2:4", dense=0.9, curves=curves)
     assert solve(halves, space("2:4"), table(), 0.7) == {"a": 1.0, "b": 0.5}
     assert solve(halves, space("2:4"), table(), 0.55) == {"a": 0.5, "b": 0.5}
 
@@ -96,7 +96,7 @@ def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
     measure = evaluator(tmp_path)
     module, validation = measure.space.module, measure.validation
     before = copy.deepcopy(module.state_dict())
-    states: list[State] = []
+    states: list[SearchProgress] = []
     result = scan(measure, progress=states.append)
     assert [state.done for state in states] == list(range(1, 19)), "also what is skipped counts as done"
     assert result.dense == evaluate(module, validation.inputs, validation.labels) > 0.9

@@ -74,7 +74,7 @@ def space_of(name: str) -> tuple[ChannelSpace, Tensor]:
 def test_removed_is_masked(name: str, seed: int) -> None:
     space, inputs = space_of(name)
     rng = np.random.default_rng(seed)
-    densities = {unit.name: unit.nearest(rng.uniform(0.2, 1)) for unit in space.units}
+    densities = {group.name: group.nearest(rng.uniform(0.2, 1)) for group in space.groups}
     masked = space.masked(densities, Random(seed=seed))
     small = space.remove(masked, densities)
     expected = run(masked, inputs)
@@ -91,7 +91,7 @@ def test_removed_is_masked(name: str, seed: int) -> None:
 def test_what_is_left_is_normalised_anew() -> None:
     """The first convolution's outputs are as they were, but for those removed: its normalisation is what they have."""
     space, inputs = space_of("plain")
-    densities = {unit.name: unit.nearest(0.5) for unit in space.units}
+    densities = {group.name: group.nearest(0.5) for group in space.groups}
     small = space.remove(space.masked(densities), densities)
     with torch.no_grad():
         first = small[0](inputs)
@@ -109,7 +109,7 @@ def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> N
         layers = read_layers(module, inputs[:2].numpy())
         return cost_table(cost, layers, "channels", array=EieGeometry(pes=4), tile=TileGeometry())
 
-    densities = {unit.name: unit.nearest(0.5) for unit in space.units}
+    densities = {group.name: group.nearest(0.5) for group in space.groups}
     small = space.remove(space.masked(densities), densities)
     bound = 0.05 if cost == "mma-cycles" else 1e-9
     assert table(space.module).total(space.points(densities)) == pytest.approx(table(small).dense, rel=bound)
@@ -117,25 +117,25 @@ def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> N
 
 def test_units_of_residual_streams() -> None:
     space, _ = space_of("residual")
-    units = {unit.name: unit.layers for unit in space.units}
+    groups = {group.name: group.layers for group in space.groups}
     # One for the stream of each stage, one for the inside of each block.
-    assert len(units) == 3 + 9
-    assert units["0"] == ("0", "3.body.3", "4.body.3", "5.body.3")
-    assert set(units["6.body.3"]) == {"6.body.3", "6.shortcut.0", "7.body.3", "8.body.3"}
-    assert units["7.body.0"] == ("7.body.0",)
+    assert len(groups) == 3 + 9
+    assert groups["0"] == ("0", "3.body.3", "4.body.3", "5.body.3")
+    assert set(groups["6.body.3"]) == {"6.body.3", "6.shortcut.0", "7.body.3", "8.body.3"}
+    assert groups["7.body.0"] == ("7.body.0",)
     plan = space.plan({"0": 0.5}, method="", cost="", budget=1, reached=1)
-    assert {layer for layer, density in plan.densities.items() if density == 0.5} == set(units["0"])
-    assert space.densities(plan) == {name: 0.5 if name == "0" else 1.0 for name in units}
+    assert {layer for layer, density in plan.densities.items() if density == 0.5} == set(groups["0"])
+    assert space.densities(plan) == {name: 0.5 if name == "0" else 1.0 for name in groups}
 
 
 def test_units_of_other_edges() -> None:
     depthwise, _ = space_of("depthwise")
-    assert depthwise.units[0].layers == ("0", "3")
+    assert depthwise.groups[0].layers == ("0", "3")
     assert depthwise.points({"0": 0.5})["3"] == (0.5,)
     assert depthwise.points({"0": 0.5})["6"] == (0.5, 1.0)
     branches, _ = space_of("branches")
     # What meets the grouped convolution stays, and so do the network's outputs.
-    assert {unit.name for unit in branches.units} == {"last"}
+    assert {group.name for group in branches.groups} == {"last"}
     assert branches.points({"last": 0.4})["out"] == (0.4, 1.0)
 
 
@@ -165,14 +165,14 @@ def test_what_stands_in_the_way_stays_whole() -> None:
     module, inputs = Odd().eval(), torch.rand(20, 2, 5, 5)
     layers = read_layers(module, inputs[:2].numpy())
     space = ChannelSpace(module, [layer.name for layer in layers], inputs)
-    assert [unit.name for unit in space.units] == ["free"]
+    assert [group.name for group in space.groups] == ["free"]
     masked = space.masked({"free": 0.5})
     assert torch.allclose(run(space.remove(masked, {"free": 0.5}), inputs), run(masked, inputs), atol=1e-6)
 
 
 def test_masks_hold_in_training() -> None:
     space, inputs = space_of("residual")
-    densities = {unit.name: unit.nearest(0.5) for unit in space.units}
+    densities = {group.name: group.nearest(0.5) for group in space.groups}
     module = space.masked(densities)
     labels = torch.arange(len(inputs)) % 10
     optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9, weight_decay=1e-3)
@@ -189,8 +189,8 @@ def test_masks_hold_in_training() -> None:
 
 def test_channels_that_are_gone_go_first() -> None:
     space, _ = space_of("plain")
-    first = {unit.name: unit.nearest(0.75) for unit in space.units}
-    half = {unit.name: unit.nearest(0.5) for unit in space.units}
+    first = {group.name: group.nearest(0.75) for group in space.groups}
+    half = {group.name: group.nearest(0.5) for group in space.groups}
     pruned = space.masked(first)
     once, twice = space.masks(pruned, first), space.masks(pruned, half, Random(seed=1))
     assert twice.keys() == once.keys()
@@ -261,7 +261,7 @@ def test_frozen_channels_are_removed_like_others() -> None:
     module = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8 * 16, 3)).eval()
     module[0].requires_grad_(False)
     space = ChannelSpace(module, ["0", "2"], torch.rand(4, 1, 6, 6))
-    assert [unit.name for unit in space.units] == ["0"]
+    assert [group.name for group in space.groups] == ["0"]
     assert [value.requires_grad for value in module.parameters()] == [False, False, True, True]
 
 

@@ -18,7 +18,7 @@ from zeroskip.model.pruning.criteria import Random
 from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import cost_table
 from zeroskip.model.search.spaces.plan import LayerPlan, Plan
-from zeroskip.model.search.spaces.space import LayerSpace, Unit, require_reachable
+from zeroskip.model.search.spaces.space import LayerSpace, PruningGroup, require_reachable
 
 
 def network() -> nn.Module:
@@ -27,15 +27,15 @@ def network() -> nn.Module:
 
 
 def test_densities_that_can_be() -> None:
-    unit = Unit(name="a", layers=("a",), total=8, counts=range(2, 9))
-    assert unit.least == 0.25
-    assert (unit.below(0.49), unit.above(0.49), unit.nearest(0.49)) == (0.375, 0.5, 0.5)
-    assert (unit.below(0.5), unit.above(0.5), unit.nearest(0.5)) == (0.5, 0.5, 0.5)
-    assert (unit.below(0.1), unit.nearest(0.1), unit.above(1.0), unit.above(0.99)) == (0.25, 0.25, 1.0, 1.0)
-    assert unit.largest(lambda density: density <= 0.7) == 0.625
-    assert unit.largest(lambda density: density < 0.2) is None
-    assert unit.largest(lambda density: True) == 1.0
-    halves = Unit(name="a", layers=("a",), total=4, counts=(2, 4))
+    group = PruningGroup(name="a", layers=("a",), total=8, counts=range(2, 9))
+    assert group.least == 0.25
+    assert (group.below(0.49), group.above(0.49), group.nearest(0.49)) == (0.375, 0.5, 0.5)
+    assert (group.below(0.5), group.above(0.5), group.nearest(0.5)) == (0.5, 0.5, 0.5)
+    assert (group.below(0.1), group.nearest(0.1), group.above(1.0), group.above(0.99)) == (0.25, 0.25, 1.0, 1.0)
+    assert group.largest(lambda density: density <= 0.7) == 0.625
+    assert group.largest(lambda density: density < 0.2) is None
+    assert group.largest(lambda density: True) == 1.0
+    halves = PruningGroup(name="a", layers=("a",), total=4, counts=(2, 4))
     assert (halves.below(0.9), halves.above(0.6), halves.nearest(0.8)) == (0.5, 1.0, 1.0)
 
 
@@ -102,7 +102,7 @@ def test_patterns_count_what_they_prune() -> None:
     module = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.Flatten(), nn.Linear(8 * 16, 5))
     layers = read_layers(module.eval(), np.ones((2, 1, 8, 8), np.float32))
     space = LayerSpace(module, "2:4", [layer.name for layer in layers], torch.empty(0))
-    assert [unit.name for unit in space.units] == ["2", "4"]
+    assert [group.name for group in space.groups] == ["2", "4"]
     pruned = space.masked(space.least())
     kept = [int(pruned[at].weight.count_nonzero()) for at in (0, 2, 4)]
     assert kept == [54, 432 * 4 // 6, 320]

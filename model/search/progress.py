@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class SearchProgress:
     """`done` of `total` steps are done; `trying` says what was measured last, with which `accuracy`. `best` is the
     accuracy of the best plan so far, and `cost` its fraction of the dense cost; None where there is none yet."""
 
@@ -19,8 +19,8 @@ class State:
     cost: float | None = None
 
 
-Progress = Callable[[State], None]
+ReportProgress = Callable[[SearchProgress], None]
 
 
-def silent(state: State) -> None:
+def silent(state: SearchProgress) -> None:
     """Tells nobody."""

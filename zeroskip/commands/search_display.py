@@ -10,12 +10,12 @@ from rich.live import Live
 from rich.table import Table
 
 from zeroskip.commands.console import errors
-from zeroskip.model.search.views.progress import Progress, State
+from zeroskip.model.search.progress import ReportProgress, SearchProgress
 
 
 @contextmanager
-def live(title: str) -> Iterator[Progress]:
-    """Within the block, shows every State that it is given, where standard error is a terminal."""
+def live(title: str) -> Iterator[ReportProgress]:
+    """Within the block, shows every SearchProgress that it is given, where standard error is a terminal."""
     if not errors.is_terminal:
         yield lambda _: None
         return
@@ -24,7 +24,7 @@ def live(title: str) -> Iterator[Progress]:
         yield lambda state: shown.update(_table(title, state, time.monotonic() - start))
 
 
-def _table(title: str, state: State, seconds: float) -> Table:
+def _table(title: str, state: SearchProgress, seconds: float) -> Table:
     table = Table(title=title, title_justify="left")
     left = seconds / max(state.done, 1) * (state.total - state.done)
     cells = {

@@ -1,0 +1,72 @@
+"""Runs a search method, or a hand-made policy, by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from zeroskip.model.search.evaluation import LOOK, Evaluator
+from zeroskip.model.search.methods.amc import AmcResult, AmcSettings, amc
+from zeroskip.model.search.methods.netadapt import NetAdaptResult, NetAdaptSettings, netadapt
+from zeroskip.model.search.methods.policies import deep, shallow, uniform
+from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve
+from zeroskip.model.search.progress import ReportProgress, silent
+from zeroskip.model.search.setup import Setup
+
+HAND_MADE = {"uniform": uniform, "shallow": shallow, "deep": deep}
+METHODS = ("sensitivity", "netadapt", "amc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """The settings of the methods that have any."""
+
+    amc: AmcSettings = field(default_factory=AmcSettings)
+    netadapt: NetAdaptSettings = field(default_factory=NetAdaptSettings)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MethodResult:
+    """The `densities` found, by the name of the pruning group, and the `details` of the method that found them; None
+    for a hand-made policy."""
+
+    densities: dict[str, float]
+    details: SensitivityScan | NetAdaptResult | AmcResult | None = None
+
+
+def run_method(
+    method: str,
+    setup: Setup,
+    budget: float,
+    *,
+    settings: SearchSettings,
+    evaluator: Evaluator,
+    seed: int,
+    progress: ReportProgress = silent,
+) -> MethodResult:
+    """Searches by one of METHODS, or applies one of the HAND_MADE policies.
+
+    All measured accuracies go to the evaluator's journal. Raises ValueError, with the smallest cost that can be
+    reached, where the budget cannot be met.
+    """
+    space, table = setup.space, setup.table
+    if method in HAND_MADE:
+        return MethodResult(densities=HAND_MADE[method](space, table, budget))
+    if method == "sensitivity":
+        curves = scan(evaluator, progress=progress)
+        return MethodResult(densities=solve(curves, space, table, budget), details=curves)
+    if method == "netadapt":
+        adapted = netadapt(
+            space,
+            table,
+            budget,
+            settings=settings.netadapt,
+            samples=setup.train,
+            validation=setup.validation.first(LOOK),
+            journal=evaluator.journal,
+            workers=evaluator.workers,
+            seed=seed,
+            progress=progress,
+        )
+        return MethodResult(densities=adapted.densities, details=adapted)
+    result = amc(evaluator, setup.layers, table, budget, settings=settings.amc, seed=seed, progress=progress)
+    return MethodResult(densities=result.densities, details=result)
