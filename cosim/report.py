@@ -389,7 +389,7 @@ def _storage(network: EieNetwork) -> str:
         f'<ul class="legend"><li><i class="dense"></i>Dense floats</li>{legend}</ul>',
         _bars(bars, "Size in bytes, both bars to the same scale."),
         _table(
-            ["AnyLayer", "Bytes", "Share of the image", "Share of the dense size"],
+            ["Layer", "Bytes", "Share of the image", "Share of the dense size"],
             [dense_row, *(row(text, getattr(sizes, name)) for name, text in parts.items())],
             row("Memory image", sizes.image),
         ),

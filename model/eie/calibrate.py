@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.eie.shared import SharedLayer
+from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
 
 HEADROOM = 2.0
@@ -86,19 +87,24 @@ def float_rows(
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """What each layer takes and gives for `inputs` (samples x values): rows x inputs and rows x outputs, a row for each
     start, in exact arithmetic as far as doubles go."""
-    values = inputs.reshape(len(inputs), -1).astype(np.float64)
-    passes = []
-    for stage in stages:
-        rows = stage.gather(values)
+    passes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+
+    def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         for index in stage.layers:
-            layer = layers[index]
-            given = rows @ layer.codebook[layer.matrix_codes].astype(np.float64).T
-            if layer.bias is not None:
-                given += layer.bias
-            passes.append((rows, np.maximum(given, 0) if layer.relu else given))
+            passes.append((rows, float_layer(layers[index], rows)))
             rows = passes[-1][1]
-        values = stage.scatter(rows)
+        return rows
+
+    run_stages(stages, inputs.reshape(len(inputs), -1).astype(np.float64), run_stage)
     return passes
+
+
+def float_layer(layer: SharedLayer, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a layer gives (rows x outputs) for `rows` (rows x inputs), in double precision."""
+    given = rows @ layer.codebook[layer.matrix_codes].astype(np.float64).T
+    if layer.bias is not None:
+        given += layer.bias
+    return np.maximum(given, 0) if layer.relu else given
 
 
 def _ranges(

@@ -3,79 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.data.dataset import accuracy
-from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie import golden
 from zeroskip.model.eie.balance import balance
 from zeroskip.model.eie.bundle import EieLayer, EieNetwork, assemble, fitted
-from zeroskip.model.eie.calibrate import calibrate
+from zeroskip.model.eie.calibrate import calibrate, float_layer
 from zeroskip.model.eie.format import decode
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN
-from zeroskip.model.eie.shared import AnyLayer, AveragePool, MaxPool, SharedConv, SharedLayer, takes_images
-from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
+from zeroskip.model.eie.shared import SharedLayer, SharedOperation, averaging_layer, shapes_of
+from zeroskip.model.network.lower import lower
+from zeroskip.model.network.operations import AveragePooling
+from zeroskip.model.network.run import run_stages
+from zeroskip.model.network.stages import ConvStage, Stage
 
 
-def lower(parts: Sequence[AnyLayer], shape: tuple[int, ...]) -> tuple[tuple[Stage, ...], list[SharedLayer]]:
-    """The stages in which the array runs `parts` on samples of `shape`, and the rows of its layer table: convolutions
-    and poolings one by one, Linear layers that follow one another in one. Average pooling is a convolution here. Raises
-    ValueError where the shape does not fit."""
-    if takes_images(parts) and len(shape) != 3:
-        raise ValueError(
-            "inputs must be samples x channels x height x width, as the network takes, "
-            f"not samples x {' x '.join(map(str, shape))}"
-        )
-    stages: list[Stage] = []
+def lower_shared(
+    network: Sequence[SharedOperation], shape: tuple[int, ...]
+) -> tuple[tuple[Stage, ...], list[SharedLayer]]:
+    """The stages in which the array runs a shared network on samples of `shape`, and the rows of its layer table.
+    Raises ValueError where the shape does not fit."""
+    lowered = lower(shapes_of(network), shape)
     layers: list[SharedLayer] = []
-    for position, given in enumerate(parts):
-        part = given.layer(shape) if isinstance(given, AveragePool) else given
-        number = len(layers)
-        if isinstance(part, SharedConv | MaxPool):
-            stage = _window(part, shape, number, f"part {position} of the network")
-            channels = len(part.weight_codes) if isinstance(part, SharedConv) else stage.channels
-            stages.append(stage)
-            shape = (channels, *stage.out_size)
+    for row, source in enumerate(lowered.sources):
+        operation, stage = network[source], lowered.stage_of(row)
+        if isinstance(operation, SharedLayer):
+            layers.append(operation)
         else:
-            if part.weight_codes.shape[1] != math.prod(shape):
-                raise ValueError(
-                    f"inputs must have {part.weight_codes.shape[1]} values a sample, as the network takes, "
-                    f"not {math.prod(shape)}"
-                    if number == 0
-                    else f"layer {number} takes {part.weight_codes.shape[1]} values, but these inputs make it "
-                    f"{' x '.join(map(str, shape))}"
-                )
-            shape = (len(part.weight_codes),)
-            if stages and isinstance(stages[-1], LinearStage):
-                stages[-1] = LinearStage(first=stages[-1].first, last=number)
-            else:
-                stages.append(LinearStage(first=number, last=number))
-        if isinstance(part, SharedLayer):
-            layers.append(part)
-    return tuple(stages), layers
-
-
-def _window(part: SharedConv | MaxPool, shape: tuple[int, ...], number: int, where: str) -> ConvStage | MaxPoolStage:
-    channels, height, width = shape
-    if isinstance(part, SharedConv) and part.channels != channels:
-        raise ValueError(f"layer {number} must have images of {part.channels} channels, not {channels}, at its input")
-    fields: dict[str, Any] = {"channels": channels, "height": height, "width": width}
-    fields |= {"kernel": part.kernel, "stride": part.stride, "padding": part.padding}
-    try:
-        if isinstance(part, SharedConv):
-            return ConvStage(**fields, layer=number, groups=part.groups)
-        return MaxPoolStage(**fields)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+            assert isinstance(operation, AveragePooling)
+            assert isinstance(stage, ConvStage)
+            layers.append(averaging_layer(stage, operation.relu))
+    return lowered.stages, layers
 
 
 def compile_network(
-    parts: Sequence[AnyLayer],
+    shared: Sequence[SharedOperation],
     calibration: NDArray[np.float32],
     geometry: EieGeometry,
     *,
@@ -90,7 +57,7 @@ def compile_network(
     so that the load is balanced (zeroskip.model.eie.balance), and otherwise in turn. Raises ValueError where the
     calibration data do not fit the network.
     """
-    stages, layers = lower(parts, calibration.shape[1:])
+    stages, layers = lower_shared(shared, calibration.shape[1:])
     fractions = calibrate(layers, stages, calibration, geometry)
     order = None
     if balance_load:
@@ -128,7 +95,7 @@ def quantise_inputs(
     network: EieNetwork, inputs: NDArray[np.float32], *, saturate: bool = False
 ) -> tuple[NDArray[np.int16], int]:
     """Inputs (samples x any shape) as the activations of the first layer (int16, samples x inputs), rounding half to
-    balance_load, and how many of them were saturated.
+    even, and how many of them were saturated.
 
     Raises ValueError where one does not fit and `saturate` is not set, and where the shape is wrong.
     """
@@ -172,37 +139,46 @@ def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np
     return np.ldexp(outputs.astype(np.float64), -network.layers[-1].output_fraction)
 
 
-def error_bound(network: EieNetwork, parts: Sequence[AnyLayer], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+def error_bound(
+    network: EieNetwork, shared: Sequence[SharedOperation], inputs: NDArray[np.float32]
+) -> NDArray[np.float64]:
     """How far the network's outputs may lie from those of the float layers it was compiled from (samples x outputs), on
     `inputs` of the shape that it was compiled for.
 
     Holds for exact float arithmetic where nothing saturates. For each layer, with an error e of the inputs x and half
     a unit d of the weights: each product is off by at most |w| e + d (|x| + e), and by one unit of the sum where
-    `product_shift` drops bits; rounding the output adds half a unit. ReLU makes no error greater.
+    `product_shift` drops bits; rounding the output adds half a unit. ReLU makes no error greater, and the maximum of
+    several values is off by no more than the one with the greatest error.
     """
     values = inputs.reshape(len(inputs), -1).astype(np.float64)
     errors = np.full_like(values, 0.5 * 2.0 ** -network.layers[0].input_fraction)
-    _, layers = lower(parts, inputs.shape[1:])
-    for stage in network.stages:
-        # The greatest of several values is off by no more than the one that is off most.
-        activations, error = stage.gather(values), stage.gather(errors)
+    _, layers = lower_shared(shared, inputs.shape[1:])
+
+    def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        activations, error = np.split(rows, 2)
         for index in stage.layers:
-            layer, shared = network.layers[index], layers[index]
-            codes = shared.matrix_codes
-            weight, used = shared.codebook[codes].astype(np.float64), (codes != 0).astype(np.float64)
-            half_weight = 0.5 * 2.0**-layer.weight_fraction
-            products = used.sum(axis=1)
-            error = error @ np.abs(weight).T + half_weight * ((np.abs(activations) + error) @ used.T)
-            activations = activations @ weight.T
-            if shared.bias_codes is not None and shared.bias is not None:
-                activations = activations + shared.bias.astype(np.float64)
-                error = error + half_weight * (shared.bias_codes != 0)
-                products = products + (shared.bias_codes != 0)
-            if network.geometry.product_shift:
-                unit = 2.0 ** -(layer.input_fraction + layer.weight_fraction - network.geometry.product_shift)
-                error = error + products * unit
-            error = error + 0.5 * 2.0**-layer.output_fraction
-            if layer.relu:
-                activations = np.maximum(activations, 0)
-        values, errors = stage.scatter(activations), stage.scatter(error)
-    return errors
+            error = _layer_error(network, index, layers[index], activations, error)
+            activations = float_layer(layers[index], activations)
+        return np.concatenate((activations, error))
+
+    # Values and their errors go the same way: the second half of the batch are the errors of the first.
+    return np.split(run_stages(network.stages, np.concatenate((values, errors)), run_stage), 2)[1]
+
+
+def _layer_error(
+    network: EieNetwork, index: int, shared: SharedLayer, activations: NDArray[np.float64], error: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The error of a layer's outputs (rows x outputs), from those of its inputs (rows x inputs)."""
+    layer = network.layers[index]
+    codes = shared.matrix_codes
+    weight, used = shared.codebook[codes].astype(np.float64), (codes != 0).astype(np.float64)
+    half_weight = 0.5 * 2.0**-layer.weight_fraction
+    products = used.sum(axis=1)
+    error = error @ np.abs(weight).T + half_weight * ((np.abs(activations) + error) @ used.T)
+    if shared.bias_codes is not None:
+        error = error + half_weight * (shared.bias_codes != 0)
+        products = products + (shared.bias_codes != 0)
+    if network.geometry.product_shift:
+        unit = 2.0 ** -(layer.input_fraction + layer.weight_fraction - network.geometry.product_shift)
+        error = error + products * unit
+    return error + 0.5 * 2.0**-layer.output_fraction

@@ -17,7 +17,7 @@ from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.settings import EieSettings
-from zeroskip.model.eie.shared import AnyLayer
+from zeroskip.model.eie.shared import SharedOperation
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.container import Container
 from zeroskip.model.network.fold import fold
@@ -45,7 +45,7 @@ class EieCore:
 
     def compile(
         self,
-        network: nn.Module | list[AnyLayer],
+        network: nn.Module | list[SharedOperation],
         inputs: NDArray[np.float32],
         settings: EieSettings,
         progress: Progress = no_progress,

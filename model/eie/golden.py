@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import VALUE_BITS
+from zeroskip.model.network.run import RunStage, run_stages
+from zeroskip.model.network.stages import Stage
 from zeroskip.model.parallel import parallel
 
 VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
@@ -71,24 +73,28 @@ def run(network: EieNetwork, inputs: NDArray[np.int16]) -> list[LayerRun]:
     if inputs.ndim != 2 or inputs.shape[1] != network.inputs or inputs.dtype != np.int16:
         raise ValueError(f"inputs must be int16 of images x {network.inputs}, not {inputs.dtype} of {inputs.shape}")
     runs: list[LayerRun] = []
-    values = inputs
-    for stage in network.stages:
-        rows = stage.gather(values)
-        for index in stage.layers:
-            runs.append(_run_layer(network, index, rows))
-            rows = runs[-1].outputs
-        values = stage.scatter(rows)
+    run_stages(network.stages, inputs, _layers_of(network, runs))
     return runs
 
 
 def results(network: EieNetwork, layers: list[LayerRun]) -> NDArray[np.int16]:
     """What the network gives (int16, images x outputs, in the user's order), where its layers gave `layers`."""
-    values = layers[-1].outputs
-    last = next(index for index in reversed(range(len(network.stages))) if network.stages[index].layers)
-    values = network.stages[last].scatter(values)
-    for stage in network.stages[last + 1 :]:
-        values = stage.scatter(stage.gather(values))
-    return values[:, network.order]
+    last = max(index for index, stage in enumerate(network.stages) if stage.layers)
+    values = network.stages[last].scatter(layers[-1].outputs)
+    # Behind the last layer there is pooling alone, which computes nothing on the array.
+    return run_stages(network.stages[last + 1 :], values, _layers_of(network, []))[:, network.order]
+
+
+def _layers_of(network: EieNetwork, runs: list[LayerRun]) -> RunStage:
+    """Runs the layers of a stage, and appends what each took and gave to `runs`."""
+
+    def run_stage(stage: Stage, rows: NDArray[np.int16]) -> NDArray[np.int16]:
+        for index in stage.layers:
+            runs.append(_run_layer(network, index, rows))
+            rows = runs[-1].outputs
+        return rows
+
+    return run_stage
 
 
 def outputs(network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250) -> NDArray[np.int16]:

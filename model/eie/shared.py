@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from zeroskip.model.network.pooling import as_convolution, window
+from zeroskip.model.network.lower import averaging_weight, block_diagonal
+from zeroskip.model.network.operations import AveragePooling, Convolution, Linear, MaxPooling, Operation
+from zeroskip.model.network.stages import ConvStage
 
 CODEBOOK_SIZE = 16
 """Entries of a layer's codebook. Entry 0 is zero, the pruned weights."""
@@ -60,6 +62,12 @@ class SharedLayer:
         """The codes of the matrix that stands for the layer: activations are multiplied by it."""
         return self.weight_codes
 
+    @property
+    def operation(self) -> Linear | Convolution:
+        """What the layer does, without its weights."""
+        outputs, inputs = self.weight_codes.shape
+        return Linear(inputs=inputs, outputs=outputs, relu=self.relu)
+
     def module(self) -> nn.Module:
         """The float layer, without its ReLU."""
         outputs, inputs = self.weight_codes.shape
@@ -90,11 +98,19 @@ class SharedConv(SharedLayer):
     @property
     def matrix_codes(self) -> NDArray[np.uint8]:
         """Block-diagonal: an output sees the channels of its group alone."""
-        outputs, inputs = self.weight_codes.shape
-        matrix = np.zeros((self.groups, outputs // self.groups, self.groups, inputs), np.uint8)
-        group = np.arange(self.groups)
-        matrix[group, :, group] = self.weight_codes.reshape(self.groups, -1, inputs)
-        return matrix.reshape(outputs, self.groups * inputs)
+        return block_diagonal(self.weight_codes, self.groups)
+
+    @property
+    def operation(self) -> Convolution:
+        return Convolution(
+            channels=self.channels,
+            outputs=len(self.weight_codes),
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            groups=self.groups,
+            relu=self.relu,
+        )
 
     def module(self) -> nn.Module:
         module = nn.utils.skip_init(
@@ -110,91 +126,51 @@ class SharedConv(SharedLayer):
         return self._filled(module)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaxPool:
-    """Max pooling between layers, as nn.MaxPool2d does it."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-
-    def module(self) -> nn.Module:
-        return nn.MaxPool2d(self.kernel, self.stride, self.padding)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AveragePool:
-    """Average pooling, and the ReLU behind it where `relu`. `kernel` is None where it is the whole image.
-
-    It has no weights of the network's: none to prune, none to count, none to train. The array runs it as `layer`.
-    """
-
-    kernel: tuple[int, int] | None
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    relu: bool
-
-    def module(self) -> nn.AvgPool2d | nn.AdaptiveAvgPool2d:
-        """The pooling, without its ReLU."""
-        return nn.AdaptiveAvgPool2d(1) if self.kernel is None else nn.AvgPool2d(self.kernel, self.stride, self.padding)
-
-    def layer(self, shape: tuple[int, ...]) -> SharedLayer:
-        """The convolution that does it to images of `shape`, channels x height x width: exact, with one weight."""
-        return _exact_convolution(as_convolution(self.module(), shape), self.relu)
-
-
-AnyLayer = SharedLayer | MaxPool | AveragePool
+SharedOperation = SharedLayer | MaxPooling | AveragePooling
 """A network is a list of these. Where images end, they are flattened."""
 
 
-def takes_images(parts: Sequence[AnyLayer]) -> bool:
-    return _of_images(parts[0])
+def shapes_of(network: Sequence[SharedOperation]) -> list[Operation]:
+    """The operations without their weights, as lowering takes them."""
+    return [part.operation if isinstance(part, SharedLayer) else part for part in network]
 
 
-def _of_images(part: AnyLayer) -> bool:
-    return isinstance(part, SharedConv | MaxPool | AveragePool)
+def averaging_layer(stage: ConvStage, relu: bool) -> SharedConv:
+    """The convolution that does an average pooling: exact, with one weight."""
+    codebook = np.zeros(CODEBOOK_SIZE, np.float32)
+    codebook[1] = averaging_weight(stage)
+    return SharedConv(
+        codebook=codebook,
+        weight_codes=np.ones((stage.channels, stage.kernel[0] * stage.kernel[1]), np.uint8),
+        bias_codes=None,
+        relu=relu,
+        kernel=stage.kernel,
+        stride=stage.stride,
+        padding=stage.padding,
+        groups=stage.channels,
+    )
 
 
-def to_module(parts: Sequence[AnyLayer]) -> nn.Sequential:
-    """The float network that `parts` stand for, in the form that `zeroskip.model.network.fold.fold` gives."""
-    return sequence(parts, lambda part: part.module())
+def to_module(network: Sequence[SharedOperation]) -> nn.Sequential:
+    """The float network that the shared one stands for, in the form that `zeroskip.model.network.fold.fold` gives."""
+    return sequence(network, lambda operation: operation.module())
 
 
-def sequence(parts: Sequence[AnyLayer], make: Callable[[AnyLayer], nn.Module]) -> nn.Sequential:
-    """A module of each part, with ReLU and Flatten where they belong."""
+def sequence(network: Sequence[SharedOperation], make: Callable[[SharedOperation], nn.Module]) -> nn.Sequential:
+    """A module for each operation, by `make`, with ReLU and Flatten where they belong."""
     modules: list[nn.Module] = []
     images = False
-    for part in parts:
-        now = _of_images(part)
-        if images and not now:
+    for operation in network:
+        flat = isinstance(operation, SharedLayer) and not isinstance(operation, SharedConv)
+        if images and flat:
             modules.append(nn.Flatten())
-        images = now
-        modules.append(make(part))
-        if not isinstance(part, MaxPool) and part.relu:
+        images = not flat
+        modules.append(make(operation))
+        if not isinstance(operation, MaxPooling) and operation.relu:
             modules.append(nn.ReLU())
     if images:
         modules.append(nn.Flatten())
     return nn.Sequential(*modules)
-
-
-def _exact_convolution(layer: nn.Conv2d, relu: bool) -> SharedConv:
-    """A convolution without bias whose few distinct weights are its codebook."""
-    weight = layer.weight.detach().flatten(1).numpy()
-    values = np.unique(weight[weight != 0])
-    codebook = np.zeros(CODEBOOK_SIZE, np.float32)
-    codebook[1 : 1 + len(values)] = values
-    codes = np.where(weight == 0, 0, 1 + np.searchsorted(values, weight)).astype(np.uint8)
-    kernel, stride, padding = window(layer)
-    return SharedConv(
-        codebook=codebook,
-        weight_codes=codes,
-        bias_codes=None,
-        relu=relu,
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
-        groups=layer.groups,
-    )
 
 
 def _require_codes(name: str, codes: NDArray) -> None:

@@ -17,8 +17,9 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import FloatFormat
 from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.network.fold import fold
-from zeroskip.model.network.pooling import as_convolution, window
-from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
+from zeroskip.model.network.lower import averaging_weight, block_diagonal, lower
+from zeroskip.model.network.operations import MaxPooling, operations
+from zeroskip.model.network.stages import ConvStage, Stage
 
 
 def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeometry) -> MmaNetwork:
@@ -34,45 +35,18 @@ def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeo
         raise ValueError(
             f"a network needs dtype fp16, bf16 or tf32 and out fp32, not {geometry.dtype} and {geometry.out}"
         )
-    folded = fold(module)
-    stages: list[Stage] = []
+    read = operations(fold(module))
+    lowered = lower([operation for operation, _ in read], shape)
     layers: list[MmaLayer] = []
     operands: list[Operand] = []
     columns: list[NDArray[np.int32]] = []
     biases: list[NDArray[Any]] = []
-    parts = list(folded)
-    if not isinstance(parts[0], nn.Linear) and len(shape) != 3:
-        raise ValueError(
-            f"inputs must be samples x channels x height x width, as the network takes, not samples x {_by(shape)}"
-        )
-    for position, given in enumerate(parts):
-        part = as_convolution(given, shape) if isinstance(given, nn.AvgPool2d | nn.AdaptiveAvgPool2d) else given
-        if isinstance(part, nn.MaxPool2d):
-            pool = MaxPoolStage(**_window(part, shape, position))
-            stages.append(pool)
-            shape = (shape[0], *pool.out_size)
-        if not isinstance(part, nn.Linear | nn.Conv2d):
-            continue
-        number = len(layers)
-        weight = part.weight.detach().numpy()
-        if isinstance(part, nn.Conv2d):
-            conv = ConvStage(**_window(part, shape, position), layer=number, groups=part.groups)
-            stages.append(conv)
-            shape = (part.out_channels, *conv.out_size)
-            weight = _whole(weight, part.groups)
-            groups, runs = part.groups, conv.positions
-        else:
-            if part.in_features != math.prod(shape):
-                raise ValueError(
-                    f"layer {number} takes {part.in_features} values, but these inputs make it {_by(shape)}"
-                )
-            shape, groups, runs = (part.out_features,), 1, 1
-            if stages and isinstance(stages[-1], LinearStage):
-                stages[-1] = LinearStage(first=stages[-1].first, last=number)
-            else:
-                stages.append(LinearStage(first=number, last=number))
-        operand, order = _operand(weight, geometry, groups=groups, runs=runs, number=number)
-        bias = np.zeros(len(weight), np.float32) if part.bias is None else part.bias.detach().numpy()
+    for row, source in enumerate(lowered.sources):
+        operation, layer = read[source]
+        stage = lowered.stage_of(row)
+        weight, bias = _parameters(layer, stage)
+        groups = stage.groups if isinstance(stage, ConvStage) else 1
+        operand, order = _operand(weight, geometry, groups=groups, runs=stage.starts, number=row)
         operands.append(operand)
         columns.append(order)
         biases.append(to_raw(bias, geometry.out))
@@ -83,45 +57,33 @@ def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeo
                 columns=len(order),
                 pad=int((order == PAD).sum()),
                 sparse=not operand.dense,
-                relu=position + 1 < len(parts) and isinstance(parts[position + 1], nn.ReLU),
+                relu=not isinstance(operation, MaxPooling) and operation.relu,
             )
         )
     return MmaNetwork(
         geometry=geometry,
         layers=tuple(layers),
-        stages=tuple(stages),
+        stages=lowered.stages,
         operands=tuple(operands),
         columns=tuple(columns),
         biases=tuple(biases),
     )
 
 
-def _window(part: nn.Conv2d | nn.MaxPool2d, shape: tuple[int, ...], position: int) -> dict[str, Any]:
-    channels, height, width = shape
-    if isinstance(part, nn.Conv2d) and part.in_channels != channels:
-        raise ValueError(
-            f"part {position} of the network takes {part.in_channels} channels, but these inputs make it {channels}"
-        )
-
-    kernel, stride, padding = window(part)
-    return {
-        "channels": channels,
-        "height": height,
-        "width": width,
-        "kernel": kernel,
-        "stride": stride,
-        "padding": padding,
-    }
-
-
-def _whole(weight: NDArray[np.float32], groups: int) -> NDArray[np.float32]:
-    """The weight (outputs, channels, height, width) of a convolution without groups that does the same."""
-    outputs, inputs = weight.shape[:2]
-    whole = np.zeros((outputs, inputs * groups, *weight.shape[2:]), np.float32)
-    for group in range(groups):
-        rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
-        whole[rows, group * inputs : (group + 1) * inputs] = weight[rows]
-    return whole
+def _parameters(layer: nn.Module, stage: Stage) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The weight (outputs, channels, height, width; or outputs, inputs) without groups, and the bias (outputs,) of a
+    layer; average pooling is a convolution."""
+    if isinstance(layer, nn.Linear | nn.Conv2d):
+        weight = layer.weight.detach().numpy()
+        bias = np.zeros(len(weight), np.float32) if layer.bias is None else layer.bias.detach().numpy()
+    else:
+        assert isinstance(stage, ConvStage)
+        weight = np.full((stage.channels, 1, *stage.kernel), averaging_weight(stage), np.float32)
+        bias = np.zeros(stage.channels, np.float32)
+    if isinstance(stage, ConvStage):
+        matrix = block_diagonal(weight.reshape(len(weight), -1), stage.groups)
+        weight = matrix.reshape(len(weight), stage.channels, *stage.kernel)
+    return weight, bias
 
 
 def channel_order(shape: tuple[int, ...], pattern: Pattern, groups: int = 1) -> NDArray[np.int32]:
@@ -160,7 +122,3 @@ def _operand(
     except ValueError:
         # More values in a group than the pattern keeps.
         return dense
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from zeroskip.model.mma.bundle import PAD, MmaNetwork
 from zeroskip.model.mma.convert import from_raw, to_raw
 from zeroskip.model.mma.golden import gemm
+from zeroskip.model.network.run import run_stages
+from zeroskip.model.network.stages import Stage
 
 Multiply = Callable[[int, NDArray[Any], NDArray[Any]], NDArray[Any]]
 """(layer, b, c) -> d: the product of a layer, in raw bits."""
@@ -56,8 +58,9 @@ def batch_size(network: MmaNetwork) -> int:
 def _run_batch(network: MmaNetwork, values: NDArray[np.float32], multiply: Multiply) -> tuple[NDArray[np.float32], int]:
     geometry = network.geometry
     overflows = 0
-    for stage in network.stages:
-        rows = stage.gather(values)
+
+    def run_stage(stage: Stage, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        nonlocal overflows
         for index in stage.layers:
             layer, columns = network.layers[index], network.columns[index]
             raw = to_raw(np.ascontiguousarray(rows), geometry.dtype)
@@ -66,5 +69,6 @@ def _run_batch(network: MmaNetwork, values: NDArray[np.float32], multiply: Multi
             c = np.broadcast_to(network.biases[index][:, None], (layer.outputs, b.shape[1]))
             d = from_raw(multiply(index, b, c), geometry.out)
             rows = np.maximum(d, 0).T if layer.relu else d.T
-        values = stage.scatter(rows)
-    return values, overflows
+        return rows
+
+    return run_stages(network.stages, values, run_stage), overflows

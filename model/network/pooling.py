@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 Pair = tuple[int, int]
@@ -61,21 +60,6 @@ def require_image_mean(label: str, dimensions: object, dtype: object) -> None:
     if not listed or sorted(part % 4 for part in dimensions) != [2, 3] or dtype is not None:  # type: ignore[attr-defined]
         what = dimensions if dtype is None else f"{dimensions} as {dtype}"
         raise ValueError(f"{label} is a mean over {what}; supported: height and width, (2, 3) or (-2, -1)")
-
-
-def as_convolution(pooling: nn.AvgPool2d | nn.AdaptiveAvgPool2d, shape: tuple[int, ...]) -> nn.Conv2d:
-    """The depthwise convolution that does the same to images of `shape`, channels x height x width."""
-    channels, *size = shape
-    if isinstance(pooling, nn.AdaptiveAvgPool2d):
-        kernel, stride, padding = (size[0], size[1]), (1, 1), (0, 0)
-    else:
-        kernel, stride, padding = window(pooling)
-    conv = nn.utils.skip_init(
-        nn.Conv2d, channels, channels, kernel, stride=stride, padding=padding, groups=channels, bias=False
-    )
-    with torch.no_grad():
-        conv.weight.fill_(1 / (kernel[0] * kernel[1]))
-    return conv
 
 
 def _numbers(label: str, kernel: object, stride: object, padding: object) -> tuple[Pair, Pair, Pair]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from zeroskip.model.eie.shared import AnyLayer, SharedConv, SharedLayer, sequence
+from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation, sequence
 
 
 class _Lookup(torch.autograd.Function):
@@ -78,10 +78,10 @@ class SharedConv2d(SharedLinear):
         return F.conv2d(x, kernels, bias, conv.stride, conv.padding, groups=conv.groups)
 
 
-def trainable(parts: Sequence[AnyLayer]) -> nn.Sequential:
+def trainable(parts: Sequence[SharedOperation]) -> nn.Sequential:
     """The network of `parts`, its layers as SharedLinear and SharedConv2d, for fine-tuning the centroids."""
 
-    def make(part: AnyLayer) -> nn.Module:
+    def make(part: SharedOperation) -> nn.Module:
         if isinstance(part, SharedConv):
             return SharedConv2d(part)
         return SharedLinear(part) if isinstance(part, SharedLayer) else part.module()
@@ -89,7 +89,7 @@ def trainable(parts: Sequence[AnyLayer]) -> nn.Sequential:
     return sequence(parts, make)
 
 
-def tuned(parts: Sequence[AnyLayer], module: nn.Sequential) -> list[AnyLayer]:
+def tuned(parts: Sequence[SharedOperation], module: nn.Sequential) -> list[SharedOperation]:
     """The parts that `module` was made of, with the codebooks as they are now."""
     layers = (layer.shared_layer() for layer in module if isinstance(layer, SharedLinear))
     return [next(layers) if isinstance(part, SharedLayer) else part for part in parts]

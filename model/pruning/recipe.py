@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.eie.shared import AnyLayer, SharedLayer, to_module
+from zeroskip.model.eie.shared import SharedLayer, SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
 from zeroskip.model.pruning import schedules
@@ -62,7 +62,7 @@ class Result:
 
     dense: nn.Module
     pruned: nn.Sequential
-    layers: list[AnyLayer]
+    layers: list[SharedOperation]
     shared: nn.Sequential
     accuracies: dict[str, float] | None
     kept: int
@@ -148,7 +148,7 @@ def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[
 
 
 def _result(
-    dense: nn.Module, pruned: nn.Sequential, layers: list[AnyLayer], test: tuple[Tensor, Tensor] | None
+    dense: nn.Module, pruned: nn.Sequential, layers: list[SharedOperation], test: tuple[Tensor, Tensor] | None
 ) -> Result:
     shared = to_module(layers)
     accuracies = None

@@ -16,9 +16,10 @@ from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.bundle import FitError
 from zeroskip.model.eie.compiler import compile_network, error_bound, float_outputs, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
-from zeroskip.model.eie.shared import AnyLayer, MaxPool, SharedConv, SharedLayer, to_module
+from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.operations import MaxPooling
 
 
 def random_layers(rng: np.random.Generator, sizes: tuple[int, ...], scale: float, *, bias: bool) -> list[SharedLayer]:
@@ -139,7 +140,7 @@ def test_inputs_too_large_for_the_one_of_the_bias() -> None:
         compile_network(layers, np.full((1, 20), 5e4, np.float32), EieGeometry(pes=4), fit=MEMORIES)
 
 
-def conv_parts(rng: np.random.Generator) -> list[AnyLayer]:
+def conv_parts(rng: np.random.Generator) -> list[SharedOperation]:
     """1x9x9 -> 4x7x7 -> pooled to 4x3x3 -> by two groups 6x2x2 -> 5."""
 
     def part(outputs: int, inputs: int, **window: Any) -> SharedLayer:
@@ -149,7 +150,7 @@ def conv_parts(rng: np.random.Generator) -> list[AnyLayer]:
         sizes = {"stride": (1, 1), "padding": (0, 0), "groups": 1} | window
         return SharedConv(**{**vars(dense), "relu": True}, **sizes)
 
-    pool = MaxPool(kernel=(2, 2), stride=(2, 2), padding=(0, 0))
+    pool = MaxPooling(kernel=(2, 2), stride=(2, 2), padding=(0, 0))
     return [
         part(4, 9, kernel=(3, 3)),
         pool,

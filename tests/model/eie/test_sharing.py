@@ -7,9 +7,12 @@ import torch
 from torch import nn
 
 from zeroskip.model.eie.kmeans import cluster
-from zeroskip.model.eie.shared import AveragePool, MaxPool, SharedConv, SharedLayer, to_module
+from zeroskip.model.eie.shared import SharedConv, SharedLayer, averaging_layer, to_module
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.lower import lower
+from zeroskip.model.network.operations import AveragePooling, MaxPooling
+from zeroskip.model.network.stages import ConvStage
 from zeroskip.model.pruning.centroids import SharedLinear, trainable, tuned
 
 
@@ -238,7 +241,7 @@ def conv_network() -> nn.Sequential:
 def test_convolutions_are_shared() -> None:
     folded = conv_network()
     parts = share_layers(folded)
-    assert [type(part) for part in parts] == [SharedConv, MaxPool, SharedConv, SharedLayer]
+    assert [type(part) for part in parts] == [SharedConv, MaxPooling, SharedConv, SharedLayer]
     shared, tuning = to_module(parts), trainable(parts)
     images = torch.randn(4, 4, 12, 12)
     assert torch.equal(shared(images), tuning(images))
@@ -266,20 +269,28 @@ def test_average_pooling_is_neither_shared_nor_trained() -> None:
         nn.Sequential(nn.Conv2d(1, 3, 3), nn.AvgPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     )
     parts = share_layers(folded)
-    assert [type(part) for part in parts] == [SharedConv, AveragePool, AveragePool]
+    assert [type(part) for part in parts] == [SharedConv, AveragePooling, AveragePooling]
     shared, tuning = to_module(parts), trainable(parts)
     assert [type(part) for part in shared] == [type(part) for part in folded]
     assert [name for name, _ in tuning.named_parameters()] == ["0.centroids"]
     assert tuned(parts, tuning)[1:] == parts[1:]
     images = torch.randn(4, 1, 8, 8)
     assert torch.equal(shared(images), tuning(images))
-    values = shared[:1](images)
-    for pool, shape in zip(parts[1:], ((3, 6, 6), (3, 3, 3)), strict=True):
-        layer = pool.layer(shape)
+
+
+def test_average_pooling_becomes_a_convolution() -> None:
+    torch.manual_seed(7)
+    values = torch.randn(4, 3, 6, 6)
+    for pool in (
+        AveragePooling(kernel=(2, 2), stride=(2, 2), padding=(0, 0), relu=True),
+        AveragePooling(kernel=None, stride=(1, 1), padding=(0, 0), relu=False),
+    ):
+        (stage,) = lower([pool], (3, 6, 6)).stages
+        assert isinstance(stage, ConvStage)
+        layer = averaging_layer(stage, pool.relu)
+
         assert layer.relu == pool.relu
-        averaged = pool.module()(values)
-        torch.testing.assert_close(layer.module()(values), averaged)
-        values = averaged.relu() if pool.relu else averaged
+        torch.testing.assert_close(layer.module()(values), pool.module()(values))
 
 
 def test_the_matrix_of_a_grouped_convolution_is_block_diagonal() -> None:

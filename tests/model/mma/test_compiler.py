@@ -110,10 +110,10 @@ def test_overflow_of_activations_is_counted() -> None:
     [
         (nn.Linear(4, 2), (4,), TileGeometry(dtype="int8", out="int32"), "a network needs dtype fp16, bf16 or tf32"),
         (nn.Linear(4, 2), (4,), TileGeometry(out="fp16"), "and out fp32, not fp16 and fp16"),
-        (nn.Linear(4, 2), (5,), TileGeometry(), "layer 0 takes 4 values, but these inputs make it 5"),
+        (nn.Linear(4, 2), (5,), TileGeometry(), "inputs must have 4 values a sample, as the network takes, not 5"),
         (conv(), (144,), TileGeometry(), "inputs must be samples x channels x height x width"),
-        (conv(), (2, 12, 12), TileGeometry(), "part 0 of the network takes 1 channels, but these inputs make it 2"),
-        (conv(), (1, 3, 3), TileGeometry(), "kernel 3 x 3 must fit into"),
+        (conv(), (2, 12, 12), TileGeometry(), "layer 0 must have images of 1 channels, not 2, at its input"),
+        (conv(), (1, 3, 3), TileGeometry(), "part 2 of the network: kernel 3 x 3 must fit into"),
     ],
 )
 def test_errors(module: nn.Module, shape: tuple[int, ...], geometry: TileGeometry, message: str) -> None:

@@ -13,8 +13,9 @@ from zeroskip.model.data.digits import load_digits
 from zeroskip.model.network.chain import SUPPORTED
 from zeroskip.model.networks import digits_mlp, lenet_300_100
 from zeroskip.model.pruning.presets import DIGITS
-from zeroskip.model.pruning.recipe import Progress, Result, Settings, prune_and_share, share
+from zeroskip.model.pruning.recipe import Result, Settings, prune_and_share, share
 from zeroskip.model.pruning.training import TrainingSettings
+from zeroskip.model.pruning.training_run import TrainingProgress
 
 TRAINING = TrainingSettings(epochs=2, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
 SHORT = Settings(
@@ -66,8 +67,8 @@ class Stop(Exception):
     pass
 
 
-def stop_after(epochs: int) -> Callable[[Progress], None]:
-    def progress(report: Progress) -> None:
+def stop_after(epochs: int) -> Callable[[TrainingProgress], None]:
+    def progress(report: TrainingProgress) -> None:
         if report.done == epochs:
             raise Stop
 
@@ -81,7 +82,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
     path = tmp_path / "run.safetensors"
     with pytest.raises(Stop):
         prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path, progress=stop_after(epochs))
-    reports: list[Progress] = []
+    reports: list[TrainingProgress] = []
     torch.manual_seed(epochs)
     module = network()
     torch.manual_seed(epochs)
@@ -114,9 +115,9 @@ def test_checkpoint_of_another_run_is_started_over(digits: Dataset, tmp_path: Pa
         dataset = replace(digits, train_inputs=digits.train_inputs * np.float32(0.5))
     else:
         nn.init.zeros_(module[0].bias)
-    reports: list[Progress] = []
+    reports: list[TrainingProgress] = []
 
-    def progress(report: Progress) -> None:
+    def progress(report: TrainingProgress) -> None:
         reports.append(report)
         raise Stop
 
@@ -170,7 +171,7 @@ def test_density_by_layer(digits: Dataset) -> None:
 
 
 def test_progress_counts_stages_and_epochs(digits: Dataset) -> None:
-    reports: list[Progress] = []
+    reports: list[TrainingProgress] = []
     prune_and_share(network(), digits, settings=SHORT, seed=3, progress=reports.append)
     stages = ["train", "prune 1/3", "prune 2/3", "prune 3/3", "share"]
     assert [(report.stage, report.epoch) for report in reports] == [(s, e) for s in stages for e in (1, 2)]
@@ -249,7 +250,7 @@ def test_convolutions_are_pruned_and_shared(digits: Dataset) -> None:
 def test_what_does_not_fit_is_refused_before_training(
     digits: Dataset, module: nn.Module, settings: Settings, message: str
 ) -> None:
-    reports: list[Progress] = []
+    reports: list[TrainingProgress] = []
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         prune_and_share(module, digits, settings=settings, seed=0, progress=reports.append)
     assert reports == []
