@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test regression lint format readme clean
+.PHONY: setup demo test regression lint format docs readme clean
 
 setup: .venv/installed
 
@@ -31,7 +31,15 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Measures what the README shows. fashion-mnist needs the data set (see the README).
+# The documentation site, in build/site. `.venv/installed-docs` is there once what builds it is installed.
+docs: .venv/installed-docs
+	$(BIN)/mkdocs build --strict
+
+.venv/installed-docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+# Measures what the README and docs/measurements show. fashion-mnist needs the data set (see the README).
 readme: setup
 	mkdir -p docs/measured
 	$(BIN)/zeroskip demo --json > docs/measured/digits.json
@@ -43,7 +51,7 @@ readme: setup
 	$(BIN)/zeroskip bench mma --json > docs/measured/bench-mma.json
 	$(BIN)/zeroskip bench eie --json > docs/measured/bench-eie.json
 	$(BIN)/zeroskip bench eie --balance --json > docs/measured/bench-eie-balanced.json
-	$(BIN)/python docs/readme.py
+	for page in readme eie tile; do $(BIN)/python docs/scripts/$$page.py || exit 1; done
 
 clean:
 	rm -rf .venv build runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -48,24 +48,25 @@ PAGE = """# Sweeps of the EIE array
 
 Written by `zeroskip sweep eie{options}`, not by hand; the data are in [sweeps.json]({folder}/sweeps.json).
 
-Figures 8, 9, 11, 12 and 13 of the EIE paper (Han et al., ISCA 2016) drawn again with this design. All cycles come from
-`zeroskip.model.eie.cycles`, which the co-simulation holds to the RTL. What a sweep does not vary is the
-paper's: {pes} PEs, queues of {depth} columns, words of {word} bits, {index}-bit counts of zeros.
+Figures 8, 9, 11, 12 and 13 of the EIE paper (Han et al., ISCA 2016), drawn again with this design. All cycles come
+from `zeroskip.model.eie.cycles`; the co-simulation asserts that the RTL takes exactly these cycles. Parameters that
+a sweep does not vary are the paper's: {pes} PEs, queues of {depth} columns, words of {word} bits, {index}-bit
+counts of zeros.
 
-- **This design's** are all lines, dots and bars. The layers have the sizes and densities of the paper's Table III.
-  Their weights and activations are random (seed {seed}), each there or not independently of the others; the paper's own
-  were never published. Rows go to the PEs in turn, as in the paper. Layers of one density and height, such as Alex-6
-  and Alex-7, nearly lie on one line.
-- **The paper's** are the crosses and what is marked *paper*, out of its text and its Table IV. The heights of its bars
-  are in neither, so they are not drawn.
-- Load balance is work over PEs times cycles here, where work is one weight of a column whose activation is not zero.
-  In the paper it is one less the fraction of idle cycles, and padding entries are work. Here they are none, and mostly
-  cost no cycle.
+- **This design**: all lines, dots and bars. The layers have the sizes and densities of the paper's Table III. Their
+  weights and activations are random (seed {seed}) and independent of one another, because the paper's own were
+  never published. Row i is stored in PE i mod N, as in the paper. Layers with the same density and height, such as
+  Alex-6 and Alex-7, have nearly the same line.
+- **The paper**: the crosses and everything marked *paper*, taken from its text and its Table IV. The heights of its
+  bars are in neither, so they are not drawn.
+- **Load balance** here is the work divided by (PEs x cycles), where a unit of work is one weight in a column whose
+  activation is not zero. In the paper it is one minus the fraction of idle cycles, and padding entries count as
+  work. Here they do not count, and most of them cost no cycle.
 
 ## As built
 
-One input vector on {pes} PEs. The clock of 800 MHz is the paper's: the microseconds compare the cycles, and are no
-claim about how fast this design can be clocked.
+One input vector on {pes} PEs. The clock of 800 MHz is the paper's: the microseconds compare cycle counts and do not
+say how fast this design can be clocked.
 
 {table}
 
@@ -73,49 +74,53 @@ claim about how fast this design can be clocked.
 
 ![Load balance against queue depth]({folder}/figure-08-queue-depth.svg)
 
-With queues of one column, {idle_1} of all cycles do no work (geometric mean); the paper says about half. Depth {depth}
-brings load balance to {depth_built}, depth 256 to {depth_256}. The worst at depth {depth} is {worst}.
-On the right, the crosses are theoretical over actual time in Table IV.
+With queues of one column, {idle_1} of all cycles do no work (geometric mean); the paper says about half. Depth
+{depth} brings load balance to {depth_built}, depth 256 to {depth_256}. The worst at depth {depth} is {worst}. On
+the right, the crosses are the theoretical time divided by the actual time in Table IV.
 
 ## Figure 9: word width
 
 ![Reads of the sparse-matrix memories against word width]({folder}/figure-09-word-width.svg)
 
-The paper multiplies reads by the energy of a read and finds the least at 64 bits. Its energies (CACTI, 45 nm) are not
-in its text, so the plots show the two extremes: a read that costs the same at any width, and one that costs as much as
-it has bits. From 32 to 64 bits, reads fall by {reads_64} and bits grow by {bits_64}; from 64 to 128, reads fall by
-{reads_128} and bits grow by {bits_128} (geometric means).
-A PE reads each word that its entries of a column touch, and reads it again for the next column.
+The paper multiplies the number of reads by the energy of a read and finds the minimum at 64 bits. Its energies
+(CACTI, 45 nm) are not in its text. The plots therefore show the two extremes: the energy of a read does not depend
+on its width, or it is proportional to it. From 32 to 64 bits, reads fall by {reads_64} and bits grow by {bits_64};
+from 64 to 128, reads fall by {reads_128} and bits grow by {bits_128} (geometric means). A PE reads each word that
+contains entries of a column, and reads it again for the next column.
 
 ## Figure 11: speed-up
 
 ![Speed-up against processing elements]({folder}/figure-11-speed-up.svg)
 
-Speed-up is over one PE of this design, which hardly loses a cycle to padding. It is {speedup_64} at 64 PEs and
-{speedup_256} at 256 (geometric means): 256 PEs have {gain} times the throughput of 64, in the paper 3.25 times.
-A column takes a cycle at least, so no more PEs are busy on average than a column has weights: {bound}.
+The speed-up is relative to one PE of this design, which loses almost no cycles to padding. It is {speedup_64} at 64
+PEs and {speedup_256} at 256 (geometric means): 256 PEs have {gain} times the throughput of 64, in the paper 3.25
+times. A column takes at least one cycle, so on average at most as many PEs are busy as a column has weights:
+{bound}.
 
 ## Figure 12: padding
 
 ![Weights of all entries read against processing elements]({folder}/figure-12-padding.svg)
 
-More PEs have fewer rows each and shorter runs of zeros: of the entries read, {real_1} are weights at one PE, {real_64}
-at 64 and {real_256} at 256 (geometric means). The paper's figure rises likewise; the format is the same.
+With more PEs, each PE has fewer rows and shorter runs of zeros. The share of weights among the entries read is
+{real_1} with one PE, {real_64} with 64 and {real_256} with 256 (geometric means). The paper's figure rises in the
+same way, because the format is the same.
 
 ## Figure 13: load balance
 
 ![Load balance against processing elements]({folder}/figure-13-load-balance.svg)
 
-The fewer entries of a column a PE has, the less even they are: load balance is {balance_1} at one PE, {balance_64} at
-64 and {balance_256} at 256 (geometric means). The paper's figure falls likewise; Table IV's crosses stand in figure 8.
+The fewer entries of a column each PE has, the more their numbers differ. The load balance is {balance_1} with one
+PE, {balance_64} with 64 and {balance_256} with 256 (geometric means). The paper's figure falls in the same way. The
+crosses of Table IV are in figure 8.
 
 ## Index bits and storage
 
 ![Storage against index bits]({folder}/index-bits.svg)
 
-Narrow counts of zeros cost padding entries, wide ones cost bits in every entry. With {code}-bit codes on {pes} PEs the
-geometric mean is least at {least} bits, and the paper's 4 take {four} more. Least by layer: {least_each}.
-Pointers are as wide as the sparse-matrix memory asks for, its words rounded up to a power of two.
+Narrow counts of zeros need padding entries; wide counts need more bits in every entry. With {code}-bit codes on
+{pes} PEs, the geometric mean of the storage is smallest with {least} index bits. The paper's 4 bits take {four}
+more. The best width of each layer: {least_each}. Pointers have the width that the sparse-matrix memory needs, with
+its number of words rounded up to a power of two.
 """
 
 

@@ -1,4 +1,4 @@
-"""The tables of the pages are those of the measurements in docs/measured."""
+"""The tables of the pages are those of the measurements in docs/measured and docs/sweeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("script", ["readme.py", "search.py", "pruning.py"])
+@pytest.mark.parametrize("script", ["readme.py", "eie.py", "tile.py", "search.py", "pruning.py", "sweeps.py"])
 def test_tables_are_those_of_the_measurements(script: str) -> None:
-    done = subprocess.run([sys.executable, ROOT / "docs" / script, "--check"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, ROOT / "docs/scripts" / script, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

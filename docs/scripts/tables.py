@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[1]
+ROOT = DOCS.parent
+DEMOS = {
+    "digits": "digits, 64-300-100-10",
+    "fashion-mnist": "Fashion-MNIST, LeNet-300-100",
+    "lenet-5": "Fashion-MNIST, LeNet-5",
+}
+"""Files of `zeroskip demo`, and the data set and network that each shows."""
+
+
+def measured(name: str) -> dict[str, Any]:
+    """The JSON that a command gave, from docs/measured."""
+    result: dict[str, Any] = json.loads((DOCS / f"measured/{name}.json").read_text())
+    return result
 
 
 def markdown(rows: list[list[str]]) -> str:
-    """A table whose first row is its head; all columns but the first stand at the right."""
+    """A table with the first row as its head; all columns but the first are aligned to the right."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|---" + "|---:" * (len(rows[0]) - 1) + "|", *lines[1:]])
 

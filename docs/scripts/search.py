@@ -1,19 +1,15 @@
-"""Fills the tables of docs/search.md from the JSON of its commands (docs/measured), so that no figure is typed."""
+"""Fills the tables of docs/measurements/search.md from docs/measured, so that no figure is typed."""
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 from typing import Any
 
-from tables import fill, markdown, update
+from tables import DOCS, fill, markdown, measured, update
 
 from zeroskip.model.search.views.pictures import of_comparison, save_picture
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs/search.md"
-MEASURED = ROOT / "docs/measured"
+PAGE = DOCS / "measurements/search.md"
 COMPARED = {
     "compare-plain-20": "Plain-20 (width 0.25), channels",
     "compare-lenet-5-channels": "LeNet-5, channels",
@@ -34,7 +30,7 @@ def comparison(name: str, result: dict[str, Any]) -> str:
         f"dense accuracy {result['dense']:.2%}."
     )
     whole = ["whole network"] if result["policies"]["uniform"].get("exact") else []
-    rows = [["policy", "cost", *whole, "before", "after", "seconds of a search"]]
+    rows = [["policy", "cost", *whole, "accuracy before", "after fine-tuning", "search seconds"]]
     for policy, found in result["policies"].items():
         before = f"{found['before']:.2%} ± {found['std_before']:.2%}"
         after = f"{found['after']:.2%} ± {found['std']:.2%}"
@@ -49,7 +45,16 @@ def bench(name: str, result: dict[str, Any]) -> str:
         f"{SEARCHED[name]}, {result['pes']} PEs: {result['budget']:.0%} of the dense EIE cycles for the first plan, "
         f"dense accuracy {accuracy:.2%}."
     )
-    rows = [["searched for", "weights kept", "of dense MACs", "RTL cycles an image", "times the first", "after"]]
+    rows = [
+        [
+            "search cost",
+            "density",
+            "MACs / dense",
+            "RTL cycles per image",
+            "cycles / first plan",
+            "accuracy after fine-tuning",
+        ]
+    ]
     for plan in result["plans"]:
         assert plan["mismatches"] == 0, plan["cost"]
         assert plan["cycle_model_equal"], plan["cost"]
@@ -62,18 +67,13 @@ def bench(name: str, result: dict[str, Any]) -> str:
 
 def filled(page: str) -> str:
     """The page with the tables between their marks. Raises FileNotFoundError where a command has not been run."""
-    compared = [comparison(name, _read(name)) for name in COMPARED]
-    searched = [bench(name, _read(name)) for name in SEARCHED]
+    compared = [comparison(name, measured(name)) for name in COMPARED]
+    searched = [bench(name, measured(name)) for name in SEARCHED]
     return fill(fill(page, "compare", "\n".join(compared)), "bench", "\n".join(searched))
-
-
-def _read(name: str) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text())
-    return result
 
 
 if __name__ == "__main__":
     update(PAGE, filled)
     if "--check" not in sys.argv[1:]:
-        compared = _read("compare-lenet-5-weights")
-        save_picture(of_comparison(compared["policies"], compared["dense"]), ROOT / "docs/search.png")
+        compared = measured("compare-lenet-5-weights")
+        save_picture(of_comparison(compared["policies"], compared["dense"]), DOCS / "images/search.png")

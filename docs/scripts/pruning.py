@@ -1,4 +1,4 @@
-"""Measures the targets of docs/pruning.md by their commands, and fills its table; `--measure` runs all of them anew."""
+"""Measures and fills the table of docs/measurements/pruning.md; `--measure` runs all of its commands anew."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import re
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from tables import fill, markdown, update
+from tables import DOCS, fill, markdown, measured, update
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs/pruning.md"
-MEASURED = ROOT / "docs/measured/finetune.json"
+PAGE = DOCS / "measurements/pruning.md"
+MEASURED = DOCS / "measured/finetune.json"
 SEEDS = (0, 1, 2)
 COMMAND = re.compile(r"^zeroskip finetune .*?(?<!\\)$", re.M | re.S)
 
@@ -37,7 +35,17 @@ def measure(page: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def table(found: dict[str, list[dict[str, Any]]]) -> str:
-    rows = [["network, data", "weights kept", "times fewer", "dense", "pruned at once", "fine-tuned", "difference"]]
+    rows = [
+        [
+            "network, data",
+            "weights kept",
+            "compression ratio",
+            "dense",
+            "pruned, untrained",
+            "fine-tuned",
+            "difference, points",
+        ]
+    ]
     for command, results in found.items():
         network = command.split("zeroskip.networks:")[1].split()[0]
         data = command.split("--data ")[1].split()[0]
@@ -59,7 +67,7 @@ def table(found: dict[str, list[dict[str, Any]]]) -> str:
 
 def filled(page: str) -> str:
     """The page with the table between its marks. Raises KeyError where a command has not been measured."""
-    found = json.loads(MEASURED.read_text())
+    found = measured("finetune")
     text = table({command: found[command] for command in commands(page)})
     return fill(page, "measured", text)
 

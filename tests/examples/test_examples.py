@@ -1,0 +1,34 @@
+"""The scripts of examples/ run to their end in a folder of their own. They check their results themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PRINTED = {
+    "component_in_your_design.py": "written: sparse_dot.v",
+    "two_four_on_the_tile.py": "every bit equals the golden model",
+}
+"""What each script says when all of its checks have passed."""
+
+
+def test_every_script_is_listed() -> None:
+    assert sorted(PRINTED) == sorted(script.name for script in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("script", PRINTED)
+def test_script_runs(script: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert PRINTED[script] in done.stdout
+
+
+@pytest.mark.parametrize("script", PRINTED)
+def test_script_says_what_it_is_for(script: str) -> None:
+    first, second, *_ = (EXAMPLES / script).read_text().split("\n")
+    assert first.startswith('"""')
+    assert first.endswith(".") or second
