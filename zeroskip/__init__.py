@@ -1,1 +1,34 @@
-"""From a PyTorch network to sparse silicon, bit for bit."""
+"""From a PyTorch network to sparse silicon, bit for bit.
+
+The functions here do what the commands do: `zeroskip.train`, `zeroskip.compile`, ... Importing the package is cheap;
+torch is imported by the first call.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zeroskip.api.train import Trained, TrainSettings, train
+
+_EXPORTS = {
+    "train": ("train", "TrainSettings", "Trained"),
+}
+"""What is exported, by the module of zeroskip.api that defines it."""
+
+_MODULES = {name: module for module, names in _EXPORTS.items() for name in names}
+
+__all__ = ["TrainSettings", "Trained", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'zeroskip' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"zeroskip.api.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,39 +1,116 @@
-"""The command line: puts together the commands that each part defines in its own cli.py."""
+"""The command line: puts the commands of zeroskip.commands together, and tells errors in one line."""
 
+from __future__ import annotations
+
+import functools
+import logging
 import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import typer
 
-import zeroskip.commands.compile
-import zeroskip.commands.finetune
-import zeroskip.commands.search
-import zeroskip.commands.simulate
-import zeroskip.commands.sweep
-from zeroskip.commands.console import errors
+from zeroskip.commands.bench_eie import bench_eie_command
+from zeroskip.commands.bench_mma import bench_mma_command
+from zeroskip.commands.bench_search import bench_search_command
+from zeroskip.commands.compile import compile_command
+from zeroskip.commands.console import NOTHING_KEPT, tell
+from zeroskip.commands.finetune import finetune_command
+from zeroskip.commands.layer import layer_command
+from zeroskip.commands.mma import mma_command
+from zeroskip.commands.search import search_command
+from zeroskip.commands.simulate import demo_command, simulate_command
+from zeroskip.commands.sweep import sweep_eie
+from zeroskip.commands.train import train_command
 
-app = typer.Typer(
-    help="From a PyTorch network to sparse silicon, bit for bit.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-zeroskip.commands.simulate.add_commands(app)
-zeroskip.commands.compile.add_commands(app)
-zeroskip.commands.search.add_commands(app)
-zeroskip.commands.finetune.add_commands(app)
-zeroskip.commands.sweep.add_commands(app)
+Command = Callable[..., None]
+
+COMMANDS: dict[str, Command] = {
+    "demo": demo_command,
+    "train": train_command,
+    "search": search_command,
+    "finetune": finetune_command,
+    "compile": compile_command,
+    "simulate": simulate_command,
+    "layer": layer_command,
+    "mma": mma_command,
+}
+GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
+    "bench": (
+        "Measure the hardware, beside published figures and this machine.",
+        {"eie": bench_eie_command, "mma": bench_mma_command, "search": bench_search_command},
+    ),
+    "sweep": ("Sweep the parameters of a core with its exact cycle model.", {"eie": sweep_eie}),
+}
+
+
+def make_app() -> typer.Typer:
+    """All commands and groups of commands."""
+    app = typer.Typer(
+        help="From a PyTorch network to sparse silicon, bit for bit.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    _add(app, COMMANDS)
+    for name, (text, commands) in GROUPS.items():
+        group = typer.Typer(help=text, no_args_is_help=True)
+        # A group of one command stays a group where it has a callback.
+        group.callback()(lambda: None)
+        _add(group, commands)
+        app.add_typer(group, name=name)
+    return app
+
+
+def _add(app: typer.Typer, commands: dict[str, Command]) -> None:
+    for name, command in commands.items():
+        app.command(name)(_interruptible(command))
+
+
+def _interruptible(command: Command) -> Command:
+    """The command; where it is interrupted, and says itself nothing about it, it ends with one line and code 130."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            tell(NOTHING_KEPT, "yellow")
+            raise typer.Exit(130) from None
+
+    return run
+
+
+class _Notes(logging.Handler):
+    """What is logged, as "resumed from ...", in one line on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(record.getMessage())
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """The first Ctrl-C lets the command say what is kept; the second ends the process at once."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def main() -> None:
-    """Runs a command. What a user can mend is told in one line; ZEROSKIP_TRACEBACK=1 shows the rest of it."""
+    """Runs a command. What a user can correct is told in one line; ZEROSKIP_TRACEBACK=1 shows the traceback."""
     # Ended from outside, as by `timeout`: the exception lets temporary files and the simulator go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     warnings.showwarning = lambda message, *_: tell(f"warning: {message}", "yellow")
+    notes = logging.getLogger("zeroskip")
+    notes.setLevel(logging.INFO)
+    notes.handlers = [_Notes()]
+    notes.propagate = False
     try:
-        app()
+        make_app()()
     except (ValueError, OSError, RuntimeError, ArithmeticError) as error:
         if os.environ.get("ZEROSKIP_TRACEBACK"):
             raise
@@ -41,10 +118,6 @@ def main() -> None:
         more = " (ZEROSKIP_TRACEBACK=1 shows more)" if rest else ""
         tell(f"error: {first}{more}", "red")
         sys.exit(1)
-
-
-def tell(line: str, style: str) -> None:
-    errors.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,6 @@ from zeroskip.model.mma.golden import gemm
 from zeroskip.model.pruning.permutation_bench import measure
 from zeroskip.rtl.mma.tile import Tile
 
-PARTS = ("gemms", "luts", "permutation", "formats")
-
 SIZES = [(16, 16, 16), (64, 64, 64), (128, 128, 256), (256, 256, 512), (64, 64, 4096), (512, 512, 256)]
 """M, N, K."""
 

@@ -15,11 +15,9 @@ from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.digits import load_digits
 from zeroskip.model.data.fashion import load_fashion_mnist
 from zeroskip.model.data.mnist_5k import load_mnist_5k
+from zeroskip.model.data.names import NAMES
 from zeroskip.model.data.npz import load_npz
 from zeroskip.model.data.split import held_out
-
-NAMES = "digits, fashion-mnist, fashion-mnist:FOLDER, mnist-5k, cifar-10:FOLDER"
-"""What may stand in the place of a file."""
 
 
 def load_data(spec: str, seed: int) -> Dataset:

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from zeroskip.model.pruning.checkpoint import (
 )
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import Loss, Penalty, TrainingSettings, cross_entropy, train
+
+_LOG = logging.getLogger(__name__)
 
 SAMPLES = 16
 """By what a network computes of so many inputs it is told from others."""
@@ -101,6 +104,7 @@ class TrainingRun:
                 module.load_state_dict(at.groups["module"])
                 restore_optimizer(optimizer, at.groups.get("optimizer", {}))
                 masks, first_epoch = at.groups.get("masks", {}), at.epoch
+                _LOG.info(f"resumed from {self.path}: {self.done + first_epoch} of {self.total} epochs are done")
             else:
                 masks = choose(module)
 

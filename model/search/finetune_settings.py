@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from zeroskip.model.pruning.distil import Distil
 from zeroskip.model.pruning.regularise import L1, L2, GroupLasso, Growing
 from zeroskip.model.pruning.taylor import Taylor
 from zeroskip.model.pruning.training import Penalty, TrainingSettings
+from zeroskip.model.search.choices import CriterionName, PenaltyName, ScheduleName
 from zeroskip.model.search.spaces.space import Densities
 
 TAYLOR_SAMPLES = 2_000
@@ -21,10 +21,6 @@ TAYLOR_SAMPLES = 2_000
 
 GROWING_STEPS = 5
 """Steps after which a growing penalty takes its next size, as in the code of Wang et al. (ICLR 2021)."""
-
-ScheduleName = Literal["one-shot", "iterative", "cubic"]
-CriterionName = Literal["l1", "l2", "taylor", "random"]
-PenaltyName = Literal["l1", "l2", "group-lasso", "growing"]
 
 _PENALTIES = {"l1": L1, "l2": L2, "group-lasso": GroupLasso}
 

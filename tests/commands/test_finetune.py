@@ -104,7 +104,7 @@ def test_options_reach_the_training(zs: Command, tmp_path: Path, options: tuple[
         (("--compression", 4, "--distil", "--alpha", 2), "alpha must be 0 to 1, not 2"),
         (("--compression", 4, "--distil", "--temperature", 0), "temperature must be above 0 and finite, not 0"),
         (("--compression", 4, "--learning-rate", 0), "learning_rate must be above 0 and finite, not 0"),
-        (("--compression", 4, "--output", "data.npz"), "data.npz cannot be written: it is read too"),
+        (("--compression", 4, "--output", "data.npz"), "data.npz cannot be written: it is also an input"),
         (("--plan", "plan.json", "--schedule", "cubic"), "schedule must be one-shot for 2:4"),
         (("--plan", "nothing.json"), "nothing.json: cannot be read"),
     ],

@@ -97,7 +97,7 @@ def test_illegal_metadata(zs: Command, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("mma", "missing.npz"), "missing.npz does not exist"),
-        (("mma", "p.npz", "--output", "p.npz"), "p.npz cannot be written: it is read too"),
+        (("mma", "p.npz", "--output", "p.npz"), "p.npz cannot be written: it is also an input"),
         (("mma", "p.npz", "--m", 0), "m must be from 1 to 64, not 0"),
         (("mma", "wrong.npz"), "wrong.npz: generation must be one of V100, A100, Ada, H100, not 'B200'"),
         (("bench", "mma", "--parts", "gemms,speed"), "parts must be some of gemms, luts, permutation, formats"),

@@ -40,6 +40,7 @@ def test_learns_and_goes_on_where_it_stopped(zs: Command, tmp_path: Path, monkey
     monkeypatch.setattr(stages, "save_checkpoint", saved)
     code, _, err = zs(*arguments)
     assert code == 0, err
+    assert err == "resumed from dense.safetensors.ckpt: 3 of 6 epochs are done\n"
     assert (tmp_path / "dense.safetensors").read_bytes() == first
 
     compiled = ("compile", "mynet:Net", "--weights", "dense.safetensors", "--data", "data.npz", "--output", "net.zs")
@@ -83,7 +84,7 @@ def test_removed_channels_stay_removed(zs: Command, tmp_path: Path) -> None:
     [
         (("--learning-rate", 0), "learning_rate must be above 0 and finite, not 0.0"),
         (("--data", "nothing"), "nothing does not exist or is no file, and is none of the data sets digits, fashion-"),
-        (("--output", "data.npz"), "data.npz cannot be written: it is read too"),
+        (("--output", "data.npz"), "data.npz cannot be written: it is also an input"),
         (("--data", "digits"), "digits: inputs of shape (2, 1, 8, 8) do not fit the network"),
         (("--data", "many.npz"), "train_labels must be 0 to 3, as the network gives, not "),
     ],

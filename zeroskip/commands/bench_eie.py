@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from zeroskip.commands import options
 from zeroskip.commands.console import progress_bar
-from zeroskip.cosim.eie.bench import bench
-from zeroskip.cosim.eie.play import ACTIVITIES
-from zeroskip.cosim.simulator import Simulator, require_tools
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.eie.paper_layers import PAPER_LAYERS
+
+if TYPE_CHECKING:
+    pass
 
 
 def bench_eie_command(
@@ -35,6 +32,10 @@ def bench_eie_command(
     lost: the other cycles by cause, as fractions of all. reference: the same product on this machine, in microseconds.
     The exit code is 1 unless every output and every cycle is right.
     """
+    from zeroskip.cosim.eie.bench import bench
+    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.eie.paper_layers import PAPER_LAYERS
+
     geometry = word_geometry(pes=pes, queue_depth=queue_depth, index_bits=index_bits, word_bits=word_bits)
     if not model_only:
         require_tools(Simulator.VERILATOR)
@@ -66,6 +67,11 @@ def word_geometry(*, word_bits: int, index_bits: int, **sizes: int) -> EieGeomet
 
 
 def _show(result: dict[str, Any], geometry: EieGeometry, model_only: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from zeroskip.cosim.eie.play import ACTIVITIES
+
     table = Table(title=f"The paper's layers on {geometry.pes} PEs, queues of {geometry.queue_depth}")
     lost = "/".join(ACTIVITIES[1:])
     heads = ["layer", "cycles", "us", "paper", "ratio", "busy", "lost, %", "torch", "CSR", "equal"]

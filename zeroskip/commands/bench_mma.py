@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from zeroskip.commands import options
 from zeroskip.commands.console import progress_bar
-from zeroskip.cosim.mma.bench import PARTS, count, formats, luts, networks, permutation, products
-from zeroskip.cosim.simulator import Simulator, require_tools
-from zeroskip.model.mma.geometry import mode_geometry
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PARTS = ("gemms", "luts", "permutation", "formats")
 
 
 def bench_mma_command(
@@ -32,6 +32,10 @@ def bench_mma_command(
     lut_overhead: look-up tables (ECP5) of the fp16 tile above those of a dense-only one. permutation: magnitude that
     2:4 keeps with and without. The exit code is 1 unless every bit and every cycle is right.
     """
+    from zeroskip.cosim.mma.bench import count, formats, luts, networks, permutation, products
+    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.mma.geometry import mode_geometry
+
     chosen = tuple(name.strip() for name in parts.split(",") if name.strip()) or PARTS
     if unknown := [name for name in chosen if name not in PARTS]:
         raise ValueError(f"parts must be some of {', '.join(PARTS)}, not {unknown[0]!r}")
@@ -66,6 +70,8 @@ def bench_mma_command(
 
 
 def _show(result: dict[str, Any], tile: str) -> None:
+    from rich.console import Console
+
     if "gemms" in result:
         table = _table(
             f"2:4 on {tile} multipliers, fp16", "product", "dense cycles", "2:4 cycles", "speedup", "rate", "equal"
@@ -106,6 +112,8 @@ def _show(result: dict[str, Any], tile: str) -> None:
 
 
 def _table(title: str, *heads: str) -> Table:
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left")
     for index, head in enumerate(heads):
         table.add_column(head, justify="left" if index == 0 else "right", no_wrap=True)

@@ -5,27 +5,16 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from zeroskip.commands import options
 from zeroskip.commands.console import progress_bar, require_json, require_writable
-from zeroskip.cosim.search_bench import COSTS, SearchBench, bench_search
-from zeroskip.cosim.simulator import Simulator, require_tools
-from zeroskip.model.data.named import load_data
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.files import save_json
-from zeroskip.model.loading import load_network
-from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.pruning.training import TrainingSettings
-from zeroskip.model.search.methods.netadapt import NetAdaptSettings
-from zeroskip.model.search.setup import prepare
-from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.workers import parse_workers
+
+if TYPE_CHECKING:
+    from zeroskip.model.search.storage.journal import Journal
 
 
 def bench_search_command(
@@ -56,6 +45,20 @@ def bench_search_command(
     All are fine-tuned alike, and the first of each is compiled and run. The exit code is 1 unless every output and
     every cycle is right.
     """
+    import torch
+
+    from zeroskip.cosim.search_bench import COSTS, SearchBench, bench_search
+    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.data.named import load_data
+    from zeroskip.model.files import save_json
+    from zeroskip.model.loading import load_network
+    from zeroskip.model.mma.geometry import TileGeometry
+    from zeroskip.model.pruning.training import TrainingSettings
+    from zeroskip.model.search.methods.netadapt import NetAdaptSettings
+    from zeroskip.model.search.setup import prepare
+    from zeroskip.model.search.storage.journal import Journal
+    from zeroskip.model.search.workers import parse_workers
+
     start = time.monotonic()
     require_tools(Simulator.VERILATOR)
     torch.set_num_threads(1)
@@ -115,6 +118,9 @@ def bench_search_command(
 
 
 def _show(rows: list[dict[str, Any]], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left")
     heads = ("cost", "weights", "MACs", "cycles", "times", "accuracy", "equal")
     for head in heads:

@@ -10,15 +10,9 @@ from typing import Annotated, Literal
 import typer
 
 from zeroskip.commands import options
-from zeroskip.commands.compile_eie import compile_eie
-from zeroskip.commands.compile_mma import compile_mma
 from zeroskip.commands.console import require_writable, show
-from zeroskip.commands.train import train_command
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
-from zeroskip.model.loading import load_network
-from zeroskip.model.mma.geometry import mode_geometry
 from zeroskip.model.mma.pattern import Pattern
-from zeroskip.model.pruning.nm_presets import user_settings
 
 
 class Core(enum.Enum):
@@ -100,6 +94,12 @@ def compile_command(
     the labelled data; the first 5,000 samples say how large values get. On the tile, layers whose weights obey the
     pattern run sparse where that is faster, the others dense; with --prune all are made to obey it first.
     """
+    from zeroskip.commands.compile_eie import compile_eie
+    from zeroskip.commands.compile_mma import compile_mma
+    from zeroskip.model.loading import load_network
+    from zeroskip.model.mma.geometry import mode_geometry
+    from zeroskip.model.pruning.nm_presets import user_settings
+
     start = time.monotonic()
     options.refuse_panel(context, options.TILE_PANEL if core is Core.EIE else options.EIE_PANEL, f"--core {core.value}")
     require_writable(output, Path(data))
@@ -164,8 +164,3 @@ def compile_command(
         )
     summary = {"output": str(output), "core": core.value, **summary, "seconds": time.monotonic() - start}
     show(summary, [*rows, ("written", str(output))], title=f"{network} compiled", as_json=as_json)
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command("train")(train_command)
-    app.command("compile")(compile_command)

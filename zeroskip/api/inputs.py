@@ -1,0 +1,85 @@
+"""What the functions of the public API take: a network or its name, data or its name. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+from zeroskip.model.progress import Progress, Step
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zeroskip.model.data.dataset import Dataset
+    from zeroskip.model.pruning import training_run
+
+Network: TypeAlias = Union["nn.Module", str]
+"""An nn.Module; or "module:factory", also with arguments: "nets:lenet(classes=10)"."""
+
+Data: TypeAlias = Union["Dataset", str, Path, tuple[Any, Any]]
+"""A Dataset; the path of an NPZ file or the name of a data set; or (inputs, labels), arrays or tensors, of which a
+fifth is held out to measure accuracy."""
+
+
+def network_of(network: Network, weights: Path | None, progress: Progress) -> tuple[nn.Module, bool]:
+    """The network with the weights of a file, where one is given; and whether these are smaller than the factory makes
+    them, because channels were removed. A module that is given is not changed. Raises ValueError or OSError."""
+    progress(Step(task="loading the network"))
+    from zeroskip.model.loading import load_network, load_weights
+
+    if isinstance(network, str):
+        return load_network(network, weights)
+    import copy
+
+    sizes = [value.shape for value in network.state_dict().values()]
+    module = copy.deepcopy(network)
+    module = module if weights is None else load_weights(module, weights)
+    return module, [value.shape for value in module.state_dict().values()] != sizes
+
+
+def data_of(data: Data, seed: int, progress: Progress) -> Dataset:
+    """The data set; samples without a test split of their own are split by `seed`. Raises ValueError or OSError."""
+    progress(Step(task="loading the data"))
+    import numpy as np
+
+    from zeroskip.model.data.dataset import Dataset
+    from zeroskip.model.data.named import load_data
+    from zeroskip.model.data.split import held_out
+
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, tuple):
+        inputs, labels = data
+        return held_out("data", np.asarray(inputs, np.float32), np.asarray(labels, np.int64), seed)
+    return load_data(str(data), seed)
+
+
+def sources_of(data: Data, *paths: Path | None) -> list[Path]:
+    """The files that are read, which must not be overwritten."""
+    named = [Path(data)] if isinstance(data, str | Path) else []
+    return [*named, *(path for path in paths if path is not None)]
+
+
+def in_epochs(progress: Progress) -> Callable[[training_run.TrainingProgress], None]:
+    """Turns the progress of a training run into Steps."""
+
+    def report(at: training_run.TrainingProgress) -> None:
+        progress(Step(task=at.stage, done=at.done, total=at.total, unit="epochs", facts={"loss": f"{at.loss:.3g}"}))
+
+    return report
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within the block torch computes with one thread: sums that are split among threads round differently, and with
+    one a seed gives the same weights everywhere."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

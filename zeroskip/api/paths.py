@@ -1,0 +1,22 @@
+"""Checks of paths before the work rather than after it. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def require_writable(path: Path, *sources: Path) -> None:
+    """Makes the folder of a file to be written. Raises OSError where the file could not be written later, or is one of
+    `sources`, which are read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(f"{path} cannot be written: it is a folder, or its folder is read-only")
+    if path.resolve() in [source.resolve() for source in sources]:
+        raise OSError(f"{path} cannot be written: it is also an input; choose another output")
+
+
+def require_json(path: Path) -> None:
+    """Raises ValueError unless a file to be written is named as JSON: no network, weights or data are overwritten."""
+    if path.suffix != ".json":
+        raise ValueError(f"output must end in .json, not {path.suffix!r}: {path}")

@@ -1,0 +1,124 @@
+"""`zeroskip.train`: the dense network that pruning starts from."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
+from zeroskip.api.paths import require_writable
+from zeroskip.model.progress import Progress, Step, silent
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """SGD with momentum 0.9; the learning rate falls from `learning_rate` to zero along half a cosine."""
+
+    epochs: int = 20
+    learning_rate: float = 0.05
+    weight_decay: float = 2e-4
+    batch_size: int = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """The trained network `module`, and its accuracy on the test split as fractions: at the "start", and "trained"."""
+
+    module: nn.Module
+    accuracy: dict[str, float]
+    samples: dict[str, int]
+    """How many samples are in the splits "train" and "test"."""
+    epochs: int
+    output: Path | None
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """What `zeroskip train --json` prints."""
+        return {
+            "weights": None if self.output is None else str(self.output),
+            "samples": self.samples,
+            "epochs": self.epochs,
+            "accuracy": self.accuracy,
+            "seconds": self.seconds,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same as (label, value) for people."""
+        rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in self.accuracy.items()]
+        rows.append(("samples", f"{self.samples['train']:,} for training, {self.samples['test']:,} for testing"))
+        return rows if self.output is None else [*rows, ("written to", str(self.output))]
+
+
+def train(
+    network: Network,
+    data: Data,
+    *,
+    weights: Path | None = None,
+    settings: TrainSettings | None = None,
+    output: Path | None = None,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Trained:
+    """Train a dense network by SGD.
+
+    `network` is an nn.Module, which is not changed, or "module:factory"; `weights` is a safetensors file of its
+    state_dict. `data` has inputs (n, ...) float32 and labels (n,) of classes. The trained weights are written to
+    `output`, and the state of the training to `checkpoint` after every epoch: a run that was cut short continues from
+    it. The result depends on the arguments alone.
+
+    Raises ValueError where network, data or settings do not fit each other, OSError where a file cannot be read or
+    written, and FloatingPointError where training diverges.
+    """
+    start = time.monotonic()
+    settings = settings or TrainSettings()
+    if output is not None:
+        require_writable(output, *sources_of(data))
+    module, removed = network_of(network, weights, progress)
+    dataset = data_of(data, seed, progress)
+    import copy
+
+    import torch
+
+    from zeroskip.model.loading import save_weights
+    from zeroskip.model.pruning.fitting import require_classifier
+    from zeroskip.model.pruning.training import TrainingSettings, evaluate
+    from zeroskip.model.pruning.training_run import TrainingRun, configuration
+
+    training = TrainingSettings(
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        batch_size=settings.batch_size,
+    )
+    require_classifier(module, dataset)
+    with one_thread():
+        trained = copy.deepcopy(module)
+        run = TrainingRun(
+            torch.from_numpy(dataset.train_labels),
+            seed=seed,
+            total=settings.epochs,
+            configuration=configuration(module, dataset, training, seed),
+            path=checkpoint,
+            progress=in_epochs(progress),
+        )
+        progress(Step(task="training", total=settings.epochs, unit="epochs"))
+        run.stage("training", trained, torch.from_numpy(dataset.train_inputs), training, keep="dense")
+        progress(Step(task="measuring accuracy"))
+        test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
+        accuracy = {"start": evaluate(module, *test), "trained": evaluate(trained, *test)}
+    if output is not None:
+        save_weights(trained, output, removed=removed)
+    return Trained(
+        module=trained.eval(),
+        accuracy=accuracy,
+        samples={"train": len(dataset.train_inputs), "test": len(dataset.test_inputs)},
+        epochs=settings.epochs,
+        output=output,
+        seconds=time.monotonic() - start,
+    )
