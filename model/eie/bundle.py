@@ -14,26 +14,17 @@ from numpy.typing import NDArray
 from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.model.network.container import (
-    BundleError,
-    Container,
-    check_kinds,
-    check_tensor,
-    dataclass_from_json,
-    list_from_json,
-    naming,
-    read,
-    stages_from_json,
-    write,
-)
-from zeroskip.model.network.stages import LinearStage, Stage, to_json, value_counts
+from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
+from zeroskip.model.network.container import BundleError, Container, check_kinds, check_tensor
+from zeroskip.model.network.stages import LinearStage, Stage, value_counts
 
 MAX_FRACTION = 128
 """Fraction bits beyond this do not come from values that float32 holds."""
 
 
 class FitError(ValueError):
-    """A network that a geometry's memories do not hold; the message says which, by how much, and what would."""
+    """A network that does not fit a geometry's memories; the message names the memory, what it lacks, and a size that
+    is enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,54 +229,33 @@ def save(network: EieNetwork, path: Path) -> None:
         "codebooks": network.codebooks,
         "order": network.order,
     }
-    header = {
-        "geometry": dataclasses.asdict(network.geometry),
-        "layers": [dataclasses.asdict(layer) for layer in network.layers],
-        "stages": [to_json(stage) for stage in network.stages],
-    }
-    write(path, core="eie", header=header, tensors=tensors)
+    FORMAT.write(path, network, tensors)
 
 
 def load(path: Path) -> EieNetwork:
     """Reads a bundle and checks all of it. Raises BundleError naming the file, the field, the rule and the value."""
-    container = read(path)
-    with naming(path):
-        return from_container(container)
+    return load_with(path, from_container)
 
 
 def from_container(container: Container) -> EieNetwork:
     """The network that a file holds, all of it checked."""
-    if container.core != "eie":
-        raise BundleError(f"core must be 'eie', not {container.core!r}")
-    header = container.header
-    geometry = dataclass_from_json(EieGeometry, header.get("geometry"), "geometry")
-    layers = list_from_json(EieLayer, header.get("layers"), "layers")
-    network = EieNetwork(
-        geometry=geometry,
-        layers=layers,
-        stages=stages_from_json(header.get("stages")),
-        **_tensors(container.tensors, geometry, len(layers)),
-    )
-    _check_layers(network)
+    header = FORMAT.header(container)
+    geometry = header.geometry
+    expected = {
+        "entries": (np.uint8, (geometry.pes, None, geometry.word_bytes)),
+        "pointers": (np.uint32, (geometry.pes, None)),
+        "codebooks": (np.int16, (len(header.layers), geometry.codebook_size)),
+        "order": (np.uint32, (None,)),
+    }
+    require_tensors(container, expected)
+    for name, (dtype, shape) in expected.items():
+        check_tensor(name, container.tensors[name], dtype, shape)
+    network = EieNetwork(geometry=geometry, layers=header.layers, stages=header.stages, **container.tensors)
     _check_memories(network)
     return network
 
 
-def _tensors(tensors: dict[str, NDArray[Any]], geometry: EieGeometry, layers: int) -> dict[str, NDArray[Any]]:
-    expected = {
-        "entries": (np.uint8, (geometry.pes, None, geometry.word_bytes)),
-        "pointers": (np.uint32, (geometry.pes, None)),
-        "codebooks": (np.int16, (layers, geometry.codebook_size)),
-        "order": (np.uint32, (None,)),
-    }
-    if set(tensors) != set(expected):
-        raise BundleError(f"tensors must be {sorted(expected)}, not {sorted(tensors)}")
-    for name, (dtype, shape) in expected.items():
-        check_tensor(name, tensors[name], dtype, shape)
-    return tensors
-
-
-def _check_layers(network: EieNetwork) -> None:
+def _check_layers(network: Header[EieGeometry, EieLayer]) -> None:
     geometry = network.geometry
     previous: EieLayer | None = None
     for index, layer in enumerate(network.layers):
@@ -317,10 +287,9 @@ def _check_layers(network: EieNetwork) -> None:
                 f"not {layer.input_fraction}"
             )
         previous = layer
-    try:
-        value_counts(network.stages, network.layers)
-    except ValueError as error:
-        raise BundleError(str(error)) from error
+
+
+FORMAT = BundleFormat(core="eie", geometry=EieGeometry, layer=EieLayer, check=_check_layers)
 
 
 def _check_memories(network: EieNetwork) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,9 @@ from zeroskip.model.mma.gemm import Operand
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.layouts import from_linear, to_linear
 from zeroskip.model.mma.numerics import raw_type
-from zeroskip.model.network.container import (
-    BundleError,
-    Container,
-    check_kinds,
-    check_tensor,
-    dataclass_from_json,
-    list_from_json,
-    naming,
-    read,
-    stages_from_json,
-    write,
-)
-from zeroskip.model.network.stages import Stage, to_json, value_counts
+from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
+from zeroskip.model.network.container import BundleError, Container, check_kinds, check_tensor
+from zeroskip.model.network.stages import Stage, value_counts
 
 PAD = -1
 """In MmaNetwork.columns: a column of zeros."""
@@ -90,46 +79,42 @@ def save(network: MmaNetwork, path: Path) -> None:
         tensors[f"bias.{index}"] = network.biases[index]
         if operand.codes is not None:
             tensors[f"meta.{index}"] = to_linear(operand.codes, operand.pattern, np.uint32)
-    header = {
-        "geometry": dataclasses.asdict(network.geometry),
-        "layers": [dataclasses.asdict(layer) for layer in network.layers],
-        "stages": [to_json(stage) for stage in network.stages],
-    }
-    write(path, core="mma", header=header, tensors=tensors)
+    FORMAT.write(path, network, tensors)
 
 
 def load(path: Path) -> MmaNetwork:
     """Reads a bundle and checks all of it. Raises BundleError naming the file, the field, the rule and the value."""
-    container = read(path)
-    with naming(path):
-        return from_container(container)
+    return load_with(path, from_container)
 
 
 def from_container(container: Container) -> MmaNetwork:
     """The network that a file holds, all of it checked."""
-    if container.core != "mma":
-        raise BundleError(f"core must be 'mma', not {container.core!r}")
-    header = container.header
-    geometry: TileGeometry = dataclass_from_json(TileGeometry, header.get("geometry"), "geometry")
-    if geometry.dtype not in FLOATS:
-        raise BundleError(f"geometry.dtype must be one of {', '.join(FLOATS)}, not {geometry.dtype}")
-    layers = list_from_json(MmaLayer, header.get("layers"), "layers")
-    stages = stages_from_json(header.get("stages"))
-    for index, layer in enumerate(layers):
-        _check_layer(layer, f"layers[{index}]")
-    try:
-        value_counts(stages, layers)
-    except ValueError as error:
-        raise BundleError(str(error)) from error
-    names = {f"{name}.{index}" for index in range(len(layers)) for name in ("values", "columns", "bias")}
-    names |= {f"meta.{index}" for index, layer in enumerate(layers) if layer.sparse}
-    if set(container.tensors) != names:
-        raise BundleError(f"tensors must be {sorted(names)}, not {sorted(container.tensors)}")
-    parts = [_layer_parts(container.tensors, geometry, index, layer) for index, layer in enumerate(layers)]
-    operands, columns, biases = (tuple(part) for part in zip(*parts, strict=True))
+    header = FORMAT.header(container)
+    names = {f"{name}.{index}" for index in range(len(header.layers)) for name in ("values", "columns", "bias")}
+    names |= {f"meta.{index}" for index, layer in enumerate(header.layers) if layer.sparse}
+    require_tensors(container, names)
+    read = [
+        _layer_tensors(container.tensors, header.geometry, index, layer) for index, layer in enumerate(header.layers)
+    ]
+    operands, columns, biases = zip(*read, strict=True)
     return MmaNetwork(
-        geometry=geometry, layers=layers, stages=stages, operands=operands, columns=columns, biases=biases
+        geometry=header.geometry,
+        layers=header.layers,
+        stages=header.stages,
+        operands=operands,
+        columns=columns,
+        biases=biases,
     )
+
+
+def _check_header(header: Header[TileGeometry, MmaLayer]) -> None:
+    if header.geometry.dtype not in FLOATS:
+        raise BundleError(f"geometry.dtype must be one of {', '.join(FLOATS)}, not {header.geometry.dtype}")
+    for index, layer in enumerate(header.layers):
+        _check_layer(layer, f"layers[{index}]")
+
+
+FORMAT = BundleFormat(core="mma", geometry=TileGeometry, layer=MmaLayer, check=_check_header)
 
 
 def _check_layer(layer: MmaLayer, where: str) -> None:
@@ -141,7 +126,7 @@ def _check_layer(layer: MmaLayer, where: str) -> None:
         )
 
 
-def _layer_parts(
+def _layer_tensors(
     tensors: dict[str, NDArray[Any]], geometry: TileGeometry, index: int, layer: MmaLayer
 ) -> tuple[Operand, NDArray[np.int32], NDArray[Any]]:
     pattern = geometry.pattern

@@ -1,0 +1,92 @@
+"""What the files of all cores' networks have in common: geometry, layers and stages in the header, and their checks.
+
+A core adds its tensors and its own checks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from numpy.typing import NDArray
+
+from zeroskip.model.network.container import (
+    BundleError,
+    Container,
+    dataclass_from_json,
+    list_from_json,
+    naming,
+    read,
+    stages_from_json,
+    write,
+)
+from zeroskip.model.network.stages import Stage, to_json, value_counts
+
+G = TypeVar("G")
+L = TypeVar("L")
+N = TypeVar("N")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Header(Generic[G, L]):
+    """What a file's header says of a network: the core's `geometry`, its layer table and the stages."""
+
+    geometry: G
+    layers: tuple[L, ...]
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleFormat(Generic[G, L]):
+    """The files of one core, whose geometry is a `geometry` and whose layer table has rows of `layer` (dataclasses).
+
+    `check` raises BundleError where a header's geometry or layers are not what the core takes; that the stages fit the
+    layers is checked here.
+    """
+
+    core: str
+    geometry: type[G]
+    layer: type[L]
+    check: Callable[[Header[G, L]], None]
+
+    def write(self, path: Path, network: Any, tensors: dict[str, NDArray[Any]]) -> None:
+        """Writes a compiled network; a file that stood there is replaced whole or not at all."""
+        header = {
+            "geometry": dataclasses.asdict(network.geometry),
+            "layers": [dataclasses.asdict(layer) for layer in network.layers],
+            "stages": [to_json(stage) for stage in network.stages],
+        }
+        write(path, core=self.core, header=header, tensors=tensors)
+
+    def header(self, container: Container) -> Header[G, L]:
+        """The header of a file, checked. Raises BundleError naming field, rule and value."""
+        if container.core != self.core:
+            raise BundleError(f"core must be '{self.core}', not {container.core!r}")
+        given = container.header
+        header: Header[G, Any] = Header(
+            geometry=dataclass_from_json(self.geometry, given.get("geometry"), "geometry"),
+            layers=list_from_json(self.layer, given.get("layers"), "layers"),
+            stages=stages_from_json(given.get("stages")),
+        )
+        self.check(header)
+        try:
+            value_counts(header.stages, header.layers)
+        except ValueError as error:
+            raise BundleError(str(error)) from error
+        return header
+
+
+def load_with(path: Path, from_container: Callable[[Container], N]) -> N:
+    """Reads a file as `from_container` does. Raises BundleError naming the file, the field, the rule and the value."""
+    container = read(path)
+    with naming(path):
+        return from_container(container)
+
+
+def require_tensors(container: Container, names: Collection[str]) -> None:
+    """Raises BundleError unless the file holds the tensors `names` and no others."""
+    if set(container.tensors) != set(names):
+        raise BundleError(f"tensors must be {sorted(names)}, not {sorted(container.tensors)}")
