@@ -27,6 +27,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 
+from zeroskip.model.import_path import child_path
 from zeroskip.model.sources import PACKAGE, closure_hash, files_hash
 
 
@@ -106,7 +107,7 @@ class Build:
         log = folder / "simulation.log"
         # A build names the libraries of the environment that made it, which may be gone: these are found first.
         libraries = os.pathsep.join(filter(None, [str(libs_dir), os.environ.get("LD_LIBRARY_PATH")]))
-        with _quiet(), _environment(PYTHONPATH=os.pathsep.join(sys.path), LD_LIBRARY_PATH=libraries):
+        with _quiet(), _environment(PYTHONPATH=os.pathsep.join(child_path()), LD_LIBRARY_PATH=libraries):
             try:
                 results = runner.test(
                     test_module=bench,

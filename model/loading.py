@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from zeroskip.model import user_code
 from zeroskip.model.files import replacing
 from zeroskip.model.networks.seeded import seeded
 from zeroskip.model.pruning.flexible import flexible
 from zeroskip.model.pruning.resize import fit_to
-
-from_files: list[ModuleType] = []
-"""Modules that were read from the path of a file: no other process would find them by name."""
+from zeroskip.model.user_code.folder import is_our_folder
 
 CHANNELS, REMOVED = "zeroskip-channels", "removed"
 """In the metadata of a safetensors file: its tensors may be smaller than the factory's network makes them."""
@@ -46,8 +45,9 @@ def _sizes(module: nn.Module) -> list[tuple[int, ...]]:
 
 def load_factory(name: str) -> nn.Module:
     """The network that MODULE:FACTORY makes, or MODULE:FACTORY(name=value, ...), where values are Python literals.
-    MODULE is a module that Python finds from the current folder, or the path of a .py file. Weights that start at
-    random are the same every time. Raises ValueError that says what is wrong."""
+    MODULE is the path of a .py file, or a module's name: it is looked for in the current folder first, whatever it is
+    called, then where Python looks (`zeroskip.model.user_code`). Weights that start at random are the same every time.
+    Raises ValueError that says what is wrong."""
     match = re.fullmatch(r"(.+?):([^:()]+)(\(.*\))?", name, re.DOTALL)
     if match is None:
         raise ValueError(
@@ -56,31 +56,53 @@ def load_factory(name: str) -> nn.Module:
         )
     module_name, factory_name, call = match.groups()
     arguments = _arguments(call or "()")
-    if module_name.endswith(".py"):
-        path = Path(module_name)
-        # A name that no package has, whatever the user calls the file.
-        unique = f"zeroskip_user_{path.stem}"
-        spec = importlib.util.spec_from_file_location(unique, path)
-        if not path.is_file() or spec is None or spec.loader is None:
-            raise ValueError(f"{module_name} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[unique] = module
-        from_files.append(module)
-        with _users_code(module_name):
-            spec.loader.exec_module(module)
-    else:
-        sys.path.insert(0, str(Path.cwd()))
-        if importlib.util.find_spec(module_name.partition(".")[0]) is None:
-            raise ValueError(f"there is no module {module_name!r} here")
-        with _users_code(module_name):
-            module = importlib.import_module(module_name)
+    module = _module(module_name)
     if not callable(factory := getattr(module, factory_name, None)):
-        raise ValueError(f"{module_name} has no function or class {factory_name!r}")
+        where = getattr(module, "__file__", None)
+        raise ValueError(f"{where or module_name} has no function or class {factory_name!r}")
     with _users_code(name if call else f"{name}()"), seeded(0):
         network = factory(**arguments)
     if not isinstance(network, nn.Module):
         raise ValueError(f"{name} must return a torch.nn.Module, not {type(network).__name__}")
     return network
+
+
+def _module(name: str) -> ModuleType:
+    """The module of this name, or in this file."""
+    if name.endswith(".py"):
+        if not Path(name).is_file():
+            raise ValueError(f"{name} is not a Python file: {Path(name).absolute()} does not exist or is no file")
+        with _users_code(name):
+            return user_code.import_file(Path(name))
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError(f"MODULE must be a dotted name, as in nets.small, or the path of a .py file, not {name!r}")
+    with _users_code(name):
+        module = user_code.import_module(Path.cwd(), name)
+    if module is None:
+        with _users_code(name):
+            module = _installed(name)
+    if module is None:
+        file = name.replace(".", os.sep) + ".py"
+        others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", ".")]
+        raise ValueError(
+            f"there is no module {name!r}: no {file} in {', '.join([str(Path.cwd()), *others])}, and no installed "
+            "package has it"
+        )
+    return module
+
+
+def _installed(name: str) -> ModuleType | None:
+    """The module that Python finds by this name, or None. Folders of this package have no names of their own, even
+    where a checkout of it is on Python's path."""
+    top = importlib.util.find_spec(name.partition(".")[0])
+    if top is None or (top.name != "zeroskip" and top.origin and is_our_folder(Path(top.origin).parent)):
+        return None
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):
+            return None
+        raise
 
 
 def _arguments(call: str) -> dict[str, Any]:
@@ -102,11 +124,15 @@ def _arguments(call: str) -> dict[str, Any]:
 
 @contextmanager
 def _users_code(what: str) -> Iterator[None]:
-    """Whatever the user's own code raises, even where it asks to exit, becomes one ValueError."""
+    """Whatever the user's own code raises, even where it asks to exit, becomes one ValueError that says where."""
     try:
         yield
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{what} failed: {type(error).__name__}: {error}") from error
+        place = user_code.place_of(error)
+        message = error.msg if isinstance(error, SyntaxError) else user_code.readable(str(error))
+        raise ValueError(
+            f"{what} failed{f' in {place}' if place else ''}: {type(error).__name__}: {message}"
+        ) from error
 
 
 def load_weights(network: nn.Module, path: Path) -> nn.Module:

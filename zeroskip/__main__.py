@@ -1,5 +1,12 @@
 """`python -m zeroskip`."""
 
+from zeroskip.model.import_path import leave_out_current_folder
+
+if __name__ in ("__main__", "__mp_main__"):
+    # Before anything is imported that a file of the user's could hide.
+    leave_out_current_folder()
+
 from zeroskip.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

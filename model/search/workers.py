@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib.util
 import multiprocessing
 import os
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from zeroskip.model.loading import from_files
+from zeroskip.model import user_code
+from zeroskip.model.import_path import child_environment
 
 Map = Callable[[Iterable[Any]], Iterator[Any]]
 """Does the work for every item; gives the results in the order of the items, each as soon as it is there."""
@@ -85,14 +91,24 @@ def _by_ray(work: Callable[[Any], Any]) -> Map:
     import ray
 
     if not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
-    for module in from_files:
-        ray.cloudpickle.register_pickle_by_value(module)
+        # Ray's processes look for modules in the folder that Ray was started in before any other: in an empty one the
+        # user's files hide nothing.
+        empty = tempfile.TemporaryDirectory(prefix="zeroskip-ray-")
+        atexit.register(empty.cleanup)
+        with child_environment(), contextlib.chdir(empty.name):
+            ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+    # Another machine need not have the user's files.
+    ray.cloudpickle.register_pickle_by_value(user_code)
+    folder = str(Path.cwd())
     shared = ray.put(work)
 
     @ray.remote(num_cpus=1)
     def do(what: Callable[[Any], Any], item: Any) -> Any:
         torch.set_num_threads(1)
+        if folder not in sys.path and os.path.isdir(folder):
+            # For what the user's forward() imports or opens only now.
+            os.chdir(folder)
+            sys.path.append(folder)
         return what(item)
 
     return lambda items: map(ray.get, [do.remote(shared, item) for item in items])

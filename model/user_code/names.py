@@ -1,0 +1,36 @@
+"""Names of modules that say which folder, or which file, they come from."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+PREFIX = __name__.rpartition(".")[0]
+
+
+def root_name(path: Path) -> str:
+    """The module name of a folder of the user's, or of a file whose own name is no Python name."""
+    escaped = "".join(chr(b) if chr(b).isalnum() and b < 128 else f"_{b:02x}" for b in os.fsencode(path.absolute()))
+    return f"{PREFIX}.{escaped}"
+
+
+def root_path(name: str) -> Path | None:
+    """The folder or the file that `root_name` made `name` of; None for any other name."""
+    escaped = name.removeprefix(f"{PREFIX}.")
+    if escaped == name or not re.fullmatch(r"([0-9A-Za-z]|_[0-9a-f]{2})+", escaped):
+        return None
+    text = re.sub("_(..)", lambda match: f"%{match[1]}", escaped)
+    path = Path(os.fsdecode(_unquoted(text)))
+    return path if path.is_absolute() else None
+
+
+def _unquoted(text: str) -> bytes:
+    first, *rest = text.encode().split(b"%")
+    return first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in rest)
+
+
+def is_users(name: str) -> bool:
+    """Whether a module of this name is a user's."""
+    root = PREFIX + "." + name.removeprefix(f"{PREFIX}.").partition(".")[0]
+    return name.startswith(f"{PREFIX}.") and root_path(root) is not None
