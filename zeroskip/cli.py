@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import logging
 import os
 import signal
@@ -14,18 +15,14 @@ from typing import Any
 
 import typer
 
-from zeroskip.commands.bench_eie import bench_eie_command
-from zeroskip.commands.bench_mma import bench_mma_command
 from zeroskip.commands.bench_search import bench_search_command
 from zeroskip.commands.compile import compile_command
 from zeroskip.commands.console import NOTHING_KEPT, tell
 from zeroskip.commands.finetune import finetune_command
-from zeroskip.commands.layer import layer_command
-from zeroskip.commands.mma import mma_command
 from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import demo_command, simulate_command
-from zeroskip.commands.sweep import sweep_eie
 from zeroskip.commands.train import train_command
+from zeroskip.model.cores import CORES
 
 Command = Callable[..., None]
 
@@ -36,16 +33,21 @@ COMMANDS: dict[str, Command] = {
     "finetune": finetune_command,
     "compile": compile_command,
     "simulate": simulate_command,
-    "layer": layer_command,
-    "mma": mma_command,
 }
 GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
     "bench": (
-        "Measure the hardware, beside published figures and this machine.",
-        {"eie": bench_eie_command, "mma": bench_mma_command, "search": bench_search_command},
+        "Measure the hardware and the searches, next to published figures.",
+        {"search": bench_search_command},
     ),
-    "sweep": ("Sweep the parameters of a core with its exact cycle model.", {"eie": sweep_eie}),
+    "sweep": ("Vary the parameters of a core and predict its cycles with the exact cycle model.", {}),
 }
+
+# The commands that belong to one core.
+for _core in CORES:
+    _room = importlib.import_module(f"zeroskip.commands.{_core}.commands")
+    COMMANDS |= _room.COMMANDS
+    for _group, _command in _room.IN_GROUPS.items():
+        GROUPS[_group][1][_core] = _command
 
 
 def make_app() -> typer.Typer:

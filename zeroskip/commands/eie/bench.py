@@ -9,19 +9,20 @@ import typer
 
 from zeroskip.commands import options
 from zeroskip.commands.console import progress_bar
+from zeroskip.commands.eie import options as eie_options
 from zeroskip.model.eie.geometry import EieGeometry
 
 if TYPE_CHECKING:
     pass
 
 
-def bench_eie_command(
+def bench_command(
     layers: Annotated[str, typer.Option(help="Names of Table III, separated by commas. [default: all nine]")] = "",
-    pes: options.Pes = 64,
-    queue_depth: options.QueueDepth = 8,
-    index_bits: options.IndexBits = 4,
-    word_bits: options.WordBits = 64,
-    balance_load: options.BalanceLoad = False,
+    pes: eie_options.Pes = 64,
+    queue_depth: eie_options.QueueDepth = 8,
+    index_bits: eie_options.IndexBits = 4,
+    word_bits: eie_options.WordBits = 64,
+    balance_load: eie_options.BalanceLoad = False,
     model_only: Annotated[bool, typer.Option("--model-only", help="The cycle model alone, not the RTL.")] = False,
     seed: options.Seed = 0,
     as_json: options.Json = False,

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from zeroskip.commands import options
-from zeroskip.commands.bench_eie import word_geometry
 from zeroskip.commands.console import require_writable, show
+from zeroskip.commands.eie import options as eie_options
+from zeroskip.commands.eie.bench import word_geometry
 from zeroskip.model.eie.geometry import MEMORIES
 
 
@@ -21,16 +22,16 @@ def layer_command(
         typer.Argument(help="NPZ file: codebook (float32, 16), codes (uint8, outputs x inputs), activations, bias."),
     ],
     output: Annotated[Path | None, typer.Option(help="NPZ file to write the outputs to, float and raw.")] = None,
-    pes: options.Pes = 64,
-    queue_depth: options.QueueDepth = 8,
-    index_bits: options.IndexBits = 4,
-    word_bits: options.WordBits = 64,
-    accumulator_bits: options.AccumulatorBits = 32,
-    product_shift: options.ProductShift = 0,
-    entry_words: options.EntryWords = None,
-    pointers: options.Pointers = None,
-    activation_rows: options.ActivationRows = None,
-    balance_load: options.BalanceLoad = False,
+    pes: eie_options.Pes = 64,
+    queue_depth: eie_options.QueueDepth = 8,
+    index_bits: eie_options.IndexBits = 4,
+    word_bits: eie_options.WordBits = 64,
+    accumulator_bits: eie_options.AccumulatorBits = 32,
+    product_shift: eie_options.ProductShift = 0,
+    entry_words: eie_options.EntryWords = None,
+    pointers: eie_options.Pointers = None,
+    activation_rows: eie_options.ActivationRows = None,
+    balance_load: eie_options.BalanceLoad = False,
     simulator: options.Simulator = "verilator",
     as_json: options.Json = False,
 ) -> None:

@@ -10,9 +10,10 @@ import typer
 
 from zeroskip.commands import options
 from zeroskip.commands.console import require_writable, show
+from zeroskip.commands.mma import options as mma_options
 
 
-def mma_command(
+def product_command(
     file: Annotated[
         Path,
         typer.Argument(
@@ -23,8 +24,8 @@ def mma_command(
     output: Annotated[
         Path | None, typer.Option(help="NPZ file to write d, golden and cycles to. [default: FILE with .d.npz]")
     ] = None,
-    m: options.TileRows = 4,
-    n: options.TileColumns = 4,
+    m: mma_options.TileRows = 4,
+    n: mma_options.TileColumns = 4,
     check: Annotated[
         Literal["strict", "relaxed"], typer.Option(help="Legal metadata: increasing indices, or distinct ones.")
     ] = "strict",

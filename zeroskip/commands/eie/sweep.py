@@ -55,7 +55,7 @@ def _json(result: Result) -> str:
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
-def sweep_eie(
+def sweep_command(
     layers: Annotated[
         str,
         typer.Option(

@@ -10,6 +10,7 @@ import typer
 
 from zeroskip.commands import options
 from zeroskip.commands.console import progress_bar
+from zeroskip.commands.mma import options as mma_options
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 PARTS = ("gemms", "luts", "permutation", "formats")
 
 
-def bench_mma_command(
+def bench_command(
     parts: Annotated[str, typer.Option(help=f"Which of {', '.join(PARTS)}, separated by commas. [default: all]")] = "",
     blocks: Annotated[int, typer.Option(min=1, help="Blocks of each format on the RTL.")] = 100_000,
-    m: options.TileRows = 4,
-    n: options.TileColumns = 4,
+    m: mma_options.TileRows = 4,
+    n: mma_options.TileColumns = 4,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:

@@ -1,0 +1,106 @@
+"""Options of the cores in commands that are for all cores.
+
+A core's room, `zeroskip.commands.<core>.options`, has a dataclass for each such command: the fields are its options,
+annotated as typer takes them. `with_core_options` adds those of all cores to a command, each core's under a heading of
+its own in the help. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_args, get_type_hints
+
+import typer
+from typer.models import OptionInfo
+
+from zeroskip.model.cores import CORES
+
+
+class CoreOptions:
+    """The options of each core, and which of them the user gave."""
+
+    def __init__(self, values: dict[str, Any], given: dict[str, list[str]]) -> None:
+        self._values, self._given = values, given
+
+    def of(self, core: str) -> Any:
+        """The core's dataclass of options, or None where the core has none for this command."""
+        return self._values.get(core)
+
+    def require_for(self, core: str | None, chosen: str) -> None:
+        """Raises ValueError where an option of another core than `core` was given: it means nothing with what was
+        chosen. None is no core at all."""
+        for other, given in self._given.items():
+            if given and other != core:
+                raise ValueError(f"{given[0]} is an option of the {CORES[other].title}, which {chosen} does not use")
+
+
+def with_core_options(kind: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds the options of all cores, the dataclasses named `kind`, to a command, which takes them as its argument
+    `cores`, a CoreOptions."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        kinds = {core: found for core in CORES if (found := _kind(core, kind)) is not None}
+        signature = inspect.signature(command, eval_str=True)
+        own = [parameter for name, parameter in signature.parameters.items() if name not in ("cores", "context")]
+        added = {core: _parameters(found, CORES[core].title) for core, found in kinds.items()}
+
+        @functools.wraps(command)
+        def run(context: typer.Context, **arguments: Any) -> None:
+            values, given = {}, {}
+            for core, parameters in added.items():
+                names = [parameter.name for parameter in parameters]
+                values[core] = kinds[core](**{name: arguments.pop(name) for name in names})
+                given[core] = [f"--{name.replace('_', '-')}" for name in names if was_given(context, name)]
+            if "context" in signature.parameters:
+                arguments["context"] = context
+            command(**arguments, cores=CoreOptions(values, given))
+
+        context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        every = [context, *keywords, *(parameter for parameters in added.values() for parameter in parameters)]
+        run.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
+        return run
+
+    return decorate
+
+
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether the user gave this option, rather than leaving it at its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _kind(core: str, kind: str) -> Any:
+    return getattr(importlib.import_module(f"zeroskip.commands.{core}.options"), kind, None)
+
+
+def _parameters(kind: Any, panel: str) -> list[inspect.Parameter]:
+    """The fields of a dataclass of options as parameters of a command, under the heading `panel`."""
+    hints = get_type_hints(kind, include_extras=True)
+    parameters = []
+    for field in dataclasses.fields(kind):
+        inner, option = get_args(hints[field.name])
+        assert isinstance(option, OptionInfo)
+        shown = _under(option, panel)
+        parameters.append(
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=Annotated[inner, shown],
+            )
+        )
+    return parameters
+
+
+def _under(option: OptionInfo, panel: str) -> OptionInfo:
+    import copy
+
+    shown = copy.copy(option)
+    shown.rich_help_panel = panel
+    return shown

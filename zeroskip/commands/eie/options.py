@@ -1,0 +1,37 @@
+"""Options of the EIE array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+Pes = Annotated[int, typer.Option(help="Processing elements (PEs), a power of two.")]
+QueueDepth = Annotated[
+    int, typer.Option("--queue-depth", "--depth", help="Entries of the activation queue of each PE, 1 to 256.")
+]
+IndexBits = Annotated[int, typer.Option(help="Bits of the zero count in an entry, 2 to 8.")]
+WordBits = Annotated[int, typer.Option(help="Bits of a memory word, a multiple of the bits of an entry.")]
+EntriesPerWord = Annotated[int, typer.Option(help="Entries in a memory word, a power of two.")]
+AccumulatorBits = Annotated[int, typer.Option(help="Bits of the accumulators, 16 to 48.")]
+ProductShift = Annotated[int, typer.Option(help="Low bits dropped from each product, 0 to 31.")]
+EntryWords = Annotated[
+    int | None, typer.Option(help="Words of the sparse-matrix memory of a PE. [default: as many as needed]")
+]
+Pointers = Annotated[int | None, typer.Option(help="Column pointers of a PE. [default: as many as needed]")]
+ActivationRows = Annotated[
+    int | None, typer.Option(help="Rows of the activation files of a PE. [default: as many as needed]")
+]
+Layers = Annotated[int | None, typer.Option(help="Rows of the layer table. [default: as many as needed]")]
+BalanceLoad = Annotated[
+    bool,
+    typer.Option("--balance/--no-balance", help="Assign rows to PEs so that the load is balanced, or in turn."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """The sizes on which a search counts cycles."""
+
+    pes: Pes = 8

@@ -1,0 +1,12 @@
+"""The commands of the N:M tile alone."""
+
+from __future__ import annotations
+
+from zeroskip.commands.mma.bench import bench_command
+from zeroskip.commands.mma.product import product_command
+
+COMMANDS = {"mma": product_command}
+"""By name: `zeroskip mma`."""
+
+IN_GROUPS = {"bench": bench_command}
+"""By the group that they belong to, where they have the core's name: `zeroskip bench mma`."""
