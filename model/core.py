@@ -6,7 +6,7 @@ through this protocol alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -17,13 +17,7 @@ from numpy.typing import NDArray
 from zeroskip.model.data.dataset import accuracy
 from zeroskip.model.network.container import Container
 from zeroskip.model.network.stages import Stage, TableRow
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, steps done, steps in all): called before a step that may take longer than a second."""
-
-
-def no_progress(_step: str, _done: int, _total: int) -> None:
-    """The `Progress` of a caller who wants none."""
+from zeroskip.model.progress import Progress, Step, silent
 
 
 class Network(Protocol):
@@ -105,6 +99,23 @@ class LayerLoad:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredBits:
+    """`dense` bits are each weight and bias of the unpruned network as a 32-bit float, `image` those in the core."""
+
+    dense: int
+    image: int
+
+    @property
+    def ratio(self) -> float:
+        """The compression ratio."""
+        return self.dense / self.image
+
+    def summary(self) -> dict[str, float]:
+        """As in the commands' JSON."""
+        return {"dense": self.dense, "image": self.image, "ratio": self.ratio}
+
+
+@dataclass(frozen=True, kw_only=True)
 class CostPoints:
     """Where the table of a core's cycles is computed; in between it is interpolated.
 
@@ -138,7 +149,7 @@ class Core(Protocol[N, S]):
     skips_single_zeros: bool
     """Whether any zero weight saves cycles and storage, or only those of a pattern."""
 
-    def compile(self, network: Any, inputs: NDArray[np.float32], settings: S, progress: Progress = no_progress) -> N:
+    def compile(self, network: Any, inputs: NDArray[np.float32], settings: S, progress: Progress = silent) -> N:
         """Compiles a torch network, or what the core's own preparation made of one.
 
         `inputs` (samples x values, or samples x channels x height x width) are samples of what the network will be
@@ -185,14 +196,38 @@ class Core(Protocol[N, S]):
         """Where searches compute `layer_cost`."""
         ...
 
+    def rounded_to_zero(self, network: N, source: Any) -> int:
+        """Weights that are not zero in `source`, what the network was compiled from, but in the core's formats."""
+        ...
+
+    def stored_bits(self, network: N) -> StoredBits:
+        """What the network takes in the core's memories, against the dense network."""
+        ...
+
+    def layer_facts(self, network: N) -> list[tuple[str, str]]:
+        """How the core runs each layer, and its sizes, as (label, value) for people."""
+        ...
+
     def weight_bytes(self, density: float, channels: int, geometry: Any) -> float:
         """Bytes that the core stores for each weight of a layer of which the fraction `density` is kept; `channels` are
         the input channels of one group."""
         ...
 
 
+CHUNK = 250
+"""Images that `golden_accuracy` runs between two reports of its progress."""
+
+
 def golden_accuracy(
-    core: Core[Any, Any], network: Any, inputs: NDArray[np.float32], labels: NDArray[np.int64]
+    core: Core[Any, Any],
+    network: Any,
+    inputs: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    progress: Progress = silent,
 ) -> float:
     """Fraction of the images that the golden model puts into their class; inputs that do not fit are clipped."""
-    return accuracy(core.outputs(network, inputs), labels)
+    outputs = []
+    for first in range(0, len(inputs), CHUNK):
+        progress(Step(task="running the golden model", done=first, total=len(inputs), unit="images"))
+        outputs.append(core.outputs(network, inputs[first : first + CHUNK]))
+    return accuracy(np.concatenate(outputs), labels)

@@ -58,9 +58,15 @@ def core_entry(name: str) -> CoreEntry:
     return CORES[name]
 
 
+def core_module(name: str) -> str:
+    """The dotted name of the module that holds a core's software side; what it computes depends on the import closure
+    of this module (zeroskip.model.sources). Raises ValueError for an unknown name."""
+    return f"zeroskip.model.{core_entry(name).name}.core"
+
+
 def load_core(name: str) -> Core[Any, Any]:
     """The software side of a core, `zeroskip.model.<name>.core.CORE`. Raises ValueError for an unknown name."""
-    core: Core[Any, Any] = import_module(f"zeroskip.model.{core_entry(name).name}.core").CORE
+    core: Core[Any, Any] = import_module(core_module(name)).CORE
     return core
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +18,9 @@ _NAME = __name__.partition(".")[0]
 def import_closure(*modules: str) -> tuple[Path, ...]:
     """The files of this package that `modules` (dotted names) import, directly or through others, sorted.
 
-    Imports count wherever they stand, inside functions too. Nothing is imported or run. Raises ModuleNotFoundError for
-    a module that does not exist.
+    Imports count wherever they stand, inside functions too, but for those under `if TYPE_CHECKING`, which never run.
+    Modules that are found by name while the program runs (zeroskip.model.cores.load_core) are not seen: give them
+    yourself. Nothing is imported or run. Raises ModuleNotFoundError for a module that does not exist.
     """
     files: dict[str, Path] = {}
     waiting = [*modules]
@@ -58,7 +59,7 @@ def _file(name: str) -> Path:
 
 def _imports(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _running(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names if alias.name.split(".")[0] == _NAME}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == _NAME:
@@ -67,6 +68,17 @@ def _imports(path: Path) -> set[str]:
             # `from package import module`
             names |= {full for alias in node.names if _is_module(full := f"{node.module}.{alias.name}")}
     return names
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a tree, without what only type checkers see."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            for other in child.orelse:
+                yield from _running(other)
+        else:
+            yield from _running(child)
 
 
 def _is_module(name: str) -> bool:

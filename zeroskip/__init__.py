@@ -10,16 +10,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zeroskip.api.compile import Compiled, CompileSettings, compile
+    from zeroskip.api.eie.compile import EieCompileSettings
+    from zeroskip.api.mma.compile import MmaCompileSettings
     from zeroskip.api.train import Trained, TrainSettings, train
 
 _EXPORTS = {
+    "compile": ("compile", "CompileSettings", "Compiled"),
+    "eie.compile": ("EieCompileSettings",),
+    "mma.compile": ("MmaCompileSettings",),
     "train": ("train", "TrainSettings", "Trained"),
 }
 """What is exported, by the module of zeroskip.api that defines it."""
 
 _MODULES = {name: module for module, names in _EXPORTS.items() for name in names}
 
-__all__ = ["TrainSettings", "Trained", "train"]
+__all__ = [
+    "CompileSettings",
+    "Compiled",
+    "EieCompileSettings",
+    "MmaCompileSettings",
+    "TrainSettings",
+    "Trained",
+    "compile",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
+from zeroskip.model.progress import Progress, Step, silent
 
 HEADROOM = 2.0
 """Activations and sums may grow to this many times what they were in calibration before anything saturates."""
@@ -37,7 +38,11 @@ BATCH = 256
 
 
 def calibrate(
-    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32], geometry: EieGeometry
+    layers: Sequence[SharedLayer],
+    stages: Sequence[Stage],
+    inputs: NDArray[np.float32],
+    geometry: EieGeometry,
+    progress: Progress = silent,
 ) -> list[Fractions]:
     """Chooses fraction bits from what the float network does with `inputs` (samples x inputs).
 
@@ -46,7 +51,10 @@ def calibrate(
     both give way alike. Raises ValueError where the values are too large for any choice.
     """
     flat = inputs.reshape(len(inputs), -1)
-    batches = [_ranges(layers, stages, flat[first : first + BATCH]) for first in range(0, len(flat), BATCH)]
+    batches = []
+    for first in range(0, len(flat), BATCH):
+        progress(Step(task="choosing fraction bits", done=first, total=len(flat), unit="samples"))
+        batches.append(_ranges(layers, stages, flat[first : first + BATCH]))
     tops, sums = (np.max(values, axis=0).tolist() for values in zip(*batches, strict=True))
     weights = [float(np.abs(layer.codebook).max()) for layer in layers]
 

@@ -21,6 +21,7 @@ from zeroskip.model.network.lower import lower
 from zeroskip.model.network.operations import AveragePooling
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import ConvStage, Stage
+from zeroskip.model.progress import Progress, Step, silent
 
 
 def lower_shared(
@@ -48,6 +49,7 @@ def compile_network(
     *,
     fit: Sequence[str] = (),
     balance_load: bool = False,
+    progress: Progress = silent,
 ) -> EieNetwork:
     """Compiles a shared network; `calibration` are inputs to choose the fraction bits by: samples x inputs, or samples
     x channels x height x width, by which the sizes of its images are known.
@@ -58,9 +60,10 @@ def compile_network(
     calibration data do not fit the network.
     """
     stages, layers = lower_shared(shared, calibration.shape[1:])
-    fractions = calibrate(layers, stages, calibration, geometry)
+    fractions = calibrate(layers, stages, calibration, geometry, progress)
     order = None
     if balance_load:
+        progress(Step(task="balancing the load"))
         layers, order = balance(layers, stages, calibration, geometry.pes)
     matrices = [layer.matrix_codes for layer in layers]
     table = tuple(
@@ -82,6 +85,7 @@ def compile_network(
     codebooks = np.zeros((len(layers), geometry.codebook_size), np.int16)
     for index, (layer, fraction) in enumerate(zip(layers, fractions, strict=True)):
         codebooks[index, : len(layer.codebook)] = np.rint(np.ldexp(layer.codebook.astype(np.float64), fraction.weight))
+    progress(Step(task="encoding the weights"))
     # The words do not depend on how large the memories are: assembled where all is large enough, then fitted.
     roomy = dataclasses.replace(geometry, **{field: _ROOMY[field] for field in fit})
     network = assemble(roomy, table, codes, codebooks, stages, order)

@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from zeroskip.model.core import CostPoints, Cycles, LayerLoad, Progress, Run, no_progress
+from zeroskip.model.core import CostPoints, Cycles, LayerLoad, Run, StoredBits
 from zeroskip.model.cores import CORES
 from zeroskip.model.eie import bundle, costs, cycles, golden
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs
+from zeroskip.model.eie.compiler import compile_network, float_outputs, lost_weights, quantise_inputs
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.settings import EieSettings
 from zeroskip.model.eie.shared import SharedOperation
 from zeroskip.model.eie.sharing import share_layers
+from zeroskip.model.eie.storage import storage
 from zeroskip.model.network.container import Container
 from zeroskip.model.network.fold import fold
+from zeroskip.model.progress import Progress, silent
 
 CALIBRATION = 5_000
 """Samples at most that say how large values get."""
@@ -48,20 +50,19 @@ class EieCore:
         network: nn.Module | list[SharedOperation],
         inputs: NDArray[np.float32],
         settings: EieSettings,
-        progress: Progress = no_progress,
+        progress: Progress = silent,
     ) -> EieNetwork:
         """Compiles a torch network, whose weights are shared first where a layer has more than 15 distinct ones, or one
         whose weights are shared already. The first CALIBRATION inputs choose the fraction bits."""
         if isinstance(network, nn.Module):
-            progress("sharing weights", 0, 1)
-            network = share_layers(fold(network))
-        progress("calibrating", 0, 1)
+            network = share_layers(fold(network), progress)
         return compile_network(
             network,
             inputs[:CALIBRATION],
             settings.geometry,
             fit=settings.fit,
             balance_load=settings.balance_load,
+            progress=progress,
         )
 
     def save(self, network: EieNetwork, path: Path) -> None:
@@ -98,6 +99,17 @@ class EieCore:
             totals=by_layer.sum(axis=1) + cycles.START_TO_DONE * network.starts_per_image,
             images=np.ones(len(by_layer), np.int64),
         )
+
+    def rounded_to_zero(self, network: EieNetwork, source: Any) -> int:
+        """Biases too; the codes in the memory images tell which weights were kept, so `source` is not needed."""
+        return lost_weights(network)
+
+    def stored_bits(self, network: EieNetwork) -> StoredBits:
+        stored = storage(network)
+        return StoredBits(dense=stored.dense, image=stored.image)
+
+    def layer_facts(self, network: EieNetwork) -> list[tuple[str, str]]:
+        return [("PEs", str(network.geometry.pes))]
 
     def layer_cost(self, load: LayerLoad, geometry: EieGeometry) -> float:
         return costs.layer_cost(load, geometry)

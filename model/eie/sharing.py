@@ -8,15 +8,18 @@ from torch import nn
 from zeroskip.model.eie.kmeans import cluster
 from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation
 from zeroskip.model.network.operations import Convolution, Linear, operations
+from zeroskip.model.progress import Progress, Step, silent
 
 
-def share_layers(folded: nn.Sequential) -> list[SharedOperation]:
+def share_layers(folded: nn.Sequential, progress: Progress = silent) -> list[SharedOperation]:
     """The operations of what `zeroskip.model.network.fold.fold` returns, each layer with its own codebook.
 
     Exact, with nothing lost, for a layer of at most 15 distinct non-zero values.
     """
     network: list[SharedOperation] = []
-    for operation, module in operations(folded):
+    found = operations(folded)
+    for number, (operation, module) in enumerate(found):
+        progress(Step(task="sharing weights", done=number, total=len(found), unit="layers"))
         if isinstance(operation, Linear | Convolution):
             assert isinstance(module, nn.Linear | nn.Conv2d)
             network.append(_share_layer(module, operation))

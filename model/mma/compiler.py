@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from zeroskip.model.mma.bundle import PAD, MmaLayer, MmaNetwork
-from zeroskip.model.mma.convert import FLOATS, to_raw
+from zeroskip.model.mma.convert import FLOATS, from_raw, to_raw
 from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.mma.gemm import Operand, dense_operand, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
@@ -122,3 +122,13 @@ def _operand(
     except ValueError:
         # More values in a group than the pattern keeps.
         return dense
+
+
+def rounded_to_zero(module: nn.Module, dtype: str) -> int:
+    """Weights of a network that are not zero, but are in the tile's format."""
+    lost = 0
+    for _, layer in operations(fold(module)):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            weight = layer.weight.detach().numpy()
+            lost += int(((weight != 0) & (from_raw(to_raw(weight, dtype), dtype) == 0)).sum())
+    return lost

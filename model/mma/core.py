@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from zeroskip.model.core import CostPoints, Cycles, LayerLoad, Progress, Run, no_progress
+from zeroskip.model.core import CostPoints, Cycles, LayerLoad, Run, StoredBits
 from zeroskip.model.cores import CORES
 from zeroskip.model.mma import bundle, costs
 from zeroskip.model.mma import network as golden
 from zeroskip.model.mma.bundle import MmaNetwork
-from zeroskip.model.mma.compiler import compile_network
+from zeroskip.model.mma.compiler import compile_network, rounded_to_zero
 from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.settings import MmaSettings
+from zeroskip.model.mma.storage import stored_bits
 from zeroskip.model.network.container import Container
+from zeroskip.model.progress import Progress, Step, silent
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,10 +44,10 @@ class MmaCore:
         network: nn.Module,
         inputs: NDArray[np.float32],
         settings: MmaSettings,
-        progress: Progress = no_progress,
+        progress: Progress = silent,
     ) -> MmaNetwork:
         """Compiles a torch network; of `inputs` only the shape is used."""
-        progress("compiling", 0, 1)
+        progress(Step(task="compiling"))
         return compile_network(network, inputs.shape[1:], settings.geometry)
 
     def save(self, network: MmaNetwork, path: Path) -> None:
@@ -81,6 +83,21 @@ class MmaCore:
             np.int64,
         )
         return Cycles(by_layer=by_layer, totals=by_layer.sum(axis=1), images=run.batches)
+
+    def rounded_to_zero(self, network: MmaNetwork, source: nn.Module) -> int:
+        return rounded_to_zero(source, network.geometry.dtype)
+
+    def stored_bits(self, network: MmaNetwork) -> StoredBits:
+        return stored_bits(network)
+
+    def layer_facts(self, network: MmaNetwork) -> list[tuple[str, str]]:
+        geometry = network.geometry
+        rows = []
+        for index, layer in enumerate(network.layers):
+            how = str(geometry.pattern) if layer.sparse else "dense"
+            padding = f", {layer.pad} columns of padding" if layer.pad else ""
+            rows.append((f"layer {index}", f"{layer.outputs} x {layer.columns}, {how}{padding}"))
+        return [*rows, ("tile", f"{geometry.m} x {geometry.n} x {geometry.k}, {geometry.dtype}, {geometry.generation}")]
 
     def layer_cost(self, load: LayerLoad, geometry: TileGeometry) -> float:
         return costs.layer_cost(load, geometry)

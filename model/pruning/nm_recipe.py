@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.network.fold import fold
+from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.fitting import require_fit
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.nm import LayerReport, layer_reports, nm_masks
@@ -80,8 +81,11 @@ def prune_nm(
     seed: int,
     checkpoint: Path | None = None,
     progress: Callable[[TrainingProgress], None] = lambda _: None,
+    steps: Progress = silent,
 ) -> NmResult:
     """Runs the whole recipe on a copy of `module`, whose weights are the starting point.
+
+    `progress` is called after every epoch, `steps` before what takes a while between and behind the training stages.
 
     With `checkpoint` the state is saved there after every epoch, and a run that was cut short continues; a
     checkpoint of another run is started over. Nothing depends on the test set but the reported accuracies.
@@ -107,8 +111,11 @@ def prune_nm(
     )
     dense = copy.deepcopy(module)
     run.stage("train", dense, inputs, settings.dense, keep="dense")
+    if settings.permute:
+        steps(Step(task="permuting channels"))
     # Found again rather than stored where a run is resumed: all that follows depends on `dense` alone.
     ordered, permutations = permute(dense, settings.pattern, seed=seed) if settings.permute else (dense, [])
+    steps(Step(task=f"pruning to {settings.pattern}"))
     masks = choose(ordered)
     layers = layer_reports(ordered, masks, settings.pattern)
     pruned = copy.deepcopy(ordered)
@@ -125,6 +132,7 @@ def prune_nm(
         run.stage("train sparse", sparse, inputs, retrain, keep="sparse", hold=hold)
         masks = choose(sparse)
     test_inputs, test_labels = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
+    steps(Step(task="measuring accuracy"))
     stages = {"dense": dense.eval(), "pruned": pruned.eval(), "sparse": sparse.eval()}
     return NmResult(
         **stages,

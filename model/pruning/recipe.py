@@ -13,6 +13,7 @@ from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
+from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning import schedules
 from zeroskip.model.pruning.centroids import trainable, tuned
 from zeroskip.model.pruning.criteria import magnitude
@@ -71,7 +72,13 @@ class Result:
     """The inputs and labels that accuracies were measured on."""
 
 
-def share(module: nn.Module, *, test_inputs: np.ndarray | None = None, test_labels: np.ndarray | None = None) -> Result:
+def share(
+    module: nn.Module,
+    *,
+    test_inputs: np.ndarray | None = None,
+    test_labels: np.ndarray | None = None,
+    progress: Progress = silent,
+) -> Result:
     """Folds and shares a network as it is, without pruning and training.
 
     Exact where, after folding, no layer has more than 15 distinct non-zero weights and biases.
@@ -82,7 +89,7 @@ def share(module: nn.Module, *, test_inputs: np.ndarray | None = None, test_labe
     if test_inputs is not None and test_labels is not None:
         require_shape(pruned, test_inputs, "inputs")
         test = torch.from_numpy(test_inputs), torch.from_numpy(test_labels)
-    return _result(module, pruned, share_layers(pruned), test)
+    return _result(module, pruned, share_layers(pruned, progress), test, progress)
 
 
 def prune_and_share(
@@ -93,8 +100,11 @@ def prune_and_share(
     seed: int,
     checkpoint: Path | None = None,
     progress: Callable[[TrainingProgress], None] = lambda _: None,
+    steps: Progress = silent,
 ) -> Result:
     """Runs the whole recipe on a copy of `module`, whose weights are the starting point.
+
+    `progress` is called after every epoch, `steps` before what takes a while between and behind the training stages.
 
     With `checkpoint` the state is saved there after every epoch, and a run that was cut short continues; a
     checkpoint of another run is started over. Nothing depends on the test set but the reported accuracies.
@@ -124,12 +134,12 @@ def prune_and_share(
         name = f"prune {number}/{len(choosers)}"
         run.stage(name, network, train_inputs, settings.retrain, keep="pruned", choose=choose)
     pruned = fold(network)
-    parts = share_layers(pruned)
+    parts = share_layers(pruned, steps)
     shared = trainable(parts)
     run.stage("share", shared, as_taken(train_inputs, pruned), settings.share, keep="shared")
     layers = tuned(parts, shared)
     test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
-    return _result(dense.eval(), pruned, layers, test)
+    return _result(dense.eval(), pruned, layers, test, steps)
 
 
 def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[[nn.Module], dict[str, Tensor]]:
@@ -148,11 +158,16 @@ def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[
 
 
 def _result(
-    dense: nn.Module, pruned: nn.Sequential, layers: list[SharedOperation], test: tuple[Tensor, Tensor] | None
+    dense: nn.Module,
+    pruned: nn.Sequential,
+    layers: list[SharedOperation],
+    test: tuple[Tensor, Tensor] | None,
+    progress: Progress,
 ) -> Result:
     shared = to_module(layers)
     accuracies = None
     if test is not None:
+        progress(Step(task="measuring accuracy"))
         inputs, labels = test
         taken = as_taken(inputs, pruned)
         accuracies = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
 from zeroskip.model.progress import Progress, Step
 
@@ -54,6 +54,23 @@ def data_of(data: Data, seed: int, progress: Progress) -> Dataset:
         inputs, labels = data
         return held_out("data", np.asarray(inputs, np.float32), np.asarray(labels, np.int64), seed)
     return load_data(str(data), seed)
+
+
+def samples_of(data: Data, split: Literal["train", "test"], progress: Progress) -> tuple[Any, Any]:
+    """Inputs (float32, n x ...) and labels (int64, n), or None, of one split; all samples where the data have no split
+    of their own. Raises ValueError or OSError."""
+    progress(Step(task="loading the data"))
+    import numpy as np
+
+    from zeroskip.model.data.dataset import Dataset
+    from zeroskip.model.data.named import load_samples
+
+    if isinstance(data, Dataset):
+        return getattr(data, f"{split}_inputs"), getattr(data, f"{split}_labels")
+    if isinstance(data, tuple):
+        inputs, labels = data
+        return np.asarray(inputs, np.float32), None if labels is None else np.asarray(labels, np.int64)
+    return load_samples(str(data), split)
 
 
 def sources_of(data: Data, *paths: Path | None) -> list[Path]:

@@ -1,0 +1,22 @@
+"""What a compiled network takes in the tile's memories, against the dense network that it stands for."""
+
+from __future__ import annotations
+
+from zeroskip.model.core import StoredBits
+from zeroskip.model.mma.bundle import MmaNetwork
+
+DENSE_BITS = 32
+"""Width of a weight or bias of the dense network, a float."""
+
+
+def stored_bits(network: MmaNetwork) -> StoredBits:
+    """Counts the kept values of each operand with those that fill groups up, the code of each group, and the biases;
+    of the dense network, weights between different groups of a convolution are none."""
+    geometry = network.geometry
+    groups = [getattr(stage, "groups", 1) for stage in network.stages for _ in stage.layers]
+    dense = image = 0
+    for layer, operand, split in zip(network.layers, network.operands, groups, strict=True):
+        dense += DENSE_BITS * (layer.outputs * layer.inputs // split + layer.outputs)
+        codes = 0 if operand.codes is None else operand.codes.size * geometry.pattern.code_bits
+        image += operand.values.size * geometry.operand.bits + codes + layer.outputs * geometry.result.bits
+    return StoredBits(dense=dense, image=image)

@@ -1,0 +1,161 @@
+"""`zeroskip.compile` as a notebook calls it: what it takes, and one form of result for every core."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import zeroskip
+from zeroskip.model.cores import CORES, load_core
+from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.network.container import read
+from zeroskip.model.progress import Step
+
+
+def _module() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+
+
+def _dataset() -> Dataset:
+    rng = np.random.default_rng(4)
+    inputs = rng.normal(size=(60, 12)).astype(np.float32)
+    labels = np.abs(inputs[:, :3]).argmax(axis=1).astype(np.int64)
+    return Dataset(
+        name="made up",
+        train_inputs=inputs[:40],
+        train_labels=labels[:40],
+        test_inputs=inputs[40:],
+        test_labels=labels[40:],
+    )
+
+
+def _pruning(core: str) -> zeroskip.CompileSettings:
+    own: dict[str, Any] = {
+        "eie": zeroskip.EieCompileSettings(density=0.5, pes=2),
+        "mma": zeroskip.MmaCompileSettings(prune=True, permute=True),
+    }
+    return zeroskip.CompileSettings(core=core, own=own[core], epochs=1)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_the_summary_has_the_same_keys_for_every_core(core: str) -> None:
+    summary = zeroskip.compile(_module(), _dataset(), settings=_pruning(core)).summary()
+
+    kinds = {name: type(value) for name, value in summary.items()}
+    assert kinds == {
+        "output": type(None),
+        "core": str,
+        "geometry": dict,
+        "layers": list,
+        "accuracy": dict,
+        "weights": dict,
+        "bits": dict,
+        "seconds": float,
+    }
+    assert all({"inputs", "outputs", "relu"} <= set(layer) for layer in summary["layers"])
+    assert list(summary["weights"]) == ["total", "kept", "ratio", "rounded_to_zero"]
+    assert list(summary["bits"]) == ["dense", "image", "ratio"]
+    assert json.loads(json.dumps(summary)) == summary
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_weights_and_accuracies_are_those_of_the_pruned_network(core: str) -> None:
+    compiled = zeroskip.compile(_module(), _dataset(), settings=_pruning(core))
+
+    # 12 x 8 + 8 x 3 weights, half of them kept by either setting.
+    assert (compiled.total, compiled.kept) == (120, 60)
+    assert {"dense", "pruned", "golden"} < set(compiled.accuracy)
+    assert all(0 <= value <= 1 for value in compiled.accuracy.values())
+    assert dict(compiled.rows())["weights kept"] == "60 of 120"
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_saved_network_is_the_one_that_output_writes(core: str, tmp_path: Path) -> None:
+    settings = zeroskip.CompileSettings(core=core)
+    compiled = zeroskip.compile(_module(), _dataset(), settings=settings, output=tmp_path / "written.zs")
+    compiled.save(tmp_path / "saved.zs")
+
+    assert (tmp_path / "saved.zs").read_bytes() == (tmp_path / "written.zs").read_bytes()
+    network = load_core(core).from_container(read(tmp_path / "saved.zs"))
+    assert network.layers == compiled.network.layers
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_arrays_without_labels_give_no_accuracy(core: str) -> None:
+    inputs = _dataset().train_inputs
+    compiled = zeroskip.compile(_module(), (inputs, None), settings=zeroskip.CompileSettings(core=core))
+
+    assert compiled.accuracy == {}
+    assert compiled.summary()["accuracy"] is None
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_the_module_is_not_changed(core: str) -> None:
+    module = _module()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    zeroskip.compile(module, _dataset(), settings=_pruning(core))
+
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize(
+    ("core", "expected"),
+    [
+        ("eie", {"sharing weights", "measuring accuracy", "choosing fraction bits", "running the golden model"}),
+        ("mma", {"permuting channels", "pruning to 2:4", "measuring accuracy", "running the golden model"}),
+    ],
+)
+def test_progress_names_what_takes_long(core: str, expected: set[str]) -> None:
+    steps: list[Step] = []
+    zeroskip.compile(_module(), _dataset(), settings=_pruning(core), progress=steps.append)
+
+    assert expected <= {step.task for step in steps}
+    assert [step for step in steps if step.unit == "epochs"]
+
+
+def test_a_run_that_was_cut_short_continues(tmp_path: Path) -> None:
+    """Interrupted after three epochs and started again, it ends with the bytes of the run that was not."""
+    arguments: dict[str, Any] = {"settings": _pruning("mma")}
+    whole = zeroskip.compile(_module(), _dataset(), output=tmp_path / "whole.zs", **arguments)
+
+    def interrupt(step: Step) -> None:
+        if step.unit == "epochs" and step.done == 1:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "net.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        zeroskip.compile(_module(), _dataset(), checkpoint=checkpoint, progress=interrupt, **arguments)
+    assert checkpoint.exists()
+    again = zeroskip.compile(_module(), _dataset(), checkpoint=checkpoint, output=tmp_path / "again.zs", **arguments)
+
+    assert (tmp_path / "again.zs").read_bytes() == (tmp_path / "whole.zs").read_bytes()
+    assert again.accuracy == whole.accuracy
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (zeroskip.CompileSettings(core="tpu"), "core must be one of eie, mma, not 'tpu'"),
+        (
+            zeroskip.CompileSettings(core="mma", own=zeroskip.EieCompileSettings()),
+            "own must be MmaCompileSettings for core mma, not EieCompileSettings",
+        ),
+        (
+            zeroskip.CompileSettings(own=zeroskip.EieCompileSettings(density=1.5)),
+            "density must be from 0 to 1",
+        ),
+        (zeroskip.CompileSettings(own=zeroskip.EieCompileSettings(pes=3)), "pes must be a power of two from 1 to 256"),
+        (zeroskip.CompileSettings(core="mma", epochs=2), "epochs, method and permute need prune"),
+    ],
+)
+def test_settings_that_contradict_one_another(settings: zeroskip.CompileSettings, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        zeroskip.compile("no_such_module:net", "no_such_file.npz", settings=settings)

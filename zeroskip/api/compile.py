@@ -1,0 +1,155 @@
+"""`zeroskip.compile`: a network compiled for one of the cores. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroskip.api.inputs import Data, Network, data_of, network_of, samples_of, sources_of
+from zeroskip.api.paths import require_writable
+from zeroskip.api.recipe import DataSource, TrainingPlan, load_recipe
+from zeroskip.model.cores import DEFAULT, load_core
+from zeroskip.model.progress import Progress, Step, silent
+
+if TYPE_CHECKING:
+    from zeroskip.model.core import Core, StoredBits
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompileSettings:
+    """The core, and how the network is trained for it.
+
+    `own` are the core's own settings, such as EieCompileSettings or MmaCompileSettings, whose defaults it has where
+    they are None. `epochs` of dense training come before pruning, at `learning_rate`, which falls along half a cosine;
+    they need settings that prune.
+    """
+
+    core: str = DEFAULT
+    own: Any = None
+    epochs: int = 0
+    learning_rate: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compiled:
+    """A compiled `network`, for the core named `core`.
+
+    `accuracy` are fractions of the test split: of the network by step of its preparation, and of the golden model
+    ("golden"), whose every bit the RTL equals; empty where the data have no labels. `kept` of `total` weights are not
+    zero, of which the core's formats round `rounded_to_zero` to zero. `bits` is what the network takes in the core.
+    """
+
+    core: str
+    network: Any
+    accuracy: dict[str, float]
+    kept: int
+    total: int
+    rounded_to_zero: int
+    bits: StoredBits
+    output: Path | None
+    seconds: float
+
+    def save(self, path: Path | str) -> None:
+        """Writes the network's file (.zs), for `zeroskip.simulate` and `zeroskip simulate`."""
+        load_core(self.core).save(self.network, Path(path))
+
+    def summary(self) -> dict[str, Any]:
+        """What `zeroskip compile --json` prints: the same keys for every core; `geometry` and what is said of each
+        layer beyond `inputs` and `outputs` are the core's own."""
+        return {
+            "output": None if self.output is None else str(self.output),
+            "core": self.core,
+            "geometry": dataclasses.asdict(self.network.geometry),
+            "layers": [dataclasses.asdict(layer) for layer in self.network.layers],
+            "accuracy": self.accuracy or None,
+            "weights": {
+                "total": self.total,
+                "kept": self.kept,
+                "ratio": self.total / max(self.kept, 1),
+                "rounded_to_zero": self.rounded_to_zero,
+            },
+            "bits": self.bits.summary(),
+            "seconds": self.seconds,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same as (label, value) for people."""
+        from zeroskip.model.network.stages import shapes
+
+        rows = [("layers", " - ".join(shapes(self.network.stages, self.network.layers)))]
+        rows += [(f"accuracy, {step}", f"{value:.2%}") for step, value in self.accuracy.items()]
+        rows += [
+            ("weights kept", f"{self.kept:,} of {self.total:,}"),
+            ("bits, dense and image", f"{self.bits.dense:,} and {self.bits.image:,} (1 : {self.bits.ratio:.1f})"),
+            *load_core(self.core).layer_facts(self.network),
+        ]
+        return rows if self.output is None else [*rows, ("written to", str(self.output))]
+
+
+def compile(
+    network: Network,
+    data: Data,
+    *,
+    weights: Path | None = None,
+    settings: CompileSettings | None = None,
+    output: Path | None = None,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Compiled:
+    """Compile a network for a core, pruned and trained before that where the settings ask for it.
+
+    `network` is an nn.Module, which is not changed, or "module:factory"; `weights` is a safetensors file of its
+    state_dict. `data` has inputs (n, ...) float32, of the shape that the network takes, and labels (n,) of classes,
+    which only training needs. Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout and BatchNorm are
+    understood. The compiled network is written to `output`, and the state of the training to `checkpoint` after every
+    epoch: a run that was cut short continues from it. The result depends on the arguments alone.
+
+    Raises ValueError where network, data or settings do not fit each other or the core's memories and formats, OSError
+    where a file cannot be read or written, and FloatingPointError where training diverges.
+    """
+    start = time.monotonic()
+    settings = settings or CompileSettings()
+    recipe = load_recipe(settings.core)
+    own = recipe.settings_type() if settings.own is None else settings.own
+    if not isinstance(own, recipe.settings_type):
+        raise ValueError(
+            f"own must be {recipe.settings_type.__name__} for core {settings.core}, not {type(own).__name__}"
+        )
+    plan = TrainingPlan(epochs=settings.epochs, learning_rate=settings.learning_rate, seed=seed, checkpoint=checkpoint)
+    core_settings = recipe.core_settings(own)
+    recipe.check(own, plan)
+    if output is not None:
+        require_writable(output, *sources_of(data, weights))
+    module, _ = network_of(network, weights, progress)
+    source = DataSource(
+        labelled=lambda: data_of(data, seed, progress), samples=lambda split: samples_of(data, split, progress)
+    )
+    prepared = recipe.prepare(module, source, own, plan, progress)
+    core = load_core(settings.core)
+    compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
+    accuracy = {**prepared.accuracy, **_golden(core, compiled, *prepared.test, progress)}
+    if output is not None:
+        core.save(compiled, output)
+    return Compiled(
+        core=settings.core,
+        network=compiled,
+        accuracy=accuracy,
+        kept=prepared.kept,
+        total=prepared.total,
+        rounded_to_zero=core.rounded_to_zero(compiled, prepared.source),
+        bits=core.stored_bits(compiled),
+        output=output,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _golden(core: Core[Any, Any], network: Any, inputs: Any, labels: Any, progress: Progress) -> dict[str, float]:
+    """The accuracy of the golden model, where there are labels."""
+    from zeroskip.model.core import golden_accuracy
+
+    progress(Step(task="running the golden model"))
+    return {} if labels is None else {"golden": golden_accuracy(core, network, inputs, labels, progress)}

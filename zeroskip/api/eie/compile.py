@@ -1,0 +1,107 @@
+"""`zeroskip.compile` for the EIE array: prune to a density, share the weights. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zeroskip.api.inputs import in_epochs
+from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.eie.settings import EieSettings
+from zeroskip.model.progress import Progress, Step
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class EieCompileSettings:
+    """What compiling for the EIE array can be told.
+
+    With `density`, a fraction, the network is pruned to it and trained, and the shared weights are trained after that
+    (Deep Compression, Han et al., ICLR 2016); without, its zeros are the pruned weights. The other fields are those of
+    EieGeometry; memories that are None are made as large as the network needs, to the next power of two. With
+    `balance_load` rows are assigned to PEs so that the load is balanced, otherwise in turn.
+    """
+
+    density: float | None = None
+    pes: int = 8
+    index_bits: int = 4
+    queue_depth: int = 8
+    entries_per_word: int = 8
+    accumulator_bits: int = 32
+    product_shift: int = 0
+    entry_words: int | None = None
+    pointers: int | None = None
+    activation_rows: int | None = None
+    layers: int | None = None
+    balance_load: bool = True
+
+    def geometry(self) -> EieGeometry:
+        """The array, with the defaults of EieGeometry for memories that are to be fitted. Raises ValueError."""
+        sizes = {field: getattr(self, field) for field in MEMORIES}
+        return EieGeometry(
+            pes=self.pes,
+            index_bits=self.index_bits,
+            queue_depth=self.queue_depth,
+            entries_per_word=self.entries_per_word,
+            accumulator_bits=self.accumulator_bits,
+            product_shift=self.product_shift,
+            **{field: size for field, size in sizes.items() if size is not None},
+        )
+
+
+class EieRecipe:
+    settings_type = EieCompileSettings
+
+    def core_settings(self, settings: EieCompileSettings) -> EieSettings:
+        return EieSettings(
+            geometry=settings.geometry(),
+            fit=tuple(field for field in MEMORIES if getattr(settings, field) is None),
+            balance_load=settings.balance_load,
+        )
+
+    def check(self, settings: EieCompileSettings, plan: TrainingPlan) -> None:
+        if settings.density is not None and not 0 <= settings.density <= 1:
+            raise ValueError(f"density must be from 0 to 1, not {settings.density}")
+
+    def prepare(
+        self,
+        module: nn.Module,
+        data: DataSource,
+        settings: EieCompileSettings,
+        plan: TrainingPlan,
+        progress: Progress,
+    ) -> Prepared:
+        inputs, _ = data.samples("train")
+        if settings.density is None:
+            test_inputs, test_labels = data.samples("test")
+            progress(Step(task="loading torch"))
+            from zeroskip.model.pruning.recipe import share
+
+            result = share(module, test_inputs=test_inputs, test_labels=test_labels, progress=progress)
+        else:
+            from zeroskip.model.pruning.presets import user_settings
+            from zeroskip.model.pruning.recipe import prune_and_share
+
+            result = prune_and_share(
+                module,
+                data.labelled(),
+                settings=user_settings(density=settings.density, epochs=plan.epochs, learning_rate=plan.learning_rate),
+                seed=plan.seed,
+                checkpoint=plan.checkpoint,
+                progress=in_epochs(progress),
+                steps=progress,
+            )
+        return Prepared(
+            source=result.layers,
+            inputs=inputs,
+            accuracy=result.accuracies or {},
+            test=result.test or (None, None),
+            kept=result.kept,
+            total=result.total,
+        )
+
+
+RECIPE = EieRecipe()

@@ -1,0 +1,119 @@
+"""`zeroskip.compile` for the N:M tile: prune to the pattern. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from zeroskip.api.inputs import in_epochs
+from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
+from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.progress import Progress, Step
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class MmaCompileSettings:
+    """What compiling for the N:M tile can be told.
+
+    With `prune` the network is pruned to `pattern` ("2:4", "4:8 pairs") and trained, by `method`: "magnitude" prunes
+    the trained network and trains again (Mishra et al., arXiv 2104.08378), after `permute` has brought the channels
+    into a better order (Pool & Yu, NeurIPS 2021); "sr-ste" trains sparse from the start (Zhou et al., ICLR 2021).
+    Without, layers whose weights follow the pattern already run sparse. `dtype` is the format of weights and
+    activations, `generation` the GPU whose arithmetic the tile has, and `m` x `n` its rows and columns.
+    """
+
+    pattern: str = "2:4"
+    prune: bool = False
+    method: Literal["magnitude", "sr-ste"] = "magnitude"
+    permute: bool = False
+    dtype: str = "fp16"
+    generation: str = "A100"
+    m: int = 4
+    n: int = 4
+
+    def parsed_pattern(self) -> Pattern:
+        """The pattern. Raises ValueError where it is none, or prunes nothing."""
+        pattern = Pattern.parse(self.pattern)
+        if pattern.dense:
+            raise ValueError(f"pattern must be an N:M pattern that prunes, not {self.pattern!r}")
+        return pattern
+
+
+class MmaRecipe:
+    settings_type = MmaCompileSettings
+
+    def core_settings(self, settings: MmaCompileSettings) -> Any:
+        from zeroskip.model.mma.geometry import mode_geometry
+        from zeroskip.model.mma.settings import MmaSettings
+
+        pattern = settings.parsed_pattern()
+        return MmaSettings(
+            geometry=mode_geometry(
+                generation=settings.generation,
+                dtype=settings.dtype,
+                out="fp32",
+                m=settings.m,
+                n=settings.n,
+                keep=pattern.keep,
+                group=pattern.group,
+                pair=pattern.pair,
+            )
+        )
+
+    def check(self, settings: MmaCompileSettings, plan: TrainingPlan) -> None:
+        if not settings.prune and (plan.epochs or settings.method != "magnitude" or settings.permute):
+            raise ValueError("epochs, method and permute need prune: without it nothing is trained")
+        if settings.permute and settings.method != "magnitude":
+            raise ValueError(
+                f"permute must be False with {settings.method!r}, which starts from weights that mean nothing yet"
+            )
+
+    def prepare(
+        self,
+        module: nn.Module,
+        data: DataSource,
+        settings: MmaCompileSettings,
+        plan: TrainingPlan,
+        progress: Progress,
+    ) -> Prepared:
+        accuracy: dict[str, float] = {}
+        if settings.prune:
+            from zeroskip.model.pruning.nm_presets import user_settings
+            from zeroskip.model.pruning.nm_recipe import prune_nm
+
+            result = prune_nm(
+                module,
+                data.labelled(),
+                settings=user_settings(
+                    pattern=settings.parsed_pattern(),
+                    epochs=plan.epochs,
+                    learning_rate=plan.learning_rate,
+                    method=settings.method,
+                    permute=settings.permute,
+                ),
+                seed=plan.seed,
+                checkpoint=plan.checkpoint,
+                progress=in_epochs(progress),
+                steps=progress,
+            )
+            module, accuracy, test = result.sparse, result.accuracies, result.test
+        else:
+            test = data.samples("test")
+        progress(Step(task="counting weights"))
+        from zeroskip.model.pruning.masks import prunable_layers
+
+        weights = [layer.weight for layer in prunable_layers(module).values()]
+        return Prepared(
+            source=module,
+            inputs=test[0],
+            accuracy=accuracy,
+            test=test,
+            kept=sum(int(weight.count_nonzero()) for weight in weights),
+            total=sum(weight.numel() for weight in weights),
+        )
+
+
+RECIPE = MmaRecipe()
