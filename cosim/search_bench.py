@@ -15,7 +15,6 @@ from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
-from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.pruning.recipe import share
 from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.costs.table import CostTable, cost_table
@@ -64,7 +63,7 @@ def bench_search(
     space = what.setup.space
     tables = {COSTS[0]: what.setup.table}
     for cost in COSTS[1:]:
-        tables[cost] = cost_table(cost, what.setup.layers, space.granularity, array=what.array, tile=TileGeometry())
+        tables[cost] = cost_table(cost, what.setup.layers, space.granularity, geometries=what.setup.geometries)
     kept = 1.0
     rows = []
     for cost, table in tables.items():

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.split import held_out
-from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.pruning.fitting import require_prunable
 from zeroskip.model.pruning.training_run import configuration
+from zeroskip.model.search.costs.cache import cost_code
+from zeroskip.model.search.costs.exact import exact_cost
 from zeroskip.model.search.costs.layers import Layer, read_layers
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import Evaluator
@@ -47,12 +49,18 @@ class Setup:
     layers: list[Layer]
     space: Space
     table: CostTable
+    geometries: Mapping[str, Any]
     accuracies: Accuracies | None
     configuration: str
 
     def evaluator(self, journal: Journal, workers: int | str = 1, *, kept: Accuracies | None = None) -> Evaluator:
         """What measures plans here."""
         return Evaluator(self.space, self.train, self.validation, journal, workers, kept)
+
+    def exact_cost(self, network: nn.Module) -> float | None:
+        """The cost of a whole network, dense or pruned, by the exact model; None where the table is exact, or where the
+        network cannot be compiled."""
+        return exact_cost(self.table.cost, network, self.dataset.train_inputs[:SAMPLE], self.geometries)
 
     @property
     def module(self) -> nn.Module:
@@ -66,8 +74,7 @@ def prepare(
     *,
     granularity: str,
     cost: str,
-    array: EieGeometry,
-    tile: TileGeometry,
+    geometries: Mapping[str, Any],
     seed: int,
     cache: Path | None,
 ) -> Setup:
@@ -85,7 +92,7 @@ def prepare(
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
     _warn_of_others(module)
     measured = configuration(module, dataset, granularity, seed)
-    table = cost_table(cost, layers, granularity, array=array, tile=tile, cache=cache)
+    table = cost_table(cost, layers, granularity, geometries=geometries, cache=cache)
     return Setup(
         dataset=dataset,
         train=train,
@@ -93,8 +100,9 @@ def prepare(
         layers=layers,
         space=_space(module, granularity, layers, train.inputs),
         table=table,
+        geometries=geometries,
         accuracies=None if cache is None else Accuracies(cache / "accuracies.sqlite", measured),
-        configuration=f"{measured} {table}",
+        configuration=f"{measured} {table} {cost_code(cost)}",
     )
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zeroskip.model.eie.core import CORE as EIE
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mma.core import CORE as MMA
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import CostTable, cost_table
@@ -18,6 +20,9 @@ from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.spaces.space import LayerSpace, Space
 from zeroskip.model.search.storage.journal import Journal
+
+GEOMETRIES = {EIE.name: EieGeometry(pes=4), MMA.name: TileGeometry()}
+"""A small geometry of every core, for cost tables."""
 
 
 @cache
@@ -45,7 +50,7 @@ def space_of(granularity: str = "weights", width: int = 16) -> Space:
 def table_of(cost: str = "macs", granularity: str = "weights", width: int = 16) -> CostTable:
     module, inputs, _ = trained(width)
     layers = read_layers(module, inputs[:4].numpy().astype(np.float32))
-    return cost_table(cost, layers, granularity, array=EieGeometry(pes=4), tile=TileGeometry())
+    return cost_table(cost, layers, granularity, geometries=GEOMETRIES)
 
 
 def evaluator(

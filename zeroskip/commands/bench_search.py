@@ -50,9 +50,9 @@ def bench_search_command(
     from zeroskip.cosim.search_bench import COSTS, SearchBench, bench_search
     from zeroskip.cosim.simulator import Simulator, require_tools
     from zeroskip.model.data.named import load_data
+    from zeroskip.model.eie.core import CORE as EIE
     from zeroskip.model.files import save_json
     from zeroskip.model.loading import load_network
-    from zeroskip.model.mma.geometry import TileGeometry
     from zeroskip.model.pruning.training import TrainingSettings
     from zeroskip.model.search.methods.netadapt import NetAdaptSettings
     from zeroskip.model.search.setup import prepare
@@ -71,8 +71,7 @@ def bench_search_command(
         load_data(data, 0),
         granularity=granularity,
         cost=COSTS[0],
-        array=array,
-        tile=TileGeometry(),
+        geometries={EIE.name: array},
         seed=0,
         cache=output.parent / ".search",
     )

@@ -14,8 +14,6 @@ from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mma.pattern import Pattern
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from zeroskip.model.search.setup import Setup
 
 AMC_PANEL, NETADAPT_PANEL, COMPARE_PANEL = "AMC", "NetAdapt", "Compare"
@@ -93,15 +91,16 @@ def search_command(
 
     from zeroskip.commands.search_display import live
     from zeroskip.model.data.named import load_data
+    from zeroskip.model.eie.core import CORE as EIE
     from zeroskip.model.loading import load_network
+    from zeroskip.model.mma.core import CORE as MMA
     from zeroskip.model.mma.geometry import mode_geometry
     from zeroskip.model.pruning.training import TrainingSettings
-    from zeroskip.model.search.costs.exact import exact_cost
     from zeroskip.model.search.methods.amc import AmcSettings
     from zeroskip.model.search.methods.compare import Comparison, compare, dense_accuracy
     from zeroskip.model.search.methods.netadapt import NetAdaptSettings
     from zeroskip.model.search.methods.run_method import SearchSettings, run_method
-    from zeroskip.model.search.setup import SAMPLE, prepare
+    from zeroskip.model.search.setup import prepare
     from zeroskip.model.search.spaces.space import cost_share, require_reachable
     from zeroskip.model.search.storage.journal import Journal
     from zeroskip.model.search.views.detail_files import adapted_weights, save_details
@@ -138,7 +137,7 @@ def search_command(
     tile = mode_geometry(
         generation="A100", dtype="fp16", out="fp32", m=m, n=n, keep=nm.keep, group=nm.group, pair=nm.pair
     )
-    array = EieGeometry(pes=pes)
+    geometries = {EIE.name: EieGeometry(pes=pes), MMA.name: tile}
     module, _ = load_network(network, weights)
     dataset = load_data(data, seed)
 
@@ -148,14 +147,10 @@ def search_command(
             dataset,
             granularity=str(nm) if granularity == "nm" else granularity,
             cost=cost,
-            array=array,
-            tile=tile,
+            geometries=geometries,
             seed=by,
             cache=output.parent / ".search",
         )
-
-    def exact(network: nn.Module) -> float | None:
-        return exact_cost(cost, network, dataset.train_inputs[:SAMPLE], array, tile)
 
     setup = prepared(seed)
     space, table = setup.space, setup.table
@@ -165,15 +160,9 @@ def search_command(
     configuration = f"{setup.configuration} {method} {budget} {settings}"
     title = f"{network}: {method}"
     if method == "compare":
-        dense = exact(setup.module)
-
-        def share(pruned: nn.Module) -> float | None:
-            left = None if dense is None else exact(pruned)
-            return None if dense is None or left is None else left / dense
-
         what = Comparison(
             prepare=prepared,
-            exact=share,
+            exact_dense=setup.exact_cost(setup.module),
             module=module,
             dataset=dataset,
             budget=budget,
@@ -204,7 +193,7 @@ def search_command(
         densities = found.densities
         reached = cost_share(space, table, densities)
         pruned = space.remove(space.masked(densities), densities)
-        whole, left = exact(setup.module), exact(pruned)
+        whole, left = setup.exact_cost(setup.module), setup.exact_cost(pruned)
         report = report_plan(
             space.plan(densities, method=method, cost=cost, budget=budget, reached=reached),
             output,

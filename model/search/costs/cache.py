@@ -1,4 +1,4 @@
-"""Tables of costs on disk, under a hash of all that they depend on."""
+"""Cost tables on disk, under a hash of all that they depend on."""
 
 from __future__ import annotations
 
@@ -12,44 +12,49 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zeroskip.model.cores import core_of_cost
 from zeroskip.model.data.npz import read_arrays
 from zeroskip.model.files import save_npz
 from zeroskip.model.search.costs.layers import Layer
 from zeroskip.model.sources import closure_hash
 
 
-def _machine() -> tuple[str, ...]:
-    """What seconds come from."""
-    return (torch.__version__, platform.node(), platform.machine(), platform.processor())
+def cost_code(cost: str) -> str:
+    """A hash of the source files that the values of a cost come from: the cost tables, and those of its core."""
+    core = core_of_cost(cost)
+    return closure_hash(
+        "zeroskip.model.search.costs.table",
+        *([] if core is None else [f"zeroskip.model.{core.name}.core"]),
+    )
 
 
 def cached(
-    folder: Path | None, key: tuple[Any, Layer, Any], make: Callable[[], NDArray[np.float64]]
+    folder: Path | None, cost: str, facts: Any, layer: Layer, compute: Callable[[], NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """What `make` gives, from the folder where it is there; `key` is what it depends on, one part of it a layer."""
+    """The values that `compute` returns for a layer, read from the folder if they are there, and stored in it if not.
+
+    The key is a hash of the layer, of `facts` (by their repr), and of the code that computes the values; for seconds,
+    of the machine instead of the code. Raises ValueError where a file in the folder is damaged.
+    """
     if folder is None:
-        return make()
-    what, layer, axes = key
-    facts = (
-        what,
-        closure_hash("zeroskip.model.search.costs.table") if "cycles" in what[0] else _machine(),
-        axes,
-        layer.module.extra_repr(),
-        layer.bias,
-        layer.size,
-        layer.positions,
-        layer.images,
-    )
-    digest = hashlib.sha256(repr(facts).encode())
+        return compute()
+    origin = _machine() if core_of_cost(cost) is None else cost_code(cost)
+    described = (cost, facts, origin, layer.module.extra_repr(), layer.bias, layer.size, layer.positions, layer.images)
+    digest = hashlib.sha256(repr(described).encode())
     for array in (layer.weight.numpy(), layer.rows):
         digest.update(repr(array.shape).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
-    path = folder / f"{what[0]}-{digest.hexdigest()[:24]}.npz"
+    path = folder / f"{cost}-{digest.hexdigest()[:24]}.npz"
     if path.exists():
         try:
             return read_arrays(path)["values"]
         except (ValueError, KeyError) as error:
-            raise ValueError(f"{path}: is no whole table of costs ({error}); delete it") from error
-    values = make()
+            raise ValueError(f"{path}: must be a complete cost table, but: {error}; delete it") from error
+    values = compute()
     save_npz(path, values=values)
     return values
+
+
+def _machine() -> tuple[str, ...]:
+    """What measured seconds depend on, beside the layer."""
+    return (torch.__version__, platform.node(), platform.machine(), platform.processor())

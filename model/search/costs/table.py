@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from zeroskip.model.eie import cycles as eie_cycles
-from zeroskip.model.eie.format import encode
-from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.mma.cycles import gemm_cycles
-from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.core import Core, LayerLoad
+from zeroskip.model.cores import CORES, core_of_cost, load_core
 from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.pruning.masks import keep_largest, kept_count
 from zeroskip.model.pruning.nm import nm_mask, nm_share
@@ -25,37 +23,40 @@ from zeroskip.model.search.costs.latency import layer_seconds
 from zeroskip.model.search.costs.layers import Layer, matrix_mask
 from zeroskip.model.search.spaces.plan import CHANNELS, WEIGHTS
 
-COSTS = ("macs", "params", "bytes", "eie-cycles", "mma-cycles", "latency")
-"""Multiplications with weights that are kept; those weights; what they take in memory; cycles of an image; and seconds
-of an image on this machine's CPU, by one thread."""
+CORE_COSTS = tuple(cost for core in CORES.values() for cost in core.costs)
+"""The costs in cycles of a core, for one image."""
+
+COSTS = ("macs", "params", "bytes", *CORE_COSTS, "latency")
+"""Multiplications by weights that are kept; the number of these weights; the memory that they take; cycles of an image
+on a core; and seconds of an image on one thread of this machine's CPU."""
 
 BATCH = 16
-"""Images that the tile multiplies at once (mma-cycles), and the CPU (latency)."""
+"""The batch size at which the CPU is timed (latency)."""
 
-EIE_DENSITIES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-"""Where eie-cycles of single weights are computed; between them they are interpolated."""
-
-GRID = {"eie-cycles": 9, "mma-cycles": 17, "latency": 5}
-"""At how many numbers of channels a cost is taken, of inputs and of outputs each."""
+LATENCY_POINTS = 5
+"""At how many numbers of input channels, and of output channels, a layer is timed."""
 
 ROUNDS = 16
-"""Of output channels also at both sides of where the array's PEs, or the tile's rows, take up another round of them:
-so many rounds, as a leap shows the less the more there are."""
+"""A core computes some number of output channels at once, so its cycles jump where one more round of them begins. The
+table has a point on both sides of each of the first ROUNDS jumps; later jumps are relatively small."""
 
 Axes = tuple[tuple[float, ...], ...]
+Point = tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerTable:
-    """Costs of a layer where densities along its `axes`, rising, meet; between them they are interpolated linearly.
+    """The costs of a layer on a grid of densities, with linear interpolation between the points of the grid.
 
-    There is one axis, the density of the weights; or, of channels, that of the inputs and that of the outputs, which
-    are one where the convolution is depthwise.
+    `axes` holds the densities of the grid, in ascending order. Where weights are pruned there is one axis, the density
+    of the weights. Where channels are pruned there are two, the density of the input channels and that of the output
+    channels; a depthwise convolution, whose inputs and outputs are the same channels, has one.
     """
 
     axes: Axes
     values: tuple[Any, ...]
-    """Plain numbers, an axis within the other: searches ask for thousands a second."""
+    """Nested tuples of floats, one level for each axis: faster to read than an array, and searches read thousands a
+    second."""
 
     def at(self, point: Sequence[float]) -> float:
         if len(self.axes) == 1:
@@ -72,7 +73,7 @@ def _between(axis: tuple[float, ...], values: Sequence[float], density: float) -
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CostTable:
-    """Tables of `cost` for the layers of a network."""
+    """The tables of one `cost` for the layers of a network."""
 
     cost: str
     layers: dict[str, LayerTable]
@@ -81,12 +82,12 @@ class CostTable:
         return self.layers[name].at(point)
 
     def total(self, points: Mapping[str, Sequence[float]]) -> float:
-        """The cost of an image, the sum over the layers; those that are not named are dense."""
+        """The cost of an image: the sum over all layers. Layers that `points` does not name are dense."""
         return sum(table.at(points.get(name, (1.0,) * len(table.axes))) for name, table in self.layers.items())
 
     @property
     def dense(self) -> float:
-        """The cost where nothing is pruned."""
+        """The cost of the unpruned network."""
         return self.total({})
 
 
@@ -95,172 +96,250 @@ def cost_table(
     layers: Sequence[Layer],
     granularity: str,
     *,
-    array: EieGeometry,
-    tile: TileGeometry,
+    geometries: Mapping[str, Any],
     cache: Path | None = None,
 ) -> CostTable:
-    """The table of one of COSTS for a network's layers.
+    """The table of one of COSTS for the layers of a network.
 
-    Cycles and times are kept in the folder `cache` under a hash of all that they depend on. Raises ValueError for a
-    cost that is not known, or that does not change with the granularity.
+    `geometries` holds the geometry of each core, by the core's name. Cycles and seconds are kept in the folder `cache`,
+    under a hash of all that they depend on. Raises ValueError for an unknown cost, and for one that pruning at this
+    granularity does not change.
     """
     if cost not in COSTS:
         raise ValueError(f"cost must be one of {', '.join(COSTS)}, not {cost!r}")
-    if cost == "mma-cycles" and granularity == WEIGHTS:
-        raise ValueError("cost mma-cycles needs the granularity nm or channels: single zeros save the tile nothing")
+    if cost in CORE_COSTS and granularity == WEIGHTS and not core_and_geometry(cost, geometries)[0].skips_single_zeros:
+        raise ValueError(f"cost {cost} needs the granularity nm or channels: single zeros save no cycles there")
     if cost == "latency" and granularity != CHANNELS:
-        raise ValueError(f"cost latency needs the granularity channels: zeros save a CPU nothing, {granularity} or not")
-    if granularity == CHANNELS:
-        count = _channel_count(cost, array, tile)
-    else:
-        count = _weight_count(cost, granularity, array, tile)
-    key = (cost, granularity, array if cost in ("eie-cycles", "bytes") else None, tile if "mma" in cost else None)
+        raise ValueError(f"cost latency needs the granularity channels: {granularity} zeros save no time on a CPU")
+    measure = _measure(cost, granularity, geometries)
     tables = {}
     for layer in layers:
-        axes = _axes(cost, layer, granularity, {"eie-cycles": array.pes, "mma-cycles": tile.m}.get(cost))
+        axes = measure.axes(layer)
 
         def fill(layer: Layer = layer, axes: Axes = axes) -> NDArray[np.float64]:
-            values = np.array([count(layer, point) for point in _points(axes)])
+            values = np.array([measure.cost(layer, point) for point in _points(axes)])
             grid = values.reshape([len(axis) for axis in axes])
-            # More channels never cost less: what is timed is not exact, and cycles depend on which channels stay.
+            # More channels never cost less. Timings are noisy and cycles depend on which channels stay, so enforce it.
             for axis in range(grid.ndim):
                 grid = np.maximum.accumulate(grid, axis=axis)
             return grid
 
-        counted = cost in GRID
-        values = cached(cache, (key, layer, axes), fill) if counted else fill()
+        values = fill() if measure.cache_key is None else cached(cache, cost, (measure.cache_key, axes), layer, fill)
         tables[layer.name] = LayerTable(axes=axes, values=tuple(values.tolist()))
     return CostTable(cost=cost, layers=tables)
 
 
-def _points(axes: Axes) -> list[tuple[float, ...]]:
+def core_and_geometry(cost: str, geometries: Mapping[str, Any]) -> tuple[Core[Any, Any], Any]:
+    """The core whose cycles `cost` counts, and its geometry. Raises ValueError where `geometries` has none of it."""
+    entry = core_of_cost(cost)
+    assert entry is not None, cost
+    return _with_geometry(entry.name, geometries)
+
+
+def _with_geometry(name: str, geometries: Mapping[str, Any]) -> tuple[Core[Any, Any], Any]:
+    if name not in geometries:
+        raise ValueError(f"geometries must have that of the core {name!r}, but has {', '.join(geometries) or 'none'}")
+    return load_core(name), geometries[name]
+
+
+def _points(axes: Axes) -> list[Point]:
     return [
         tuple(map(float, point)) for point in np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
     ]
 
 
-def _axes(cost: str, layer: Layer, granularity: str, parallel: int | None) -> Axes:
-    """`parallel` is how many output channels the hardware computes at once."""
-    if granularity == CHANNELS:
-        inputs, outputs = layer.channels
-        points = GRID.get(cost)
-        if layer.groups > 1:
-            return (_grid(outputs, points, parallel),)
-        return (_grid(inputs, points), _grid(outputs, points, parallel))
+def _weight_axes(granularity: str, densities: tuple[float, ...] = (0.0, 1.0)) -> Axes:
+    """One axis: `densities` where single weights are pruned, else the pattern's density and 1."""
     if granularity == WEIGHTS:
-        return (EIE_DENSITIES,) if cost == "eie-cycles" else ((0.0, 1.0),)
+        return (densities,)
     pattern = Pattern.parse(granularity)
     return ((pattern.keep / pattern.group, 1.0),)
 
 
-def _grid(size: int, points: int | None, parallel: int | None = None) -> tuple[float, ...]:
-    """Densities of so many numbers of channels, from one to all; of costs that are products the two ends suffice."""
+def _channel_axes(layer: Layer, points: int | None = None, at_once: int | None = None) -> Axes:
+    """An axis of input and one of output channels; layers with groups have that of the outputs alone. `at_once` is how
+    many output channels the hardware computes at once."""
+    inputs, outputs = layer.channels
+    if layer.groups > 1:
+        return (_grid(outputs, points, at_once),)
+    return (_grid(inputs, points), _grid(outputs, points, at_once))
+
+
+def _grid(size: int, points: int | None, at_once: int | None = None) -> tuple[float, ...]:
+    """Densities for `points` numbers of channels, from 1 to `size`. Without `points` the cost is proportional to the
+    channels, so the two ends suffice."""
     if points is None or size == 1:
         return (0.0, 1.0)
     counts = set(np.linspace(1, size, points).round().astype(int).tolist())
-    if parallel is not None:
-        # Between the last channel of a round and the first of the next one the cost leaps.
-        rounds = range(parallel, min(size, ROUNDS * parallel + 1), parallel)
+    if at_once is not None:
+        # The cost jumps between the last channel of a round and the first channel of the next.
+        rounds = range(at_once, min(size, ROUNDS * at_once + 1), at_once)
         counts |= {edge for full in rounds for edge in (full, full + 1)}
     return tuple(count / size for count in sorted(counts))
 
 
-def _weight_count(
-    cost: str, granularity: str, array: EieGeometry, tile: TileGeometry
-) -> Callable[[Layer, tuple[float, ...]], float]:
-    """The cost of a layer of which single weights, or those of an N:M pattern, are kept, by magnitude."""
+class _Measure(Protocol):
+    """How one cost is computed: the grid for a layer, and the cost of the layer at a point of the grid."""
 
-    def left(layer: Layer, density: float) -> float:
-        """The fraction of the weights that is there."""
-        return density if granularity == WEIGHTS or density == 1 else nm_share(layer.weight, Pattern.parse(granularity))
+    cache_key: Any
+    """What the values depend on beside the layer and the axes; None where they are too cheap to be kept on disk."""
 
-    counts: dict[str, Callable[[Layer, float], float]] = {
-        "macs": lambda layer, density: layer.macs * left(layer, density),
-        "params": lambda layer, density: layer.weights * left(layer, density),
-        "bytes": lambda layer, density: layer.weights * _bytes(density, layer, granularity, array, tile),
-        "eie-cycles": lambda layer, density: _sparse_array_cycles(layer, density, granularity, array),
-        "mma-cycles": lambda layer, density: _sparse_tile_cycles(layer, density, tile),
-    }
-    return lambda layer, point: counts[cost](layer, point[0])
+    def axes(self, layer: Layer) -> Axes: ...
+    def cost(self, layer: Layer, point: Point) -> float: ...
 
 
-def _channel_count(cost: str, array: EieGeometry, tile: TileGeometry) -> Callable[[Layer, tuple[float, ...]], float]:
-    """The cost of a layer with a part of its inputs' channels, and of its outputs'; dense, in the tile's format."""
-    counts: dict[str, Callable[[Layer, tuple[float, ...]], float]] = {
-        "macs": lambda layer, point: layer.macs * float(np.prod(point)),
-        "params": lambda layer, point: layer.weights * float(np.prod(point)),
-        "bytes": lambda layer, point: layer.weights * float(np.prod(point)) * tile.operand.bits / 8,
-        "eie-cycles": lambda layer, point: _dense_array_cycles(layer, point, array),
-        "mma-cycles": lambda layer, point: _dense_tile_cycles(layer, point, tile),
-        "latency": lambda layer, point: layer_seconds(layer, _channels(layer, point), BATCH),
-    }
-    return counts[cost]
+def _measure(cost: str, granularity: str, geometries: Mapping[str, Any]) -> _Measure:
+    if cost == "latency":
+        return _Latency()
+    if cost in CORE_COSTS:
+        core, geometry = core_and_geometry(cost, geometries)
+        if granularity == CHANNELS:
+            return _ChannelCycles(core, geometry)
+        return _WeightCycles(core, geometry, granularity)
+    if granularity == CHANNELS:
+        return _ChannelSize(cost, geometries)
+    return _WeightSize(cost, granularity, geometries)
 
 
-def _bytes(density: float, layer: Layer, granularity: str, array: EieGeometry, tile: TileGeometry) -> float:
-    """Bytes a weight: an entry of the EIE each, or the tile's values and codes, groups filled up with zeros; dense in
-    the tile's format."""
-    if granularity == WEIGHTS:
-        return density * array.entry_bits / 8
-    pattern, bits = Pattern.parse(granularity), tile.operand.bits
-    if density == 1:
-        return bits / 8
-    channels = layer.weight.shape[1]
-    filled = -(-channels // pattern.group) * pattern.group / channels
-    return filled * (density * bits + pattern.code_bits / pattern.group) / 8
+def _storage_core(granularity: str, geometries: Mapping[str, Any]) -> tuple[Core[Any, Any], Any]:
+    """The core in whose format weights are stored (cost bytes): one that skips any zero where single weights are
+    pruned, else one with N:M patterns, which also stores dense layers."""
+    name = next(name for name in CORES if load_core(name).skips_single_zeros == (granularity == WEIGHTS))
+    return _with_geometry(name, geometries)
 
 
-def _sparse_tile_cycles(layer: Layer, density: float, tile: TileGeometry) -> float:
-    """Cycles of an image in a batch. Sparse layers fill groups of input channels up (zeroskip.model.mma.compiler)."""
-    outputs, runs = len(layer.weight), layer.positions * BATCH
-    dense = gemm_cycles(tile, outputs, runs, layer.rows.shape[1], dense=True)
-    if density == 1:
-        return dense / BATCH
-    channels, places = layer.weight.shape[1], layer.weight[0, 0].numel()
-    padded = -(-channels // tile.group) * tile.group * places * layer.groups
-    return min(dense, gemm_cycles(tile, outputs, runs, padded, dense=False)) / BATCH
+class _WeightSize:
+    """MACs, parameters or bytes of a layer where single weights, or an N:M pattern of them, are kept by magnitude."""
+
+    cache_key = None
+
+    def __init__(self, cost: str, granularity: str, geometries: Mapping[str, Any]) -> None:
+        self.quantity, self.granularity = cost, granularity
+        if cost == "bytes":
+            self.core, self.geometry = _storage_core(granularity, geometries)
+
+    def axes(self, layer: Layer) -> Axes:
+        return _weight_axes(self.granularity)
+
+    def cost(self, layer: Layer, point: Point) -> float:
+        (density,) = point
+        if self.quantity == "bytes":
+            channels = layer.weight.shape[1]
+            return layer.weights * self.core.weight_bytes(density, channels, self.geometry)
+        return (layer.macs if self.quantity == "macs" else layer.weights) * self._share(layer, density)
+
+    def _share(self, layer: Layer, density: float) -> float:
+        """The fraction of the weights that is kept."""
+        if self.granularity == WEIGHTS or density == 1:
+            return density
+        return nm_share(layer.weight, Pattern.parse(self.granularity))
 
 
-def _sparse_array_cycles(layer: Layer, density: float, granularity: str, array: EieGeometry) -> float:
-    mask = torch.ones_like(layer.weight, dtype=torch.bool)
-    if density < 1 and granularity == WEIGHTS:
-        mask = keep_largest(layer.weight.abs(), kept_count(layer.weights, density))
-    elif density < 1:
-        mask = nm_mask(layer.weight, Pattern.parse(granularity))
-    return _array_cycles(layer, matrix_mask(mask, layer.groups), layer.rows, array)
+class _ChannelSize:
+    """MACs, parameters or bytes of a layer with fewer channels; the weights that are left are dense."""
+
+    cache_key = None
+
+    def __init__(self, cost: str, geometries: Mapping[str, Any]) -> None:
+        self.quantity = cost
+        if cost == "bytes":
+            self.core, self.geometry = _storage_core(CHANNELS, geometries)
+
+    def axes(self, layer: Layer) -> Axes:
+        return _channel_axes(layer)
+
+    def cost(self, layer: Layer, point: Point) -> float:
+        share = float(np.prod(point))
+        if self.quantity == "macs":
+            return layer.macs * share
+        if self.quantity == "params":
+            return layer.weights * share
+        return layer.weights * share * self.core.weight_bytes(1.0, layer.weight.shape[1], self.geometry)
 
 
-def _array_cycles(layer: Layer, mask: NDArray[np.bool_], rows: NDArray[np.bool_], array: EieGeometry) -> float:
-    """Cycles of an image in the layer, with the start of each position."""
-    codes = mask.astype(np.uint8)
-    if layer.bias:
-        codes = np.column_stack((codes, np.ones(len(codes), np.uint8)))
-    cycles = eie_cycles.layer_cycles(encode(codes, array), rows, array, bias=layer.bias)
-    return float(cycles.sum()) / layer.images
+class _WeightCycles:
+    """Cycles of a layer on a core where single weights, or an N:M pattern of them, are kept by magnitude."""
+
+    def __init__(self, core: Core[Any, Any], geometry: Any, granularity: str) -> None:
+        self.core, self.geometry, self.granularity = core, geometry, granularity
+        self.densities = core.cost_points(geometry).densities
+        self.cache_key = (core.name, granularity, geometry)
+
+    def axes(self, layer: Layer) -> Axes:
+        return _weight_axes(self.granularity, (0.0, 1.0) if self.densities is None else self.densities)
+
+    def cost(self, layer: Layer, point: Point) -> float:
+        (density,) = point
+        load = LayerLoad(
+            kept=matrix_mask(self._mask(layer.weight, density), layer.groups),
+            rows=layer.rows,
+            bias=layer.bias,
+            images=layer.images,
+            positions=layer.positions,
+            channels=layer.weight.shape[1],
+            groups=layer.groups,
+            pattern=density < 1 and self.granularity != WEIGHTS,
+        )
+        return self.core.layer_cost(load, self.geometry)
+
+    def _mask(self, weight: Tensor, density: float) -> Tensor:
+        if density == 1:
+            return torch.ones_like(weight, dtype=torch.bool)
+        if self.granularity == WEIGHTS:
+            return keep_largest(weight.abs(), kept_count(weight.numel(), density))
+        return nm_mask(weight, Pattern.parse(self.granularity))
 
 
-def _channels(layer: Layer, point: tuple[float, ...]) -> tuple[int, int]:
-    """How many inputs and outputs are left."""
+class _ChannelCycles:
+    """Cycles of a layer on a core with fewer channels; the weights that are left are dense."""
+
+    def __init__(self, core: Core[Any, Any], geometry: Any) -> None:
+        self.core, self.geometry = core, geometry
+        self.points = core.cost_points(geometry)
+        self.cache_key = (core.name, CHANNELS, geometry)
+
+    def axes(self, layer: Layer) -> Axes:
+        return _channel_axes(layer, self.points.channels, self.points.outputs_at_once)
+
+    def cost(self, layer: Layer, point: Point) -> float:
+        inputs, outputs = _channels(layer, point)
+        places = layer.weight[0, 0].numel()
+        groups = outputs if layer.depthwise else layer.groups
+        kept = torch.ones(outputs, inputs // groups * places, dtype=torch.bool)
+        channels = layer.channels[0]
+        # Which channels stay is not known yet. Take them evenly spread, so that their activations are as dense as those
+        # of all channels on average.
+        chosen = np.arange(inputs) * channels // inputs
+        rows = layer.rows.reshape(len(layer.rows), channels, places)[:, chosen].reshape(len(layer.rows), -1)
+        load = LayerLoad(
+            kept=matrix_mask(kept, groups),
+            rows=rows,
+            bias=layer.bias,
+            images=layer.images,
+            positions=layer.positions,
+            channels=inputs // groups,
+            groups=groups,
+            pattern=False,
+        )
+        return self.core.layer_cost(load, self.geometry)
+
+
+class _Latency:
+    """Seconds of a layer with fewer channels on this machine's CPU."""
+
+    cache_key = CHANNELS
+
+    def axes(self, layer: Layer) -> Axes:
+        return _channel_axes(layer, LATENCY_POINTS)
+
+    def cost(self, layer: Layer, point: Point) -> float:
+        return layer_seconds(layer, _channels(layer, point), BATCH)
+
+
+def _channels(layer: Layer, point: Point) -> tuple[int, int]:
+    """The numbers of input and output channels that are left."""
     inputs, outputs = (
         max(1, round(share * size)) for share, size in zip((point[0], point[-1]), layer.channels, strict=True)
     )
-    # The channels of a convolution with groups are never removed, unless each is a group of its own.
+    # Convolutions with groups lose no channels, except depthwise ones, where each channel is a group.
     return (inputs, outputs) if layer.groups == 1 or layer.depthwise else layer.channels
-
-
-def _dense_array_cycles(layer: Layer, point: tuple[float, ...], array: EieGeometry) -> float:
-    inputs, outputs = _channels(layer, point)
-    places = layer.weight[0, 0].numel()
-    groups = outputs if layer.depthwise else layer.groups
-    mask = matrix_mask(torch.ones(outputs, inputs // groups * places, dtype=torch.bool), groups)
-    channels = layer.channels[0]
-    # Any could stay: those taken are spread evenly, so that they meet activations as dense as all do on average.
-    some = np.arange(inputs) * channels // inputs
-    rows = layer.rows.reshape(len(layer.rows), channels, places)[:, some].reshape(len(layer.rows), -1)
-    return _array_cycles(layer, mask, rows, array)
-
-
-def _dense_tile_cycles(layer: Layer, point: tuple[float, ...], tile: TileGeometry) -> float:
-    inputs, outputs = _channels(layer, point)
-    places = layer.weight[0, 0].numel()
-    return gemm_cycles(tile, outputs, layer.positions * BATCH, inputs * places, dense=True) / BATCH

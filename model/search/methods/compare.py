@@ -33,12 +33,12 @@ RESULTS = ("cost", "exact", "before", "after", "seconds")
 class Comparison:
     """What is compared on: the network, its data, a budget of a cost, and the settings of the fine-tuning.
 
-    `prepare` makes the Setup of a seed, which divides the training samples: the test split is the same for all.
-    `exact` gives what a pruned network costs as a whole, where that can be told and is not the table's sum.
+    `prepare` makes the Setup for a seed. The seed decides which training samples are for validation; the test split is
+    the same for all. `exact_dense` is the exact cost of the dense network (`Setup.exact_cost`), or None.
     """
 
     prepare: Callable[[int], Setup]
-    exact: Callable[[nn.Module], float | None]
+    exact_dense: float | None
     module: nn.Module
     dataset: Dataset
     budget: float
@@ -88,9 +88,10 @@ class _Trial:
                 seed=seed,
                 checkpoint=Path(f"{stem}.ckpt"),
             )
-            exact = what.exact(space.remove(space.masked(found.densities), found.densities))
-            if exact is not None:
-                journal.add("exact", exact)
+            if what.exact_dense is not None:
+                exact = setup.exact_cost(space.remove(space.masked(found.densities), found.densities))
+                if exact is not None:
+                    journal.add("exact", exact / what.exact_dense)
             journal.add("cost", cost)
             journal.add("before", tuned.accuracies["pruned"])
             journal.add("after", tuned.accuracies["finetuned"])

@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.support.searching import GEOMETRIES
 from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.loading import load_factory
-from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.search.setup import Setup, prepare
 from zeroskip.model.search.storage.journal import Journal
 
@@ -39,7 +38,7 @@ def data(shape: tuple[int, ...] = (8,), seed: int = 0) -> Dataset:
 def setup(folder: Path, **options: Any) -> Setup:
     given = {"module": Net(), "dataset": data(), "granularity": "weights", "cost": "macs", "seed": 0, **options}
     module, dataset = given.pop("module"), given.pop("dataset")
-    return prepare(module, dataset, array=EieGeometry(pes=4), tile=TileGeometry(), cache=folder, **given)
+    return prepare(module, dataset, geometries=GEOMETRIES, cache=folder, **given)
 
 
 def other_weights() -> nn.Module:

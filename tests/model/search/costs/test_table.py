@@ -11,20 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tests.support.searching import GEOMETRIES
 from zeroskip.model.eie import cycles as eie_cycles
 from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
+from zeroskip.model.eie.core import CORE as EIE
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.sharing import share_layers
+from zeroskip.model.mma.core import CORE as MMA
 from zeroskip.model.mma.cycles import gemm_cycles
-from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.pruning.masks import Masks
-from zeroskip.model.search.costs.exact import exact_eie_cycles, exact_mma_cycles
+from zeroskip.model.search.costs.exact import exact_cost
 from zeroskip.model.search.costs.layers import matrix_mask, read_layers
 from zeroskip.model.search.costs.table import BATCH, CostTable, cost_table
 from zeroskip.model.search.spaces.space import LayerSpace
 
-ARRAY, TILE = EieGeometry(pes=4), TileGeometry()
+ARRAY, TILE = GEOMETRIES[EIE.name], GEOMETRIES[MMA.name]
 
 
 def network() -> nn.Sequential:
@@ -71,10 +73,10 @@ def test_counts() -> None:
     points = {"0": (0.5,), "2": (0.25,), "5": (0.1,)}
     expected = {"macs": 1728 + 96 + 64, "params": 108 + 6 + 64, "bytes": 178}
     for cost, value in expected.items():
-        table = cost_table(cost, layers, "weights", array=ARRAY, tile=TILE)
+        table = cost_table(cost, layers, "weights", geometries=GEOMETRIES)
         assert table.total(points) == pytest.approx(value)
     # Of each group of four fp16 weights two, and four bits of metadata.
-    table = cost_table("bytes", layers, "2:4", array=ARRAY, tile=TILE)
+    table = cost_table("bytes", layers, "2:4", geometries=GEOMETRIES)
     assert table.layer("5", (0.5,)) == pytest.approx(640 * (8 + 1) / 8)
     assert table.layer("5", (1.0,)) == 1280
 
@@ -83,7 +85,7 @@ def test_counts() -> None:
 def test_cycles_of_the_array_are_exact_where_they_are_computed(density: float) -> None:
     """Of a layer alone, with the activations that it met: the cycles of the compiled network."""
     module, inputs = network(), images()
-    table = cost_table("eie-cycles", read_layers(module, inputs), "weights", array=ARRAY, tile=TILE)
+    table = cost_table("eie-cycles", read_layers(module, inputs), "weights", geometries=GEOMETRIES)
     first = nn.Sequential(module[0])
     Masks(first, LayerSpace(first, "weights", ["0"], torch.empty(0)).masks(first, {"0": density})).apply()
     compiled = compile_network(share_layers(first), inputs, ARRAY, fit=MEMORIES)
@@ -94,33 +96,33 @@ def test_cycles_of_the_array_are_exact_where_they_are_computed(density: float) -
 
 def test_table_is_close_to_the_whole_network() -> None:
     module, inputs = network(), images()
-    table = cost_table("eie-cycles", read_layers(module, inputs), "weights", array=ARRAY, tile=TILE)
-    exact = exact_eie_cycles(module, inputs, ARRAY)
+    table = cost_table("eie-cycles", read_layers(module, inputs), "weights", geometries=GEOMETRIES)
+    exact = exact_cost("eie-cycles", module, inputs, GEOMETRIES)
     assert table.dense == pytest.approx(exact, rel=0.05)
 
 
 def test_cycles_of_the_tile() -> None:
     module, inputs = network(), images()
     layers = read_layers(module, inputs)
-    table = cost_table("mma-cycles", layers, "2:4", array=ARRAY, tile=TILE)
+    table = cost_table("mma-cycles", layers, "2:4", geometries=GEOMETRIES)
     assert table.layer("5", (1.0,)) == gemm_cycles(TILE, 5, BATCH, 128, dense=True) / BATCH
     assert table.layer("5", (0.5,)) == gemm_cycles(TILE, 5, BATCH, 128, dense=False) / BATCH
     space = LayerSpace(module, "2:4", ["0", "2", "5"], torch.empty(0))
     halves = space.least()
     Masks(module, space.masks(module, halves)).apply()
     half = table.total(space.points(halves))
-    assert half == pytest.approx(exact_mma_cycles(module, inputs, TILE))
+    assert half == pytest.approx(exact_cost("mma-cycles", module, inputs, GEOMETRIES))
     assert half < table.dense
 
 
 def test_errors() -> None:
     layers = read_layers(network(), images())
     with pytest.raises(ValueError, match=re.escape("cost must be one of macs, params, bytes")):
-        cost_table("joules", layers, "weights", array=ARRAY, tile=TILE)
+        cost_table("joules", layers, "weights", geometries=GEOMETRIES)
     with pytest.raises(ValueError, match="mma-cycles needs the granularity nm or channels"):
-        cost_table("mma-cycles", layers, "weights", array=ARRAY, tile=TILE)
-    with pytest.raises(ValueError, match="latency needs the granularity channels: zeros save a CPU nothing"):
-        cost_table("latency", layers, "2:4", array=ARRAY, tile=TILE)
+        cost_table("mma-cycles", layers, "weights", geometries=GEOMETRIES)
+    with pytest.raises(ValueError, match="latency needs the granularity channels: 2:4 zeros save no time on a CPU"):
+        cost_table("latency", layers, "2:4", geometries=GEOMETRIES)
 
 
 @pytest.mark.parametrize("cost", ["macs", "params", "bytes", "mma-cycles"])
@@ -131,7 +133,7 @@ def test_channels_cost_what_the_smaller_layer_does(cost: str) -> None:
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()).eval()
         layers = read_layers(nn.Sequential(module, nn.Flatten()), np.ones((2, inputs, 6, 6), np.float32))
-        return cost_table(cost, layers, "channels", array=ARRAY, tile=TILE)
+        return cost_table(cost, layers, "channels", geometries=GEOMETRIES)
 
     table = dense(8, 12)
     assert table.layer("0.0", (0.5, 0.75)) == pytest.approx(dense(4, 9).dense)
@@ -144,7 +146,7 @@ def test_cycles_of_channels_on_the_array() -> None:
     def dense(inputs: int, outputs: int) -> CostTable:
         module = nn.Sequential(nn.Conv2d(inputs, outputs, 3), nn.Flatten()).eval()
         layers = read_layers(module, np.ones((2, inputs, 6, 6), np.float32))
-        return cost_table("eie-cycles", layers, "channels", array=ARRAY, tile=TILE)
+        return cost_table("eie-cycles", layers, "channels", geometries=GEOMETRIES)
 
     table = dense(9, 17)
     for inputs, outputs in ((1, 17), (5, 9), (9, 1)):
@@ -165,7 +167,7 @@ def test_the_hardware_takes_channels_in_rounds(cost: str, kind: str) -> None:
         }[kind]()
         shape = (3,) if kind == "linear" else (3 if kind == "conv" else channels, 6, 6)
         layers = read_layers(nn.Sequential(layer, nn.Flatten()).eval(), np.ones((2, *shape), np.float32))
-        return cost_table(cost, layers, "channels", array=EieGeometry(pes=4), tile=TILE)
+        return cost_table(cost, layers, "channels", geometries=GEOMETRIES)
 
     whole = table(82)
     for full in range(4, 4 * 16 + 1, 4):
@@ -177,7 +179,7 @@ def test_the_hardware_takes_channels_in_rounds(cost: str, kind: str) -> None:
 def test_latency_rises_with_channels() -> None:
     module = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.Conv2d(64, 64, 3, groups=64), nn.Flatten()).eval()
     layers = read_layers(module, np.ones((2, 64, 16, 16), np.float32))
-    table = cost_table("latency", layers, "channels", array=ARRAY, tile=TILE)
+    table = cost_table("latency", layers, "channels", geometries=GEOMETRIES)
     assert 0 < table.layer("0", (1 / 64, 1 / 64)) <= table.layer("0", (0.5, 0.5)) <= table.layer("0", (1.0, 1.0)) < 1
     assert table.layer("0", (1 / 64, 1 / 64)) < table.layer("0", (1.0, 1.0)) / 4
     assert table.layer("1", (1 / 64,)) < table.layer("1", (1.0,))
@@ -187,7 +189,9 @@ def test_tables_are_cached_and_damaged_ones_are_an_error(tmp_path: Path) -> None
     layers = read_layers(network(), images())[:1]
 
     def table(array: EieGeometry = ARRAY) -> float:
-        return cost_table("eie-cycles", layers, "weights", array=array, tile=TILE, cache=tmp_path).dense
+        return cost_table(
+            "eie-cycles", layers, "weights", geometries={**GEOMETRIES, EIE.name: array}, cache=tmp_path
+        ).dense
 
     made = table()
     (file,) = tmp_path.iterdir()
@@ -201,7 +205,7 @@ def test_tables_are_cached_and_damaged_ones_are_an_error(tmp_path: Path) -> None
     assert changed != whole
     for damaged in (file.read_bytes(), whole[:100], b"", changed):
         file.write_bytes(damaged)
-        with pytest.raises(ValueError, match=rf"{file.name}: is no whole table of costs .*; delete it"):
+        with pytest.raises(ValueError, match=rf"{file.name}: must be a complete cost table, but: .*; delete it"):
             table()
         assert file.read_bytes() == damaged
     file.write_bytes(whole)

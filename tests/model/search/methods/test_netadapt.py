@@ -11,8 +11,7 @@ import torch
 from support.searching import space_of, table_of, trained
 from torch import nn
 
-from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.mma.geometry import TileGeometry
+from tests.support.searching import GEOMETRIES
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import cost_table
@@ -182,7 +181,7 @@ def test_seconds(tmp_path: Path) -> None:
     ).eval()
     inputs, labels = torch.rand(40, 3, 16, 16), torch.arange(40) % 4
     layers = read_layers(module, inputs[:2].numpy())
-    table = cost_table("latency", layers, "channels", array=EieGeometry(pes=4), tile=TileGeometry())
+    table = cost_table("latency", layers, "channels", geometries=GEOMETRIES)
     adapted = netadapt(
         ChannelSpace(module, [layer.name for layer in layers], inputs),
         table,

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.mma.geometry import TileGeometry
+from tests.support.searching import GEOMETRIES
 from zeroskip.model.networks import lenet_5, mobilenet_v1, plain_20, resnet_20
 from zeroskip.model.pruning.criteria import Random
 from zeroskip.model.pruning.fitting import run
@@ -107,7 +106,7 @@ def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> N
 
     def table(module: nn.Module) -> CostTable:
         layers = read_layers(module, inputs[:2].numpy())
-        return cost_table(cost, layers, "channels", array=EieGeometry(pes=4), tile=TileGeometry())
+        return cost_table(cost, layers, "channels", geometries=GEOMETRIES)
 
     densities = {group.name: group.nearest(0.5) for group in space.groups}
     small = space.remove(space.masked(densities), densities)

@@ -12,8 +12,7 @@ import torch
 from support.searching import space_of, table_of
 from torch import nn
 
-from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.mma.geometry import TileGeometry
+from tests.support.searching import GEOMETRIES
 from zeroskip.model.pruning.criteria import Random
 from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import cost_table
@@ -108,7 +107,7 @@ def test_patterns_count_what_they_prune() -> None:
     assert kept == [54, 432 * 4 // 6, 320]
     assert space.kept(space.least()) == pytest.approx(sum(kept) / (54 + 432 + 640))
     for cost, places in (("macs", (36, 16, 1)), ("params", (1, 1, 1))):
-        table = cost_table(cost, layers, "2:4", array=EieGeometry(pes=4), tile=TileGeometry())
+        table = cost_table(cost, layers, "2:4", geometries=GEOMETRIES)
         expected = sum(count * place for count, place in zip(kept, places, strict=True))
         assert table.total(space.points(space.least())) == pytest.approx(expected)
     with pytest.raises(ValueError, match="Sequential has no layer that 2:4 could prune"):
