@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import multiprocessing
 import os
+import socket
 import sys
 import tempfile
 import threading
@@ -97,8 +98,9 @@ def _by_ray(work: Callable[[Any], Any]) -> Map:
         atexit.register(empty.cleanup)
         with child_environment(), contextlib.chdir(empty.name):
             ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
-    # Another machine need not have the user's files.
-    ray.cloudpickle.register_pickle_by_value(user_code)
+    if _on_other_machines():
+        # These need not have the user's files.
+        ray.cloudpickle.register_pickle_by_value(user_code)
     folder = str(Path.cwd())
     shared = ray.put(work)
 
@@ -112,3 +114,9 @@ def _by_ray(work: Callable[[Any], Any]) -> Map:
         return what(item)
 
     return lambda items: map(ray.get, [do.remote(shared, item) for item in items])
+
+
+def _on_other_machines() -> bool:
+    import ray
+
+    return any(node["NodeManagerHostname"] != socket.gethostname() for node in ray.nodes())

@@ -11,6 +11,7 @@ server) finds the same classes by their names alone, as pickles of them need it.
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from zeroskip.model.user_code.finder import Finder
@@ -20,3 +21,7 @@ from zeroskip.model.user_code.messages import place_of, readable
 __all__ = ["import_file", "import_module", "place_of", "readable"]
 
 sys.meta_path.insert(0, Finder())
+
+# The user's `logging.getLogger(__name__)` is none of this program's, which shows its own in its own way.
+logging.getLogger("zeroskip")
+logging.getLogger(__name__).parent = logging.getLogger()

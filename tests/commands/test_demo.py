@@ -45,7 +45,7 @@ def test_digits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PACKAGE_FOLDER.exists(), reason="dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(not PACKAGE_FOLDER.exists(), reason="optional: apt-get install dataset-fashion-mnist")
 def test_fashion_mnist(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     result = demo(monkeypatch, capsys, "--dataset", "fashion-mnist", "--output", str(tmp_path))
     assert (result["images"], result["mismatches"], result["cycle_model_equal"]) == (10_000, 0, True)
@@ -54,7 +54,7 @@ def test_fashion_mnist(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PACKAGE_FOLDER.exists(), reason="dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(not PACKAGE_FOLDER.exists(), reason="optional: apt-get install dataset-fashion-mnist")
 def test_lenet_5(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = ("--dataset", "fashion-mnist", "--network", "lenet-5", "--output", str(tmp_path))
     result = demo(monkeypatch, capsys, *arguments)

@@ -26,7 +26,7 @@ SIMULATORS = [
     Simulator.VERILATOR,
     pytest.param(
         Simulator.ICARUS,
-        marks=pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed"),
+        marks=pytest.mark.skipif(shutil.which("iverilog") is None, reason="optional: apt-get install iverilog"),
     ),
 ]
 

@@ -258,7 +258,7 @@ def test_nothing_hangs_on_what_memories_hold_at_first() -> None:
     assert len({run.job_cycles for run in runs}) == 1
 
 
-@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="optional: apt-get install iverilog")
 def test_icarus_agrees() -> None:
     geometry = GEMMS["int8"]
     operand, b, c = some_product(geometry, (4, 3, 40), dense=False, legal=True, seed=0)

