@@ -54,7 +54,7 @@ def bench_search_command(
     from zeroskip.model.files import save_json
     from zeroskip.model.loading import load_network
     from zeroskip.model.pruning.training import TrainingSettings
-    from zeroskip.model.search.methods.netadapt import NetAdaptSettings
+    from zeroskip.model.search.settings import NetAdaptSettings
     from zeroskip.model.search.setup import prepare
     from zeroskip.model.search.storage.journal import Journal
     from zeroskip.model.search.workers import parse_workers

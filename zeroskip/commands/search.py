@@ -96,10 +96,9 @@ def search_command(
     from zeroskip.model.mma.core import CORE as MMA
     from zeroskip.model.mma.geometry import mode_geometry
     from zeroskip.model.pruning.training import TrainingSettings
-    from zeroskip.model.search.methods.amc import AmcSettings
     from zeroskip.model.search.methods.compare import Comparison, compare, dense_accuracy
-    from zeroskip.model.search.methods.netadapt import NetAdaptSettings
-    from zeroskip.model.search.methods.run_method import SearchSettings, run_method
+    from zeroskip.model.search.methods.run_method import run_method
+    from zeroskip.model.search.settings import AmcSettings, MethodSettings, NetAdaptSettings
     from zeroskip.model.search.setup import prepare
     from zeroskip.model.search.spaces.space import cost_share, require_reachable
     from zeroskip.model.search.storage.journal import Journal
@@ -124,7 +123,7 @@ def search_command(
     if method == "netadapt":
         require_writable(adapted_weights(output), *read)
     processes = parse_workers(workers)
-    settings = SearchSettings(
+    settings = MethodSettings(
         amc=AmcSettings(
             episodes=episodes,
             warm_up=max(1, episodes // 4) if warm_up is None else warm_up,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,15 +25,12 @@ from numpy.typing import NDArray
 from zeroskip.model.search.costs.layers import Layer
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.evaluation import Evaluator, key_of
-from zeroskip.model.search.methods.ddpg import Agent, AgentSettings
+from zeroskip.model.search.methods.ddpg import Agent
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import fitted
 from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
+from zeroskip.model.search.settings import AmcSettings
 from zeroskip.model.search.spaces.space import Densities, Space, cost_share, require_reachable
-
-REWARDS = ("error", "cost")
-"""The paper's R_err = -error, and -error * log(cost): its R_FLOPs where the cost is macs, its R_Param where it is
-params, and a reward of latency where it is cycles or seconds."""
 
 NANOSECONDS = 1e9
 """Seconds are rewarded in these: the logarithm of a cost is meant to be one of large numbers, like those of macs."""
@@ -55,39 +52,6 @@ inputs for which its rate is too high, or failed: then the best before it is tak
 
 EPISODES_KEPT = 100
 """The replay holds the transitions of so many."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AmcSettings:
-    """How to search: `episodes` plans in all, of which the first `warm_up` are random.
-
-    Later ones are the actor's, with noise of a standard deviation that falls from `sigma` by `decay` each episode.
-    `reward` is one of REWARDS. With `stages` above 1, for budgets that are hard to meet, the budget falls geometrically
-    in so many searches. They share the episodes, noise falls the faster, and none keeps more of a group
-    than the best plan of the one before.
-    """
-
-    episodes: int = 400
-    warm_up: int = 100
-    reward: str = "error"
-    stages: int = 1
-    sigma: float = 0.2
-    decay: float = 0.985
-    agent: AgentSettings = field(default_factory=AgentSettings)
-
-    def __post_init__(self) -> None:
-        if self.stages < 1:
-            raise ValueError(f"stages must be at least 1, not {self.stages}")
-        if self.episodes < self.stages:
-            raise ValueError(f"episodes must be at least one a stage, {self.stages}, not {self.episodes}")
-        if not 1 <= self.warm_up <= self.episodes:
-            raise ValueError(f"warm_up must be from 1 to the {self.episodes} episodes, not {self.warm_up}")
-        if self.reward not in REWARDS:
-            raise ValueError(f"reward must be one of {', '.join(REWARDS)}, not {self.reward!r}")
-        if not 0 < self.sigma <= 1:
-            raise ValueError(f"sigma must be above 0 and at most 1, not {self.sigma}")
-        if not 0 < self.decay <= 1:
-            raise ValueError(f"decay must be above 0 and at most 1, not {self.decay}")
 
 
 @dataclass(frozen=True, kw_only=True)

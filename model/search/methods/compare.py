@@ -16,8 +16,9 @@ from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.search.finetune import finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings
-from zeroskip.model.search.methods.run_method import HAND_MADE, METHODS, SearchSettings, run_method
+from zeroskip.model.search.methods.run_method import HAND_MADE, METHODS, run_method
 from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
+from zeroskip.model.search.settings import MethodSettings
 from zeroskip.model.search.setup import Setup
 from zeroskip.model.search.spaces.plan import save_plan
 from zeroskip.model.search.spaces.space import cost_share
@@ -42,7 +43,7 @@ class Comparison:
     module: nn.Module
     dataset: Dataset
     budget: float
-    settings: SearchSettings
+    settings: MethodSettings
     training: TrainingSettings
     folder: Path
     configuration: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,39 +10,7 @@ from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from zeroskip.model.search.methods.perceptron import Perceptron
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentSettings:
-    """Constants of the agent.
-
-    Actor and critic have two hidden layers of `hidden` units and learn by Adam; their targets follow by `follow` of
-    the distance each update. `discount` weighs what the next step promises. Rewards are taken above their moving
-    average, of which each batch renews the fraction `baseline`.
-
-    These are AMC's, but for two. Its discount is 1; but all steps of an episode have the reward of the whole, so the
-    critic has nothing to learn from the next step that it is not told. Its actor learns at 1e-4; but there is one
-    update a unit, and networks of few units give it few.
-    """
-
-    hidden: int = 300
-    actor_rate: float = 1e-3
-    critic_rate: float = 1e-3
-    follow: float = 0.01
-    discount: float = 0.0
-    batch: int = 64
-    baseline: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name in ("hidden", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("actor_rate", "critic_rate"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("follow", "discount", "baseline"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+from zeroskip.model.search.settings import AgentSettings
 
 
 class Replay:

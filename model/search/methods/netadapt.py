@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -18,59 +17,10 @@ from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.methods.short_training import train_for_batches
 from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
 from zeroskip.model.search.samples import Samples
+from zeroskip.model.search.settings import NetAdaptSettings
 from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space, cost_share, require_reachable
 from zeroskip.model.search.storage.journal import Journal
 from zeroskip.model.search.workers import spread
-
-ITERATIONS = 30
-"""In how many steps the budget is reached where nothing else is said; the paper's searches take 20 to 28."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetAdaptSettings:
-    """How far each step goes, and how its proposals are tried (sections 3.2 and 3.3).
-
-    The first step takes `step` of the dense cost, each that follows `decay` of the one before; where `step` is None it
-    is such that ITERATIONS steps reach the budget. A proposal is trained for `iterations` of `batch_size` samples at
-    `learning_rate`. `pick` is "accuracy", the paper's rule, or "ratio", that of the authors' code: least accuracy lost
-    for the cost that is saved.
-    """
-
-    step: float | None = None
-    decay: float = 0.96
-    pick: Literal["accuracy", "ratio"] = "ratio"
-    iterations: int = 10
-    learning_rate: float = 0.01
-    batch_size: int = 128
-
-    def __post_init__(self) -> None:
-        if self.step is not None and not 0 < self.step <= 1:
-            raise ValueError(f"step must be above 0 and at most 1, a fraction of the dense cost, not {self.step}")
-        if not 0 < self.decay <= 1:
-            raise ValueError(f"decay must be above 0 and at most 1, not {self.decay}")
-        if self.pick not in ("accuracy", "ratio"):
-            raise ValueError(f"pick must be 'accuracy' or 'ratio', not {self.pick!r}")
-        if self.iterations < 0:
-            raise ValueError(f"iterations must be at least 0, not {self.iterations}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, not {self.learning_rate}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
-
-    def first_step(self, budget: float) -> float:
-        """The fraction of the dense cost that the first step takes. Raises ValueError where all steps together would
-        never reach the budget."""
-        whole = 1 - budget
-        if self.step is None:
-            shares = ITERATIONS if self.decay == 1 else (1 - self.decay**ITERATIONS) / (1 - self.decay)
-            return whole / shares
-        least = whole * (1 - self.decay)
-        if self.step <= least:
-            raise ValueError(
-                f"step must be above {least:.4f}, as steps that shrink by {self.decay} would never reach the budget "
-                f"{budget}, not {self.step}"
-            )
-        return self.step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from zeroskip.model.search.evaluation import LOOK, Evaluator
-from zeroskip.model.search.methods.amc import AmcResult, AmcSettings, amc
-from zeroskip.model.search.methods.netadapt import NetAdaptResult, NetAdaptSettings, netadapt
+from zeroskip.model.search.methods.amc import AmcResult, amc
+from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
 from zeroskip.model.search.methods.policies import deep, shallow, uniform
 from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve
 from zeroskip.model.search.progress import ReportProgress, silent
+from zeroskip.model.search.settings import MethodSettings
 from zeroskip.model.search.setup import Setup
 
 HAND_MADE = {"uniform": uniform, "shallow": shallow, "deep": deep}
 METHODS = ("sensitivity", "netadapt", "amc")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSettings:
-    """The settings of the methods that have any."""
-
-    amc: AmcSettings = field(default_factory=AmcSettings)
-    netadapt: NetAdaptSettings = field(default_factory=NetAdaptSettings)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,7 +31,7 @@ def run_method(
     setup: Setup,
     budget: float,
     *,
-    settings: SearchSettings,
+    settings: MethodSettings,
     evaluator: Evaluator,
     seed: int,
     progress: ReportProgress = silent,

@@ -16,11 +16,11 @@ from support.searching import evaluator, space_of, table_of, trained
 from zeroskip.model.search.costs.layers import Layer, read_layers
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.evaluation import Evaluator, key_of
-from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, AmcSettings, amc
-from zeroskip.model.search.methods.ddpg import AgentSettings
+from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, amc
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import deep, shallow, uniform
 from zeroskip.model.search.progress import SearchProgress
+from zeroskip.model.search.settings import AgentSettings, AmcSettings
 from zeroskip.model.search.spaces.space import cost_share
 
 SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=32))

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from zeroskip.model.search.methods.ddpg import Agent, AgentSettings, Replay
+from zeroskip.model.search.methods.ddpg import Agent, Replay
 from zeroskip.model.search.methods.perceptron import Perceptron
+from zeroskip.model.search.settings import AgentSettings
 
 
 @pytest.fixture(autouse=True)

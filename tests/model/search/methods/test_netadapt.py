@@ -15,9 +15,10 @@ from tests.support.searching import GEOMETRIES
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import cost_table
-from zeroskip.model.search.methods.netadapt import NetAdaptResult, NetAdaptSettings, netadapt
+from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
 from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.samples import Samples
+from zeroskip.model.search.settings import NetAdaptSettings
 from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.storage.journal import Journal
 
