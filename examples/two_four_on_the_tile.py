@@ -29,10 +29,10 @@ def main() -> None:
 
     # Keep the two largest magnitudes of every four neighbours in a row.
     kept = nm_mask(weights.abs().numpy(), Pattern.parse("2:4"))
-    weights = (weights * torch.from_numpy(kept)).half()
+    weights = weights.masked_fill(torch.from_numpy(~kept), 0).half()
 
     # Half of the values, and 4 bits of metadata per group, in CUTLASS's order. On a GPU,
-    # torch.sparse.to_sparse_semi_structured(weights) contains the same two tensors.
+    # torch.sparse.to_sparse_semi_structured(weights) contains the same two tensors (with its CUTLASS backend).
     values, metadata = sparse_semi_structured_from_dense_cutlass(weights)
     compressed = from_torch(values.view(torch.uint16).numpy(), metadata.numpy(), "fp16")
 
