@@ -33,7 +33,7 @@ format: setup
 
 # The documentation site, in build/site. `.venv/installed-docs` is there once what builds it is installed.
 docs: .venv/installed-docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .venv/installed-docs: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'

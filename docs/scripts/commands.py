@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import typer
 
-from zeroskip.cli import app
+from zeroskip.cli import make_app
 
 HEAD = """# Command reference
 
@@ -20,7 +21,7 @@ same in a terminal.
 
 def page() -> str:
     """The whole page, one section for each command that does something."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(make_app())
     return HEAD + "\n\n".join(_section(name, found) for name, found in _leaves("zeroskip", command)) + "\n"
 
 
@@ -35,58 +36,45 @@ def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _section(name: str, command: Any) -> str:
-    parts = [f"## {name}", _text(command.help)]
+    context = typer.Context(command, info_name=name)
     arguments = [one for one in command.params if one.param_type_name == "argument"]
-    usage = " ".join([name, *(one.human_readable_name for one in arguments), "[OPTIONS]"])
-    parts += [f"```text\n{usage}\n```"]
+    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    usage = " ".join([name, *(one.metavar or one.name.upper() for one in arguments), "[OPTIONS]"])
+    parts = [f"## {name}", _text(command.help), f"```text\n{usage}\n```"]
     if arguments:
-        parts += [_table("argument", [(f"`{one.human_readable_name}`", one) for one in arguments])]
-    panels: dict[str, list[tuple[str, Any]]] = {}
-    for option in command.params:
-        if option.param_type_name == "option" and not option.hidden:
-            panel = getattr(option, "rich_help_panel", None) or "Options"
-            panels.setdefault(panel, []).append((_flags(option), option))
-    for panel, options in panels.items():
-        parts += [f"### {panel} {{: #{_anchor(name, panel)} }}", _table("option", options)]
+        parts.append(_table("argument", arguments, context))
+    for panel in dict.fromkeys(one.rich_help_panel or "Options" for one in options):
+        found = [one for one in options if (one.rich_help_panel or "Options") == panel]
+        parts += [f"### {panel} {{: #{_anchor(name, panel)} }}", _table("option", found, context)]
     return "\n\n".join(parts)
 
 
 def _anchor(name: str, panel: str) -> str:
-    return "-".join(f"{name} {panel}".lower().replace(":", "-").split())
+    """Panels of several commands have the same title."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{name} {panel}".lower())
 
 
-def _flags(option: Any) -> str:
-    values = "" if option.is_flag else f" {_kind(option)}"
-    flags = ", ".join(f"`{flag}`" for flag in [*option.opts, *option.secondary_opts])
-    return f"{flags}{values}"
-
-
-def _kind(option: Any) -> str:
-    choices = getattr(option.type, "choices", None)
-    if choices:
-        return ", ".join(f"`{getattr(choice, 'value', choice)}`" for choice in choices)
-    return option.metavar or option.type.name.split()[0]
-
-
-def _table(what: str, rows: list[tuple[str, Any]]) -> str:
-    lines = [f"| {what} | meaning | default |", "|---|---|---|"]
-    lines += [f"| {_cell(shown)} | {_cell(_text(one.help))} | {_default(one)} |" for shown, one in rows]
+def _table(what: str, parameters: list[Any], context: typer.Context) -> str:
+    records = [one.get_help_record(context) for one in parameters]
+    lines = [f"| {what} | meaning |", "|---|---|"]
+    lines += [f"| {_names(names)} | {_cell(text)} |" for names, text in records]
     return "\n".join(lines)
 
 
-def _default(one: Any) -> str:
-    if one.required:
-        return "required"
-    value = getattr(one.default, "value", one.default)
-    if value is None or callable(value) or (one.is_flag and value is False) or "UNSET" in repr(value).upper():
-        return ""
-    return f"`{value if not isinstance(value, bool) else one.opts[0] if value else one.secondary_opts[0]}`"
+def _names(record: str) -> str:
+    """`--core <eie|mma>` as code, each choice by itself, because a cell ends at a bar."""
+    names, _, values = record.partition(" <")
+    shown = re.sub(r"[\w:-]+", lambda match: f"`{match[0]}`", names.replace("|", " or "))
+    shown = shown.replace("`or`", "or")
+    if not values or values == "bool>":
+        return shown
+    return f"{shown} {', '.join(f'`{one}`' for one in values.removesuffix('>').removesuffix(' range').split('|'))}"
 
 
 def _text(text: str | None) -> str:
-    return inspect.cleandoc(text or "").replace("\f", "")
+    return inspect.cleandoc(text or "")
 
 
 def _cell(text: str) -> str:
     """Text that cannot end a cell of a table, nor be taken for HTML."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[")

@@ -37,7 +37,7 @@ def _moved(text: str) -> str:
     """A page of the root with its links as they are from docs/."""
     text = re.sub(r"\]\(docs/", "](", text).replace("](examples)", "](examples.md)")
     for source, page in PAGES.items():
-        text = text.replace(f"]({source})", f"]({page})")
+        text = text.replace(f"]({source}", f"]({page}")
     return text
 
 

@@ -79,9 +79,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-RUNNABLE = [
-    page for page in PAGES if any(block.why is None and block.language not in SHOWN for block in blocks(page))
-]
+RUNNABLE = [page for page in PAGES if any(block.why is None and block.language not in SHOWN for block in blocks(page))]
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: str(page.relative_to(ROOT)))
