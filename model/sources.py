@@ -15,33 +15,35 @@ _NAME = __name__.partition(".")[0]
 
 
 @cache
-def import_closure(*modules: str) -> tuple[Path, ...]:
-    """The files of this package that `modules` (dotted names) import, directly or through others, sorted.
+def import_closure(*modules: str, without: tuple[str, ...] = ()) -> tuple[Path, ...]:
+    """The files of this package that `modules` (dotted names) import, directly or through other modules, sorted.
 
-    Imports count wherever they stand, inside functions too, but for those under `if TYPE_CHECKING`, which never run.
-    Modules that are found by name while the program runs (zeroskip.model.cores.load_core) are not seen: give them
-    yourself. Nothing is imported or run. Raises ModuleNotFoundError for a module that does not exist.
+    Imports inside functions count too. Imports under `if TYPE_CHECKING` do not: they never run. The `__init__` of every
+    package around a module counts, but not that of `zeroskip` itself, which only exports the public API. Modules named
+    in `without`, and what only they import, are left out. Modules that the program finds by name while it runs
+    (zeroskip.model.cores.load_core) are not seen: name them in `modules`. Nothing is imported or run. Raises
+    ModuleNotFoundError for a module that does not exist.
     """
     files: dict[str, Path] = {}
     waiting = [*modules]
     while waiting:
         name = waiting.pop()
-        if name in files:
+        if name in files or name in without or name == _NAME:
             continue
         files[name] = path = _file(name)
         # Importing a module runs the packages around it first.
         waiting.extend(parent for parent in [name.rpartition(".")[0]] if parent)
-        waiting.extend(_imports(path))
+        waiting.extend(direct_imports(path))
     return tuple(sorted(files.values()))
 
 
-def closure_hash(*modules: str) -> str:
-    """A hash of the names and the contents of `import_closure(*modules)`."""
-    return files_hash(import_closure(*modules))
+def closure_hash(*modules: str, without: tuple[str, ...] = ()) -> str:
+    """A hash of the names and the contents of the files of `import_closure`."""
+    return files_hash(import_closure(*modules, without=without))
 
 
 def files_hash(files: Iterable[Path]) -> str:
-    """A hash of files of this package: their places in it, and what stands in them."""
+    """A hash of the paths of files in this package, and of their contents."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.relative_to(PACKAGE).as_posix().encode())
@@ -57,7 +59,8 @@ def _file(name: str) -> Path:
     raise ModuleNotFoundError(f"there is no module {name!r}")
 
 
-def _imports(path: Path) -> set[str]:
+def direct_imports(path: Path) -> set[str]:
+    """The modules of this package (dotted names) that the file imports itself; see `import_closure`."""
     names: set[str] = set()
     for node in _running(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -71,7 +74,7 @@ def _imports(path: Path) -> set[str]:
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a tree, without what only type checkers see."""
+    """The nodes of a tree, without those that only type checkers read."""
     yield tree
     for child in ast.iter_child_nodes(tree):
         if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":

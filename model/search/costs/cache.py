@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zeroskip.model.cores import core_of_cost
+from zeroskip.model.cores import core_module, core_of_cost
 from zeroskip.model.data.npz import read_arrays
 from zeroskip.model.files import save_npz
 from zeroskip.model.search.costs.layers import Layer
@@ -22,10 +22,9 @@ from zeroskip.model.sources import closure_hash
 def cost_code(cost: str) -> str:
     """A hash of the source files that the values of a cost come from: the cost tables, and those of its core."""
     core = core_of_cost(cost)
-    return closure_hash(
-        "zeroskip.model.search.costs.table",
-        *([] if core is None else [f"zeroskip.model.{core.name}.core"]),
-    )
+    modules = [] if core is None else [core_module(core.name)]
+    # The registry holds the names and help texts of the cores, and no numbers.
+    return closure_hash("zeroskip.model.search.costs.table", *modules, without=("zeroskip.model.cores",))
 
 
 def cached(

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from zeroskip.model.search.storage.code_version import with_code
+from zeroskip.model.search.storage.code_version import hash_with_code
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Accuracies:
 
     def __init__(self, path: Path, configuration: str) -> None:
         self.path = path
-        self._search = with_code(configuration)
+        self._search = hash_with_code(configuration)
 
     def find(self, plans: Sequence[str]) -> dict[str, float]:
         """The accuracies that are known, by plan."""

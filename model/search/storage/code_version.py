@@ -1,4 +1,4 @@
-"""The code that measures, as what was measured with other code is not known."""
+"""The version of the code that measures: numbers that other code measured are not used."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from importlib.metadata import version
 from zeroskip.model.sources import closure_hash
 
 MEASURING = ("zeroskip.model.search.methods.run_method", "zeroskip.model.search.methods.compare")
-"""The modules that searches consist of, with all that they import."""
+"""The modules that run a search, with all that they import."""
+
+NOT_MEASURING = ("zeroskip.model.cores", "zeroskip.model.user_code")
+"""Modules among these that change no measured number: the names and help texts of the cores, and how a worker process
+finds the user's modules. The code of a core is part of a search's configuration (zeroskip.model.search.setup)."""
 
 
 @cache
-def code() -> str:
-    """A hash of what prunes, trains and measures, here and in torch."""
+def code_hash() -> str:
+    """A hash of the code that prunes, trains and measures: of the source files here, and torch's version."""
     packages = [(name, version(name)) for name in ("torch", "torch-pruning")]
-    return hashlib.sha256(f"{packages} {closure_hash(*MEASURING)}".encode()).hexdigest()
+    return hashlib.sha256(f"{packages} {closure_hash(*MEASURING, without=NOT_MEASURING)}".encode()).hexdigest()
 
 
-def with_code(configuration: str) -> str:
-    """A hash of all that numbers depend on: the `configuration`, and the code."""
-    return hashlib.sha256(f"{configuration} {code()}".encode()).hexdigest()
+def hash_with_code(configuration: str) -> str:
+    """A hash of all that measured numbers depend on: the `configuration`, and the code."""
+    return hashlib.sha256(f"{configuration} {code_hash()}".encode()).hexdigest()

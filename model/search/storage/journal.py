@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroskip.model.files import replacing
-from zeroskip.model.search.storage.code_version import with_code
+from zeroskip.model.search.storage.code_version import hash_with_code
 
 
 class Journal:
@@ -23,7 +23,7 @@ class Journal:
     def __init__(self, path: Path, configuration: str, *, resume: bool) -> None:
         self.path = path
         self.known: dict[str, float] = {}
-        self._head = {"search": with_code(configuration)}
+        self._head = {"search": hash_with_code(configuration)}
         # What stands there is replaced when there is something to put in its place, and not before.
         self._begun = False
         if resume and path.exists():
