@@ -22,9 +22,9 @@ from zeroskip.model.search.evaluation import LOOK
 from zeroskip.model.search.finetune import FinetuneResult, finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
+from zeroskip.model.search.plan import Plan
 from zeroskip.model.search.settings import NetAdaptSettings
 from zeroskip.model.search.setup import Setup
-from zeroskip.model.search.spaces.plan import Plan
 from zeroskip.model.search.spaces.space import cost_share
 from zeroskip.model.search.storage.journal import Journal
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import evaluate
-from zeroskip.model.search.methods.short_training import train_for_batches
+from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.samples import Samples
-from zeroskip.model.search.spaces.plan import CHANNELS
+from zeroskip.model.search.short_training import train_for_batches
 from zeroskip.model.search.spaces.space import Densities, Space
 from zeroskip.model.search.storage.accuracies import Accuracies
 from zeroskip.model.search.storage.journal import Journal

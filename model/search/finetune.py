@@ -20,10 +20,10 @@ from zeroskip.model.pruning.regularise import Growing
 from zeroskip.model.pruning.training import cross_entropy, evaluate
 from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
 from zeroskip.model.search.finetune_settings import FinetuneSettings
+from zeroskip.model.search.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
 from zeroskip.model.search.setup import space_for
 from zeroskip.model.search.spaces.batch_norm import prune
 from zeroskip.model.search.spaces.global_weights import NETWORK, GlobalWeightSpace
-from zeroskip.model.search.spaces.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
 from zeroskip.model.search.spaces.space import Densities, Space
 
 

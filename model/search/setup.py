@@ -17,12 +17,12 @@ from zeroskip.model.pruning.fitting import require_prunable
 from zeroskip.model.pruning.training_run import configuration
 from zeroskip.model.search.costs.cache import cost_code
 from zeroskip.model.search.costs.exact import exact_cost
-from zeroskip.model.search.costs.layers import Layer, read_layers
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import Evaluator
+from zeroskip.model.search.layers import Layer, read_layers
+from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.channels import ChannelSpace
-from zeroskip.model.search.spaces.plan import CHANNELS
 from zeroskip.model.search.spaces.space import LayerSpace, Space
 from zeroskip.model.search.storage.accuracies import Accuracies
 from zeroskip.model.search.storage.journal import Journal

@@ -13,9 +13,9 @@ from zeroskip.model.eie.core import CORE as EIE
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mma.core import CORE as MMA
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import Evaluator
+from zeroskip.model.search.layers import read_layers
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.spaces.space import LayerSpace, Space

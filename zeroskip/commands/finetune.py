@@ -118,7 +118,7 @@ def finetune_command(
     from zeroskip.model.pruning.training import TrainingSettings
     from zeroskip.model.search.finetune import finetune
     from zeroskip.model.search.finetune_settings import FinetuneSettings, Regularisation
-    from zeroskip.model.search.spaces.plan import CHANNELS, Plan, load_plan
+    from zeroskip.model.search.plan import CHANNELS, Plan, load_plan
 
     start = time.monotonic()
     if (plan is None) == (compression is None):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zeroskip.model.cores import core_module, core_of_cost
 from zeroskip.model.data.npz import read_arrays
 from zeroskip.model.files import save_npz
-from zeroskip.model.search.costs.layers import Layer
+from zeroskip.model.search.layers import Layer
 from zeroskip.model.sources import closure_hash
 
 

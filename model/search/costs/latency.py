@@ -8,7 +8,7 @@ import time
 import torch
 from torch import nn
 
-from zeroskip.model.search.costs.layers import Layer
+from zeroskip.model.search.layers import Layer
 
 REPEATS = 7
 """Timings of which the median counts."""

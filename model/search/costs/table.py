@@ -20,8 +20,8 @@ from zeroskip.model.pruning.masks import keep_largest, kept_count
 from zeroskip.model.pruning.nm import nm_mask, nm_share
 from zeroskip.model.search.costs.cache import cached
 from zeroskip.model.search.costs.latency import layer_seconds
-from zeroskip.model.search.costs.layers import Layer, matrix_mask
-from zeroskip.model.search.spaces.plan import CHANNELS, WEIGHTS
+from zeroskip.model.search.layers import Layer, matrix_mask
+from zeroskip.model.search.plan import CHANNELS, WEIGHTS
 
 CORE_COSTS = tuple(cost for core in CORES.values() for cost in core.costs)
 """The costs in cycles of a core, for one image."""

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zeroskip.model.search.costs.layers import Layer
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.evaluation import Evaluator, key_of
+from zeroskip.model.search.layers import Layer
 from zeroskip.model.search.methods.ddpg import Agent
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import fitted

@@ -17,10 +17,10 @@ from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.search.finetune import finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings
 from zeroskip.model.search.methods.run_method import HAND_MADE, METHODS, run_method
+from zeroskip.model.search.plan import save_plan
 from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
 from zeroskip.model.search.settings import MethodSettings
 from zeroskip.model.search.setup import Setup
-from zeroskip.model.search.spaces.plan import save_plan
 from zeroskip.model.search.spaces.space import cost_share
 from zeroskip.model.search.storage.journal import Journal
 from zeroskip.model.search.workers import spread

@@ -14,10 +14,10 @@ from zeroskip.model.pruning.criteria import l2
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.table import CostTable
-from zeroskip.model.search.methods.short_training import train_for_batches
 from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.settings import NetAdaptSettings
+from zeroskip.model.search.short_training import train_for_batches
 from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space, cost_share, require_reachable
 from zeroskip.model.search.storage.journal import Journal
 from zeroskip.model.search.workers import spread

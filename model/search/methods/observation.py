@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zeroskip.model.search.costs.layers import Layer
 from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.layers import Layer
 from zeroskip.model.search.spaces.space import Densities, Space
 
 FEATURES = 11

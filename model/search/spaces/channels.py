@@ -15,9 +15,9 @@ from zeroskip.model.pruning.fitting import run
 from zeroskip.model.pruning.flexible import flexible
 from zeroskip.model.pruning.masks import keep_largest, prunable_layers
 from zeroskip.model.pruning.resize import fit_to
+from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.spaces.batch_norm import prune
 from zeroskip.model.search.spaces.channel_groups import FIXED, Axis, Graph, read_graph
-from zeroskip.model.search.spaces.plan import CHANNELS
 from zeroskip.model.search.spaces.reconstruct import Reconstruction
 from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from zeroskip.model.pruning.criteria import Criterion, l1
 from zeroskip.model.pruning.masks import allocate_globally
+from zeroskip.model.search.plan import WEIGHTS
 from zeroskip.model.search.spaces.batch_norm import prune
-from zeroskip.model.search.spaces.plan import WEIGHTS
 from zeroskip.model.search.spaces.space import Densities
 
 NETWORK = "network"

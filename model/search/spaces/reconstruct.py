@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.pruning.masks import prunable_layers
-from zeroskip.model.search.costs.layers import patches_of
+from zeroskip.model.search.layers import patches_of
 from zeroskip.model.search.spaces.channel_groups import FIXED, Graph, staying
 
 POINTS = 10

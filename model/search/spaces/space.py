@@ -16,8 +16,8 @@ from zeroskip.model.pruning.criteria import Criterion, l1
 from zeroskip.model.pruning.masks import keep_largest, kept_count, prunable_layers
 from zeroskip.model.pruning.nm import nm_mask, nm_share
 from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.plan import WEIGHTS, LayerPlan, Plan, weight_shapes
 from zeroskip.model.search.spaces.batch_norm import prune
-from zeroskip.model.search.spaces.plan import WEIGHTS, LayerPlan, Plan, weight_shapes
 
 LEAST_WEIGHTS = 0.02
 """No search leaves a layer less than this fraction of its weights."""

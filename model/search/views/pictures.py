@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from zeroskip.model.files import replacing
 from zeroskip.model.search.methods.sensitivity import SensitivityScan
-from zeroskip.model.search.spaces.plan import CHANNELS, Plan
+from zeroskip.model.search.plan import CHANNELS, Plan
 
 KEPT, GONE, LINE = "#1f6fb2", "#dfe6ec", "#c8553d"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroskip.model.files import save_json
-from zeroskip.model.search.spaces.plan import Plan, save_plan
+from zeroskip.model.search.plan import Plan, save_plan
 from zeroskip.model.search.views.pictures import of_comparison, of_plan, save_picture
 
 Report = tuple[dict[str, Any], list[tuple[str, str]]]

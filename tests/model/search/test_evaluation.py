@@ -13,8 +13,8 @@ from torch import nn
 
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.evaluation import Evaluator
-from zeroskip.model.search.methods.short_training import train_for_batches
 from zeroskip.model.search.samples import Samples
+from zeroskip.model.search.short_training import train_for_batches
 from zeroskip.model.search.spaces.space import LayerSpace
 from zeroskip.model.search.storage.journal import Journal
 

@@ -16,7 +16,7 @@ from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.pruning.training_run import TrainingProgress
 from zeroskip.model.search.finetune import FinetuneResult, finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings, Regularisation
-from zeroskip.model.search.spaces.plan import CHANNELS, WEIGHTS, LayerPlan, Plan, weight_shapes
+from zeroskip.model.search.plan import CHANNELS, WEIGHTS, LayerPlan, Plan, weight_shapes
 
 TRAINING = TrainingSettings(epochs=2, learning_rate=0.01, weight_decay=2e-4, batch_size=32)
 ONE_SHOT = FinetuneSettings(training=TRAINING, threads=1)

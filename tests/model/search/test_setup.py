@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.searching import GEOMETRIES
 from torch import Tensor, nn
 
-from tests.support.searching import GEOMETRIES
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.loading import load_factory
 from zeroskip.model.search.setup import Setup, prepare

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from support.searching import GEOMETRIES
 from torch import nn
 
-from tests.support.searching import GEOMETRIES
 from zeroskip.model.eie import cycles as eie_cycles
 from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
@@ -22,8 +22,8 @@ from zeroskip.model.mma.core import CORE as MMA
 from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.search.costs.exact import exact_cost
-from zeroskip.model.search.costs.layers import matrix_mask, read_layers
 from zeroskip.model.search.costs.table import BATCH, CostTable, cost_table
+from zeroskip.model.search.layers import matrix_mask, read_layers
 from zeroskip.model.search.spaces.space import LayerSpace
 
 ARRAY, TILE = GEOMETRIES[EIE.name], GEOMETRIES[MMA.name]

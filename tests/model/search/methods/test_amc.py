@@ -13,9 +13,9 @@ import pytest
 import torch
 from support.searching import evaluator, space_of, table_of, trained
 
-from zeroskip.model.search.costs.layers import Layer, read_layers
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.evaluation import Evaluator, key_of
+from zeroskip.model.search.layers import Layer, read_layers
 from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, amc
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import deep, shallow, uniform

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from support.searching import space_of, table_of, trained
+from support.searching import GEOMETRIES, space_of, table_of, trained
 from torch import nn
 
-from tests.support.searching import GEOMETRIES
 from zeroskip.model.pruning.training import evaluate
-from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import cost_table
+from zeroskip.model.search.layers import read_layers
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
 from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.samples import Samples

@@ -16,9 +16,9 @@ from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.table import CostTable, LayerTable
 from zeroskip.model.search.evaluation import Evaluator
 from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve
+from zeroskip.model.search.plan import WEIGHTS
 from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.samples import Samples
-from zeroskip.model.search.spaces.plan import WEIGHTS
 from zeroskip.model.search.spaces.space import LayerSpace
 
 

@@ -7,17 +7,17 @@ import re
 import numpy as np
 import pytest
 import torch
+from support.searching import GEOMETRIES
 from torch import Tensor, nn
 
-from tests.support.searching import GEOMETRIES
 from zeroskip.model.networks import lenet_5, mobilenet_v1, plain_20, resnet_20
 from zeroskip.model.pruning.criteria import Random
 from zeroskip.model.pruning.fitting import run
 from zeroskip.model.pruning.masks import Masks, prunable_layers
-from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import CostTable, cost_table
+from zeroskip.model.search.layers import read_layers
+from zeroskip.model.search.plan import LayerPlan, Plan
 from zeroskip.model.search.spaces.channels import ChannelSpace
-from zeroskip.model.search.spaces.plan import LayerPlan, Plan
 
 
 class Branches(nn.Module):

@@ -9,14 +9,13 @@ import re
 import numpy as np
 import pytest
 import torch
-from support.searching import space_of, table_of
+from support.searching import GEOMETRIES, space_of, table_of
 from torch import nn
 
-from tests.support.searching import GEOMETRIES
 from zeroskip.model.pruning.criteria import Random
-from zeroskip.model.search.costs.layers import read_layers
 from zeroskip.model.search.costs.table import cost_table
-from zeroskip.model.search.spaces.plan import LayerPlan, Plan
+from zeroskip.model.search.layers import read_layers
+from zeroskip.model.search.plan import LayerPlan, Plan
 from zeroskip.model.search.spaces.space import LayerSpace, PruningGroup, require_reachable
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from zeroskip.model.search.spaces.plan import LayerPlan, Plan, load_plan, save_plan, weight_shapes
+from zeroskip.model.search.plan import LayerPlan, Plan, load_plan, save_plan, weight_shapes
 
 
 def network() -> nn.Module:
