@@ -1,8 +1,7 @@
-"""What the N:M tile gains and costs: cycles, rate, look-up tables, kept magnitude, and bits that are right."""
+"""Measures the N:M tile on the RTL: cycles of products and networks, and the bits of every format."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +10,13 @@ import numpy as np
 
 from zeroskip.cosim.mma.formats import check_format, modes
 from zeroskip.cosim.mma.play import run_gemm
-from zeroskip.fpga.synthesis import synthesise
 from zeroskip.model.mma.compiler import channel_order
 from zeroskip.model.mma.convert import to_raw
 from zeroskip.model.mma.cycles import gemm_cycles, peak_rate
 from zeroskip.model.mma.format import nm_mask, pad_columns
 from zeroskip.model.mma.gemm import Operand, dense_operand, sparse_operand
-from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
+from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.golden import gemm
-from zeroskip.model.pruning.permutation_bench import measure
-from zeroskip.rtl.mma.tile import Tile
 
 SIZES = [(16, 16, 16), (64, 64, 64), (128, 128, 256), (256, 256, 512), (64, 64, 4096), (512, 512, 256)]
 """M, N, K."""
@@ -123,38 +119,6 @@ def networks(layers: list[Product]) -> list[dict[str, Any]]:
     return found
 
 
-COSTED = (("A100", "fp16"), ("A100", "bf16"), ("A100", "tf32"), ("Ada", "e4m3"), ("Ada", "e5m2"))
-"""Float modes whose tiles are synthesised; then the integers."""
-
-INTEGER_DEPTH = 8
-"""Products of an integer unit that is synthesised: at 16 and more ABC, within Yosys 0.70, fails on the dense tile."""
-
-
-def luts(progress: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Look-up tables of sparse tiles, and of dense-only ones with the same multipliers, on ECP5."""
-    tiles = [mode_geometry(generation=generation, dtype=dtype, out="fp32") for generation, dtype in COSTED]
-    tiles += [mode_geometry(generation="A100", dtype=dtype, out="int32", k=INTEGER_DEPTH) for dtype in ("int8", "int4")]
-    found = []
-    for sparse in tiles:
-        progress(f"{sparse.dtype}, sparse")
-        cost = synthesise(Tile(sparse))
-        progress(f"{sparse.dtype}, dense only")
-        reference = synthesise(Tile(dataclasses.replace(sparse, keep=sparse.group)))
-        found.append(
-            {
-                "format": sparse.dtype,
-                "generation": sparse.generation,
-                "tile": [sparse.m, sparse.n, sparse.k],
-                "sparse": cost.luts,
-                "dense": reference.luts,
-                "multipliers": cost.multipliers,
-                "same_multipliers": cost.multipliers == reference.multipliers,
-                "overhead": cost.luts / reference.luts - 1,
-            }
-        )
-    return found
-
-
 def formats(blocks: int, seed: int, progress: Callable[[str], None]) -> list[dict[str, Any]]:
     """Every mode of every generation: blocks on the RTL against the golden model."""
     found = []
@@ -171,34 +135,3 @@ def formats(blocks: int, seed: int, progress: Callable[[str], None]) -> list[dic
             }
         )
     return found
-
-
-PUBLISHED = {"efficacy": 0.355, "kept": 2919.8, "seconds": 60.65}
-"""What NVIDIA's apex finds for the same matrix with stripe groups of 8, on a CPU (its permutation_tests/README.md)."""
-
-
-def permutation() -> dict[str, Any]:
-    """Magnitude that 2:4 keeps of a 128 x 64 matrix, in the order given and in that of the search."""
-    measured = measure()
-    found = measured.permutation
-    return {
-        "rows": measured.rows,
-        "columns": measured.columns,
-        "total": found.total,
-        "without": found.before,
-        "with": found.after,
-        "efficacy": found.efficacy,
-        "seconds": measured.seconds,
-        "published": PUBLISHED,
-    }
-
-
-def count(parts: tuple[str, ...]) -> int:
-    """Steps of progress that the parts make."""
-    sizes = {
-        "gemms": len(SIZES) + sum(map(len, NETWORKS.values())),
-        "luts": 2 * (len(COSTED) + 2),
-        "permutation": 1,
-        "formats": len(modes()),
-    }
-    return sum(sizes[part] for part in parts)

@@ -33,9 +33,12 @@ def bench_command(
     lut_overhead: look-up tables (ECP5) of the fp16 tile above those of a dense-only one. permutation: magnitude that
     2:4 keeps with and without. The exit code is 1 unless every bit and every cycle is right.
     """
-    from zeroskip.cosim.mma.bench import count, formats, luts, networks, permutation, products
+    from zeroskip.cosim.mma.bench import NETWORKS, SIZES, formats, networks, products
+    from zeroskip.cosim.mma.formats import modes
     from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.fpga.mma.tile_luts import TILES, luts
     from zeroskip.model.mma.geometry import mode_geometry
+    from zeroskip.model.pruning.permutation_bench import permutation_row
 
     chosen = tuple(name.strip() for name in parts.split(",") if name.strip()) or PARTS
     if unknown := [name for name in chosen if name not in PARTS]:
@@ -43,8 +46,14 @@ def bench_command(
     require_tools(Simulator.VERILATOR)
     geometry = mode_geometry(generation="A100", dtype="fp16", out="fp32", m=m, n=n)
     result: dict[str, Any] = {}
+    steps = {
+        "gemms": len(SIZES) + sum(map(len, NETWORKS.values())),
+        "luts": 2 * TILES,
+        "permutation": 1,
+        "formats": len(modes()),
+    }
     with progress_bar() as bar:
-        task = bar.add_task("", total=count(chosen), completed=-1)
+        task = bar.add_task("", total=sum(steps[part] for part in chosen), completed=-1)
 
         def progress(name: str) -> None:
             bar.update(task, description=name, advance=1)
@@ -58,7 +67,7 @@ def bench_command(
             result["lut_overhead"] = result["luts"][0]["overhead"]
         if "permutation" in chosen:
             progress("permutation")
-            result["permutation"] = permutation()
+            result["permutation"] = permutation_row()
         if "formats" in chosen:
             result["formats"] = formats(blocks, seed, progress)
     if as_json:
