@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class CoreEntry:
     """What is known of a core before any of its code is imported.
 
-    `title` names it in tables and help, `help` says in one sentence what it is. `costs` are the names of the costs, in
-    cycles, that a search can take from it.
+    `title` names it in tables and help, `help` says in half a sentence what it computes with. `costs` are the names of
+    the costs, in cycles, that a search can take from it.
     """
 
     name: str
@@ -33,13 +33,13 @@ _ENTRIES = (
     CoreEntry(
         name="eie",
         title="EIE array",
-        help="The EIE array: single weights pruned, the others shared among 15 values.",
+        help="where any weight may be zero and the others share 15 values",
         costs=("eie-cycles",),
     ),
     CoreEntry(
         name="mma",
         title="N:M tile",
-        help="The N:M sparse tensor-core tile: at most N of every M weights kept.",
+        help="a sparse tensor core, where N of every M weights are kept",
         costs=("mma-cycles",),
     ),
 )

@@ -176,9 +176,9 @@ def test_prune_learns_and_resumes(zs: Command, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("--pes", 4), "--pes is an option of the EIE array, which --core mma does not use"),
-        (("--epochs", 2), "--epochs, --method and --permute need --prune"),
+        (("--epochs", 2), "epochs, method and permute need prune: without it nothing is trained"),
         (("--pattern", "2-4"), "a pattern is written N:M, N:M pairs or dense (2:4, 4:8 pairs), not '2-4'"),
-        (("--pattern", "dense"), "--pattern must be an N:M pattern that prunes, not 'dense'"),
+        (("--pattern", "dense"), "pattern must be an N:M pattern that prunes, not 'dense'"),
         (("--pattern", "8:16", "--generation", "V100"), "a pattern that keeps 8 does not fit the 4 products"),
         (("--pattern", "3:4"), "keep must be at least 1 and divide group (4), not 3"),
         (("--dtype", "bf16", "--generation", "V100"), "dtype must be fp16 on V100, not bf16"),

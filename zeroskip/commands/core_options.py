@@ -54,7 +54,7 @@ def with_core_options(kind: str) -> Callable[[Callable[..., None]], Callable[...
             for core, parameters in added.items():
                 names = [parameter.name for parameter in parameters]
                 values[core] = kinds[core](**{name: arguments.pop(name) for name in names})
-                given[core] = [f"--{name.replace('_', '-')}" for name in names if was_given(context, name)]
+                given[core] = [_flag(context, name) for name in names if was_given(context, name)]
             if "context" in signature.parameters:
                 arguments["context"] = context
             command(**arguments, cores=CoreOptions(values, given))
@@ -67,6 +67,11 @@ def with_core_options(kind: str) -> Callable[[Callable[..., None]], Callable[...
         return run
 
     return decorate
+
+
+def _flag(context: typer.Context, name: str) -> str:
+    """The option as the user writes it."""
+    return next(parameter.opts[0] for parameter in context.command.params if parameter.name == name)
 
 
 def was_given(context: typer.Context, name: str) -> bool:

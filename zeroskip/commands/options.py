@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from zeroskip.model.cores import CORES
 from zeroskip.model.data.names import NAMES
 
 EIE_PANEL, TILE_PANEL = "EIE array", "N:M tile"
@@ -36,12 +37,20 @@ Samples = Annotated[
         help=f"NPZ file with inputs, and labels where there are any, or a data set that has a name: {NAMES}.",
     ),
 ]
+if TYPE_CHECKING:
+    _OneOfTheCores = str
+else:
+    _OneOfTheCores = Literal[tuple(CORES)]
+CoreName = Annotated[
+    _OneOfTheCores,
+    typer.Option(help="; ".join(f"{name}: the {core.title}, {core.help}" for name, core in CORES.items()) + "."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Workers = Annotated[str, typer.Option(help="Processes that measure: a number, or ray.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the journal of a search that was cut short.")]
 Checkpoint = Annotated[
     Path | None,
-    typer.Option(help="File of the training state; a run that was cut short continues from it. [default: OUTPUT.ckpt]"),
+    typer.Option(help="File of the training state; a run that was cut short continues from it. (default: OUTPUT.ckpt)"),
 ]
 Simulator = Annotated[
     Literal["verilator", "icarus"],
@@ -68,19 +77,19 @@ ProductShift = Annotated[int, typer.Option(help="Bits dropped from each product,
 EntryWords = Annotated[
     int | None,
     typer.Option(
-        help="Words of the sparse-matrix memory of a PE. [default: as many as needed]", rich_help_panel=EIE_PANEL
+        help="Words of the sparse-matrix memory of a PE. (default: as many as needed)", rich_help_panel=EIE_PANEL
     ),
 ]
 Pointers = Annotated[
     int | None,
-    typer.Option(help="Column pointers of a PE. [default: as many as needed]", rich_help_panel=EIE_PANEL),
+    typer.Option(help="Column pointers of a PE. (default: as many as needed)", rich_help_panel=EIE_PANEL),
 ]
 ActivationRows = Annotated[
     int | None,
-    typer.Option(help="Rows of an activation file of a PE. [default: as many as needed]", rich_help_panel=EIE_PANEL),
+    typer.Option(help="Rows of an activation file of a PE. (default: as many as needed)", rich_help_panel=EIE_PANEL),
 ]
 Layers = Annotated[
-    int | None, typer.Option(help="Rows of the layer table. [default: as many as needed]", rich_help_panel=EIE_PANEL)
+    int | None, typer.Option(help="Rows of the layer table. (default: as many as needed)", rich_help_panel=EIE_PANEL)
 ]
 BalanceLoad = Annotated[
     bool,

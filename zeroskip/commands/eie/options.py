@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from zeroskip.api.eie.compile import EieCompileSettings
+
 Pes = Annotated[int, typer.Option(help="Processing elements (PEs), a power of two.")]
 QueueDepth = Annotated[
     int, typer.Option("--queue-depth", "--depth", help="Entries of the activation queue of each PE, 1 to 256.")
@@ -17,13 +19,13 @@ EntriesPerWord = Annotated[int, typer.Option(help="Entries in a memory word, a p
 AccumulatorBits = Annotated[int, typer.Option(help="Bits of the accumulators, 16 to 48.")]
 ProductShift = Annotated[int, typer.Option(help="Low bits dropped from each product, 0 to 31.")]
 EntryWords = Annotated[
-    int | None, typer.Option(help="Words of the sparse-matrix memory of a PE. [default: as many as needed]")
+    int | None, typer.Option(help="Words of the sparse-matrix memory of a PE. (default: as many as needed)")
 ]
-Pointers = Annotated[int | None, typer.Option(help="Column pointers of a PE. [default: as many as needed]")]
+Pointers = Annotated[int | None, typer.Option(help="Column pointers of a PE. (default: as many as needed)")]
 ActivationRows = Annotated[
-    int | None, typer.Option(help="Rows of the activation files of a PE. [default: as many as needed]")
+    int | None, typer.Option(help="Rows of the activation files of a PE. (default: as many as needed)")
 ]
-Layers = Annotated[int | None, typer.Option(help="Rows of the layer table. [default: as many as needed]")]
+Layers = Annotated[int | None, typer.Option(help="Rows of the layer table. (default: as many as needed)")]
 BalanceLoad = Annotated[
     bool,
     typer.Option("--balance/--no-balance", help="Assign rows to PEs so that the load is balanced, or in turn."),
@@ -35,3 +37,32 @@ class SearchOptions:
     """The sizes on which a search counts cycles."""
 
     pes: Pes = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompileOptions:
+    """What the array is compiled for; the fields of zeroskip.api.eie.compile.EieCompileSettings."""
+
+    density: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Prune to this fraction of the weights and train again. (default: keep the network's own zeros)",
+        ),
+    ] = None
+    pes: Pes = 8
+    index_bits: IndexBits = 4
+    queue_depth: QueueDepth = 8
+    entries_per_word: EntriesPerWord = 8
+    accumulator_bits: AccumulatorBits = 32
+    product_shift: ProductShift = 0
+    entry_words: EntryWords = None
+    pointers: Pointers = None
+    activation_rows: ActivationRows = None
+    layers: Layers = None
+    balance_load: BalanceLoad = True
+
+    def settings(self) -> EieCompileSettings:
+        """The same as the API takes it."""
+        return EieCompileSettings(**vars(self))

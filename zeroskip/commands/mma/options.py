@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from zeroskip.api.mma.compile import MmaCompileSettings
+
 TileRows = Annotated[int, typer.Option("--m", help="Rows of the tile, 1 to 64.")]
 TileColumns = Annotated[int, typer.Option("--n", help="Columns of the tile, 1 to 64.")]
 TileFormat = Annotated[Literal["fp16", "bf16", "tf32"], typer.Option(help="Number format of weights and activations.")]
@@ -21,3 +23,33 @@ class SearchOptions:
 
     m: TileRows = 4
     n: TileColumns = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompileOptions:
+    """What the tile is compiled for; the fields of zeroskip.api.mma.compile.MmaCompileSettings."""
+
+    pattern: Annotated[str, typer.Option(help="N:M, at most N weights kept of every M input channels.")] = "2:4"
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune",
+            help="Prune to the pattern and train again. (default: layers that follow the pattern already run sparse)",
+        ),
+    ] = False
+    method: Annotated[
+        Literal["magnitude", "sr-ste"],
+        typer.Option(help="Prune the trained weights and train again, or train sparse from the start."),
+    ] = "magnitude"
+    permute: Annotated[
+        bool,
+        typer.Option(help="Reorder channels before pruning by magnitude, so that larger weights are kept."),
+    ] = False
+    dtype: TileFormat = "fp16"
+    generation: Generation = "A100"
+    m: TileRows = 4
+    n: TileColumns = 4
+
+    def settings(self) -> MmaCompileSettings:
+        """The same as the API takes it."""
+        return MmaCompileSettings(**vars(self))
