@@ -60,7 +60,7 @@ def emit_rtlil(component: wiring.Component, name: str, platform: SharedModules) 
 
     def emit(part: Any, module: str) -> str:
         ports = {port: (value, None) for port, (_, value) in _ports(part).items()}
-        text = rtlil.convert(part, name=module, platform=platform, ports=ports, emit_src=False)
+        text: str = rtlil.convert(part, name=module, platform=platform, ports=ports, emit_src=False)
         return text.replace("attribute \\top 1\n", "")
 
     def keep_hierarchy(text: str, module: str) -> str:

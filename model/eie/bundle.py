@@ -124,7 +124,8 @@ class EieNetwork:
 
     def weights(self, index: int) -> NDArray[np.int16]:
         """The integer matrix of layer `index`, the bias as its last column (outputs x columns)."""
-        return self.codebooks[index][decode(self.columns(index), self.geometry)]
+        weights: NDArray[np.int16] = self.codebooks[index][decode(self.columns(index), self.geometry)]
+        return weights
 
 
 def assemble(

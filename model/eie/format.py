@@ -42,7 +42,7 @@ class Columns:
 
     @property
     def columns(self) -> int:
-        return self.pointers.shape[1] - 1
+        return int(self.pointers.shape[1]) - 1
 
 
 def local_rows(outputs: int, pes: int) -> NDArray[np.int64]:

@@ -29,7 +29,7 @@ def cluster(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
     return codebook, (1 + codes[inverse]).astype(np.uint8).reshape(values.shape)
 
 
-def _lloyd(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[NDArray, NDArray]:
+def _lloyd(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Centroids and each value's centroid, for more than 15 rising `values` that occur `counts` times."""
     # In one dimension a cluster is a run of the sorted values, and prefix sums give the mean of any run.
     count_before = np.concatenate(([0], np.cumsum(counts)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ def load_layer(path: Path) -> LayerFile:
     return LayerFile(codes=codes, bias=bias, **values)
 
 
-def _floats(path: Path, name: str, values: NDArray, length: int) -> NDArray[np.float32]:
+def _floats(path: Path, name: str, values: NDArray[Any], length: int) -> NDArray[np.float32]:
     if values.dtype != np.float32 or values.shape != (length,):
         raise ValueError(f"{path}: '{name}' must be float32 of ({length},), not {values.dtype} of {values.shape}")
     if not np.isfinite(values).all():

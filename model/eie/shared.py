@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -173,6 +174,6 @@ def sequence(network: Sequence[SharedOperation], make: Callable[[SharedOperation
     return nn.Sequential(*modules)
 
 
-def _require_codes(name: str, codes: NDArray) -> None:
+def _require_codes(name: str, codes: NDArray[Any]) -> None:
     if codes.dtype != np.uint8 or codes.max(initial=0) >= CODEBOOK_SIZE:
         raise ValueError(f"{name} must be uint8 below {CODEBOOK_SIZE}, not {codes.dtype} up to {codes.max(initial=0)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,14 +17,14 @@ class _Lookup(torch.autograd.Function):
     """`centroids[codes]`; the gradient of a centroid is the sum of its weights' gradients."""
 
     @staticmethod
-    def forward(ctx, centroids: Tensor, codes: Tensor) -> Tensor:
+    def forward(ctx: Any, centroids: Tensor, codes: Tensor) -> Tensor:
         ctx.save_for_backward(codes)
         ctx.centroids = len(centroids)
         return centroids[codes]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (codes,) = ctx.saved_tensors
         # Indexing's own backward adds from several threads in any order; training must repeat bit for bit.
         sums = torch.bincount(codes, weights=gradient.double(), minlength=ctx.centroids)

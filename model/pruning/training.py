@@ -134,7 +134,7 @@ def evaluate(module: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     training = module.training
     module.eval()
     right = sum(
-        int((module(some).argmax(1) == true).sum())
+        (module(some).argmax(1) == true).sum().item()
         for some, true in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True)
     )
     module.train(training)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ class TrainingRun:
         *,
         keep: str,
         choose: Callable[[nn.Module], Tensors] = lambda _: {},
-        hold: Callable[[nn.Module, Tensors], AbstractContextManager] = Masks,
+        hold: Callable[[nn.Module, Tensors], AbstractContextManager[Any]] = Masks,
         loss: Loss = cross_entropy,
         penalise: Callable[[Tensors], Penalty | None] = lambda _: None,
     ) -> None:

@@ -51,7 +51,7 @@ def load_data_bits(geometry: EieGeometry) -> int:
         geometry.word_bits,
         geometry.pointer_bits,
         geometry.activation_lanes * VALUE_BITS,
-        layer_layout(geometry).size,
+        int(layer_layout(geometry).size),
     )
 
 
