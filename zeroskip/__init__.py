@@ -7,7 +7,14 @@ torch is imported by the first call.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+if os.path.isfile(os.path.join(os.path.dirname(__file__), "model")):
+    raise ImportError(
+        "this checkout of zeroskip has text files where symbolic links should be (zeroskip/model, ...). On Windows, "
+        "turn on Developer Mode and clone with `git clone -c core.symlinks=true`, work in WSL, or install a wheel"
+    )
 
 if TYPE_CHECKING:
     from zeroskip.api.compile import Compiled, CompileSettings, compile
