@@ -9,9 +9,9 @@ from tables import DEMOS, ROOT, fill, markdown, measured, update
 
 def demo_table(results: list[dict[str, Any]]) -> str:
     rows: list[tuple[str, list[str]]] = [
-        ("", [DEMOS[result["dataset"]] for result in results]),
+        ("", list(DEMOS.values())),
         ("test images on RTL", [f"{result['images']:,}" for result in results]),
-        ("processing elements", [str(result["pes"]) for result in results]),
+        ("processing elements", [str(result["geometry"]["pes"]) for result in results]),
         *(
             (f"accuracy, {step}", [f"{result['accuracy'][step]:.2%}" for result in results])
             for step in ("dense", "pruned", "shared")

@@ -9,13 +9,13 @@ from tables import DEMOS, DOCS, fill, markdown, measured, update
 
 def tile_demo_table(results: list[dict[str, Any]]) -> str:
     rows: list[tuple[str, list[str]]] = [
-        ("", [DEMOS[result["dataset"]] for result in results]),
+        ("", list(DEMOS.values())),
         *(
             (f"accuracy, {step}", [f"{result['accuracy'][step]:.2%}" for result in results])
             for step in ("dense", "pruned", "sparse", "golden")
         ),
         ("images on RTL", [f"{result['images']:,}" for result in results]),
-        ("cycles per image", [f"{result['cycles_per_image']:,.0f}" for result in results]),
+        ("cycles per image", [f"{result['cycles_per_image']['mean']:,.0f}" for result in results]),
         ("utilisation", [f"{result['utilisation']:.1%}" for result in results]),
         ("values different from the golden model", [str(result["mismatches"]) for result in results]),
         ("cycles equal to the cycle model", ["all" if result["cycle_model_equal"] else "no" for result in results]),
