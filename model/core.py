@@ -6,7 +6,7 @@ through this protocol alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -181,6 +181,11 @@ class Core(Protocol[N, S]):
 
     def cycles(self, network: N, run: Any) -> Cycles:
         """The cycles that the RTL takes for what `golden` ran, by the cycle-exact model."""
+        ...
+
+    def search_geometry(self, pattern: str, sizes: Mapping[str, int]) -> Any:
+        """The geometry on which searches for networks with the N:M `pattern` ("2:4") count cycles; `sizes` are fields
+        of it that differ from their defaults."""
         ...
 
     def layer_cost(self, load: LayerLoad, geometry: Any) -> float:

@@ -17,15 +17,21 @@ if os.path.isfile(os.path.join(os.path.dirname(__file__), "model")):
     )
 
 if TYPE_CHECKING:
+    from zeroskip.api.compare import CompareResult, CompareSettings, compare
     from zeroskip.api.compile import Compiled, CompileSettings, compile
     from zeroskip.api.eie.compile import EieCompileSettings
+    from zeroskip.api.finetune import Finetuned, FinetuneSettings, finetune
     from zeroskip.api.mma.compile import MmaCompileSettings
+    from zeroskip.api.search import SearchResult, SearchSettings, search
     from zeroskip.api.train import Trained, TrainSettings, train
 
 _EXPORTS = {
     "compile": ("compile", "CompileSettings", "Compiled"),
+    "compare": ("compare", "CompareSettings", "CompareResult"),
     "eie.compile": ("EieCompileSettings",),
+    "finetune": ("finetune", "FinetuneSettings", "Finetuned"),
     "mma.compile": ("MmaCompileSettings",),
+    "search": ("search", "SearchSettings", "SearchResult"),
     "train": ("train", "TrainSettings", "Trained"),
 }
 """What is exported, by the module of zeroskip.api that defines it."""
@@ -33,13 +39,22 @@ _EXPORTS = {
 _MODULES = {name: module for module, names in _EXPORTS.items() for name in names}
 
 __all__ = [
+    "CompareResult",
+    "CompareSettings",
     "CompileSettings",
     "Compiled",
     "EieCompileSettings",
+    "FinetuneSettings",
+    "Finetuned",
     "MmaCompileSettings",
+    "SearchResult",
+    "SearchSettings",
     "TrainSettings",
     "Trained",
+    "compare",
     "compile",
+    "finetune",
+    "search",
     "train",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,9 @@ class EieCore:
 
     def layer_facts(self, network: EieNetwork) -> list[tuple[str, str]]:
         return [("PEs", str(network.geometry.pes))]
+
+    def search_geometry(self, pattern: str, sizes: Mapping[str, int]) -> EieGeometry:
+        return EieGeometry(**sizes)
 
     def layer_cost(self, load: LayerLoad, geometry: EieGeometry) -> float:
         return costs.layer_cost(load, geometry)

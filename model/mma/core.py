@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from zeroskip.model.mma import network as golden
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.compiler import compile_network, rounded_to_zero
 from zeroskip.model.mma.cycles import gemm_cycles
-from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
+from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.mma.settings import MmaSettings
 from zeroskip.model.mma.storage import stored_bits
 from zeroskip.model.network.container import Container
@@ -98,6 +100,19 @@ class MmaCore:
             padding = f", {layer.pad} columns of padding" if layer.pad else ""
             rows.append((f"layer {index}", f"{layer.outputs} x {layer.columns}, {how}{padding}"))
         return [*rows, ("tile", f"{geometry.m} x {geometry.n} x {geometry.k}, {geometry.dtype}, {geometry.generation}")]
+
+    def search_geometry(self, pattern: str, sizes: Mapping[str, int]) -> TileGeometry:
+        """An A100's fp16 arithmetic with sums in fp32."""
+        nm = Pattern.parse(pattern)
+        return mode_geometry(
+            generation="A100",
+            dtype="fp16",
+            out="fp32",
+            keep=nm.keep,
+            group=nm.group,
+            pair=nm.pair,
+            **sizes,
+        )
 
     def layer_cost(self, load: LayerLoad, geometry: TileGeometry) -> float:
         return costs.layer_cost(load, geometry)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
+
+from zeroskip.model.cores import CORES
 
 ScheduleName = Literal["one-shot", "iterative", "cubic"]
 """How the densities fall over the rounds of pruning."""
@@ -12,3 +14,20 @@ CriterionName = Literal["l1", "l2", "taylor", "random"]
 
 PenaltyName = Literal["l1", "l2", "group-lasso", "growing"]
 """The regularisation while pruning."""
+
+Method = Literal["sensitivity", "amc", "netadapt"]
+"""How a plan is searched."""
+
+METHODS: tuple[Method, ...] = get_args(Method)
+
+WORK_UNITS: dict[str, str] = {"sensitivity": "accuracies", "amc": "episodes", "netadapt": "percent"}
+"""In what the progress of each method is counted."""
+
+Granularity = Literal["weights", "nm", "channels"]
+"""What is pruned: single weights, weights by an N:M pattern, or whole channels."""
+
+SIZES = ("macs", "params", "bytes")
+"""The costs that are sizes: multiplications, weights, and the memory that these take."""
+
+COSTS = (*(cost for core in CORES.values() for cost in core.costs), *SIZES, "latency")
+"""What a budget can count: cycles of a core, a size, or seconds on this machine's CPU."""

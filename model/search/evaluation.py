@@ -72,7 +72,7 @@ class Evaluator:
     `samples`.
 
     Each goes to the journal before it is given, and to `kept`, where other searches find it. `measured` counts those
-    that were in neither.
+    that were in neither, `reused` those from `kept`.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Evaluator:
     ) -> None:
         self.space, self.samples, self.validation = space, samples, validation
         self.journal, self.workers, self.kept = journal, workers, kept
-        self.measured = 0
+        self.measured = self.reused = 0
         self._pruned, self._trained = _Pruned(space, validation.first(LOOK)), _Trained(space, samples, validation)
 
     def accuracy(self, densities: Densities) -> float:
@@ -117,6 +117,8 @@ class Evaluator:
                     self.measured += 1
                     if self.kept is not None:
                         self.kept.add(key, known[key])
+                else:
+                    self.reused += 1
                 self.journal.add(key, known[key])
             yield self.journal.known[key]
 

@@ -46,7 +46,7 @@ def test_from_the_factory_to_the_pruned_network(zs: Command, tmp_path: Path) -> 
 def test_table(zs: Command) -> None:
     code, out, err = zs(*FINETUNE, "--weights", "weights.safetensors", "--compression", 4, "--epochs", 1)
     assert code == 0, err
-    assert "170 of 680 (25.0%, 4.0x compression)" in out
+    assert "170 of 680 (25.0%, compression ratio 4.0)" in out
     for row in ("accuracy, dense", "accuracy, pruned", "accuracy, finetuned", "layer first", "layer second"):
         assert row in out
 

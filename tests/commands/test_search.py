@@ -343,8 +343,11 @@ def test_damaged_accuracies(learned: Command, tmp_path: Path) -> None:
         (("--budget", 0.5, "--workers", "none"), "workers must be a number from 1, or ray, not 'none'"),
         (("--budget", 0.5, "--output", "weights.safetensors"), "output must end in .json, not '.safetensors'"),
         (("--budget", 0.5, "--episodes", 5), "--episodes is an option of the AMC"),
-        (("--budget", 0.5, "--cost", "macs", "--pes", 4), "--pes means nothing with --cost macs"),
-        (("--budget", 0.5, "--m", 4), "--m means nothing with --cost eie-cycles"),
+        (
+            ("--budget", 0.5, "--cost", "macs", "--pes", 4),
+            "--pes is an option of the EIE array, which --cost macs does not",
+        ),
+        (("--budget", 0.5, "--m", 4), "--m is an option of the N:M tile, which --cost eie-cycles does not use"),
         (("--budget", 0.5, "--pattern", "1:4"), "--pattern means nothing with --granularity weights"),
     ],
 )

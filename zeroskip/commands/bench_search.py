@@ -11,6 +11,7 @@ import typer
 
 from zeroskip.commands import options
 from zeroskip.commands.console import progress_bar, require_json, require_writable
+from zeroskip.commands.eie import options as eie_options
 from zeroskip.model.eie.geometry import EieGeometry
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def bench_search_command(
     learning_rate: Annotated[float, typer.Option(help="Learning rate of fine-tuning.")] = 0.005,
     seeds: Annotated[int, typer.Option(min=1, help="Fine-tunings of each plan.")] = 3,
     images: Annotated[int, typer.Option(min=1, help="Test images on the RTL.")] = 50,
-    pes: options.Pes = 8,
+    pes: eie_options.Pes = 8,
     workers: options.Workers = "1",
     resume: options.Resume = False,
     as_json: options.Json = False,

@@ -7,6 +7,7 @@ its own in the help. Imports nothing heavy.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import importlib
@@ -17,6 +18,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 from typer.models import OptionInfo
 
+from zeroskip.commands.options import was_given
 from zeroskip.model.cores import CORES
 
 
@@ -74,12 +76,6 @@ def _flag(context: typer.Context, name: str) -> str:
     return next(parameter.opts[0] for parameter in context.command.params if parameter.name == name)
 
 
-def was_given(context: typer.Context, name: str) -> bool:
-    """Whether the user gave this option, rather than leaving it at its default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def _kind(core: str, kind: str) -> Any:
     return getattr(importlib.import_module(f"zeroskip.commands.{core}.options"), kind, None)
 
@@ -104,8 +100,6 @@ def _parameters(kind: Any, panel: str) -> list[inspect.Parameter]:
 
 
 def _under(option: OptionInfo, panel: str) -> OptionInfo:
-    import copy
-
     shown = copy.copy(option)
     shown.rich_help_panel = panel
     return shown

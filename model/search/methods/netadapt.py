@@ -130,8 +130,8 @@ def netadapt(
                 share = (1 - cost) / (1 - budget)
                 progress(
                     SearchProgress(
-                        done=round(1000 * share),
-                        total=1000,
+                        done=round(100 * share),
+                        total=100,
                         trying=f"iteration {len(steps) + 1}: {shown}",
                         accuracy=journal.known[proposal.key],
                         best=accuracy,

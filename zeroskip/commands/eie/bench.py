@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def bench_command(
-    layers: Annotated[str, typer.Option(help="Names of Table III, separated by commas. [default: all nine]")] = "",
+    layers: Annotated[str, typer.Option(help="Names of Table III, separated by commas.", show_default="all nine")] = "",
     pes: eie_options.Pes = 64,
     queue_depth: eie_options.QueueDepth = 8,
     index_bits: eie_options.IndexBits = 4,

@@ -19,13 +19,13 @@ EntriesPerWord = Annotated[int, typer.Option(help="Entries in a memory word, a p
 AccumulatorBits = Annotated[int, typer.Option(help="Bits of the accumulators, 16 to 48.")]
 ProductShift = Annotated[int, typer.Option(help="Low bits dropped from each product, 0 to 31.")]
 EntryWords = Annotated[
-    int | None, typer.Option(help="Words of the sparse-matrix memory of a PE. (default: as many as needed)")
+    int | None, typer.Option(help="Words of the sparse-matrix memory of a PE.", show_default="as many as needed")
 ]
-Pointers = Annotated[int | None, typer.Option(help="Column pointers of a PE. (default: as many as needed)")]
+Pointers = Annotated[int | None, typer.Option(help="Column pointers of a PE.", show_default="as many as needed")]
 ActivationRows = Annotated[
-    int | None, typer.Option(help="Rows of the activation files of a PE. (default: as many as needed)")
+    int | None, typer.Option(help="Rows of the activation files of a PE.", show_default="as many as needed")
 ]
-Layers = Annotated[int | None, typer.Option(help="Rows of the layer table. (default: as many as needed)")]
+Layers = Annotated[int | None, typer.Option(help="Rows of the layer table.", show_default="as many as needed")]
 BalanceLoad = Annotated[
     bool,
     typer.Option("--balance/--no-balance", help="Assign rows to PEs so that the load is balanced, or in turn."),

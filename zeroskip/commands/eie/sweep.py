@@ -59,14 +59,14 @@ def sweep_command(
     layers: Annotated[
         str,
         typer.Option(
-            metavar="NAME,...", help="Layers of the paper's Table III, separated by commas. [default: all nine]"
+            metavar="NAME,...", help="Layers of the paper's Table III, separated by commas.", show_default="all nine"
         ),
     ] = "",
     output: Annotated[
         Path, typer.Option(help="Folder for plots and data; the page stands beside it, under its name.")
     ] = Path("docs/sweeps"),
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes, 2 GB each. [default: one a core, at most 4]")
+        int | None, typer.Option(min=1, help="Processes, 2 GB each.", show_default="one a core, at most 4")
     ] = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,

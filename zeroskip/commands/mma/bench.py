@@ -19,7 +19,9 @@ PARTS = ("gemms", "luts", "permutation", "formats")
 
 
 def bench_command(
-    parts: Annotated[str, typer.Option(help=f"Which of {', '.join(PARTS)}, separated by commas. [default: all]")] = "",
+    parts: Annotated[
+        str, typer.Option(help=f"Which of {', '.join(PARTS)}, separated by commas.", show_default="all")
+    ] = "",
     blocks: Annotated[int, typer.Option(min=1, help="Blocks of each format on the RTL.")] = 100_000,
     m: mma_options.TileRows = 4,
     n: mma_options.TileColumns = 4,

@@ -22,7 +22,7 @@ def product_command(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option(help="NPZ file to write d, golden and cycles to. [default: FILE with .d.npz]")
+        Path | None, typer.Option(help="NPZ file to write d, golden and cycles to.", show_default="FILE with .d.npz")
     ] = None,
     m: mma_options.TileRows = 4,
     n: mma_options.TileColumns = 4,

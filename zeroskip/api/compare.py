@@ -1,0 +1,142 @@
+"""`zeroskip.compare`: the search methods and simple policies side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
+from zeroskip.api.paths import require_json, require_writable
+from zeroskip.api.search import SearchSettings, check_budget, in_steps, prepared
+from zeroskip.model.progress import Progress, Step, silent
+
+_LOG = logging.getLogger(__name__)
+
+TRIALS = "trials"
+"""In what the progress of a comparison is counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """What is compared: all methods with the settings `search`, whose `method` does not matter, each for `seeds` seeds.
+    Every plan is fine-tuned for `epochs` at `learning_rate`."""
+
+    search: SearchSettings = field(default_factory=SearchSettings)
+    seeds: int = 3
+    epochs: int = 3
+    learning_rate: float = 0.005
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"seeds must be at least 1, not {self.seeds}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CompareResult:
+    """The `policies` by name: the largest "cost" over the seeds, as a fraction of the dense cost, and the largest
+    "exact" one or None; the mean accuracies on the test split "before" and "after" fine-tuning, with the standard
+    deviations "std_before" and "std"; the mean "seconds" of a search; and the "trials" one by one. `dense` is the dense
+    network's accuracy."""
+
+    budget: float
+    cost: str
+    granularity: str
+    dense: float
+    policies: dict[str, dict[str, Any]]
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """What `zeroskip search compare --json` prints, and what is written."""
+        return dataclasses.asdict(self)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same as (label, value) for people."""
+        rows = [(f"dense accuracy; budget of {self.cost}", f"{self.dense:.2%}; {self.budget:.1%}")]
+        for name, policy in self.policies.items():
+            after = f"{policy['after']:.2%} ± {policy['std']:.2%}"
+            exact = "" if policy["exact"] is None else f" (exact model {policy['exact']:.1%})"
+            values = f"{policy['cost']:.1%}{exact}, {policy['before']:.2%}, {after}"
+            rows.append((f"{name}: cost, accuracy before, after fine-tuning", values))
+        return rows
+
+
+def compare(
+    network: Network,
+    data: Data,
+    *,
+    output: Path,
+    weights: Path | None = None,
+    settings: CompareSettings | None = None,
+    resume: bool = False,
+    workers: int | str = 1,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> CompareResult:
+    """Compare all search methods and simple policies: same network, budget and fine-tuning, several seeds.
+
+    The arguments are those of `zeroskip.search`. The result is written to `output` (.json), with a picture beside it;
+    the plans and journals of the trials go to the folder OUTPUT with the suffix `.trials`. With `resume` a comparison
+    that was cut short continues. `workers` trials run at once.
+
+    Raises ValueError and OSError as `zeroskip.search` does.
+    """
+    start = time.monotonic()
+    settings = settings or CompareSettings()
+    search = settings.search
+    require_json(output)
+    require_writable(output, *sources_of(data, weights))
+    folder = output.with_suffix(".trials")
+    with one_thread():
+        from zeroskip.model.files import save_json
+        from zeroskip.model.pruning.training import TrainingSettings
+        from zeroskip.model.search.methods.compare import Comparison, dense_accuracy
+        from zeroskip.model.search.methods.compare import compare as compare_policies
+        from zeroskip.model.search.views.pictures import of_comparison, save_picture
+        from zeroskip.model.search.workers import parse_workers
+
+        processes = parse_workers(str(workers))
+        module, _ = network_of(network, weights, progress)
+        dataset = data_of(data, seed, progress)
+
+        def prepare(by: int) -> Any:
+            return prepared(module, dataset, search, seed=by, output=output, progress=silent)
+
+        progress(Step(task="filling the cost table"))
+        setup = prepare(seed)
+        methods = check_budget(setup, search)
+        search.netadapt.first_step(search.budget)
+        if resume and (begun := len([*folder.glob("*.journal")])):
+            _LOG.info(f"resumed from {folder}: {begun} trials were begun")
+        what = Comparison(
+            prepare=prepare,
+            exact_dense=setup.exact_cost(setup.module),
+            module=module,
+            dataset=dataset,
+            budget=search.budget,
+            settings=methods,
+            training=TrainingSettings(
+                epochs=settings.epochs, learning_rate=settings.learning_rate, weight_decay=2e-4, batch_size=64
+            ),
+            folder=folder,
+            configuration=f"{setup.configuration} compare {search.budget} {methods}",
+            resume=resume,
+        )
+        progress(Step(task="searching"))
+        policies = compare_policies(
+            what, range(seed, seed + settings.seeds), workers=processes, progress=in_steps(progress, TRIALS)
+        )
+        result = CompareResult(
+            budget=search.budget,
+            cost=search.cost,
+            granularity=setup.space.granularity,
+            dense=dense_accuracy(module, dataset),
+            policies=policies,
+            seconds=time.monotonic() - start,
+        )
+        save_picture(of_comparison(policies, result.dense), output.with_suffix(".png"))
+        save_json(output, result.summary())
+    return result

@@ -1,0 +1,193 @@
+"""`zeroskip.finetune`: prune a network to a plan, or to a compression ratio, and train what is left."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
+from zeroskip.api.paths import require_writable
+from zeroskip.model.progress import Progress, Step, silent
+from zeroskip.model.search.choices import CriterionName, PenaltyName, ScheduleName
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zeroskip.model.search import finetune_settings
+    from zeroskip.model.search.plan import Plan
+
+WEIGHT_DECAY = 2e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSettings:
+    """How the network is pruned, and how it is trained.
+
+    Weights, or channels, are ranked by `criterion` and pruned by `schedule`: at once, or in `rounds`. Each round is
+    followed by `epochs` of training at `learning_rate`, the last one by `final_epochs` more; where `learning_rate` is
+    None it is a tenth of `train_rate`. With `train_epochs` the network is first trained dense, at `train_rate`.
+
+    `regularise` adds a penalty of the factor `strength` while pruning: about 1e-5 for l1 and group-lasso, 1e-4 for l2
+    and 1 for growing (Wang et al., ICLR 2021). With `distil` the dense network is the teacher (Hinton et al., arXiv
+    1503.02531): its outputs, softened by `temperature`, have the weight `alpha` in the loss, and the labels the rest.
+    """
+
+    criterion: CriterionName = "l1"
+    schedule: ScheduleName = "one-shot"
+    rounds: int = 5
+    train_epochs: int = 0
+    train_rate: float = 0.05
+    epochs: int = 5
+    learning_rate: float | None = None
+    final_epochs: int = 0
+    batch_size: int = 64
+    regularise: PenaltyName | None = None
+    strength: float | None = None
+    distil: bool = False
+    temperature: float = 4.0
+    alpha: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.regularise is not None and self.strength is None:
+            raise ValueError(f"regularise {self.regularise} needs a strength")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Finetuned:
+    """The pruned and trained network `module`; removed channels are gone from it.
+
+    `accuracy` are fractions of the test split: "dense", "pruned" before training, and "finetuned". `layers` gives for
+    every layer how many weights are not zero, and how many it had.
+    """
+
+    module: nn.Module
+    accuracy: dict[str, float]
+    layers: dict[str, tuple[int, int]]
+    output: Path | None
+    seconds: float
+
+    @property
+    def kept(self) -> int:
+        """Weights that are not zero."""
+        return sum(kept for kept, _ in self.layers.values())
+
+    @property
+    def total(self) -> int:
+        """Weights of the dense network."""
+        return sum(total for _, total in self.layers.values())
+
+    def summary(self) -> dict[str, Any]:
+        """What `zeroskip finetune --json` prints."""
+        return {
+            "weights": None if self.output is None else str(self.output),
+            "accuracy": self.accuracy,
+            "kept": self.kept,
+            "total": self.total,
+            "density": self.kept / self.total,
+            "compression": self.total / self.kept,
+            "layers": {name: {"kept": kept, "total": total} for name, (kept, total) in self.layers.items()},
+            "seconds": self.seconds,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same as (label, value) for people."""
+        rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in self.accuracy.items()]
+        rows += [(f"layer {name}", f"{kept:,} of {total:,} weights") for name, (kept, total) in self.layers.items()]
+        density, ratio = self.kept / self.total, self.total / self.kept
+        rows.append(("weights kept", f"{self.kept:,} of {self.total:,} ({density:.1%}, compression ratio {ratio:.1f})"))
+        return rows if self.output is None else [*rows, ("written to", str(self.output))]
+
+
+def finetune(
+    network: Network,
+    data: Data,
+    *,
+    plan: Plan | Path | str | None = None,
+    compression: float | None = None,
+    weights: Path | None = None,
+    settings: FinetuneSettings | None = None,
+    output: Path | None = None,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Finetuned:
+    """Prune a network and train what is left.
+
+    It is pruned to a `plan`, as `zeroskip.search` finds it or the path of its file; or to a `compression` ratio, dense
+    weights to kept weights, where all layers compete for the weights. `network` is an nn.Module, which is not changed,
+    or "module:factory"; `weights` is a safetensors file of its state_dict. `data` has inputs (n, ...) float32 and
+    labels (n,) of classes. The weights are written to `output`, for `zeroskip.compile`, and the state of the training
+    to `checkpoint` after every epoch: a run that was cut short continues from it. The result depends on the arguments
+    alone.
+
+    Raises ValueError where the arguments do not fit each other, such as a plan for another network, OSError where a
+    file cannot be read or written, and FloatingPointError where training diverges.
+    """
+    start = time.monotonic()
+    settings = settings or FinetuneSettings()
+    if (plan is None) == (compression is None):
+        raise ValueError("either a plan or a compression ratio must be given, and not both")
+    path = Path(plan) if isinstance(plan, str | Path) else None
+    if output is not None:
+        # Weights may be trained on in place: they are read before they are written.
+        require_writable(output, *sources_of(data, path))
+    with one_thread():
+        from zeroskip.model.loading import save_weights
+        from zeroskip.model.search.finetune import finetune as prune_and_train
+        from zeroskip.model.search.plan import CHANNELS, Plan, load_plan
+
+        target: Any = load_plan(path) if path is not None else compression if plan is None else plan
+        training = _training(settings)
+        module, removed = network_of(network, weights, progress)
+        dataset = data_of(data, seed, progress)
+        progress(Step(task="pruning"))
+        result = prune_and_train(
+            module,
+            target,
+            dataset,
+            settings=training,
+            seed=seed,
+            checkpoint=checkpoint,
+            progress=in_epochs(progress),
+        )
+        if output is not None:
+            gone = isinstance(target, Plan) and target.granularity == CHANNELS
+            save_weights(result.module, output, removed=removed or gone)
+    return Finetuned(
+        module=result.module,
+        accuracy=result.accuracies,
+        layers=result.layers,
+        output=output,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _training(settings: FinetuneSettings) -> finetune_settings.FinetuneSettings:
+    """The settings as the rounds of pruning and training take them."""
+    from zeroskip.model.pruning.distil import Distil
+    from zeroskip.model.pruning.training import TrainingSettings
+    from zeroskip.model.search.finetune_settings import FinetuneSettings as Rounds
+    from zeroskip.model.search.finetune_settings import Regularisation
+
+    rate = settings.train_rate / 10 if settings.learning_rate is None else settings.learning_rate
+
+    def training(epochs: int, rate: float) -> TrainingSettings:
+        return TrainingSettings(
+            epochs=epochs, learning_rate=rate, weight_decay=WEIGHT_DECAY, batch_size=settings.batch_size
+        )
+
+    return Rounds(
+        train=training(settings.train_epochs, settings.train_rate) if settings.train_epochs else None,
+        training=training(settings.epochs, rate),
+        final=training(settings.final_epochs, rate) if settings.final_epochs else None,
+        schedule=settings.schedule,
+        rounds=settings.rounds,
+        criterion=settings.criterion,
+        regularisation=None
+        if settings.regularise is None
+        else Regularisation(name=settings.regularise, strength=settings.strength or 0),
+        distil=Distil(temperature=settings.temperature, alpha=settings.alpha) if settings.distil else None,
+        threads=1,
+    )

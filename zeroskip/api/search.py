@@ -1,0 +1,316 @@
+"""`zeroskip.search`: how much of each layer to prune, within a budget of what the network costs."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
+from zeroskip.api.paths import require_json, require_writable
+from zeroskip.model.cores import CORES, DEFAULT, core_of_cost, load_core
+from zeroskip.model.progress import Progress, Step, silent
+from zeroskip.model.search.choices import METHODS, WORK_UNITS, Granularity, Method
+from zeroskip.model.search.progress import ReportProgress, SearchProgress
+from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zeroskip.model.data.dataset import Dataset
+    from zeroskip.model.search.evaluation import Evaluator
+    from zeroskip.model.search.methods.run_method import MethodResult
+    from zeroskip.model.search.plan import Plan
+    from zeroskip.model.search.setup import Setup
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """What is searched, and how.
+
+    The plan may cost the fraction `budget` of the dense `cost`: "macs", "params" (weights), "bytes", "latency" (seconds
+    on this machine's CPU), or the cycles of a core, such as "eie-cycles", on its geometry, of which `sizes` are fields
+    that differ from their defaults. `granularity` is "weights", "channels", or "nm" for the N:M `pattern`. `method` is
+    "sensitivity", "amc" (He et al., ECCV 2018) or "netadapt" (Yang et al., ECCV 2018), the last two with settings of
+    their own.
+    """
+
+    method: Method = "netadapt"
+    budget: float = 0.5
+    granularity: Granularity = "weights"
+    pattern: str = "2:4"
+    cost: str = CORES[DEFAULT].costs[0]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    amc: AmcSettings = field(default_factory=AmcSettings)
+    netadapt: NetAdaptSettings = field(default_factory=NetAdaptSettings)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, not {self.method!r}")
+        if self.granularity not in ("weights", "nm", "channels"):
+            raise ValueError(f"granularity must be weights, nm or channels, not {self.granularity!r}")
+
+    def geometries(self) -> dict[str, Any]:
+        """The geometry of every core, by its name. Raises ValueError where `sizes` are not those of the cost's core."""
+        core = core_of_cost(self.cost)
+        if self.sizes and core is None:
+            raise ValueError(f"sizes mean nothing with the cost {self.cost!r}, which counts no cycles of a core")
+        pattern = self.pattern if self.granularity == "nm" else "2:4"
+        return {
+            name: load_core(name).search_geometry(pattern, self.sizes if core is not None and core.name == name else {})
+            for name in CORES
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SearchResult:
+    """The plan that was found, which `zeroskip.finetune` takes.
+
+    `cost` has the dense cost ("dense") and the plan's ("plan") by the cost table; for cycles and seconds also those of
+    the whole network by the exact model ("exact_dense", "exact"), or None where the table is exact or the network
+    cannot be compiled. `density` is the fraction of all weights that is kept, `not_prunable` names the layers that
+    cannot be pruned at this granularity. `accuracy` are fractions of the validation samples, "dense" and "plan", before
+    fine-tuning; `evaluations` counts the accuracies that were measured, `reused` those that were known from earlier
+    searches. `adapted` is the trained network with which NetAdapt ends, None for other methods.
+    """
+
+    plan: Plan
+    cost: dict[str, float | None]
+    density: float
+    not_prunable: list[str]
+    accuracy: dict[str, float]
+    evaluations: int
+    reused: int
+    adapted: nn.Module | None
+    output: Path | None
+    files: list[Path]
+    """What was written beside the plan."""
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """What `zeroskip search --json` prints."""
+        return {
+            "plan": None if self.output is None else str(self.output),
+            "layers": self.plan.densities,
+            "granularity": self.plan.granularity,
+            "cost": {"name": self.plan.cost, **self.cost, "reached": self.plan.reached, "budget": self.plan.budget},
+            "density": self.density,
+            "not_prunable": self.not_prunable,
+            "accuracy": self.accuracy,
+            "evaluations": self.evaluations,
+            "reused": self.reused,
+            "files": [str(path) for path in self.files],
+            "seconds": self.seconds,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same as (label, value) for people."""
+        plan, cost = self.plan, self.cost
+        rows = [
+            (f"layer {layer.name}", f"{layer.density:.1%} of {' x '.join(map(str, layer.shape))}")
+            for layer in plan.layers
+        ]
+        if self.not_prunable:
+            rows.append(("layers that cannot be pruned", ", ".join(self.not_prunable)))
+        rows += [
+            ("weights kept", f"{self.density:.1%}"),
+            (f"{plan.cost}, dense", f"{cost['dense']:,.6g}"),
+            (f"{plan.cost}, plan", f"{cost['plan']:,.6g} ({plan.reached:.1%} of dense, budget {plan.budget:.1%})"),
+        ]
+        if (exact := cost["exact"]) is not None and (dense := cost["exact_dense"]) is not None:
+            difference = exact / (cost["plan"] or 1) - 1
+            whole = f"{exact:,.6g} ({exact / dense:.1%} of dense; the table differs by {difference:+.1%})"
+            rows.append((f"{plan.cost}, plan, exact model", whole))
+        rows += [
+            ("accuracy, dense", f"{self.accuracy['dense']:.2%}"),
+            ("accuracy, plan before fine-tuning", f"{self.accuracy['plan']:.2%}"),
+            ("accuracies measured, reused", f"{self.evaluations:,}, {self.reused:,}"),
+        ]
+        if self.output is not None:
+            rows.append(("written to", ", ".join(str(path) for path in (self.output, *self.files))))
+        return rows
+
+
+def search(
+    network: Network,
+    data: Data,
+    *,
+    weights: Path | None = None,
+    settings: SearchSettings | None = None,
+    output: Path | None = None,
+    resume: bool = False,
+    workers: int | str = 1,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> SearchResult:
+    """Search for a pruning plan: a density for each layer, within a budget of what the network costs.
+
+    `network` is a trained nn.Module, which is not changed, or "module:factory" with `weights`, a safetensors file of
+    its state_dict. `data` has inputs (n, ...) float32 and labels (n,) of classes; its test split is not used. A fifth
+    of the training samples measures accuracy, at most 5,000 of them.
+
+    The plan is written to `output` (.json), with pictures and tables beside it, and what was measured to a journal,
+    OUTPUT.journal: with `resume` a search that was cut short continues from it. Cost tables and accuracies that other
+    searches can reuse are kept in the folder `.search` beside it. Without `output` nothing is written. Accuracies are
+    measured in `workers` processes, or by Ray with "ray"; the result does not depend on them.
+
+    Raises ValueError where network, data and settings do not fit each other, where the budget cannot be met (with the
+    smallest cost that can be reached) or where the journal is of another search; and OSError where a file cannot be
+    read or written.
+    """
+    start = time.monotonic()
+    settings = settings or SearchSettings()
+    if output is not None:
+        _require_outputs(output, settings.method, sources_of(data, weights))
+    with one_thread(), _journal_path(output, resume) as path:
+        from zeroskip.model.search.storage.journal import Journal
+        from zeroskip.model.search.workers import parse_workers
+
+        processes = parse_workers(str(workers))
+        module, _ = network_of(network, weights, progress)
+        dataset = data_of(data, seed, progress)
+        setup = prepared(module, dataset, settings, seed=seed, output=output, progress=progress)
+        methods = check_budget(setup, settings)
+        configuration = f"{setup.configuration} {settings.method} {settings.budget} {methods}"
+        journal = Journal(path, configuration, resume=resume)
+        if journal.known:
+            _LOG.info(f"resumed from {path}: {len(journal.known):,} accuracies are known")
+        evaluator = setup.evaluator(journal, processes, kept=setup.accuracies)
+        from zeroskip.model.search.methods.run_method import run_method
+
+        found = run_method(
+            settings.method,
+            setup,
+            settings.budget,
+            settings=methods,
+            evaluator=evaluator,
+            seed=seed,
+            progress=in_steps(progress, WORK_UNITS[settings.method]),
+        )
+        progress(Step(task="measuring the plan"))
+        return _result(setup, settings, found, evaluator, output, start)
+
+
+def prepared(
+    module: nn.Module, dataset: Dataset, settings: SearchSettings, *, seed: int, output: Path | None, progress: Progress
+) -> Setup:
+    """What the searches of one network by one seed start from, with the cost table filled."""
+    from zeroskip.model.mma.pattern import Pattern
+    from zeroskip.model.search.setup import prepare
+
+    progress(Step(task="filling the cost table"))
+    return prepare(
+        module,
+        dataset,
+        granularity=str(Pattern.parse(settings.pattern)) if settings.granularity == "nm" else settings.granularity,
+        cost=settings.cost,
+        geometries=settings.geometries(),
+        seed=seed,
+        cache=None if output is None else output.parent / ".search",
+    )
+
+
+def check_budget(setup: Setup, settings: SearchSettings) -> Any:
+    """The settings of the methods. Raises ValueError where the budget, or NetAdapt's steps to it, cannot be."""
+    from zeroskip.model.search.settings import MethodSettings
+    from zeroskip.model.search.spaces.space import require_reachable
+
+    require_reachable(setup.space, setup.table, settings.budget, setup.space.least())
+    if settings.method in ("netadapt", "compare"):
+        settings.netadapt.first_step(settings.budget)
+    return MethodSettings(amc=settings.amc, netadapt=settings.netadapt)
+
+
+def in_steps(progress: Progress, unit: str) -> ReportProgress:
+    """Turns the progress of a search into Steps."""
+
+    def report(at: SearchProgress) -> None:
+        facts = {"tried": at.trying, "accuracy": f"{at.accuracy:.2%}"}
+        if at.best is not None:
+            facts["best"] = f"{at.best:.2%}"
+        if at.cost is not None:
+            facts["at cost"] = f"{at.cost:.1%}"
+        progress(Step(task="searching", done=at.done, total=at.total, unit=unit, facts=facts))
+
+    return report
+
+
+def _require_outputs(output: Path, method: str, read: list[Path]) -> None:
+    from zeroskip.model.search.views.detail_files import adapted_weights
+
+    require_json(output)
+    require_writable(output, *read)
+    if method == "netadapt":
+        require_writable(adapted_weights(output), *read)
+
+
+@contextmanager
+def _journal_path(output: Path | None, resume: bool) -> Iterator[Path]:
+    """The path of the journal; without an output it is gone at the end."""
+    if output is not None:
+        yield Path(f"{output}.journal")
+    elif resume:
+        raise ValueError("resume needs an output: the journal is kept beside it")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / "journal"
+
+
+def _result(
+    setup: Setup,
+    settings: SearchSettings,
+    found: MethodResult,
+    evaluator: Evaluator,
+    output: Path | None,
+    start: float,
+) -> SearchResult:
+    """Measures the plan that was found, and writes what belongs to it."""
+    from zeroskip.model.search.methods.netadapt import NetAdaptResult
+    from zeroskip.model.search.spaces.space import cost_share
+
+    space, table, densities = setup.space, setup.table, found.densities
+    reached = cost_share(space, table, densities)
+    plan = space.plan(densities, method=settings.method, cost=table.cost, budget=settings.budget, reached=reached)
+    dense, left = setup.exact_cost(setup.module), setup.exact_cost(space.remove(space.masked(densities), densities))
+    both = dense is not None and left is not None
+    accuracy = {"dense": evaluator.accuracy({}), "plan": evaluator.accuracy(densities)}
+    if setup.accuracies is not None and evaluator.reused:
+        _LOG.info(f"{evaluator.reused:,} accuracies reused from {setup.accuracies.path}")
+    return SearchResult(
+        plan=plan,
+        cost={
+            "dense": table.dense,
+            "plan": plan.reached * table.dense,
+            "exact_dense": dense if both else None,
+            "exact": left if both else None,
+        },
+        density=space.kept(densities),
+        not_prunable=[
+            layer.name for layer in setup.layers if not any(layer.name in group.layers for group in space.groups)
+        ],
+        accuracy=accuracy,
+        evaluations=evaluator.measured,
+        reused=evaluator.reused,
+        adapted=found.details.module if isinstance(found.details, NetAdaptResult) else None,
+        output=output,
+        files=[] if output is None else _write(plan, found, output),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _write(plan: Plan, found: MethodResult, output: Path) -> list[Path]:
+    """Writes the plan, last, so that it is there only when all that belongs to it is; gives the other files."""
+    from zeroskip.model.search.plan import save_plan
+    from zeroskip.model.search.views.detail_files import save_details
+    from zeroskip.model.search.views.pictures import of_plan, save_picture
+
+    files = [*save_details(found, output), save_picture(of_plan(plan), output.with_suffix(".png"))]
+    save_plan(plan, output)
+    return files
