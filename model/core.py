@@ -80,9 +80,9 @@ class Cycles:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerLoad:
-    """What one layer of a pruned network gives a core to do, as searches count it.
+    """What a core computes for one layer of a pruned network, as searches count it.
 
-    `kept` (bool, outputs x inputs) tells which weights are there, block-diagonal for a convolution with groups; `rows`
+    `kept` (bool, outputs x inputs) says which weights are kept, block-diagonal for a convolution with groups; `rows`
     (bool, starts x inputs) which inputs are not zero, position by position of `images` images. An image has `positions`
     starts. `channels` are the input channels of one of the `groups`. `pattern` is true where the kept weights follow
     the core's own N:M pattern along the channels.
@@ -153,7 +153,7 @@ class Core(Protocol[N, S]):
         """Compiles a torch network, or what the core's own preparation made of one.
 
         `inputs` (samples x values, or samples x channels x height x width) are samples of what the network will be
-        given: they tell the sizes of images, and how large values get where the core calibrates. Raises ValueError
+        given: they say how large images are and, for cores that calibrate, how large values get. Raises ValueError
         where the network cannot be folded or does not fit the inputs, the formats or the memories.
         """
         ...

@@ -1,4 +1,4 @@
-"""Which row of a layer goes to which processing element, so that they all have the same to do."""
+"""Assigns the rows of fully connected layers to processing elements (PEs) so that their load is balanced."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.network.stages import LinearStage, Stage
 
 SAMPLES = 1024
-"""Of the calibration data, so many tell well enough how often an activation is not zero."""
+"""Calibration samples by which the frequency of non-zero activations is measured; more change little."""
 
 
 def balance(
     layers: Sequence[SharedLayer], stages: Sequence[Stage], calibration: NDArray[np.float32], pes: int
 ) -> tuple[list[SharedLayer], NDArray[np.uint32] | None]:
-    """The layers with the rows of the last stage's, where these are fully connected, in another order, and so the
-    columns of those behind them; and where the outputs stand then: output i of the network is value `order[i]` of the
-    last stage (uint32, outputs). None where nothing was moved.
+    """Reorders the rows of the fully connected layers of the last stage so that the load of `pes` PEs is balanced.
 
-    A PE falls behind where it has more weights than the others in the columns that are broadcast together. So the rows
-    are dealt out one by one, the heaviest first, each to the PE whose rows so far share the fewest columns with it; a
-    column counts as often as its activation is not zero in `calibration` (samples x values).
+    Returns the layers, in which the columns follow the rows of the layer before, and the order of the outputs: output i
+    of the network is value `order[i]` of the last stage (uint32, outputs). Without a fully connected last stage the
+    layers stay as they are, and the order is None.
+
+    All PEs wait for the one with the most weights in the columns that are broadcast at the same time. The rows are
+    assigned one at a time, those with the most work first, each to the PE whose rows share the fewest columns with it.
+    A column is weighted by how often its activation is not zero in `calibration` (samples x values).
     """
     balanced = list(layers)
     last = stages[-1]
@@ -35,8 +37,8 @@ def balance(
     columns = np.arange(layers[last.first].weight_codes.shape[1])
     for index in last.layers:
         layer = layers[index]
-        often = (passes[index][0] != 0).mean(axis=0).astype(np.float32)
-        rows = assign_rows(layer.weight_codes != 0, often, pes)
+        frequencies = (passes[index][0] != 0).mean(axis=0).astype(np.float32)
+        rows = assign_rows(layer.weight_codes != 0, frequencies, pes)
         bias = layer.bias_codes
         balanced[index] = dataclasses.replace(
             layer,
@@ -47,23 +49,24 @@ def balance(
     return balanced, np.argsort(columns).astype(np.uint32)
 
 
-def assign_rows(weights: NDArray[np.bool_], often: NDArray[np.float32], pes: int) -> NDArray[np.intp]:
-    """The row of a matrix (rows x columns) that comes to stand in each place; place k belongs to PE `k % pes`.
+def assign_rows(weights: NDArray[np.bool_], frequencies: NDArray[np.float32], pes: int) -> NDArray[np.intp]:
+    """The row of a matrix (`weights`, rows x columns) that is stored at each place; place k belongs to PE `k % pes`.
 
-    Ties go to the first, so that the result depends on nothing else.
+    `frequencies` (columns) say how often each activation is not zero. Of equal choices the first is taken, so that the
+    result depends on the arguments alone.
     """
     count = len(weights)
-    room = (count - np.arange(pes) + pes - 1) // pes
-    cost = weights * often
+    free_places = (count - np.arange(pes) + pes - 1) // pes
+    work = weights * frequencies
     # How many rows of each PE have a weight in each column.
     held = np.zeros((pes, weights.shape[1]), np.float32)
     owner = np.empty(count, np.intp)
-    for row in np.argsort(-cost.sum(axis=1), kind="stable"):
-        pe = int(np.where(room > 0, held @ cost[row], np.inf).argmin())
+    for row in np.argsort(-work.sum(axis=1), kind="stable"):
+        pe = int(np.where(free_places > 0, held @ work[row], np.inf).argmin())
         owner[row] = pe
-        room[pe] -= 1
+        free_places[pe] -= 1
         held[pe] += weights[row]
-    # A PE's rows stand in their own order: by weight, the next layer would get its heaviest columns all at once.
+    # Within a PE the rows keep their order: sorted by work, the next layer's densest columns would be neighbours.
     places = np.empty(count, np.intp)
     for pe in range(pes):
         places[pe::pes] = np.flatnonzero(owner == pe)

@@ -60,10 +60,10 @@ class EieLayer:
 class EieNetwork:
     """A compiled network: what stands in the memories of an array of `geometry`.
 
-    `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, the layers behind one
-    another; `pointers` (uint32, pes x all columns + layers) the column pointers, as entry numbers; `codebooks`
+    `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, one layer
+    after another; `pointers` (uint32, pes x all columns + layers) the column pointers, as entry numbers; `codebooks`
     (int16, layers x codebook_size), entry 0 zero. `stages` say how images go through the layers. Output i of the
-    network is value `order[i]` that the last stage gives (uint32, outputs).
+    network is value `order[i]` of the last stage (uint32, outputs).
     """
 
     geometry: EieGeometry
@@ -76,7 +76,7 @@ class EieNetwork:
 
     @property
     def inputs(self) -> int:
-        """Values that an image has."""
+        """Values of an input image."""
         return value_counts(self.stages, self.layers)[0]
 
     @property
@@ -95,7 +95,7 @@ class EieNetwork:
 
     @property
     def weight_counts(self) -> list[int]:
-        """Weights of each layer before pruning: those between different groups of a convolution are none."""
+        """Weights of each layer before pruning; the zeros between the groups of a convolution do not count."""
         groups = [getattr(stage, "groups", 1) for stage in self.stages for _ in stage.layers]
         return [layer.outputs * layer.inputs // split for layer, split in zip(self.layers, groups, strict=True)]
 
@@ -138,9 +138,9 @@ def assemble(
 ) -> EieNetwork:
     """Encodes each layer's codes (uint8, outputs x columns) and stacks them in the memories of each PE.
 
-    Without `stages` the layers are fully connected, one behind the other; without `order`, the outputs stand as the
-    last stage gives them. Raises FitError where a memory of `geometry` is too small, ValueError where the stages do not
-    fit the layers.
+    Without `stages` the layers are fully connected and follow one another; without `order`, the outputs are in the
+    order of the last stage. Raises FitError where a memory of `geometry` is too small, ValueError where the stages do
+    not fit the layers.
     """
     if stages is None:
         stages = (LinearStage(first=0, last=len(layers) - 1),)
@@ -180,7 +180,7 @@ def assemble(
 def memory_needs(
     geometry: EieGeometry, layers: tuple[EieLayer, ...], pointers: NDArray[Any]
 ) -> dict[str, tuple[int, str]]:
-    """What the network takes of each memory: geometry field -> (size needed, where it is needed most)."""
+    """The size that the network needs of each memory: geometry field -> (size, what needs it)."""
     entries = pointers[:, -1].astype(np.int64)
     fullest = int(entries.argmax())
     widths = [max(layer.inputs, layer.outputs) for layer in layers]
@@ -300,7 +300,7 @@ def _check_memories(network: EieNetwork) -> None:
         raise BundleError(f"pointers must be {geometry.pes} x {wanted}, not of shape {pointers.shape}")
     if np.any(np.diff(pointers, axis=1) < 0):
         pe, column = np.argwhere(np.diff(pointers, axis=1) < 0)[0]
-        raise BundleError(f"pointers must not decrease, as they do behind number {column} of PE {pe}")
+        raise BundleError(f"pointers must not decrease, as they do after number {column} of PE {pe}")
     capacity = network.entries.shape[1] * geometry.entries_per_word
     if pointers.max() > capacity:
         raise BundleError(f"pointers must not exceed the {capacity} entries of the file, not {pointers.max()}")

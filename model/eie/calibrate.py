@@ -1,4 +1,4 @@
-"""Fraction bits: where the binary point of each layer's activations and weights stands."""
+"""Calibration: chooses the fraction bits of each layer's activations and weights."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def calibrate(
     """Chooses fraction bits from what the float network does with `inputs` (samples x inputs).
 
     Activations keep HEADROOM in their 16 bits. So do the sums of the magnitudes of all products in the accumulator, so
-    that nothing saturates within calibration; where the accumulator is too narrow for the finest inputs and weights,
-    both give way alike. Raises ValueError where the values are too large for any choice.
+    that nothing saturates on the calibration data; where the accumulator is too narrow for that, inputs and weights
+    lose the same number of fraction bits. Raises ValueError where the values are too large for any choice.
     """
     flat = inputs.reshape(len(inputs), -1)
     batches = []

@@ -1,19 +1,19 @@
 """Cycle-exact performance model of the EIE array: the cycles from `start` to `done` of zeroskip.rtl.eie.array.Array.
 
-Nothing is simulated cycle by cycle. Every event of the array is the latest of a few earlier ones plus a constant, so
-one pass over the columns in the order of their broadcast gives all of them. Cycle 0 is the one in which `start` is
-taken. For the c-th column of a layer (a non-zero activation, or the bias):
+It does not simulate every cycle. Each event in the array happens a constant number of cycles after the latest of a few
+earlier events, so one pass over the columns, in the order of their broadcast, finds them all. Cycle 0 is the cycle in
+which `start` is taken. For the c-th column of a layer (a non-zero activation, or the bias):
 
     select[c]     the scanner gives it to the control unit, at most one a cycle
     fetched[c]    it leaves the register `fetch`        all three registers pass it on
-    ready[c]      it leaves the register `raw`          as soon as the next is free
+    ready[c]      it leaves the register `raw`          as soon as the next one is free
     fire[c]       it is broadcast: every PE has room
 
 and in a PE that has entries in it, for each word w of its entries:
 
     issue[w]      the memory is read, at the earliest 2 cycles after fire; the last word takes the column from the queue
     taken[w]      look-ahead takes the word from the memory's output
-    end[w]        the last cycle of the word: one cycle for each weight; a word of padding alone passes as it is taken
+    end[w]        the last cycle of the word: one cycle for each weight; a word that is all padding takes none
 
 A PE has room while the columns in its queue, and the one broadcast in the cycle before, whether or not it has entries
 here, are fewer than `queue_depth`.
@@ -65,7 +65,7 @@ def _layer(activations, bias, pointers, weights, per_word, window, depth, popped
                     look = max(look, select)
                 select = look
                 look += 1
-            # Each register hands on in the cycle in which the one behind it does.
+            # Each register passes its column on in the cycle in which the next register does.
             select = max(select + 1, fetched) if columns > 0 else select + 1
             fetched = max(select + 1, ready) if columns > 0 else select + 1
             ready = max(fetched + 1, fire) if columns > 0 else fetched + 1
@@ -135,8 +135,8 @@ def _batch(activations, bias, pointers, weights, per_word, window, depth):
 def layer_cycles(
     columns: Columns, activations: NDArray[Any], geometry: EieGeometry, *, bias: bool
 ) -> NDArray[np.int64]:
-    """Cycles of one layer by itself in each start (int64, starts), for `activations` (starts x inputs), of which only
-    those that are zero matter. Where `bias`, the last of `columns` is its."""
+    """Cycles of one layer in each start (int64, starts), without START_TO_DONE, for `activations` (starts x inputs), of
+    which it only matters which are zero. With `bias`, the last column is that of the bias."""
     lengths = columns.pointers[:, -1]
     weights = np.zeros((geometry.pes, max(1, int(lengths.max()))), bool)
     for pe, length in enumerate(lengths.tolist()):

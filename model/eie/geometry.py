@@ -23,7 +23,7 @@ class EieGeometry:
     """Sizes of an EIE array (Han et al., ISCA 2016); the defaults are the paper's processing element.
 
     The memory sizes are those of one processing element (PE). `entry_words` words of `entries_per_word` entries
-    hold the sparse matrices, `pointers` column pointers stand in two banks, and `activation_rows` accumulators in
+    hold the sparse matrices, `pointers` column pointers are stored in two banks, and `activation_rows` accumulators in
     each of the two activation files bound a layer to `activation_rows * pes` inputs or outputs.
     """
 

@@ -78,15 +78,15 @@ def run(network: EieNetwork, inputs: NDArray[np.int16]) -> list[LayerRun]:
 
 
 def results(network: EieNetwork, layers: list[LayerRun]) -> NDArray[np.int16]:
-    """What the network gives (int16, images x outputs, in the user's order), where its layers gave `layers`."""
+    """The outputs of the network (int16, images x outputs, in the user's order), from what its layers computed."""
     last = max(index for index, stage in enumerate(network.stages) if stage.layers)
     values = network.stages[last].scatter(layers[-1].outputs)
-    # Behind the last layer there is pooling alone, which computes nothing on the array.
+    # After the last layer there is only pooling, which the host computes.
     return run_stages(network.stages[last + 1 :], values, _layers_of(network, []))[:, network.order]
 
 
 def _layers_of(network: EieNetwork, runs: list[LayerRun]) -> RunStage:
-    """Runs the layers of a stage, and appends what each took and gave to `runs`."""
+    """Runs the layers of a stage, and appends the inputs and outputs of each to `runs`."""
 
     def run_stage(stage: Stage, rows: NDArray[np.int16]) -> NDArray[np.int16]:
         for index in stage.layers:
@@ -98,7 +98,7 @@ def _layers_of(network: EieNetwork, runs: list[LayerRun]) -> RunStage:
 
 
 def outputs(network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250) -> NDArray[np.int16]:
-    """What the network gives for many images (int16, images x outputs), without keeping what its layers give."""
+    """The outputs for many images (int16, images x outputs), without keeping those of the layers."""
     parts = [inputs[first : first + batch] for first in range(0, len(inputs), batch)]
     return np.concatenate([results(network, run(network, part)) for part in parts])
 

@@ -7,14 +7,14 @@ from zeroskip.model.eie.shared import CODEBOOK_SIZE
 
 # Entry 0 is zero, the pruned weights.
 CENTROIDS = CODEBOOK_SIZE - 1
-# Tens are usual; the bound is for values that rounding sends to and fro between two centroids.
+# Tens are usual; the limit is for values that rounding moves back and forth between two centroids.
 ITERATIONS = 1000
 
 
 def cluster(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """The codebook (float32, 16) of non-zero `values` of any shape, and each value's code from 1 (uint8).
 
-    Up to 15 distinct values are the codebook themselves. Otherwise Lloyd's iteration finds it, from centroids
+    Up to 15 distinct values are the codebook. Otherwise Lloyd's iteration finds it, from centroids
     spread evenly between the least and the greatest value: the initialisation that Deep Compression found
     best (ICLR 2016, section 3.2), as it keeps the rare large weights.
     """
@@ -46,8 +46,8 @@ def _lloyd(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[NDAr
         used = sizes > 0
         centroids[used] = np.diff(sum_before[edges])[used] / sizes[used]
         if not used.all():
-            # Pruning leaves a gap around zero, where centroids find no value; they are worth more where the
-            # error is greatest. The total error still falls with every iteration.
+            # Pruning leaves a gap around zero, so some centroids have no values. They move to where the error is
+            # greatest; the total error still falls with every iteration.
             errors = counts * (values - centroids[codes]) ** 2
             centroids[~used] = values[np.argsort(-errors, kind="stable")[: np.count_nonzero(~used)]]
             centroids.sort()

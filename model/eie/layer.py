@@ -1,4 +1,4 @@
-"""A single layer whose codebook was chosen elsewhere, without regard to the bias."""
+"""A single layer whose codebook was fitted to its weights alone, and how its bias is represented."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from zeroskip.model.eie.layer_npz import LayerFile
 from zeroskip.model.eie.shared import SharedLayer
 
 BIAS_COLUMNS = 5
-"""Columns among which a bias is spread; each takes up what is left of it to about a tenth."""
+"""Columns that represent a bias; each reduces the remaining error to about a tenth."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpreadLayer:
-    """A layer without bias, its inputs (float32, inputs + added ones), and what of the bias it does not hold (float64,
-    outputs)."""
+    """A layer without bias, its inputs (float32, inputs + added columns), and the part of the bias that it does not
+    represent (`left`: float64, outputs)."""
 
     layer: SharedLayer
     inputs: NDArray[np.float32]
@@ -27,9 +27,9 @@ class SpreadLayer:
 def spread_bias(file: LayerFile) -> SpreadLayer:
     """Turns the bias into a few more columns that use the layer's codebook.
 
-    A codebook fitted to weights alone seldom holds the biases, which may be far larger. Each added column has a
-    constant input, the largest that any row still needs divided by the largest shared weight, and in each row the code
-    whose product comes nearest to what is left of the bias.
+    A codebook fitted to the weights rarely contains the biases, which may be far larger. Each added column has a
+    constant input: the largest remaining bias divided by the largest shared weight. In each row it has the code whose
+    product is nearest to the remaining bias.
     """
     codes, inputs = file.codes, file.activations
     left = np.zeros(len(codes)) if file.bias is None else file.bias.astype(np.float64)

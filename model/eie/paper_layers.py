@@ -1,7 +1,7 @@
-"""The nine benchmark layers of the EIE paper (Han et al., ISCA 2016, Tables III and IV), made anew at random.
+"""The nine benchmark layers of the EIE paper (Han et al., ISCA 2016, Tables III and IV), with random weights.
 
-The paper's own weights and activations were never published. These have its sizes and densities; every weight and
-every activation is there or not independently of the others.
+The paper's own weights and activations were never published. These layers have its sizes and densities; which
+weights and activations are zero is random and independent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class PaperLayer:
 
     def make(self, seed: int) -> tuple[SharedLayer, NDArray[np.float32]]:
         """A layer of these densities without bias, and one input vector (float32, inputs)."""
-        # The name's place in the table keeps the layers apart under one seed.
+        # The position in the table gives each layer its own random numbers under one seed.
         rng = np.random.default_rng([seed, PAPER_LAYERS.index(self)])
         codebook = np.zeros(16, np.float32)
         codebook[1:] = rng.normal(scale=0.05, size=15)

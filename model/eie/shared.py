@@ -21,7 +21,7 @@ CODEBOOK_SIZE = 16
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SharedLayer:
-    """A Linear layer, and the ReLU behind it where `relu`, whose weights and bias share one codebook.
+    """A Linear layer, and the ReLU after it where `relu`, whose weights and bias share one codebook.
 
     `codebook` is float32 (16,), entry 0 exactly zero and unused entries zero; `weight_codes` is uint8
     (outputs, inputs) and `bias_codes` uint8 (outputs,), or None where the layer has no bias. A weight or bias
@@ -60,7 +60,7 @@ class SharedLayer:
 
     @property
     def matrix_codes(self) -> NDArray[np.uint8]:
-        """The codes of the matrix that stands for the layer: activations are multiplied by it."""
+        """The codes of the matrix that the layer multiplies its inputs by (outputs x inputs)."""
         return self.weight_codes
 
     @property
@@ -85,7 +85,7 @@ class SharedLayer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SharedConv(SharedLayer):
-    """A Conv2d likewise: `weight_codes` are (outputs, channels / groups * kernel height * kernel width)."""
+    """The same for a Conv2d: `weight_codes` are (outputs, channels / groups * kernel height * kernel width)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -98,7 +98,7 @@ class SharedConv(SharedLayer):
 
     @property
     def matrix_codes(self) -> NDArray[np.uint8]:
-        """Block-diagonal: an output sees the channels of its group alone."""
+        """Block-diagonal: an output sees only the channels of its group."""
         return block_diagonal(self.weight_codes, self.groups)
 
     @property
@@ -128,7 +128,7 @@ class SharedConv(SharedLayer):
 
 
 SharedOperation = SharedLayer | MaxPooling | AveragePooling
-"""A network is a list of these. Where images end, they are flattened."""
+"""A network is a list of these. Images are flattened before the first Linear layer."""
 
 
 def shapes_of(network: Sequence[SharedOperation]) -> list[Operation]:
@@ -158,7 +158,7 @@ def to_module(network: Sequence[SharedOperation]) -> nn.Sequential:
 
 
 def sequence(network: Sequence[SharedOperation], make: Callable[[SharedOperation], nn.Module]) -> nn.Sequential:
-    """A module for each operation, by `make`, with ReLU and Flatten where they belong."""
+    """The modules that `make` returns for each operation, with ReLU and Flatten in between."""
     modules: list[nn.Module] = []
     images = False
     for operation in network:

@@ -30,7 +30,7 @@ def share_layers(folded: nn.Sequential, progress: Progress = silent) -> list[Sha
 
 def _share_layer(layer: nn.Linear | nn.Conv2d, operation: Linear | Convolution) -> SharedLayer:
     weight = layer.weight.detach().flatten(1).numpy()
-    # The bias is one more column of the same matrix in the hardware, so it goes by the same codebook.
+    # In the hardware the bias is one more column of the matrix, so it uses the same codebook.
     matrix = weight if layer.bias is None else np.column_stack((weight, layer.bias.detach().numpy()))
     codes = np.zeros(matrix.shape, np.uint8)
     used = matrix != 0

@@ -1,4 +1,4 @@
-"""What a compiled network takes, against the dense network that it stands for."""
+"""The size of a compiled network, compared with the dense network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DENSE_BITS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """Sizes in bits: `dense`, each weight and bias as a float; and the parts of the memory image, which are
+    """Sizes in bits: `dense`, each weight and bias as a float; and the memory image, in three parts:
     `entries`, the words in use of the sparse-matrix memories, `pointers`, the column pointers, and
     `codebooks`.
     """
@@ -31,7 +31,7 @@ class Storage:
 
     @property
     def ratio(self) -> float:
-        """How many times smaller the image is than the dense network."""
+        """The compression ratio: dense size over image size."""
         return self.dense / self.image
 
 

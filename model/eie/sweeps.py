@@ -8,8 +8,8 @@ words of 8 entries and 4-bit counts of zeros. So do these, each named by what it
     pes           11, 12, 13   speed-up, padding entries, load balance
     index_bits    (in text)    storage
 
-Work is what nobody can do without: one weight of a column whose activation is not zero. Utilisation is work over PEs
-times cycles: the paper's load balance, but that padding entries are no work here.
+Work counts the weights in columns whose activation is not zero. Utilisation is work divided by (PEs x cycles). The
+paper calls it load balance, but counts padding entries as work, too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.eie.storage import storage
 
 PAPER = EieGeometry()
-"""What the paper built: the sizes that a sweep does not vary."""
+"""The paper's array: the sizes that a sweep does not vary."""
 
 QUEUE_DEPTHS = tuple(1 << n for n in range(9))
 PES = tuple(1 << n for n in range(9))
@@ -114,7 +114,7 @@ def _cycles(network: EieNetwork, inputs: NDArray[np.int16], queue_depth: int) ->
 
 
 def _storage(network: EieNetwork, weights: int) -> Row:
-    """Bits of one layer's memory image, but for the codebook, whose size the index bits do not touch."""
+    """Bits of one layer's memory image without the codebook, whose size does not depend on the index bits."""
     geometry, stored = network.geometry, storage(network)
     entries = int(network.pointers[:, -1].astype(np.int64).sum())
     return {
@@ -164,7 +164,7 @@ def sweep(
     """
     if not layers:
         raise ValueError("layers must be at least one, not none")
-    # Small results of large matrices: each process makes the layer for itself, and works on it until it is done with.
+    # The matrices are large and the results small: each process makes the layers itself.
     tasks = [(layer, encoding) for layer in layers for encoding in (None, *ENCODINGS)]
     results: list[Any] = [None] * len(tasks)
     for index, result in _results(tasks, seed, processes):

@@ -27,8 +27,8 @@ PAD = -1
 class MmaLayer:
     """A matrix product D = A B + C: A is `outputs` x `columns` and `sparse` or dense, C the bias in every column of D.
 
-    B has a column for each row of `inputs` values that the layer's stage gathers; `pad` of A's columns are zeros that
-    fill groups of input channels.
+    B has a column for each row of `inputs` values that the layer's stage gathers; `pad` of A's columns are
+    zeros that fill the last group of input channels.
     """
 
     inputs: int
@@ -41,8 +41,9 @@ class MmaLayer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MmaNetwork:
-    """A compiled network: the operand A of each layer, `columns` (int32), which of a row's values each of its columns
-    multiplies, or PAD, and `biases`, raw bits of `geometry.out`. `stages` say how images go through the layers.
+    """A compiled network: the operand A of each layer, `columns` (int32), the value of an input row that each
+    column of A multiplies, or PAD, and `biases`, raw bits of `geometry.out`. `stages` say how images go through the
+    layers.
 
     Between layers the host applies ReLU and rounds to `geometry.dtype`, to nearest even.
     """
@@ -56,7 +57,7 @@ class MmaNetwork:
 
     @property
     def inputs(self) -> int:
-        """Values that an image has."""
+        """Values of an input image."""
         return value_counts(self.stages, self.layers)[0]
 
     @property

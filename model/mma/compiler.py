@@ -25,8 +25,8 @@ from zeroskip.model.network.stages import ConvStage, Stage
 def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeometry) -> MmaNetwork:
     """Compiles a network for samples of `shape`: values, or channels x height x width.
 
-    A layer runs sparse where its weights, rounded to the tile's format, obey the pattern along the input channels and
-    that takes fewer cycles; else dense. Weights are left as they are otherwise: pruning is zeroskip.model.pruning.nm's.
+    A layer runs sparse where its weights, rounded to the tile's format, follow the pattern along the input channels and
+    sparse takes fewer cycles; otherwise dense. No weight is pruned here (zeroskip.model.pruning.nm does that).
 
     Raises ValueError where the network cannot be folded, the shape does not fit it, a weight or bias is not finite in
     the tile's formats, or those are not floating point.
@@ -87,9 +87,11 @@ def _parameters(layer: nn.Module, stage: Stage) -> tuple[NDArray[np.float32], ND
 
 
 def channel_order(shape: tuple[int, ...], pattern: Pattern, groups: int = 1) -> NDArray[np.int32]:
-    """Which value of a patch (channels x height x width) each column of a sparse A multiplies, or PAD: channels last,
-    filled up to whole groups of the pattern, those of each of a convolution's `groups` by themselves. `shape` is that
-    of the weight without outputs."""
+    """Which value of a patch (channels x height x width) each column of a sparse A multiplies, or PAD.
+
+    The channels come last, so that a group of the pattern holds channels at the same place of the kernel. The channels
+    of each of a convolution's `groups` are padded to whole groups of the pattern. `shape` is that of the weight without
+    its outputs."""
     channels, places = shape[0] // groups, math.prod(shape[1:])
     full = -(-channels // pattern.group) * pattern.group
     order = np.full((places, groups, full), PAD, np.int32)
@@ -101,8 +103,8 @@ def channel_order(shape: tuple[int, ...], pattern: Pattern, groups: int = 1) -> 
 def _operand(
     weight: NDArray[np.float32], geometry: TileGeometry, *, groups: int, runs: int, number: int
 ) -> tuple[Operand, NDArray[np.int32]]:
-    """A layer's operand and the order of its columns, sparse where that is possible and faster. `runs` are the columns
-    of B that an image makes, `groups` those of a convolution."""
+    """A layer's operand and the order of its columns, sparse where that is possible and faster. An image has `runs`
+    columns of B; `groups` are those of the convolution."""
     assert isinstance(geometry.operand, FloatFormat)
     bits = to_raw(weight.reshape(len(weight), -1), geometry.dtype)
     top = ((1 << geometry.operand.exponent_bits) - 1) << (geometry.operand.mantissa_bits + geometry.operand.dropped)
@@ -112,7 +114,7 @@ def _operand(
     dense = dense_operand(bits, geometry.pattern), plain
     order = channel_order(weight.shape[1:], geometry.pattern, groups)
 
-    # For a batch of an image a column of the tile.
+    # For a batch that fills the columns of the tile.
     sizes = (len(weight), runs * geometry.n)
     if gemm_cycles(geometry, *sizes, len(order), dense=False) >= gemm_cycles(geometry, *sizes, len(plain), dense=True):
         return dense

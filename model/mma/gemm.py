@@ -56,7 +56,7 @@ class Operand:
         return self.codes is None
 
     def where(self) -> NDArray[np.int32]:
-        """The row of B that each value multiplies (M x kept). In the last group it may lie behind `columns`."""
+        """The row of B that each value multiplies (M x kept). In the last group it may lie beyond `columns`."""
         if self.codes is None:
             return np.broadcast_to(np.arange(self.columns, dtype=np.int32), self.values.shape)
         indices = nm.from_codes(self.values, self.codes, self.pattern).indices.astype(np.int32)
@@ -106,7 +106,7 @@ class Job:
     """A part of a product that fits the memories: tiles `rows` of A, tiles `columns` of B, and of K the `windows`, in
     `steps`.
 
-    `new_b` tells whether B's part is another than that of the job before, `new_c` and `last` whether the job begins or
+    `new_b` says whether the job needs another part of B than the job before, `new_c` and `last` whether it begins or
     ends the sums of its part of C.
     """
 
@@ -124,7 +124,8 @@ class Job:
 
 
 def jobs(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool) -> Iterator[Job]:
-    """The jobs of an M x K by K x N product. B's part serves all of A; where K is cut, the sums stay in place."""
+    """The jobs of an M x K by K x N product. A part of B is used for all of A; where K is split, the sums stay in
+    memory."""
     tiles_m, tiles_n, windows = -(-m // geometry.m), -(-n // geometry.n), -(-k // geometry.window)
     phases = geometry.phases if dense else 1
     # A dense product ends with its last k rows, not with its last window.

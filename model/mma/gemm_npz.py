@@ -84,7 +84,7 @@ def _operand(arrays: dict[str, NDArray[Any]], b: NDArray[Any], geometry: TileGeo
             f"not {values.dtype} of {values.shape} and {meta.dtype} of {meta.shape}"
         )
     groups = -(-b.shape[0] // geometry.group) if b.ndim else 0
-    # Bytes in the order of a word's bits, which makes its width of no account. Longer words have more padding.
+    # As little-endian bytes, the width of the words does not matter. Longer words have more padding.
     words = np.ascontiguousarray(meta).view(np.uint8)
     needed = -(-groups * geometry.pattern.code_bits // 8)
     if not needed <= words.shape[1] < needed + meta.dtype.itemsize:

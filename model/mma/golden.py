@@ -115,7 +115,7 @@ def gemm(
     """
     check_product(operand, b, c, geometry)
     where = operand.where()
-    # A code may name a row behind the last: the tile finds zeros there.
+    # A code may name a row after the last one: the tile reads zeros there.
     rows = np.pad(b, ((0, max(0, int(where.max()) + 1 - len(b))), (0, 0)))
     return matmul(
         operand.values,

@@ -1,4 +1,4 @@
-"""A compiled network on the golden model of the N:M tile, or on whatever else multiplies."""
+"""Runs a compiled network on the golden model of the N:M tile, or on another implementation of its products."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ BATCH_VALUES = 1 << 24
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NetworkRun:
-    """`outputs` (float32, images x outputs), and how many activations grew beyond the tile's format."""
+    """`outputs` (float32, images x outputs), and how many activations overflowed the tile's format."""
 
     outputs: NDArray[np.float32]
     overflows: int
 
 
 def run(network: MmaNetwork, inputs: NDArray[np.float32], multiply: Multiply | None = None) -> NetworkRun:
-    """Runs a batch (float32, images x values) through the network: its products by `multiply`, by default the golden
-    model, and all that is between them here. Raises ValueError where the inputs do not fit."""
+    """Runs a batch (float32, images x values) through the network.
+
+    `multiply` computes the products, by default the golden model; all else is computed here. Raises ValueError where
+    the inputs do not fit."""
     if inputs.ndim != 2 or inputs.shape[1] != network.inputs or inputs.dtype != np.float32:
         raise ValueError(f"inputs must be float32 of images x {network.inputs}, not {inputs.dtype} of {inputs.shape}")
     if multiply is None:

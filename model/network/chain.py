@@ -30,7 +30,7 @@ class LinearStep(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvStep(Step):
-    """A convolution; `padding` is what stands at each side, whatever the module calls it."""
+    """A convolution; `padding` is in numbers (height, width), also where the module has a name for it."""
 
     module: nn.Conv2d
     padding: tuple[int, int]
@@ -70,13 +70,13 @@ class FlattenStep(Step):
 
 
 def chain(module: nn.Module) -> list[Step]:
-    """The steps that `module` takes in eval mode, in order, without those that do nothing then (Dropout).
+    """The steps of `module` in eval mode, in order, without those that do nothing then (Dropout).
 
-    Raises ValueError naming the layer or operation that is not supported or does not stand in a plain
-    chain, or saying why the module cannot be traced.
+    Raises ValueError naming the layer or operation that is not supported or not part of a plain chain, or saying why
+    the module cannot be traced.
     """
     if isinstance(module, nn.Linear | nn.Conv2d):
-        # Traced as a root it would dissolve into its parameters.
+        # Traced by itself, a layer would show as operations on its parameters.
         module = nn.Sequential(module)
     _refuse_hidden_changes(module)
     with in_mode(module, training=False):
@@ -95,7 +95,7 @@ def chain(module: nn.Module) -> list[Step]:
 
 
 def _refuse_hidden_changes(module: nn.Module) -> None:
-    """Raises ValueError for what changes a layer's result or weights and does not show in a traced graph."""
+    """Raises ValueError for what changes a layer's result or weights without being visible in a traced graph."""
     for name, part in module.named_modules():
         if part._forward_hooks or part._forward_pre_hooks:
             raise ValueError(f"layer '{name}' ({type(part).__name__}) has forward hooks; remove them")
@@ -108,7 +108,7 @@ def _refuse_hidden_changes(module: nn.Module) -> None:
 
 def _refuse_dead_writes(module: nn.Module, graph: fx.Graph) -> None:
     """Raises ValueError for an in-place operation whose result is not used: it changes a value that is used later,
-    which the graph does not say."""
+    which the graph does not show."""
     for node in graph.nodes:
         if node.users or node.op not in ("call_function", "call_method", "call_module"):
             continue
@@ -336,5 +336,5 @@ def _argument(node: fx.Node, position: int, name: str, default: object) -> objec
 
 
 def _arguments(node: fx.Node, names: tuple[str, ...], defaults: tuple[object, ...]) -> list[object]:
-    """The arguments behind the first, which is the value."""
+    """The arguments after the first, which is the value."""
     return [_argument(node, *option) for option in zip(range(1, len(names) + 1), names, defaults, strict=True)]

@@ -34,7 +34,7 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Container:
-    """What a file holds, before anything but its wholeness is checked."""
+    """The contents of a file that is complete and undamaged; nothing else is checked yet."""
 
     core: str
     header: dict[str, Any]

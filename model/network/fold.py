@@ -20,14 +20,14 @@ from zeroskip.model.network.chain import (
 def fold(module: nn.Module) -> nn.Sequential:
     """A sequence, float32, that computes what `module` computes in eval mode.
 
-    Of nn.Linear and nn.ReLU alone, for inputs of shape (n, features), the flattened form of what `module` takes. Where
-    `module` has convolutions: of nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d and nn.AdaptiveAvgPool2d(1), for inputs
-    (n, channels, height, width), then nn.Flatten, then nn.Linear and nn.ReLU; a ReLU stands before max pooling, which
-    changes nothing. Average pooling stays what it is: only who knows the size of the images can make it a convolution.
+    Without convolutions it consists of nn.Linear and nn.ReLU, and takes inputs of shape (n, features), flattened. With
+    convolutions it takes inputs (n, channels, height, width) and consists of nn.Conv2d, nn.ReLU, nn.MaxPool2d,
+    nn.AvgPool2d and nn.AdaptiveAvgPool2d(1), then nn.Flatten, then nn.Linear and nn.ReLU. A ReLU is moved before max
+    pooling, which gives the same result. Average pooling is kept: it can only be made a convolution where the size of
+    the images is known (zeroskip.model.network.lower).
 
-    A BatchNorm behind a Linear or Conv2d is folded back into it; a BatchNorm1d that stands before a Linear (on the
-    inputs or behind a ReLU) is folded forward. A layer gets a bias only where it had one or folding needs one.
-    `module` is left as it was.
+    A BatchNorm after a Linear or Conv2d is folded back into it; a BatchNorm1d before a Linear (on the inputs or after
+    a ReLU) is folded forward. A layer gets a bias only where it had one or folding needs one. `module` is not changed.
 
     Raises ValueError naming the layer or operation that cannot be brought into this form.
     """
@@ -90,14 +90,14 @@ class _Layer:
 
 @dataclass
 class _Average:
-    """An average pooling, and whether a ReLU stands behind it."""
+    """An average pooling, and whether a ReLU follows it."""
 
     step: AveragePoolStep
     relu: bool = False
 
     @property
     def linear(self) -> bool:
-        """Whether an affine map of the channels may change places with it; zeros around the image would be moved."""
+        """Whether it commutes with an affine map of the channels; zeros of the padding would be changed by the map."""
         return not self.relu and self.step.padding == (0, 0)
 
     def module(self) -> nn.Module:
@@ -107,7 +107,7 @@ class _Average:
 
 @dataclass
 class _Affine:
-    """A BatchNorm that waits for a Linear behind it: `x * scale + shift`, both (features,) in float64."""
+    """A BatchNorm that waits for the Linear after it: `x * scale + shift`, both (features,) in float64."""
 
     label: str
     scale: Tensor
@@ -165,10 +165,10 @@ class _Folding:
         if norm.running_mean is None or norm.running_var is None:
             raise ValueError(f"{step.label} has no running statistics, so it has no fixed function in eval mode")
         self._require_width(step.label, norm.num_features)
-        behind = self._open_layer(images=isinstance(norm, nn.BatchNorm2d))
-        if isinstance(norm, nn.BatchNorm2d) and behind is None:
+        layer = self._open_layer(images=isinstance(norm, nn.BatchNorm2d))
+        if isinstance(norm, nn.BatchNorm2d) and layer is None:
             raise ValueError(
-                f"{step.label} is a BatchNorm2d that does not stand right behind a Conv2d; "
+                f"{step.label} is a BatchNorm2d that does not directly follow a Conv2d; "
                 "it has none that it could be folded into"
             )
         if isinstance(norm, nn.BatchNorm1d) and self.images:
@@ -184,16 +184,16 @@ class _Folding:
         shift = shift - mean * scale
         if self.waiting is not None:
             self.waiting = _Affine(step.label, self.waiting.scale * scale, self.waiting.shift * scale + shift)
-        elif behind is not None:
-            behind.weight = behind.weight * scale.reshape(-1, *[1] * (behind.weight.dim() - 1))
-            behind.bias = shift if behind.bias is None else behind.bias * scale + shift
+        elif layer is not None:
+            layer.weight = layer.weight * scale.reshape(-1, *[1] * (layer.weight.dim() - 1))
+            layer.bias = shift if layer.bias is None else layer.bias * scale + shift
         else:
             self.waiting = _Affine(step.label, scale, shift)
 
     def relu(self, step: ReluStep) -> None:
         computing = [part for part in self.parts if isinstance(part, _Layer | _Average)]
         if not computing:
-            raise ValueError(f"{step.label} is a ReLU before any Linear or Conv2d; it must stand behind one")
+            raise ValueError(f"{step.label} is a ReLU before any Linear or Conv2d; it must follow one")
         self._require_none_waiting("a ReLU")
         # Where a max pooling came between: the greatest of values without the negative ones is the same.
         computing[-1].relu = True

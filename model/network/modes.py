@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
-    """Puts all submodules into train or eval mode for a while, and restores the mode of each."""
+    """Puts all submodules into train or eval mode within the block, and restores the mode of each after it."""
     modes = [(part, part.training) for part in module.modules()]
     module.train(training)
     try:

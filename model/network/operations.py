@@ -11,7 +11,7 @@ from zeroskip.model.network.pooling import Pair, window
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """A fully connected layer, and the ReLU behind it where `relu`."""
+    """A fully connected layer, and the ReLU after it where `relu`."""
 
     inputs: int
     outputs: int
@@ -20,7 +20,7 @@ class Linear:
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """A convolution of images of `channels`, and the ReLU behind it where `relu`."""
+    """A convolution of images of `channels`, and the ReLU after it where `relu`."""
 
     channels: int
     outputs: int
@@ -45,9 +45,9 @@ class MaxPooling:
 
 @dataclass(frozen=True, kw_only=True)
 class AveragePooling:
-    """Average pooling, and the ReLU behind it where `relu`. `kernel` is None where it is the whole image.
+    """Average pooling, and the ReLU after it where `relu`. `kernel` is None where it is the whole image.
 
-    It has no weights of the network's: none to prune, none to count, none to train. Cores run it as a convolution with
+    It has no weights that are pruned, counted or trained. Cores run it as a convolution with
     a group for each channel and one constant weight (zeroskip.model.network.lower).
     """
 

@@ -1,14 +1,14 @@
 """How a network uses the layer table: a list of stages, and what the host does between them.
 
-A stage is started on the array once for each row that its `gather` makes of the values before it, and `scatter` makes
-the values behind it of the results. Values are flat, channels x height x width where they are images:
+A core runs a stage once for each row that `gather` makes from the values before it; `scatter` makes the values after it
+from the results. Values are flat; those of images are in the order channels x height x width:
 
     rows = stage.gather(values)               images x values    ->  starts x inputs
     for layer in stage.layers:                                       on the array, one start for each row
         rows = layer(rows)
     values = stage.scatter(rows)              starts x outputs   ->  images x values
 
-Nothing here computes with a value but to compare it, so that it is exact on integers and on floats alike.
+Values are only moved and compared here, so that integers and floats stay exact.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def kind_name(stage: Stage) -> str:
 
 
 def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[int]:
-    """Values of an image in front of each stage, and behind the last one.
+    """Values of an image before each stage, and after the last one.
 
     Raises ValueError naming the stage that does not follow from the one before it, or does not fit the table.
     """

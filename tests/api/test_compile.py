@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,13 @@ def _dataset() -> Dataset:
     )
 
 
+def _support(core: str) -> Any:
+    """The settings of a core for these tests."""
+    return import_module(f"support.{core}_settings")
+
+
 def _pruning(core: str) -> zeroskip.CompileSettings:
-    own: dict[str, Any] = {
-        "eie": zeroskip.EieCompileSettings(density=0.5, pes=2),
-        "mma": zeroskip.MmaCompileSettings(prune=True, permute=True),
-    }
-    return zeroskip.CompileSettings(core=core, own=own[core], epochs=1)
+    return zeroskip.CompileSettings(core=core, own=_support(core).PRUNING, epochs=1)
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -106,24 +108,19 @@ def test_the_module_is_not_changed(core: str) -> None:
         assert torch.equal(value, before[name]), name
 
 
-@pytest.mark.parametrize(
-    ("core", "expected"),
-    [
-        ("eie", {"sharing weights", "measuring accuracy", "choosing fraction bits", "running the golden model"}),
-        ("mma", {"permuting channels", "pruning to 2:4", "measuring accuracy", "running the golden model"}),
-    ],
-)
-def test_progress_names_what_takes_long(core: str, expected: set[str]) -> None:
+@pytest.mark.parametrize("core", CORES)
+def test_progress_names_what_takes_long(core: str) -> None:
     steps: list[Step] = []
     zeroskip.compile(_module(), _dataset(), settings=_pruning(core), progress=steps.append)
 
-    assert expected <= {step.task for step in steps}
+    assert {step.task for step in steps} >= _support(core).TASKS
     assert [step for step in steps if step.unit == "epochs"]
 
 
-def test_a_run_that_was_cut_short_continues(tmp_path: Path) -> None:
-    """Interrupted after three epochs and started again, it ends with the bytes of the run that was not."""
-    arguments: dict[str, Any] = {"settings": _pruning("mma")}
+@pytest.mark.parametrize("core", CORES)
+def test_a_run_that_was_cut_short_continues(core: str, tmp_path: Path) -> None:
+    """Interrupted after an epoch and started again, it ends with the bytes of the run that was not."""
+    arguments: dict[str, Any] = {"settings": _pruning(core)}
     whole = zeroskip.compile(_module(), _dataset(), output=tmp_path / "whole.zs", **arguments)
 
     def interrupt(step: Step) -> None:
@@ -141,21 +138,22 @@ def test_a_run_that_was_cut_short_continues(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (zeroskip.CompileSettings(core="tpu"), "core must be one of eie, mma, not 'tpu'"),
-        (
-            zeroskip.CompileSettings(core="mma", own=zeroskip.EieCompileSettings()),
-            "own must be MmaCompileSettings for core mma, not EieCompileSettings",
-        ),
-        (
-            zeroskip.CompileSettings(own=zeroskip.EieCompileSettings(density=1.5)),
-            "density must be from 0 to 1",
-        ),
-        (zeroskip.CompileSettings(own=zeroskip.EieCompileSettings(pes=3)), "pes must be a power of two from 1 to 256"),
-        (zeroskip.CompileSettings(core="mma", epochs=2), "epochs, method and permute need prune"),
-    ],
+    ("core", "own", "epochs", "message"),
+    [(core, *contradiction) for core in CORES for contradiction in _support(core).CONTRADICTIONS],
 )
-def test_settings_that_contradict_one_another(settings: zeroskip.CompileSettings, message: str) -> None:
+def test_settings_that_contradict_one_another(core: str, own: Any, epochs: int, message: str) -> None:
+    settings = zeroskip.CompileSettings(core=core, own=own, epochs=epochs)
     with pytest.raises(ValueError, match=message):
         zeroskip.compile("no_such_module:net", "no_such_file.npz", settings=settings)
+
+
+def test_settings_of_another_core() -> None:
+    first, second = list(CORES)[:2]
+    settings = zeroskip.CompileSettings(core=first, own=_support(second).PRUNING)
+    with pytest.raises(ValueError, match=rf"own must be \w+ for core {first}, not \w+"):
+        zeroskip.compile("no_such_module:net", "no_such_file.npz", settings=settings)
+
+
+def test_a_core_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match=f"core must be one of {', '.join(CORES)}, not 'tpu'"):
+        zeroskip.compile("no_such_module:net", "no_such_file.npz", settings=zeroskip.CompileSettings(core="tpu"))

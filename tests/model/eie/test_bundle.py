@@ -119,7 +119,7 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
         (put("tensors", "pointers", (2, -1), value=10**6), "pointers must not exceed the"),
         (
             put("tensors", "pointers", (2, 50), value=0),
-            "pointers must not decrease, as they do behind number 49 of PE 2",
+            "pointers must not decrease, as they do after number 49 of PE 2",
         ),
         (
             put("header", "geometry", "pointers", value=64),

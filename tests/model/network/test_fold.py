@@ -303,11 +303,11 @@ class TwoInputs(nn.Module):
         ),
         (
             nn.Sequential(nn.ReLU(), nn.Linear(3, 3)),
-            "layer '0' is a ReLU before any Linear or Conv2d; it must stand behind one",
+            "layer '0' is a ReLU before any Linear or Conv2d; it must follow one",
         ),
         (
             nn.Sequential(nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 3)),
-            "layer '1' is a ReLU before any Linear or Conv2d; it must stand behind one",
+            "layer '1' is a ReLU before any Linear or Conv2d; it must follow one",
         ),
         (
             with_names(fc=nn.Linear(3, 3), relu=nn.ReLU(), bn=nn.BatchNorm1d(3)),
@@ -372,7 +372,7 @@ class TwoInputs(nn.Module):
         ),
         (
             nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2)),
-            "layer '2' is a BatchNorm2d that does not stand right behind a Conv2d; it has none that it could be "
+            "layer '2' is a BatchNorm2d that does not directly follow a Conv2d; it has none that it could be "
             "folded into",
         ),
         (
@@ -436,7 +436,7 @@ class TwoInputs(nn.Module):
         ),
         (
             nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(3, padding=1), nn.BatchNorm2d(2)),
-            "layer '2' is a BatchNorm2d that does not stand right behind a Conv2d; it has none that it could be "
+            "layer '2' is a BatchNorm2d that does not directly follow a Conv2d; it has none that it could be "
             "folded into",
         ),
         (

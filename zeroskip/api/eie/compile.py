@@ -65,6 +65,8 @@ class EieRecipe:
     def check(self, settings: EieCompileSettings, plan: TrainingPlan) -> None:
         if settings.density is not None and not 0 <= settings.density <= 1:
             raise ValueError(f"density must be from 0 to 1, not {settings.density}")
+        if settings.density is None and plan.epochs:
+            raise ValueError("epochs need a density: without it nothing is trained (zeroskip train trains alone)")
 
     def prepare(
         self,

@@ -1,0 +1,16 @@
+"""Compile settings of the EIE array for tests that are for every core, found by name."""
+
+import zeroskip
+
+PRUNING = zeroskip.EieCompileSettings(density=0.5, pes=2)
+"""Keeps half of the weights."""
+
+TASKS = {"sharing weights", "measuring accuracy", "choosing fraction bits", "running the golden model"}
+"""What takes a while and must be shown."""
+
+CONTRADICTIONS = [
+    (zeroskip.EieCompileSettings(density=1.5), 0, "density must be from 0 to 1"),
+    (zeroskip.EieCompileSettings(pes=3), 0, "pes must be a power of two from 1 to 256"),
+    (zeroskip.EieCompileSettings(), 2, "epochs need a density: without it nothing is trained"),
+]
+"""Settings, epochs, and what is said of them."""

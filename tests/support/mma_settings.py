@@ -1,0 +1,16 @@
+"""Compile settings of the N:M tile for tests that are for every core, found by name."""
+
+import zeroskip
+
+PRUNING = zeroskip.MmaCompileSettings(prune=True, permute=True)
+"""Keeps half of the weights."""
+
+TASKS = {"permuting channels", "pruning to 2:4", "measuring accuracy", "running the golden model"}
+"""What takes a while and must be shown."""
+
+CONTRADICTIONS = [
+    (zeroskip.MmaCompileSettings(), 2, "epochs, method and permute need prune"),
+    (zeroskip.MmaCompileSettings(prune=True, permute=True, method="sr-ste"), 0, "permute must be False with 'sr-ste'"),
+    (zeroskip.MmaCompileSettings(pattern="dense"), 0, "pattern must be an N:M pattern that prunes, not 'dense'"),
+]
+"""Settings, epochs, and what is said of them."""
