@@ -96,22 +96,28 @@ def test_cluster_of_few_values_is_exact(distinct: int) -> None:
     assert not codebook[1 + len(np.unique(values)) :].any()
 
 
-@pytest.mark.parametrize("bias", [True, False])
-def test_zero_is_code_zero_and_nothing_else_is(bias: bool) -> None:
-    folded = network(bias)
-    if bias:
-        with torch.no_grad():
-            folded[0].bias[::3] = 0
-    layers = share_layers(folded)
-    assert [layer.relu for layer in layers] == [True, False]
-    for layer, linear in zip(layers, (folded[0], folded[2]), strict=True):
+def test_zero_weights_have_code_zero_and_no_others_do() -> None:
+    folded = network()
+    for layer, linear in zip(share_layers(folded), (folded[0], folded[2]), strict=True):
         assert layer.codebook[0] == 0
         assert np.array_equal(layer.weight_codes == 0, linear.weight.detach().numpy() == 0)
-        if bias:
-            assert layer.bias_codes is not None
-            assert np.array_equal(layer.bias_codes == 0, linear.bias.detach().numpy() == 0)
-        else:
-            assert layer.bias_codes is None
+
+
+def test_zero_biases_have_code_zero_and_no_others_do() -> None:
+    folded = network()
+    with torch.no_grad():
+        folded[0].bias[::3] = 0
+    for layer, linear in zip(share_layers(folded), (folded[0], folded[2]), strict=True):
+        assert layer.bias_codes is not None
+        assert np.array_equal(layer.bias_codes == 0, linear.bias.detach().numpy() == 0)
+
+
+def test_a_layer_without_bias_has_no_codes_for_it() -> None:
+    assert [layer.bias_codes for layer in share_layers(network(False))] == [None, None]
+
+
+def test_relu_belongs_to_the_layer_before_it() -> None:
+    assert [layer.relu for layer in share_layers(network())] == [True, False]
 
 
 def test_bias_and_weights_use_one_codebook() -> None:
@@ -249,6 +255,11 @@ def test_convolutions_are_shared() -> None:
     again = to_module(share_layers(shared))
     assert torch.equal(again(images), shared(images))
 
+
+def test_centroids_of_convolutions_are_trained() -> None:
+    parts = share_layers(conv_network())
+    shared, tuning = to_module(parts), trainable(parts)
+    images = torch.randn(4, 4, 12, 12)
     tuning(images).square().sum().backward()
     shared(images).square().sum().backward()
     conv = parts[0]

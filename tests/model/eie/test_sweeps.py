@@ -169,6 +169,7 @@ def run(*arguments: str) -> Any:
 
 
 def test_the_command_writes_data_plots_and_page(tmp_path: Path, result: dict[str, Any]) -> None:
+    """All that one run writes, in one test because a run takes seconds; and a second run writes the same."""
     output = tmp_path / "plots"
     arguments = ["--layers", "nt-lstm", "--seed", "3", "--output", str(output), "--processes", "1", "--json"]
     told = run(*arguments)

@@ -57,7 +57,7 @@ def random_dense(
 
 
 def reference(dense: np.ndarray, pattern: Pattern, dtype: str) -> tuple[list[int], list[int]]:
-    """Values and indices of one group, by the rule as it is told."""
+    """Values and indices of one group, by the rule as the docstring states it."""
     runs = dense.reshape(pattern.positions, pattern.pair)
     kept = [position for position in range(pattern.positions) if not zero(dtype, runs[position]).all()]
     for position in range(pattern.positions - pattern.lanes, pattern.positions):
@@ -67,7 +67,7 @@ def reference(dense: np.ndarray, pattern: Pattern, dtype: str) -> tuple[list[int
 
 
 @given(patterns, dtypes, st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 9))
-def test_equals_reference_and_comes_back(pattern: Pattern, dtype: str, seed: int, rows: int, groups: int) -> None:
+def test_equals_the_reference(pattern: Pattern, dtype: str, seed: int, rows: int, groups: int) -> None:
     dense = random_dense(np.random.default_rng(seed), pattern, dtype, rows, groups)
     compressed = compress(dense, pattern, dtype=dtype)
     assert (compressed.rows, compressed.groups, compressed.columns) == (rows, groups, groups * pattern.group)
@@ -76,6 +76,11 @@ def test_equals_reference_and_comes_back(pattern: Pattern, dtype: str, seed: int
     assert compressed.values.tolist() == [[value for values, _ in row for value in values] for row in expected]
     assert compressed.indices.tolist() == [[indices for _, indices in row] for row in expected]
 
+
+@given(patterns, dtypes, st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 9))
+def test_comes_back_from_values_and_codes(pattern: Pattern, dtype: str, seed: int, rows: int, groups: int) -> None:
+    dense = random_dense(np.random.default_rng(seed), pattern, dtype, rows, groups)
+    compressed = compress(dense, pattern, dtype=dtype)
     np.testing.assert_array_equal(decompress(compressed), dense)
     packed = codes(compressed)
     assert packed.dtype == code_type(pattern)
@@ -132,19 +137,25 @@ def test_negative_zero_is_zero_and_nan_is_not() -> None:
     assert compress(np.array([[0x80, 0, 0, 0]], np.uint8), Pattern(), dtype="int8").values.tolist() == [[0x80, 0]]
 
 
-def test_mask_says_what_stays() -> None:
-    dense = np.array([[1, 2, 3, 4, 5, 6, 7, 8]], np.uint8)
-    mask = np.array([[0, 1, 0, 1, 1, 0, 0, 0]], np.bool_)
-    compressed = compress(dense, Pattern(), dtype="int8", mask=mask)
+EIGHT = np.array([[1, 2, 3, 4, 5, 6, 7, 8]], np.uint8)
+MASK = np.array([[0, 1, 0, 1, 1, 0, 0, 0]], np.bool_)
+
+
+def test_a_mask_says_what_is_kept() -> None:
+    compressed = compress(EIGHT, Pattern(), dtype="int8", mask=MASK)
     assert compressed.indices.tolist() == [[[1, 3], [0, 2]]]
     assert compressed.values.tolist() == [[2, 4, 5, 0]]
-    np.testing.assert_array_equal(decompress(compressed), dense * mask)
-    # Half of a pair.
-    compressed = compress(dense, Pattern.parse("4:8 pairs"), dtype="int8", mask=mask & (dense < 5))
+    np.testing.assert_array_equal(decompress(compressed), EIGHT * MASK)
+
+
+def test_a_mask_may_keep_half_of_a_pair() -> None:
+    compressed = compress(EIGHT, Pattern.parse("4:8 pairs"), dtype="int8", mask=MASK & (EIGHT < 5))
     assert compressed.indices.tolist() == [[[0, 1]]]
     assert compressed.values.tolist() == [[0, 2, 0, 4]]
-    # A zero that the mask keeps is kept.
-    compressed = compress(np.zeros_like(dense), Pattern(), dtype="int8", mask=mask)
+
+
+def test_a_mask_may_keep_zeros() -> None:
+    compressed = compress(np.zeros_like(EIGHT), Pattern(), dtype="int8", mask=MASK)
     assert compressed.indices.tolist() == [[[1, 3], [0, 2]]]
 
 

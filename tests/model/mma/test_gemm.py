@@ -38,6 +38,8 @@ SIZE = st.one_of(st.integers(1, 5), st.integers(1, 60))
 def test_jobs_cover_a_product_once_and_fit(
     m: int, n: int, k: int, a_words: int, b_words: int, d_words: int, text: str, dense: bool
 ) -> None:
+    """Goes through the jobs and keeps track of what the memories hold, as the tile does. The many assertions are one
+    property: each job finds in the memories what it does not load, and all of them add up every window once."""
     geometry = int8(text, a_words=a_words, b_words=b_words, d_words=d_words)
     steps = geometry.phases if dense else 1
     if a_words < steps:
@@ -188,7 +190,10 @@ def test_wrong_products_are_named(change: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("size", [(1, 1, 1), (5, 7, 50)])
 def test_images(text: str, dense: bool, size: tuple[int, int, int]) -> None:
-    """Step by step, tile by tile, the images hold the matrices, zeros around them and legal codes."""
+    """Step by step, tile by tile, the images hold the matrices, zeros around them and legal codes.
+
+    The assertions on shapes and codes come first because the last one, that the multiplexers make the product of them,
+    would fail without saying where."""
     if text == "dense" and not dense:
         return
     m, n, k = size

@@ -265,13 +265,25 @@ def test_subnormal_numbers_are_taken_and_given() -> None:
     assert one([(-(2.0**-14), 2.0**-10)], 0x8000, "A100", "fp16") == 0x8001
 
 
-def test_signs_of_zero() -> None:
-    """+0 where the sum is zero, also where all terms are -0 or cancel; what is rounded to nothing keeps its sign."""
-    assert one([(-0.0, 1.0)], 0x80000000, "A100") == 0
-    assert one([(1.0, 1.0), (-1.0, 1.0)], 0x80000000, "A100") == 0
-    assert one([(-(2.0**-24), 2.0**-10)], 0, "A100", "fp16") == 0x8000
-    assert one([(-(2.0**-24), 0.5)], 0, "exact", "fp16") == 0x8000
-    assert one([(-(2.0**-24), 0.5), (2.0**-24, 0.5)], 0x8000, "exact", "fp16") == 0
+TINY = 2.0**-24
+
+
+@pytest.mark.parametrize(
+    ("products", "addend", "mode", "expected"),
+    [
+        ([(-0.0, 1.0)], 0x80000000, ("A100",), 0),
+        ([(1.0, 1.0), (-1.0, 1.0)], 0x80000000, ("A100",), 0),
+        ([(-TINY, 2.0**-10)], 0, ("A100", "fp16"), 0x8000),
+        ([(-TINY, 0.5)], 0, ("exact", "fp16"), 0x8000),
+        ([(-TINY, 0.5), (TINY, 0.5)], 0x8000, ("exact", "fp16"), 0),
+    ],
+)
+def test_signs_of_zero(products: list[tuple[float, float]], addend: int, mode: tuple[str, ...], expected: int) -> None:
+    """+0 where the sum is zero, also where all terms are -0 or cancel; what is rounded to zero keeps its sign."""
+    assert one(products, addend, *mode) == expected
+
+
+def test_what_is_cut_off_keeps_its_sign() -> None:
     # Just above and below the last bit that A100 keeps for bf16, 2**-156, of which fp32 shows none.
     for exponent, expected in ((-156, 0x80000000), (-157, 0)):
         a = np.array([0x8000 | (127 - 100) << 7], np.uint16)
@@ -292,14 +304,23 @@ def test_overflow_is_infinite() -> None:
     assert run(top[None], top[None], np.zeros(1, np.uint32), ("A100", "bf16", "fp32")) == [0x7F800000]
 
 
-def test_infinity_times_zero_and_its_negative_are_not_numbers() -> None:
-    infinity = math.inf
-    assert one([(infinity, 1.0), (-1.0, infinity)], 0, "A100") == 0x7FFFFFFF
-    assert one([(infinity, 0.0)], 0, "A100", "fp16") == 0x7FFF
-    assert one([(infinity, -2.0)], 0, "A100", "fp16") == 0xFC00
-    assert one([(infinity, 2.0)], 0xFF800000, "A100") == 0x7FFFFFFF
-    assert one([(math.nan, 0.0)], 0xFF800000, "A100") == 0x7FFFFFFF
-    # The largest field of e4m3 holds numbers up to 448.
+@pytest.mark.parametrize(
+    ("products", "addend", "mode", "expected"),
+    [
+        ([(math.inf, 1.0), (-1.0, math.inf)], 0, ("A100",), 0x7FFFFFFF),
+        ([(math.inf, 0.0)], 0, ("A100", "fp16"), 0x7FFF),
+        ([(math.inf, -2.0)], 0, ("A100", "fp16"), 0xFC00),
+        ([(math.inf, 2.0)], 0xFF800000, ("A100",), 0x7FFFFFFF),
+        ([(math.nan, 0.0)], 0xFF800000, ("A100",), 0x7FFFFFFF),
+    ],
+)
+def test_infinity_times_zero_and_its_negative_are_not_numbers(
+    products: list[tuple[float, float]], addend: int, mode: tuple[str, ...], expected: int
+) -> None:
+    assert one(products, addend, *mode) == expected
+
+
+def test_the_largest_field_of_e4m3_holds_numbers_up_to_448() -> None:
     a = np.array([[0x7E, 0xFE, 0x7F]], np.uint8).T
     assert run(a, np.full((3, 1), 0x38, np.uint8), np.zeros(3, np.uint32), ("H100", "e4m3", "fp32")) == [
         fp32(448),

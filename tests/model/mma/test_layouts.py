@@ -153,7 +153,19 @@ def test_torch_byte_for_byte(dtype: str, tall: int, wide: int, full: bool) -> No
     assert reordered.dtype == meta.numpy().dtype
     assert reordered.tobytes() == meta.numpy().tobytes()
 
-    # torch reads ours, and we read torch's.
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize(("tall", "wide"), [(1, 1), (3, 5), (4, 2)])
+@pytest.mark.parametrize("dtype", TORCH)
+def test_torch_reads_ours_and_we_read_torchs(dtype: str, tall: int, wide: int, full: bool) -> None:
+    rng = np.random.default_rng(5)
+    rows = tall * (16 if dtype == "int8" else 32)
+    tensor = random_torch(rng, dtype, rows, wide * COLUMNS[dtype], full=full)
+    sparse, meta = conversions.sparse_semi_structured_from_dense_cutlass(tensor)
+    dense = raw(tensor, dtype)
+    compressed = compress(dense, Pattern.parse("1:2" if dtype == "tf32" else "2:4"), dtype=dtype)
+    values, reordered = to_torch(compressed, dtype)
+
     ours = torch.from_numpy(values.view(f"int{OPERANDS[dtype].bits}")).view(TORCH[dtype])
     plain = np.where((tensor == 0).numpy(), 0, dense)
     read = raw(conversions.sparse_semi_structured_to_dense_cutlass(ours, torch.from_numpy(reordered)), dtype)
