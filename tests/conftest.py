@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,14 @@ from hypothesis import settings
 from safetensors.torch import save_file
 
 import zeroskip.cli
+
+# The helpers have this name although their folder is on no path: with it `model`, `rtl` and all other folders of tests
+# would be modules too, and would be taken for a user's or for ours.
+_spec = importlib.util.spec_from_file_location("support", Path(__file__).parent / "support" / "__init__.py")
+assert _spec is not None
+assert _spec.loader is not None
+sys.modules["support"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sys.modules["support"])
 
 # The first example of a test may compile machine code (numba), so none has a deadline.
 settings.register_profile("zeroskip", deadline=None)

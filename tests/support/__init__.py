@@ -1,0 +1,1 @@
+"""What several tests share: `from support.networks import ...`, wherever a test lies."""
