@@ -76,12 +76,17 @@ def test_torchs_operand(zs: Command, tmp_path: Path) -> None:
     np.testing.assert_array_equal(metadata, meta.numpy())
 
 
-def test_illegal_metadata(zs: Command, tmp_path: Path) -> None:
+def test_legal_metadata(zs: Command, tmp_path: Path) -> None:
     values = np.full((9, 10), 0x3C00, np.uint16)
     meta = np.full((9, 5), 0b0100, np.uint8)
     packed = to_linear(meta, Pattern(), np.uint8)
     save_product(tmp_path / "p.npz", a=None, values=values, meta=packed)
     assert zs("mma", "p.npz", "--m", 2, "--n", 2)[0] == 0
+
+
+def test_illegal_metadata(zs: Command, tmp_path: Path) -> None:
+    values = np.full((9, 10), 0x3C00, np.uint16)
+    meta = np.full((9, 5), 0b0100, np.uint8)
     meta[4, 2] = 0b0001
     save_product(tmp_path / "p.npz", a=None, values=values, meta=to_linear(meta, Pattern(), np.uint8))
     code, _, err = zs("mma", "p.npz", "--m", 2, "--n", 2)
@@ -147,6 +152,7 @@ def test_network_from_file_to_rtl(zs: Command, tmp_path: Path) -> None:
 
 
 def test_prune_learns_and_resumes(zs: Command, tmp_path: Path) -> None:
+    """Accurate and sparse, in the format that was asked for; asked again, the same file from what was kept."""
     arguments = (
         *COMPILE,
         "--weights",

@@ -7,14 +7,18 @@ from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.digits import load_digits
 
 
+def test_values_are_fractions_of_one() -> None:
+    dataset = load_digits()
+    assert dataset.train_inputs.min() == 0
+    assert dataset.train_inputs.max() == 1
+
+
 def test_split_is_fixed_stratified_and_disjoint() -> None:
     dataset, again = load_digits(), load_digits()
     assert dataset.train_inputs.shape == (1437, 64)
     assert dataset.test_inputs.shape == (360, 64)
     assert np.array_equal(dataset.test_inputs, again.test_inputs)
     assert np.bincount(dataset.test_labels).tolist() == [36, 36, 35, 37, 36, 37, 36, 36, 35, 36]
-    assert dataset.train_inputs.min() == 0
-    assert dataset.train_inputs.max() == 1
     train = {image.tobytes() for image in dataset.train_inputs}
     assert not any(image.tobytes() in train for image in dataset.test_inputs)
 

@@ -24,13 +24,16 @@ def write(path: Path, numbers: np.ndarray) -> Path:
     return path
 
 
+def test_values_are_fractions_of_one(tmp_path: Path) -> None:
+    assert load_mnist_5k(write(tmp_path / "mnist_5k.csv.gz", table())).train_inputs.max() == 1
+
+
 def test_split_is_fixed_stratified_and_disjoint(tmp_path: Path) -> None:
     path = write(tmp_path / "mnist_5k.csv.gz", table())
     dataset, again = load_mnist_5k(path), load_mnist_5k(path)
     assert dataset.train_inputs.shape == (100, 784)
     assert np.bincount(dataset.test_labels).tolist() == [100] * 10
     assert np.array_equal(dataset.test_inputs, again.test_inputs)
-    assert dataset.train_inputs.max() == 1
     both = np.concatenate([dataset.train_inputs, dataset.test_inputs])
     rows = np.rint(both[:, 0] * 255 * 256 + both[:, 1] * 255).astype(int)
     assert sorted(rows) == list(range(1100))

@@ -19,6 +19,7 @@ def read(tmp_path: Path, content: bytes) -> dict:
 
 
 def test_what_python_2_wrote_is_read(tmp_path: Path) -> None:
+    """One pickle with every kind of value that these files hold: arrays in both orders, lists, strings."""
     content = {b"data": array(VALUES), b"turned": array(np.asfortranarray(VALUES)), b"labels": integers([3, 1])}
     found = read(tmp_path, pickled({**content, b"batch_label": string(b"testing batch 1 of 1")}))
     assert list(found) == ["data", "turned", "labels", "batch_label"]

@@ -25,8 +25,8 @@ CRITERIA = [l1, l2, Random(3), Taylor(inputs=INPUTS, labels=LABELS, batch_size=4
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=["l1", "l2", "random", "taylor"])
 def test_any_criterion_scores_weights_and_channels_for_any_allocation(criterion: Criterion) -> None:
+    """Scores of every shape that was asked for, which both ways of allocating take; and the same scores again."""
     module = network()
-    before = {name: value.clone() for name, value in module.state_dict().items()}
     weights, channels = criterion(module, "weight"), criterion(module, "channel")
     assert {name: tuple(scores.shape) for name, scores in weights.items()} == {
         "0.weight": (4, 2, 3, 3),
@@ -42,12 +42,23 @@ def test_any_criterion_scores_weights_and_channels_for_any_allocation(criterion:
         assert int(masks["0.weight"].sum()) == scores["0.weight"].numel() / 2
         again = criterion(module, "weight" if scores is weights else "channel")
         assert all(torch.equal(scores[name], again[name]) for name in scores)
-    # Nothing is left behind: no gradients, no statistics, no mode.
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=["l1", "l2", "random", "taylor"])
+def test_no_criterion_leaves_gradients_statistics_or_a_mode_behind(criterion: Criterion) -> None:
+    module = network()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    for granularity in ("weight", "channel"):
+        criterion(module, granularity)  # type: ignore[arg-type]
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     assert all(parameter.grad is None for parameter in module.parameters())
     assert module.training
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=["l1", "l2", "random", "taylor"])
+def test_any_criterion_refuses_other_granularities(criterion: Criterion) -> None:
     with pytest.raises(ValueError, match=r"^granularity must be 'weight' or 'channel', not 'filter'$"):
-        criterion(module, "filter")  # type: ignore[arg-type]
+        criterion(network(), "filter")  # type: ignore[arg-type]
 
 
 def test_norms_are_those_of_numpy() -> None:

@@ -85,6 +85,7 @@ def test_resumed_run_equals_an_uninterrupted_one(digits: Dataset, tmp_path: Path
 
 @WAYS
 def test_result_hangs_together(digits: Dataset, settings: NmSettings) -> None:
+    """One run is expensive: all that it reports must agree with the networks that it gives."""
     module = network()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     reports: list[TrainingProgress] = []

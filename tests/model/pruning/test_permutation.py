@@ -15,6 +15,7 @@ def kept(weight: torch.Tensor, pattern: Pattern) -> float:
 
 
 def test_published_quality_in_seconds() -> None:
+    """The figures published for one matrix, beside what is found for it."""
     found = measure()
     permutation = found.permutation
     # The figures of apex's README for this matrix: unpruned, default 2:4 and 50 % rows.
@@ -30,6 +31,7 @@ def test_published_quality_in_seconds() -> None:
 @pytest.mark.parametrize("text", ["2:4", "1:2", "1:4", "4:8", "4:8 pairs"])
 @pytest.mark.parametrize("shape", [(6, 16), (5, 11), (3, 10, 2, 2)])
 def test_order_is_a_permutation_that_keeps_what_it_says(text: str, shape: tuple[int, ...]) -> None:
+    """Each figure of the result, recomputed from the order, and the inequalities between them."""
     pattern = Pattern.parse(text)
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found = search(weight, pattern, seed=0, proposals=5000)

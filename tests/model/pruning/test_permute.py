@@ -64,6 +64,7 @@ def convolutions() -> nn.Module:
     ids=["perceptron", "convolutions"],
 )
 def test_network_computes_the_same_and_keeps_more(module: nn.Module, shape: tuple[int, ...], layers: list[str]) -> None:
+    """The outputs, what each layer keeps beside what is reported, and the network that was given, which stays."""
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     inputs = torch.randn(5, *shape, dtype=torch.float64)
     permuted, reports = permute(module, Pattern(), seed=0, proposals=3000)

@@ -134,6 +134,7 @@ def test_damaged_checkpoint_is_no_silent_restart(digits: Dataset, tmp_path: Path
 
 
 def test_result_hangs_together(digits: Dataset, uninterrupted: Result) -> None:
+    """One run is expensive: its counts, layers and accuracies must agree with the networks that it gives."""
     total = 64 * 40 + 40 * 20 + 20 * 10
     assert uninterrupted.total == total
     assert uninterrupted.kept == round(0.2 * total)

@@ -52,6 +52,7 @@ def state(**changes: tuple[int, ...]) -> dict[str, Tensor]:
 
 
 def test_every_layer_that_can_loses_channels() -> None:
+    """One network with every kind of such a layer: one line for each."""
     module, smaller = network().eval(), state()
     module[0].weight.requires_grad_(False)
     fit_to(module, smaller)

@@ -49,6 +49,7 @@ def step(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 
 def test_an_ordinary_masked_module_is_left() -> None:
+    """Names, classes, hooks and parameters are those from before the block; weights are masked, by a choice of now."""
     module = network()
     keys, classes = list(module.state_dict()), [type(part) for part in module.modules()]
     parameters = dict(module.named_parameters())
