@@ -1,9 +1,14 @@
-"""cocotb bench of the players: it gives the clock and waits until they have finished."""
+"""cocotb bench of the players: it gives the clock, and stops it between two programs until the host has the next one.
+
+The host is the process that started the simulator; +host is the socket to it. A byte from the host stands for a program
+that is ready to be played, a byte to it for one that has been played; where the host closes its side, the run is over.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import signal
+import socket
 import sys
 from typing import Any
 
@@ -19,5 +24,13 @@ if sys.platform == "linux":
 
 @cocotb.test()
 async def play(dut: Any) -> None:
+    host = socket.socket(fileno=int(cocotb.plusargs["host"]))
+    if not host.recv(1):
+        return
     Clock(dut.clk, 2, unit="ns").start()
-    await RisingEdge(dut.finished)
+    while True:
+        await RisingEdge(dut.finished)
+        host.send(b".")
+        # Blocks the simulator: no cycle passes meanwhile.
+        if not host.recv(1):
+            return

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from zeroskip.cosim.eie.verify import verify
 from zeroskip.cosim.simulator import Simulator
+from zeroskip.cosim.verify import verify
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
@@ -151,7 +151,7 @@ def _row(
             "after": statistics.mean(after),
             "std": statistics.stdev(after) if len(after) > 1 else 0.0,
         },
-        "rtl_cycles": float(np.mean(verification.run.cycles)),
+        "rtl_cycles": float(np.mean(verification.cycles)),
         "mismatches": verification.mismatches,
         "cycle_model_equal": verification.cycle_model_equal,
     }

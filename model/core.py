@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from zeroskip.model.progress import Progress, Step, silent
 
 class Network(Protocol):
     """A compiled network: what stands in the memories of a core of `geometry`."""
+
+    core: ClassVar[str]
+    """The core's name in the registry."""
 
     @property
     def geometry(self) -> Any: ...

@@ -18,9 +18,10 @@ import typer
 from zeroskip.commands.bench_search import bench_search_command
 from zeroskip.commands.compile import compile_command
 from zeroskip.commands.console import NOTHING_KEPT, tell
+from zeroskip.commands.demo import demo_command
 from zeroskip.commands.finetune import finetune_command
 from zeroskip.commands.search import search_command
-from zeroskip.commands.simulate import demo_command, simulate_command
+from zeroskip.commands.simulate import simulate_command
 from zeroskip.commands.train import train_command
 from zeroskip.model.cores import CORES
 

@@ -12,8 +12,8 @@ import scipy.sparse
 import torch
 from numpy.typing import NDArray
 
-from zeroskip.cosim.eie.play import ACTIVITIES
-from zeroskip.cosim.eie.verify import verify
+from zeroskip.cosim.eie.record import ACTIVITIES
+from zeroskip.cosim.verify import verify
 from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie import cycles as cycles
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
@@ -59,7 +59,7 @@ def bench_layer(
         start = time.perf_counter()
         verification = verify(network, inputs)
         row["rtl_seconds"] = time.perf_counter() - start
-        row["cycles"] = int(verification.run.cycles[0])
+        row["cycles"] = int(verification.cycles[0])
         lost = verification.run.activity.sum(axis=0)
         everything = row["cycles"] * geometry.pes
         row["lost"] = {name: float(count / everything) for name, count in zip(ACTIVITIES[1:], lost[1:], strict=True)}

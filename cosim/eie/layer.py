@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.cosim.eie.verify import Verification, verify
 from zeroskip.cosim.simulator import Simulator
+from zeroskip.cosim.verify import Verification, verify
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.compiler import compile_network, error_bound, float_outputs, quantise_inputs
+from zeroskip.model.eie.compiler import compile_network, error_bound, quantise_inputs
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.layer import spread_bias
 from zeroskip.model.eie.layer_npz import LayerFile
@@ -37,7 +37,7 @@ def run_layer(
     layers, inputs = [spread.layer], spread.inputs[None]
     network = compile_network(layers, inputs, geometry, fit=fit, balance_load=balance_load)
     verification = verify(network, quantise_inputs(network, inputs)[0], simulator=simulator)
-    outputs = float_outputs(network, verification.outputs)[0]
+    outputs = verification.outputs[0]
 
     weight = file.codebook.astype(np.float64)[file.codes]
     expected = weight @ file.activations.astype(np.float64)

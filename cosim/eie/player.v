@@ -1,29 +1,24 @@
-// Plays a program of loads, starts and reads into an EIE array, one transfer a cycle, and records what comes out.
+// Plays programs of loads, starts and reads into an EIE array, one transfer a cycle (cosim/common_player.v), and records what
+// comes out.
 //
-// Program (+program=FILE), binary: a command byte, a count (4 bytes), and for "load" that many transfers.
-//   "L" count transfers   load port, LOAD_BYTES bytes each, most significant first
+// Program:
+//   "L" count transfers
 //   "S" layer             start with that layer, wait for done
 //   "R" count             read activations 0 to count - 1
-// Record (+record=FILE), text, a line each:
+// Record:
 //   "C" cycles, then the cycles of each layer        after each start
 //   "R" values                                       after each read
-//   "A" busy padding stalled starved draining        of each PE over all starts, at the end
-// Trace (+trace=FILE): the monitor in hexadecimal, a line a cycle, of the first start.
+//   "A" busy padding stalled starved draining        of each PE over all starts of the program, at its end
+// Trace (+trace=FILE): the monitor in hexadecimal, a line a cycle, of the first start of the program.
 module player (
     input clk,
-    output reg finished,
-    output reg [31:0] starts
+    output reg finished
 );
-    localparam LOAD_BYTES = (`LOAD_BITS + 7) / 8;
+`include "common_player.v"
 
-    // The clock is the only input: Verilator evaluates whatever depends on another one twice more in each cycle.
-    reg [2:0] resetting = 3'd4;
-    wire rst = resetting != 0;
-
-    reg [8*LOAD_BYTES-1:0] transfer;
-    reg load_valid, start, read_valid;
+    reg start, read_valid;
     reg [`INDEX_BITS-1:0] read_index;
-    wire load_ready, read_ready, idle, done, result_valid;
+    wire read_ready, idle, done, result_valid;
     wire signed [15:0] result;
     wire [`MONITOR_BITS-1:0] monitor;
 
@@ -53,23 +48,14 @@ module player (
     wire draining = monitor[2 + `LAYER_BITS];
     wire [2*`PES-1:0] activity = monitor[3 + `LAYER_BITS +: 2*`PES];
 
-    localparam COMMAND = 0, LOADING = 1, STARTING = 2, RUNNING = 3, READING = 4, FINISHED = 5;
-    reg [2:0] state;
-    reg [7:0] command;
-    reg [31:0] count, to_read, cycles;
-    integer program_file, record_file, trace_file, got, pe, l;
-    reg [8*1024-1:0] name;
+    reg [31:0] to_read, cycles;
+    integer traced, trace_file, pe, l;
+    reg [8*1024-1:0] trace_name;
     reg [31:0] layer_cycles [0:255];
     reg [63:0] busy [0:`PES-1], padding [0:`PES-1], stalled [0:`PES-1], starved [0:`PES-1], drained [0:`PES-1];
 
     initial begin
-        finished = 1'b0;
-        if (!$value$plusargs("program=%s", name)) $fatal(1, "player: +program is missing");
-        program_file = $fopen(name, "rb");
-        if (!$value$plusargs("record=%s", name)) $fatal(1, "player: +record is missing");
-        record_file = $fopen(name, "w");
-        trace_file = 0;
-        if ($value$plusargs("trace=%s", name)) trace_file = $fopen(name, "w");
+        traced = $value$plusargs("trace=%s", trace_name);
         for (l = 0; l < 256; l = l + 1) layer_cycles[l] = 0;
         for (pe = 0; pe < `PES; pe = pe + 1) begin
             busy[pe] = 0;
@@ -83,31 +69,40 @@ module player (
     always @(posedge clk) begin
         if (rst) begin
             resetting <= resetting - 3'd1;
-            state <= COMMAND;
+            state <= OPENING;
             load_valid <= 1'b0;
             start <= 1'b0;
             read_valid <= 1'b0;
             read_index <= 0;
             finished <= 1'b0;
-            starts <= 0;
         end else begin
             case (state)
+                OPENING: begin
+                    open_files;
+                    if (traced != 0) trace_file = $fopen(trace_name, "w");
+                    finished <= 1'b0;
+                    state <= COMMAND;
+                end
                 COMMAND: begin
-                    got = $fread(command, program_file);
-                    if (got == 1) got = $fread(count, program_file);
+                    read_command;
                     if (got == 0) begin
-                        for (pe = 0; pe < `PES; pe = pe + 1)
+                        for (pe = 0; pe < `PES; pe = pe + 1) begin
                             $fwrite(record_file, "A %0d %0d %0d %0d %0d\n",
                                     busy[pe], padding[pe], stalled[pe], starved[pe], drained[pe]);
-                        $fclose(record_file);
-                        if (trace_file != 0) $fclose(trace_file);
-                        state <= FINISHED;
+                            busy[pe] = 0;
+                            padding[pe] = 0;
+                            stalled[pe] = 0;
+                            starved[pe] = 0;
+                            drained[pe] = 0;
+                        end
+                        close_files;
+                        if (traced != 0) $fclose(trace_file);
                         finished <= 1'b1;
+                        state <= OPENING;
                     end else if (command == "L") begin
                         state <= LOADING;
                     end else if (command == "S") begin
                         start <= 1'b1;
-                        starts <= starts + 1;
                         state <= STARTING;
                     end else begin
                         to_read <= count;
@@ -117,17 +112,7 @@ module player (
                         state <= READING;
                     end
                 end
-                LOADING:
-                    if (!load_valid || load_ready) begin
-                        if (count == 0) begin
-                            load_valid <= 1'b0;
-                            state <= COMMAND;
-                        end else begin
-                            got = $fread(transfer, program_file);
-                            load_valid <= 1'b1;
-                            count = count - 1;
-                        end
-                    end
+                LOADING: load;
                 STARTING:
                     if (idle) begin
                         start <= 1'b0;
@@ -169,7 +154,7 @@ module player (
                     else if (draining) drained[pe] = drained[pe] + 1;
                     else if (blocked) stalled[pe] = stalled[pe] + 1;
                     else starved[pe] = starved[pe] + 1;
-                if (trace_file != 0 && starts == 1) $fwrite(trace_file, "%h\n", monitor);
+                if (traced != 0 && starts == 1) $fwrite(trace_file, "%h\n", monitor);
             end
         end
     end

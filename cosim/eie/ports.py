@@ -17,7 +17,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, Timer
 from cocotbext.axi.stream import define_stream
 
-from zeroskip.cosim.eie.play import Packer, network_transfers
+from zeroskip.cosim.eie.program import Packer, network_transfers
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie import cycles as cycles
 from zeroskip.model.eie import golden as golden

@@ -1,29 +1,24 @@
-// Plays a program of loads, jobs and reads into a Gemm, one transfer a cycle, and records what comes out.
+// Plays programs of loads, jobs and reads into a Gemm, one transfer a cycle (cosim/common_player.v), and records what comes out.
 //
-// Program (+program=FILE), binary: a command byte, a count (4 bytes), and
-//   "L" count transfers     load port, LOAD_BYTES bytes each, most significant first
+// Program:
+//   "L" count transfers
 //   "S" 0 job               start port, JOB_BYTES bytes; wait for done
 //   "R" count, base         words base (4 bytes) to base + count - 1 of each row of D
-// Record (+record=FILE), text, a line each:
+// Record:
 //   "C" cycles illegal      after each job
 //   "D" word                in hexadecimal, row by row of each word
 module gemm_player (
     input clk,
     output reg finished
 );
-    localparam LOAD_BYTES = (`LOAD_BITS + 7) / 8;
+`include "common_player.v"
+
     localparam JOB_BYTES = (`JOB_BITS + 7) / 8;
-
-    // The clock is the only input: Verilator evaluates whatever depends on another one twice more in each cycle.
-    reg [2:0] resetting = 3'd4;
-    wire rst = resetting != 0;
-
-    reg [8*LOAD_BYTES-1:0] transfer;
     reg [8*JOB_BYTES-1:0] job;
-    reg load_valid, start_valid, read_valid;
+    reg start_valid, read_valid;
     reg [`BANK_BITS-1:0] read_bank;
     reg [`ADDRESS_BITS-1:0] read_address;
-    wire load_ready, start_ready, read_ready, done, illegal, result_valid;
+    wire start_ready, read_ready, done, illegal, result_valid;
     wire [`RESULT_BITS-1:0] result;
 
     gemm gemm (
@@ -45,38 +40,29 @@ module gemm_player (
         .result__ready(1'b1)
     );
 
-    localparam COMMAND = 0, LOADING = 1, STARTING = 2, RUNNING = 3, READING = 4, FINISHED = 5;
-    reg [2:0] state;
-    reg [7:0] command;
-    reg [31:0] count, base, waiting, cycles;
-    integer program_file, record_file, got;
-    reg [8*1024-1:0] name;
-
-    initial begin
-        finished = 1'b0;
-        if (!$value$plusargs("program=%s", name)) $fatal(1, "gemm_player: +program is missing");
-        program_file = $fopen(name, "rb");
-        if (!$value$plusargs("record=%s", name)) $fatal(1, "gemm_player: +record is missing");
-        record_file = $fopen(name, "w");
-    end
+    reg [31:0] base, waiting, cycles;
 
     always @(posedge clk) begin
         if (rst) begin
             resetting <= resetting - 3'd1;
-            state <= COMMAND;
+            state <= OPENING;
             load_valid <= 1'b0;
             start_valid <= 1'b0;
             read_valid <= 1'b0;
             finished <= 1'b0;
         end else begin
             case (state)
+                OPENING: begin
+                    open_files;
+                    finished <= 1'b0;
+                    state <= COMMAND;
+                end
                 COMMAND: begin
-                    got = $fread(command, program_file);
-                    if (got == 1) got = $fread(count, program_file);
+                    read_command;
                     if (got == 0) begin
-                        $fclose(record_file);
-                        state <= FINISHED;
+                        close_files;
                         finished <= 1'b1;
+                        state <= OPENING;
                     end else if (command == "L") begin
                         state <= LOADING;
                     end else if (command == "S") begin
@@ -92,17 +78,7 @@ module gemm_player (
                         state <= READING;
                     end
                 end
-                LOADING:
-                    if (!load_valid || load_ready) begin
-                        if (count == 0) begin
-                            load_valid <= 1'b0;
-                            state <= COMMAND;
-                        end else begin
-                            got = $fread(transfer, program_file);
-                            load_valid <= 1'b1;
-                            count = count - 1;
-                        end
-                    end
+                LOADING: load;
                 STARTING:
                     if (start_ready) begin
                         start_valid <= 1'b0;

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import struct
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.cosim.bits import Words, from_hexadecimal, to_bits, to_numbers
-from zeroskip.cosim.emit import emit_verilog
-from zeroskip.cosim.simulator import Build, Simulator, build, geometry_key
-from zeroskip.model.bits import bits_for
-from zeroskip.model.mma.gemm import Images, Job, Operand, jobs
+from zeroskip.cosim.mma.design import gemm_design, tile_design
+from zeroskip.cosim.mma.program import job_program, results, transfers
+from zeroskip.cosim.player import Player
+from zeroskip.cosim.session import Session
+from zeroskip.cosim.simulator import Simulator
+from zeroskip.model.mma.cycles import job_cycles
+from zeroskip.model.mma.gemm import Images, Job, Operand, check_product, jobs
 from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.golden import gemm
 from zeroskip.model.mma.numerics import raw_type
-from zeroskip.model.sources import PACKAGE
-from zeroskip.rtl.mma.gemm import Gemm
-from zeroskip.rtl.mma.layouts import MatrixTarget, a_row_layout, job_layout, load_layout, results_layout, step_layout
-from zeroskip.rtl.mma.tile import Tile
+from zeroskip.rtl.mma.layouts import step_layout
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,39 +40,6 @@ class GemmRun:
         return sum(self.job_cycles)
 
 
-def build_gemm(geometry: TileGeometry, simulator: Simulator = Simulator.VERILATOR) -> Build:
-    """The player with a Gemm of `geometry`, from the cache where it has been built before."""
-    return build(
-        design=Gemm,
-        simulator=simulator,
-        top="gemm_player",
-        verilog=lambda: emit_verilog(Gemm(geometry), "gemm"),
-        sources=[PACKAGE / "cosim/sram.v", PACKAGE / "cosim/mma/gemm_player.v"],
-        defines={
-            "LOAD_BITS": load_layout(geometry).size,
-            "JOB_BITS": job_layout(geometry).size,
-            "BANK_BITS": bits_for(geometry.m),
-            "ADDRESS_BITS": bits_for(geometry.d_words),
-            "RESULT_BITS": results_layout(geometry).elem_shape.size,
-            "ROWS": geometry.m,
-        },
-        key=geometry_key(geometry),
-    )
-
-
-def build_tile(geometry: TileGeometry, simulator: Simulator = Simulator.VERILATOR) -> Build:
-    """The player with a tile of `geometry` by itself, from the cache where it has been built before."""
-    return build(
-        design=Tile,
-        simulator=simulator,
-        top="tile_player",
-        verilog=lambda: emit_verilog(Tile(geometry), "tile"),
-        sources=[PACKAGE / "cosim/mma/tile_player.v"],
-        defines={"STEP_BITS": step_layout(geometry).size, "RESULT_BITS": results_layout(geometry).size},
-        key=geometry_key(geometry),
-    )
-
-
 def run_gemm(
     operand: Operand,
     b: NDArray[Any],
@@ -90,124 +55,80 @@ def run_gemm(
     Raises ValueError for matrices that do not fit (zeroskip.model.mma.gemm.check_product), and SimulatorError where the
     simulator is missing or fails.
     """
+    check_product(operand, b, c, geometry)
+    with Session(gemm_design(geometry), simulator=simulator, seed=seed) as session:
+        return play_gemm(session, operand, b, c, geometry)
+
+
+def play_gemm(
+    session: Session,
+    operand: Operand,
+    b: NDArray[Any],
+    c: NDArray[Any],
+    geometry: TileGeometry,
+    on_jobs: Callable[[int, int], None] = lambda done, total: None,
+) -> GemmRun:
+    """The same in a session of `gemm_design(geometry)`. `on_jobs` is called with the jobs done, and all of them."""
     images = Images(operand, b, c, geometry)
-    plan = list(jobs(geometry, operand.rows, b.shape[1], operand.columns, dense=operand.dense))
-    with tempfile.TemporaryDirectory(prefix="zeroskip-") as name:
-        folder = Path(name)
-        with (folder / "program").open("wb") as program:
-            for job in plan:
-                program.writelines(_job_program(images, job))
-        build_gemm(geometry, simulator).run(
-            bench="zeroskip.cosim.play_bench",
-            folder=folder,
-            plusargs={"program": folder / "program", "record": folder / "record"},
-            seed=seed,
-        )
-        record = (folder / "record").read_bytes().splitlines()
+    plan = plan_of(operand, b, geometry)
+    program = (piece for job in plan for piece in job_program(images, job))
+    record = session.play(program, lambda done: on_jobs(done, len(plan))).splitlines()
     marks = [line.split() for line in record if line[:1] == b"C"]
     words = [line[2:] for line in record if line[:1] == b"D"]
     return GemmRun(
-        d=_results(images, plan, words)[: operand.rows, : b.shape[1]],
+        d=results(images, plan, words)[: operand.rows, : b.shape[1]],
         job_cycles=tuple(int(mark[1]) for mark in marks),
-        transfers=sum(_transfers(geometry, job) for job in plan),
+        transfers=sum(transfers(geometry, job) for job in plan),
         illegal=any(mark[2] == b"1" for mark in marks),
     )
 
 
-def _job_program(images: Images, job: Job) -> Iterator[bytes]:
-    """What makes the player load what a job needs beside what is there, run it, and read its part of D at the end."""
-    geometry = images.geometry
-    if job.new_b:
-        yield from _load(geometry, MatrixTarget.B, _b_bits(images, job))
-    yield from _load(geometry, MatrixTarget.A, _a_bits(images, job))
-    if job.new_c:
-        yield from _load(geometry, MatrixTarget.C, _c_bits(images, job))
-    fields = {
-        "a_base": 0,
-        "b_base": 0,
-        "d_base": 0,
-        "rows": len(job.rows),
-        "sums": job.sums,
-        "windows": len(job.windows),
-        "steps": len(job.steps),
-    }
-    if not geometry.pattern.dense:
-        fields["dense"] = images.dense
-    word = Words(job_layout(geometry), 1)
-    for field, value in fields.items():
-        word.number(field, value)
-    yield struct.pack(">cI", b"S", 0) + word.to_bytes()
-    if job.last:
-        yield struct.pack(">cII", b"R", job.sums, 0)
+def plan_of(operand: Operand, b: NDArray[Any], geometry: TileGeometry) -> list[Job]:
+    """The jobs of a product, in their order."""
+    return list(jobs(geometry, operand.rows, b.shape[1], operand.columns, dense=operand.dense))
 
 
-def _transfers(geometry: TileGeometry, job: Job) -> int:
-    """Transfers around a job: words of the banks of A, of B and C where they are new, and of D at the end."""
-    a = geometry.m * len(job.rows) * len(job.steps)
-    b = geometry.n * len(job.columns) * len(job.windows) if job.new_b else 0
-    return a + b + geometry.m * job.sums * (job.new_c + job.last)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CheckedGemm:
+    """A product on the RTL beside the models: how many values of D differ from the golden model's, whether each job
+    took the cycles of the cycle model, and the jobs in which the first difference arose."""
+
+    run: GemmRun
+    golden: NDArray[Any]
+    mismatches: int
+    cycle_model_equal: bool
+    failing: range | None
 
 
-def _load(geometry: TileGeometry, target: Any, banks: NDArray[np.uint8]) -> Iterator[bytes]:
-    """Transfers of words (banks x addresses x bits), from address 0 on."""
-    for bank, bits in enumerate(banks):
-        words = Words(load_layout(geometry), len(bits))
-        words.number("target", target.value)
-        words.number("bank", bank)
-        words.number("address", np.arange(len(bits)))
-        words.put("data", bits)
-        yield struct.pack(">cI", b"L", len(bits)) + words.to_bytes()
+def check_gemm(run: GemmRun, operand: Operand, b: NDArray[Any], c: NDArray[Any], geometry: TileGeometry) -> CheckedGemm:
+    """Compares a product that was run on the RTL with both models."""
+    golden = gemm(operand, b, c, geometry)
+    plan = plan_of(operand, b, geometry)
+    different = run.d != golden
+    predicted = [job_cycles(geometry, sums=job.sums, steps=len(job.steps)) for job in plan]
+    slow = np.flatnonzero(np.array(run.job_cycles) != predicted)
+    failing = [*(range(index, index + 1) for index in slow[:1].tolist()), *_failing_jobs(plan, different, geometry)]
+    return CheckedGemm(
+        run=run,
+        golden=golden,
+        mismatches=int(np.count_nonzero(different)),
+        cycle_model_equal=len(slow) == 0,
+        failing=min(failing, key=lambda jobs: jobs.start, default=None),
+    )
 
 
-def _part(sizes: range) -> slice:
-    return slice(sizes.start, sizes.stop)
-
-
-def _a_bits(images: Images, job: Job) -> NDArray[np.uint8]:
-    geometry = images.geometry
-    layout = a_row_layout(geometry)
-    values = images.values[_part(job.rows), :, _part(job.steps)]
-    words = Words(layout, values.size // geometry.k)
-    # Banks x tiles x steps.
-    words.put("values", to_bits(values.swapaxes(0, 1).reshape(-1, geometry.k), geometry.operand.operand_bits))
-    if images.codes is not None:
-        codes = images.codes[_part(job.rows), :, _part(job.steps)]
-        words.put("codes", to_bits(codes.swapaxes(0, 1).reshape(-1, geometry.groups), geometry.pattern.code_bits))
-    return words.bits.reshape(geometry.m, -1, layout.size)
-
-
-def _b_bits(images: Images, job: Job) -> NDArray[np.uint8]:
-    geometry = images.geometry
-    # Banks x tiles x windows.
-    values = images.b[_part(job.columns), :, _part(job.windows)].swapaxes(0, 1)
-    bits = to_bits(values.reshape(-1, geometry.window), geometry.operand.operand_bits)
-    return bits.reshape(geometry.n, -1, bits.shape[1])
-
-
-def _c_bits(images: Images, job: Job) -> NDArray[np.uint8]:
-    geometry = images.geometry
-    # Banks x tiles across x tiles down.
-    values = images.c[_part(job.rows), :, _part(job.columns)].transpose(1, 2, 0, 3)
-    bits = to_bits(values.reshape(-1, geometry.n), geometry.result.bits)
-    return bits.reshape(geometry.m, -1, bits.shape[1])
-
-
-def _results(images: Images, plan: list[Job], words: list[bytes]) -> NDArray[Any]:
-    """D, padded, from the words that were read of each part of it."""
-    geometry = images.geometry
-    width = geometry.result.bits
-    numbers = to_numbers(from_hexadecimal(words, geometry.n * width), width, raw_type(geometry.result))
-    d = np.empty_like(images.c)
+def _failing_jobs(plan: list[Job], different: NDArray[np.bool_], geometry: TileGeometry) -> Iterator[range]:
+    """The jobs that add up a part of D, for the first part that holds a difference."""
     first = 0
-    for job in plan:
+    for index, job in enumerate(plan):
+        if job.new_c:
+            first = index
         if job.last:
-            count = job.sums * geometry.m
-            part = numbers[first : first + count].reshape(len(job.columns), len(job.rows), geometry.m, geometry.n)
-            d[_part(job.rows), :, _part(job.columns)] = part.transpose(1, 2, 0, 3)
-            first += count
-    assert first == len(numbers), "the player stopped early"
-    tiles_m, m, tiles_n, n = d.shape
-    return d.reshape(tiles_m * m, tiles_n * n)
+            rows = slice(job.rows.start * geometry.m, job.rows.stop * geometry.m)
+            columns = slice(job.columns.start * geometry.n, job.columns.stop * geometry.n)
+            if different[rows, columns].any():
+                yield range(first, index + 1)
+                return
 
 
 def run_steps(
@@ -223,7 +144,7 @@ def run_steps(
     each side of the tile rests.
     """
     layout = step_layout(geometry)
-    count, results = len(steps["last"]), int(np.count_nonzero(steps["last"]))
+    count, sums = len(steps["last"]), int(np.count_nonzero(steps["last"]))
     words = Words(layout, count)
     widths = {"a": geometry.operand.operand_bits, "b": geometry.operand.operand_bits, "c": geometry.result.bits}
     for field, values in steps.items():
@@ -231,21 +152,9 @@ def run_steps(
             words.number(field, values)
         else:
             words.put(field, to_bits(values.reshape(count, -1), widths.get(field, geometry.pattern.code_bits)))
-    with tempfile.TemporaryDirectory(prefix="zeroskip-") as name:
-        folder = Path(name)
-        (folder / "program").write_bytes(words.to_bytes())
-        build_tile(geometry, simulator).run(
-            bench="zeroskip.cosim.play_bench",
-            folder=folder,
-            plusargs={
-                "program": folder / "program",
-                "record": folder / "record",
-                "results": str(results),
-                "pause": str(round(256 * pause)),
-            },
-            seed=seed,
-        )
-        lines = [line.split() for line in (folder / "record").read_bytes().splitlines()]
+    plusargs = {"results": str(sums), "pause": str(round(256 * pause))}
+    with Player(tile_design(geometry).build(simulator), seed=seed, plusargs=plusargs) as player:
+        lines = [line.split() for line in player.play([words.to_bytes()]).splitlines()]
     width = geometry.result.bits
     bits = from_hexadecimal([line[0] for line in lines], geometry.m * geometry.n * width)
     numbers = to_numbers(bits, width, raw_type(geometry.result)).reshape(-1, geometry.m, geometry.n)

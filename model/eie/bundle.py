@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,7 @@ class EieNetwork:
     network is value `order[i]` of the last stage (uint32, outputs).
     """
 
+    core: ClassVar[str] = "eie"
     geometry: EieGeometry
     layers: tuple[EieLayer, ...]
     stages: tuple[Stage, ...]

@@ -162,22 +162,24 @@ def run(network: EieNetwork, activations: list[NDArray[np.int16]]) -> NDArray[np
 
     `activations` are the inputs of each layer (int16, starts x inputs), as zeroskip.model.eie.golden gives them.
     """
-    geometry = network.geometry
     cycles = np.empty((len(activations[0]) // network.starts[0], len(network.layers)), np.int64)
+    for index in range(len(network.layers)):
+        cycles[:, index] = run_layer(network, index, activations[index]).reshape(len(cycles), -1).sum(axis=1)
+    return cycles
+
+
+def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Cycles of layer `index` in each start (int64, starts), for its inputs (int16, starts x inputs)."""
+    geometry, layer, base = network.geometry, network.layers[index], network.pointer_bases[index]
     weights = np.stack(
         [unpack_words(image, len(image) * geometry.entries_per_word, geometry)[0] != 0 for image in network.entries]
     )
-    for index, layer in enumerate(network.layers):
-        base = network.pointer_bases[index]
-        pointers = np.ascontiguousarray(network.pointers[:, base : base + layer.columns + 1].T.astype(np.int64))
-        counts = _batch(
-            activations[index],
-            layer.bias,
-            pointers,
-            weights,
-            geometry.entries_per_word,
-            geometry.window,
-            geometry.queue_depth,
-        )
-        cycles[:, index] = counts.reshape(len(cycles), -1).sum(axis=1)
-    return cycles
+    return _batch(
+        activations,
+        layer.bias,
+        np.ascontiguousarray(network.pointers[:, base : base + layer.columns + 1].T.astype(np.int64)),
+        weights,
+        geometry.entries_per_word,
+        geometry.window,
+        geometry.queue_depth,
+    )

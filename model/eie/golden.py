@@ -90,7 +90,7 @@ def _layers_of(network: EieNetwork, runs: list[LayerRun]) -> RunStage:
 
     def run_stage(stage: Stage, rows: NDArray[np.int16]) -> NDArray[np.int16]:
         for index in stage.layers:
-            runs.append(_run_layer(network, index, rows))
+            runs.append(run_layer(network, index, rows))
             rows = runs[-1].outputs
         return rows
 
@@ -103,7 +103,8 @@ def outputs(network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250)
     return np.concatenate([results(network, run(network, part)) for part in parts])
 
 
-def _run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> LayerRun:
+def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> LayerRun:
+    """Runs layer `index` on its inputs (int16, starts x inputs)."""
     geometry, layer = network.geometry, network.layers[index]
     highest = np.int64((1 << (geometry.accumulator_bits - 1)) - 1)
     matrix = network.weights(index)

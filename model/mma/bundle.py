@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ class MmaNetwork:
     Between layers the host applies ReLU and rounds to `geometry.dtype`, to nearest even.
     """
 
+    core: ClassVar[str] = "mma"
     geometry: TileGeometry
     layers: tuple[MmaLayer, ...]
     stages: tuple[Stage, ...]

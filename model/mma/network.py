@@ -58,19 +58,30 @@ def batch_size(network: MmaNetwork) -> int:
 
 
 def _run_batch(network: MmaNetwork, values: NDArray[np.float32], multiply: Multiply) -> tuple[NDArray[np.float32], int]:
-    geometry = network.geometry
     overflows = 0
 
-    def run_stage(stage: Stage, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def multiply_stage(stage: Stage, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         nonlocal overflows
-        for index in stage.layers:
-            layer, columns = network.layers[index], network.columns[index]
-            raw = to_raw(np.ascontiguousarray(rows), geometry.dtype)
-            overflows += int(np.count_nonzero(np.isinf(from_raw(raw, geometry.dtype)) & np.isfinite(rows)))
-            b = np.where(columns[:, None] == PAD, raw.dtype.type(0), raw.T[columns])
-            c = np.broadcast_to(network.biases[index][:, None], (layer.outputs, b.shape[1]))
-            d = from_raw(multiply(index, b, c), geometry.out)
-            rows = np.maximum(d, 0).T if layer.relu else d.T
+        rows, grown = run_stage(network, stage, rows, multiply)
+        overflows += grown
         return rows
 
-    return run_stages(network.stages, values, run_stage), overflows
+    return run_stages(network.stages, values, multiply_stage), overflows
+
+
+def run_stage(
+    network: MmaNetwork, stage: Stage, rows: NDArray[np.float32], multiply: Multiply
+) -> tuple[NDArray[np.float32], int]:
+    """Runs the layers of a stage on its rows (float32, rows x inputs): the last layer's results (float32, rows x
+    outputs), and how many activations grew beyond the tile's format."""
+    geometry = network.geometry
+    overflows = 0
+    for index in stage.layers:
+        layer, columns = network.layers[index], network.columns[index]
+        raw = to_raw(np.ascontiguousarray(rows), geometry.dtype)
+        overflows += int(np.count_nonzero(np.isinf(from_raw(raw, geometry.dtype)) & np.isfinite(rows)))
+        b = np.where(columns[:, None] == PAD, raw.dtype.type(0), raw.T[columns])
+        c = np.broadcast_to(network.biases[index][:, None], (layer.outputs, b.shape[1]))
+        d = from_raw(multiply(index, b, c), geometry.out)
+        rows = np.maximum(d, 0).T if layer.relu else d.T
+    return rows, overflows

@@ -36,7 +36,7 @@ def test_compile_and_simulate(zs: Command, tmp_path: Path) -> None:
     code, out, err = zs("simulate", "net.zs", "--data", "data.npz", "--outputs", "out.npz", "--json")
     assert code == 0, err
     result = json.loads(out)
-    assert (result["images"], result["pes"], result["mismatches"]) == (200, 4, 0)
+    assert (result["images"], result["geometry"]["pes"], result["mismatches"]) == (200, 4, 0)
     assert result["cycle_model_equal"] is True
     assert result["accuracy"]["hardware"] == pytest.approx(compiled["accuracy"]["shared"], abs=0.02)
     saved = np.load(tmp_path / "out.npz")

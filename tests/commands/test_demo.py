@@ -25,7 +25,7 @@ def demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
 
 def test_digits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     result = demo(monkeypatch, capsys, "--output", str(tmp_path))
-    assert (result["dataset"], result["images"], result["pes"]) == ("digits", 360, 8)
+    assert (result["dataset"], result["images"], result["geometry"]["pes"]) == ("digits", 360, 8)
     assert (result["mismatches"], result["cycle_model_equal"]) == (0, True)
     accuracy = result["accuracy"]
     assert accuracy["dense"] > 0.95

@@ -1,17 +1,22 @@
 import base64
-import dataclasses
 import html
 import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from zeroskip.cosim.eie.play import ACTIVITIES, EieRun
-from zeroskip.cosim.report import HEAT_COLUMNS, MEANINGS, bin_levels, layer_figures, write_report
+from zeroskip.cosim.eie.driver import EieRun
+from zeroskip.cosim.eie.queues import HEAT_COLUMNS, bin_levels
+from zeroskip.cosim.eie.record import ACTIVITIES
+from zeroskip.cosim.eie.report import MEANINGS, layer_figures
+from zeroskip.cosim.report.page import write_report
+from zeroskip.cosim.verify import Verification
+from zeroskip.model.core import Cycles
 from zeroskip.model.eie.bundle import EieLayer, EieNetwork, assemble
 from zeroskip.model.eie.geometry import EieGeometry
 
@@ -41,10 +46,9 @@ def small_run(pes: int, trace: int = 30) -> EieRun:
     # Of as many cycles as the run has, 3 x 1335.
     activity = activity * 4005 // 1000
     return EieRun(
-        outputs=np.zeros((3, 2), np.int16),
+        values=np.zeros((3, 2), np.int16),
         stage_outputs=(np.zeros((3, 2), np.int16),),
-        cycles=layer_cycles.sum(axis=1) + 1,
-        layer_cycles=layer_cycles,
+        cycles=Cycles(by_layer=layer_cycles, totals=layer_cycles.sum(axis=1) + 1, images=np.ones(3, np.int64)),
         activity=activity,
         queue_levels=np.random.default_rng(3).integers(0, 9, (trace, pes)).astype(np.uint16),
         layer_trace=np.repeat([0, 1], [trace - trace // 3, trace // 3]).astype(np.uint8),
@@ -88,13 +92,28 @@ class Reader(HTMLParser):
             self.rows[-1][-1] += data
 
 
+def small_verification(pes: int, **changes: Any) -> Verification:
+    run = small_run(pes)
+    fields: dict[str, Any] = {
+        "core": "eie",
+        "network": small_network(pes),
+        "run": run,
+        "outputs": run.values / 256,
+        "raw": run.values,
+        "values": run.values.size,
+        "mismatches": 0,
+        "cycle_model_equal": True,
+        "saturated": {"sums": 0, "outputs": 0},
+        "waveform": None,
+    }
+    return Verification(**(fields | changes))
+
+
 def page(path: Path, pes: int = 8, **changes: object) -> tuple[str, Reader]:
     arguments: dict[str, object] = {
         "title": "Digits",
-        "network": small_network(pes),
-        "run": small_run(pes),
+        "verification": small_verification(pes),
         "accuracy": ACCURACY,
-        "mismatches": 0,
         "facts": {"data set": "digits"},
     }
     write_report(path, **(arguments | changes))  # type: ignore[arg-type]
@@ -192,7 +211,7 @@ def test_part_of_the_steps_in_the_order_given(tmp_path: Path) -> None:
 
 def test_mismatches_stand_out(tmp_path: Path) -> None:
     assert 'class="tile good"' in page(tmp_path / "good.html")[0]
-    assert 'class="tile bad"' in page(tmp_path / "bad.html", mismatches=7)[0]
+    assert 'class="tile bad"' in page(tmp_path / "bad.html", verification=small_verification(8, mismatches=7))[0]
 
 
 def heat_map(text: str) -> np.ndarray:
@@ -204,7 +223,7 @@ def heat_map(text: str) -> np.ndarray:
     ("trace", "size", "bins"), [(1, 1, 1), (30, 1, 30), (1000, 1, 1000), (1001, 2, 501), (12345, 13, 950)]
 )
 def test_heat_map_is_binned(tmp_path: Path, trace: int, size: int, bins: int) -> None:
-    text, _ = page(tmp_path / "report.html", run=small_run(8, trace))
+    text, _ = page(tmp_path / "report.html", verification=small_verification(8, run=small_run(8, trace)))
     image = heat_map(text)
     assert image.shape[:2] == (8 * 28, bins * (HEAT_COLUMNS // bins))
     if size == 1:
@@ -220,7 +239,7 @@ def test_heat_map_is_binned(tmp_path: Path, trace: int, size: int, bins: int) ->
 
 
 def test_layer_boundaries_are_marked(tmp_path: Path) -> None:
-    text, _ = page(tmp_path / "report.html", run=small_run(8, 30))
+    text, _ = page(tmp_path / "report.html", verification=small_verification(8, run=small_run(8, 30)))
     assert '<b style="left:66.667%"></b>' in text
     assert 'title="layer 0: cycles 0 to 19">0</span>' in text
     assert 'title="layer 1: cycles 20 to 29">1</span>' in text
@@ -254,7 +273,7 @@ def test_replaces_the_file_whole_and_makes_folders(tmp_path: Path) -> None:
     page(path)
     before = path.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="at least one image"):
-        page(path, run=dataclasses.replace(small_run(8), cycles=np.zeros(0, np.int64)))
+        page(path, verification=small_verification(8, outputs=np.zeros((0, 2))))
     assert path.read_text(encoding="utf-8") == before
     page(path, title="Another")
     assert "Another" in path.read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +12,6 @@ from zeroskip.commands import options
 from zeroskip.commands.console import Kept, show, tell, working
 from zeroskip.commands.core_options import CoreOptions, with_core_options
 from zeroskip.model.cores import DEFAULT
-
-
-class Core(enum.Enum):
-    EIE = "eie"
-    MMA = "mma"
 
 
 @with_core_options("CompileOptions")

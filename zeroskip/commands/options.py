@@ -21,8 +21,6 @@ else:
 
 Cost = Annotated[_CostName, typer.Option(help="What the budget counts.")]
 
-EIE_PANEL = "EIE array"
-
 Network = Annotated[
     str,
     typer.Argument(

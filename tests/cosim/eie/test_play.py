@@ -11,9 +11,12 @@ import pytest
 from support.networks import random_inputs, random_network, small_conv_network
 from support.tile_networks import averaging
 
-from zeroskip.cosim.eie.play import EieRun, build_array, build_player, network_program, play, stage_program
-from zeroskip.cosim.eie.verify import verify
+from zeroskip.cosim.eie.design import array_design, player_design
+from zeroskip.cosim.eie.driver import EieRun
+from zeroskip.cosim.eie.program import network_program, stage_program
+from zeroskip.cosim.player import Player
 from zeroskip.cosim.simulator import Simulator
+from zeroskip.cosim.verify import verify
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.bundle import EieNetwork
@@ -37,7 +40,8 @@ def check(network: EieNetwork, inputs: np.ndarray, simulator: Simulator = Simula
     verification = verify(network, inputs, simulator=simulator, seed=int(inputs.sum()) % 1000)
     assert verification.mismatches == 0
     assert verification.cycle_model_equal
-    return verification.run
+    run: EieRun = verification.run
+    return run
 
 
 # Each geometry is a build of a few seconds: together they cover every parameter at its ends.
@@ -103,7 +107,7 @@ def test_ports_that_pause(simulator: Simulator, tmp_path: Path) -> None:
     network = random_network(rng, EieGeometry(pes=4), (70, 40, 9), 0.2)
     bundle.save(network, tmp_path / "network.zs")
     np.save(tmp_path / "inputs.npy", random_inputs(rng, 3, 70, DENSITIES))
-    build_array(network.geometry, simulator).run(
+    array_design(network.geometry).build(simulator).run(
         bench="zeroskip.cosim.eie.ports",
         folder=tmp_path,
         plusargs={"network": tmp_path / "network.zs", "inputs": tmp_path / "inputs.npy"},
@@ -116,7 +120,7 @@ def test_a_build_outlives_the_environment_that_made_it(tmp_path: Path) -> None:
     network = random_network(rng, EieGeometry(pes=4), (20, 9), 0.2)
     bundle.save(network, tmp_path / "network.zs")
     np.save(tmp_path / "inputs.npy", random_inputs(rng, 1, 20, DENSITIES))
-    made = build_array(network.geometry)
+    made = array_design(network.geometry).build(Simulator.VERILATOR)
     moved = dataclasses.replace(made, folder=Path(shutil.copytree(made.folder, tmp_path / "build")))
     program = moved.folder / made.top
     there = program.read_bytes()
@@ -143,19 +147,19 @@ def test_player(simulator: Simulator) -> None:
             column = np.repeat(np.arange(columns.columns), np.diff(columns.pointers[pe]))
             busy[pe] += sent[column[columns.codes[part] != 0]].sum()
     assert run.activity[:, 0].tolist() == busy.tolist()
-    assert run.activity.sum(axis=1).tolist() == [run.layer_cycles.sum()] * 4
-    assert run.queue_levels.shape == (run.layer_cycles[0].sum(), 4)
+    assert run.activity.sum(axis=1).tolist() == [run.cycles.by_layer.sum()] * 4
+    assert run.queue_levels.shape == (run.cycles.by_layer[0].sum(), 4)
     assert run.queue_levels.max() <= network.geometry.queue_depth
-    assert np.bincount(run.layer_trace).tolist() == run.layer_cycles[0].tolist()
+    assert np.bincount(run.layer_trace).tolist() == run.cycles.by_layer[0].tolist()
 
 
 def test_contents_before_loading_do_not_matter() -> None:
     rng = np.random.default_rng(13)
     network = random_network(rng, EieGeometry(pes=4), (70, 40, 9), 0.2)
     inputs = random_inputs(rng, 2, 70, DENSITIES)
-    runs = [play(network, inputs, seed=seed) for seed in (1, 2)]
-    assert np.array_equal(runs[0].outputs, runs[1].outputs)
-    assert np.array_equal(runs[0].layer_cycles, runs[1].layer_cycles)
+    runs = [verify(network, inputs, seed=seed) for seed in (1, 2)]
+    assert np.array_equal(runs[0].raw, runs[1].raw)
+    assert np.array_equal(runs[0].run.cycles.by_layer, runs[1].run.cycles.by_layer)
 
 
 def test_convolutions() -> None:
@@ -163,10 +167,10 @@ def test_convolutions() -> None:
     network = small_conv_network(rng, EieGeometry(pes=4))
     inputs = random_inputs(rng, 4, network.inputs, DENSITIES)
     run = check(network, inputs)
-    assert np.array_equal(run.outputs, golden.outputs(network, inputs))
+    assert np.array_equal(run.values, golden.outputs(network, inputs))
     assert [len(outputs) for outputs in run.stage_outputs] == [4 * 40, 4 * 9, 4]
-    assert run.activity.sum(axis=1).tolist() == [run.layer_cycles.sum()] * 4
-    assert (run.cycles - run.layer_cycles.sum(axis=1)).tolist() == [40 + 9 + 1] * 4
+    assert run.activity.sum(axis=1).tolist() == [run.cycles.by_layer.sum()] * 4
+    assert (run.cycles.totals - run.cycles.by_layer.sum(axis=1)).tolist() == [40 + 9 + 1] * 4
     assert np.unique(run.layer_trace).tolist() == [0, 1, 2, 3]
 
 
@@ -177,7 +181,7 @@ def test_average_pooling() -> None:
     assert [len(outputs) for outputs in run.stage_outputs] == [3 * starts for starts in (64, 16, 16, 16, 8, 1, 1)]
 
 
-def test_stages_take_turns_in_one_loaded_network(tmp_path: Path) -> None:
+def test_stages_take_turns_in_one_loaded_network() -> None:
     """As hardware runs it: the weights are loaded once, then image by image all stages."""
     rng = np.random.default_rng(15)
     network = small_conv_network(rng, EieGeometry(pes=4))
@@ -187,10 +191,8 @@ def test_stages_take_turns_in_one_loaded_network(tmp_path: Path) -> None:
         for stage in network.stages:
             if stage.layers:
                 part = slice(image * stage.starts, (image + 1) * stage.starts)
-                program.append(stage_program(network, stage, layers[stage.layers[0]].inputs[part]))
+                program += stage_program(network, stage, layers[stage.layers[0]].inputs[part])
                 expected += layers[stage.layers[-1]].outputs[part].tolist()
-    (tmp_path / "program").write_bytes(b"".join(program))
-    files = {name: tmp_path / name for name in ("program", "record")}
-    build_player(network.geometry).run(bench="zeroskip.cosim.play_bench", folder=tmp_path, plusargs=files, seed=15)
-    lines = (tmp_path / "record").read_text().splitlines()
+    with Player(player_design(network.geometry).build(Simulator.VERILATOR), seed=15) as player:
+        lines = player.play(program).decode().splitlines()
     assert [list(map(int, line.split()[1:])) for line in lines if line[0] == "R"] == expected

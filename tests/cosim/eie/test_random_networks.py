@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.networks import random_inputs, random_network
 
-from zeroskip.cosim.eie.verify import verify
+from zeroskip.cosim.verify import verify
 from zeroskip.model.eie.geometry import EieGeometry
 
 pytestmark = pytest.mark.slow

@@ -10,12 +10,13 @@ from support.tile_networks import averaging, conv, mlp, pruned
 
 from zeroskip.cosim.mma.blocks import random_blocks
 from zeroskip.cosim.mma.formats import check_format, modes
-from zeroskip.cosim.mma.verify import verify
+from zeroskip.cosim.verify import verify
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.network import run
 from zeroskip.model.mma.numerics import FloatFormat
 from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.progress import Step
 
 # Memories so small that every layer takes several jobs.
 TINY = TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16)
@@ -25,20 +26,20 @@ TINY = TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16)
 def test_network(make: Any, shape: tuple[int, ...]) -> None:
     network = compile_network(pruned(make(7), Pattern()), shape, TINY)
     inputs = np.random.default_rng(7).normal(size=(9, network.inputs)).astype(np.float32)
-    reports: list[int] = []
+    reports: list[Step] = []
     verification = verify(network, inputs, seed=7, progress=reports.append)
     assert verification.equal
     np.testing.assert_array_equal(verification.outputs, run(network, inputs).outputs)
     assert verification.values == sum(
         9 * layer.outputs * starts for layer, starts in zip(network.layers, network.starts, strict=True)
     )
-    assert reports[-1] == 9
-    assert 0 < verification.utilisation <= 1
+    assert (reports[-1].done, reports[-1].total) == (9, 9)
+    assert 0 < verification.run.utilisation <= 1
 
 
 def test_mismatches_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A golden model that is wrong in a bit does not go unseen."""
-    from zeroskip.cosim.mma import verify as mma_network
+    from zeroskip.cosim.mma import play
     from zeroskip.model.mma.golden import gemm
 
     def wrong(*arguments: Any) -> Any:
@@ -46,7 +47,7 @@ def test_mismatches_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         d[0, 0] ^= 1
         return d
 
-    monkeypatch.setattr(mma_network, "gemm", wrong)
+    monkeypatch.setattr(play, "gemm", wrong)
     network = compile_network(pruned(mlp(7), Pattern()), (30,), TINY)
     verification = verify(network, np.ones((3, 30), np.float32))
     assert verification.mismatches == 2

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from support.bench import Bench, geometry
 from support.networks import random_inputs, random_network
 
-from zeroskip.cosim.eie.play import network_transfers
+from zeroskip.cosim.eie.program import network_transfers
 from zeroskip.model.eie import cycles as cycle_model
 from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.bundle import EieNetwork

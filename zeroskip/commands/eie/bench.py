@@ -71,7 +71,7 @@ def _show(result: dict[str, Any], geometry: EieGeometry, model_only: bool) -> No
     from rich.console import Console
     from rich.table import Table
 
-    from zeroskip.cosim.eie.play import ACTIVITIES
+    from zeroskip.cosim.eie.record import ACTIVITIES
 
     table = Table(title=f"The paper's layers on {geometry.pes} PEs, queues of {geometry.queue_depth}")
     lost = "/".join(ACTIVITIES[1:])

@@ -67,12 +67,12 @@ def layer_command(
     result = run_layer(layer, geometry, fit=fit, balance_load=balance_load, simulator=Simulator(simulator))
     verification = result.verification
     if output is not None:
-        save_npz(output, outputs=result.outputs, raw=verification.outputs[0], cycles=verification.run.cycles[0])
+        save_npz(output, outputs=result.outputs, raw=verification.raw[0], cycles=verification.cycles[0])
     summary: dict[str, Any] = {
         "file": str(file),
         "outputs": result.outputs.tolist(),
-        "raw": verification.outputs[0].tolist(),
-        "cycles": int(verification.run.cycles[0]),
+        "raw": verification.raw[0].tolist(),
+        "cycles": int(verification.cycles[0]),
         "utilisation": verification.run.utilisation,
         "max_difference": result.difference,
         "bound": result.bound,

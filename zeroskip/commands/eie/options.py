@@ -66,3 +66,19 @@ class CompileOptions:
     def settings(self) -> EieCompileSettings:
         """The same as the API takes it."""
         return EieCompileSettings(**vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """As in zeroskip.api.eie.demo.EieDemoSettings."""
+
+    pes: Annotated[
+        int | None, typer.Option(help="Processing elements.", show_default="8 for digits, 16 for Fashion-MNIST")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulateOptions:
+    """As in zeroskip.api.simulate.SimulateSettings."""
+
+    saturate: Annotated[bool, typer.Option(help="Clip inputs that do not fit, and count them.")] = False

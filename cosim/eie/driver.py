@@ -1,0 +1,143 @@
+"""The EIE array's entry among the drivers: the protocol of zeroskip.cosim.driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.cosim.build import Design
+from zeroskip.cosim.driver import RtlRun, StageRun
+from zeroskip.cosim.eie.design import player_design
+from zeroskip.cosim.eie.program import network_program, stage_program
+from zeroskip.cosim.eie.record import Record, parse_record
+from zeroskip.cosim.session import Session
+from zeroskip.model.core import Cycles
+from zeroskip.model.eie import cycles as cycle_model
+from zeroskip.model.eie import golden
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.compiler import float_outputs, quantise_inputs
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.network.stages import Stage
+
+if TYPE_CHECKING:
+    from zeroskip.cosim.verify import Verification
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EieStageRun(StageRun):
+    """A batch of the cycles is an image. `record` is all that the player recorded."""
+
+    record: Record
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EieRun(RtlRun):
+    """`stage_outputs` are what the array gave in each stage that runs on it (int16, starts x outputs); `activity`
+    (int64, pes x ACTIVITIES) are cycles over all images. Of the first start of each stage, one behind the other, in
+    each cycle, `queue_levels` (uint16, cycles x pes) and `layer_trace` (uint8, cycles), the layer that ran.
+    """
+
+    stage_outputs: tuple[NDArray[np.int16], ...]
+    activity: NDArray[np.int64]
+    queue_levels: NDArray[np.uint16]
+    layer_trace: NDArray[np.uint8]
+
+    @property
+    def utilisation(self) -> float:
+        """Cycles that PEs spend on weights, of all cycles of all PEs from `start` to `done`."""
+        return float(self.activity[:, 0].sum() / (self.cycles.totals.sum() * len(self.activity)))
+
+
+class EieDriver:
+    files = ("trace",)
+
+    def design(self, geometry: EieGeometry) -> Design:
+        return player_design(geometry)
+
+    def setup(self, network: EieNetwork) -> Sequence[bytes]:
+        """The network is loaded once, for all stages and images."""
+        return [network_program(network)]
+
+    def images_together(self, network: EieNetwork, images: int) -> int:
+        return max(images, 1)
+
+    def run_stage(
+        self,
+        session: Session,
+        network: EieNetwork,
+        stage: Stage,
+        rows: NDArray[np.int16],
+        on_rows: Callable[[int], None],
+    ) -> EieStageRun:
+        text = session.play(stage_program(network, stage, rows), on_rows)
+        record = parse_record(network, stage, len(rows), text, session.file("trace"))
+        layers = []
+        activations = rows
+        for index in stage.layers:
+            layers.append(golden.run_layer(network, index, activations))
+            activations = layers[-1].outputs
+        predicted = np.zeros_like(record.layer_cycles)
+        for index, layer in zip(stage.layers, layers, strict=True):
+            predicted[:, index] = cycle_model.run_layer(network, index, layer.inputs)
+        different = record.outputs != layers[-1].outputs
+        other_cycles = np.any(record.layer_cycles != predicted, axis=1)
+        other_cycles |= record.cycles != predicted.sum(axis=1) + cycle_model.START_TO_DONE
+        if len(wrong := np.flatnonzero(np.any(different, axis=1) | other_cycles)):
+            session.fail(range(int(wrong[0]), int(wrong[0]) + 1))
+        images = len(rows) // stage.starts
+        used = record.layer_cycles[:, stage.layers.start : stage.layers.stop]
+        return EieStageRun(
+            outputs=record.outputs,
+            by_layer=used.reshape(images, stage.starts, -1).sum(axis=1),
+            totals=record.cycles.reshape(images, -1).sum(axis=1),
+            values=record.outputs.size,
+            mismatches=int(different.sum()),
+            cycle_model_equal=not other_cycles.any(),
+            saturated={
+                "sums": sum(int(layer.saturated_sums.sum()) for layer in layers),
+                "outputs": sum(int(layer.saturated_outputs.sum()) for layer in layers),
+            },
+            record=record,
+        )
+
+    def finish(
+        self,
+        network: EieNetwork,
+        values: NDArray[np.int16],
+        cycles: Cycles,
+        batches: Sequence[Sequence[EieStageRun]],
+    ) -> EieRun:
+        # All images are in one batch.
+        records = [stage.record for stages in batches for stage in stages]
+        return EieRun(
+            values=values,
+            cycles=cycles,
+            stage_outputs=tuple(record.outputs for record in records),
+            activity=np.sum([record.activity for record in records], axis=0),
+            queue_levels=np.concatenate([record.queue_levels for record in records]),
+            layer_trace=np.concatenate([record.layer_trace for record in records]),
+        )
+
+    def encode(
+        self, network: EieNetwork, inputs: NDArray[np.float32], *, saturate: bool
+    ) -> tuple[NDArray[np.int16], int]:
+        return quantise_inputs(network, inputs, saturate=saturate)
+
+    def decode(self, network: EieNetwork, values: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
+        raw = values[:, network.order]
+        return float_outputs(network, raw), raw
+
+    def rows(self, verification: Verification) -> list[tuple[str, str]]:
+        return [("PEs", str(verification.network.geometry.pes))]
+
+    def sections(self, verification: Verification) -> Any:
+        from zeroskip.cosim.eie.report import sections
+
+        return sections(verification)
+
+
+DRIVER = EieDriver()

@@ -1,0 +1,45 @@
+"""The N:M tile as simulators build it: with the Gemm around it, or by itself."""
+
+from __future__ import annotations
+
+from zeroskip.cosim.build import Design, geometry_key
+from zeroskip.cosim.emit import emit_verilog
+from zeroskip.model.bits import bits_for
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.sources import PACKAGE
+from zeroskip.rtl.mma.gemm import Gemm
+from zeroskip.rtl.mma.layouts import job_layout, load_layout, results_layout, step_layout
+from zeroskip.rtl.mma.tile import Tile
+
+
+def gemm_design(geometry: TileGeometry) -> Design:
+    """The player of matrix products with a Gemm of `geometry`."""
+    return Design(
+        component=Gemm,
+        key=geometry_key(geometry),
+        top="gemm_player",
+        verilog=lambda: emit_verilog(Gemm(geometry), "gemm"),
+        sources=(PACKAGE / "cosim/sram.v", PACKAGE / "cosim/mma/gemm_player.v"),
+        included=(PACKAGE / "cosim/common_player.v",),
+        defines={
+            "LOAD_BITS": load_layout(geometry).size,
+            "JOB_BITS": job_layout(geometry).size,
+            "BANK_BITS": bits_for(geometry.m),
+            "ADDRESS_BITS": bits_for(geometry.d_words),
+            "RESULT_BITS": results_layout(geometry).elem_shape.size,
+            "ROWS": geometry.m,
+        },
+    )
+
+
+def tile_design(geometry: TileGeometry) -> Design:
+    """The player of single steps with a tile of `geometry` by itself."""
+    return Design(
+        component=Tile,
+        key=geometry_key(geometry),
+        top="tile_player",
+        verilog=lambda: emit_verilog(Tile(geometry), "tile"),
+        sources=(PACKAGE / "cosim/mma/tile_player.v",),
+        included=(PACKAGE / "cosim/common_player.v",),
+        defines={"STEP_BITS": step_layout(geometry).size, "RESULT_BITS": results_layout(geometry).size},
+    )

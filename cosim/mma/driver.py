@@ -1,0 +1,155 @@
+"""The N:M tile's entry among the drivers: the protocol of zeroskip.cosim.driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.cosim.build import Design
+from zeroskip.cosim.driver import RtlRun, StageRun
+from zeroskip.cosim.mma.design import gemm_design
+from zeroskip.cosim.mma.play import CheckedGemm, check_gemm, play_gemm
+from zeroskip.cosim.session import Session
+from zeroskip.model.core import Cycles
+from zeroskip.model.mma.bundle import MmaNetwork
+from zeroskip.model.mma.cycles import peak_rate
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.network import batch_size, run_stage
+from zeroskip.model.network.stages import Stage
+
+if TYPE_CHECKING:
+    from zeroskip.cosim.verify import Verification
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MmaStageRun(StageRun):
+    """All images of a stage are one batch of the cycles. `transfers` are those of each layer (GemmRun.transfers)."""
+
+    transfers: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MmaRun(RtlRun):
+    """`transfers` (int64, layers) over all images load the operands and read the results, one a cycle, while no job
+    runs. `useful` (int64, layers) are the products of weights and activations: all of a dense layer's weights, of a
+    sparse one's those that the pattern keeps; not padding, nor what lies between a convolution's groups. `multipliers`
+    work at the same time."""
+
+    transfers: NDArray[np.int64]
+    useful: NDArray[np.float64]
+    multipliers: int
+
+    @property
+    def utilisation(self) -> float:
+        """Useful products, of all that the multipliers could make in the cycles."""
+        return sum(self.useful.tolist()) / int(self.cycles.totals.sum())
+
+    @property
+    def layer_utilisation(self) -> NDArray[np.float64]:
+        """The same of each layer."""
+        return self.useful / self.cycles.by_layer.sum(axis=0)
+
+
+class MmaDriver:
+    files = ()
+
+    def design(self, geometry: TileGeometry) -> Design:
+        return gemm_design(geometry)
+
+    def setup(self, network: MmaNetwork) -> Sequence[bytes]:
+        """Each product loads its operands."""
+        return []
+
+    def images_together(self, network: MmaNetwork, images: int) -> int:
+        return batch_size(network)
+
+    def run_stage(
+        self,
+        session: Session,
+        network: MmaNetwork,
+        stage: Stage,
+        rows: NDArray[np.float32],
+        on_rows: Callable[[int], None],
+    ) -> MmaStageRun:
+        products: list[CheckedGemm] = []
+
+        def multiply(layer: int, b: NDArray[Any], c: NDArray[Any]) -> NDArray[Any]:
+            operand, before = network.operands[layer], len(products) / len(stage.layers)
+
+            def on_jobs(done: int, total: int) -> None:
+                on_rows(int(len(rows) * (before + done / total / len(stage.layers))))
+
+            made = play_gemm(session, operand, b, c, network.geometry, on_jobs)
+            products.append(check_gemm(made, operand, b, c, network.geometry))
+            if (failing := products[-1].failing) is not None:
+                session.fail(failing)
+            return made.d
+
+        outputs, overflows = run_stage(network, stage, rows, multiply)
+        by_layer = np.array([[product.run.cycles for product in products]], np.int64)
+        return MmaStageRun(
+            outputs=outputs,
+            by_layer=by_layer,
+            totals=by_layer.sum(axis=1),
+            values=sum(product.run.d.size for product in products),
+            # All codes of a network are legal: a flag is as wrong as a bit.
+            mismatches=sum(product.mismatches + product.run.illegal for product in products),
+            cycle_model_equal=all(product.cycle_model_equal for product in products),
+            saturated={"activations": overflows},
+            transfers=tuple(product.run.transfers for product in products),
+        )
+
+    def finish(
+        self,
+        network: MmaNetwork,
+        values: NDArray[np.float32],
+        cycles: Cycles,
+        batches: Sequence[Sequence[MmaStageRun]],
+    ) -> MmaRun:
+        geometry = network.geometry
+        groups = [getattr(stage, "groups", 1) for stage in network.stages for _ in stage.layers]
+        useful = [
+            peak_rate(
+                geometry, layer.outputs, starts * len(values), layer.inputs // split, dense=not layer.sparse, cycles=1
+            )
+            for layer, starts, split in zip(network.layers, network.starts, groups, strict=True)
+        ]
+        return MmaRun(
+            values=values,
+            cycles=cycles,
+            transfers=np.sum([[count for stage in stages for count in stage.transfers] for stages in batches], axis=0),
+            useful=np.array(useful),
+            multipliers=geometry.m * geometry.n * geometry.k,
+        )
+
+    def encode(
+        self, network: MmaNetwork, inputs: NDArray[np.float32], *, saturate: bool
+    ) -> tuple[NDArray[np.float32], int]:
+        """As they are: values beyond the tile's format become infinite in the first layer, and are counted there."""
+        flat = np.ascontiguousarray(inputs.reshape(len(inputs), -1))
+        if flat.shape[1] != network.inputs or flat.dtype != np.float32:
+            raise ValueError(f"inputs must be float32 of images x {network.inputs}, not {flat.dtype} of {flat.shape}")
+        return flat, 0
+
+    def decode(
+        self, network: MmaNetwork, values: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+        return values, np.ascontiguousarray(values).view(np.uint32)
+
+    def rows(self, verification: Verification) -> list[tuple[str, str]]:
+        geometry = verification.network.geometry
+        dense = [str(index) for index, layer in enumerate(verification.network.layers) if not layer.sparse]
+        rows = [("tile", f"{geometry.m} x {geometry.n} x {geometry.k}, {geometry.dtype}, {geometry.generation}")]
+        return [*rows, ("layers that run dense", ", ".join(dense))] if dense else rows
+
+    def sections(self, verification: Verification) -> Any:
+        from zeroskip.cosim.mma.report import sections
+
+        return sections(verification)
+
+
+DRIVER = MmaDriver()

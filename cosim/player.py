@@ -1,0 +1,142 @@
+"""A simulator that plays programs into a component, one behind the other, and records what comes out.
+
+The Verilog side is common_player.v. Programs and records go through files; a socket says whose turn it is.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+from zeroskip.cosim.build import Build
+from zeroskip.cosim.simulator import SimulatorError
+
+BENCH = "zeroskip.cosim.play_bench"
+
+WATCH_SECONDS = 0.2
+"""Time between two looks at a record that is being written."""
+
+
+class Player:
+    """A running simulator, as a context: it starts at the beginning and ends with the block, however that ends.
+
+    `plusargs` are those of the player's Verilog, `files` the names of those that name a file which it writes for each
+    program. What is never written to starts with random contents, by `seed`, where the simulator does not keep it
+    unknown.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        *,
+        seed: int = 0,
+        files: Sequence[str] = (),
+        plusargs: Mapping[str, str | Path] = {},
+    ) -> None:
+        self._build = build
+        self._seed = seed
+        self._files = ("program", "record", *files)
+        self._plusargs = plusargs
+        self._process: subprocess.Popen[Any] | None = None
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> Player:
+        self._folder = tempfile.TemporaryDirectory(prefix="zeroskip-")
+        self._host, self._bench = socket.socketpair()
+        self._host.settimeout(WATCH_SECONDS)
+        self._thread = threading.Thread(target=self._simulate, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        # The end of the host's side ends the bench.
+        self._host.close()
+        if kind is not None and self._process is not None:
+            self._process.kill()
+        self._thread.join()
+        self._folder.cleanup()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def file(self, name: str) -> Path:
+        """The file of the last program, of its record, or of what else the player wrote."""
+        return Path(self._folder.name, name)
+
+    def play(self, program: Iterable[bytes], on_starts: Callable[[int], None] = lambda _: None) -> bytes:
+        """Plays a program, given in pieces, and returns its record. `on_starts` is called with the number of starts
+        recorded so far.
+
+        Raises SimulatorError, with the end of the simulator's log, where the simulator ends before the program.
+        """
+        with self.file("program").open("wb") as file:
+            file.writelines(program)
+        self.file("record").unlink(missing_ok=True)
+        try:
+            self._host.send(b".")
+        except OSError:
+            self._ended()
+        position = starts = 0
+        while not self._finished():
+            text = self._recorded(position)
+            position += len(text)
+            starts += text.count(b"C")
+            on_starts(starts)
+        return self.file("record").read_bytes()
+
+    def starts_recorded(self) -> int:
+        """Starts of the last program that ended."""
+        return self._recorded(0).count(b"C")
+
+    def _recorded(self, position: int) -> bytes:
+        if not self.file("record").exists():
+            return b""
+        with self.file("record").open("rb") as file:
+            file.seek(position)
+            return file.read()
+
+    def _finished(self) -> bool:
+        """Waits a moment for the end of the program."""
+        try:
+            if self._host.recv(1):
+                return True
+        except TimeoutError:
+            return False
+        except OSError:
+            pass
+        self._ended()
+
+    def _ended(self) -> NoReturn:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        raise SimulatorError(f"{self._build.top} ended before its program")
+
+    def _simulate(self) -> None:
+        try:
+            self._build.run(
+                bench=BENCH,
+                folder=Path(self._folder.name),
+                plusargs={
+                    **{name: self.file(name) for name in self._files},
+                    "host": str(self._bench.fileno()),
+                    **self._plusargs,
+                },
+                seed=self._seed,
+                inherited=[self._bench.fileno()],
+                started=self._started,
+            )
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._bench.close()
+
+    def _started(self, process: subprocess.Popen[Any]) -> None:
+        self._process = process
+        # Now the simulator alone holds its side, so that its end is seen here.
+        self._bench.close()

@@ -1,0 +1,223 @@
+"""`zeroskip.demo`: from an untrained network to the RTL of a core, in one call. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from zeroskip.api.paths import require_writable
+from zeroskip.model.cores import DEFAULT, core_entry
+from zeroskip.model.progress import Progress, Step, silent
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zeroskip.api.recipe import Prepared
+    from zeroskip.cosim.simulator import SimulatorName
+    from zeroskip.cosim.verify import Verification
+    from zeroskip.model.core import StoredBits
+    from zeroskip.model.data.dataset import Dataset
+
+DemoData = Literal["digits", "fashion-mnist"]
+DemoNetwork = Literal["lenet-300-100", "lenet-5"]
+
+LENET_5_IMAGES = 500
+"""Test images of lenet-5 on the RTL, where no other number is asked for: its convolutions take long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings:
+    """`dataset` is digits, or Fashion-MNIST from the four IDX files in `folder`; for the latter, `network` is fully
+    connected or has convolutions. `own` are settings of the core's own demo, such as EieDemoSettings, whose defaults it
+    has where they are None. `limit` test images run on the RTL: all where it is None, but LENET_5_IMAGES of lenet-5."""
+
+    core: str = DEFAULT
+    dataset: DemoData = "digits"
+    folder: Path | None = None
+    network: DemoNetwork = "lenet-300-100"
+    own: Any = None
+    limit: int | None = None
+    simulator: SimulatorName = "verilator"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.network == "lenet-5" and self.dataset == "digits":
+            raise ValueError("lenet-5 takes 28x28 pixels: add --dataset fashion-mnist")
+
+    @property
+    def title(self) -> str:
+        return "lenet-5" if self.network == "lenet-5" else self.dataset
+
+    @property
+    def folder_name(self) -> Path:
+        """Where the demo keeps its files, unless it is told otherwise."""
+        return Path("runs") / (self.title if self.core == DEFAULT else f"{self.title}-{self.core}")
+
+
+class CoreDemo(Protocol):
+    """What a core's room in the API, `zeroskip.api.<core>.demo`, offers to the demo as `DEMO`."""
+
+    settings_type: type
+    """The frozen dataclass of the core's own demo settings; every field has a default."""
+
+    def core_settings(self, title: str, settings: Any) -> Any:
+        """The settings of Core.compile for the demo's network `title`."""
+        ...
+
+    def prepare(
+        self, module: nn.Module, dataset: Dataset, title: str, seed: int, checkpoint: Path, progress: Progress
+    ) -> Prepared:
+        """Trains and prunes the demo's network `title` with the settings chosen for it."""
+        ...
+
+
+def load_demo(core: str) -> CoreDemo:
+    """The demo of a core. Raises ValueError for an unknown name."""
+    demo: CoreDemo = import_module(f"zeroskip.api.{core_entry(core).name}.demo").DEMO
+    return demo
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Demonstration:
+    """What the demo's network did on the RTL.
+
+    `accuracy` are fractions of the test split by step: of the preparation, of the golden model ("golden") and, where
+    all images ran on the RTL, of the hardware. `kept` of `total` weights are not zero.
+    """
+
+    title: str
+    verification: Verification
+    accuracy: dict[str, float]
+    kept: int
+    total: int
+    bits: StoredBits
+    clipped_inputs: int
+    report: Path
+    seconds: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether every bit is that of the golden model, and every cycle that of the cycle model."""
+        return self.verification.equal
+
+    def summary(self) -> dict[str, Any]:
+        """What `zeroskip demo --json` prints: the same keys for every core; `geometry`, the kinds of `saturated` and
+        the steps of `accuracy` are the core's own."""
+        return {
+            "dataset": self.title,
+            **self.verification.summary(),
+            "accuracy": self.accuracy,
+            "weights": {"total": self.total, "kept": self.kept, "ratio": self.total / self.kept},
+            "bits": self.bits.summary(),
+            "clipped_inputs": self.clipped_inputs,
+            "report": str(self.report),
+            "seconds": self.seconds,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same as (label, value) for people."""
+        return [
+            *((f"accuracy, {step}", f"{value:.2%}") for step, value in self.accuracy.items()),
+            ("weights kept", f"{self.kept:,} of {self.total:,} (1 : {self.total / self.kept:.1f})"),
+            ("bits, dense and compiled", f"{self.bits.dense:,} and {self.bits.image:,} (1 : {self.bits.ratio:.1f})"),
+            ("report", str(self.report)),
+            *self.verification.rows(),
+        ]
+
+
+def demo(
+    *, settings: DemoSettings | None = None, output: Path | str | None = None, progress: Progress = silent
+) -> Demonstration:
+    """Train, prune, compile and run a network on the RTL, over the images of the test split.
+
+    The folder `output` receives the compiled network (network.zs), the report (report.html) and the state of the
+    training; by default it is DemoSettings.folder_name. Training that was cut short continues from there.
+
+    Raises ValueError where settings do not go together, OSError where the data are missing or a file cannot be written,
+    and SimulatorError where the simulator is missing or fails.
+    """
+    start = time.monotonic()
+    settings = settings or DemoSettings()
+    output = Path(output or settings.folder_name)
+    core_demo = load_demo(settings.core)
+    own = core_demo.settings_type() if settings.own is None else settings.own
+    progress(Step(task="loading torch"))
+    from zeroskip.cosim.simulator import Simulator, require_tools
+
+    simulator = Simulator(settings.simulator)
+    require_tools(simulator)
+    dataset, module = _inputs(settings)
+    core_settings = core_demo.core_settings(settings.title, own)
+    require_writable(output / "network.zs")
+    prepared = core_demo.prepare(
+        module, dataset, settings.title, settings.seed, output / "training.safetensors", progress
+    )
+    progress(Step(task="compiling"))
+    from zeroskip.cosim.drivers import load_driver
+    from zeroskip.cosim.report.page import write_report
+    from zeroskip.cosim.verify import verify
+    from zeroskip.model.core import golden_accuracy
+    from zeroskip.model.cores import load_core
+    from zeroskip.model.data.dataset import accuracy as accuracy_of
+
+    core = load_core(settings.core)
+    network = core.compile(prepared.source, prepared.inputs, core_settings, progress)
+    core.save(network, output / "network.zs")
+    inputs, clipped = load_driver(settings.core).encode(network, dataset.test_inputs, saturate=True)
+    limit = settings.limit or (LENET_5_IMAGES if settings.network == "lenet-5" else None)
+    report = output / "report.html"
+    verification = verify(
+        network,
+        inputs[:limit],
+        simulator=simulator,
+        seed=settings.seed,
+        waveform=report.with_suffix(".vcd"),
+        progress=progress,
+    )
+    accuracy = {**prepared.accuracy, "golden": golden_accuracy(core, network, dataset.test_inputs, dataset.test_labels)}
+    if verification.images == len(inputs):
+        accuracy["hardware"] = accuracy_of(verification.outputs, dataset.test_labels)
+    progress(Step(task="writing the report"))
+    write_report(
+        report,
+        title=f"zeroskip demo: {settings.title}",
+        verification=verification,
+        accuracy=accuracy,
+        facts={
+            "data set": f"{settings.dataset}, test split",
+            "seed": str(settings.seed),
+            **dict(verification.rows()),
+        },
+    )
+    return Demonstration(
+        title=settings.title,
+        verification=verification,
+        accuracy=accuracy,
+        kept=prepared.kept,
+        total=prepared.total,
+        bits=core.stored_bits(network),
+        clipped_inputs=clipped,
+        report=report,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _inputs(settings: DemoSettings) -> tuple[Dataset, nn.Module]:
+    from zeroskip.model.data.digits import load_digits
+    from zeroskip.model.data.fashion import load_fashion_mnist
+    from zeroskip.model.networks import digits_mlp, lenet_5, lenet_300_100
+
+    if settings.dataset == "digits":
+        return load_digits(), digits_mlp(seed=settings.seed)
+    data = load_fashion_mnist(settings.folder)
+    if settings.network == "lenet-300-100":
+        return data, lenet_300_100(seed=settings.seed)
+    images = (-1, 1, 28, 28)
+    data = dataclasses.replace(
+        data, train_inputs=data.train_inputs.reshape(images), test_inputs=data.test_inputs.reshape(images)
+    )
+    return data, lenet_5(seed=settings.seed)

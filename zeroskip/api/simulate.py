@@ -1,0 +1,208 @@
+"""`zeroskip.simulate`: a compiled network on the RTL of its core. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from zeroskip.api.inputs import Data, samples_of, sources_of
+from zeroskip.api.paths import require_writable
+from zeroskip.model.progress import Progress, Step, silent
+
+if TYPE_CHECKING:
+    from zeroskip.cosim.simulator import SimulatorName
+    from zeroskip.cosim.verify import Verification
+    from zeroskip.model.core import StoredBits
+
+CompiledNetwork: TypeAlias = Any
+"""The path of a file from `zeroskip compile`, what `zeroskip.compile` returned, or its `network`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulateSettings:
+    """`limit` is how many samples run, all where it is None. With `saturate`, inputs that do not fit the core's format
+    are clipped and counted. `seed` is that of what the memories hold before they are loaded."""
+
+    limit: int | None = None
+    saturate: bool = False
+    simulator: SimulatorName = "verilator"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be at least 1, not {self.limit}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Simulation:
+    """What a network did on the RTL.
+
+    `verification` has outputs, cycles and how they compare with the models. `accuracy` are fractions by step, here
+    "hardware" alone; None where the data have no labels. `clipped_inputs` did not fit the core's format.
+    """
+
+    network: str
+    verification: Verification
+    accuracy: dict[str, float] | None
+    bits: StoredBits
+    clipped_inputs: int
+    report: Path | None
+    seconds: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether every bit is that of the golden model, and every cycle that of the cycle model."""
+        return self.verification.equal
+
+    @property
+    def outputs(self) -> Any:
+        """The network's outputs (float, samples x outputs)."""
+        return self.verification.outputs
+
+    def summary(self) -> dict[str, Any]:
+        """What `zeroskip simulate --json` prints: the same keys for every core; `geometry` and the kinds of `saturated`
+        are the core's own."""
+        return {
+            "network": self.network,
+            **self.verification.summary(),
+            "accuracy": self.accuracy,
+            "bits": self.bits.summary(),
+            "clipped_inputs": self.clipped_inputs,
+            "report": None if self.report is None else str(self.report),
+            "seconds": self.seconds,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same as (label, value) for people."""
+        rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in (self.accuracy or {}).items()]
+        rows.append(("inputs clipped", f"{self.clipped_inputs:,}"))
+        if self.report is not None:
+            rows.append(("report", str(self.report)))
+        return [*rows, *self.verification.rows()]
+
+
+def simulate(
+    network: CompiledNetwork,
+    data: Data,
+    *,
+    settings: SimulateSettings | None = None,
+    outputs: Path | str | None = None,
+    report: Path | str | None = None,
+    progress: Progress = silent,
+) -> Simulation:
+    """Run a compiled network on the RTL of its core, beside the golden model and the cycle model.
+
+    `network` is a file's path, a Compiled, or its network. `data` has inputs (n, ...) float32 and labels (n,) or None;
+    of a data set with splits, those of the test split run. `outputs` is an NPZ file to write: `outputs` (float, n x
+    outputs), `raw`, the same in the core's own bits, and `cycles` (n,). `report` is an HTML page to write.
+
+    Where the RTL differs from a model, `equal` is false, and `verification.waveform` is the waveform of the first start
+    that differs, beside the report, or else in the cache folder.
+
+    Raises ValueError where network, data and settings do not fit each other, OSError where a file cannot be read or
+    written, and SimulatorError where the simulator is missing or fails.
+    """
+    start = time.monotonic()
+    settings = settings or SimulateSettings()
+    outputs, report = (None if path is None else Path(path) for path in (outputs, report))
+    progress(Step(task="loading the network"))
+    from zeroskip.cosim.simulator import Simulator, require_tools
+
+    simulator = Simulator(settings.simulator)
+    require_tools(simulator)
+    source = Path(network) if isinstance(network, str | Path) else None
+    for path in (report, outputs):
+        if path is not None:
+            require_writable(path, *sources_of(data, source))
+    name, compiled = load_compiled(network)
+    values, labels = samples_of(data, "test", progress)
+    values, labels = values[: settings.limit], None if labels is None else labels[: settings.limit]
+    progress(Step(task="loading the simulator"))
+    from zeroskip.cosim.drivers import load_driver
+    from zeroskip.cosim.verify import verify
+    from zeroskip.model.cores import load_core
+    from zeroskip.model.data.dataset import accuracy as accuracy_of
+    from zeroskip.model.data.npz import require_classes
+
+    inputs, clipped = load_driver(compiled.core).encode(compiled, values, saturate=settings.saturate)
+    require_classes(str(data) if isinstance(data, str | Path) else "data", labels, compiled.outputs)
+    verification = verify(
+        compiled,
+        inputs,
+        simulator=simulator,
+        seed=settings.seed,
+        waveform=None if report is None else report.with_suffix(".vcd"),
+        progress=progress,
+    )
+    accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
+    if outputs is not None:
+        save_outputs(outputs, verification)
+    if report is not None:
+        progress(Step(task="writing the report"))
+        from zeroskip.cosim.report.page import write_report
+
+        write_report(
+            report,
+            title=f"zeroskip: {name}",
+            verification=verification,
+            accuracy=accuracy,
+            facts={"data": _name_of(data), **dict(verification.rows())},
+        )
+    return Simulation(
+        network=name if source is None else str(source),
+        verification=verification,
+        accuracy=accuracy,
+        bits=load_core(compiled.core).stored_bits(compiled),
+        clipped_inputs=clipped,
+        report=report,
+        seconds=time.monotonic() - start,
+    )
+
+
+def load_compiled(network: CompiledNetwork) -> tuple[str, Any]:
+    """The name of a compiled network, and the network itself. Raises BundleError (ValueError), which names the file,
+    where the file holds none."""
+    from zeroskip.model.cores import CORES, load_core
+    from zeroskip.model.network.container import naming, read
+
+    if not isinstance(network, str | Path):
+        # Of `zeroskip.compile`'s result, the network in it.
+        compiled = getattr(network, "network", network)
+        if getattr(compiled, "core", None) not in CORES:
+            raise ValueError(f"network must be a compiled network or its file, not {type(network).__name__}")
+        return "network", compiled
+    path = Path(network)
+    container = read(path)
+    with naming(path):
+        return path.name, load_core(_known(container.core)).from_container(container)
+
+
+def core_of(path: Path) -> str:
+    """The core that a file's network is for. Raises BundleError (ValueError)."""
+    from zeroskip.model.network.container import naming, read
+
+    container = read(path)
+    with naming(path):
+        return _known(container.core)
+
+
+def _known(core: str) -> str:
+    from zeroskip.model.cores import CORES
+    from zeroskip.model.network.container import BundleError
+
+    if core not in CORES:
+        raise BundleError(f"core must be one of {', '.join(CORES)}, not {core!r}: a newer zeroskip may know it")
+    return core
+
+
+def save_outputs(path: Path, verification: Verification) -> None:
+    """Writes outputs, raw bits and cycles as NPZ."""
+    from zeroskip.model.files import save_npz
+
+    save_npz(path, outputs=verification.outputs, raw=verification.raw, cycles=verification.cycles)
+
+
+def _name_of(data: Data) -> str:
+    return str(data) if isinstance(data, str | Path) else getattr(data, "name", "arrays")
