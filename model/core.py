@@ -6,46 +6,18 @@ through this protocol alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.data.dataset import accuracy
 from zeroskip.model.network.container import Container
-from zeroskip.model.network.stages import Stage, TableRow
+from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.progress import Progress, Step, silent
-
-
-class Network(Protocol):
-    """A compiled network: what stands in the memories of a core of `geometry`."""
-
-    core: ClassVar[str]
-    """The core's name in the registry."""
-
-    @property
-    def geometry(self) -> Any: ...
-    @property
-    def layers(self) -> Sequence[TableRow]: ...
-    @property
-    def stages(self) -> Sequence[Stage]: ...
-    @property
-    def inputs(self) -> int:
-        """Values of an image."""
-        ...
-
-    @property
-    def outputs(self) -> int:
-        """Values that the network gives for an image."""
-        ...
-
-    @property
-    def starts(self) -> list[int]:
-        """How many rows each layer computes for an image."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,7 +104,7 @@ class CostPoints:
     densities: tuple[float, ...] | None
 
 
-N = TypeVar("N", bound=Network)
+N = TypeVar("N", bound=StagedNetwork)
 S = TypeVar("S")
 
 

@@ -16,6 +16,7 @@ from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpac
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
 from zeroskip.model.network.container import BundleError, Container, check_kinds, check_tensor
+from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import LinearStage, Stage, value_counts
 
 MAX_FRACTION = 128
@@ -57,7 +58,7 @@ class EieLayer:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EieNetwork:
+class EieNetwork(StagedNetwork):
     """A compiled network: what stands in the memories of an array of `geometry`.
 
     `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, one layer
@@ -76,29 +77,8 @@ class EieNetwork:
     order: NDArray[np.uint32]
 
     @property
-    def inputs(self) -> int:
-        """Values of an input image."""
-        return value_counts(self.stages, self.layers)[0]
-
-    @property
-    def outputs(self) -> int:
-        """Values that the network gives for an image."""
-        return value_counts(self.stages, self.layers)[-1]
-
-    @property
-    def starts(self) -> list[int]:
-        """How many times each layer runs for an image."""
-        return [stage.starts for stage in self.stages for _ in stage.layers]
-
-    @property
     def starts_per_image(self) -> int:
         return sum(stage.starts for stage in self.stages)
-
-    @property
-    def weight_counts(self) -> list[int]:
-        """Weights of each layer before pruning; the zeros between the groups of a convolution do not count."""
-        groups = [getattr(stage, "groups", 1) for stage in self.stages for _ in stage.layers]
-        return [layer.outputs * layer.inputs // split for layer, split in zip(self.layers, groups, strict=True)]
 
     @property
     def pointer_bases(self) -> list[int]:

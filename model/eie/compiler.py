@@ -8,8 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.model.data.dataset import accuracy
-from zeroskip.model.eie import golden
 from zeroskip.model.eie.balance import balance
 from zeroskip.model.eie.bundle import EieLayer, EieNetwork, assemble, fitted
 from zeroskip.model.eie.calibrate import calibrate, float_layer
@@ -130,12 +128,6 @@ def lost_weights(network: EieNetwork) -> int:
         codes = decode(network.columns(index), network.geometry)
         lost += int(((codes != 0) & (codebook[codes] == 0)).sum())
     return lost
-
-
-def golden_accuracy(network: EieNetwork, inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Fraction of the samples that the golden model puts into their class; inputs that do not fit are clipped."""
-    outputs = golden.outputs(network, quantise_inputs(network, inputs, saturate=True)[0])
-    return accuracy(outputs, labels)
 
 
 def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np.float64]:

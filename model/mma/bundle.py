@@ -17,7 +17,8 @@ from zeroskip.model.mma.layouts import from_linear, to_linear
 from zeroskip.model.mma.numerics import raw_type
 from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
 from zeroskip.model.network.container import BundleError, Container, check_kinds, check_tensor
-from zeroskip.model.network.stages import Stage, value_counts
+from zeroskip.model.network.staged import StagedNetwork
+from zeroskip.model.network.stages import Stage
 
 PAD = -1
 """In MmaNetwork.columns: a column of zeros."""
@@ -40,7 +41,7 @@ class MmaLayer:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MmaNetwork:
+class MmaNetwork(StagedNetwork):
     """A compiled network: the operand A of each layer, `columns` (int32), the value of an input row that each
     column of A multiplies, or PAD, and `biases`, raw bits of `geometry.out`. `stages` say how images go through the
     layers.
@@ -55,21 +56,6 @@ class MmaNetwork:
     operands: tuple[Operand, ...]
     columns: tuple[NDArray[np.int32], ...]
     biases: tuple[NDArray[Any], ...]
-
-    @property
-    def inputs(self) -> int:
-        """Values of an input image."""
-        return value_counts(self.stages, self.layers)[0]
-
-    @property
-    def outputs(self) -> int:
-        """Values that the network gives for an image."""
-        return value_counts(self.stages, self.layers)[-1]
-
-    @property
-    def starts(self) -> list[int]:
-        """Columns of B that each layer has for an image."""
-        return [stage.starts for stage in self.stages for _ in stage.layers]
 
 
 def save(network: MmaNetwork, path: Path) -> None:

@@ -10,13 +10,12 @@ DENSE_BITS = 32
 
 
 def stored_bits(network: MmaNetwork) -> StoredBits:
-    """Counts the kept values of each operand with those that fill groups up, the code of each group, and the biases;
-    of the dense network, weights between different groups of a convolution are none."""
+    """Counts the kept values of each operand with those that fill groups up, the code of each group, and the biases.
+    In the dense network every layer counts with a bias; the zeros between the groups of a convolution do not count."""
     geometry = network.geometry
-    groups = [getattr(stage, "groups", 1) for stage in network.stages for _ in stage.layers]
     dense = image = 0
-    for layer, operand, split in zip(network.layers, network.operands, groups, strict=True):
-        dense += DENSE_BITS * (layer.outputs * layer.inputs // split + layer.outputs)
+    for layer, operand, weights in zip(network.layers, network.operands, network.weight_counts, strict=True):
+        dense += DENSE_BITS * (weights + layer.outputs)
         codes = 0 if operand.codes is None else operand.codes.size * geometry.pattern.code_bits
         image += operand.values.size * geometry.operand.bits + codes + layer.outputs * geometry.result.bits
     return StoredBits(dense=dense, image=image)
