@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -71,7 +73,12 @@ def make_app() -> typer.Typer:
 
 def _add(app: typer.Typer, commands: dict[str, Command]) -> None:
     for name, command in commands.items():
-        app.command(name)(_interruptible(command))
+        app.command(name, help=_paragraphs(command))(_interruptible(command))
+
+
+def _paragraphs(command: Command) -> str:
+    """The command's docstring with each paragraph in one line: the help wraps them to the terminal's width itself."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
 
 
 def _interruptible(command: Command) -> Command:

@@ -32,11 +32,8 @@ def compile_command(
 ) -> None:
     """Compile a network for a core, after pruning and training it where that is asked for.
 
-    Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout and BatchNorm are understood. For the EIE array the
-    weights of each layer are shared among 15 values and zero; with --density they are pruned first, in five rounds
-    that each train at a tenth of the learning rate; the first 5,000 samples set the range of the numbers. On the N:M
-    tile, layers whose weights follow the pattern run sparse where that is faster, and the others dense; with --prune
-    all weights are made to follow it, and trained for as many epochs again.
+    Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout and BatchNorm are understood. The options of each
+    core are under its name. Training that was cut short continues from its checkpoint.
     """
     cores.require_for(core, f"--core {core}")
     checkpoint = checkpoint or Path(f"{output}.ckpt")

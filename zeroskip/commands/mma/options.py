@@ -34,7 +34,8 @@ class CompileOptions:
         bool,
         typer.Option(
             "--prune",
-            help="Prune to the pattern and train again. (default: layers that follow the pattern already run sparse)",
+            help="Prune to the pattern, and train as many epochs again. (default: only layers whose weights follow the "
+            "pattern already run sparse)",
         ),
     ] = False
     method: Annotated[
