@@ -1,5 +1,8 @@
-"""What the command `zeroskip` starts. It lies beside the package, so that no other `zeroskip` on Python's path is taken
-for it: with PYTHONPATH=. a file zeroskip.py of the user's would come first."""
+"""Starts the command `zeroskip`.
+
+It lies beside the package and imports the package from there: with PYTHONPATH=. a user's file zeroskip.py would be
+imported instead.
+"""
 
 import os
 import sys
@@ -7,7 +10,7 @@ import sys
 _entries = [entry for entry in sys.path if os.path.realpath(entry) != os.path.realpath(os.curdir)]
 sys.path[:] = [os.path.dirname(os.path.abspath(__file__)), *_entries]
 
-# The packages beside this one have their usual place.
+# Other packages in the folder of this one keep their usual place.
 sys.path[:] = _entries
 
 

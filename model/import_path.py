@@ -1,8 +1,8 @@
-"""Where Python looks for this program's own modules and for libraries: never in the user's folder first.
+"""Where Python looks for the modules of zeroskip and of libraries: not in the user's folder.
 
-`python -m`, and a `PYTHONPATH=.`, put the current folder before everything else, where a `queue.py` of the user's
-would become the `queue` of Python's own library, and their `zeroskip.py` this package. The user's modules are found by
-`zeroskip.model.user_code` instead. This module imports nothing that could have been hidden.
+`python -m` and `PYTHONPATH=.` put the current folder first. Then a user's `queue.py` would replace the `queue` of
+Python's standard library, and their `zeroskip.py` this package. `zeroskip.model.user_code` finds the user's modules
+instead.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 
 
 def leave_out_current_folder() -> None:
-    """Takes the current folder from `sys.path`."""
+    """Removes the current folder from `sys.path`."""
     sys.path[:] = [entry for entry in sys.path if not _is_current(entry)]
 
 
 def child_path() -> list[str]:
-    """`sys.path` for processes of this program that need nothing of the user's: every folder in which `zeroskip` is
-    another module is left out, and this package's own comes last."""
+    """`sys.path` for processes of zeroskip that do not import the user's modules: without the current folder and every
+    folder in which `zeroskip` is another module. The folder of this package comes last."""
     return [*(entry for entry in sys.path if not _is_current(entry) and not _hides(entry)), PARENT]
 
 
 @contextmanager
 def child_environment() -> Iterator[None]:
-    """Within the block, processes that are started find this package, whatever the user's folder holds."""
+    """Within the block, new processes find this package, whatever the user's folder contains."""
     before = os.environ.get("PYTHONPATH")
     named = [os.path.abspath(entry) for entry in (before or "").split(os.pathsep)]
     entries = [entry for entry in named if not _is_current(entry) and not _hides(entry)]

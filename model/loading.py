@@ -46,7 +46,7 @@ def _sizes(module: nn.Module) -> list[tuple[int, ...]]:
 def load_factory(name: str) -> nn.Module:
     """The network that MODULE:FACTORY makes, or MODULE:FACTORY(name=value, ...), where values are Python literals.
     MODULE is the path of a .py file, or a module's name: it is looked for in the current folder first, whatever it is
-    called, then where Python looks (`zeroskip.model.user_code`). Weights that start at random are the same every time.
+    called, then where Python looks (`zeroskip.model.user_code`). Random initial weights are the same every time.
     Raises ValueError that says what is wrong."""
     match = re.fullmatch(r"(.+?):([^:()]+)(\(.*\))?", name, re.DOTALL)
     if match is None:

@@ -92,8 +92,8 @@ def _by_ray(work: Callable[[Any], Any]) -> Map:
     import ray
 
     if not ray.is_initialized():
-        # Ray's processes look for modules in the folder that Ray was started in before any other: in an empty one the
-        # user's files hide nothing.
+        # Ray's processes look for modules first in the folder in which Ray was started. In an empty folder, no file of
+        # the user replaces a library's module.
         empty = tempfile.TemporaryDirectory(prefix="zeroskip-ray-")
         atexit.register(empty.cleanup)
         with child_environment(), contextlib.chdir(empty.name):

@@ -54,7 +54,7 @@ def _spec(fullname: str, file: Path, folder: Path, inside: list[str] | None) -> 
 
 
 def _renamed(spec: ModuleSpec, fullname: str) -> ModuleSpec:
-    """The same under its full name: of a folder without an __init__.py, or of a compiled module."""
+    """The same module under its full name: a folder without an __init__.py, or a compiled module."""
     if spec.loader is None:
         renamed = ModuleSpec(fullname, None, is_package=True)
         renamed.submodule_search_locations = list(spec.submodule_search_locations or [])
@@ -66,9 +66,10 @@ def _renamed(spec: ModuleSpec, fullname: str) -> ModuleSpec:
 
 
 class Loader(SourceFileLoader):
-    """Runs a file of the user's; import statements in it look in `folder` first. `source` is what it has run.
+    """Runs a user's file; import statements in it look in `folder` first. `source` holds the bytes that were run.
 
-    No byte code is kept: it is told from that of a changed file by whole seconds alone.
+    Byte code is not cached: Python compares times in whole seconds, and would run the old code of a file that was
+    changed within a second.
     """
 
     def __init__(self, fullname: str, path: str, folder: Path) -> None:
@@ -77,7 +78,7 @@ class Loader(SourceFileLoader):
         self.source: bytes | None = None
 
     def path_stats(self, path: Any) -> Mapping[str, Any]:
-        raise OSError("no byte code is kept")
+        raise OSError("byte code is not cached")
 
     def get_data(self, path: Any) -> bytes:
         data = super().get_data(path)
@@ -86,7 +87,7 @@ class Loader(SourceFileLoader):
         return data
 
     def exec_module(self, module: ModuleType) -> None:
-        # Python takes the function behind `import` from here, for this file and all functions in it.
+        # Python takes the function that runs `import` statements from here, in this file and in all its functions.
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _importer(self.folder)}
         super().exec_module(module)
 

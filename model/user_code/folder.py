@@ -10,11 +10,10 @@ from zeroskip.model.sources import PACKAGE
 
 
 def find(folder: Path, name: str) -> ModuleSpec | None:
-    """Where in `folder` the module of this dotted name is, as Python would find it; None where it is not. Nothing is
-    imported.
+    """Finds the module with this dotted name in `folder` as Python would; None where there is none. Imports nothing.
 
-    Folders without an __init__.py count as packages where no other package has their name, as Python has it. This
-    program's own folders are not the user's, even where the user works in a checkout of it.
+    As in Python, a folder without an __init__.py counts as a package only where no other package has its name. The
+    folders of zeroskip are not the user's, even where the user works in a checkout of it.
     """
     top, *rest = name.split(".")
     if not all(part.isidentifier() for part in (top, *rest)) or (top == "zeroskip" and rest and _is_ours(rest)):
@@ -46,7 +45,7 @@ def _is_ours(rest: list[str]) -> bool:
 
 
 def is_our_folder(path: Path) -> bool:
-    """Whether this is a folder of this program's own modules, by whatever path."""
+    """Whether this path leads to a folder with zeroskip's own modules."""
     own = (PACKAGE, *(PACKAGE / name for name in ("rtl", "model", "cosim", "fpga")))
     return path.exists() and any(one.exists() and path.samefile(one) for one in own)
 

@@ -13,23 +13,23 @@ from zeroskip.model.user_code.names import root_name
 
 
 def import_module(folder: Path, name: str) -> ModuleType | None:
-    """The module of this dotted name in the user's `folder`, or None where the folder has none. Whatever the module
-    raises comes through.
+    """The module with this dotted name in the user's `folder`, or None where the folder has none. Exceptions of the
+    user's code are passed on.
 
-    Files that were changed since they were imported are imported anew, with all others of the folder.
+    Where a file was changed since it was imported, all modules of the folder are imported again.
     """
     importlib.invalidate_caches()
     root = root_name(folder)
     _forget_changed(root)
-    # Import statements of libraries, and calls of importlib in the user's code, find the folder last.
+    # Libraries that import a module by its name, and calls of importlib in the user's code, look in the folder last.
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     return None if find(folder, name) is None else importlib.import_module(f"{root}.{name}")
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module in a file; its import statements look for their modules beside it first. Whatever it raises comes
-    through; FileNotFoundError where there is no such file."""
+    """The module in a file; its import statements look in the file's folder first. Exceptions of the user's code are
+    passed on; raises FileNotFoundError where there is no such file."""
     path = path.absolute()
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist or is no file")
@@ -37,7 +37,7 @@ def import_file(path: Path) -> ModuleType:
     spec = find(path.parent, path.stem)
     if spec is not None and spec.origin == str(path) and (module := import_module(path.parent, path.stem)) is not None:
         return module
-    # No import statement could name it, as in my-net.py, or a folder of that name lies beside it.
+    # An import statement would not find this file: its name is no identifier (my-net.py), or a package has its name.
     name = root_name(path)
     _forget_changed(name)
     return importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""What went wrong in a user's module, for the user."""
+"""Messages about errors in a user's module."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from zeroskip.model.user_code.names import PREFIX, is_users
 
 
 def place_of(error: BaseException) -> str | None:
-    """The file and the line of the user's code, last of all, that led to the error: "nets/model.py, line 3". None where
-    none did."""
+    """The innermost place in the user's code that led to the error, as in "nets/model.py, line 3"; None where there is
+    none."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return f"{shown(Path(error.filename))}, line {error.lineno}"
     frames = [frame for frame in traceback.walk_tb(error.__traceback__) if is_users(_module(frame[0].f_globals))]
@@ -26,10 +26,10 @@ def _module(names: dict[str, object]) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path from the current folder, where the file is in it."""
+    """The path, relative to the current folder where the file lies in it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def readable(text: str) -> str:
-    """The text without the folder in the names of the user's modules."""
+    """The text with the user's own module names in place of the private ones."""
     return re.sub(rf"{re.escape(PREFIX)}\.(_[0-9a-f]{{2}}|[0-9A-Za-z])+\.", "", text)

@@ -1,4 +1,4 @@
-"""Names of modules that say which folder, or which file, they come from."""
+"""Private module names, which contain the path of a folder or a file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ PREFIX = __name__.rpartition(".")[0]
 
 
 def root_name(path: Path) -> str:
-    """The module name of a folder of the user's, or of a file whose own name is no Python name."""
+    """The private name of a user's folder, or of a file whose own name is not a Python identifier."""
     escaped = "".join(chr(b) if chr(b).isalnum() and b < 128 else f"_{b:02x}" for b in os.fsencode(path.absolute()))
     return f"{PREFIX}.{escaped}"
 
 
 def root_path(name: str) -> Path | None:
-    """The folder or the file that `root_name` made `name` of; None for any other name."""
+    """The folder or file that `name` was made from by `root_name`; None for any other name."""
     escaped = name.removeprefix(f"{PREFIX}.")
     if escaped == name or not re.fullmatch(r"([0-9A-Za-z]|_[0-9a-f]{2})+", escaped):
         return None
@@ -31,6 +31,6 @@ def _unquoted(text: str) -> bytes:
 
 
 def is_users(name: str) -> bool:
-    """Whether a module of this name is a user's."""
+    """Whether this is the private name of a user's module."""
     root = PREFIX + "." + name.removeprefix(f"{PREFIX}.").partition(".")[0]
     return name.startswith(f"{PREFIX}.") and root_path(root) is not None
