@@ -56,7 +56,9 @@ def working(*kept: Kept) -> Iterator[Progress]:
             def progress(step: Step) -> None:
                 counts[step.unit] = step
                 facts = " ".join([step.unit, *(f"{name} {value}" for name, value in step.facts.items())])
-                bars.update(bar, description=step.task, completed=step.done, total=step.total, facts=facts)
+                # Given None, update() would keep the total of the step before.
+                bars.tasks[bar].total = step.total
+                bars.update(bar, description=step.task, completed=step.done, facts=facts)
 
             yield progress
     except KeyboardInterrupt:
