@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
-from zeroskip.api.paths import require_json, require_writable
+from zeroskip.api.paths import optional_path, require_json, require_writable
 from zeroskip.api.search import SearchSettings, check_budget, in_steps, prepared
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -69,7 +69,7 @@ def compare(
     data: Data,
     *,
     output: Path,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     settings: CompareSettings | None = None,
     resume: bool = False,
     workers: int | str = 1,
@@ -85,6 +85,7 @@ def compare(
     Raises ValueError and OSError as `zeroskip.search` does.
     """
     start = time.monotonic()
+    weights = optional_path(weights)
     settings = settings or CompareSettings()
     search = settings.search
     require_json(output)

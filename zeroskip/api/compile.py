@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.inputs import Data, Network, data_of, network_of, samples_of, sources_of
-from zeroskip.api.paths import require_writable
+from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.api.recipe import DataSource, TrainingPlan, load_recipe
 from zeroskip.model.cores import DEFAULT, load_core
 from zeroskip.model.progress import Progress, Step, silent
@@ -93,10 +93,10 @@ def compile(
     network: Network,
     data: Data,
     *,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     settings: CompileSettings | None = None,
-    output: Path | None = None,
-    checkpoint: Path | None = None,
+    output: Path | str | None = None,
+    checkpoint: Path | str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Compiled:
@@ -112,6 +112,9 @@ def compile(
     where a file cannot be read or written, and FloatingPointError where training diverges.
     """
     start = time.monotonic()
+    weights = optional_path(weights)
+    output = optional_path(output)
+    checkpoint = optional_path(checkpoint)
     settings = settings or CompileSettings()
     recipe = load_recipe(settings.core)
     own = recipe.settings_type() if settings.own is None else settings.own

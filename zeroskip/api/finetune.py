@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
-from zeroskip.api.paths import require_writable
+from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.search.choices import CriterionName, PenaltyName, ScheduleName
 
@@ -106,10 +106,10 @@ def finetune(
     *,
     plan: Plan | Path | str | None = None,
     compression: float | None = None,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     settings: FinetuneSettings | None = None,
-    output: Path | None = None,
-    checkpoint: Path | None = None,
+    output: Path | str | None = None,
+    checkpoint: Path | str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Finetuned:
@@ -126,6 +126,9 @@ def finetune(
     file cannot be read or written, and FloatingPointError where training diverges.
     """
     start = time.monotonic()
+    weights = optional_path(weights)
+    output = optional_path(output)
+    checkpoint = optional_path(checkpoint)
     settings = settings or FinetuneSettings()
     if (plan is None) == (compression is None):
         raise ValueError("either a plan or a compression ratio must be given, and not both")

@@ -20,3 +20,8 @@ def require_json(path: Path) -> None:
     """Raises ValueError unless a file to be written is named as JSON: no network, weights or data are overwritten."""
     if path.suffix != ".json":
         raise ValueError(f"output must end in .json, not {path.suffix!r}: {path}")
+
+
+def optional_path(path: Path | str | None) -> Path | None:
+    """A path that a caller may give as text, or leave out."""
+    return None if path is None else Path(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
-from zeroskip.api.paths import require_json, require_writable
+from zeroskip.api.paths import optional_path, require_json, require_writable
 from zeroskip.model.cores import CORES, DEFAULT, core_of_cost, load_core
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.search.choices import METHODS, WORK_UNITS, Granularity, Method
@@ -142,9 +142,9 @@ def search(
     network: Network,
     data: Data,
     *,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     settings: SearchSettings | None = None,
-    output: Path | None = None,
+    output: Path | str | None = None,
     resume: bool = False,
     workers: int | str = 1,
     seed: int = 0,
@@ -166,6 +166,8 @@ def search(
     read or written.
     """
     start = time.monotonic()
+    weights = optional_path(weights)
+    output = optional_path(output)
     settings = settings or SearchSettings()
     if output is not None:
         _require_outputs(output, settings.method, sources_of(data, weights))

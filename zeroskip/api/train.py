@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
-from zeroskip.api.paths import require_writable
+from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def train(
     network: Network,
     data: Data,
     *,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     settings: TrainSettings | None = None,
-    output: Path | None = None,
-    checkpoint: Path | None = None,
+    output: Path | str | None = None,
+    checkpoint: Path | str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Trained:
@@ -76,6 +76,9 @@ def train(
     written, and FloatingPointError where training diverges.
     """
     start = time.monotonic()
+    weights = optional_path(weights)
+    output = optional_path(output)
+    checkpoint = optional_path(checkpoint)
     settings = settings or TrainSettings()
     if output is not None:
         require_writable(output, *sources_of(data))
