@@ -110,6 +110,7 @@ def prune_nm(
         progress=progress,
     )
     dense = copy.deepcopy(module)
+    steps(Step(task="training"))
     run.stage("train", dense, inputs, settings.dense, keep="dense")
     if settings.permute:
         steps(Step(task="permuting channels"))

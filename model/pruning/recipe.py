@@ -128,6 +128,7 @@ def prune_and_share(
         progress=progress,
     )
     dense = copy.deepcopy(module)
+    steps(Step(task="training"))
     run.stage("train", dense, train_inputs, settings.dense, keep="dense")
     network = copy.deepcopy(dense)
     for number, choose in enumerate(choosers, 1):

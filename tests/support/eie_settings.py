@@ -14,3 +14,6 @@ CONTRADICTIONS = [
     (zeroskip.EieCompileSettings(), 2, "epochs need a density: without it nothing is trained"),
 ]
 """Settings, epochs, and what is said of them."""
+
+OPTIONS = ("--density", "0.2", "--epochs", "4")
+"""Options of `zeroskip compile` that train."""

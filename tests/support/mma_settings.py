@@ -14,3 +14,6 @@ CONTRADICTIONS = [
     (zeroskip.MmaCompileSettings(pattern="dense"), 0, "pattern must be an N:M pattern that prunes, not 'dense'"),
 ]
 """Settings, epochs, and what is said of them."""
+
+OPTIONS = ("--prune", "--epochs", "4")
+"""Options of `zeroskip compile` that train."""
