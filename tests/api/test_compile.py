@@ -109,6 +109,23 @@ def test_the_module_is_not_changed(core: str) -> None:
 
 
 @pytest.mark.parametrize("core", CORES)
+def test_the_number_of_threads_is_left_as_it_was(core: str) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        zeroskip.compile(_module(), _dataset(), settings=_pruning(core))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_training_needs_labels(core: str) -> None:
+    with pytest.raises(ValueError, match="data must have labels where a network is trained"):
+        zeroskip.compile(_module(), (_dataset().train_inputs, None), settings=_pruning(core))
+
+
+@pytest.mark.parametrize("core", CORES)
 def test_progress_names_what_takes_long(core: str) -> None:
     steps: list[Step] = []
     zeroskip.compile(_module(), _dataset(), settings=_pruning(core), progress=steps.append)

@@ -116,7 +116,6 @@ def compile(
     output = optional_path(output)
     checkpoint = optional_path(checkpoint)
     settings = settings or CompileSettings()
-    weights, output, checkpoint = (None if path is None else Path(path) for path in (weights, output, checkpoint))
     recipe = load_recipe(settings.core)
     own = recipe.settings_type() if settings.own is None else settings.own
     if not isinstance(own, recipe.settings_type):

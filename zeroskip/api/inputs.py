@@ -52,6 +52,8 @@ def data_of(data: Data, seed: int, progress: Progress) -> Dataset:
         return data
     if isinstance(data, tuple):
         inputs, labels = data
+        if labels is None:
+            raise ValueError("data must have labels where a network is trained: (inputs, labels)")
         return held_out("data", np.asarray(inputs, np.float32), np.asarray(labels, np.int64), seed)
     return load_data(str(data), seed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroskip.api.inputs import in_epochs
+from zeroskip.api.inputs import in_epochs, one_thread
 from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.settings import EieSettings
@@ -87,15 +87,18 @@ class EieRecipe:
             from zeroskip.model.pruning.presets import user_settings
             from zeroskip.model.pruning.recipe import prune_and_share
 
-            result = prune_and_share(
-                module,
-                data.labelled(),
-                settings=user_settings(density=settings.density, epochs=plan.epochs, learning_rate=plan.learning_rate),
-                seed=plan.seed,
-                checkpoint=plan.checkpoint,
-                progress=in_epochs(progress),
-                steps=progress,
-            )
+            with one_thread():
+                result = prune_and_share(
+                    module,
+                    data.labelled(),
+                    settings=user_settings(
+                        density=settings.density, epochs=plan.epochs, learning_rate=plan.learning_rate
+                    ),
+                    seed=plan.seed,
+                    checkpoint=plan.checkpoint,
+                    progress=in_epochs(progress),
+                    steps=progress,
+                )
         return Prepared(
             source=result.layers,
             inputs=inputs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroskip.api.inputs import in_epochs
+from zeroskip.api.inputs import in_epochs, one_thread
 from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
 from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.progress import Progress, Step
@@ -84,21 +84,22 @@ class MmaRecipe:
             from zeroskip.model.pruning.nm_presets import user_settings
             from zeroskip.model.pruning.nm_recipe import prune_nm
 
-            result = prune_nm(
-                module,
-                data.labelled(),
-                settings=user_settings(
-                    pattern=settings.parsed_pattern(),
-                    epochs=plan.epochs,
-                    learning_rate=plan.learning_rate,
-                    method=settings.method,
-                    permute=settings.permute,
-                ),
-                seed=plan.seed,
-                checkpoint=plan.checkpoint,
-                progress=in_epochs(progress),
-                steps=progress,
-            )
+            with one_thread():
+                result = prune_nm(
+                    module,
+                    data.labelled(),
+                    settings=user_settings(
+                        pattern=settings.parsed_pattern(),
+                        epochs=plan.epochs,
+                        learning_rate=plan.learning_rate,
+                        method=settings.method,
+                        permute=settings.permute,
+                    ),
+                    seed=plan.seed,
+                    checkpoint=plan.checkpoint,
+                    progress=in_epochs(progress),
+                    steps=progress,
+                )
             module, accuracy, test = result.sparse, result.accuracies, result.test
         else:
             test = data.samples("test")
