@@ -18,7 +18,7 @@ from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.pruning.recipe import share
 from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.costs.table import CostTable, cost_table
-from zeroskip.model.search.evaluation import LOOK
+from zeroskip.model.search.evaluation import VALIDATION_SAMPLES
 from zeroskip.model.search.finetune import FinetuneResult, finetune
 from zeroskip.model.search.finetune_settings import FinetuneSettings
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
@@ -99,7 +99,7 @@ def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal
         budget,
         settings=what.settings,
         samples=what.setup.train,
-        validation=what.setup.validation.first(LOOK),
+        validation=what.setup.validation.first(VALIDATION_SAMPLES),
         journal=journal,
         workers=what.workers,
         seed=0,

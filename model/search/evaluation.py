@@ -1,4 +1,4 @@
-"""Accuracies of pruned networks on images that they are not trained on; none is measured twice."""
+"""Validation accuracies of pruned networks. No accuracy is measured twice."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from zeroskip.model.search.short_training import train_for_batches
 from zeroskip.model.search.spaces.space import Densities, Space
 from zeroskip.model.search.storage.accuracies import Accuracies
 from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.workers import spread
+from zeroskip.model.search.workers import worker_map
 
-LOOK = 5_000
-"""Samples at most that a plan is measured on before training."""
+VALIDATION_SAMPLES = 5_000
+"""The largest number of validation samples that a plan without training is measured on."""
 
-BATCHES, RATE, BATCH_SIZE = 100, 0.005, 64
-"""Brief training: the fine-tuning that would follow by default (`zeroskip finetune`), a few per cent of it."""
+BATCHES, LEARNING_RATE, BATCH_SIZE = 100, 0.005, 64
+"""The short training: a few per cent of the default fine-tuning (`zeroskip finetune`), with the same settings."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Pruned:
-    """Prunes the space's dense network, and measures."""
+class _MeasurePruned:
+    """Prunes the space's dense network and measures its accuracy."""
 
     space: Space
     validation: Samples
@@ -37,8 +37,8 @@ class _Pruned:
 
 
 @dataclass(frozen=True, eq=False)
-class _Trained:
-    """Prunes the space's dense network, trains it briefly on `samples`, and measures."""
+class _MeasureTrained:
+    """Prunes the space's dense network, trains it for a few batches of `samples`, and measures its accuracy."""
 
     space: Space
     samples: Samples
@@ -54,25 +54,25 @@ class _Trained:
                     network,
                     self.samples,
                     iterations=BATCHES,
-                    learning_rate=RATE,
+                    learning_rate=LEARNING_RATE,
                     batch_size=BATCH_SIZE,
                     constant=False,
                     seed=0,
                     number=0,
                 )
         except Exception as error:
-            # Training diverges, or the user's forward() fails where it trains: the search has its plans all the same.
-            warnings.warn(f"brief training failed, and its plan counts as all wrong: {error}", stacklevel=2)
+            # The training diverges, or the user's forward() fails in train mode. The search can still choose a plan.
+            warnings.warn(f"the short training failed, so its plan gets the accuracy 0: {error}", stacklevel=2)
             return 0.0
         return evaluate(network, self.validation.inputs, self.validation.labels)
 
 
 class Evaluator:
-    """The accuracy, a fraction, of the space's network under densities, on `validation`; briefly trained ones have seen
-    `samples`.
+    """Measures the accuracy of the space's network at given densities, as a fraction of the `validation` samples. The
+    short training uses `samples`.
 
-    Each goes to the journal before it is given, and to `kept`, where other searches find it. `measured` counts those
-    that were in neither, `reused` those from `kept`.
+    Each accuracy is stored in the journal and in `kept`, where other searches find it, before it is returned.
+    `measured` counts the accuracies that were in neither, and `reused` those found in `kept`.
     """
 
     def __init__(
@@ -87,32 +87,33 @@ class Evaluator:
         self.space, self.samples, self.validation = space, samples, validation
         self.journal, self.workers, self.kept = journal, workers, kept
         self.measured = self.reused = 0
-        self._pruned, self._trained = _Pruned(space, validation.first(LOOK)), _Trained(space, samples, validation)
+        self._measure_pruned = _MeasurePruned(space, validation.first(VALIDATION_SAMPLES))
+        self._measure_trained = _MeasureTrained(space, samples, validation)
 
     def accuracy(self, densities: Densities) -> float:
-        """The accuracy under densities of groups, by name; those that are not named stay whole."""
+        """The accuracy without training; groups that `densities` does not name keep density 1."""
         return next(self.accuracies([densities]))
 
     def accuracies(self, asked: Iterable[Densities], *, trained: bool = False) -> Iterator[float]:
-        """The accuracies under one after the other, each as soon as it is known: before any training, on LOOK samples,
-        or after brief training, on all. Where that fails it is 0."""
+        """The accuracies at the densities `asked`, in their order, each as soon as it is known: without training on
+        VALIDATION_SAMPLES samples, or with `trained` after the short training on all samples (0 where that fails)."""
         wanted = list(asked)
-        measure = self._trained if trained else self._pruned
-        keys = [key_of(densities) + trained * " trained" for densities in wanted]
+        measure = self._measure_trained if trained else self._measure_pruned
+        keys = [plan_key(densities) + trained * " trained" for densities in wanted]
         new = {key: densities for key, densities in zip(keys, wanted, strict=True) if key not in self.journal.known}
         known = {} if self.kept is None else self.kept.find(list(new))
         new = {key: densities for key, densities in new.items() if key not in known}
         if len(new) < 2:
             yield from self._given(keys, known, map(measure, new.values()))
         else:
-            with spread(measure, self.workers) as do:
+            with worker_map(measure, self.workers) as do:
                 yield from self._given(keys, known, do(new.values()))
 
     def _given(self, keys: list[str], known: dict[str, float], measured: Iterator[float]) -> Iterator[float]:
         for key in keys:
             if key not in self.journal.known:
                 if key not in known:
-                    # Both run in the order of `wanted`: the next that is new is this one.
+                    # `measured` and `keys` have the same order, so the next new accuracy belongs to this key.
                     known[key] = next(measured)
                     self.measured += 1
                     if self.kept is not None:
@@ -123,6 +124,6 @@ class Evaluator:
             yield self.journal.known[key]
 
 
-def key_of(densities: Densities) -> str:
-    """The same for equal densities."""
+def plan_key(densities: Densities) -> str:
+    """A text that is the same for equal densities."""
     return json.dumps({name: density for name, density in sorted(densities.items()) if density < 1})

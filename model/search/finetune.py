@@ -1,4 +1,4 @@
-"""Fine-tuning under a plan, or to a number of weights: pruned in rounds, each trained at a tenth of the rate."""
+"""Fine-tuning to a plan or to a compression ratio: pruning in rounds, with training after each."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ from zeroskip.model.search.spaces.space import Densities, Space
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FinetuneResult:
-    """The network under the plan, without what could be removed; and fractions of the test set: "dense", "pruned" at
-    once, and "finetuned". `layers` gives for every layer how many weights are not zero, of how many it had."""
+    """The fine-tuned network, whose removable channels are removed.
+
+    `accuracies` are fractions of the test set: "dense", "pruned" in one step without training, and "finetuned".
+    `layers` gives (non-zero weights, weights of the dense network) for every layer.
+    """
 
     module: nn.Module
     accuracies: dict[str, float]
@@ -38,17 +41,17 @@ class FinetuneResult:
 
     @property
     def count(self) -> int:
-        """Weights that are not zero."""
+        """The number of non-zero weights."""
         return sum(kept for kept, _ in self.layers.values())
 
     @property
     def total(self) -> int:
-        """Weights of the dense network."""
+        """The number of weights of the dense network."""
         return sum(total for _, total in self.layers.values())
 
     @property
     def kept(self) -> float:
-        """The fraction of all weights that is left."""
+        """The density: non-zero weights as a fraction of all."""
         return self.count / self.total
 
 
@@ -62,37 +65,38 @@ def finetune(
     checkpoint: Path | None = None,
     progress: Callable[[TrainingProgress], None] = lambda _: None,
 ) -> FinetuneResult:
-    """Prunes a copy of `module` to a plan, or until of so many weights only one stays, and trains what is left. With
-    `checkpoint`, a run that was cut short continues.
+    """Prunes a copy of `module` and trains the weights that are left. `target` is a plan, or a compression ratio: then
+    all weights of the network compete. With `checkpoint`, a training run that was interrupted continues.
 
-    Raises ValueError where the plan is one for another network, or its pattern cannot be reached in rounds; and
+    Raises ValueError where the plan belongs to another network or an N:M pattern is to be reached in rounds, and
     FloatingPointError where training diverges.
     """
     torch.set_num_threads(settings.threads)
     dense = copy.deepcopy(module)
     space, final = _space(dense, target, dataset)
     if space.granularity not in (WEIGHTS, CHANNELS) and settings.schedule != "one-shot":
-        raise ValueError(f"schedule must be one-shot for {space.granularity}, which is reached at once")
+        raise ValueError(f"schedule must be one-shot for {space.granularity}, not {settings.schedule}")
     steps = settings.steps(final)
     inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
     growing = settings.growing(len(inputs))
-    courses = [settings.train, *[settings.training] * len(steps) * (1 if growing is None else 2), settings.final]
+    trainings = [settings.train, *[settings.training] * len(steps) * (1 if growing is None else 2), settings.final]
     run = TrainingRun(
         labels,
         seed=seed,
-        total=sum(training.epochs for training in courses if training is not None),
+        total=sum(training.epochs for training in trainings if training is not None),
         configuration=configuration(module, dataset, (settings, target), seed),
         path=checkpoint,
         progress=progress,
     )
     if settings.train is not None:
         run.stage("train", dense, inputs, settings.train, keep="dense")
-        # It knows the network by its weights.
+        # The space depends on the network's weights, which have changed.
         space, _ = _space(dense, target, dataset)
     criterion = settings.scores(inputs, labels, seed)
     loss = cross_entropy if settings.distil is None else settings.distil.by(dense)
     pruned = space.masked(final, criterion)
-    # What is pruned at once is more than masked: layers behind removed channels have been fitted anew.
+    # Pruning to the final densities in one step also refits the layers behind removed channels, so start from its
+    # result; pruning in rounds starts from the dense network.
     start = copy.deepcopy(pruned if len(steps) == 1 and growing is None else space.module)
     train = functools.partial(run.stage, inputs=inputs, loss=loss)
     small = _in_rounds(start, space, steps, criterion, settings, growing, train)
@@ -110,7 +114,7 @@ def finetune(
 
 
 def _space(module: nn.Module, target: Plan | float, dataset: Dataset) -> tuple[Space | GlobalWeightSpace, Densities]:
-    """What is to be pruned, and how far."""
+    """The space of the pruning, and the final densities."""
     if isinstance(target, Plan):
         target.check(module)
         space = space_for(module, target.granularity, dataset)
@@ -130,22 +134,24 @@ def _in_rounds(
     growing: Growing | None,
     train: Callable[..., None],
 ) -> nn.Module:
-    """Prunes and trains `tuned` round by round, then by the final training: the network without what can be removed."""
+    """Prunes and trains `tuned` round by round, then runs the final training. Returns the network without the channels
+    that can be removed."""
     constant = None if settings.regularisation is None else settings.regularisation.constant
     before: Densities = {}
     for number, step in enumerate(steps, 1):
         name = f"round {number} of {len(steps)}"
         choose = functools.partial(space.masks, densities=step, criterion=criterion)
         if growing is not None:
-            # The masks that are chosen are those to come; until then only those of the last round hold.
-            still = space.masks(tuned, before, criterion)
+            # `choose` gives the masks of this round, whose weights are penalised; meanwhile the masks of the round
+            # before hold.
+            held = space.masks(tuned, before, criterion)
             train(
                 f"{name}, penalty",
                 tuned,
                 training=settings.training,
                 keep="tuned",
                 choose=choose,
-                hold=lambda module, _, still=still: Masks(module, still),
+                hold=lambda module, _, held=held: Masks(module, held),
                 penalise=lambda masks: growing.on(masks) if masks else None,
             )
         if number < len(steps):
@@ -153,7 +159,7 @@ def _in_rounds(
         before = step
     masks = space.masks(tuned, before, criterion)
     prune(tuned, masks, space.calibration)
-    # Nothing more will go: what can be removed is, and a smaller network trains faster.
+    # No more weights will be pruned, so remove what can be removed: a smaller network trains faster.
     small = space.remove(tuned, before)
     last = functools.partial(
         train,

@@ -1,4 +1,4 @@
-"""What fine-tuning can be told: when weights go, which, what training lessens meanwhile, and how long it trains."""
+"""The settings of fine-tuning: the schedule, the criterion, the loss, and the training of each round."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from zeroskip.model.search.choices import CriterionName, PenaltyName, ScheduleNa
 from zeroskip.model.search.spaces.space import Densities
 
 TAYLOR_SAMPLES = 2_000
-"""Training samples at most by which a Taylor criterion scores."""
+"""The largest number of training samples that the Taylor criterion uses."""
 
 GROWING_STEPS = 5
-"""Steps after which a growing penalty takes its next size, as in the code of Wang et al. (ICLR 2021)."""
+"""Number of steps after which a growing penalty grows, as in the code of Wang et al. (ICLR 2021)."""
 
 _PENALTIES = {"l1": L1, "l2": L2, "group-lasso": GroupLasso}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Regularisation:
-    """A penalty of zeroskip.model.pruning.regularise, by name. `strength` is its factor; that of a growing
-    one rises from 0 to `strength` while a stage lasts."""
+    """A penalty of zeroskip.model.pruning.regularise, by name. `strength` is its factor. The factor of the growing
+    penalty rises from 0 to `strength` during a training."""
 
     name: PenaltyName
     strength: float
@@ -39,17 +39,17 @@ class Regularisation:
 
     @property
     def constant(self) -> Penalty | None:
-        """What is penalised all the time; None of a growing one."""
+        """The penalty that holds in all trainings; None for the growing penalty."""
         return None if self.name == "growing" else _PENALTIES[self.name](self.strength)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings:
-    """`train` makes the dense network, where there is such a course; then `rounds` of pruning by the schedule, each
-    followed by `training`, and a `final` training.
+    """First the dense training `train`, if any; then `rounds` of pruning by the schedule, each followed by `training`;
+    then the training `final`, if any.
 
-    Regularisation and distillation, with the dense network as teacher, begin where that is done. `threads` is one of
-    the settings because sums that are split among threads round differently.
+    Regularisation and distillation (with the dense network as teacher) start after the dense training. The number of
+    `threads` is a setting because it changes how sums are rounded.
     """
 
     training: TrainingSettings
@@ -63,7 +63,7 @@ class FinetuneSettings:
     distil: Distil | None = None
 
     def steps(self, final: Densities) -> list[Densities]:
-        """The densities of every group after each round."""
+        """The densities of all groups after each round; `final` are those after the last."""
         if self.schedule == "one-shot":
             return [final]
         falling = {"iterative": schedules.iterative, "cubic": schedules.cubic}[self.schedule]
@@ -71,7 +71,7 @@ class FinetuneSettings:
         return [{name: by_group[name][index] for name in by_group} for index in range(self.rounds)]
 
     def scores(self, inputs: Tensor, labels: Tensor, seed: int) -> Criterion:
-        """The criterion; `inputs` (n, ...) and `labels` (n,) are training samples."""
+        """The criterion that ranks weights; `inputs` (n, ...) and `labels` (n,) are training samples."""
         if self.criterion == "taylor":
             return Taylor(inputs=inputs[:TAYLOR_SAMPLES], labels=labels[:TAYLOR_SAMPLES])
         if self.criterion == "random":
@@ -79,7 +79,7 @@ class FinetuneSettings:
         return {"l1": criteria.l1, "l2": criteria.l2}[self.criterion]
 
     def growing(self, samples: int) -> Growing | None:
-        """What penalises weights before they are pruned, where that is asked for."""
+        """The penalty on the weights that the next round prunes, or None; there are `samples` training samples."""
         if self.regularisation is None or self.regularisation.name != "growing":
             return None
         sizes = self.training.epochs * math.ceil(samples / self.training.batch_size) / GROWING_STEPS

@@ -1,4 +1,4 @@
-"""The layers of a network as searches see them: what they multiply, and with what."""
+"""The layers of a network as searches see them: their products, and which of their inputs are zero."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from zeroskip.model.pruning.masks import prunable_layers
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """A Linear or Conv2d layer: `positions` products with its weight an image, and the inputs of some of them.
+    """A Linear or Conv2d layer, which multiplies its weight matrix by a vector at each of the `positions` of an image.
 
-    `rows` (bool, starts x inputs) tells which inputs are not zero, position by position of `images` images; those of a
-    convolution with groups are the inputs of all groups. `size` is the height and width of an input, 1 x 1 for a
-    Linear. `bias` is True where the layer has one when batch normalisation is folded into it.
+    `rows` (bool, positions of `images` images x inputs) is True where an input of such a vector is not zero. For a
+    convolution with groups the vector has the inputs of all groups. `size` is the height and width of the layer's
+    input, 1 x 1 for a Linear layer. `bias` is True if the layer has a bias once batch normalisation is folded into it.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Layer:
 
     @property
     def channels(self) -> tuple[int, int]:
-        """Inputs and outputs: channels of a convolution, of all groups, or features."""
+        """The numbers of inputs and outputs: features, or the channels of all groups of a convolution."""
         layer = self.module
         if isinstance(layer, nn.Linear):
             return layer.in_features, layer.out_features
@@ -51,7 +51,7 @@ class Layer:
 
     @property
     def depthwise(self) -> bool:
-        """Whether the layer has a group for each of its channels."""
+        """Whether each channel is a group of its own."""
         return self.groups == self.channels[0] == self.channels[1] > 1
 
     @property
@@ -60,27 +60,27 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Multiplications of an image, dense."""
+        """Multiplications for an image in the dense layer."""
         return self.weights * self.positions
 
 
 @dataclass
 class _Seen:
-    """What a layer was given, call by call."""
+    """What is recorded about a layer while the network runs."""
 
     size: tuple[int, int] = (1, 1)
     rows: list[NDArray[np.bool_]] = field(default_factory=list)
-    normalised: bool = False
+    batch_norm: bool = False
 
 
 def read_layers(module: nn.Module, inputs: NDArray[np.float32]) -> list[Layer]:
-    """The layers that a network runs, in the order in which it does, with what they meet in a few images `inputs`.
+    """The layers of a network in the order in which it runs them, with their activations for a few images `inputs`.
 
-    Any network will do, residual or not: it is run, not traced. Raises ValueError where the inputs do not fit it.
+    Any network works, with branches or without: it is run, not traced. Raises ValueError where the inputs do not fit.
     """
     layers = prunable_layers(module)
     seen: dict[str, _Seen] = {}
-    # Which layer made a tensor: batch normalisation that takes it will be folded into that layer.
+    # The layer that returned a tensor: batch normalisation of this tensor will be folded into that layer.
     made: dict[int, tuple[str, Tensor]] = {}
 
     def before(name: str) -> Callable[..., None]:
@@ -98,40 +98,40 @@ def read_layers(module: nn.Module, inputs: NDArray[np.float32]) -> list[Layer]:
 
         return hook
 
-    def normalises(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+    def before_batch_norm(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
         if id(given[0]) in made:
-            seen[made[id(given[0])][0]].normalised = True
+            seen[made[id(given[0])][0]].batch_norm = True
 
     handles: list[Any] = []
     for name, layer in layers.items():
         handles += [layer.register_forward_pre_hook(before(name)), layer.register_forward_hook(after(name))]
-    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
-    handles += [norm.register_forward_pre_hook(normalises) for norm in norms]
+    norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    handles += [norm.register_forward_pre_hook(before_batch_norm) for norm in norms]
     try:
         run(module, torch.from_numpy(inputs))
     finally:
         for handle in handles:
             handle.remove()
-    found = []
+    read = []
     for name, at in seen.items():
         rows = np.concatenate(at.rows)
-        found.append(
+        read.append(
             Layer(
                 name=name,
                 module=layers[name],
-                bias=layers[name].bias is not None or at.normalised,
+                bias=layers[name].bias is not None or at.batch_norm,
                 size=at.size,
                 positions=len(rows) // len(inputs),
                 rows=rows,
                 images=len(inputs),
             )
         )
-    return found
+    return read
 
 
 @torch.no_grad()
 def _rows(layer: nn.Linear | nn.Conv2d, given: Tensor) -> NDArray[np.bool_]:
-    """Which inputs are not zero, position by position: (starts, inputs)."""
+    """Which inputs are not zero, position by position: bool (positions of all images, inputs)."""
     nonzero = (given != 0).float()
     if isinstance(layer, nn.Linear):
         return nonzero.reshape(-1, nonzero.shape[-1]).bool().numpy()
@@ -140,14 +140,14 @@ def _rows(layer: nn.Linear | nn.Conv2d, given: Tensor) -> NDArray[np.bool_]:
 
 
 def patches_of(layer: nn.Conv2d, given: Tensor) -> Tensor:
-    """What a convolution multiplies at each position: (n, inputs, positions)."""
+    """The input vectors of a convolution at all its positions (im2col): (n, inputs, positions)."""
     sides = layer._reversed_padding_repeated_twice
     around = F.pad(given, sides, mode="constant" if layer.padding_mode == "zeros" else layer.padding_mode)
     return F.unfold(around, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
 
 
 def matrix_mask(mask: Tensor, groups: int) -> NDArray[np.bool_]:
-    """A mask of a weight as one of the matrix that stands for it (outputs x inputs), block-diagonal with groups."""
+    """The mask of a weight (outputs, ...) as a matrix (outputs, inputs of all groups), block-diagonal for `groups`."""
     outputs = len(mask)
     rows = mask.reshape(groups, outputs // groups, -1).numpy()
     matrix = np.zeros((groups, outputs // groups, groups, rows.shape[2]), bool)

@@ -1,4 +1,4 @@
-"""How much of each layer stays: what every search gives and every consumer takes."""
+"""Pruning plans: a density for each layer, the result of every search."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from zeroskip.model.pruning.masks import prunable_layers
 
 VERSION = 1
 WEIGHTS, CHANNELS = "weights", "channels"
-"""The granularities of single weights and of output channels; any other is an N:M pattern, as
-zeroskip.model.mma.pattern writes it."""
+"""The granularities that prune single weights and output channels. Any other granularity is an N:M pattern, as
+zeroskip.model.mma.pattern writes it ("2:4")."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerPlan:
-    """`density`, the fraction of the weights of the layer `name` that stays, or of its output channels; `shape` is the
-    dense weight's."""
+    """The `density` of a layer: the fraction of its weights, or of its output channels, that is kept. `shape` is the
+    shape of the dense weight."""
 
     name: str
     shape: tuple[int, ...]
@@ -41,11 +41,11 @@ class LayerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A density for every Linear and Conv2d layer of a network, in its order.
+    """A density for every Linear and Conv2d layer of a network, in the order of the network.
 
-    `granularity` is "weights", "channels" or an N:M pattern ("2:4"), which each layer has or, at density 1, has not.
-    `method` found the plan for a `cost` of at most `budget` of the dense network's; by that search's own reckoning it
-    has `reached` of it.
+    `granularity` is "weights", "channels" or an N:M pattern ("2:4"); with a pattern, layers of density 1 stay dense.
+    `method` is the search that found the plan, `cost` the cost that it limited to `budget`, a fraction of the dense
+    cost. `reached` is the plan's fraction of the dense cost by the cost table of that search.
     """
 
     granularity: str
@@ -75,7 +75,7 @@ class Plan:
 
     @property
     def pattern(self) -> Pattern | None:
-        """The N:M pattern, or None where single weights or channels are pruned."""
+        """The N:M pattern, or None if single weights or channels are pruned."""
         return None if self.granularity in (WEIGHTS, CHANNELS) else Pattern.parse(self.granularity)
 
     @property
@@ -83,7 +83,7 @@ class Plan:
         return {layer.name: layer.density for layer in self.layers}
 
     def check(self, module: nn.Module) -> None:
-        """Raise ValueError unless the plan is one for the network: the same layers of the same shapes."""
+        """Raises ValueError unless the network has the layers of the plan, with the same shapes."""
         expected = weight_shapes(module)
         given = {layer.name: layer.shape for layer in self.layers}
         for name in given:
@@ -92,33 +92,33 @@ class Plan:
         for name, shape in expected.items():
             if name not in given:
                 raise ValueError(
-                    f"the plan has no layer '{name}', which the network has: it is one for another network"
+                    f"the plan has no layer '{name}', which the network has: it belongs to another network"
                 )
             if given[name] != shape:
                 raise ValueError(
                     f"layer '{name}' has weights of {shape} in the network, but {given[name]} in the plan: "
-                    "it is one for another network"
+                    "it belongs to another network"
                 )
 
 
 def weight_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """The layers that a plan has densities for: names and shapes of the weights."""
+    """The shape of the weight of every layer that a plan has a density for, by name."""
     return {name: tuple(layer.weight.shape) for name, layer in prunable_layers(module).items()}
 
 
 def save_plan(plan: Plan, path: Path) -> None:
-    """Writes the plan as JSON; a file that stood there is replaced whole or not at all."""
+    """Writes the plan as JSON. An existing file is replaced completely or not at all."""
     save_json(path, {"version": VERSION, **dataclasses.asdict(plan)})
 
 
 def load_plan(path: Path) -> Plan:
-    """Reads a plan. Raises ValueError that names the file, the field, the rule and the value."""
+    """Reads a plan. Raises ValueError with the file, the field, the rule and the value."""
     try:
         value = json.loads(path.read_text())
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise ValueError(f"{path}: is no JSON: {error}") from error
+        raise ValueError(f"{path}: must be JSON, but: {error}") from error
     try:
         return _from_json(value)
     except ValueError as error:
@@ -138,7 +138,7 @@ def _from_json(value: Any) -> Plan:
     for index, layer in enumerate(layers):
         if layer.name in [before.name for before in layers[:index]]:
             raise ValueError(f"layers[{index}].name must be one that no other layer has, not {layer.name!r}")
-    rest = {name: part for name, part in value.items() if name not in ("version", "layers")}
+    rest = {name: field for name, field in value.items() if name not in ("version", "layers")}
     return Plan(layers=layers, **rest)
 
 

@@ -1,4 +1,4 @@
-"""What a search tells while it runs."""
+"""The progress of a search while it runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class SearchProgress:
-    """`done` of `total` steps are done; `trying` says what was measured last, with which `accuracy`. `best` is the
-    accuracy of the best plan so far, and `cost` its fraction of the dense cost; None where there is none yet."""
+    """`done` of `total` steps are done. `trying` describes the plan that was measured last, `accuracy` is its accuracy.
+    `best` is the accuracy of the best plan so far and `cost` its fraction of the dense cost; None if there is none yet.
+    """
 
     done: int
     total: int
@@ -23,4 +24,4 @@ ReportProgress = Callable[[SearchProgress], None]
 
 
 def silent(state: SearchProgress) -> None:
-    """Tells nobody."""
+    """Ignores the progress."""

@@ -1,4 +1,4 @@
-"""Samples that a search trains on, or measures accuracy on."""
+"""Training and validation samples of a search."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Samples:
-    """A part of the training samples: `inputs` (n, ...) and `labels` (n,)."""
+    """Some of a data set's training samples: `inputs` (n, ...) and `labels` (n,)."""
 
     inputs: Tensor
     labels: Tensor
 
     def first(self, count: int) -> Samples:
-        """The first samples, so many at most."""
+        """The first `count` samples, or all if there are fewer."""
         return Samples(inputs=self.inputs[:count], labels=self.labels[:count])

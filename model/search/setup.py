@@ -1,4 +1,4 @@
-"""What every search starts from: the network, the data in its parts, the groups to decide upon, and what they cost."""
+"""What every search starts from: the network, the train/validation split, the pruning groups and the cost table."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from zeroskip.model.search.storage.accuracies import Accuracies
 from zeroskip.model.search.storage.journal import Journal
 
 SAMPLE = 16
-"""Images by which the cycles of the EIE array are counted."""
+"""The number of images whose activations the cycles are counted with."""
 
 CALIBRATION = 2_000
-"""Images at most by which layers of a pruned network are fitted anew."""
+"""The largest number of samples by which the layers of a pruned network are refitted."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Setup:
-    """A network to be pruned, its `layers` and `space`, and the `table` of a cost.
+    """A network to be pruned, its `layers`, the `space` of its plans, and the `table` of a cost.
 
-    `train` are the samples that may be trained on, `validation` those that the search measures accuracy
-    on; the dataset's test split is used for neither. `accuracies` are those that other searches have measured, where
-    they are kept. `configuration` stands for all of these, as a journal takes it.
+    The dataset's training samples are split: the search trains on `train` and measures accuracy on `validation`. It
+    does not use the test split. `geometries` holds the geometry of each core, by name. `accuracies` stores those
+    that other searches have measured, if they are kept. `configuration` identifies all of this for a journal.
     """
 
     dataset: Dataset
@@ -54,7 +54,7 @@ class Setup:
     configuration: str
 
     def evaluator(self, journal: Journal, workers: int | str = 1, *, kept: Accuracies | None = None) -> Evaluator:
-        """What measures plans here."""
+        """An evaluator that measures plans with this setup."""
         return Evaluator(self.space, self.train, self.validation, journal, workers, kept)
 
     def exact_cost(self, network: nn.Module) -> float | None:
@@ -78,10 +78,11 @@ def prepare(
     seed: int,
     cache: Path | None,
 ) -> Setup:
-    """Divides the training samples by `seed`, reads the network and fills the table. In the folder `cache` tables are
-    kept, and accuracies.
+    """Splits the training samples by `seed`, reads the network and fills the cost table. Tables and accuracies are kept
+    in the folder `cache`, if it is given.
 
-    Raises ValueError where the network does not fit the data, cannot be pruned so, or has no such cost.
+    Raises ValueError where the network does not fit the data, or cannot be pruned at this granularity, or where the
+    cost does not exist for it.
     """
     module.eval()
     require_prunable(module, dataset)
@@ -90,7 +91,7 @@ def prepare(
     validation = Samples(inputs=torch.from_numpy(split.test_inputs), labels=torch.from_numpy(split.test_labels))
     train = Samples(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
-    _warn_of_others(module)
+    _warn_of_other_layers(module)
     measured = configuration(module, dataset, granularity, seed)
     table = cost_table(cost, layers, granularity, geometries=geometries, cache=cache)
     return Setup(
@@ -106,17 +107,18 @@ def prepare(
     )
 
 
-def _warn_of_others(module: nn.Module) -> None:
-    for name, part in module.named_modules():
-        if not isinstance(part, nn.Linear | nn.Conv2d) and any(own.dim() > 1 for own in part.parameters(recurse=False)):
+def _warn_of_other_layers(module: nn.Module) -> None:
+    for name, layer in module.named_modules():
+        known = isinstance(layer, nn.Linear | nn.Conv2d)
+        if not known and any(own.dim() > 1 for own in layer.parameters(recurse=False)):
             warnings.warn(
-                f"'{name}' ({type(part).__name__}) is neither pruned nor counted in costs: only Linear and Conv2d are",
+                f"'{name}' ({type(layer).__name__}) is neither pruned nor counted in costs: only Linear and Conv2d are",
                 stacklevel=2,
             )
 
 
 def space_for(module: nn.Module, granularity: str, dataset: Dataset) -> Space:
-    """The space of plans for a network, without what else a search needs. Raises ValueError as `prepare` does."""
+    """The space of plans for a network, for fine-tuning. Raises ValueError as `prepare` does."""
     module.eval()
     require_prunable(module, dataset)
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])

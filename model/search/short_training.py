@@ -1,4 +1,4 @@
-"""Training for a few batches: it tells which networks fine-tuning will help."""
+"""Training for a few batches, which predicts the accuracy after fine-tuning."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def train_for_batches(
     seed: int,
     number: int,
 ) -> None:
-    """Trains by SGD for so many batches of the samples, all of them as often as that takes; the rate is `constant` or
-    falls along half a cosine. `seed` and `number` say which samples: the same for all networks that are compared.
+    """Trains `network` in place by SGD for `iterations` batches, going through the samples as often as needed.
 
-    Raises FloatingPointError where training diverges.
+    The learning rate stays `constant` or falls along half a cosine. The order of the samples depends on `seed` and
+    `number` alone, so that networks that are compared see the same batches. Raises FloatingPointError where training
+    diverges.
     """
     if iterations == 0:
         return
@@ -32,7 +33,7 @@ def train_for_batches(
     wanted = iterations * batch_size
     rounds = -(-wanted // len(samples.labels))
     order = np.concatenate([random.permutation(len(samples.labels)) for _ in range(rounds)])
-    some = torch.from_numpy(order[:wanted])
+    chosen = torch.from_numpy(order[:wanted])
     training = TrainingSettings(
         epochs=1,
         learning_rate=learning_rate,
@@ -42,8 +43,8 @@ def train_for_batches(
     )
     train(
         network,
-        samples.inputs[some],
-        samples.labels[some],
+        samples.inputs[chosen],
+        samples.labels[chosen],
         training=training,
         optimizer=training.make_optimizer(network),
         seed=seed,

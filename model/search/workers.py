@@ -1,4 +1,4 @@
-"""Where the work of a search is done: in this process, in several, or by Ray. The results are the same."""
+"""Runs the measurements of a search in this process, in several processes, or by Ray, with the same results."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from zeroskip.model import user_code
 from zeroskip.model.import_path import child_environment
 
 Map = Callable[[Iterable[Any]], Iterator[Any]]
-"""Does the work for every item; gives the results in the order of the items, each as soon as it is there."""
+"""Like the built-in map: yields the results in the order of the items, each as soon as it is known."""
 
 _work: Callable[[Any], Any] | None = None
-"""What a process of the pool does; it inherits this from the process that it was forked from."""
+"""The function that a process of the pool runs. It inherits this global when it is forked."""
 
 
 def parse_workers(text: str) -> int | str:
@@ -42,10 +42,10 @@ def parse_workers(text: str) -> int | str:
 
 
 @contextmanager
-def spread(work: Callable[[Any], Any], workers: int | str) -> Iterator[Map]:
-    """Within the block, what it gives does `work` for items, by so many processes or by Ray.
+def worker_map(work: Callable[[Any], Any], workers: int | str) -> Iterator[Map]:
+    """Gives a map function that runs `work` for items within the block, in `workers` processes or by Ray.
 
-    Each has one thread, as this process should: sums that are split among threads round differently.
+    Each process uses one thread, and so should this one: the number of threads changes how sums are rounded.
     """
     if workers == 1:
         yield lambda items: map(work, items)
@@ -62,7 +62,7 @@ def _pool(work: Callable[[Any], Any], workers: int) -> Iterator[ProcessPoolExecu
     global _work
     before, _work = _work, work
     try:
-        # Forked, a process has the network, of whatever class from wherever, and the data; neither need be sent.
+        # A forked process has the network, whatever its class, and the data; nothing needs to be sent.
         context = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(os.getpid(),)) as pool:
             yield pool
@@ -77,7 +77,7 @@ def _begin(parent: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process soon after its parent, which may have been killed, has ended."""
+    """Ends this process soon after its parent has ended, which may have been killed."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

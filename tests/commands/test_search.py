@@ -324,7 +324,7 @@ def test_damaged_accuracies(learned: Command, tmp_path: Path) -> None:
     kept.write_text("no database" * 100)
     code, out, err = learned(*SEARCH, "--budget", 0.4, "--cost", "macs")
     assert (code, out) == (1, "")
-    assert "is no file of accuracies (file is not a database); delete it" in err
+    assert "must be a database of accuracies, but: file is not a database; delete it" in err
     assert kept.read_text() == "no database" * 100
 
 

@@ -1,4 +1,4 @@
-"""Seconds that a layer takes on this machine's CPU."""
+"""The time that a layer takes on this machine's CPU."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import nn
 from zeroskip.model.search.layers import Layer
 
 REPEATS = 7
-"""Timings of which the median counts."""
+"""The number of timings whose median counts."""
 
 LEAST_SECONDS = 2e-3
-"""What a timing takes at least, in as many runs as that needs."""
+"""The shortest duration of a timing: it runs the layer as often as needed."""
 
 
 @torch.no_grad()
 def layer_seconds(layer: Layer, channels: tuple[int, int], batch: int) -> float:
-    """Seconds of an image, in a batch, of the layer with (inputs, outputs) channels, by one thread. A median: the
-    machine has other things to do."""
+    """Seconds per image of the layer with (inputs, outputs) channels, in batches of `batch` images on one thread. A median
+    is taken, as other programs disturb single timings."""
     inputs, outputs = channels
     made: nn.Module
     if isinstance(layer.module, nn.Conv2d):
@@ -37,7 +37,7 @@ def layer_seconds(layer: Layer, channels: tuple[int, int], batch: int) -> float:
 
 @torch.no_grad()
 def median_seconds(module: nn.Module, given: torch.Tensor) -> float:
-    """Seconds that `module` takes for `given`, by one thread, the median of REPEATS."""
+    """Seconds that `module` takes for the inputs `given` on one thread, the median of REPEATS timings."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

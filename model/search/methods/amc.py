@@ -1,14 +1,15 @@
-"""AMC (He et al., ECCV 2018, arXiv 1802.03494): an agent learns how much of each group of a network stays.
+"""AMC (He et al., ECCV 2018, arXiv 1802.03494): an agent learns the density of each pruning group of a network.
 
-What differs from the paper, with whose own settings the actor ended below the uniform plan on Plain-20:
-- Plans are brought to the budget whole (`_Bounds`).
-- Random plans are drawn around the uniform one, which is the first of them.
+With the paper's own settings, the actor's plans were worse than the uniform plan on Plain-20. These differences make
+them better:
+- Each plan is fitted to the budget as a whole (`_Bounds`), not action by action.
+- Random plans are drawn around the uniform plan, which is the first of them.
 - The actor starts at the mean density of the uniform plan, and the critic learns during the warm-up too.
-- It learns faster, and the critic does not look at the next step (`AgentSettings`).
-- Exploration begins narrower and narrows more slowly (0.2 and 0.985 for 0.5 and 0.95), as it begins at a good plan.
-- After the warm-up every second plan is a neighbour of the best one, with other densities for a few groups. The agent
-  learns from these too.
-- In the end the best plans are trained for a few batches, and the best after that is taken (`FINALISTS`).
+- The actor learns faster, and the critic does not look at the next step (`AgentSettings`).
+- Exploration starts at a good plan, so its noise is smaller and falls more slowly (0.2 and 0.985, not 0.5 and 0.95).
+- After the warm-up every second plan is a neighbour of the best plan so far, with other densities for a few groups. The
+  agent learns from these plans too.
+- At the end the best plans are trained for a few batches, and the plan that is then the best wins (`FINALISTS`).
 """
 
 from __future__ import annotations
@@ -23,40 +24,41 @@ import torch
 from numpy.typing import NDArray
 
 from zeroskip.model.search.costs.table import CostTable
-from zeroskip.model.search.evaluation import Evaluator, key_of
+from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.layers import Layer
 from zeroskip.model.search.methods.ddpg import Agent
 from zeroskip.model.search.methods.observation import FEATURES, Observation
-from zeroskip.model.search.methods.policies import fitted
+from zeroskip.model.search.methods.policies import fit_to_budget
 from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
 from zeroskip.model.search.settings import AmcSettings
 from zeroskip.model.search.spaces.space import Densities, Space, cost_share, require_reachable
 
 NANOSECONDS = 1e9
-"""Seconds are rewarded in these: the logarithm of a cost is meant to be one of large numbers, like those of macs."""
+"""The reward takes seconds in this unit: its logarithm is meant for large numbers, as MACs are."""
 
 LEAST_SIGMA = 1e-3
-"""Exploration does not fall below this."""
+"""The smallest standard deviation of the exploration noise."""
 
 NEIGHBOURS = 6
 STRETCH = 0.3
-"""Of the best plan so many groups at most, at once, are given other densities, with this standard deviation."""
+"""A neighbour of the best plan has other densities for at most NEIGHBOURS groups, with the standard deviation
+STRETCH."""
 
 FINALISTS = 20
-"""Of so many plans one is trained briefly in the end, and the one that does best then is taken. What fine-tuning will
-give, the accuracy after a little of it tells better than the one before."""
+"""At the end, one plan of every FINALISTS that were tried gets a short training, and the most accurate of these wins.
+The accuracy after a short training predicts the accuracy after fine-tuning better than the accuracy before."""
 
 SPOILED = 0.05
-"""Where brief training leaves even the best of them so far below the best before it, it has only done harm, as on
-inputs for which its rate is too high, or failed: then the best before it is taken."""
+"""If the best finalist is this much less accurate after the short training than the best before it, the training did
+harm (its rate may be too high for the inputs) or failed. Then the best plan before the training wins."""
 
 EPISODES_KEPT = 100
-"""The replay holds the transitions of so many."""
+"""The number of episodes whose transitions the replay buffer holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """What a plan achieved: its `accuracy`, its `cost`, a fraction of the dense one, and the `reward` for both."""
+    """One plan that was tried: its `accuracy`, its `cost` as a fraction of the dense cost, and its `reward`."""
 
     accuracy: float
     cost: float
@@ -65,7 +67,8 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True)
 class AmcResult:
-    """The `densities` of the groups in the best plan, its `accuracy` as the search measured it, and all episodes."""
+    """The `densities` of the groups in the best plan, its `accuracy` before any training, and the `history` of all
+    episodes."""
 
     densities: dict[str, float]
     accuracy: float
@@ -82,11 +85,11 @@ def amc(
     seed: int,
     progress: ReportProgress = silent,
 ) -> AmcResult:
-    """Searches for the plan within `budget` of the dense cost that keeps the most accuracy, after brief training.
+    """Searches for the most accurate plan (after a short training) that costs at most `budget` of the dense network.
 
-    `layers` are the network's. The same seed gives the same plan, however many workers measure; a search that was cut
-    short is run again with its journal. Raises ValueError, with the smallest cost that can be reached, where the budget
-    cannot be met.
+    `layers` are all layers of the network. The same seed gives the same plan for any number of workers. To continue a
+    search that was interrupted, run it again with its journal. Raises ValueError, with the smallest cost that can be
+    reached, where the budget cannot be met.
     """
     require_reachable(evaluator.space, table, budget, evaluator.space.least())
     history: list[Episode] = []
@@ -94,7 +97,7 @@ def amc(
     accuracy = 0.0
     done = 0
 
-    def tell(trying: str, accuracy: float, best: float, cost: float) -> None:
+    def report(trying: str, accuracy: float, best: float, cost: float) -> None:
         nonlocal done
         done += 1
         total = settings.episodes + settings.episodes // FINALISTS
@@ -109,27 +112,27 @@ def amc(
             fill=settings.reward == "error",
         )
         search = _Search(evaluator, layers, bounds, settings, seed + stage)
-        # Earlier stages share what does not divide.
+        # Where the episodes do not divide evenly, later stages get one more.
         until = settings.episodes * (stage + 1) // settings.stages
         for episode in search.run(until - len(history)):
             history.append(episode)
             _, best = search.best
-            tell(f"episode {len(history)}", episode.accuracy, best.accuracy, best.cost)
-        limits, accuracy = search.final(tell)
+            report(f"episode {len(history)}", episode.accuracy, best.accuracy, best.cost)
+        limits, accuracy = search.final(report)
     return AmcResult(densities=limits, accuracy=accuracy, history=tuple(history))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Bounds:
-    """What plans must keep to: `budget` of the dense cost, and no group above its `limits`.
+    """The bounds of a plan: `budget`, a fraction of the dense cost, and the largest density of each group (`limits`).
 
-    The paper bounds one action after the other, as if all later groups were to be pruned as far as can be: the first
-    groups of a random plan leave nothing to the last, and such plans are worth nothing to learn from. Here a plan is
-    proposed whole. All its densities are then raised to one power: the one that uses the budget up where accuracy
-    alone is rewarded, as more is never worse; where cost is rewarded too it is at least 1, so that plans may stay
-    below. No density passes 1 and their order remains (multiplied instead, they left the actor at the uniform plan).
-    What coarse steps leave of the budget then goes to the groups with the finest. As the cost table is monotone, the
-    budget holds exactly.
+    The paper bounds one action after the other, assuming that all later groups are pruned as far as possible. Then the
+    first groups of a random plan use up the budget, and the agent learns little from such plans. Here a whole plan is
+    proposed, and all its densities are raised to one power. If only accuracy is rewarded (`fill`), the power is the one
+    that uses up the budget, as a larger network is never worse. If cost is rewarded too, the power is at least 1, so
+    that a plan may stay below the budget. A power keeps densities at most 1 and in their order. (A common factor did
+    not work: the actor stayed at the uniform plan.) If coarse steps leave some of the budget unused, the groups with
+    the finest steps take it. The cost table is monotone, so the plan never exceeds the budget.
     """
 
     space: Space
@@ -139,28 +142,28 @@ class _Bounds:
     fill: bool
 
     def apply(self, proposed: NDArray[np.float64]) -> dict[str, float]:
-        """The plan nearest to what was proposed, a density for each group."""
+        """The densities by group of the plan within the bounds that is nearest to the proposed densities (groups,)."""
         names = [group.name for group in self.space.groups]
 
         def wanted(share: float) -> dict[str, float]:
             power = 1 / max(share, 1e-9) - self.fill
             return dict(zip(names, (proposed**power).tolist(), strict=True))
 
-        plan = fitted(self.space, self.table, self.budget, wanted, self.limits)
+        plan = fit_to_budget(self.space, self.table, self.budget, wanted, self.limits)
         if self.fill:
             for group in sorted(self.space.groups, key=lambda group: -group.total):
                 plan[group.name] = group.largest(functools.partial(self._fits, plan, group.name)) or plan[group.name]
         return plan
 
     def _fits(self, plan: Densities, name: str, density: float) -> bool:
-        """Whether the plan keeps to the bounds with another density for a group."""
+        """Whether the plan is within the bounds if one group has another density."""
         return (
             density <= self.limits[name] and cost_share(self.space, self.table, {**plan, name: density}) <= self.budget
         )
 
 
 class _Search:
-    """One agent, from its first random plan to its last."""
+    """The search of one stage, with an agent of its own."""
 
     def __init__(
         self, evaluator: Evaluator, layers: Sequence[Layer], bounds: _Bounds, settings: AmcSettings, seed: int
@@ -169,7 +172,7 @@ class _Search:
         self.space, self.table = bounds.space, bounds.table
         self.observation = Observation(self.space, layers, self.table)
         names = [group.name for group in self.space.groups]
-        self.uniform = fitted(
+        self.uniform = fit_to_budget(
             self.space, self.table, bounds.budget, lambda share: dict.fromkeys(names, share), bounds.limits
         )
         self.even = np.array(list(self.uniform.values()))
@@ -183,10 +186,10 @@ class _Search:
         )
 
     def run(self, episodes: int) -> Iterator[Episode]:
-        """So many episodes, and what each achieved."""
+        """Runs that many episodes, and yields each."""
         warm_up = max(1, self.settings.warm_up * episodes // self.settings.episodes)
         plans = [self.uniform, *(self.bounds.apply(self._random()) for _ in range(warm_up - 1))]
-        # None of these depends on another: workers can share them.
+        # These plans do not depend on each other, so workers can measure them at the same time.
         for densities, accuracy in zip(plans, self.evaluator.accuracies(plans), strict=True):
             yield self._learn(densities, accuracy, actor=False)
         settings = self.settings
@@ -195,9 +198,9 @@ class _Search:
             densities = self.bounds.apply(self._neighbour() if number % 2 else self._propose(sigma))
             yield self._learn(densities, self.evaluator.accuracy(densities), actor=True)
 
-    def final(self, tell: Callable[[str, float, float, float], None]) -> tuple[dict[str, float], float]:
-        """Of the best plans the one that is best after brief training (but see SPOILED), and its accuracy before."""
-        plans = {key_of(densities): (densities, episode) for densities, episode in self.tried}
+    def final(self, report: Callable[[str, float, float, float], None]) -> tuple[dict[str, float], float]:
+        """The plan that is the best after a short training (but see SPOILED), and its accuracy before the training."""
+        plans = {plan_key(densities): (densities, episode) for densities, episode in self.tried}
         count = max(1, len(self.tried) // FINALISTS)
         finalists = sorted(plans.values(), key=lambda one: -one[1].reward)[:count]
         if len(finalists) == 1:
@@ -206,10 +209,10 @@ class _Search:
         best = 0
         for accuracy in self.evaluator.accuracies((densities for densities, _ in finalists), trained=True):
             trained.append(accuracy)
-            # The first of equals is the one that the search liked best.
+            # Of equal rewards the first counts, which had the highest reward before the training.
             best = max(range(len(trained)), key=lambda at: self._reward(trained[at], finalists[at][1].cost))
-            trying = f"finalist {len(trained)} of {len(finalists)}, trained briefly"
-            tell(trying, accuracy, trained[best], finalists[best][1].cost)
+            trying = f"finalist {len(trained)} of {len(finalists)}, after a short training"
+            report(trying, accuracy, trained[best], finalists[best][1].cost)
         if max(trained) < max(episode.accuracy for _, episode in finalists) - SPOILED:
             best = 0
         densities, episode = finalists[best]
@@ -217,20 +220,20 @@ class _Search:
 
     @property
     def best(self) -> tuple[dict[str, float], Episode]:
-        """The plan of the highest reward so far, and its episode."""
+        """The plan with the highest reward so far, and its episode."""
         return max(self.tried, key=lambda one: one[1].reward)
 
     def _random(self) -> NDArray[np.float64]:
-        """A random part of the way from the uniform plan to a random one.
+        """A plan at a random point on the line from the uniform plan to a random plan.
 
-        Where there are many groups, plans that are random throughout are all equally bad.
+        With many groups, fully random plans are all equally bad.
         """
         random = self.agent.random
-        part = random.uniform()
-        return self.even + part * (random.uniform(size=len(self.even)) - self.even)
+        share = random.uniform()
+        return self.even + share * (random.uniform(size=len(self.even)) - self.even)
 
     def _neighbour(self) -> NDArray[np.float64]:
-        """The best plan, with other densities for a few groups."""
+        """The best plan so far, with other densities for a few groups."""
         best, _ = self.best
         groups = [group.name for group in self.space.groups]
         count = int(self.agent.random.integers(1, min(NEIGHBOURS, len(groups)) + 1))
@@ -238,17 +241,16 @@ class _Search:
         return np.array([self.agent.explore(best[name], STRETCH) if name in chosen else best[name] for name in groups])
 
     def _propose(self, sigma: float) -> NDArray[np.float64]:
-        """The actor's densities with noise, group by group, each knowing those before."""
+        """The actor's densities with noise. The actor sees the densities of the groups before."""
         proposed: dict[str, float] = {}
         for t, group in enumerate(self.space.groups):
             proposed[group.name] = self.agent.explore(self.agent.act(self.observation.of(t, proposed)), sigma)
         return np.array(list(proposed.values()))
 
     def _learn(self, densities: dict[str, float], accuracy: float, *, actor: bool) -> Episode:
-        """Stores the episode, as the plan was and not as it was proposed, and learns once for each group.
-
-        In the warm-up only the critic does: an actor that followed its first guesses would soon say only 0 or 1.
-        """
+        """Stores the episode with the densities that were measured, not those proposed, and makes one update for each
+        group. During the warm-up only the critic learns: an actor that learned from an untrained critic would soon
+        answer only 0 or 1."""
         cost = cost_share(self.space, self.table, densities)
         reward = self._reward(accuracy, cost)
         actions = torch.tensor([densities[group.name] for group in self.space.groups])
@@ -260,7 +262,7 @@ class _Search:
         return episode
 
     def _reward(self, accuracy: float, cost: float) -> float:
-        """Of a plan that costs a fraction of the dense network."""
+        """The reward of a plan; `cost` is its fraction of the dense cost."""
         if self.settings.reward == "error":
             return accuracy - 1
         whole = cost * self.table.dense * (NANOSECONDS if self.table.cost == "latency" else 1)

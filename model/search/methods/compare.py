@@ -1,4 +1,4 @@
-"""Policies side by side: the same budget, the same fine-tuning, several seeds."""
+"""Compares policies at the same budget and with the same fine-tuning, over several seeds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zeroskip.model.search.settings import MethodSettings
 from zeroskip.model.search.setup import Setup
 from zeroskip.model.search.spaces.space import cost_share
 from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.workers import spread
+from zeroskip.model.search.workers import worker_map
 
 POLICIES = (*HAND_MADE, *METHODS)
 
@@ -32,7 +32,7 @@ RESULTS = ("cost", "exact", "before", "after", "seconds")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
-    """What is compared on: the network, its data, a budget of a cost, and the settings of the fine-tuning.
+    """The network, its data, the budget, and the settings of the searches and of the fine-tuning.
 
     `prepare` makes the Setup for a seed. The seed decides which training samples are for validation; the test split is
     the same for all. `exact_dense` is the exact cost of the dense network (`Setup.exact_cost`), or None.
@@ -52,8 +52,8 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """Searches by a policy and a seed, and fine-tunes: gives RESULTS. What is done goes to a journal of its own; a
-    trial that was cut short goes on with it."""
+    """Searches by a policy with a seed, fine-tunes, and returns the numbers of RESULTS. Each trial has a journal of its
+    own, by which an interrupted trial continues."""
 
     what: Comparison
 
@@ -66,7 +66,7 @@ class _Trial:
             start = time.monotonic()
             setup = what.prepare(seed)
             space, table = setup.space, setup.table
-            # Without what other searches have measured, so that its seconds are its own.
+            # Without the accuracies that other searches have measured, so that the seconds are those of a full search.
             evaluator = setup.evaluator(journal)
             found = run_method(
                 policy,
@@ -102,12 +102,15 @@ class _Trial:
 def compare(
     what: Comparison, seeds: Sequence[int], *, workers: int | str = 1, progress: ReportProgress = silent
 ) -> dict[str, dict[str, Any]]:
-    """For every policy: the largest `cost` over the seeds by the table, as a fraction of the dense one, and the largest
-    `exact` one, or None; means of the accuracies `before` and `after` fine-tuning, on the test split; their standard
-    deviations `std_before` and `std`; the mean `seconds` of a search; and the `trials`."""
+    """Runs every policy with every seed.
+
+    Returns for every policy: `cost`, the largest over the seeds by the table, as a fraction of the dense cost; `exact`,
+    the largest exact one, or None; `before` and `after`, the mean accuracies before and after fine-tuning on the test
+    split, with the standard deviations `std_before` and `std`; the mean `seconds` of a search; and the `trials`.
+    """
     trials = [(policy, seed) for seed in seeds for policy in POLICIES]
     results: dict[str, list[dict[str, float]]] = {policy: [] for policy in POLICIES}
-    with spread(_Trial(what), workers) as do:
+    with worker_map(_Trial(what), workers) as do:
         for number, ((policy, seed), result) in enumerate(zip(trials, do(trials), strict=True), 1):
             results[policy].append(result)
             best = max((one for many in results.values() for one in many), key=lambda one: one["after"])

@@ -1,4 +1,4 @@
-"""An agent that learns one action between 0 and 1 a step: DDPG (Lillicrap et al., ICLR 2016), as AMC has it."""
+"""DDPG (Lillicrap et al., ICLR 2016) as AMC uses it: an agent whose action in each step is one number from 0 to 1."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from zeroskip.model.search.settings import AgentSettings
 
 
 class Replay:
-    """The last `capacity` transitions: a state (features,), an action, its reward, and the state that followed, or
-    that there was none."""
+    """A buffer of the last `capacity` transitions: the state (features,), the action, its reward, and the next state
+    (`going` is 0 if the episode ends there)."""
 
     def __init__(self, features: int, capacity: int) -> None:
         self.states = torch.zeros(capacity, features)
@@ -29,7 +29,7 @@ class Replay:
         return min(self.stored, len(self.states))
 
     def add(self, states: Tensor, actions: Tensor, reward: float) -> None:
-        """An episode: `states` (steps, features) and `actions` (steps,), each step with the reward of the whole."""
+        """Adds an episode: `states` (steps, features) and `actions` (steps,). Each step has the reward of the whole."""
         steps = len(states)
         at = torch.arange(self.stored, self.stored + steps) % len(self.states)
         self.states[at] = states
@@ -42,9 +42,10 @@ class Replay:
 
 
 class Agent:
-    """Actor and critic, and what they learn from. All randomness comes from `seed`; torch's own is left alone.
+    """The actor, the critic and the replay buffer that they learn from. All random numbers come from `seed`; torch's
+    global generator is not used.
 
-    Before it has learned anything the actor answers about `start` to every state.
+    The untrained actor's action is about `start` in every state.
     """
 
     def __init__(self, features: int, *, capacity: int, settings: AgentSettings, seed: int, start: float = 0.5) -> None:
@@ -58,7 +59,7 @@ class Agent:
         def network(inputs: int, rate: float) -> Perceptron:
             return Perceptron(inputs, settings.hidden, rate=rate, generator=generator)
 
-        # fc(state) + fc(action), as AMC has it, is one layer of the two side by side.
+        # AMC's fc(state) + fc(action) is one layer whose input is the state and the action together.
         self.actor, self.critic = network(features, settings.actor_rate), network(features + 1, settings.critic_rate)
         self.actor_target, self.critic_target = network(features, 1.0), network(features + 1, 1.0)
         weight, bias = self.actor.layers[-1]
@@ -69,16 +70,16 @@ class Agent:
         self._average: float | None = None
 
     def act(self, state: Tensor) -> float:
-        """The action that the actor takes in a state (features,)."""
+        """The actor's action in a state (features,)."""
         return float(self.actor(state[None]).sigmoid_())
 
     def explore(self, action: float, sigma: float) -> float:
-        """An action near the given one: from a normal distribution around it, cut off at 0 and 1."""
+        """A random action near the given one: from a normal distribution around it, truncated to 0 to 1."""
         low, high = ndtr(-action / sigma), ndtr((1 - action) / sigma)
         return float(np.clip(action + sigma * ndtri(self.random.uniform(low, high)), 0, 1))
 
     def learn(self, *, actor: bool = True) -> None:
-        """One update from a batch of the replay, drawn with repetition: of the critic, and of the actor if it is to."""
+        """One update of the critic, and with `actor` one of the actor, from a batch drawn with replacement."""
         settings, replay = self.settings, self.replay
         at = torch.from_numpy(self.random.integers(len(replay), size=settings.batch))
         states, actions, rewards = replay.states[at], replay.actions[at], replay.rewards[at]
@@ -88,13 +89,13 @@ class Agent:
         if settings.discount:
             following = replay.following[at]
             actions_then = self.actor_target(following).sigmoid_()
-            promised = self.critic_target(torch.cat((following, actions_then), 1))
-            wanted += settings.discount * replay.going[at] * promised
-        # The critic: the mean square of what it is off by.
+            estimated = self.critic_target(torch.cat((following, actions_then), 1))
+            wanted += settings.discount * replay.going[at] * estimated
+        # The critic's loss is the mean squared error.
         error = self.critic(torch.cat((states, actions), 1)) - wanted
         self.critic.learn(error.mul_(2 / settings.batch))
         if actor:
-            # Up what the critic says of its actions, through the sigmoid.
+            # The actor climbs the critic's estimate of its actions; the gradient passes through the sigmoid.
             taken = self.actor(states).sigmoid_()
             self.critic(torch.cat((states, taken), 1))
             slope = self.critic.at_inputs(torch.full_like(taken, -1 / settings.batch))[:, -1:]

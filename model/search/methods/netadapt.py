@@ -1,4 +1,5 @@
-"""NetAdapt (Yang et al., ECCV 2018, arXiv 1804.03230): step by step, whatever hurts least after a little training."""
+"""NetAdapt (Yang et al., ECCV 2018, arXiv 1804.03230): in each step, the pruning that loses the least accuracy after a
+short training."""
 
 from __future__ import annotations
 
@@ -20,12 +21,13 @@ from zeroskip.model.search.settings import NetAdaptSettings
 from zeroskip.model.search.short_training import train_for_batches
 from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space, cost_share, require_reachable
 from zeroskip.model.search.storage.journal import Journal
-from zeroskip.model.search.workers import spread
+from zeroskip.model.search.workers import worker_map
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What an iteration chose: a group and its new density; the network's accuracy and fraction of the dense cost."""
+    """One iteration: the chosen `group`, its new `density`, and then the network's `accuracy` and `cost`, a fraction of
+    the dense cost."""
 
     group: str
     density: float
@@ -35,7 +37,8 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NetAdaptResult:
-    """The densities found, the `steps` to them, and the network as they left it, masked and in its dense shape."""
+    """The `densities` found, the `steps` that led to them, and the network after the last step, masked and in its dense
+    shape."""
 
     densities: dict[str, float]
     steps: tuple[Step, ...]
@@ -44,7 +47,8 @@ class NetAdaptResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Proposal:
-    """A group brought to a density that meets the step's target, from the network that the step before chose."""
+    """A proposal of an iteration: one `group` is pruned further, to meet the target cost. `state` is the state_dict
+    after the iteration before."""
 
     iteration: int
     group: str
@@ -58,7 +62,8 @@ class _Proposal:
 
 @dataclass(frozen=True, eq=False)
 class _Try:
-    """Prunes by L2 norm, trains a little, and measures; gives the accuracy and the state that the network came to."""
+    """Tries a proposal: prunes by L2 norm, trains for a few batches and measures. Returns the accuracy and the trained
+    state_dict."""
 
     space: Space
     samples: Samples
@@ -71,7 +76,7 @@ class _Try:
         network.load_state_dict(proposal.state)
         network = self.space.pruned(network, proposal.densities, l2)
         with Masks(network, self.space.masks(network, proposal.densities, l2)):
-            # All proposals of an iteration meet the same samples.
+            # All proposals of an iteration are trained on the same samples.
             train_for_batches(
                 network,
                 self.samples,
@@ -99,11 +104,12 @@ def netadapt(
     seed: int,
     progress: ReportProgress = silent,
 ) -> NetAdaptResult:
-    """Prunes the space's network until it costs `budget` of what it did (algorithm 1), without the long fine-tuning.
+    """Prunes the space's network until it costs at most `budget` of the dense cost (algorithm 1 of the paper, without
+    the long fine-tuning).
 
-    Proposals are trained on `samples` and measured on `validation`. Each goes to the journal; with
-    one that has them, only those chosen are trained again. Raises ValueError, with the smallest cost that can be
-    reached, where the budget cannot be met.
+    Proposals are trained on `samples` and measured on `validation`. The accuracy of each goes to the journal; with a
+    journal that has them, only the chosen proposals are trained again. Raises ValueError, with the smallest cost that
+    can be reached, where the budget cannot be met.
     """
     require_reachable(space, table, budget, space.least())
     attempt = _Try(space, samples, validation, settings, seed)
@@ -112,7 +118,7 @@ def netadapt(
     cost, accuracy = 1.0, evaluate(space.module, validation.inputs, validation.labels)
     reduction = settings.first_step(budget)
     steps: list[Step] = []
-    with spread(attempt, workers) as do:
+    with worker_map(attempt, workers) as do:
         while cost > budget:
             target = max(budget, cost - reduction)
             proposals = [
@@ -152,8 +158,8 @@ def netadapt(
 
 
 def _densities(space: Space, table: CostTable, densities: Densities, target: float) -> list[tuple[str, float]]:
-    """For each group the largest density that alone brings the cost down to the target. Where there is none for any,
-    as the steps of all are too small, each that can goes as far as it may."""
+    """(group, density) for each group: the largest density that alone meets the target cost. If no group alone can meet
+    the target, each group that can be pruned further gets its smallest density."""
     meeting, falling = [], []
     for group in space.groups:
         density = _largest(space, table, densities, group, target)
@@ -174,8 +180,8 @@ def _largest(space: Space, table: CostTable, densities: Densities, group: Prunin
 
 
 def _merit(settings: NetAdaptSettings, accuracy: float, before: float, saved: float) -> float:
-    """What the best proposal has most of."""
+    """The value by which proposals are compared; the largest wins. `before` is the accuracy before the step."""
     if settings.pick == "accuracy":
         return accuracy
-    # The small numbers are those of the authors' code; they rank proposals that lose or save nothing.
+    # The authors' code has these small constants; they rank proposals that lose no accuracy or save no cost.
     return -(before - accuracy + 1e-6) / (saved + 1e-5)

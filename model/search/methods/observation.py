@@ -1,4 +1,4 @@
-"""What AMC's agent sees of a group before it decides (He et al., ECCV 2018, section 3.1)."""
+"""The features of a pruning group that AMC's agent sees (He et al., ECCV 2018, section 3.1)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ FEATURES = 11
 
 
 class Observation:
-    """The paper's features of the groups, (t, n, c, h, w, stride, k, cost[t], reduced, rest, a_{t-1}), in [0, 1].
+    """The paper's features of each group, (t, n, c, h, w, stride, k, cost[t], reduced, rest, a_{t-1}), in [0, 1], with
+    the cost of the search in the place of FLOPs.
 
-    In the place of FLOPs stands the cost that is searched for. Of group t, the first of its layers gives the outputs n,
-    inputs c, size h x w of an input, stride and kernel k (0 and 1 of a Linear); cost[t] is that of all its layers,
-    dense. These and t are scaled over the groups to reach from 0 to 1, and are 0 where all are equal. `reduced` is the
-    cost that the groups before save, `rest` the cost of the groups behind, fractions of the dense cost; a_{t-1} is the
-    density before, 1 at first, as the network's input is whole.
+    The first layer of group t gives the outputs n, the inputs c, the input size h x w, the stride and the kernel k (0
+    and 1 for a Linear layer). cost[t] is the dense cost of all layers of the group. These and t are scaled so that the
+    smallest over all groups is 0 and the largest 1 (0 where all are equal). `reduced` is the cost that the pruning of
+    the groups before t saves, `rest` the dense cost of the groups after t; both are fractions of the dense cost.
+    a_{t-1} is the density of the group before; for the first group it is 1.
     """
 
     def __init__(self, space: Space, layers: Sequence[Layer], table: CostTable) -> None:
@@ -41,13 +42,13 @@ class Observation:
         self._rest = [sum(costs[t + 1 :]) for t in range(len(costs))]
 
     def of(self, t: int, densities: Densities) -> Tensor:
-        """The features (11,) of group t where those before have these densities."""
+        """The features (11,) of group t, given the densities of the groups before it."""
         reduced = 1 - self.table.total(self.space.points(densities)) / self.table.dense
         before = densities[self.space.groups[t - 1].name] if t else 1.0
         return torch.tensor([*self._fixed[t].tolist(), reduced, self._rest[t], before])
 
     def all(self, densities: Densities) -> Tensor:
-        """The features (groups, 11) of every group in a whole plan."""
+        """The features (groups, 11) of all groups of a plan."""
         names = [group.name for group in self.space.groups]
         return torch.stack([self.of(t, {name: densities[name] for name in names[:t]}) for t in range(len(names))])
 

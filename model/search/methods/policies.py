@@ -1,4 +1,4 @@
-"""Densities by rules of thumb, which a search must do better than: uniform, shallow, deep (AMC, section 4.1)."""
+"""Hand-made policies, the baselines of a search: uniform, shallow and deep (AMC, section 4.1)."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.spaces.space import Densities, Space, require_reachable
 
 FLOOR = 0.2
-"""Half of a network alone is pruned to this density and no further: AMC lets no layer lose more than 80 %."""
+"""Only half of a network is pruned, down to this density: AMC removes at most 80 % of a layer."""
 
 HALVINGS = 30
-"""By which the share of a policy that a budget allows is found."""
+"""Steps of the bisection that fits a policy to a budget."""
 
 
 def uniform(space: Space, table: CostTable, budget: float) -> dict[str, float]:
     """The same density for every group."""
-    return fitted(space, table, budget, lambda share: {group.name: share for group in space.groups})
+    return fit_to_budget(space, table, budget, lambda share: {group.name: share for group in space.groups})
 
 
 def shallow(space: Space, table: CostTable, budget: float) -> dict[str, float]:
-    """The first half of the groups pruned to one density, down to FLOOR; all of them where the budget asks for more."""
+    """One density for the first half of the groups, at least FLOOR. If that is not enough, all groups are pruned."""
     return _half(space, table, budget, first=True)
 
 
 def deep(space: Space, table: CostTable, budget: float) -> dict[str, float]:
-    """The second half of the groups pruned to one density, down to FLOOR; all groups where the budget asks for more."""
+    """One density for the second half of the groups, at least FLOOR. If that is not enough, all groups are pruned."""
     return _half(space, table, budget, first=False)
 
 
@@ -35,26 +35,26 @@ def _half(space: Space, table: CostTable, budget: float, *, first: bool) -> dict
     names = {group.name for group in pruned}
 
     def wanted(share: float) -> dict[str, float]:
-        # From the dense network, at 1, the one half falls alone; from a share of FLOOR on all fall in proportion.
+        # Between 1 and FLOOR only one half falls; below FLOOR all groups fall in proportion.
         other = min(share / FLOOR, 1.0)
         return {group.name: share if group.name in names else other for group in space.groups}
 
-    return fitted(space, table, budget, wanted)
+    return fit_to_budget(space, table, budget, wanted)
 
 
-def fitted(
+def fit_to_budget(
     space: Space,
     table: CostTable,
     budget: float,
     wanted: Callable[[float], Densities],
     limits: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """The densities nearest to those of `wanted` at the largest share (0 to 1) with which they are within `budget` of
-    the dense cost; none is above its `limits`.
+    """The possible densities nearest to `wanted(share)`, for the largest share (0 to 1) that is within the budget.
 
-    `wanted` rises with the share. Where a step of it exceeds the budget, because several groups gain a channel at once,
-    the first groups gain theirs as far as the budget reaches. Raises ValueError, with the smallest cost that can be
-    reached, where the budget cannot be met.
+    `wanted` gives the densities of all groups and must rise with the share. `budget` is a fraction of the dense cost,
+    `limits` the largest density of each group. At the largest share, the next step may exceed the budget because
+    several groups gain a channel at once; then the first groups gain theirs until the budget is used up. Raises
+    ValueError, with the smallest cost that can be reached, where the budget cannot be met.
     """
     require_reachable(space, table, budget, space.least())
     limit = budget * table.dense

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zeroskip.model.search.evaluation import LOOK, Evaluator
+from zeroskip.model.search.evaluation import VALIDATION_SAMPLES, Evaluator
 from zeroskip.model.search.methods.amc import AmcResult, amc
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
 from zeroskip.model.search.methods.policies import deep, shallow, uniform
@@ -54,7 +54,7 @@ def run_method(
             budget,
             settings=settings.netadapt,
             samples=setup.train,
-            validation=setup.validation.first(LOOK),
+            validation=setup.validation.first(VALIDATION_SAMPLES),
             journal=evaluator.journal,
             workers=evaluator.workers,
             seed=seed,

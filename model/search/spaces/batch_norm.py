@@ -1,4 +1,4 @@
-"""Batch normalisation of a pruned network, measured anew (Li et al., EagleEye, ECCV 2020, section 3.3)."""
+"""Recalibration of the batch normalisation of a pruned network (Li et al., EagleEye, ECCV 2020, section 3.3)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from zeroskip.model.network.modes import in_mode
 from zeroskip.model.pruning.masks import Masks
 
 SAMPLES = 1_024
-"""Samples at most."""
+"""The largest number of samples used."""
 
 BATCH = 256
-"""Samples at once; means and variances are averaged over these."""
+"""The batch size. The means and variances of the batches are averaged."""
 
 
 def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor) -> None:
-    """Applies masks, and where there are any normalises the network anew."""
+    """Applies the masks, if there are any, and then recalibrates batch normalisation with `samples` (n, ...)."""
     if masks:
         Masks(module, masks).apply()
         recalibrate_batch_norm(module, samples)
@@ -25,12 +25,12 @@ def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor) -> None:
 
 @torch.no_grad()
 def recalibrate_batch_norm(module: nn.Module, samples: Tensor) -> None:
-    """Gives the batch normalisation of a network the means and variances that its inputs have now, in `samples`
-    (n, ...): they are not those of the dense network, and few layers on nothing is left of what the dense one said."""
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
+    """Measures the means and variances of all batch normalisation layers again, on `samples` (n, ...). Pruning changes
+    them, and with those of the dense network the errors grow from layer to layer."""
+    norms = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
     samples = samples[:SAMPLES]
     if not norms or len(samples) < 2:
-        # Of a single one there is no variance.
+        # A single sample has no variance.
         return
     momenta = [norm.momentum for norm in norms]
     try:
@@ -39,9 +39,9 @@ def recalibrate_batch_norm(module: nn.Module, samples: Tensor) -> None:
                 norm.reset_running_stats()
                 norm.train()
                 norm.momentum = None
-            # All batches weigh the same, however many samples they have: what does not fill the last is left out.
-            for some in samples[: max(1, len(samples) // BATCH) * BATCH].split(BATCH):
-                module(some)
+            # All batches have the same weight in the average, so an incomplete last batch is left out.
+            for batch in samples[: max(1, len(samples) // BATCH) * BATCH].split(BATCH):
+                module(batch)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

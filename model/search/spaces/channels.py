@@ -1,4 +1,4 @@
-"""Plans that remove whole channels, through residual additions, depthwise convolutions, concatenations, flattening."""
+"""Channel pruning: plans that remove whole channel groups of a network."""
 
 from __future__ import annotations
 
@@ -22,42 +22,43 @@ from zeroskip.model.search.spaces.reconstruct import Reconstruction
 from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space
 
 LEAST_CHANNELS = 0.1
-"""No search leaves a group less than this fraction of its channels."""
+"""The smallest density of a channel group in a search."""
 
 
 def _flattening(module: nn.Module, sample: Tensor) -> nn.Module:
-    """The network, if need be flattening whatever comes. Raises ValueError where that computes something else."""
+    """The network, with `view(-1, 400)` and the like replaced by flattening, which works for any number of channels.
+    Raises ValueError where that changes the outputs."""
 
     def outputs(network: nn.Module) -> Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return run(network, sample)
 
-    free = flexible(module)
-    if free is module:
+    flattening = flexible(module)
+    if flattening is module:
         return module
     try:
-        same = torch.allclose(outputs(free), outputs(module), rtol=0, atol=0, equal_nan=True)
+        same = torch.allclose(outputs(flattening), outputs(module), rtol=0, atol=0, equal_nan=True)
     except ValueError:
         same = False
     if not same:
         raise ValueError(
             f"{type(module).__name__} has channels that cannot be removed: its forward() reshapes to (-1, a number) "
-            "in a way that is no flattening"
+            "in another way than flattening"
         )
-    return free
+    return flattening
 
 
 class ChannelSpace(Space):
-    """Groups of channels that go together, physically.
+    """Plans that physically remove channels; each channel group of the network is a pruning group.
 
-    Of a pruned network, the weights of the layers that take what is left are fitted anew, so that these layers give
-    what they gave before as nearly as can be (zeroskip.model.search.spaces.reconstruct), from `calibration` inputs
-    (n, ...).
+    After pruning, the layers that have lost input channels are refitted by least squares on `calibration` (n, ...), so
+    that their outputs change as little as possible (zeroskip.model.search.spaces.reconstruct).
     """
 
     def __init__(self, module: nn.Module, names: Sequence[str], calibration: Tensor) -> None:
-        """`names` of the layers in the order in which they run. Raises ValueError where no channel can be removed."""
+        """`names` are the layers in the order in which the network runs them. Raises ValueError where no channel can be
+        removed."""
         name = type(module).__name__
         module = _flattening(module, calibration[:2])
         self.graph = _removable(module, read_graph(module, calibration[:1]), calibration[:2])
@@ -95,7 +96,7 @@ class ChannelSpace(Space):
         return pruned
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
-        """The network without the channels of which nothing is left."""
+        """The network without the channels whose weights are all zero."""
         return _sliced(pruned, self.graph, self._chosen(pruned, densities, None))
 
     def points(self, densities: Densities) -> dict[str, tuple[float, ...]]:
@@ -111,8 +112,9 @@ class ChannelSpace(Space):
     def _chosen(
         self, module: nn.Module, densities: Densities, criterion: Criterion | None
     ) -> dict[int, NDArray[np.int64]]:
-        """The channels that stay, rising, of every group that does not stay whole: the best by the criterion, the sum
-        over the layers whose outputs they are; without one, those of which anything is left."""
+        """The channels to keep, in ascending order, of every group that is pruned. The score of a channel is the sum of
+        its scores in all layers that output it; the highest scores stay. Without a criterion, the channels that are not
+        zero stay."""
         scores = {} if criterion is None else criterion(module, "channel")
         kept = {}
         for group in self.groups:
@@ -131,14 +133,15 @@ class ChannelSpace(Space):
                         live.index_add_(0, channels, value.detach()[mine].reshape(len(mine), -1).abs().sum(1))
                 if f"{name}.weight".lstrip(".") in scores:
                     total.index_add_(0, channels, scores[f"{name}.weight".lstrip(".")][mine])
-            # What is zero throughout has gone before, whatever a criterion says of it.
+            # Channels that are zero were pruned before, so they rank last whatever their score.
             total = live.sign() if criterion is None else total.masked_fill(live == 0, -1.0)
             kept[number] = np.flatnonzero(keep_largest(total, count).numpy())
         return kept
 
 
 def _removable(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
-    """The graph with those groups FIXED that cannot lose a channel: the network's outputs, and where it fails then."""
+    """The graph, in which every group is FIXED that cannot lose a channel: the network's outputs, and groups without
+    one of whose channels the network fails."""
     with torch.no_grad():
         expected = copy.deepcopy(module).eval()(sample).shape
     for group, size in enumerate(graph.sizes):
@@ -147,7 +150,7 @@ def _removable(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
                 smaller = _sliced(module, graph, {group: np.arange(size - 1)})
                 fits = size > 1 and smaller.eval()(sample).shape == expected
         except Exception:
-            # It runs the user's forward(): whatever stands in the way there, the group stays as it is.
+            # It runs the user's forward(), which can raise anything. Then the group keeps its channels.
             fits = False
         if not fits:
             for axis in (*graph.outputs.values(), *graph.inputs.values()):
@@ -164,7 +167,7 @@ def _sliced(module: nn.Module, graph: Graph, kept: dict[int, NDArray[np.int64]])
 
 
 def _shares(axis: Axis | None) -> list[tuple[int, float]]:
-    """The groups that an axis belongs to, and the fraction that each has of it."""
+    """The groups on an axis, and the fraction of the axis that belongs to each."""
     if axis is None:
         return [(FIXED, 1.0)]
     groups, counts = np.unique(axis.group, return_counts=True)

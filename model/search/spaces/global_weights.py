@@ -1,4 +1,4 @@
-"""Single weights of a whole network that compete with one another, for `zeroskip finetune --compression`."""
+"""Global weight pruning, where all weights of a network compete, for `zeroskip finetune --compression`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from zeroskip.model.search.spaces.batch_norm import prune
 from zeroskip.model.search.spaces.space import Densities
 
 NETWORK = "network"
-"""The one group that densities name here: all weights of all Linear and Conv2d layers."""
+"""The name of the only pruning group: all weights of all Linear and Conv2d layers."""
 
 
 class GlobalWeightSpace:
-    """Prunes as a zeroskip.model.search.spaces.space.Space does, but with one density for all: the criterion finds what
-    goes, anew in every round, and a layer may keep any number of its weights, even none."""
+    """Prunes like a zeroskip.model.search.spaces.space.Space, but with one density for the whole network. The criterion
+    ranks all weights again in every round, and a layer may keep any number of its weights, even none."""
 
     granularity = WEIGHTS
 
@@ -30,7 +30,7 @@ class GlobalWeightSpace:
         density = densities.get(NETWORK, 1.0)
         if density == 1:
             return {}
-        # What is zero has gone before, whatever a criterion says of it.
+        # Weights that are zero were pruned before, so they rank last whatever their score.
         live = {
             name: values.masked_fill(module.get_parameter(name) == 0, -1.0)
             for name, values in criterion(module, "weight").items()
@@ -38,11 +38,11 @@ class GlobalWeightSpace:
         return allocate_globally(live, density)
 
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
-        """The dense network pruned."""
+        """The pruned network, in the shape of the dense network."""
         pruned = copy.deepcopy(self.module)
         prune(pruned, self.masks(self.module, densities, criterion), self.calibration)
         return pruned
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
-        """The network as it is: single weights cannot be left out of a tensor."""
+        """The network itself: single weights cannot be removed from a tensor."""
         return pruned

@@ -1,4 +1,4 @@
-"""Weights fitted anew where inputs of a layer are gone (He et al., ICCV 2017, section 3.1; AMC, section 3.4)."""
+"""Refits the weights of layers that lost input channels (He et al., ICCV 2017, section 3.1; AMC, section 3.4)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from torch import Tensor, nn
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.pruning.masks import prunable_layers
 from zeroskip.model.search.layers import patches_of
-from zeroskip.model.search.spaces.channel_groups import FIXED, Graph, staying
+from zeroskip.model.search.spaces.channel_groups import FIXED, Graph, kept_indices
 
 POINTS = 10
-"""Positions of an image at which a convolution is fitted, as in AMC's own code."""
+"""The number of positions per image that a convolution is fitted on, as in AMC's own code."""
 
 RIDGE = 1e-3
-"""How much weights are held to what they were, as a fraction of the mean square of an input."""
+"""The ridge penalty on the change of the weights, as a fraction of the mean square of an input."""
 
 
 class Reconstruction:
-    """Least squares: the weights by which a layer, from the inputs that are left, gives what the dense one gave.
+    """Least squares: finds the weights with which a layer reproduces its dense outputs from the inputs that are left.
 
-    With X the inputs of the dense layer in samples (a convolution's as patches, whatever its kernel), of which S are
-    left and R are gone, and W the dense weights, W_S + D has the least |X_S (W_S + D) - X W|^2 + ridge |D|^2 at
-    D = (X_S^T X_S + ridge)^-1 (X_S^T X_R) W_R. So what the samples do not tell stays as it was. X^T X is taken once;
-    any choice of S is a small system of equations after that. Biases stay.
+    X are the inputs of the dense layer in the samples (patches, for a convolution), split into the kept inputs S and
+    the removed inputs R; W are the dense weights. The change D of the kept weights minimises
+    |X_S (W_S + D) - X W|^2 + ridge |D|^2, so D = (X_S^T X_S + ridge)^-1 (X_S^T X_R) W_R. The ridge keeps weights that
+    the samples do not determine. X^T X is computed once; then each choice of S only solves a small linear system.
+    Biases do not change.
     """
 
     def __init__(self, module: nn.Module, graph: Graph, samples: Tensor) -> None:
@@ -38,11 +39,11 @@ class Reconstruction:
         )
 
     def apply(self, pruned: nn.Module, kept: dict[int, NDArray[np.int64]]) -> None:
-        """Fits the layers of `pruned`, whose shape is the dense network's, to the channels that are kept. The weights
-        of those that are not become zero."""
+        """Refits, in place, the layers of `pruned`, which has the shape of the dense network. Weights of removed inputs
+        become zero."""
         layers = prunable_layers(pruned)
         for name, gram in self.grams.items():
-            stays = staying(self.graph.inputs[name], kept)
+            stays = kept_indices(self.graph.inputs[name], kept)
             if stays.all():
                 continue
             weight = layers[name].weight
@@ -52,7 +53,7 @@ class Reconstruction:
             system.diagonal().add_(RIDGE * system.diagonal().mean())
             factor, failed = torch.linalg.cholesky_ex(system)
             if failed:
-                # Inputs that are zero in all samples tell nothing: the weights stay what they were.
+                # All inputs are zero in all samples, so the samples do not determine the weights: keep them.
                 continue
             full = torch.zeros_like(dense)
             carried = gram[rows][:, ~rows] @ dense[:, ~rows].T
@@ -63,7 +64,7 @@ class Reconstruction:
 
 @torch.no_grad()
 def _grams(module: nn.Module, samples: Tensor, names: list[str]) -> dict[str, Tensor]:
-    """X^T X of the layers named, float64 (inputs x inputs)."""
+    """X^T X of each of the layers `names`, float64 (inputs x inputs)."""
     grams: dict[str, Tensor] = {}
     generator = torch.Generator().manual_seed(0)
 
@@ -77,8 +78,8 @@ def _grams(module: nn.Module, samples: Tensor, names: list[str]) -> dict[str, Te
     handles = [module.get_submodule(name).register_forward_pre_hook(record(name)) for name in names]
     try:
         with in_mode(module, training=False):
-            for some in samples.split(256):
-                module(some)
+            for batch in samples.split(256):
+                module(batch)
     finally:
         for handle in handles:
             handle.remove()
@@ -86,9 +87,9 @@ def _grams(module: nn.Module, samples: Tensor, names: list[str]) -> dict[str, Te
 
 
 def _rows(layer: nn.Module, given: Tensor, generator: torch.Generator) -> Tensor:
-    """What a layer multiplies with its weights: (positions, inputs); of a convolution some positions of each image."""
+    """The input vectors of a layer, (vectors, inputs); for a convolution, at some random positions of each image."""
     if not isinstance(layer, nn.Conv2d):
         return given.reshape(-1, given.shape[-1])
     patches = patches_of(layer, given)
-    some = torch.randperm(patches.shape[2], generator=generator)[:POINTS]
-    return patches[:, :, some].transpose(1, 2).reshape(-1, patches.shape[1])
+    chosen = torch.randperm(patches.shape[2], generator=generator)[:POINTS]
+    return patches[:, :, chosen].transpose(1, 2).reshape(-1, patches.shape[1])

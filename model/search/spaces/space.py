@@ -1,4 +1,4 @@
-"""What a search decides upon: the groups of a network that each get one density, and what pruning them means."""
+"""The search space: the pruning groups of a network, and how they are pruned."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from zeroskip.model.search.plan import WEIGHTS, LayerPlan, Plan, weight_shapes
 from zeroskip.model.search.spaces.batch_norm import prune
 
 LEAST_WEIGHTS = 0.02
-"""No search leaves a layer less than this fraction of its weights."""
+"""The smallest density of a layer's weights in a search."""
 
 Densities = Mapping[str, float]
-"""A density for groups, by name; those that are not named stay whole."""
+"""Densities by the name of the pruning group. Groups that are not named have density 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PruningGroup:
-    """What gets one density: of `total` weights, or channels, or members of a group, one of `counts` stay.
+    """A layer, or a channel group, that gets one density.
 
-    `counts` rise and end with `total`. `layers` are the names of those whose weights, or whose outputs, they are; the
-    first of them, in the order in which the network runs them, gives the group its name.
+    It has `total` weights or channels (or elements of an N:M group), and keeps a number of them that is in `counts`,
+    which rise up to `total`. `layers` are the layers whose weights, or whose output channels, these are. The group has
+    the name of the layer that the network runs first.
     """
 
     name: str
@@ -44,21 +45,21 @@ class PruningGroup:
         return self.counts[0] / self.total
 
     def nearest(self, density: float) -> float:
-        """The density that can be, nearest to the given one."""
+        """The possible density nearest to the given one."""
         return min((self.below(density), self.above(density)), key=lambda near: abs(near - density))
 
     def below(self, density: float) -> float:
-        """The largest density that can be and is not above the given one; `least` where there is none."""
+        """The largest possible density up to the given one, or else `least`."""
         return self.largest(lambda one: one <= density) or self.least
 
     def above(self, density: float) -> float:
-        """The smallest density that can be and is not below the given one."""
+        """The smallest possible density from the given one on."""
         below = self.below(density)
         at = self.counts.index(round(below * self.total))
         return below if below >= density or below == 1 else self.counts[at + 1] / self.total
 
     def largest(self, fits: Callable[[float], bool]) -> float | None:
-        """The largest density that fits, where all below one that fits do too; None where none does."""
+        """The largest possible density for which `fits` is true, or None. All densities below it must fit too."""
         low, high = -1, len(self.counts)
         while high - low > 1:
             middle = (low + high) // 2
@@ -67,11 +68,11 @@ class PruningGroup:
 
 
 class Space(ABC):
-    """All plans for the network `module` with one granularity.
+    """All plans for the network `module` at one granularity.
 
-    Pruning is done with masks: a pruned network has the shape of the dense one, and can be pruned further. What is
-    measured or handed on is one from which `remove` has removed what can be. `calibration` (n, ...) are training
-    inputs, by which batch normalisation is measured anew (zeroskip.model.search.spaces.batch_norm).
+    Pruning uses masks: a pruned network keeps the shape of the dense network and can be pruned further. Before it is
+    measured or saved, `remove` removes the channels that can be removed. `calibration` (n, ...) are training inputs for
+    the recalibration of batch normalisation (zeroskip.model.search.spaces.batch_norm).
     """
 
     def __init__(
@@ -84,35 +85,36 @@ class Space(ABC):
 
     @abstractmethod
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
-        """The masks, by parameter name, of a network of the dense one's shape; what is zero there goes first."""
+        """The masks, by parameter name, for a network in the shape of the dense network. Weights that are zero already
+        are pruned first."""
 
     @abstractmethod
     def points(self, densities: Densities) -> dict[str, tuple[float, ...]]:
-        """Where every layer stands on the axes of its cost table (zeroskip.model.search.costs.table)."""
+        """The point of every layer on the axes of its cost table (zeroskip.model.search.costs.table)."""
 
     @abstractmethod
     def outputs(self, densities: Densities) -> dict[str, float]:
-        """The density that a plan states for each layer."""
+        """The density of each layer, as it stands in a plan."""
 
     def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
-        """A copy of a network of the dense one's shape, pruned; in that shape."""
+        """A pruned copy of a network in the shape of the dense network; it keeps the shape."""
         pruned = copy.deepcopy(module)
         prune(pruned, self.masks(module, densities, criterion), self.calibration)
         return pruned
 
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
-        """The dense network pruned, in its own shape."""
+        """A pruned copy of the dense network; it keeps the shape."""
         return self.pruned(self.module, densities, criterion)
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
-        """The network without what is masked, where that can be left out; it computes the same."""
+        """The network without the channels that can be removed. It computes the same."""
         return pruned
 
     def least(self) -> dict[str, float]:
         return {group.name: group.least for group in self.groups}
 
     def plan(self, densities: Densities, *, method: str, cost: str, budget: float, reached: float) -> Plan:
-        """The plan of these densities."""
+        """The plan with these densities; see `Plan` for the other arguments."""
         found = self.outputs(densities)
         shapes = weight_shapes(self.module)
         return Plan(
@@ -127,7 +129,7 @@ class Space(ABC):
         )
 
     def densities(self, plan: Plan) -> dict[str, float]:
-        """The groups' densities in a plan. Raises ValueError where it is one for another network."""
+        """The densities of the groups in a plan. Raises ValueError where it belongs to another network."""
         plan.check(self.module)
         if plan.granularity != self.granularity:
             raise ValueError(f"granularity must be {self.granularity}, not {plan.granularity}")
@@ -136,13 +138,13 @@ class Space(ABC):
         for name, density in self.outputs(found).items():
             if not math.isclose(given[name], density, abs_tol=1e-6):
                 raise ValueError(
-                    f"density of '{name}' must be {density:g}, as its channels go with those of others, "
+                    f"density of '{name}' must be {density:g}, as it shares its channels with other layers, "
                     f"not {given[name]:g}"
                 )
         return found
 
     def kept(self, densities: Densities) -> float:
-        """The fraction of all weights of the network that is left."""
+        """The fraction of all weights of the network that is kept."""
         sizes = {name: math.prod(shape) for name, shape in weight_shapes(self.module).items()}
         points = self.points(densities)
         left = sum(size * math.prod(points.get(name, (1.0,))) for name, size in sizes.items())
@@ -150,17 +152,18 @@ class Space(ABC):
 
 
 class LayerSpace(Space):
-    """Every layer by itself: single weights, or N:M patterns along the inputs."""
+    """Plans that prune single weights, or N:M patterns along the inputs; each layer is a pruning group."""
 
     def __init__(self, module: nn.Module, granularity: str, names: Sequence[str], calibration: Tensor) -> None:
-        """`names` of layers that are pruned, in the order in which they run."""
+        """`names` are the layers to prune, in the order in which the network runs them. Raises ValueError where
+        there is nothing to prune."""
         if granularity != WEIGHTS and Pattern.parse(granularity).dense:
             raise ValueError(f"granularity must be an N:M pattern that prunes, not {granularity!r}")
         layers = prunable_layers(module)
         groups = []
         for name in names:
             if granularity != WEIGHTS and nm_share(layers[name].weight, Pattern.parse(granularity)) == 1:
-                # A convolution of one channel has no groups that could lose any.
+                # A convolution with one input channel has no group that could lose a weight.
                 continue
             total, counts = self._counts(layers[name].weight, granularity)
             groups.append(PruningGroup(name=name, layers=(name,), total=total, counts=counts))
@@ -180,13 +183,13 @@ class LayerSpace(Space):
         scores = criterion(module, "weight") if names else {}
         masks = {}
         for name, density in names.items():
-            # What is zero has gone before, whatever a criterion says of it.
+            # Weights that are zero were pruned before, so they rank last whatever their score.
             dead = module.get_parameter(name) == 0
             if self.granularity == WEIGHTS:
                 live = scores[name].masked_fill(dead, -1.0)
                 masks[name] = keep_largest(live, kept_count(live.numel(), density))
             else:
-                # A score stands for the magnitude there; one of nothing must still be above what is gone.
+                # `nm_mask` keeps the largest magnitudes. A score of 0 must still rank above the weights pruned before.
                 live = scores[name].clamp(min=torch.finfo(torch.float32).tiny).masked_fill(dead, 0.0)
                 masks[name] = nm_mask(live, Pattern.parse(self.granularity))
         return masks
@@ -210,12 +213,12 @@ class LayerSpace(Space):
 
 
 def cost_share(space: Space, table: CostTable, densities: Densities) -> float:
-    """What a plan costs, as a fraction of the dense network."""
+    """The cost of a plan as a fraction of the dense cost."""
     return table.total(space.points(densities)) / table.dense
 
 
 def require_reachable(space: Space, table: CostTable, budget: float, smallest: Densities) -> None:
-    """Raise ValueError unless a budget is a fraction of the dense cost that the `smallest` densities meet."""
+    """Raises ValueError unless the budget is a fraction of the dense cost that the `smallest` densities meet."""
     if not 0 < budget <= 1:
         raise ValueError(f"budget must be above 0 and at most 1, a fraction of the dense cost, not {budget}")
     reached = cost_share(space, table, smallest)

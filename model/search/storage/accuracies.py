@@ -1,4 +1,4 @@
-"""Accuracies on disk, for every search that asks: by the network, its data and the seed, and by the plan."""
+"""A database of measured accuracies that all searches share, keyed by network, data, seed and plan."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from zeroskip.model.search.storage.code_version import hash_with_code
 T = TypeVar("T")
 
 WAIT = 10.0
-"""Seconds that a process waits for others that write."""
+"""Seconds that a process waits while another process writes."""
 
 
 class Accuracies:
-    """What has been measured under one `configuration`: all that an accuracy depends on beside the plan.
+    """The accuracies measured with one `configuration`, which identifies all that they depend on beside the plan.
 
-    Several processes may use the file `path` at once. Where it cannot be read or written, as it is locked or
-    read-only, nothing is known and nothing kept. Raises ValueError where it is damaged.
+    Several processes may use the file `path` at the same time. If it is locked or read-only, nothing is found in it and
+    nothing is stored. Raises ValueError where it is damaged.
     """
 
     def __init__(self, path: Path, configuration: str) -> None:
@@ -29,7 +29,7 @@ class Accuracies:
         self._search = hash_with_code(configuration)
 
     def find(self, plans: Sequence[str]) -> dict[str, float]:
-        """The accuracies that are known, by plan."""
+        """The known accuracies of these plans, by plan."""
 
         def read(connection: sqlite3.Connection) -> dict[str, float]:
             asked = "SELECT accuracy, crc32 FROM measured WHERE search = ? AND plan = ?"
@@ -48,7 +48,7 @@ class Accuracies:
 
     def _checked(self, plan: str, accuracy: float, checksum: int) -> float:
         if checksum != self._checksum(plan, accuracy):
-            raise ValueError(f"{self.path}: the accuracy {accuracy!r} is not what was written; delete the file")
+            raise ValueError(f"{self.path}: the accuracy {accuracy!r} does not match its checksum; delete the file")
         return accuracy
 
     def _checksum(self, plan: str, accuracy: float) -> int:
@@ -58,7 +58,7 @@ class Accuracies:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with closing(sqlite3.connect(self.path, timeout=WAIT)) as connection:
-                # What a crash of the machine would lose can be measured again.
+                # Accuracies that a crash of the machine loses can be measured again.
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS measured (search TEXT, plan TEXT, accuracy REAL, crc32 INTEGER, "
@@ -68,4 +68,4 @@ class Accuracies:
         except sqlite3.OperationalError:
             return otherwise
         except sqlite3.DatabaseError as error:
-            raise ValueError(f"{self.path}: is no file of accuracies ({error}); delete it") from error
+            raise ValueError(f"{self.path}: must be a database of accuracies, but: {error}; delete it") from error

@@ -1,4 +1,4 @@
-"""What a search has measured, line by line in a file, so that one that was cut short need not measure it again."""
+"""The journal of a search: all measured numbers in a file, so that an interrupted search can continue."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from zeroskip.model.search.storage.code_version import hash_with_code
 
 
 class Journal:
-    """Numbers by key, each in the file `path` before it is used: a line of JSON each, with a checksum.
+    """Numbers by key in the file `path`: one line of JSON with a checksum for each number, written before it is used.
 
-    A search is a function of its settings and of what it measures. Started again with its journal (`resume`) it takes
-    the same steps, and what it finds here it need not measure. Without `resume` the file is started over.
-    `configuration` stands for all that the numbers depend on beside their keys and the code. Raises ValueError where
-    the file is damaged or of another search; it is left as it is then.
+    A search depends only on its settings and on the numbers that it measures. Started again with its journal (`resume`)
+    it takes the same steps, and numbers in the journal are not measured again. Without `resume` the file is replaced.
+    `configuration` identifies all that the numbers depend on beside their keys and the code. Raises ValueError where
+    the file is damaged or belongs to another search; the file is not changed then.
     """
 
     def __init__(self, path: Path, configuration: str, *, resume: bool) -> None:
         self.path = path
         self.known: dict[str, float] = {}
         self._head = {"search": hash_with_code(configuration)}
-        # What stands there is replaced when there is something to put in its place, and not before.
+        # An existing file is replaced only when the first number is written.
         self._begun = False
         if resume and path.exists():
             self._load()
@@ -41,31 +41,33 @@ class Journal:
             self._begun = True
 
     def _load(self) -> None:
-        # The search may have been ended in the middle of its last line.
+        # The last line is incomplete if the search was killed while it wrote.
         *whole, rest = self.path.read_text(errors="replace").split("\n")
         if not whole and json.dumps(self._head).startswith(rest):
-            # In the middle of its first: nothing is known.
+            # Even the first line is incomplete: nothing is known.
             return
         try:
             first, *entries = [json.loads(line) for line in whole] or [None]
             self.known = dict(map(_checked, entries))
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path}: is no journal of a search: {error!r}; search without --resume") from error
+            raise ValueError(
+                f"{self.path}: must be the journal of a search, but: {error!r}; search without --resume"
+            ) from error
         if first != self._head:
             raise ValueError(
-                f"{self.path}: belongs to another search: the network, the data, an option, a cost table or a "
-                "version (zeroskip's, torch's) differs; search without --resume"
+                f"{self.path}: belongs to another search: the network, the data, an option, the cost table, the code "
+                "of searches or torch's version differs; search without --resume"
             )
         self._begun = True
         if rest:
-            with replacing(self.path) as part:
-                part.write_text("\n".join(whole) + "\n")
+            with replacing(self.path) as new:
+                new.write_text("\n".join(whole) + "\n")
 
 
 def _checked(entry: dict[str, Any]) -> tuple[str, float]:
     key, value = entry["key"], entry["value"]
     if entry["crc32"] != _checksum(key, value):
-        raise ValueError(f"the value {value!r} of {key!r} is not what was written")
+        raise ValueError(f"the value {value!r} of {key!r} does not match its checksum")
     return key, value
 
 

@@ -1,4 +1,4 @@
-"""Plans and searches as pictures."""
+"""Pictures of plans and searches, as PNG files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ KEPT, GONE, LINE = "#1f6fb2", "#dfe6ec", "#c8553d"
 
 
 def save_picture(figure: Figure, path: Path) -> Path:
-    """Writes a PNG; a file that stood there is replaced whole or not at all."""
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=150)
+    """Writes a PNG. An existing file is replaced completely or not at all."""
+    with replacing(path) as new:
+        figure.savefig(new, format="png", dpi=150)
     return path
 
 
 def of_plan(plan: Plan) -> Figure:
-    """A bar for each layer: how much of it stays."""
+    """The density of each layer as a bar."""
     names = [layer.name or "(the network)" for layer in plan.layers]
     figure = Figure(figsize=(max(4.0, 1.2 + 0.42 * len(names)), 3.6), layout="constrained")
     axes = figure.subplots()
@@ -40,7 +40,7 @@ def of_plan(plan: Plan) -> Figure:
     axes.set_title(
         f"{plan.method}: {plan.granularity}, {plan.reached:.1%} of the dense {plan.cost}", fontsize=9, loc="left"
     )
-    _plain(axes)
+    _style(axes)
     return figure
 
 
@@ -57,12 +57,12 @@ def of_scan(found: SensitivityScan) -> Figure:
     axes.set_xlabel("channels kept" if found.granularity == CHANNELS else "weights kept")
     axes.set_ylabel("accuracy, nothing else pruned")
     axes.legend(frameon=False, fontsize=7, ncols=1 + len(found.curves) // 12)
-    _plain(axes)
+    _style(axes)
     return figure
 
 
 def of_search(accuracies: Sequence[float], costs: Sequence[float], step: str) -> Figure:
-    """Accuracy and cost, step by step."""
+    """Accuracy and cost over the steps of a search; `step` names them ("episode", "iteration")."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(2, 1))
     numbers = range(1, len(accuracies) + 1)
@@ -78,12 +78,12 @@ def of_search(accuracies: Sequence[float], costs: Sequence[float], step: str) ->
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (upper, lower):
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-        _plain(axes)
+        _style(axes)
     return figure
 
 
 def of_comparison(policies: dict[str, dict[str, float]], dense: float) -> Figure:
-    """Accuracies before and after fine-tuning, policy by policy."""
+    """Accuracies before and after fine-tuning for each policy."""
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
     at = range(len(policies))
@@ -99,11 +99,11 @@ def of_comparison(policies: dict[str, dict[str, float]], dense: float) -> Figure
     axes.set_ylabel("accuracy on the test set")
     axes.set_ylim(0, 1.08)
     figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=3)
-    _plain(axes)
+    _style(axes)
     return figure
 
 
-def _plain(axes: Axes) -> None:
+def _style(axes: Axes) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

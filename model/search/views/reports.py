@@ -1,4 +1,4 @@
-"""What `zeroskip search` writes and prints: a plan with what led to it, or a comparison."""
+"""What `zeroskip search` writes and prints: a plan with the numbers of its search, or a comparison."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ HARD = {"0": 0.15, "2": 0.2}
 
 
 def test_before_training_a_few_samples_count_and_after_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zeroskip.model.search.evaluation.LOOK", 20)
+    monkeypatch.setattr("zeroskip.model.search.evaluation.VALIDATION_SAMPLES", 20)
     monkeypatch.setattr("zeroskip.model.search.evaluation.BATCHES", 0)
     measure = evaluator(tmp_path)
     pruned, validation = measure.space.masked(HARD), measure.validation
@@ -77,7 +77,7 @@ def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None
 
 def test_training_that_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zeroskip.model.search.evaluation.RATE", 1e30)
-    with pytest.warns(UserWarning, match="brief training failed.*diverged"):
+    with pytest.warns(UserWarning, match="the short training failed.*diverged"):
         assert list(evaluator(tmp_path).accuracies([HARD], trained=True)) == [0.0]
 
 
@@ -95,7 +95,7 @@ def test_a_network_that_cannot_be_trained_as_it_is(tmp_path: Path) -> None:
     space = LayerSpace(TwoHeads(*module).eval(), "weights", ["0", "2"], inputs)
     measure = Evaluator(space, validation, validation, Journal(tmp_path / "j", "", resume=False))
     assert measure.accuracy(HARD) > 0.3
-    with pytest.warns(UserWarning, match="brief training failed"):
+    with pytest.warns(UserWarning, match="the short training failed"):
         assert list(measure.accuracies([HARD], trained=True)) == [0.0]
 
 

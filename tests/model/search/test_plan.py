@@ -86,5 +86,5 @@ def test_files_that_are_no_plan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be read: No such file"):
         load_plan(tmp_path / "none.json")
     (tmp_path / "cut.json").write_text('{"version": 1,')
-    with pytest.raises(ValueError, match=r"cut\.json: is no JSON"):
+    with pytest.raises(ValueError, match=r"cut\.json: must be JSON, but"):
         load_plan(tmp_path / "cut.json")

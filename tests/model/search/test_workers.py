@@ -16,7 +16,7 @@ import torch
 
 from zeroskip.model import user_code
 from zeroskip.model.loading import load_factory
-from zeroskip.model.search.workers import parse_workers, spread
+from zeroskip.model.search.workers import parse_workers, worker_map
 
 EVERYWHERE = [1, 3, "ray"]
 
@@ -31,14 +31,14 @@ def test_names() -> None:
 @pytest.mark.parametrize("workers", EVERYWHERE)
 def test_results_keep_their_order(workers: int | str) -> None:
     offset = torch.tensor(5.0)
-    with spread(lambda item: float(offset * item), workers) as do:
+    with worker_map(lambda item: float(offset * item), workers) as do:
         assert list(do(range(20))) == [5.0 * item for item in range(20)]
         assert list(do([])) == []
         assert list(do([3])) == [15.0]
 
 
 def test_processes_are_others_with_one_thread() -> None:
-    with spread(lambda _: (os.getpid(), torch.get_num_threads()), 2) as do:
+    with worker_map(lambda _: (os.getpid(), torch.get_num_threads()), 2) as do:
         seen = set(do(range(30)))
     assert os.getpid() not in {process for process, _ in seen}
     assert {threads for _, threads in seen} == {1}
@@ -47,9 +47,9 @@ def test_processes_are_others_with_one_thread() -> None:
 def test_processes_end_with_their_parent(tmp_path: Path) -> None:
     """Killed, the parent can tell them nothing."""
     (tmp_path / "search.py").write_text(
-        "import os, time\nfrom pathlib import Path\nfrom zeroskip.model.search.workers import spread\n\n\n"
+        "import os, time\nfrom pathlib import Path\nfrom zeroskip.model.search.workers import worker_map\n\n\n"
         "def work(item):\n    Path(str(os.getpid())).touch()\n    time.sleep(60)\n\n\n"
-        "with spread(work, 2) as do:\n    list(do(range(2)))\n"
+        "with worker_map(work, 2) as do:\n    list(do(range(2)))\n"
     )
     root = str(Path(__file__).parents[3])
     running = subprocess.Popen([sys.executable, "search.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root})
@@ -66,7 +66,7 @@ def test_processes_end_with_their_parent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", EVERYWHERE)
 def test_errors_come_back(workers: int | str) -> None:
-    with spread(lambda item: 1 // item, workers) as do, pytest.raises(ZeroDivisionError):
+    with worker_map(lambda item: 1 // item, workers) as do, pytest.raises(ZeroDivisionError):
         list(do([1, 0, 2]))
 
 
@@ -80,7 +80,7 @@ def test_networks_from_a_users_file(workers: int | str, tmp_path: Path) -> None:
     network = load_factory(f"{tmp_path / 'onlyhere.py'}:Net")
     network.requires_grad_(False)
     expected = float(network(torch.ones(1, 3)).sum())
-    with spread(lambda item: float(network(torch.full((1, 3), item)).sum()), workers) as do:
+    with worker_map(lambda item: float(network(torch.full((1, 3), item)).sum()), workers) as do:
         assert list(do([1.0, 1.0])) == [expected, expected]
 
 
@@ -91,7 +91,7 @@ def test_ray_on_machines_without_the_users_file(tmp_path: Path, monkeypatch: pyt
     network = load_factory(f"{path}:Net(in_features=3, out_features=2)")
     path.unlink()
     try:
-        with spread(lambda item: network(torch.full((1, 3), item)).shape, "ray") as do:
+        with worker_map(lambda item: network(torch.full((1, 3), item)).shape, "ray") as do:
             assert list(do([1.0])) == [(1, 2)]
     finally:
         ray.cloudpickle.unregister_pickle_by_value(user_code)

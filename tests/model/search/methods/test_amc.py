@@ -14,7 +14,7 @@ import torch
 from support.searching import evaluator, space_of, table_of, trained
 
 from zeroskip.model.search.costs.table import CostTable
-from zeroskip.model.search.evaluation import Evaluator, key_of
+from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.layers import Layer, read_layers
 from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, amc
 from zeroskip.model.search.methods.observation import FEATURES, Observation
@@ -168,7 +168,7 @@ def test_progress_and_history_agree(tmp_path: Path) -> None:
     episodes, finalists = states[:60], states[60:]
     assert episodes[-1].trying == "episode 60"
     assert [state.accuracy for state in episodes] == [episode.accuracy for episode in result.history]
-    assert finalists[-1].trying == "finalist 3 of 3, trained briefly"
+    assert finalists[-1].trying == "finalist 3 of 3, after a short training"
     assert finalists[-1].best == max(state.accuracy for state in finalists)
 
 
@@ -192,8 +192,8 @@ def test_the_best_after_brief_training(tmp_path: Path) -> None:
     plain = evaluator(tmp_path)
     spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
     result = amc(spy, layers(), table_of(), 0.3, settings=replace(SETTINGS, episodes=120), seed=3)
-    before = {key_of(plan): episode.reward for plan, episode in zip(spy.plans, result.history, strict=True)}
-    finalists = [key_of(plan) for plan, _ in spy.trained[0]]
+    before = {plan_key(plan): episode.reward for plan, episode in zip(spy.plans, result.history, strict=True)}
+    finalists = [plan_key(plan) for plan, _ in spy.trained[0]]
     assert finalists == sorted(before, key=lambda key: -before[key])[: 120 // FINALISTS]
     plan, accuracy = max(spy.trained[0], key=lambda one: one[1])
     assert result.densities == plan

@@ -8,7 +8,7 @@ import pytest
 from support.searching import space_of, table_of
 
 from zeroskip.model.search.costs.table import CostTable
-from zeroskip.model.search.methods.policies import FLOOR, deep, fitted, shallow, uniform
+from zeroskip.model.search.methods.policies import FLOOR, deep, fit_to_budget, shallow, uniform
 from zeroskip.model.search.spaces.space import Space
 
 Policy = Callable[[Space, CostTable, float], dict[str, float]]
@@ -57,7 +57,7 @@ def test_a_budget_that_asks_nothing() -> None:
 def test_limits_are_kept() -> None:
     space, table = space_of(), table_of()
     names = [group.name for group in space.groups]
-    densities = fitted(space, table, 0.6, lambda share: dict.fromkeys(names, share), {"0": 0.25})
+    densities = fit_to_budget(space, table, 0.6, lambda share: dict.fromkeys(names, share), {"0": 0.25})
     assert densities["0"] == 0.25
     # What one group may not have goes to the other.
     assert densities["2"] == 1.0

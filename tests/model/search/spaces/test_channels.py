@@ -272,5 +272,7 @@ def test_plans_that_tear_apart_what_belongs_together() -> None:
         for layer in plan.layers
     )
     torn = Plan(granularity="channels", layers=layers, method="", cost="", budget=1, reached=1)
-    with pytest.raises(ValueError, match=re.escape("density of '4.body.3' must be 0.5, as its channels go with those")):
+    with pytest.raises(
+        ValueError, match=re.escape("density of '4.body.3' must be 0.5, as it shares its channels with")
+    ):
         space.densities(torn)

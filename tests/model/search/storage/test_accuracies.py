@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.searching import evaluator
 
-from zeroskip.model.search.evaluation import Evaluator, key_of
+from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.storage.accuracies import Accuracies
 
 
@@ -40,7 +40,7 @@ def test_damage(tmp_path: Path) -> None:
     Accuracies(path, "this").add("a", 0.5)
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE measured SET accuracy = 0.75")
-    with pytest.raises(ValueError, match=r"accuracies.sqlite: the accuracy 0.75 is not what was written; delete the"):
+    with pytest.raises(ValueError, match=r"accuracies.sqlite: the accuracy 0.75 does not match its checksum; delete"):
         Accuracies(path, "this").find(["a"])
 
 
@@ -81,4 +81,4 @@ def test_searches_share_what_is_measured(tmp_path: Path) -> None:
     assert first.measured == 2
     assert list(second.accuracies([*densities, densities[0]])) == [*expected, expected[0]]
     assert second.measured == 1
-    assert second.journal.known == {key_of(one): accuracy for one, accuracy in zip(densities, expected, strict=True)}
+    assert second.journal.known == {plan_key(one): accuracy for one, accuracy in zip(densities, expected, strict=True)}

@@ -72,7 +72,7 @@ def test_damaged(tmp_path: Path, damage: str) -> None:
     first, second, _ = path.read_text().split("\n")
     for text in (damage, f"{first}\n{second[:9]}\n{second}\n", f"{first}\n{damage}\n"):
         path.write_bytes(text.encode(errors="surrogateescape"))
-        with pytest.raises(ValueError, match=r"journal: (is no journal of a search|belongs to another)"):
+        with pytest.raises(ValueError, match=r"journal: (must be the journal of a search|belongs to another)"):
             Journal(path, "this", resume=True)
 
 
@@ -82,7 +82,9 @@ def test_altered(tmp_path: Path, written: str, altered: str) -> None:
     Journal(path, "this", resume=False).add("a", 0.5)
     text = path.read_text().replace(f": {written}", f": {altered}")
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"journal: is no journal of a search: .* is not what was written"):
+    with pytest.raises(
+        ValueError, match=r"journal: must be the journal of a search, but: .* does not match its checksum"
+    ):
         Journal(path, "this", resume=True)
     assert path.read_text() == text
 
