@@ -1,4 +1,4 @@
-"""What it pays to search for: plans for each cost that keep as many weights, on the RTL."""
+"""Compares plans that were searched for different costs and keep as many weights, on the RTL."""
 
 from __future__ import annotations
 
@@ -29,19 +29,22 @@ from zeroskip.model.search.spaces.space import cost_share
 from zeroskip.model.search.storage.journal import Journal
 
 COSTS = ("eie-cycles", "macs", "params")
-"""The first is held against the others."""
+"""The costs that are searched for; the plans of the others are compared with that of the first."""
 
 CALIBRATION = 500
-"""Images by which the compiler chooses the fraction bits of activations."""
+"""The number of images by which the compiler chooses the fraction bits of activations."""
 
 FURTHER = 0.9
-"""By which a budget falls until its plan keeps few enough weights."""
+"""The factor by which a budget falls until its plan keeps few enough weights."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SearchBench:
-    """`setup` is that of the first cost, within `budget` of which the first plan is searched; all are fine-tuned alike,
-    by `training` for each of `seeds` seeds, and run on `images` of the test split."""
+    """The settings of the comparison.
+
+    `setup` is for the first cost, and `budget` the fraction of its dense cost. All plans are fine-tuned with
+    `training`, once for each of `seeds` seeds, and run on the first `images` images of the test split.
+    """
 
     setup: Setup
     array: EieGeometry
@@ -56,8 +59,8 @@ class SearchBench:
 def bench_search(
     what: SearchBench, journal: Callable[[str], Journal], *, simulator: Simulator, progress: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """A row for each of COSTS. NetAdapt weighs what a plan loses against what it saves, and so finds another plan for
-    another cost; a sensitivity scan does not. `journal` gives that of each search.
+    """A row for each of COSTS. The searches use NetAdapt, which compares lost accuracy with saved cost and so finds
+    another plan for another cost; sensitivity analysis does not. `journal(cost)` is the journal of each search.
 
     Raises ValueError where the budget cannot be met.
     """
@@ -107,11 +110,11 @@ def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal
 
 
 def _keeping(what: SearchBench, table: CostTable, kept: float, journal: Journal) -> dict[str, float]:
-    """What a search comes to when only the fraction `kept` of all weights is left: its last step goes just so far."""
+    """The densities at which a search has the fraction `kept` of all weights left; its last step is shortened to it."""
     space = what.setup.space
     budget = kept
     while space.kept((found := _search(what, table, budget, journal)).densities) > kept:
-        # A search for less repeats the steps of this one, which the journal knows, and goes on.
+        # A search with a smaller budget takes the same steps, which are in the journal, and then further ones.
         budget *= FURTHER
     before = {group.name: 1.0 for group in space.groups}
     if kept == 1:
@@ -123,7 +126,7 @@ def _keeping(what: SearchBench, table: CostTable, kept: float, journal: Journal)
         before = after
     group = next(group for group in space.groups if group.name == step.group)
     density = group.largest(lambda one: one <= before[group.name] and space.kept({**before, group.name: one}) <= kept)
-    assert density is not None, "the step as it was keeps no more"
+    assert density is not None, "the whole step keeps no more than that"
     return {**before, group.name: density}
 
 
@@ -158,6 +161,6 @@ def _row(
 
 
 def compiled(module: nn.Module, dataset: Dataset, array: EieGeometry) -> Any:
-    """The network for the array, its weights shared as `zeroskip compile` does."""
+    """The compiled network for the array, with shared weights, as `zeroskip compile` makes it."""
     layers = share(module, test_inputs=None, test_labels=None).layers
     return compile_network(layers, dataset.train_inputs[:CALIBRATION], array, fit=MEMORIES, balance_load=True)

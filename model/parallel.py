@@ -1,4 +1,4 @@
-"""Kernels on all cores, in a process that torch computes in too."""
+"""Kernels that run on all CPU cores, in a process that also uses torch."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 import numba
 
-# Not OpenMP, which torch counts its threads by: the first kernel of a process would set their number, and sums that
-# are split among other threads round differently. Nor could a process run kernels that was forked after that.
+# Not OpenMP, which torch uses: the first kernel of a process would set the number of torch's threads, which changes how
+# sums are rounded, and a process forked after that could not run kernels.
 numba.config.THREADING_LAYER = "workqueue"
 
 _running = threading.Lock()
 
 
 def parallel(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles a kernel with `numba.prange` in it, and keeps the machine code. One runs at a time."""
+    """Compiles a kernel that uses `numba.prange`, and caches the machine code. Only one kernel runs at a time."""
     compiled = numba.njit(parallel=True, cache=True)(kernel)
 
     @functools.wraps(kernel)
     def run(*arguments: Any) -> Any:
-        # numba ends the process where a second thread starts one.
+        # numba ends the process if a second thread starts a kernel meanwhile.
         with _running:
             return compiled(*arguments)
 

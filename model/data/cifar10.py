@@ -15,9 +15,9 @@ PIXELS = 3 * 32 * 32
 def load_cifar10(folder: Path) -> Dataset:
     """50,000 training and 10,000 test images (n, 3, 32, 32) in [0, 1], red, green and blue.
 
-    `folder` is what cifar-10-python.tar.gz unpacks to. Its files are pickles, of which nothing is run. Raises
-    FileNotFoundError saying how to get them, and ValueError naming the file that is damaged, hostile or does not hold
-    what its name says.
+    `folder` holds the unpacked files of cifar-10-python.tar.gz. They are pickles, but no code in them is run. Raises
+    FileNotFoundError, which says how to get the files, and ValueError where a file is damaged, hostile or does not have
+    the contents that its name promises.
     """
     train_inputs, train_labels = _split(folder, TRAIN)
     test_inputs, test_labels = _split(folder, TEST)

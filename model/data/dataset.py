@@ -1,4 +1,4 @@
-"""What every data set of this project looks like."""
+"""The form of every data set in this project."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Samples and labels, split once and for all into training and test.
+    """Inputs and labels with a fixed train/test split.
 
-    `train_inputs` and `test_inputs` are float32 of shape (n, ...); `train_labels` and `test_labels` are
-    int64 of shape (n,). Raises ValueError naming the field that breaks this.
+    `train_inputs` and `test_inputs` are float32 (n, ...); `train_labels` and `test_labels` are int64 (n,). Raises
+    ValueError where a field has another type or shape.
     """
 
     name: str
@@ -33,5 +33,5 @@ class Dataset:
 
 
 def accuracy(outputs: np.ndarray, labels: np.ndarray) -> float:
-    """The fraction of `outputs` (n, classes) whose greatest stands at its label (n,)."""
+    """The fraction of the `outputs` (n, classes) whose largest value is at the index of their label (n,)."""
     return float((outputs.argmax(axis=1) == labels).mean())

@@ -1,4 +1,4 @@
-"""The embedded data set: 1797 handwritten digits of 8x8 pixels, part of scikit-learn."""
+"""The built-in data set: 1797 handwritten digits of 8x8 pixels, which scikit-learn contains."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ TEST_IMAGES = 360
 
 
 def load_digits() -> Dataset:
-    """1437 training and 360 test images as rows of 64 pixels in [0, 1]; the split is fixed and stratified."""
-    # Importing scikit-learn takes a second that no other command should pay for.
+    """1437 training and 360 test images as rows of 64 pixels in [0, 1]. The split is fixed and stratified."""
+    # Importing scikit-learn takes a second, so only the commands that need it do.
     from sklearn import datasets, model_selection
 
     images, labels = datasets.load_digits(return_X_y=True)

@@ -14,8 +14,8 @@ PACKAGE_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 def load_fashion_mnist(folder: Path | None = None) -> Dataset:
     """60,000 training and 10,000 test images as rows of 784 pixels in [0, 1].
 
-    `folder` holds the four IDX files, gzipped or not. Raises FileNotFoundError saying how to get them, and
-    ValueError naming the file that is damaged or does not hold what its name says.
+    `folder` holds the four IDX files, gzipped or not. Raises FileNotFoundError, which says how to get them, and
+    ValueError where a file is damaged or does not have the contents that its name promises.
     """
     folder = PACKAGE_FOLDER if folder is None else folder
     train_inputs, train_labels = _split(folder, "train")

@@ -1,4 +1,4 @@
-"""Reader of IDX files, the format of MNIST and its relatives (yann.lecun.com/exdb/mnist)."""
+"""Reader of IDX files, the format of MNIST and similar data sets (yann.lecun.com/exdb/mnist)."""
 
 import gzip
 import math
@@ -16,7 +16,7 @@ def read_idx(path: Path) -> np.ndarray:
 
         00 00 | type | dimensions | size 0 (4 bytes, big-endian) | size 1 | ... | elements
 
-    Raises ValueError naming the file, the field, the rule and the value where the file is damaged or cut, and
+    Raises ValueError with the file, the field, the rule and the value where the file is damaged or incomplete, and
     FileNotFoundError where there is none.
     """
     content = _unzipped(path)
@@ -45,10 +45,10 @@ def read_idx(path: Path) -> np.ndarray:
 
 def _unzipped(path: Path) -> bytes:
     content = path.read_bytes()
-    # The content decides, not the name: a gzip file cannot be mistaken for IDX, whose first byte is zero.
+    # Recognised by the first bytes, not by the name: the first byte of an IDX file is zero.
     if content[:2] != b"\x1f\x8b":
         return content
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: the gzip stream must be whole, but: {error}") from error
+        raise ValueError(f"{path}: the gzip stream must be complete, but: {error}") from error

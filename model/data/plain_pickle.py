@@ -1,4 +1,4 @@
-"""Reader of pickles that hold plain values and numpy arrays, and cannot run anything."""
+"""Reader of pickles with plain values and numpy arrays. It never runs code from the file."""
 
 import math
 import pickle
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class _Inert:
-    """What a pickle gets in place of a numpy name: it does nothing by itself and takes no attributes."""
+    """Stands for a name of numpy while a pickle is read. It does nothing and takes no attributes."""
 
     __slots__ = ()
 
@@ -18,13 +18,13 @@ class _Inert:
 
 
 class _Dtype(_Inert):
-    """numpy's dtype; only the one of bytes is known."""
+    """Stands for numpy's dtype; only the dtype of bytes is accepted."""
 
     __slots__ = ()
 
     def __call__(self, name: object, *_: object) -> "_ByteDtype":
         if name != b"u1":
-            # Only strings are shown: a hostile pickle can nest other things until repr never ends.
+            # Only strings are shown: in a hostile pickle, other values may be nested so deeply that repr never ends.
             what = repr(name) if isinstance(name, bytes) else type(name).__name__
             raise ValueError(f"arrays must be of 'u1', not {what}")
         return _ByteDtype()
@@ -34,11 +34,11 @@ class _ByteDtype:
     __slots__ = ()
 
     def __setstate__(self, state: object) -> None:
-        """Byte order and the like, of which bytes have none."""
+        """Ignores the byte order and similar fields, which do not matter for bytes."""
 
 
 class _Array:
-    """An array to be: what numpy would be told, kept until it is checked."""
+    """Stands for an array: it keeps the arguments for numpy until they are checked."""
 
     __slots__ = ("state",)
 
@@ -48,8 +48,8 @@ class _Array:
     def __setstate__(self, state: object) -> None:
         self.state = state
 
-    def made(self) -> np.ndarray:
-        """The array; ValueError where its bytes do not fit its shape."""
+    def to_numpy(self) -> np.ndarray:
+        """The array. Raises ValueError where its bytes do not fit its shape."""
         match self.state:
             case (int(), tuple(shape), _ByteDtype(), bool(fortran), bytes(content)):
                 pass
@@ -69,7 +69,7 @@ class _Reconstruct(_Inert):
         return _Array()
 
 
-# numpy itself is never called by a file: what stands here only notes what it is told.
+# A file never calls numpy itself: these objects only record the arguments.
 _KNOWN = {
     ("numpy.core.multiarray", "_reconstruct"): _Reconstruct(),
     ("numpy", "ndarray"): _Inert(),
@@ -88,22 +88,22 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_plain_pickle(path: Path) -> dict[str, Any]:
-    """The dict in a pickle of Python 2 (protocol 2): str keys; values are plain, or uint8 arrays.
+    """The dict in a pickle of Python 2 (protocol 2), with text keys. Its values are plain values or uint8 arrays.
 
-    Python 2's strings come as bytes in values. Raises FileNotFoundError, or ValueError naming the file where it is
-    damaged, no dict, or names anything but numpy's array of bytes: nothing that a file asks for is ever run.
+    Strings of Python 2 in values are returned as bytes. Raises FileNotFoundError, or ValueError with the path where the
+    file is damaged, does not hold a dict, or names anything but numpy's array of bytes: no code from the file is run.
     """
     try:
         with path.open("rb") as file:
             found = _Unpickler(file, encoding="bytes").load()
         if not isinstance(found, dict):
             raise ValueError(f"the content must be a dict, not {type(found).__name__}")
-        return {_text(key): value.made() if isinstance(value, _Array) else value for key, value in found.items()}
+        return {_text(key): value.to_numpy() if isinstance(value, _Array) else value for key, value in found.items()}
     except FileNotFoundError:
         raise
-    # A damaged pickle can raise anything: each opcode trusts that the stack holds what it needs.
+    # A damaged pickle can raise anything, as opcodes do not check the values on the stack.
     except Exception as error:
-        raise ValueError(f"{path}: must be a whole pickle of plain values, but: {error}") from error
+        raise ValueError(f"{path}: must be a complete pickle of plain values, but: {error}") from error
 
 
 def _text(key: object) -> str:

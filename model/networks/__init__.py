@@ -1,4 +1,4 @@
-"""Networks to try things on; the weights of each depend on its `seed` alone."""
+"""Example networks. The initial weights of each depend on its `seed` alone."""
 
 from zeroskip.model.networks.lenet import digits_mlp, lenet_5, lenet_300_100
 from zeroskip.model.networks.mobilenet import mobilenet_v1

@@ -1,17 +1,18 @@
-"""What convolutional networks are put together from."""
+"""Building blocks of convolutional networks."""
 
 from torch import Tensor, nn
 
 
 def channels(base: int, width: float) -> int:
-    """`base` channels times a width factor: the nearest number, at least one."""
+    """`base` channels times a width factor, rounded, at least 1."""
     if not 0 < width < float("inf"):
         raise ValueError(f"width must be above 0 and finite, not {width}")
     return max(1, round(base * width))
 
 
 def convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """A convolution that keeps height and width (divided by `stride`, rounded up) and batch normalisation."""
+    """A convolution, whose outputs have the height and width of its inputs divided by `stride` (rounded up), and batch
+    normalisation."""
     return [
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -19,15 +20,15 @@ def convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, grou
 
 
 def classifier(inputs: int, classes: int) -> list[nn.Module]:
-    """Global average pooling, which makes the resolution free, and a Linear layer."""
+    """Global average pooling, so that images may have any size, and a Linear layer."""
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes)]
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with a shortcut around them (He et al., CVPR 2016, figure 2).
 
-    (n, inputs, h, w) to (n, outputs, h / stride, w / stride), rounded up. The shortcut is the identity, or where the
-    shape changes a 1x1 convolution with batch normalisation (the paper's option B).
+    (n, inputs, h, w) to (n, outputs, h / stride, w / stride), rounded up. The shortcut is the identity, or, if the
+    shape changes, a 1x1 convolution with batch normalisation (the paper's option B).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int):

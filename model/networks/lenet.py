@@ -18,8 +18,8 @@ def lenet_300_100(*, seed: int = 0) -> nn.Sequential:
 
 
 def lenet_5(*, seed: int = 0) -> nn.Sequential:
-    """LeNet-5 as Caffe and the pruning papers have it, for 1x28x28 pixels: convolutions of 20 and 50 channels, each
-    5x5 and pooled by 2, then 800-500-10; 430,500 weights."""
+    """LeNet-5 as in Caffe and in the pruning papers, for 1x28x28 pixels: 5x5 convolutions of 20 and 50 channels, each
+    with 2x2 pooling, then 800-500-10; 430,500 weights."""
     with seeded(seed):
         return nn.Sequential(
             nn.Conv2d(1, 20, 5),

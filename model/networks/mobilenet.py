@@ -8,7 +8,7 @@ from zeroskip.model.networks.seeded import seeded, start_convolutions
 BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
 """Channels and stride of each depthwise separable convolution (table 1).
 
-The table's last stride is 2 by what all take for a slip, as its next row still has 7x7 pixels.
+The last stride in the table is 2, which is thought to be a misprint, as the next row still has 7x7 pixels.
 """
 
 
@@ -17,8 +17,8 @@ def mobilenet_v1(
 ) -> nn.Sequential:
     """(n, inputs, h, w) of any height and width, meant for 224x224; 4.2 million parameters at width 1.
 
-    Each block is a depthwise 3x3 and a 1x1 convolution, each with batch normalisation and ReLU. `first_stride` 1 is
-    for small images such as CIFAR's, which are left with 2x2 pixels before they are averaged.
+    Each block is a depthwise 3x3 and a 1x1 convolution, each with batch normalisation and ReLU. Use `first_stride` 1
+    for small images such as CIFAR's, which then have 2x2 pixels before the pooling.
     """
     if first_stride not in (1, 2):
         raise ValueError(f"first_stride must be 1 or 2, not {first_stride}")

@@ -11,7 +11,7 @@ STAGES = (16, 32, 64)
 """Channels of the three stages; the second and the third halve height and width."""
 
 Block = Callable[[int, int, int], list[nn.Module]]
-"""The modules of two convolutions of so many inputs, outputs and such a stride."""
+"""Makes the modules of two convolutions from the numbers of inputs and outputs and the stride."""
 
 
 def plain_20(*, width: float = 1.0, inputs: int = 3, classes: int = 10, seed: int = 0) -> nn.Sequential:
@@ -26,14 +26,16 @@ def plain_20(*, width: float = 1.0, inputs: int = 3, classes: int = 10, seed: in
 def resnet_20(*, width: float = 1.0, inputs: int = 3, classes: int = 10, seed: int = 0) -> nn.Sequential:
     """Plain-20 with shortcuts; 0.27 million parameters.
 
-    Where a stage starts, the shortcut is a 1x1 convolution (option B), as in Distiller, whose AMC and greedy baselines
-    are compared with. The paper's own for CIFAR has no parameters there (option A), which makes it 1% smaller.
+    At the start of a stage, the shortcut is a 1x1 convolution (option B), as in Distiller, whose AMC and greedy
+    baselines are compared with it. The paper's network for CIFAR has shortcuts without parameters (option A) and is 1%
+    smaller.
     """
     return _network(_residual, 3, width, inputs, classes, seed)
 
 
 def resnet_56(*, width: float = 1.0, inputs: int = 3, classes: int = 10, seed: int = 0) -> nn.Sequential:
-    """Nine blocks a stage where `resnet_20` has three; 0.86 million parameters, 0.85 without those of shortcuts."""
+    """ResNet-56: nine blocks in each stage, where `resnet_20` has three; 0.86 million parameters, 0.85 without the
+    shortcuts."""
     return _network(_residual, 9, width, inputs, classes, seed)
 
 

@@ -1,4 +1,4 @@
-"""Starting weights that depend on a seed alone."""
+"""Initial weights that depend on a seed alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +9,17 @@ from torch import nn
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within the block torch's random numbers are those of `seed`; behind it, what they were before."""
+    """Within the block, torch's random numbers are those of `seed`. Then torch's generator is restored."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
 def start_convolutions(network: nn.Module) -> None:
-    """Starts every Conv2d as He et al. (ICCV 2015, eq. 14): normal, variance 2 / (kernel places x outputs).
+    """Initialises every Conv2d as He et al. (ICCV 2015, eq. 14): normal, with variance 2 / (kernel places x outputs).
 
-    torch's own start is six times smaller in variance than what ReLU needs.
+    The variance of torch's default is six times smaller than ReLU needs.
     """
-    for part in network.modules():
-        if isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

@@ -32,9 +32,9 @@ class _Lookup(torch.autograd.Function):
 
 
 class SharedLinear(nn.Module):
-    """A Linear layer of which only the codebook is trained; its codes stay.
+    """A Linear layer whose codebook is trained, while the codes of its weights stay.
 
-    `centroids` (15,) are entries 1 to 15 of the codebook: entry 0 is no parameter, so it stays zero.
+    `centroids` (15,) are the entries 1 to 15 of the codebook. Entry 0 is not a parameter, so it stays zero.
     """
 
     used: Tensor
@@ -46,7 +46,7 @@ class SharedLinear(nn.Module):
         self.centroids = nn.Parameter(torch.from_numpy(layer.codebook[1:].copy()))
         columns = [layer.weight_codes.ravel()] + ([] if layer.bias_codes is None else [layer.bias_codes])
         codes = torch.from_numpy(np.concatenate(columns).astype(np.int64))
-        # Most codes of a pruned layer are zero; only the others take part in looking up and summing.
+        # Most codes of a pruned layer are zero; only the others are looked up and summed.
         self.register_buffer("used", codes.nonzero().flatten(), persistent=False)
         self.register_buffer("used_codes", codes[self.used] - 1, persistent=False)
         self.size = len(codes)
@@ -55,7 +55,7 @@ class SharedLinear(nn.Module):
         return F.linear(x, *self.parameters_now())
 
     def parameters_now(self) -> tuple[Tensor, Tensor | None]:
-        """Weight (outputs, inputs) and bias, as the centroids are now."""
+        """The weight (outputs, inputs) and the bias that the centroids give now."""
         values = _Lookup.apply(self.centroids, self.used_codes)
         both = torch.zeros(self.size, dtype=values.dtype).scatter(0, self.used, values)
         outputs, inputs = self.layer.weight_codes.shape
@@ -63,13 +63,13 @@ class SharedLinear(nn.Module):
         return weight, None if self.layer.bias_codes is None else both[outputs * inputs :]
 
     def shared_layer(self) -> SharedLayer:
-        """The layer with the codebook as it is now."""
+        """The layer with the trained codebook."""
         codebook = np.concatenate(([0], self.centroids.detach().numpy())).astype(np.float32)
         return replace(self.layer, codebook=codebook)
 
 
 class SharedConv2d(SharedLinear):
-    """A Conv2d likewise."""
+    """A Conv2d layer whose codebook is trained, while the codes of its weights stay."""
 
     def forward(self, x: Tensor) -> Tensor:
         conv = self.layer
@@ -79,18 +79,18 @@ class SharedConv2d(SharedLinear):
         return F.conv2d(x, kernels, bias, conv.stride, conv.padding, groups=conv.groups)
 
 
-def trainable(parts: Sequence[SharedOperation]) -> nn.Sequential:
-    """The network of `parts`, its layers as SharedLinear and SharedConv2d, for fine-tuning the centroids."""
+def trainable_network(operations: Sequence[SharedOperation]) -> nn.Sequential:
+    """The network of `operations` with trainable codebooks (SharedLinear and SharedConv2d)."""
 
-    def make(part: SharedOperation) -> nn.Module:
-        if isinstance(part, SharedConv):
-            return SharedConv2d(part)
-        return SharedLinear(part) if isinstance(part, SharedLayer) else part.module()
+    def make(operation: SharedOperation) -> nn.Module:
+        if isinstance(operation, SharedConv):
+            return SharedConv2d(operation)
+        return SharedLinear(operation) if isinstance(operation, SharedLayer) else operation.module()
 
-    return sequence(parts, make)
+    return sequence(operations, make)
 
 
-def tuned(parts: Sequence[SharedOperation], module: nn.Sequential) -> list[SharedOperation]:
-    """The parts that `module` was made of, with the codebooks as they are now."""
-    layers = (layer.shared_layer() for layer in module if isinstance(layer, SharedLinear))
-    return [next(layers) if isinstance(part, SharedLayer) else part for part in parts]
+def with_trained_codebooks(operations: Sequence[SharedOperation], network: nn.Sequential) -> list[SharedOperation]:
+    """`operations`, from which `trainable_network` made `network`, with the trained codebooks."""
+    trained = (layer.shared_layer() for layer in network if isinstance(layer, SharedLinear))
+    return [next(trained) if isinstance(operation, SharedLayer) else operation for operation in operations]

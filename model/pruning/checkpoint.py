@@ -1,4 +1,4 @@
-"""The state of a run in one safetensors file, so that it can be resumed; never a pickle."""
+"""The state of a training run in one safetensors file, from which it can be resumed; never a pickle."""
 
 import json
 import zlib
@@ -17,12 +17,12 @@ Tensors = dict[str, Tensor]
 
 
 class OtherConfiguration(Exception):
-    """The checkpoint is sound, but of a run with other settings, data or starting weights."""
+    """The checkpoint is not damaged, but belongs to a training run with other settings, data or initial weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """`epoch` epochs of stage number `stage` are done; `groups` are named sets of tensors."""
+    """The state after `epoch` epochs of stage number `stage`. `groups` are named sets of tensors."""
 
     configuration: str
     stage: int
@@ -31,7 +31,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes `path` in one go: whenever the machine stops, the file is the old one or the new one."""
+    """Writes the file as a whole: whenever the machine stops, the file is the old one or the new one."""
     tensors = {
         f"{group}/{name}": tensor.detach().clone(memory_format=torch.contiguous_format)
         for group, members in checkpoint.groups.items()
@@ -44,14 +44,14 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "epoch": checkpoint.epoch,
         "crc32": _checksum(tensors),
     }
-    with replacing(path) as part:
-        part.write_bytes(safetensors.torch.save(tensors, {"zeroskip": json.dumps(header)}))
+    with replacing(path) as new:
+        new.write_bytes(safetensors.torch.save(tensors, {"zeroskip": json.dumps(header)}))
 
 
 def load_checkpoint(path: Path, configuration: str) -> Checkpoint | None:
-    """What `save_checkpoint` wrote, or None where there is no file.
+    """Reads what `save_checkpoint` wrote; None if there is no file.
 
-    Raises OtherConfiguration, or ValueError naming the file and what is wrong where it is damaged.
+    Raises OtherConfiguration, or ValueError with the path and the reason where the file is damaged.
     """
     if not path.exists():
         return None
@@ -65,7 +65,7 @@ def load_checkpoint(path: Path, configuration: str) -> Checkpoint | None:
         )
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{path}: must be a whole checkpoint, but: {error}; name another, or delete it to start over"
+            f"{path}: must be a complete checkpoint, but: {error}; name another, or delete it to start over"
         ) from error
     if version != VERSION:
         raise ValueError(f"{path}: version must be {VERSION}, not {version}; delete it to start over")
@@ -74,7 +74,7 @@ def load_checkpoint(path: Path, configuration: str) -> Checkpoint | None:
             f"{path}: crc32 must be {_checksum(tensors)}, that of the tensors, not {checksum}; delete it to start over"
         )
     if other != configuration:
-        raise OtherConfiguration(f"{path}: is of a run with other settings, data or starting weights")
+        raise OtherConfiguration(f"{path}: belongs to a training run with other settings, data or initial weights")
     groups: dict[str, Tensors] = {}
     for name, tensor in tensors.items():
         group, _, member = name.partition("/")
@@ -93,7 +93,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
-    """Puts back what `optimizer_tensors` took from an optimizer that was made alike."""
+    """Restores the state that `optimizer_tensors` returned for an optimizer of the same parameters and settings."""
     state: dict[int, Tensors] = {}
     for key, tensor in tensors.items():
         number, _, name = key.partition(".")

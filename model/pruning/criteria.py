@@ -1,4 +1,4 @@
-"""What makes a weight, or an output channel, worth keeping: scores, of which larger is better."""
+"""Pruning criteria: scores of weights or output channels. The largest scores are kept."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from zeroskip.model.pruning.masks import prunable_weights
 
 Granularity = Literal["weight", "channel"]
-"""What is kept or removed as one: a single weight, or all weights of an output channel (an output of a Linear)."""
+"""What a score stands for: a single weight, or all weights of an output channel (of one output of a Linear layer)."""
 
 Criterion = Callable[[nn.Module, Granularity], dict[str, Tensor]]
-"""Scores of all Linear and Conv2d weights of a module, by parameter name ("0.weight"): tensors of the weight's shape,
-or (outputs,) of channels. `keep_largest`, `allocate_per_layer` and `allocate_globally` take them as they are."""
+"""Gives the scores of all Linear and Conv2d weights of a module, by parameter name ("0.weight"): tensors in the shape
+of the weight, or (outputs,) for channels. `keep_largest`, `allocate_per_layer` and `allocate_globally` take them."""
 
 
 def magnitude(weight: Tensor) -> Tensor:
-    """Large weights matter (Han et al., NeurIPS 2015)."""
+    """The absolute value of each weight (Han et al., NeurIPS 2015)."""
     return weight.detach().abs()
 
 
@@ -28,8 +28,8 @@ def l1(module: nn.Module, granularity: Granularity = "weight") -> dict[str, Tens
 
 
 def l2(module: nn.Module, granularity: Granularity = "weight") -> dict[str, Tensor]:
-    """The Euclidean norm, which NetAdapt chooses filters by (Yang et al., ECCV 2018, section 3.3); of single weights
-    it is the magnitude."""
+    """The Euclidean norm, by which NetAdapt ranks filters (Yang et al., ECCV 2018, section 3.3); for single weights it
+    is the magnitude."""
     return {
         name: total(magnitude(weight) ** 2, granularity).sqrt() for name, weight in prunable_weights(module).items()
     }
@@ -37,13 +37,14 @@ def l2(module: nn.Module, granularity: Granularity = "weight") -> dict[str, Tens
 
 @dataclass(frozen=True)
 class Random:
-    """Uniform in [0, 1), by `seed` and the sizes of the layers alone: what every other criterion has to beat."""
+    """Uniform random scores in [0, 1), the baseline of all criteria. They depend on `seed` and the layers' sizes
+    alone."""
 
     seed: int
 
     def __call__(self, module: nn.Module, granularity: Granularity = "weight") -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
-        # Drawn for each channel, not summed: a sum would favour the channels with most weights.
+        # One number is drawn for each channel. A sum over its weights would favour large channels.
         return {
             name: torch.rand(total(weight.detach(), granularity).shape, generator=generator)
             for name, weight in prunable_weights(module).items()
@@ -51,14 +52,13 @@ class Random:
 
 
 def relative(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Every tensor divided by its Euclidean norm, so that layers of other sizes can compete (Molchanov et al., ICLR
-    2017, section 2.2)."""
-    # A layer of zeros stays one.
+    """Every tensor divided by its Euclidean norm, so that layers of different sizes can be compared (Molchanov et al.,
+    ICLR 2017, section 2.2). A tensor of zeros does not change."""
     return {name: values / (values.norm() or 1) for name, values in scores.items()}
 
 
 def total(values: Tensor, granularity: Granularity) -> Tensor:
-    """Values of weights (outputs, ...) summed at a granularity: as they are, or (outputs,)."""
+    """Values (outputs, ...) at a granularity: unchanged for weights, or summed over each channel (outputs,)."""
     if granularity not in ("weight", "channel"):
         raise ValueError(f"granularity must be 'weight' or 'channel', not {granularity!r}")
     return values if granularity == "weight" else values.flatten(1).sum(1)

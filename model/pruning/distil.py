@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True, kw_only=True)
 class Distil:
-    """How to learn from a teacher, whoever that will be: `Distillation` says what the numbers mean."""
+    """The settings of knowledge distillation; see `Distillation`."""
 
     temperature: float = 4.0
     alpha: float = 0.9
@@ -29,9 +29,9 @@ class Distil:
 class Distillation:
     """A `Loss`: alpha * T^2 * KL(teacher at T, student at T) + (1 - alpha) * cross-entropy with labels (section 2).
 
-    A network at temperature T gives softmax(outputs / T); the higher T, the more is learned from how a wrong answer
-    is wrong. T^2 keeps the two parts' gradients in proportion whatever T is. Of `teacher` a copy is taken, as it is
-    now, in evaluation mode; it must give as many outputs as the student.
+    A network at temperature T gives softmax(outputs / T). The higher T, the more the student learns from the teacher's
+    probabilities of wrong classes. The factor T^2 keeps the ratio of the two gradients independent of T. `teacher` is
+    copied, in evaluation mode; it must have as many outputs as the student.
     """
 
     def __init__(self, teacher: nn.Module, *, temperature: float, alpha: float):
@@ -43,12 +43,12 @@ class Distillation:
     def __call__(self, outputs: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch, from the student's `outputs` (n, classes), `inputs` (n, ...) and `labels` (n,)."""
         with torch.no_grad():
-            taught = self._teacher(inputs)
-        if taught.shape != outputs.shape:
-            raise ValueError(f"the teacher must give outputs {tuple(outputs.shape)}, not {tuple(taught.shape)}")
+            targets = self._teacher(inputs)
+        if targets.shape != outputs.shape:
+            raise ValueError(f"the teacher must give outputs {tuple(outputs.shape)}, not {tuple(targets.shape)}")
         soft = F.kl_div(
             F.log_softmax(outputs / self.temperature, 1),
-            F.log_softmax(taught / self.temperature, 1),
+            F.log_softmax(targets / self.temperature, 1),
             reduction="batchmean",
             log_target=True,
         )

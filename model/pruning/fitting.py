@@ -1,4 +1,4 @@
-"""Whether a network, in the form that `zeroskip.model.network.fold.fold` gives, fits a data set."""
+"""Checks that a network fits a data set, before anything is trained or searched."""
 
 import numpy as np
 import torch
@@ -9,14 +9,14 @@ from zeroskip.model.network.modes import in_mode
 from zeroskip.model.pruning.masks import prunable_layers
 
 
-def as_taken(inputs: Tensor, folded: nn.Sequential) -> Tensor:
-    """Inputs in the shape that the folded network takes: flat where it starts with a Linear, else images."""
+def shape_inputs(inputs: Tensor, folded: nn.Sequential) -> Tensor:
+    """Inputs in the shape that the folded network takes: flat if it starts with a Linear layer, else images."""
     return inputs.flatten(1) if isinstance(folded[0], nn.Linear) else inputs
 
 
 def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
-    """The number of values that the network gives for a sample; raises ValueError where the shape does not fit."""
-    sample = as_taken(torch.from_numpy(inputs[:1]), folded)
+    """The number of outputs of the network for a sample. Raises ValueError where the inputs' shape does not fit."""
+    sample = shape_inputs(torch.from_numpy(inputs[:1]), folded)
     if isinstance(folded[0], nn.Linear) and sample.shape[1] != folded[0].in_features:
         raise ValueError(
             f"{where} must have {folded[0].in_features} values a sample, as the network takes, not {sample.shape[1]}"
@@ -34,17 +34,18 @@ def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
 
 
 def require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
-    """Raises ValueError where inputs do not have the shape that the network takes, or labels are none that it gives."""
+    """Raises ValueError where the inputs do not have the shape that the network takes, or a label is not one of its
+    classes. `folded` is the result of zeroskip.model.network.fold.fold."""
     for split in ("train", "test"):
         classes = require_shape(folded, getattr(dataset, f"{split}_inputs"), f"{dataset.name}: {split}_inputs")
         _require_labels(dataset, split, classes)
 
 
 def require_classifier(module: nn.Module, dataset: Dataset) -> None:
-    """The same for a network of any form, which need not fold: it must give a value for each class of the data."""
-    # Two samples: a forward() may be written for one.
+    """Raises ValueError unless the network, of any form, has an output for each class of the data."""
+    # With two samples, as a forward() may work for a single one only.
     try:
-        classes = run(module, torch.from_numpy(dataset.train_inputs[:2])).shape[1]
+        classes = network_outputs(module, torch.from_numpy(dataset.train_inputs[:2])).shape[1]
     except ValueError as error:
         raise ValueError(f"{dataset.name}: {error}") from error
     for split in ("train", "test"):
@@ -52,7 +53,8 @@ def require_classifier(module: nn.Module, dataset: Dataset) -> None:
 
 
 def require_prunable(module: nn.Module, dataset: Dataset) -> None:
-    """And for one that is to be pruned: the weight of every layer must be a parameter of its own."""
+    """Raises ValueError unless the network is a classifier of the data in which the weight of every layer is a
+    parameter of its own, so that it can be pruned."""
     layers = prunable_layers(module)
     for name, layer in layers.items():
         if not isinstance(layer.weight, nn.Parameter):
@@ -64,18 +66,18 @@ def require_prunable(module: nn.Module, dataset: Dataset) -> None:
     owners: dict[int, str] = {}
     for name, value in module.named_parameters(remove_duplicate=False):
         if id(value) in weights and (other := owners.setdefault(id(value), name)) != name:
-            raise ValueError(f"'{other}' and '{name}' must be weights of their own, not one that is shared")
+            raise ValueError(f"'{other}' and '{name}' must be different weights, not one that two layers use")
     require_classifier(module, dataset)
 
 
-def run(module: nn.Module, inputs: Tensor) -> Tensor:
-    """The network's outputs (n, classes) in eval mode; all modes are restored. Raises ValueError where the inputs do
-    not fit, or the outputs are none of a classifier."""
+def network_outputs(module: nn.Module, inputs: Tensor) -> Tensor:
+    """The network's outputs (n, classes) in evaluation mode; the mode of every module is restored. Raises ValueError
+    where the inputs do not fit, or the outputs do not have this shape."""
     try:
         with in_mode(module, training=False), torch.no_grad():
             outputs = module(inputs)
     except Exception as error:
-        # It is the user's forward(): anything can come out of it.
+        # The user's forward() can raise anything.
         raise ValueError(
             f"inputs of shape {tuple(inputs.shape)} do not fit the network: {error_line(error)}"
         ) from error
@@ -86,7 +88,7 @@ def run(module: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def error_line(error: Exception) -> str:
-    """What the user's code raised, in a line."""
+    """The type and the message of an error that the user's code raised, in one line."""
     return f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
 
 

@@ -1,4 +1,4 @@
-"""Networks that flatten by a number, `x.view(-1, 400)`, which is wrong once channels are removed."""
+"""Replaces `x.view(-1, 400)` by flattening, as the number is wrong once channels are removed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from zeroskip.model.network.modes import in_mode
 
 
 def flexible(module: nn.Module) -> nn.Module:
-    """`module` itself, or where it reshapes to (samples, a number) one that flattens whatever comes: with the same
-    layers, parameters and names, trained and evaluated alike.
+    """The network with every reshape to (samples, a number) replaced by flattening, or `module` itself if there is
+    none.
 
-    Such a reshaping is taken for a flattening, as `zeroskip.model.network.fold.fold` takes it. What cannot be traced is
-    returned as it is.
+    The new network has the same layers, parameters and names, in training and in evaluation. Like
+    zeroskip.model.network.fold.fold, it assumes that such a reshape is a flattening. A network that cannot be traced is
+    returned unchanged.
     """
     codes, changed = {}, False
     for training in (False, True):
@@ -24,18 +25,18 @@ def flexible(module: nn.Module) -> nn.Module:
             try:
                 graph = fx.Tracer().trace(module)
             except Exception:
-                # forward() is the user's code run on stand-ins for tensors: anything can come out of it.
+                # Tracing runs the user's forward() on proxies of tensors, which can raise anything.
                 return module
         for node in list(graph.nodes):
             if _flattens_by_number(node):
-                _free(graph, node)
+                _flatten(graph, node)
                 changed = True
         codes[training] = type(fx.GraphModule(module, graph)).forward
     return _Flexible(module, codes) if changed else module
 
 
 class _Flexible(nn.Module):
-    """The layers of `module` under a forward() of its own for either mode: dropout in forward() depends on it."""
+    """The layers of `module` with a new forward() for each mode, as dropout in forward() depends on the mode."""
 
     def __init__(self, module: nn.Module, codes: dict[bool, Any]):
         super().__init__()
@@ -57,7 +58,7 @@ def _flattens_by_number(node: fx.Node) -> bool:
     return sizes[0] == -1 or isinstance(sizes[0], fx.Node)
 
 
-def _free(graph: fx.Graph, node: fx.Node) -> None:
+def _flatten(graph: fx.Graph, node: fx.Node) -> None:
     with graph.inserting_before(node):
         flat = graph.call_function(torch.flatten, (node.all_input_nodes[0], 1))
     node.replace_all_uses_with(flat)

@@ -1,4 +1,4 @@
-"""Which weights stay: masks of an exact count, and a context in which they hold."""
+"""Masks of the weights that are kept, and a context that applies them during training."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 def prunable_layers(module: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
     """The Linear and Conv2d layers by name, in the order in which `module` holds them."""
-    return {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)}
+    return {name: layer for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
 
 
 def prunable_weights(module: nn.Module) -> dict[str, Tensor]:
@@ -20,7 +20,8 @@ def prunable_weights(module: nn.Module) -> dict[str, Tensor]:
 
 
 def keep_largest(scores: Tensor, count: int) -> Tensor:
-    """The bool mask, of the shape of `scores`, of the `count` largest; of equal scores the earlier stays."""
+    """A bool mask, in the shape of `scores`, of the `count` largest scores. Of equal scores the earlier ones are
+    kept."""
     if not 0 <= count <= scores.numel():
         raise ValueError(f"count must be 0 to {scores.numel()}, not {count}")
     if torch.isnan(scores).any():
@@ -32,32 +33,33 @@ def keep_largest(scores: Tensor, count: int) -> Tensor:
 
 
 def kept_count(size: int, density: float) -> int:
-    """How many of `size` weights a density keeps: the nearest number, at least one."""
+    """The number of weights that a density keeps of `size`, rounded, at least 1."""
     if not 0 < density <= 1:
         raise ValueError(f"density must be above 0 and at most 1, not {density}")
     return max(1, round(size * density))
 
 
 def allocate_per_layer(scores: Mapping[str, Tensor], densities: Mapping[str, float]) -> dict[str, Tensor]:
-    """A mask for every tensor of scores, each with its own density."""
+    """A mask for every tensor of scores, each at a density of its own."""
     if scores.keys() != densities.keys():
         raise ValueError(f"densities must name {sorted(scores)}, not {sorted(densities)}")
     return {name: keep_largest(values, kept_count(values.numel(), densities[name])) for name, values in scores.items()}
 
 
 def allocate_globally(scores: Mapping[str, Tensor], density: float) -> dict[str, Tensor]:
-    """A mask for every tensor of scores; the tensors compete for one overall density."""
+    """A mask for every tensor of scores. All scores compete for one overall density."""
     together = torch.cat([values.flatten() for values in scores.values()])
     mask = keep_largest(together, kept_count(together.numel(), density))
-    parts = mask.split([values.numel() for values in scores.values()])
-    return {name: part.reshape(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
+    masks = mask.split([values.numel() for values in scores.values()])
+    return {name: flat.reshape(scores[name].shape) for name, flat in zip(scores, masks, strict=True)}
 
 
 def channel_masks(module: nn.Module, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Masks of parameters, as `Masks` takes them, from `kept`: bool (outputs,) by name of a weight ("0.weight").
+    """The masks of the parameters, for `Masks`, where only some channels are kept. `kept` holds bool (outputs,) by the
+    name of a weight ("0.weight").
 
-    A channel goes with all its weights and its bias. What batch normalisation behind it adds stays. Raises ValueError
-    where `kept` names no Linear or Conv2d weight or has another shape.
+    A channel is removed with its weights and its bias. The batch normalisation after it is not masked. Raises
+    ValueError where `kept` names another parameter or has another shape.
     """
     weights, parameters = prunable_weights(module), dict(module.named_parameters())
     masks = {}
@@ -74,10 +76,11 @@ def channel_masks(module: nn.Module, kept: Mapping[str, Tensor]) -> dict[str, Te
 
 
 class Masks:
-    """Holds weights of a module at zero: within the `with` block, after every step of any optimizer.
+    """Keeps masked weights of a module at zero within the `with` block, by setting them to zero after every step of any
+    optimizer.
 
-    `masks` gives, for parameter names of `module` ("0.weight"), bool tensors of their shape: True stays.
-    Nothing is hung onto the module, so an ordinary one, with zeros in it, is left behind.
+    `masks` has bool tensors by parameter name ("0.weight"), in the shape of the parameter: True is kept. The module
+    gets no hooks or attributes; after the block it is an ordinary module whose masked weights are zero.
     """
 
     def __init__(self, module: nn.Module, masks: Mapping[str, Tensor]):
@@ -94,10 +97,10 @@ class Masks:
         self._hook: RemovableHandle | None = None
 
     def apply(self) -> None:
-        """Set the masked weights to zero now."""
+        """Sets the masked weights to zero."""
         with torch.no_grad():
             for parameter, masked in self._masked:
-                # Not a product: zero times NaN or infinity is not zero, and zero times -1 is -0.
+                # A product would not do: zero times NaN or infinity is not zero, and zero times -1 is -0.
                 parameter.masked_fill_(masked, 0)
 
     def __enter__(self) -> "Masks":

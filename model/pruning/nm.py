@@ -17,8 +17,8 @@ from zeroskip.model.pruning.masks import prunable_layers
 
 @dataclass(frozen=True, kw_only=True)
 class LayerReport:
-    """What a mask does to one layer: `pad` input channels of zeros fill its last group, `kept` of its `total` weights
-    stay, and with them the fraction `magnitude` of the sum of their absolute values."""
+    """The effect of a mask on one layer: `pad` input channels of zeros complete its last group, `kept` of its `total`
+    weights are kept, and `magnitude` is their fraction of the sum of absolute values."""
 
     name: str
     shape: tuple[int, ...]
@@ -29,28 +29,30 @@ class LayerReport:
 
 
 def padding(shape: Sequence[int], pattern: Pattern) -> int:
-    """How many input channels of zeros a weight of this shape (outputs, inputs, ...) needs to divide into groups."""
+    """The number of input channels of zeros that complete the last group of a weight (outputs, inputs, ...)."""
     return -shape[1] % pattern.group
 
 
 def largest(weight: Tensor, pattern: Pattern) -> Tensor:
-    """`nm_mask` without its checks: NaN counts as largest, so that training that diverges is told as such."""
-    # Input channels last, as the tile meets them: a convolution's reduction runs over (height, width, channel).
+    """`nm_mask` without its checks. NaN counts as the largest magnitude, so that it is kept and diverging training is
+    reported as such."""
+    # Input channels last, in the tile's order: a convolution sums over (height, width, channel).
     last = magnitude(weight).movedim(1, -1)
-    # Behind all others, so that zeros of padding lose against a real zero.
+    # The padding comes last, so that of equal zeros a real weight is kept.
     padded = F.pad(last, (0, padding(weight.shape, pattern))).nan_to_num(nan=torch.inf)
-    # numpy knows no bfloat16, and every weight is exact in float64.
+    # numpy has no bfloat16; float64 represents every weight exactly.
     rows = padded.flatten(0, -2).double().numpy()
     kept = torch.from_numpy(mask_of_matrix(rows, pattern)).reshape(padded.shape)
     return kept[..., : last.shape[-1]].movedim(-1, 1).contiguous()
 
 
 def nm_mask(weight: Tensor, pattern: Pattern) -> Tensor:
-    """The bool mask, of the shape of `weight`, of the largest magnitudes that `pattern` allows; of equal the earlier.
+    """A bool mask, in the shape of `weight`, of the largest magnitudes that `pattern` allows. Of equal magnitudes the
+    earlier ones are kept.
 
-    `weight` is that of a Linear (outputs, inputs) or a Conv2d (outputs, inputs / groups, height, width). A group is
-    `pattern.group` neighbouring input channels, at one place of the kernel; a pair counts by the sum of its two
-    magnitudes. Where the channels do not divide into groups, the last group has fewer and as many lanes.
+    `weight` is that of a Linear layer (outputs, inputs) or of a Conv2d (outputs, inputs / groups, height, width). A
+    group consists of `pattern.group` neighbouring input channels at one place of the kernel. Pairs are ranked by the
+    sum of their two magnitudes. The last group may have fewer channels; it still keeps as many.
     """
     if weight.dim() not in (2, 4):
         raise ValueError(f"weight must have 2 dimensions (Linear) or 4 (Conv2d), not the shape {tuple(weight.shape)}")
@@ -60,15 +62,15 @@ def nm_mask(weight: Tensor, pattern: Pattern) -> Tensor:
 
 
 def nm_share(weight: Tensor, pattern: Pattern) -> float:
-    """The fraction of a weight that `nm_mask` keeps: more than the pattern says where channels do not fill groups, and
-    all of it where there are no more channels than may stay of a group."""
+    """The fraction of a weight that `nm_mask` keeps. It is larger than the pattern's where the last group is
+    incomplete, and 1 where there are no more channels than a group keeps."""
     return float(nm_mask(weight, pattern).float().mean())
 
 
 def nm_masks(module: nn.Module, pattern: Pattern, *, skip: Collection[str] = ()) -> dict[str, Tensor]:
-    """A mask for the weight of every Linear and Conv2d layer, by parameter name; the layers named in `skip` stay dense.
+    """The masks of the weights of all Linear and Conv2d layers, by parameter name. Layers named in `skip` stay dense.
 
-    Raises ValueError where `skip` names no such layer, and naming the layer whose weights are NaN.
+    Raises ValueError where `skip` names another layer, or a weight is NaN.
     """
     layers = prunable_layers(module)
     for name in skip:
@@ -86,7 +88,7 @@ def nm_masks(module: nn.Module, pattern: Pattern, *, skip: Collection[str] = ())
 
 
 def layer_reports(module: nn.Module, masks: Mapping[str, Tensor], pattern: Pattern) -> list[LayerReport]:
-    """What `masks` do to each Linear and Conv2d layer of `module`, whose weights are those before they are masked.
+    """The effect of `masks` on each Linear and Conv2d layer of `module`, which is not masked yet.
 
     A layer without a mask keeps all weights and needs no padding.
     """

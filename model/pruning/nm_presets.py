@@ -1,6 +1,6 @@
-"""Settings of N:M pruning for the built-in data sets; `dataclasses.replace` gives them another pattern or method.
+"""Settings of N:M pruning for the built-in data sets. Use `dataclasses.replace` for another pattern or method.
 
-The courses are those of the dense networks, which the recipe asks to repeat.
+The training settings are those of the dense networks, as the recipe repeats the dense training.
 """
 
 from typing import Literal
@@ -33,6 +33,6 @@ def user_settings(
     method: Literal["magnitude", "sr-ste"] = "magnitude",
     permute: bool = False,
 ) -> NmSettings:
-    """For a network of the user's: `epochs` of dense training, and as many again once it is pruned."""
+    """For a user's own network: `epochs` epochs of dense training, and as many after pruning."""
     dense = presets.user_settings(density=1.0, epochs=epochs, learning_rate=learning_rate).dense
     return NmSettings(pattern=pattern, dense=dense, threads=1, method=method, permute=permute)

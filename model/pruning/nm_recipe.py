@@ -1,4 +1,4 @@
-"""N:M sparse networks in one run: train, prune by magnitude, train again; or SR-STE from the start."""
+"""N:M sparse networks in one training run: train, prune by magnitude, train again; or SR-STE from the start."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, c
 
 @dataclass(frozen=True, kw_only=True)
 class NmSettings:
-    """What to prune to, and how.
+    """The pattern and the method.
 
-    "magnitude" trains by `dense`, prunes, and trains what is left by `dense` once more: the same hyper-parameters,
-    the learning rate from its beginning (Mishra et al., arXiv 2104.08378). With `permute` the channels are
-    brought into a better order before that (Pool & Yu, NeurIPS 2021). "sr-ste" trains the starting weights by `dense`
-    twice, as they are and sparse, so that the two can be compared. `retrain` replaces `dense` in the second training.
-    Layers named in `skip` stay dense. `threads` is part of the settings because sums that are split among threads
-    round differently.
+    The method "magnitude" trains with the settings `dense`, prunes, and repeats the training with the same settings,
+    the learning rate starting again (Mishra et al., arXiv 2104.08378). With `permute` it first permutes the channels so
+    that pruning keeps more (Pool & Yu, NeurIPS 2021). The method "sr-ste" trains the initial weights twice with the
+    settings `dense`, dense and sparse, to compare the two. `retrain` replaces `dense` in the second training. Layers
+    named in `skip` stay dense. The number of `threads` is a setting because it changes how sums are rounded.
     """
 
     pattern: Pattern
@@ -50,17 +49,17 @@ class NmSettings:
         if self.method not in ("magnitude", "sr-ste"):
             raise ValueError(f"method must be 'magnitude' or 'sr-ste', not {self.method!r}")
         if self.permute and self.method != "magnitude":
-            raise ValueError("permute must be False with 'sr-ste', which starts from weights that mean nothing yet")
+            raise ValueError("permute must be False with 'sr-ste', whose initial weights are not trained yet")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NmResult:
-    """The network at each stage, all of the form of the given module.
+    """The networks at each stage, all in the form of the given module.
 
-    `dense` is its trained copy, `pruned` that one pruned by magnitude (and permuted before, where asked for) and not
-    trained since, `sparse` the N:M sparse network to use. `accuracies` holds fractions of the test set under "dense",
-    "pruned" and "sparse". `masks` are those of `sparse` by parameter name, `layers` says what became of the weights
-    from `dense` to `pruned`, and `permutations` what moved. `test` is what accuracies were measured on.
+    `dense` is the trained network, `pruned` the same (permuted, if that was asked for) pruned by magnitude and not
+    trained since, `sparse` the final N:M sparse network. `accuracies` has fractions of the test set: "dense", "pruned"
+    and "sparse". `masks` are those of `sparse`, by parameter name. `layers` describes the pruning of each layer, and
+    `permutations` the order of its channels. `test` holds the inputs and labels of the test set.
     """
 
     dense: nn.Module
@@ -83,15 +82,15 @@ def prune_nm(
     progress: Callable[[TrainingProgress], None] = lambda _: None,
     steps: Progress = silent,
 ) -> NmResult:
-    """Runs the whole recipe on a copy of `module`, whose weights are the starting point.
+    """Runs the whole recipe on a copy of `module`, starting from its weights.
 
-    `progress` is called after every epoch, `steps` before what takes a while between and behind the training stages.
+    `progress` is called after every epoch, `steps` before each step between and after the trainings.
 
-    With `checkpoint` the state is saved there after every epoch, and a run that was cut short continues; a
-    checkpoint of another run is started over. Nothing depends on the test set but the reported accuracies.
+    With `checkpoint` the state is saved there after every epoch, and an interrupted training run continues from it; the
+    checkpoint of another run is replaced. Only the reported accuracies depend on the test set.
 
-    Raises ValueError, before anything is trained, where the network cannot be compiled or does not fit the data or
-    the settings, and where the checkpoint is damaged.
+    Raises ValueError, before anything is trained, where the network cannot be compiled or does not fit the data or the
+    settings, and where the checkpoint is damaged.
     """
     require_fit(fold(module), dataset)
     choose = partial(nm_masks, pattern=settings.pattern, skip=settings.skip)
@@ -114,7 +113,7 @@ def prune_nm(
     run.stage("train", dense, inputs, settings.dense, keep="dense")
     if settings.permute:
         steps(Step(task="permuting channels"))
-    # Found again rather than stored where a run is resumed: all that follows depends on `dense` alone.
+    # Not stored in the checkpoint: the permutation depends on `dense` alone and is computed again.
     ordered, permutations = permute(dense, settings.pattern, seed=seed) if settings.permute else (dense, [])
     steps(Step(task=f"pruning to {settings.pattern}"))
     masks = choose(ordered)

@@ -1,9 +1,9 @@
-"""Orders of input channels under which N:M pruning keeps more (Pool & Yu, NeurIPS 2021, "Channel Permutations for N:M
-Sparsity").
+"""Channel permutation: orders of the input channels in which N:M pruning keeps a larger magnitude (Pool & Yu, "Channel
+Permutations for N:M Sparsity", NeurIPS 2021).
 
-Their search sets pairs of stripes (groups of columns) right, one after the other. This one swaps two columns at a time
-by threshold accepting (Dueck & Scheuer, J. Comput. Phys. 90, 1990): a swap may lose a little, less and less, so that
-the order gets out of the poor optima in which a greedy search ends.
+Pool & Yu optimise pairs of stripes (groups of columns), one pair after the other. The search here swaps two columns at
+a time by threshold accepting (Dueck & Scheuer, J. Comput. Phys. 90, 1990): it accepts a swap that loses less than a
+threshold, which falls to zero. So it can leave the poor local optima in which a greedy search ends.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from zeroskip.model.pruning.criteria import magnitude
 from zeroskip.model.pruning.nm import nm_mask, padding
 
 PROPOSALS = 1_000_000
-"""Swaps that are tried; each costs time in proportion to the rows."""
+"""The number of swaps that are tried. The time of a swap is proportional to the number of rows."""
 
 SCALE = 1 << 20
-"""The greatest magnitude as an integer. Sums of integers are the same in any order, so a search gives the same result
-on every machine, however its sums are split up."""
+"""The integer that stands for the largest magnitude. Sums of integers do not depend on their order, so a search gives
+the same result on every machine."""
 
 FIRST_THRESHOLD = 0.3
-"""The loss that is accepted at first, in mean changes by the first swaps."""
+"""The threshold at the start, as a multiple of the mean change by the first WARM_UP swaps."""
 
 WARM_UP = 256
-"""So many swaps tell what that mean is; they may lose nothing."""
+"""The number of swaps that this mean is taken of. Those that lose magnitude are not accepted."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Permutation:
     """Channel `j` of the new order is channel `order[j]` (int64) of the old one.
 
-    `before` and `after` are sums of the magnitudes that N:M pruning keeps in the old order and in the new one, `total`
-    is that of all weights, and `bound` what no order can exceed: every row keeps its largest, wherever they stand.
+    `before` and `after` are the sums of the magnitudes that N:M pruning keeps in the old and in the new order. `total`
+    is the sum of all magnitudes. `bound` is an upper bound for all orders: every row keeps its largest magnitudes.
     """
 
     order: NDArray[np.int64]
@@ -50,15 +50,15 @@ class Permutation:
 
     @property
     def efficacy(self) -> float:
-        """The fraction of the loss by grouping that the order regains, as Pool & Yu name it; 1 where none was lost."""
+        """The fraction of the magnitude lost by grouping that the order regains (Pool & Yu); 1 if none was lost."""
         return (self.after - self.before) / (self.bound - self.before) if self.bound > self.before else 1.0
 
 
 def search(weight: Tensor, pattern: Pattern, *, seed: int, proposals: int = PROPOSALS) -> Permutation:
-    """A good order of the input channels of a Linear or Conv2d weight, the same whenever `seed` is.
+    """Searches for a good order of the input channels of a Linear or Conv2d weight. It depends on `seed` alone.
 
-    `weight` is as `nm_mask` takes it; the rows of a convolution are its outputs at each place of the kernel. An order
-    that is no better than the given one is never returned. Raises ValueError for weights that are not finite.
+    `weight` is as `nm_mask` takes it; a convolution has a row for each output at each place of the kernel. If no better
+    order is found, the given one is returned. Raises ValueError for weights that are not finite.
     """
     if proposals < 0:
         raise ValueError(f"proposals must be at least 0, not {proposals}")
@@ -72,7 +72,7 @@ def search(weight: Tensor, pattern: Pattern, *, seed: int, proposals: int = PROP
     if not pattern.dense and channels > 1 and sizes.any():
         columns = np.zeros((channels + 1, sizes.shape[1]), np.int32)
         columns[:channels] = np.rint(sizes * (SCALE / sizes.max()))
-        # Padding stays where it is, behind the channels: its places hold the column of zeros.
+        # The padding after the channels stays where it is: its places hold a column of zeros.
         places = np.full(channels + padding(weight.shape, pattern), channels)
         places[:channels] = order
         swaps = np.random.default_rng(seed).integers(channels, size=(proposals, 2), dtype=np.int32)
@@ -97,20 +97,18 @@ def _bound(sizes: NDArray[np.float64], weight: Tensor, pattern: Pattern) -> floa
 
 @numba.njit(cache=True)
 def _swap(columns, places, swaps, group, lanes, pair, first_threshold):
-    """Swaps entries of `places`, which are rows of `columns` (int32, channels + 1 x rows), to raise what is kept.
-
-    `swaps` (proposals x 2) are tried in order.
-    """
+    """Swaps entries of `places`, in place, to increase the kept magnitude. The entries are indices into `columns`
+    (int32, channels + 1 x rows). `swaps` (proposals x 2) are tried in order."""
     work = np.empty((group // pair, columns.shape[1]), np.int32)
     kept = np.empty(len(places) // group, np.int64)
     for number in range(len(kept)):
         kept[number] = _kept_of_group(columns, places[number * group : (number + 1) * group], lanes, pair, work)
-    # Swaps within a pair, or within a group where there are no pairs, change nothing.
-    unit = group if pair == 1 else pair
+    # Swaps within a pair, or within a group without pairs, change nothing.
+    block = group if pair == 1 else pair
     changes, tried = np.int64(0), 0
     for proposal in range(len(swaps)):
         left, right = swaps[proposal]
-        if left // unit == right // unit:
+        if left // block == right // block:
             continue
         one, other = left // group, right // group
         places[left], places[right] = places[right], places[left]
@@ -121,7 +119,7 @@ def _swap(columns, places, swaps, group, lanes, pair, first_threshold):
             new_other = _kept_of_group(columns, places[other * group : (other + 1) * group], lanes, pair, work)
             gain += new_other - kept[other]
         if tried < WARM_UP:
-            # How much a swap changes is learned first.
+            # The mean change by a swap, which scales the threshold.
             changes += abs(gain)
             tried += 1
         threshold = first_threshold * changes / tried * (1 - proposal / len(swaps))
@@ -143,7 +141,7 @@ def _kept_of_group(columns, members, lanes, pair, work):
                 work[position, row] += columns[members[position * pair + extra], row]
     total = np.int64(0)
     for lane in range(lanes):
-        # The largest of what is left bubbles up. Rows are innermost: the compiler turns them into vectors.
+        # One pass of bubble sort moves the largest to the end. The inner loop is over rows, so that it is vectorised.
         for position in range(positions - 1 - lane):
             for row in range(rows):
                 low, high = work[position, row], work[position + 1, row]

@@ -1,4 +1,4 @@
-"""How well and how fast the search for channel orders is, on a matrix for which others have published figures."""
+"""The quality and the speed of the channel permutation search, on a matrix with published figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measurement:
-    """What `search` found for a matrix of `rows` x `columns`, and how many `seconds` it took."""
+    """The result of `search` for a matrix of `rows` x `columns`, and the `seconds` that it took."""
 
     rows: int
     columns: int
@@ -26,13 +26,13 @@ class Measurement:
 def measure(
     *, rows: int = 128, columns: int = 64, pattern: Pattern | None = None, seed: int = 1, proposals: int = PROPOSALS
 ) -> Measurement:
-    """Searches once, after a first call that compiles.
+    """Measures one search, after a first call that compiles it.
 
-    With the defaults the matrix is, number for number, that of the table in NVIDIA's apex
-    (apex/contrib/sparsity/permutation_tests/README.md): pairs of stripes keep 2919.8 of it (efficacy 0.355, 60.7 s on
-    a CPU), triples 2921.9 (0.366, GPU only).
+    With the defaults, the matrix is exactly that of the table in NVIDIA's apex
+    (apex/contrib/sparsity/permutation_tests/README.md): pairs of stripes keep a magnitude of 2919.8 (efficacy 0.355,
+    60.7 s on a CPU), triples 2921.9 (0.366, GPU only).
     """
-    # apex draws from numpy's old generator, whose stream the new one does not give.
+    # apex uses numpy's old random generator, which gives other numbers than the new one.
     weight = torch.from_numpy(np.random.RandomState(seed).rand(rows, columns))
     pattern = Pattern() if pattern is None else pattern
     search(weight, pattern, seed=seed, proposals=0)
@@ -43,11 +43,11 @@ def measure(
 
 
 PUBLISHED = {"efficacy": 0.355, "kept": 2919.8, "seconds": 60.65}
-"""What NVIDIA's apex finds for the same matrix with stripe groups of 8, on a CPU (its permutation_tests/README.md)."""
+"""The result of NVIDIA's apex for the same matrix, with stripe groups of 8 on a CPU (permutation_tests/README.md)."""
 
 
 def permutation_row() -> dict[str, Any]:
-    """Magnitude that 2:4 keeps of a 128 x 64 matrix, in the order given and in that of the search."""
+    """The magnitude that 2:4 pruning keeps of a 128 x 64 matrix, without permutation and with it, for a benchmark."""
     measured = measure()
     found = measured.permutation
     return {

@@ -1,4 +1,4 @@
-"""Channel permutations in a network: one layer's inputs and its producer's outputs move together."""
+"""Channel permutation in a network: the inputs of a layer and the outputs of the layer before it are reordered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PermutedLayer:
-    """The order that was found for the input channels of the layer `name`, or why it was left as it is."""
+    """The order found for the input channels of the layer `name`, or the reason why the order was not changed."""
 
     name: str
     permutation: Permutation | None
@@ -28,19 +28,19 @@ class PermutedLayer:
 def permute(
     module: nn.Module, pattern: Pattern, *, seed: int, proposals: int = PROPOSALS
 ) -> tuple[nn.Module, list[PermutedLayer]]:
-    """A copy of `module` that computes the same, its channels in orders under which N:M pruning keeps more.
+    """A copy of `module` that computes the same, with its channels in an order in which N:M pruning keeps more.
 
-    For every Linear and Conv2d, in the order of computation, the input channels move together with the outputs of the
-    layer before it and the BatchNorm between them (Pool & Yu, NeurIPS 2021). Left as they are: a layer that
-    reads the network's own inputs, one of whose channels flattening made several inputs, and what grouped convolutions
-    give and take. Sums are made in another order, so results differ by rounding.
+    For every Linear and Conv2d layer, the input channels are reordered together with the outputs of the layer before
+    it and the batch normalisation between them (Pool & Yu, NeurIPS 2021). Not reordered are the network's inputs,
+    channels that flattening turned into several inputs, and the inputs and outputs of grouped convolutions. Results
+    differ by rounding, as sums are computed in another order.
 
-    Raises ValueError where the network is no plain chain, or uses a layer or its weights twice.
+    Raises ValueError where the network is not a plain chain of layers, or uses a layer or its weights twice.
     """
     permuted = copy.deepcopy(module)
     steps = chain(permuted)
     _refuse_shared(steps)
-    names = {id(part): name for name, part in permuted.named_modules()}
+    names = {id(layer): name for name, layer in permuted.named_modules()}
     reports = []
     producer: Layer | None = None
     between: list[Norm] = []
@@ -64,7 +64,7 @@ def permute(
 
 
 def _obstacle(producer: Layer | None, layer: Layer) -> str:
-    """Why the inputs of `layer` must stay in order; nothing where they need not."""
+    """The reason why the inputs of `layer` cannot be reordered, or "" if they can."""
     if producer is None:
         return "its inputs are the network's own"
     if isinstance(layer, nn.Conv2d) and layer.groups > 1:
@@ -78,25 +78,25 @@ def _obstacle(producer: Layer | None, layer: Layer) -> str:
 
 @torch.no_grad()
 def _reorder(producer: Layer, between: list[Norm], layer: Layer, order: Tensor) -> None:
-    """Puts the inputs of `layer` into `order`, and all that stands before them by channel."""
-    for part in (producer, *between):
+    """Reorders the inputs of `layer`, the outputs of `producer`, and the batch normalisation between them."""
+    for earlier in (producer, *between):
         for name in ("weight", "bias", "running_mean", "running_var"):
-            values = getattr(part, name, None)
+            values = getattr(earlier, name, None)
             if values is not None:
                 values.copy_(values[order])
     layer.weight.copy_(layer.weight[:, order])
 
 
 def _refuse_shared(steps: list[Step]) -> None:
-    """Raises ValueError for weights that stand in two places: they cannot move in one and stay in the other."""
+    """Raises ValueError for weights that are used twice: they cannot have two orders."""
     labels: dict[int, str] = {}
     for step in steps:
         if isinstance(step, LinearStep | ConvStep | BatchNormStep):
-            parts = [part for part in (step.module, step.module.weight) if part is not None]
-            for part in parts:
-                if id(part) in labels:
+            owned = [one for one in (step.module, step.module.weight) if one is not None]
+            for one in owned:
+                if id(one) in labels:
                     raise ValueError(
-                        f"{step.label} uses the weights of {labels[id(part)]} once more; "
-                        "a permutation needs weights that stand in one place"
+                        f"{step.label} uses the weights of {labels[id(one)]} again; "
+                        "a permutation needs weights that only one layer uses"
                     )
-            labels |= {id(part): step.label for part in parts}
+            labels |= {id(one): step.label for one in owned}

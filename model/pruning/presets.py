@@ -1,4 +1,4 @@
-"""Settings for the built-in data sets, chosen on images held out from their training sets."""
+"""Settings for the built-in data sets, chosen on validation images from their training sets."""
 
 from dataclasses import replace
 
@@ -20,9 +20,10 @@ def _settings(
         density=density,
         rounds=rounds,
         dense=dense,
-        # A tenth of the rate, and L2, as Han et al. (NeurIPS 2015, section 3) found best for LeNet.
+        # A tenth of the learning rate, and L2, which Han et al. (NeurIPS 2015, section 3) found best for LeNet.
         retrain=replace(dense, epochs=retrain_epochs, learning_rate=dense.learning_rate / 10),
-        # A centroid's gradient sums over hundreds of weights: Adam makes the rate independent of how many.
+        # The gradient of a centroid is a sum over hundreds of weights; with Adam the learning rate does not depend on
+        # how many.
         share=replace(dense, epochs=share_epochs, learning_rate=share_rate, weight_decay=0, optimizer="adam"),
         threads=threads,
     )
@@ -35,10 +36,10 @@ DIGITS = _settings(
     retrain_epochs=15,
     share_epochs=10,
     share_rate=1e-3,
-    # Batches this small lose more to handing work between threads than they gain.
+    # With such small batches, several threads are slower than one.
     threads=1,
 )
-"""For `digits_mlp`: a twelfth of the weights stays."""
+"""For `digits_mlp`: a compression ratio of 12."""
 
 FASHION_MNIST = _settings(
     density=1 / 13.5,
@@ -49,11 +50,11 @@ FASHION_MNIST = _settings(
     share_rate=5e-4,
     threads=2,
 )
-"""For `lenet_300_100`: one weight in 13.5 stays."""
+"""For `lenet_300_100`: a compression ratio of 13.5."""
 
 
 LENET_5 = _settings(
-    # The few weights of the convolutions bear most of the work: Han et al. (NeurIPS 2015, table 4) spare them too.
+    # The convolutions have few weights but most of the MACs; Han et al. (NeurIPS 2015, table 4) prune them less too.
     density=(0.66, 0.2, 0.07, 0.25),
     rounds=2,
     dense=TrainingSettings(epochs=5, learning_rate=0.05, weight_decay=2e-4, batch_size=128),
@@ -62,12 +63,12 @@ LENET_5 = _settings(
     share_rate=5e-4,
     threads=2,
 )
-"""For `lenet_5`: one weight in twelve stays."""
+"""For `lenet_5`: a compression ratio of 12."""
 
 
 def user_settings(*, density: float, epochs: int, learning_rate: float) -> Settings:
-    """For a network of the user's: `epochs` of dense training, then pruning in rounds that retrain at a tenth of the
-    rate."""
+    """For a user's own network: `epochs` epochs of dense training, then pruning in rounds, with training at a tenth of
+    the learning rate after each."""
     return _settings(
         density=density,
         rounds=5,

@@ -1,4 +1,4 @@
-"""Deep Compression's first two stages in one run: train, prune in rounds, share weights, fine-tune them."""
+"""The first two stages of Deep Compression: train, prune in rounds, share weights, fine-tune the shared weights."""
 
 import copy
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning import schedules
-from zeroskip.model.pruning.centroids import trainable, tuned
+from zeroskip.model.pruning.centroids import trainable_network, with_trained_codebooks
 from zeroskip.model.pruning.criteria import magnitude
-from zeroskip.model.pruning.fitting import as_taken, require_fit, require_shape
+from zeroskip.model.pruning.fitting import require_fit, require_shape, shape_inputs
 from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
@@ -25,11 +25,11 @@ from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, c
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What to prune to, and how to train in each stage.
+    """The density, and the training of each stage.
 
-    `density` is the fraction of all weights that stays, the layers competing by magnitude, or one fraction
-    for every Linear and Conv2d layer in order. It is reached in `rounds` rounds, each followed by `retrain`.
-    `threads` is part of the settings because sums that are split among threads round differently.
+    `density` is the fraction of all weights that is kept, where all weights compete by magnitude, or one fraction for
+    each Linear and Conv2d layer in order. It is reached in `rounds` rounds, each followed by the training `retrain`.
+    The number of `threads` is a setting because it changes how sums are rounded.
     """
 
     density: float | tuple[float, ...]
@@ -40,7 +40,7 @@ class Settings:
     threads: int
 
     def __post_init__(self) -> None:
-        # The schedule knows which densities and numbers of rounds there are.
+        # The schedule checks the density and the number of rounds.
         self.densities()
 
     def densities(self) -> list[float | tuple[float, ...]]:
@@ -55,10 +55,10 @@ class Settings:
 class Result:
     """The network at each stage.
 
-    `dense` is the given module or its trained copy, `pruned` the pruned one in folded form, `layers` its
-    weights shared and `shared` the float network that `layers` stand for. `accuracies` holds fractions of the
-    test set under "dense", "pruned" and "shared", or is None where there are no labels. `kept` of `total`
-    weights are not zero, biases not counted.
+    `dense` is the given module or its trained copy, `pruned` the pruned network in folded form, `layers` the same with
+    shared weights, and `shared` the float network with the weights of `layers`. `accuracies` has fractions of the test
+    set: "dense", "pruned" and "shared"; None if there are no labels. `kept` of `total` weights are not zero, without
+    the biases.
     """
 
     dense: nn.Module
@@ -69,7 +69,7 @@ class Result:
     kept: int
     total: int
     test: tuple[np.ndarray, np.ndarray] | None = None
-    """The inputs and labels that accuracies were measured on."""
+    """The inputs and labels of the test set."""
 
 
 def share(
@@ -79,10 +79,10 @@ def share(
     test_labels: np.ndarray | None = None,
     progress: Progress = silent,
 ) -> Result:
-    """Folds and shares a network as it is, without pruning and training.
+    """Folds a network and shares its weights, without pruning and training.
 
-    Exact where, after folding, no layer has more than 15 distinct non-zero weights and biases.
-    Raises ValueError where the network cannot be folded.
+    The result is exact if, after folding, no layer has more than 15 distinct non-zero weights and biases. Raises
+    ValueError where the network cannot be folded.
     """
     pruned = fold(module)
     test = None
@@ -102,15 +102,15 @@ def prune_and_share(
     progress: Callable[[TrainingProgress], None] = lambda _: None,
     steps: Progress = silent,
 ) -> Result:
-    """Runs the whole recipe on a copy of `module`, whose weights are the starting point.
+    """Runs the whole recipe on a copy of `module`, starting from its weights.
 
-    `progress` is called after every epoch, `steps` before what takes a while between and behind the training stages.
+    `progress` is called after every epoch, `steps` before each step between and after the trainings.
 
-    With `checkpoint` the state is saved there after every epoch, and a run that was cut short continues; a
-    checkpoint of another run is started over. Nothing depends on the test set but the reported accuracies.
+    With `checkpoint` the state is saved there after every epoch, and an interrupted training run continues from it; the
+    checkpoint of another run is replaced. Only the reported accuracies depend on the test set.
 
-    Raises ValueError, before anything is trained, where the network cannot be compiled or does not fit the
-    data or the densities, and where the checkpoint is damaged.
+    Raises ValueError, before anything is trained, where the network cannot be compiled or does not fit the data or the
+    densities, and where the checkpoint is damaged.
     """
     require_fit(fold(module), dataset)
     train_inputs, train_labels = (
@@ -135,16 +135,16 @@ def prune_and_share(
         name = f"prune {number}/{len(choosers)}"
         run.stage(name, network, train_inputs, settings.retrain, keep="pruned", choose=choose)
     pruned = fold(network)
-    parts = share_layers(pruned, steps)
-    shared = trainable(parts)
-    run.stage("share", shared, as_taken(train_inputs, pruned), settings.share, keep="shared")
-    layers = tuned(parts, shared)
+    operations = share_layers(pruned, steps)
+    shared = trainable_network(operations)
+    run.stage("share", shared, shape_inputs(train_inputs, pruned), settings.share, keep="shared")
+    layers = with_trained_codebooks(operations, shared)
     test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
     return _result(dense.eval(), pruned, layers, test, steps)
 
 
 def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[[nn.Module], dict[str, Tensor]]:
-    """The function that picks the masks of one round, by magnitude."""
+    """The function that chooses the masks of one round, by magnitude."""
     names = [f"{name}.weight".lstrip(".") for name in prunable_layers(module)]
     if isinstance(density, tuple) and len(density) != len(names):
         raise ValueError(f"density must name {len(names)} layers ({', '.join(names)}), not {len(density)}")
@@ -170,20 +170,20 @@ def _result(
     if test is not None:
         progress(Step(task="measuring accuracy"))
         inputs, labels = test
-        taken = as_taken(inputs, pruned)
+        shaped = shape_inputs(inputs, pruned)
         accuracies = {
             "dense": evaluate(dense, inputs, labels),
-            "pruned": evaluate(pruned, taken, labels),
-            "shared": evaluate(shared, taken, labels),
+            "pruned": evaluate(pruned, shaped, labels),
+            "shared": evaluate(shared, shaped, labels),
         }
-    codes = [part.weight_codes for part in layers if isinstance(part, SharedLayer)]
+    codes = [layer.weight_codes for layer in layers if isinstance(layer, SharedLayer)]
     return Result(
         dense=dense,
         pruned=pruned,
         layers=layers,
         shared=shared,
         accuracies=accuracies,
-        kept=sum(int(np.count_nonzero(layer)) for layer in codes),
-        total=sum(layer.size for layer in codes),
+        kept=sum(int(np.count_nonzero(matrix)) for matrix in codes),
+        total=sum(matrix.size for matrix in codes),
         test=None if test is None else (test[0].numpy(), test[1].numpy()),
     )

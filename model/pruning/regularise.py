@@ -1,4 +1,4 @@
-"""Penalties on the weights of Linear and Conv2d layers that make them easier to prune: `Penalty`s of training."""
+"""Regularisation of Linear and Conv2d weights during training, so that pruning loses less accuracy."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from zeroskip.model.pruning.training import Penalty
 
 @dataclass(frozen=True)
 class _Constant:
-    """A penalty that is the same at every step, `strength` times a sum over the weights."""
+    """A penalty that does not change during training: `strength` times a sum over the weights."""
 
     strength: float
 
@@ -24,28 +24,28 @@ class _Constant:
         return self.strength * torch.stack([self.of(weight) for weight in prunable_weights(module).values()]).sum()
 
     def of(self, weight: Tensor) -> Tensor:
-        """The sum over one weight (outputs, ...)."""
+        """The sum over one weight tensor (outputs, ...)."""
         raise NotImplementedError
 
 
 class L1(_Constant):
-    """strength * sum |w|: draws all weights to zero alike. Best where pruning ends the training (Han et al., NeurIPS
-    2015, section 3.1)."""
+    """strength * sum |w|: pulls all weights towards zero with the same force. Best if there is no training after
+    pruning (Han et al., NeurIPS 2015, section 3.1)."""
 
     def of(self, weight: Tensor) -> Tensor:
         return weight.abs().sum()
 
 
 class L2(_Constant):
-    """strength / 2 * sum w^2, whose gradient is that of SGD's weight decay, without biases and batch normalisation.
-    Best where training goes on after pruning (Han et al., NeurIPS 2015, section 3.1)."""
+    """strength / 2 * sum w^2: the gradient of SGD's weight decay, but not on biases and batch normalisation. Best if
+    training continues after pruning (Han et al., NeurIPS 2015, section 3.1)."""
 
     def of(self, weight: Tensor) -> Tensor:
         return weight.square().sum() / 2
 
 
 class GroupLasso(_Constant):
-    """strength * sum over output channels of sqrt(weights) * ||w||: draws whole channels to zero (Yuan & Lin 2006,
+    """strength * sum over output channels of sqrt(weights) * ||w||: pulls whole channels towards zero (Yuan & Lin 2006,
     eq. 2.1; for filters: Wen et al., NeurIPS 2016, eq. 2)."""
 
     def of(self, weight: Tensor) -> Tensor:
@@ -56,11 +56,12 @@ class GroupLasso(_Constant):
 @dataclass(frozen=True, kw_only=True)
 class Growing:
     """Growing regularisation (Wang et al., ICLR 2021, arXiv 2012.09243): an L2 penalty on the weights that are to be
-    pruned, which grows until they are near zero. By the time they are removed, the others have taken over.
+    pruned, which grows until they are near zero. Meanwhile the other weights learn to replace them.
 
-    Its factor is 0 at first and grows by `growth` every `every` steps up to `ceiling`; the penalty is factor / 2 *
-    sum w^2. The defaults are those of the paper's code for GReg-1 on ImageNet. GReg-2, which finds out what to prune,
-    penalises every weight alike (masks without a True) by a `growth` of 1e-5 up to 1e-2; then magnitudes tell.
+    Its factor is 0 at first and grows by `growth` every `every` steps up to `ceiling`; the penalty is factor / 2 * sum
+    w^2. The defaults are those of the paper's code for GReg-1 on ImageNet. GReg-2, which also chooses the weights to
+    prune, penalises all weights (masks without a True) with a `growth` of 1e-5 up to 1e-2, and then prunes by
+    magnitude.
     """
 
     growth: float = 1e-4
@@ -74,11 +75,11 @@ class Growing:
             raise ValueError(f"every must be at least 1, not {self.every}")
 
     def factor(self, step: int) -> float:
-        """The factor where `step` steps of the stage are done."""
+        """The factor after `step` steps of the training."""
         return min(self.ceiling, self.growth * (step // self.every))
 
     def on(self, masks: Mapping[str, Tensor]) -> Penalty:
-        """The penalty on the parameters that `masks` name, as `Masks` takes them, where these are not True."""
+        """The penalty on the parameters named in `masks` (see `Masks`), where the masks are False."""
         going = {name: (~mask).float() for name, mask in masks.items()}
 
         def penalty(module: nn.Module, step: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""A network whose channels were removed: its layers get the sizes of the weights that were left."""
+"""Shrinks the layers of a network to the sizes of weights from which channels were removed."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ Sizes = Mapping[str, tuple[int, ...]]
 
 
 def fit_to(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Gives the layers of `network` the shapes of `state` (a state_dict), their values zero until it is loaded.
+    """Shrinks the layers of `network`, in place, to the shapes of `state` (a state_dict). New tensors are zero until it
+    is loaded.
 
-    Linear, Conv2d, BatchNorm1d, BatchNorm2d and PReLU may shrink, and their attributes follow. A depthwise convolution
-    stays one; other groups keep their number. Raises ValueError naming the layer, the rule and the value, before
-    anything is changed, where another layer would have to, or a tensor would grow or change its kernel.
+    Linear, Conv2d, BatchNorm1d, BatchNorm2d and PReLU layers can shrink, with their attributes. A depthwise convolution
+    stays depthwise; other convolutions keep their number of groups. Raises ValueError with the layer, the rule and the
+    value, before anything changes, where another layer would have to shrink, or a tensor would grow or change its
+    kernel.
     """
     sizes = {name: tuple(value.shape) for name, value in state.items()}
-    found = []
+    changed = []
     for name, layer in network.named_modules():
         own = dict(layer.named_parameters(recurse=False)) | dict(layer.named_buffers(recurse=False))
-        wanted = {part: sizes.get(f"{name}.{part}".lstrip("."), tuple(value.shape)) for part, value in own.items()}
-        if any(wanted[part] != tuple(value.shape) for part, value in own.items()):
+        wanted = {key: sizes.get(f"{name}.{key}".lstrip("."), tuple(value.shape)) for key, value in own.items()}
+        if any(wanted[key] != tuple(value.shape) for key, value in own.items()):
             label = f"layer '{name}' ({type(layer).__name__})"
-            for part, value in own.items():
-                _require_smaller(f"{label}: {part}", tuple(value.shape), wanted[part])
-            found.append((layer, wanted, _attributes(label, layer, wanted)))
-    # A tensor that stands in two layers stays one.
+            for key, value in own.items():
+                _require_smaller(f"{label}: {key}", tuple(value.shape), wanted[key])
+            changed.append((layer, wanted, _attributes(label, layer, wanted)))
+    # A tensor that two layers use stays one tensor.
     made: dict[int, Tensor] = {}
-    for layer, wanted, attributes in found:
-        for part, shape in wanted.items():
-            old = getattr(layer, part)
+    for layer, wanted, attributes in changed:
+        for key, shape in wanted.items():
+            old = getattr(layer, key)
             if tuple(old.shape) != shape:
                 if id(old) not in made:
                     made[id(old)] = _zeros(old, shape)
-                setattr(layer, part, made[id(old)])
+                setattr(layer, key, made[id(old)])
         for attribute, value in attributes.items():
             setattr(layer, attribute, value)
 
@@ -52,21 +54,21 @@ def _require_smaller(where: str, old: tuple[int, ...], new: tuple[int, ...]) -> 
 
 
 def _attributes(label: str, layer: nn.Module, wanted: Sizes) -> dict[str, int]:
-    """What a layer says about itself when its tensors have the shapes `wanted`."""
+    """The attributes of a layer whose tensors have the shapes `wanted`."""
     if isinstance(layer, nn.Linear | nn.Conv2d) and "weight" in wanted:
         outputs, inputs = wanted["weight"][:2]
-        _require_alike(label, {part: shape[0] for part, shape in wanted.items()})
+        _require_alike(label, {key: shape[0] for key, shape in wanted.items()})
         if isinstance(layer, nn.Linear):
             return {"out_features": outputs, "in_features": inputs}
         depthwise = 1 < layer.groups == layer.in_channels
-        # The outputs of each channel, or else the groups, do not change.
+        # What must not change: the outputs of each input channel if depthwise, else the number of groups.
         fixed = layer.out_channels // layer.groups if depthwise else layer.groups
         if outputs % fixed:
             raise ValueError(f"{label}: weight must have a multiple of {fixed} outputs, not {outputs}")
         groups = outputs // fixed if depthwise else fixed
         return {"out_channels": outputs, "in_channels": inputs * groups, "groups": groups}
     if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-        channels = {part: shape[0] for part, shape in wanted.items() if shape}
+        channels = {key: shape[0] for key, shape in wanted.items() if shape}
         _require_alike(label, channels)
         return {"num_features": next(iter(channels.values()))}
     if isinstance(layer, nn.PReLU):
@@ -76,5 +78,5 @@ def _attributes(label: str, layer: nn.Module, wanted: Sizes) -> dict[str, int]:
 
 def _require_alike(label: str, channels: Mapping[str, int]) -> None:
     if len(set(channels.values())) > 1:
-        listed = ", ".join(f"{part} {count}" for part, count in channels.items())
+        listed = ", ".join(f"{key} {count}" for key, count in channels.items())
         raise ValueError(f"{label}: all must have the same number of channels, not {listed}")

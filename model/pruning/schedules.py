@@ -1,18 +1,19 @@
-"""How the density (kept weights / all weights) falls, step by step, to its final value.
+"""Pruning schedules: how the density (kept weights / all weights) falls to its final value.
 
-Every schedule returns one density a step, falling, of which the last is exactly `final`.
+Every schedule returns one density for each step. The densities fall, and the last one is exactly `final`.
 """
 
 
 def iterative(final: float, steps: int) -> tuple[float, ...]:
-    """Every step keeps the same share of what is left (Frankle & Carbin, ICLR 2019)."""
+    """Every step keeps the same fraction of the remaining weights (Frankle & Carbin, ICLR 2019)."""
     _require_density(final)
     _require_steps(steps)
     return (*(final ** (step / steps) for step in range(1, steps)), final)
 
 
 def cubic(final: float, steps: int, *, initial: float = 1.0) -> tuple[float, ...]:
-    """Fast first, slow at the end, as redundancy gets rare (Zhu & Gupta 2017, arXiv 1710.01878, eq. 1).
+    """Falls fast at first and slowly at the end, when few weights are redundant (Zhu & Gupta 2017, arXiv 1710.01878,
+    eq. 1).
 
     `initial` is the density before the first step.
     """

@@ -21,8 +21,8 @@ DECAY = 2e-4
 
 
 class _StraightThrough(torch.autograd.Function):
-    """`weight * mask` forward; backward the gradient passes as if there were no mask (straight through), and masked
-    weights are drawn to zero, so that the choice of them settles."""
+    """The forward pass is `weight * mask`. The backward pass ignores the mask (straight-through) and adds a decay to
+    the masked weights, so that the mask becomes stable."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, mask: Tensor, decay: float) -> Tensor:
@@ -38,17 +38,17 @@ class _StraightThrough(torch.autograd.Function):
 
 
 class SrSte:
-    """Trains Linear and Conv2d layers N:M sparse: within the `with` block every forward uses masked weights, and the
-    backward is SR-STE's, for all layers but those named in `skip`.
+    """Trains Linear and Conv2d layers N:M sparse: within the `with` block, forward passes use masked weights, and
+    backward passes are those of SR-STE. Layers named in `skip` stay dense.
 
-    The mask is chosen anew from the weights in every forward. Parameters stay what and where they are, dense within
-    the block; behind it nothing is hung onto the module, and an ordinary one, its weights masked, is left behind.
+    Every forward pass chooses the mask again. Within the block the parameters stay dense and keep their names; after
+    it the module is an ordinary module whose weights are masked.
     """
 
     def __init__(self, module: nn.Module, pattern: Pattern, *, decay: float = DECAY, skip: Collection[str] = ()):
         if not decay >= 0:
             raise ValueError(f"decay must be at least 0, not {decay}")
-        # Refuses what cannot be masked.
+        # Raises ValueError where a layer cannot be masked.
         nm_masks(module, pattern, skip=skip)
         self._layers = [layer for name, layer in prunable_layers(module).items() if name not in skip]
         self._pattern = pattern
@@ -57,8 +57,8 @@ class SrSte:
 
     def __enter__(self) -> SrSte:
         for layer in self._layers:
-            self._hooks.append(layer.register_forward_pre_hook(self._cover))
-            self._hooks.append(layer.register_forward_hook(self._uncover, always_call=True))
+            self._hooks.append(layer.register_forward_pre_hook(self._use_masked_weight))
+            self._hooks.append(layer.register_forward_hook(self._use_weight, always_call=True))
         return self
 
     def __exit__(
@@ -71,11 +71,11 @@ class SrSte:
             for layer in self._layers:
                 layer.weight.masked_fill_(~largest(layer.weight, self._pattern), 0)
 
-    def _cover(self, layer: nn.Module, _: object) -> None:
+    def _use_masked_weight(self, layer: nn.Module, _: object) -> None:
         weight = layer.get_parameter("weight")
-        # An attribute of the object hides the parameter of that name, which a parametrization of torch's would rename
-        # and put behind the bias: checkpoints and optimizers know parameters by name and by place.
+        # An attribute of the object hides the parameter of the same name. torch's parametrization would rename the
+        # parameter and move it after the bias, but checkpoints and optimizers need its name and its position.
         vars(layer)["weight"] = _StraightThrough.apply(weight, largest(weight, self._pattern), self._decay)
 
-    def _uncover(self, layer: nn.Module, *_: object) -> None:
+    def _use_weight(self, layer: nn.Module, *_: object) -> None:
         vars(layer).pop("weight", None)

@@ -12,12 +12,11 @@ from zeroskip.model.pruning.masks import prunable_weights
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Taylor:
-    """A criterion: how much the loss would change without a weight or channel, by its first derivative.
+    """A criterion: the change of the loss without a weight or channel, estimated by the first derivative.
 
-    For each batch of `inputs` (n, ...) and `labels` (n,), the squared sum of gradient times weight
-    (section 3.1: the group contribution, which for a channel is that of a gate behind it); the mean of it over
-    batches, which are taken in order. The network is in evaluation mode meanwhile, and its gradients stay untouched.
-    Raises ValueError where there are no samples or a weight takes no gradient.
+    The score is the mean, over the batches of `inputs` (n, ...) and `labels` (n,), of the squared sum of gradient times
+    weight (section 3.1; for a channel this is the importance of a gate behind it). The network is in evaluation mode
+    meanwhile, and its gradients do not change. Raises ValueError where there are no samples or a weight is frozen.
     """
 
     inputs: Tensor = field(repr=False)
@@ -37,11 +36,11 @@ class Taylor:
         weights = prunable_weights(module)
         for name, weight in weights.items():
             if not weight.requires_grad:
-                raise ValueError(f"'{name}' must take a gradient, but is frozen")
+                raise ValueError(f"'{name}' must require a gradient, but is frozen")
         scores = {name: torch.zeros_like(total(weight.detach(), granularity)) for name, weight in weights.items()}
         batches = list(zip(self.inputs.split(self.batch_size), self.labels.split(self.batch_size), strict=True))
         training = module.training
-        # In training mode, batch normalisation undoes any scaling of the channel in front of it: the sum is zero.
+        # In training mode, batch normalisation cancels any scaling of the channel before it, so all scores would be 0.
         module.eval()
         try:
             for inputs, labels in batches:

@@ -1,4 +1,4 @@
-"""Training of classifiers; a run that was cut short and resumed equals one that was not, bit for bit."""
+"""Training of classifiers. An interrupted training run that is resumed gives the same bits as an uninterrupted one."""
 
 import math
 from collections.abc import Callable
@@ -13,25 +13,26 @@ from torch.nn import functional as F
 from zeroskip.model.pruning.fitting import error_line
 
 EVALUATION_BATCH = 256
-"""Images at once: more of them, and the values between layers no longer fit a cache (Plain-20 is four times slower)."""
+"""The batch size of evaluation. With larger batches the activations do not fit the cache (Plain-20 takes four times as
+long)."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""What training lessens, a mean over a batch, from (outputs, inputs, labels)."""
+"""The mean loss over a batch, from (outputs, inputs, labels)."""
 
 Penalty = Callable[[nn.Module, int], Tensor]
-"""What is added to the loss, from the module and the number of steps of the stage that are done."""
+"""A term that is added to the loss, from the module and the number of steps done in this training."""
 
 
 def cross_entropy(outputs: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-    """The loss of a classifier with the outputs (n, classes)."""
+    """The cross-entropy loss of outputs (n, classes)."""
     return F.cross_entropy(outputs, labels)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How to train: with L2 weight decay, by SGD with momentum 0.9 or by Adam.
+    """The settings of a training: SGD with momentum 0.9 or Adam, with L2 weight decay.
 
-    The learning rate falls to zero along half a cosine, step by step, or stays where `constant`.
+    The learning rate falls to zero along half a cosine, or stays the same if `constant`.
     """
 
     epochs: int
@@ -54,7 +55,7 @@ class TrainingSettings:
             raise ValueError(f"optimizer must be 'sgd' or 'adam', not {self.optimizer!r}")
 
     def make_optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
-        """Raises ValueError where the module has nothing to train."""
+        """The optimizer of the module's parameters. Raises ValueError where all of them are frozen."""
         if not any(value.requires_grad for value in module.parameters()):
             raise ValueError(f"{type(module).__name__} cannot be trained: requires_grad is False for all parameters")
         if self.optimizer == "sgd":
@@ -64,7 +65,7 @@ class TrainingSettings:
         return torch.optim.Adam(module.parameters(), self.learning_rate, weight_decay=self.weight_decay)
 
     def rate(self, progress: float) -> float:
-        """The learning rate where `progress`, from 0 to 1, of all steps are done."""
+        """The learning rate after the fraction `progress` (0 to 1) of all steps."""
         return self.learning_rate * (1 if self.constant else (1 + math.cos(math.pi * progress)) / 2)
 
 
@@ -84,13 +85,13 @@ def train(
 ) -> None:
     """Trains `module` on `inputs` (n, ...) and `labels` (n,) from `first_epoch` to the end of the training.
 
-    `on_epoch(epochs done, mean loss)` is called after every epoch, when module and optimizer are all there is
-    to save: what is random (order, dropout) depends on (seed, stage, epoch) alone, and a `loss` or `penalty` must
-    not have state of its own. The mean includes the penalty. Raises FloatingPointError where training diverges, and
-    ValueError where the network fails in train mode.
+    `on_epoch(epochs done, mean loss)` is called after every epoch; the mean includes the penalty. Then the module and
+    the optimizer are all the state that must be saved: random numbers (sample order, dropout) depend on (seed, stage,
+    epoch) alone, and a `loss` or `penalty` must not have a state. Raises FloatingPointError where training diverges,
+    and ValueError where the network fails in train mode.
     """
     module.train()
-    # Batch normalisation cannot take a batch of one, which is left out where it is the last of several.
+    # Batch normalisation cannot use a batch of one sample, so a last batch of one is left out.
     samples = len(inputs) - (len(inputs) > training.batch_size and len(inputs) % training.batch_size == 1)
     starts = range(0, samples, training.batch_size)
     for epoch in range(first_epoch, training.epochs):
@@ -103,8 +104,8 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 batch = order[start : start + training.batch_size]
-                taken = inputs[batch]
-                value = loss(_outputs(module, taken), taken, labels[batch])
+                some = inputs[batch]
+                value = loss(_outputs(module, some), some, labels[batch])
                 if penalty is not None:
                     value = value + penalty(module, epoch * len(starts) + step)
                 optimizer.zero_grad()
@@ -121,26 +122,26 @@ def _outputs(module: nn.Module, inputs: Tensor) -> Tensor:
     try:
         outputs = module(inputs)
     except Exception as error:
-        # It is the user's forward(), in the mode that nothing else has tried: anything can come out of it.
-        raise ValueError(f"the network fails where it is trained (in train mode): {error_line(error)}") from error
+        # The user's forward() can raise anything, and no other check runs it in train mode.
+        raise ValueError(f"the network fails in train mode: {error_line(error)}") from error
     if not isinstance(outputs, Tensor):
-        raise ValueError(f"the network must give a tensor in train mode too, not {type(outputs).__name__}")
+        raise ValueError(f"the network must return a tensor in train mode too, not {type(outputs).__name__}")
     return outputs
 
 
 @torch.no_grad()
 def evaluate(module: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    """The fraction of `inputs` (n, ...) whose greatest output stands at their label; the mode is restored."""
+    """The accuracy on `inputs` (n, ...) with `labels` (n,), as a fraction. The module's mode is restored."""
     training = module.training
     module.eval()
-    right = sum(
+    correct = sum(
         (module(some).argmax(1) == true).sum().item()
         for some, true in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True)
     )
     module.train(training)
-    return right / len(inputs)
+    return correct / len(inputs)
 
 
 def _derived_seed(*parts: int) -> int:
-    """Unlike a sum of the parts, no two (seed, stage, epoch) share a stream."""
+    """A seed of its own for every (seed, stage, epoch), unlike their sum."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])

@@ -1,4 +1,4 @@
-"""A run of several stages of training that can be cut short and resumed."""
+"""A training run of several stages, which can be interrupted and resumed."""
 
 import hashlib
 import inspect
@@ -30,12 +30,13 @@ from zeroskip.model.pruning.training import Loss, Penalty, TrainingSettings, cro
 _LOG = logging.getLogger(__name__)
 
 SAMPLES = 16
-"""By what a network computes of so many inputs it is told from others."""
+"""The number of inputs whose outputs are a part of a network's identity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingProgress:
-    """`epoch` of `epochs` of a stage are done, `done` of `total` in the whole run; `loss` is a mean."""
+    """`epoch` of the `epochs` of a stage are done, and `done` of the `total` epochs of the run. `loss` is the mean over
+    the last epoch."""
 
     stage: str
     epoch: int
@@ -46,11 +47,11 @@ class TrainingProgress:
 
 
 class TrainingRun:
-    """Stages of training that follow one another, resumable from the file `path`.
+    """A sequence of training stages, which can be resumed from the file `path`.
 
-    The state is saved there after every epoch. Where it holds the state of a run of the same `configuration`,
-    the stages that were over are restored and the one that was not is continued; that of any other run is
-    overwritten. `total` is the number of epochs of all stages. Raises ValueError where the file is damaged.
+    The state is saved there after every epoch. If the file holds the state of a run with the same `configuration`,
+    finished stages are restored from it, and the unfinished one continues. The state of another run is overwritten.
+    `total` is the number of epochs of all stages. Raises ValueError where the file is damaged.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class TrainingRun:
         self.progress = progress
         self.number = 0
         self.done = 0
-        # What the stages that are over ended with.
+        # The results of the finished stages.
         self.kept: dict[str, Tensors] = {}
         self.resumed = self._load()
 
@@ -88,11 +89,11 @@ class TrainingRun:
         loss: Loss = cross_entropy,
         penalise: Callable[[Tensors], Penalty | None] = lambda _: None,
     ) -> None:
-        """Trains `module` in place under the masks that `choose` makes from it, or restores what it ended as.
+        """Trains `module` in place with the masks of `choose(module)`, or restores it if the stage was finished before.
 
-        `keep` names the stage's result in the checkpoint; a later stage may replace it. Training goes on within
-        `hold(module, masks)`, which must not rename parameters, with `loss` and the penalty that `penalise(masks)`
-        gives; what these depend on must be part of the run's configuration.
+        `keep` is the name of the stage's result in the checkpoint; a later stage with the same name replaces it. The
+        training runs within the context `hold(module, masks)`, which must not rename parameters, with `loss` and the
+        penalty of `penalise(masks)`. All that these depend on must be a part of the run's configuration.
         """
         number, self.number = self.number, self.number + 1
         at = self.resumed
@@ -160,24 +161,26 @@ class TrainingRun:
 
 
 def _sources(module: nn.Module) -> list[str]:
-    """The code of the network's own classes: what they do in training alone, as dropping values, shows nowhere else."""
-    every = {one for part in module.modules() for one in type(part).__mro__}
+    """The source code of the network's classes. It shows what the outputs in evaluation mode do not, such as
+    dropout."""
+    every = {one for layer in module.modules() for one in type(layer).__mro__}
     own = [one for one in every if one.__module__.partition(".")[0] not in ("torch", "builtins")]
     sources = []
     for one in sorted(own, key=lambda one: (one.__module__, one.__qualname__)):
         try:
             sources.append(inspect.getsource(one))
         except (OSError, TypeError):
-            # It was not written in a file.
+            # The class has no source file.
             sources.append(one.__qualname__)
     return sources
 
 
 def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: int) -> str:
-    """Everything that the course of a run depends on, as `TrainingRun` takes it; `settings` are known by their repr.
+    """A hash of all that a training run depends on, for `TrainingRun`: the network, the data, the `settings` (by their
+    repr) and the seed.
 
-    Of the network that is its layers, the code of its classes, its weights, and what it computes: forward() may be
-    another than before.
+    The network is identified by its layers, the source code of its classes, its weights, and its outputs for SAMPLES
+    inputs, as a forward() defined elsewhere may have changed.
     """
     with in_mode(module, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

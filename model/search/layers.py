@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeroskip.model.pruning.fitting import run
+from zeroskip.model.pruning.fitting import network_outputs
 from zeroskip.model.pruning.masks import prunable_layers
 
 
@@ -108,7 +108,7 @@ def read_layers(module: nn.Module, inputs: NDArray[np.float32]) -> list[Layer]:
     norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
     handles += [norm.register_forward_pre_hook(before_batch_norm) for norm in norms]
     try:
-        run(module, torch.from_numpy(inputs))
+        network_outputs(module, torch.from_numpy(inputs))
     finally:
         for handle in handles:
             handle.remove()

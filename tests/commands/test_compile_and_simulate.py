@@ -183,7 +183,7 @@ def with_data(**arrays: Any) -> Callable[[Path], None]:
         (None, [*COMPILE, "--pes", "1", "--entry-words", "64"], "entry_words is 64 and 88 are needed"),
         (None, [*COMPILE, "--pointers", "32"], "pointers is 32 and 54 are needed, 22 too few"),
         (None, [*COMPILE, "--layers", "1"], "layers is 1 and 2 are needed, 1 too few"),
-        (None, [*COMPILE[:-3], "nothing.npz", *COMPILE[-2:]], "nothing.npz does not exist or is no file"),
+        (None, [*COMPILE[:-3], "nothing.npz", *COMPILE[-2:]], "nothing.npz does not exist or is not a file"),
         (damage("weights.safetensors", lambda data: data[:-5]), COMPILE, "not a complete safetensors file"),
         (damage("weights.safetensors", lambda data: b"\x80\x02}q\x00."), COMPILE, "pickles (.pt, .pth) are never load"),
         (damage("data.npz", lambda data: data[:-50]), COMPILE, "data.npz: must be"),

@@ -83,7 +83,7 @@ def test_removed_channels_stay_removed(zs: Command, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("--learning-rate", 0), "learning_rate must be above 0 and finite, not 0.0"),
-        (("--data", "nothing"), "nothing does not exist or is no file, and is none of the data sets digits, fashion-"),
+        (("--data", "nothing"), "nothing does not exist or is not a file, and is not one of the data sets digits, "),
         (("--output", "data.npz"), "data.npz cannot be written: it is also an input"),
         (("--data", "digits"), "digits: inputs of shape (2, 1, 8, 8) do not fit the network"),
         (("--data", "many.npz"), "train_labels must be 0 to 3, as the network gives, not "),

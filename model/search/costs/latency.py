@@ -19,8 +19,8 @@ LEAST_SECONDS = 2e-3
 
 @torch.no_grad()
 def layer_seconds(layer: Layer, channels: tuple[int, int], batch: int) -> float:
-    """Seconds per image of the layer with (inputs, outputs) channels, in batches of `batch` images on one thread. A median
-    is taken, as other programs disturb single timings."""
+    """Seconds per image of the layer with (inputs, outputs) channels, in batches of `batch` images on one thread: a
+    median, as other programs disturb single timings."""
     inputs, outputs = channels
     made: nn.Module
     if isinstance(layer.module, nn.Conv2d):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zeroskip.model.pruning.criteria import Criterion, l1
-from zeroskip.model.pruning.fitting import run
+from zeroskip.model.pruning.fitting import network_outputs
 from zeroskip.model.pruning.flexible import flexible
 from zeroskip.model.pruning.masks import keep_largest, prunable_layers
 from zeroskip.model.pruning.resize import fit_to
@@ -32,7 +32,7 @@ def _flattening(module: nn.Module, sample: Tensor) -> nn.Module:
     def outputs(network: nn.Module) -> Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return run(network, sample)
+            return network_outputs(network, sample)
 
     flattening = flexible(module)
     if flattening is module:

@@ -29,9 +29,9 @@ def report_plan(
 ) -> Report:
     """Writes the plan and its picture beside the files `found`.
 
-    `dense` is the dense cost, `exact` that of the whole network by the exact model, dense and under the plan, and
-    `kept` the fraction of the weights. `whole` names the layers that cannot be pruned so. Accuracies are "dense" and
-    "plan", on the search's part.
+    `dense` is the dense cost by the table. `exact` are the exact costs of the dense and of the pruned network, if there
+    are any. `kept` is the fraction of the weights that is kept. `whole` names the layers that this granularity cannot
+    prune. `accuracy` has "dense" and "plan", measured on the validation samples.
     """
     files = [*found, save_picture(of_plan(plan), output.with_suffix(".png"))]
     save_plan(plan, output)
@@ -54,7 +54,7 @@ def report_plan(
         (f"layer {layer.name}", f"{layer.density:.1%} of {' x '.join(map(str, layer.shape))}") for layer in plan.layers
     ]
     if whole:
-        rows.append(("layers that cannot be pruned so", ", ".join(whole)))
+        rows.append(("layers that this granularity cannot prune", ", ".join(whole)))
     rows += [
         ("weights kept", f"{kept:.1%}"),
         (f"{plan.cost}, dense", f"{dense:,.6g}"),

@@ -75,7 +75,7 @@ def test_outputs(layer: Layer, tmp_path: Path, bias: bool, balance_load: str) ->
         ({"activations": np.full(200, np.nan, np.float32)}, "'activations' must be finite, not nan at 0"),
         ({"activations": np.zeros(199, np.float32)}, "'activations' must be float32 of (200,), not float32 of (199,)"),
         ({"bias": np.zeros(71, np.float32)}, "'bias' must be float32 of (70,), not float32 of (71,)"),
-        ({"codes": np.array([{}])}, "must be a whole .npz file of plain arrays, but: Object arrays cannot be loaded"),
+        ({"codes": np.array([{}])}, "must be a complete .npz file of plain arrays, but: Object arrays cannot"),
     ],
 )
 def test_refuses(layer: Layer, tmp_path: Path, changes: dict[str, Any], message: str) -> None:

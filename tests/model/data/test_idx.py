@@ -64,7 +64,7 @@ def test_damaged_gzip_is_named(tmp_path: Path) -> None:
     flipped[-6] ^= 1  # in the CRC
     for content in (whole[:-3], whole[:15], bytes(flipped)):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: the gzip stream must be whole, but: ."):
+        with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: the gzip stream must be complete, but: ."):
             read_idx(path)
 
 

@@ -60,7 +60,7 @@ def test_damaged_file_is_named(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for content in (whole[:-3], whole[:50], b"1,2,3", gzip.compress(b"1,two"), gzip.compress(b"1,2\n3")):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: must be a whole gzipped table of integers, bu"):
+        with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: must be a complete gzipped table of integers"):
             load_mnist_5k(path)
 
 

@@ -46,11 +46,11 @@ NAMES = "digits, fashion-mnist, fashion-mnist:FOLDER, mnist-5k, cifar-10:FOLDER"
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("nothing.npz", f"nothing.npz does not exist or is no file, and is none of the data sets {NAMES}"),
-        ("cifar", f"cifar does not exist or is no file, and is none of the data sets {NAMES}"),
-        ("digits:", f"digits: does not exist or is no file, and is none of the data sets {NAMES}"),
-        ("digits:folder", "digits has no folder to choose, not 'folder'"),
-        ("mnist-5k:folder", "mnist-5k has no folder to choose, not 'folder'"),
+        ("nothing.npz", f"nothing.npz does not exist or is not a file, and is not one of the data sets {NAMES}"),
+        ("cifar", f"cifar does not exist or is not a file, and is not one of the data sets {NAMES}"),
+        ("digits:", f"digits: does not exist or is not a file, and is not one of the data sets {NAMES}"),
+        ("digits:folder", "digits takes no folder, not 'folder'"),
+        ("mnist-5k:folder", "mnist-5k takes no folder, not 'folder'"),
         ("cifar-10", "cifar-10 needs the folder of its batches, as in cifar-10:cifar-10-batches-py"),
     ],
 )
@@ -62,7 +62,7 @@ def test_what_is_no_data_is_told(spec: str, message: str) -> None:
 def test_files_too_small_or_without_labels(tmp_path: Path) -> None:
     path = tmp_path / "data.npz"
     np.savez(path, inputs=np.zeros((4, 2)), labels=np.zeros(4, int))
-    message = f"{path}: needs at least 5 samples, to leave some out that accuracy is measured on, not 4"
+    message = f"{path}: needs at least 5 samples, so that some can be held out to measure accuracy on, not 4"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load_data(str(path), 0)
     np.savez(path, inputs=np.zeros((10, 2)))

@@ -46,15 +46,15 @@ NAN = np.array([[0, 1], [2, np.nan]])
         ({}, "must have the key 'inputs' (or images, x, X, data), but has no keys"),
         ({"a": X, "b": Y}, "must have the key 'inputs' (or images, x, X, data), but has a, b"),
         ({"inputs": X}, "must have the key 'labels' (or targets, y, Y), but has inputs"),
-        ({"images": X, "x": X, "y": Y}, "'images' and 'x' mean the same; keep one of them"),
+        ({"images": X, "x": X, "y": Y}, "'images' and 'x' mean the same; keep only one of them"),
         ({"x": X.astype(complex), "y": Y}, "'x' must hold real numbers, not complex128"),
         ({"x": X.astype(str), "y": Y}, "'x' must hold real numbers, not <U3"),
         ({"x": X[0], "y": Y}, "'x' must have the shape (samples, ...), not (2,)"),
         ({"x": X[:0], "y": Y}, "'x' must hold at least one sample and value, not the shape (0, 2)"),
         ({"x": NAN, "y": Y}, "'x' must be finite in float32, not nan at (1, 1)"),
         ({"x": X * 1e39, "y": Y}, "'x' must be finite in float32, not 1e+39 at (0, 1)"),
-        ({"x": X, "y": Y[:2]}, "'y' must have the shape (3,), one a sample, not (2,)"),
-        ({"x": X, "y": np.eye(3, dtype=int)}, "'y' must have the shape (3,), one a sample, not (3, 3)"),
+        ({"x": X, "y": Y[:2]}, "'y' must have the shape (3,), one for each sample, not (2,)"),
+        ({"x": X, "y": np.eye(3, dtype=int)}, "'y' must have the shape (3,), one for each sample, not (3, 3)"),
         ({"x": X, "y": Y / 2}, "'y' must hold integers, not float64"),
         ({"x": X, "y": Y - 1}, "'y' must be class numbers from 0, not -1 at 0"),
     ],
@@ -75,7 +75,7 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "data.npz"
-    with pytest.raises(FileNotFoundError, match=f"^{path} does not exist or is no file$"):
+    with pytest.raises(FileNotFoundError, match=f"^{path} does not exist or is not a file$"):
         load_npz(path)
 
 
@@ -84,12 +84,12 @@ def test_other_and_damaged_files(tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", X)
     path.write_bytes((tmp_path / "data.npy").read_bytes())
     with pytest.raises(
-        ValueError, match=f"^{path}: must be an .npz file as numpy.savez writes it, but is no zip archive$"
+        ValueError, match=f"^{path}: must be an .npz file as numpy.savez writes it, but is not a zip archive$"
     ):
         load_npz(path)
     np.savez(path, inputs=X)
     damaged = bytearray(path.read_bytes())
     damaged[damaged.index(X.tobytes())] ^= 1
     path.write_bytes(damaged)
-    with pytest.raises(ValueError, match=f"^{path}: must be a whole .npz file, but: Bad CRC-32"):
+    with pytest.raises(ValueError, match=f"^{path}: must be a complete .npz file, but: Bad CRC-32"):
         load_npz(path)

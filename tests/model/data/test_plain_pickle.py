@@ -72,7 +72,7 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
     ],
 )
 def test_hostile_values_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
-    rule = re.escape(f"{tmp_path / 'batch'}: must be a whole pickle of plain values, but: ")
+    rule = re.escape(f"{tmp_path / 'batch'}: must be a complete pickle of plain values, but: ")
     with pytest.raises(ValueError, match=f"^{rule}.*{re.escape(message)}"):
         read(tmp_path, pickled({b"data": content}))
 
@@ -80,7 +80,7 @@ def test_hostile_values_are_refused(tmp_path: Path, content: bytes, message: str
 def test_every_cut_is_found(tmp_path: Path) -> None:
     whole = pickled({b"data": array(VALUES), b"labels": integers([1, 2])})
     for length in range(len(whole)):
-        with pytest.raises(ValueError, match=": must be a whole pickle of plain values, but: "):
+        with pytest.raises(ValueError, match=": must be a complete pickle of plain values, but: "):
             read(tmp_path, whole[:length])
 
 

@@ -13,7 +13,7 @@ from zeroskip.model.network.fold import fold
 from zeroskip.model.network.lower import lower
 from zeroskip.model.network.operations import AveragePooling, MaxPooling
 from zeroskip.model.network.stages import ConvStage
-from zeroskip.model.pruning.centroids import SharedLinear, trainable, tuned
+from zeroskip.model.pruning.centroids import SharedLinear, trainable_network, with_trained_codebooks
 
 
 def network(bias: bool = True, density: float = 0.3) -> nn.Sequential:
@@ -143,14 +143,14 @@ def test_network_of_few_values_is_shared_exactly() -> None:
 def test_trainable_network_computes_what_the_layers_say() -> None:
     layers = share_layers(network())
     inputs = torch.randn(9, 40)
-    assert torch.equal(trainable(layers)(inputs), to_module(layers)(inputs))
+    assert torch.equal(trainable_network(layers)(inputs), to_module(layers)(inputs))
 
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_gradient_of_a_centroid_is_the_sum_over_its_weights(bias: bool) -> None:
     layers = share_layers(network(bias))
     inputs, target = torch.randn(16, 40), torch.randn(16, 7)
-    shared, plain = trainable(layers), to_module(layers)
+    shared, plain = trainable_network(layers), to_module(layers)
     for module in (shared, plain):
         ((module(inputs) - target) ** 2).sum().backward()
     for layer, found, linear in zip(layers, shared[::2], plain[::2], strict=True):
@@ -171,7 +171,7 @@ def test_training_moves_centroids_but_neither_codes_nor_zero_nor_unused_entries(
         for parameter in folded.parameters():
             parameter.copy_((parameter * 20).round() / 20)
     before = share_layers(folded)
-    module = trainable(before)
+    module = trainable_network(before)
     optimizer = optimizer_class(module.parameters(), lr=0.01, weight_decay=0.1)
     for _ in range(5):
         optimizer.zero_grad()
@@ -248,7 +248,7 @@ def test_convolutions_are_shared() -> None:
     folded = conv_network()
     parts = share_layers(folded)
     assert [type(part) for part in parts] == [SharedConv, MaxPooling, SharedConv, SharedLayer]
-    shared, tuning = to_module(parts), trainable(parts)
+    shared, tuning = to_module(parts), trainable_network(parts)
     images = torch.randn(4, 4, 12, 12)
     assert torch.equal(shared(images), tuning(images))
     # Shared once more, nothing changes: each layer has few enough values.
@@ -269,7 +269,7 @@ def test_centroids_of_convolutions_are_trained() -> None:
     torch.testing.assert_close(tuning[0].centroids.grad, expected, rtol=1e-4, atol=1e-4)
     with torch.no_grad():
         tuning[0].centroids.mul_(2)
-    doubled = tuned(parts, tuning)
+    doubled = with_trained_codebooks(parts, tuning)
     assert np.array_equal(doubled[0].codebook, 2 * parts[0].codebook)
     assert doubled[1] == parts[1]
 
@@ -281,10 +281,10 @@ def test_average_pooling_is_neither_shared_nor_trained() -> None:
     )
     parts = share_layers(folded)
     assert [type(part) for part in parts] == [SharedConv, AveragePooling, AveragePooling]
-    shared, tuning = to_module(parts), trainable(parts)
+    shared, tuning = to_module(parts), trainable_network(parts)
     assert [type(part) for part in shared] == [type(part) for part in folded]
     assert [name for name, _ in tuning.named_parameters()] == ["0.centroids"]
-    assert tuned(parts, tuning)[1:] == parts[1:]
+    assert with_trained_codebooks(parts, tuning)[1:] == parts[1:]
     images = torch.randn(4, 1, 8, 8)
     assert torch.equal(shared(images), tuning(images))
 

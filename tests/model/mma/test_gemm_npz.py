@@ -143,7 +143,7 @@ def test_damaged_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "product.npz", **dense_arrays())
     data = (tmp_path / "product.npz").read_bytes()
     (tmp_path / "product.npz").write_bytes(data[: len(data) // 2])
-    with pytest.raises(ValueError, match=r"product\.npz: must be a whole \.npz file"):
+    with pytest.raises(ValueError, match=r"product\.npz: must be a complete \.npz file"):
         load_gemm(tmp_path / "product.npz", m=4, n=4, check="strict", illegal=False)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_gemm(tmp_path / "other.npz", m=4, n=4, check="strict", illegal=False)

@@ -47,7 +47,7 @@ def test_other_configuration(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     save_checkpoint(path, STATE)
     with pytest.raises(
-        OtherConfiguration, match=f"^{path}: is of a run with other settings, data or starting weights$"
+        OtherConfiguration, match=f"^{path}: belongs to a training run with other settings, data or initial weights$"
     ):
         load_checkpoint(path, "abd")
 
@@ -58,7 +58,7 @@ def test_every_cut_is_found(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=rf"^{path}: must be a whole checkpoint, but: .*; name another"):
+        with pytest.raises(ValueError, match=rf"^{path}: must be a complete checkpoint, but: .*; name another"):
             load_checkpoint(path, "abc")
 
 

@@ -147,7 +147,7 @@ def test_taylor_is_checked() -> None:
             Taylor(inputs=inputs, labels=labels)
     module = network()
     module[5].weight.requires_grad_(False)
-    with pytest.raises(ValueError, match=r"^'5\.weight' must take a gradient, but is frozen$"):
+    with pytest.raises(ValueError, match=r"^'5\.weight' must require a gradient, but is frozen$"):
         Taylor(inputs=INPUTS, labels=LABELS)(module)
 
 

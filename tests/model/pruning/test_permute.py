@@ -105,12 +105,12 @@ def test_grouped_convolutions_stay() -> None:
 
 def test_weights_in_two_places_are_refused() -> None:
     layer = nn.Linear(8, 8)
-    message = "layer '0' uses the weights of layer '0' once more; a permutation needs weights that stand in one place"
+    message = "layer '0' uses the weights of layer '0' again; a permutation needs weights that only one layer uses"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         permute(nn.Sequential(layer, nn.ReLU(), layer), Pattern(), seed=0)
     module = nn.Sequential(layer, nn.ReLU(), nn.Linear(8, 8))
     module[2].weight = layer.weight
-    with pytest.raises(ValueError, match=r"^layer '2' uses the weights of layer '0' once more"):
+    with pytest.raises(ValueError, match=r"^layer '2' uses the weights of layer '0' again"):
         permute(module, Pattern(), seed=0)
 
 

@@ -129,7 +129,7 @@ def test_checkpoint_of_another_run_is_started_over(digits: Dataset, tmp_path: Pa
 def test_damaged_checkpoint_is_no_silent_restart(digits: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=f"^{path}: must be a whole checkpoint, but: "):
+    with pytest.raises(ValueError, match=f"^{path}: must be a complete checkpoint, but: "):
         prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path)
 
 

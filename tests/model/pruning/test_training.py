@@ -97,8 +97,8 @@ class Awkward(nn.Module):
 @pytest.mark.parametrize(
     ("fails", "message"),
     [
-        (True, "the network fails where it is trained (in train mode): KeyError: 'no labels'"),
-        (False, "the network must give a tensor in train mode too, not tuple"),
+        (True, "the network fails in train mode: KeyError: 'no labels'"),
+        (False, "the network must return a tensor in train mode too, not tuple"),
     ],
 )
 def test_networks_that_are_others_in_train_mode(fails: bool, message: str) -> None:

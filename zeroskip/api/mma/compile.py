@@ -68,7 +68,7 @@ class MmaRecipe:
             raise ValueError("epochs, method and permute need prune: without it nothing is trained")
         if settings.permute and settings.method != "magnitude":
             raise ValueError(
-                f"permute must be False with {settings.method!r}, which starts from weights that mean nothing yet"
+                f"permute must be False with {settings.method!r}, whose initial weights are not trained yet"
             )
 
     def prepare(

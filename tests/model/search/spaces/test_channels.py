@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.networks import lenet_5, mobilenet_v1, plain_20, resnet_20
 from zeroskip.model.pruning.criteria import Random
-from zeroskip.model.pruning.fitting import run
+from zeroskip.model.pruning.fitting import network_outputs
 from zeroskip.model.pruning.masks import Masks, prunable_layers
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.layers import read_layers
@@ -76,8 +76,8 @@ def test_removed_is_masked(name: str, seed: int) -> None:
     densities = {group.name: group.nearest(rng.uniform(0.2, 1)) for group in space.groups}
     masked = space.masked(densities, Random(seed=seed))
     small = space.remove(masked, densities)
-    expected = run(masked, inputs)
-    assert torch.allclose(run(small, inputs), expected, atol=1e-4 * float(expected.abs().max()))
+    expected = network_outputs(masked, inputs)
+    assert torch.allclose(network_outputs(small, inputs), expected, atol=1e-4 * float(expected.abs().max()))
     sizes = {layer: part.weight.numel() for layer, part in prunable_layers(small).items()}
     dense = {layer: part.weight.numel() for layer, part in prunable_layers(space.module).items()}
     points = space.points(densities)
@@ -166,7 +166,9 @@ def test_what_stands_in_the_way_stays_whole() -> None:
     space = ChannelSpace(module, [layer.name for layer in layers], inputs)
     assert [group.name for group in space.groups] == ["free"]
     masked = space.masked({"free": 0.5})
-    assert torch.allclose(run(space.remove(masked, {"free": 0.5}), inputs), run(masked, inputs), atol=1e-6)
+    assert torch.allclose(
+        network_outputs(space.remove(masked, {"free": 0.5}), inputs), network_outputs(masked, inputs), atol=1e-6
+    )
 
 
 def test_masks_hold_in_training() -> None:
@@ -182,8 +184,8 @@ def test_masks_hold_in_training() -> None:
             nn.functional.cross_entropy(module(inputs), labels).backward()
             optimizer.step()
     small = space.remove(module, densities)
-    expected = run(module, inputs)
-    assert torch.allclose(run(small, inputs), expected, atol=1e-4 * float(expected.abs().max()))
+    expected = network_outputs(module, inputs)
+    assert torch.allclose(network_outputs(small, inputs), expected, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_channels_that_are_gone_go_first() -> None:
@@ -205,11 +207,13 @@ def test_reconstruction_comes_nearer(kernel: int) -> None:
     module = nn.Sequential(nn.Conv2d(3, 12, 3), nn.ReLU(), nn.Conv2d(12, 5, kernel), nn.Flatten())
     inputs = torch.rand(150, 3, 9, 9)
     space = ChannelSpace(module, ["0", "2"], inputs[:100])
-    expected = run(module, inputs[100:])
+    expected = network_outputs(module, inputs[100:])
     for density in (0.75, 0.5, 0.25):
         plain = space.masked({})
         Masks(plain, space.masks(module, {"0": density})).apply()
-        fitted, cut = ((run(one, inputs[100:]) - expected).norm() for one in (space.masked({"0": density}), plain))
+        fitted, cut = (
+            (network_outputs(one, inputs[100:]) - expected).norm() for one in (space.masked({"0": density}), plain)
+        )
         assert fitted < cut
 
 
@@ -223,9 +227,9 @@ def test_reconstruction_is_exact_where_it_can_be() -> None:
     space = ChannelSpace(module, ["0", "1", "3"], inputs)
     pruned = space.masked({"0": 0.75})
     assert not pruned[0].weight[3].any()
-    expected = run(module, inputs)
+    expected = network_outputs(module, inputs)
     # Two inputs make four channels: their Gram matrix is singular but for the ridge.
-    assert torch.allclose(run(pruned, inputs), expected, atol=0.02 * float(expected.abs().max()))
+    assert torch.allclose(network_outputs(pruned, inputs), expected, atol=0.02 * float(expected.abs().max()))
 
 
 def test_what_cannot_be_pruned_is_told() -> None:
@@ -272,7 +276,5 @@ def test_plans_that_tear_apart_what_belongs_together() -> None:
         for layer in plan.layers
     )
     torn = Plan(granularity="channels", layers=layers, method="", cost="", budget=1, reached=1)
-    with pytest.raises(
-        ValueError, match=re.escape("density of '4.body.3' must be 0.5, as it shares its channels with")
-    ):
+    with pytest.raises(ValueError, match=re.escape("density of '4.body.3' must be 0.5, as it shares its channels")):
         space.densities(torn)
