@@ -258,7 +258,7 @@ def test_convolutions_are_shared() -> None:
 
 def test_centroids_of_convolutions_are_trained() -> None:
     parts = share_layers(conv_network())
-    shared, tuning = to_module(parts), trainable(parts)
+    shared, tuning = to_module(parts), trainable_network(parts)
     images = torch.randn(4, 4, 12, 12)
     tuning(images).square().sum().backward()
     shared(images).square().sum().backward()
