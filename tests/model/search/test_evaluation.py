@@ -76,7 +76,7 @@ def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None
 
 
 def test_training_that_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zeroskip.model.search.evaluation.RATE", 1e30)
+    monkeypatch.setattr("zeroskip.model.search.evaluation.LEARNING_RATE", 1e30)
     with pytest.warns(UserWarning, match="the short training failed.*diverged"):
         assert list(evaluator(tmp_path).accuracies([HARD], trained=True)) == [0.0]
 
