@@ -1,0 +1,98 @@
+"""A co-simulation that fails leaves the waveform of what failed, and says where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.networks import random_inputs, random_network
+from support.tile_networks import mlp, pruned
+
+from zeroskip.cosim.mma import play
+from zeroskip.cosim.verify import Verification, verify
+from zeroskip.model.eie import cycles, golden
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mma.compiler import compile_network
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.golden import gemm
+from zeroskip.model.mma.pattern import Pattern
+
+
+def signals(waveform: Path) -> set[str]:
+    """Names of the signals of a VCD file, without their widths."""
+    head = waveform.read_text().partition("$enddefinitions")[0]
+    return {line.split()[4] for line in head.splitlines() if line.strip().startswith("$var")}
+
+
+def edges(waveform: Path, signal: str) -> int:
+    """How often a signal of one bit becomes one."""
+    head, _, changes = waveform.read_text().partition("$enddefinitions")
+    code = next(line.split()[3] for line in head.splitlines() if f" {signal} $end" in line)
+    return changes.split().count(f"1{code}")
+
+
+@pytest.fixture
+def small() -> tuple[EieNetwork, np.ndarray]:
+    rng = np.random.default_rng(11)
+    return random_network(rng, EieGeometry(pes=4), (70, 40, 9), 0.2), random_inputs(rng, 3, 70, (0.5,))
+
+
+def test_an_output_of_the_array(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small: tuple[EieNetwork, np.ndarray]
+) -> None:
+    """A golden model that is wrong in one bit of the second image: the waveform is that of its start alone."""
+    right = golden.run_layer
+
+    def wrong(network: EieNetwork, index: int, activations: np.ndarray) -> golden.LayerRun:
+        layer = right(network, index, activations)
+        if index == 1:
+            layer.outputs[1, 4] ^= 1
+        return layer
+
+    monkeypatch.setattr(golden, "run_layer", wrong)
+    verification = verify(*small, waveform=tmp_path / "waves" / "wrong.vcd")
+    assert (verification.mismatches, verification.cycle_model_equal, verification.equal) == (1, True, False)
+    waveform = shown(verification, tmp_path / "waves" / "wrong.vcd")
+    assert {"clk", "done", "start", "load_valid"} <= signals(waveform)
+    # The clock begins before `start` and ends behind the last output.
+    took = int(verification.cycles[1])
+    assert took < edges(waveform, "clk") < took + 70 + 40
+
+
+def test_a_cycle_of_the_array(monkeypatch: pytest.MonkeyPatch, small: tuple[EieNetwork, np.ndarray]) -> None:
+    monkeypatch.setattr(cycles, "START_TO_DONE", 2)
+    verification = verify(*small)
+    assert (verification.mismatches, verification.cycle_model_equal) == (0, False)
+    assert verification.waveform is not None
+    verification.waveform.unlink()
+
+
+def test_a_product_of_the_tile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def wrong(*arguments: Any) -> Any:
+        d = gemm(*arguments)
+        d[-1, -1] ^= 1
+        return d
+
+    monkeypatch.setattr(play, "gemm", wrong)
+    network = compile_network(pruned(mlp(7), Pattern()), (30,), TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16))
+    verification = verify(network, np.ones((3, 30), np.float32), waveform=tmp_path / "wrong.vcd")
+    assert (verification.mismatches, verification.equal) == (2, False)
+    assert {"clk", "done", "start_valid"} <= signals(shown(verification, tmp_path / "wrong.vcd"))
+
+
+def test_nothing_is_recorded_of_a_run_that_is_right(tmp_path: Path, small: tuple[EieNetwork, np.ndarray]) -> None:
+    verification = verify(*small, waveform=tmp_path / "right.vcd")
+    assert verification.equal
+    assert verification.summary()["waveform"] is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def shown(verification: Verification, waveform: Path) -> Path:
+    """The waveform, which JSON and table must name."""
+    assert verification.waveform == waveform
+    assert verification.summary()["waveform"] == str(waveform)
+    assert ("waveform", str(waveform)) in verification.rows()
+    return waveform
