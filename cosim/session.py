@@ -11,6 +11,9 @@ from zeroskip.cosim.build import Design
 from zeroskip.cosim.player import Player
 from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder
 
+TRACED_SECONDS, TRACED_SLOWDOWN = 60, 20
+"""How long the run that records a waveform may take: seconds to start, and times the run that failed."""
+
 
 class Session:
     """A context in which programs are played: the simulator is built where it has to be, runs from the beginning to the
@@ -40,6 +43,7 @@ class Session:
         self._seed = seed
         self._wanted = waveform
         self._announce = announce
+        self._seconds = 0.0
         self.waveform: Path | None = None
         """The waveform that was recorded."""
 
@@ -59,13 +63,18 @@ class Session:
         self._player.__exit__(kind, error, at)
 
     def play(self, program: Iterable[bytes], on_starts: Callable[[int], None] = lambda _: None) -> bytes:
-        """Plays a program (Player.play). Where the simulator fails, the error names the waveform of the start in which
-        it did."""
+        """Plays a program (Player.play). Where the simulator fails, the error names the waveform of the
+        start in which it did, and of the one before."""
+        begin = time.monotonic()
         try:
-            return self._player.play(program, on_starts)
+            record = self._player.play(program, on_starts)
+            self._seconds = time.monotonic() - begin
+            return record
         except SimulatorError as error:
-            failing = self._player.starts_recorded()
-            self.fail(range(failing, failing + 1))
+            self._seconds = time.monotonic() - begin
+            # It ended in the start after those recorded, or while the results of the last of them were read.
+            recorded = self._player.starts_recorded()
+            self.fail(range(max(0, recorded - 1), recorded + 1))
             if self.waveform is None:
                 raise
             first, *rest = str(error).split("\n")
@@ -88,6 +97,12 @@ class Session:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         build = self._design.build(self._simulator, traced=True, announce=self._announce)
+        limit = time.monotonic() + TRACED_SECONDS + TRACED_SLOWDOWN * self._seconds
+
+        def watch(starts: int) -> None:
+            if time.monotonic() > limit:
+                raise TimeoutError
+
         plusargs: dict[str, str | Path] = {
             "waveform": path.absolute(),
             "first": str(starts.start),
@@ -97,9 +112,9 @@ class Session:
             with Player(build, seed=self._seed, files=self._files, plusargs=plusargs) as player:
                 if self._setup:
                     player.play(self._setup)
-                player.play([self._player.file("program").read_bytes()])
-        except SimulatorError:
-            # It fails here too, as it did before.
+                player.play([self._player.file("program").read_bytes()], watch)
+        except (SimulatorError, TimeoutError):
+            # It fails here too, as it did before, or does not end.
             pass
         if path.exists():
             self.waveform = path

@@ -19,19 +19,25 @@ if os.path.isfile(os.path.join(os.path.dirname(__file__), "model")):
 if TYPE_CHECKING:
     from zeroskip.api.compare import CompareResult, CompareSettings, compare
     from zeroskip.api.compile import Compiled, CompileSettings, compile
+    from zeroskip.api.demo import Demonstration, DemoSettings, demo
     from zeroskip.api.eie.compile import EieCompileSettings
+    from zeroskip.api.eie.demo import EieDemoSettings
     from zeroskip.api.finetune import Finetuned, FinetuneSettings, finetune
     from zeroskip.api.mma.compile import MmaCompileSettings
     from zeroskip.api.search import SearchResult, SearchSettings, search
+    from zeroskip.api.simulate import SimulateSettings, Simulation, simulate
     from zeroskip.api.train import Trained, TrainSettings, train
 
 _EXPORTS = {
     "compile": ("compile", "CompileSettings", "Compiled"),
     "compare": ("compare", "CompareSettings", "CompareResult"),
+    "demo": ("demo", "DemoSettings", "Demonstration"),
     "eie.compile": ("EieCompileSettings",),
+    "eie.demo": ("EieDemoSettings",),
     "finetune": ("finetune", "FinetuneSettings", "Finetuned"),
     "mma.compile": ("MmaCompileSettings",),
     "search": ("search", "SearchSettings", "SearchResult"),
+    "simulate": ("simulate", "SimulateSettings", "Simulation"),
     "train": ("train", "TrainSettings", "Trained"),
 }
 """What is exported, by the module of zeroskip.api that defines it."""
@@ -43,18 +49,25 @@ __all__ = [
     "CompareSettings",
     "CompileSettings",
     "Compiled",
+    "DemoSettings",
+    "Demonstration",
     "EieCompileSettings",
+    "EieDemoSettings",
     "FinetuneSettings",
     "Finetuned",
     "MmaCompileSettings",
     "SearchResult",
     "SearchSettings",
+    "SimulateSettings",
+    "Simulation",
     "TrainSettings",
     "Trained",
     "compare",
     "compile",
+    "demo",
     "finetune",
     "search",
+    "simulate",
     "train",
 ]
 

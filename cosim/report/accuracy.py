@@ -8,8 +8,9 @@ STEPS = {
     "dense": "the network as it was trained",
     "pruned": "with its weak weights removed",
     "shared": "with the few values that all weights of a layer share",
-    "golden": "what the hardware computes, in 16-bit fixed point, by its integer model",
-    "hardware": "what the simulated hardware computed, in 16-bit fixed point",
+    "sparse": "trained again, with the removed weights held at zero",
+    "golden": "what the hardware computes in its own number formats, by its golden model",
+    "hardware": "what the simulated hardware computed",
 }
 
 

@@ -77,7 +77,9 @@ def test_a_product_of_the_tile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         return d
 
     monkeypatch.setattr(play, "gemm", wrong)
-    network = compile_network(pruned(mlp(7), Pattern()), (30,), TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16))
+    network = compile_network(
+        pruned(mlp(7), Pattern()), (30,), TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16)
+    )
     verification = verify(network, np.ones((3, 30), np.float32), waveform=tmp_path / "wrong.vcd")
     assert (verification.mismatches, verification.equal) == (2, False)
     assert {"clk", "done", "start_valid"} <= signals(shown(verification, tmp_path / "wrong.vcd"))

@@ -1,0 +1,122 @@
+"""The simulator as a process that plays one program after another, and what happens where it ends too early."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.networks import random_inputs, random_network
+
+from zeroskip.cosim.build import Build
+from zeroskip.cosim.eie.design import player_design
+from zeroskip.cosim.eie.program import network_program, stage_program
+from zeroskip.cosim.mma.design import tile_design
+from zeroskip.cosim.player import Player
+from zeroskip.cosim.session import Session
+from zeroskip.cosim.simulator import Simulator, SimulatorError
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mma.geometry import TileGeometry
+
+SIMULATORS = [
+    Simulator.VERILATOR,
+    pytest.param(
+        Simulator.ICARUS,
+        marks=pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed"),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def network() -> EieNetwork:
+    return random_network(np.random.default_rng(11), EieGeometry(pes=4), (70, 40, 9), 0.2)
+
+
+def rows(network: EieNetwork, count: int) -> np.ndarray:
+    return random_inputs(np.random.default_rng(count), count, network.inputs, (0.5,))
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_programs_one_behind_the_other(network: EieNetwork, simulator: Simulator) -> None:
+    """The network stays loaded; each program has a record of its own, as if it were the only one."""
+    (stage,) = network.stages
+    first, second = (list(stage_program(network, stage, rows(network, count))) for count in (2, 3))
+    build = player_design(network.geometry).build(simulator)
+    with Player(build, files=("trace",)) as player:
+        empty = player.play([network_program(network)])
+        records = [player.play(program) for program in (first, second, first)]
+        trace = player.file("trace").read_text()
+    assert empty.split() == [b"A", b"0", b"0", b"0", b"0", b"0"] * 4
+    assert records[0] == records[2]
+    assert [record.count(b"C") for record in records] == [2, 3, 2]
+    cycles = records[0].split(b"\n")[0].split()[2:]
+    assert len(trace.splitlines()) == sum(map(int, cycles))
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_the_simulator_stops_by_itself(simulator: Simulator) -> None:
+    build = tile_design(TileGeometry(m=1, n=1)).build(simulator)
+    with (
+        pytest.raises(SimulatorError, match=re.compile(r"did not run to its end.*\+results is missing", re.S)),
+        Player(build) as player,
+    ):
+        player.play([b""])
+
+
+def test_the_simulator_is_killed(network: EieNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it, and the next program says so too."""
+    killed = killer(monkeypatch)
+    program = [network_program(network), *endless(network)]
+    player = Player(player_design(network.geometry).build(Simulator.VERILATOR))
+    player.__enter__()
+    with pytest.raises(SimulatorError, match="ended with exit code -9"):
+        player.play(program, lambda starts: os.kill(killed[-1], signal.SIGKILL))
+    with pytest.raises(SimulatorError, match="ended with exit code -9"):
+        player.play(program)
+    with pytest.raises(SimulatorError, match="ended with exit code -9"):
+        player.__exit__(None, None, None)
+
+
+def test_the_error_names_the_waveform(network: EieNetwork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It shows where the simulator was when it ended: here behind the second start, where it reads without end."""
+    from zeroskip.cosim import session as module
+
+    monkeypatch.setattr(module, "TRACED_SECONDS", 5)
+    killed = killer(monkeypatch)
+    (stage,) = network.stages
+    program = [*stage_program(network, stage, rows(network, 1)), *endless(network)]
+    with (
+        pytest.raises(SimulatorError, match="waveform") as caught,
+        Session(
+            player_design(network.geometry), setup=[network_program(network)], waveform=tmp_path / "ended.vcd"
+        ) as session,
+    ):
+        session.play(program, lambda starts: os.kill(killed[0], signal.SIGKILL) if starts else None)
+    assert caught.value.waveform == tmp_path / "ended.vcd"
+    assert f"waveform: {tmp_path / 'ended.vcd'}" in str(caught.value).splitlines()[0]
+    assert (tmp_path / "ended.vcd").read_text().startswith("$")
+
+
+def endless(network: EieNetwork) -> list[bytes]:
+    """A program that starts the first layer and then reads activations without end."""
+    program = b"".join(stage_program(network, network.stages[0], rows(network, 1)))
+    return [program[:-4] + b"\xff\xff\xff\xff"]
+
+
+def killer(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the processes that are started."""
+    started: list[int] = []
+    run = Build.run
+
+    def watched(self: Build, **arguments: object) -> None:
+        inner = arguments.pop("started")
+        arguments["started"] = lambda process: (started.append(process.pid), inner(process))  # type: ignore[operator]
+        run(self, **arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Build, "run", watched)
+    return started
