@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from zeroskip.cosim.drivers import load_driver
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.cosim.verify import verify
+from zeroskip.model.cores import CORES, DEFAULT, load_core
 from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.eie.compiler import compile_network, quantise_inputs
-from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
-from zeroskip.model.pruning.recipe import share
 from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import VALIDATION_SAMPLES
@@ -28,7 +27,10 @@ from zeroskip.model.search.setup import Setup
 from zeroskip.model.search.spaces.space import cost_share
 from zeroskip.model.search.storage.journal import Journal
 
-COSTS = ("eie-cycles", "macs", "params")
+CORE = DEFAULT
+"""The name of the core whose cycles are measured."""
+
+COSTS = (CORES[CORE].costs[0], "macs", "params")
 """The costs that are searched for; the plans of the others are compared with that of the first."""
 
 CALIBRATION = 500
@@ -47,7 +49,6 @@ class SearchBench:
     """
 
     setup: Setup
-    array: EieGeometry
     budget: float
     settings: NetAdaptSettings
     training: TrainingSettings
@@ -140,8 +141,8 @@ def _row(
 ) -> dict[str, Any]:
     space, dataset = what.setup.space, what.setup.dataset
     after = [one.accuracies["finetuned"] for one in tuned]
-    network = compiled(tuned[0].module, dataset, what.array)
-    inputs, _ = quantise_inputs(network, dataset.test_inputs[: what.images], saturate=True)
+    network = compiled(tuned[0].module, dataset, what.setup.geometries[CORE])
+    inputs, _ = load_driver(CORE).encode(network, dataset.test_inputs[: what.images], saturate=True)
     verification = verify(network, inputs, simulator=simulator)
     return {
         "cost": plan.cost,
@@ -160,7 +161,7 @@ def _row(
     }
 
 
-def compiled(module: nn.Module, dataset: Dataset, array: EieGeometry) -> Any:
-    """The compiled network for the array, with shared weights, as `zeroskip compile` makes it."""
-    layers = share(module, test_inputs=None, test_labels=None).layers
-    return compile_network(layers, dataset.train_inputs[:CALIBRATION], array, fit=MEMORIES, balance_load=True)
+def compiled(module: nn.Module, dataset: Dataset, geometry: Any) -> Any:
+    """The network compiled for the core with its default settings."""
+    core = load_core(CORE)
+    return core.compile(module, dataset.train_inputs[:CALIBRATION], core.settings_type(geometry=geometry))

@@ -48,10 +48,9 @@ def bench_search_command(
     """
     import torch
 
-    from zeroskip.cosim.search_bench import COSTS, SearchBench, bench_search
+    from zeroskip.cosim.search_bench import CORE, COSTS, SearchBench, bench_search
     from zeroskip.cosim.simulator import Simulator, require_tools
     from zeroskip.model.data.named import load_data
-    from zeroskip.model.eie.core import CORE as EIE
     from zeroskip.model.files import save_json
     from zeroskip.model.loading import load_network
     from zeroskip.model.pruning.training import TrainingSettings
@@ -66,13 +65,12 @@ def bench_search_command(
     require_json(output)
     require_writable(output, Path(data))
     module, _ = load_network(network, weights)
-    array = EieGeometry(pes=pes)
     setup = prepare(
         module,
         load_data(data, 0),
         granularity=granularity,
         cost=COSTS[0],
-        geometries={EIE.name: array},
+        geometries={CORE: EieGeometry(pes=pes)},
         seed=0,
         cache=output.parent / ".search",
     )
@@ -80,7 +78,6 @@ def bench_search_command(
     settings = NetAdaptSettings(step=NetAdaptSettings(step=step, decay=1.0).first_step(budget), decay=1.0)
     what = SearchBench(
         setup=setup,
-        array=array,
         budget=budget,
         settings=settings,
         training=TrainingSettings(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
@@ -122,7 +119,7 @@ def _show(rows: list[dict[str, Any]], title: str) -> None:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    heads = ("cost", "weights", "MACs", "cycles", "times", "accuracy", "equal")
+    heads = ("cost", "weights", "MACs", "cycles", "ratio", "accuracy", "equal")
     for head in heads:
         table.add_column(head, justify="left" if head == heads[0] else "right", no_wrap=True)
     for row in rows:
@@ -132,10 +129,11 @@ def _show(rows: list[dict[str, Any]], title: str) -> None:
             f"{row['kept']:.2%}",
             f"{row['costs']['macs']:.1%}",
             f"{row['rtl_cycles']:,.0f}",
-            f"{row['compression']:.2f}",
+            f"{row['cycles_ratio']:.2f}",
             f"{accuracy['after']:.2%} ± {accuracy['std']:.2%}",
             "yes" if row["mismatches"] == 0 and row["cycle_model_equal"] else "NO",
         )
     Console().print(table)
-    print("weights that are kept, RTL cycles an image, accuracy on the test split after fine-tuning")
+    print("weights: kept weights; cycles: RTL cycles per image, and their ratio to those of the first plan;")
+    print("accuracy: on the test split after fine-tuning")
     print(f"dense: {accuracy['dense']:.2%}")
