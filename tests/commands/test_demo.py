@@ -24,6 +24,7 @@ def demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
 
 
 def test_digits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One run is expensive: its JSON, report and bundle agree, and a second run gives the same result."""
     result = demo(monkeypatch, capsys, "--output", str(tmp_path))
     assert (result["dataset"], result["images"], result["geometry"]["pes"]) == ("digits", 360, 8)
     assert (result["mismatches"], result["cycle_model_equal"]) == (0, True)
@@ -56,6 +57,7 @@ def test_fashion_mnist(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 @pytest.mark.slow
 @pytest.mark.skipif(not PACKAGE_FOLDER.exists(), reason="optional: apt-get install dataset-fashion-mnist")
 def test_lenet_5(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One run takes minutes: accuracy, compression and cycles of all four layers are checked in it."""
     arguments = ("--dataset", "fashion-mnist", "--network", "lenet-5", "--output", str(tmp_path))
     result = demo(monkeypatch, capsys, *arguments)
     assert (result["images"], result["mismatches"], result["cycle_model_equal"]) == (500, 0, True)

@@ -27,6 +27,7 @@ def plan(granularity: str = "weights", first: float = 0.5, second: float = 0.5) 
 
 
 def test_from_the_factory_to_the_pruned_network(zs: Command, tmp_path: Path) -> None:
+    """The JSON, layer by layer, agrees with the weights that were written."""
     code, out, err = zs(*FINETUNE, "--train", 12, "--train-rate", 0.1, "--compression", 8, *SHORT, "--distil", "--json")
     assert code == 0, err
     found = json.loads(out)

@@ -53,6 +53,7 @@ def learned(zs: Command, tmp_path: Path) -> Command:
 
 
 def test_from_weights_to_rtl(learned: Command, tmp_path: Path) -> None:
+    """Four commands, each with the files of the one before: search, fine-tuning, compilation, simulation."""
     code, out, err = learned(*SEARCH, "--budget", 0.4, "--pes", 4)
     assert code == 0, err
     found = json.loads(out)
@@ -238,6 +239,7 @@ def test_killed_and_resumed(pictures: Path, method: str, granularity: str, cost:
 
 
 def test_comparison(pictures: Path) -> None:
+    """One run is expensive: each policy's figures agree with its trials, and a resumed run gives the same."""
     search = ("search", "compare", "usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits.npz")
     options = ("--granularity", "channels", "--cost", "macs", "--seeds", 2, "--epochs", 1, "--output", "all.json")
     short = (*SHORT["amc"], *SHORT["netadapt"])

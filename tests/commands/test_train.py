@@ -18,6 +18,7 @@ TRAIN = ("train", "mynet:Net", "--data", "data.npz", "--output", "dense.safetens
 
 
 def test_learns_and_goes_on_where_it_stopped(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was cut after three epochs and resumed writes the same bytes, which `compile` then takes."""
     arguments = (*TRAIN, "--weights", "weights.safetensors", "--epochs", 6)
     code, out, err = zs(*arguments)
     assert code == 0, err

@@ -126,6 +126,7 @@ def page(path: Path, pes: int = 8, **changes: object) -> tuple[str, Reader]:
 
 @pytest.mark.parametrize("pes", [1, 2, 8, 64, 256])
 def test_each_pe_and_layer_is_there(tmp_path: Path, pes: int) -> None:
+    """One row of the table, one title and one bar for each, however many there are."""
     text, reader = page(tmp_path / "report.html", pes)
     shares = {row[0]: row[1:] for row in reader.rows if row}
     for pe in range(pes - 1):
@@ -139,6 +140,7 @@ def test_each_pe_and_layer_is_there(tmp_path: Path, pes: int) -> None:
 
 
 def test_numbers(tmp_path: Path) -> None:
+    """One page: each figure in it beside the one computed by hand."""
     text, reader = page(tmp_path / "report.html", 1)
     rows = {row[0]: row[1:] for row in reader.rows if row}
     # PE 0 holds all rows: two biases with 38 zeros between them take two paddings, the others none.

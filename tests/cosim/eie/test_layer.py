@@ -47,6 +47,7 @@ def layer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("balance_load", ["--balance", "--no-balance"])
 def test_outputs(layer: Layer, tmp_path: Path, bias: bool, balance_load: str) -> None:
+    """What is printed, what is written and a product in floating point agree."""
     contents = arrays() if bias else arrays(bias=None)
     code, out, err = layer(contents, "--pes", 4, "--output", "out.npz", "--json", balance_load)
     assert code == 0, err

@@ -146,6 +146,7 @@ def test_broadcasts_of_all_layers(layers: int, seed: int, pause: float) -> None:
 
 @pytest.mark.parametrize(("layers", "seed"), [(1, 0), (3, 1), (4, 2)])
 def test_from_start_to_done(layers: int, seed: int) -> None:
+    """One waveform: each signal of it follows from the cycles of `done` and `swap`."""
     _, core = rtl_control(some_program(layers, seed), seed=seed, pause=0.3)
     idle, done, running, layer, clear, swap, busy = (list(signal) for signal in zip(*core.state, strict=True))
     cycles = len(core.state)

@@ -57,6 +57,7 @@ FORMS = {name: form for name, form in {**OPERANDS, "fp32": FP32, "c16": FP16}.it
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_fields_are_those_of_the_golden_model(form: FloatFormat) -> None:
+    """Each output of the component for each number; which ones have a meaning depends on the kind of number."""
     random = Random(3)
     bits = list(range(256)) if form.operand_bits == 8 else [random.getrandbits(form.operand_bits) for _ in range(300)]
     # Zero, subnormal, first and last normal, not finite: of both signs.

@@ -46,6 +46,7 @@ def images(count: int = 3) -> NDArray[np.float32]:
 
 
 def test_layers() -> None:
+    """Each field of the layers of one network, beside the value computed by hand."""
     module, inputs = network(), images()
     layers = read_layers(module, inputs)
     assert [layer.name for layer in layers] == ["0", "2", "5"]
@@ -186,6 +187,7 @@ def test_latency_rises_with_channels() -> None:
 
 
 def test_tables_are_cached_and_damaged_ones_are_an_error(tmp_path: Path) -> None:
+    """One file through its life: written, read, damaged in several ways, restored."""
     layers = read_layers(network(), images())[:1]
 
     def table(array: EieGeometry = ARRAY) -> float:

@@ -161,6 +161,7 @@ def test_workers_and_other_random_numbers_change_nothing(tmp_path: Path) -> None
 
 
 def test_progress_and_history_agree(tmp_path: Path) -> None:
+    """Of one search, state by state."""
     states: list[SearchProgress] = []
     result, _ = search(tmp_path, settings=replace(SETTINGS, episodes=60), progress=states.append)
     assert [state.done for state in states] == list(range(1, 64))

@@ -93,6 +93,7 @@ def test_a_budget_that_cannot_be_met() -> None:
 
 
 def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
+    """One scan: its progress, its curves, a point of each measured again, and the network, which is left as it was."""
     measure = evaluator(tmp_path)
     module, validation = measure.space.module, measure.validation
     before = copy.deepcopy(module.state_dict())

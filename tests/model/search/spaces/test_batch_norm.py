@@ -30,6 +30,13 @@ def test_means_and_variances_of_what_comes_in() -> None:
         second = module[4](nn.functional.batch_norm(first, None, None, training=True).flatten(1))
         assert torch.allclose(module[5].running_mean, second.mean(0), atol=1e-5)
         assert torch.allclose(module[5].running_var, second.var(0), rtol=1e-4)
+
+
+def test_nothing_else_is_changed() -> None:
+    module = network().eval()
+    module[1].train()
+    before = copy.deepcopy(module)
+    recalibrate_batch_norm(module, torch.randn(200, 2, 4, 4))
     for one, other in zip(module.parameters(), before.parameters(), strict=True):
         assert torch.equal(one, other)
     assert [part.training for part in module.modules()] == [part.training for part in before.modules()]

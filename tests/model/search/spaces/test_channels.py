@@ -122,6 +122,11 @@ def test_units_of_residual_streams() -> None:
     assert groups["0"] == ("0", "3.body.3", "4.body.3", "5.body.3")
     assert set(groups["6.body.3"]) == {"6.body.3", "6.shortcut.0", "7.body.3", "8.body.3"}
     assert groups["7.body.0"] == ("7.body.0",)
+
+
+def test_a_density_of_a_residual_stream_is_that_of_its_layers() -> None:
+    space, _ = space_of("residual")
+    groups = {group.name: group.layers for group in space.groups}
     plan = space.plan({"0": 0.5}, method="", cost="", budget=1, reached=1)
     assert {layer for layer, density in plan.densities.items() if density == 0.5} == set(groups["0"])
     assert space.densities(plan) == {name: 0.5 if name == "0" else 1.0 for name in groups}

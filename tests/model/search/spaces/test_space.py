@@ -30,11 +30,15 @@ def test_densities_that_can_be() -> None:
     assert (group.below(0.49), group.above(0.49), group.nearest(0.49)) == (0.375, 0.5, 0.5)
     assert (group.below(0.5), group.above(0.5), group.nearest(0.5)) == (0.5, 0.5, 0.5)
     assert (group.below(0.1), group.nearest(0.1), group.above(1.0), group.above(0.99)) == (0.25, 0.25, 1.0, 1.0)
+    halves = PruningGroup(name="a", layers=("a",), total=4, counts=(2, 4))
+    assert (halves.below(0.9), halves.above(0.6), halves.nearest(0.8)) == (0.5, 1.0, 1.0)
+
+
+def test_the_largest_density_that_satisfies_a_condition() -> None:
+    group = PruningGroup(name="a", layers=("a",), total=8, counts=range(2, 9))
     assert group.largest(lambda density: density <= 0.7) == 0.625
     assert group.largest(lambda density: density < 0.2) is None
     assert group.largest(lambda density: True) == 1.0
-    halves = PruningGroup(name="a", layers=("a",), total=4, counts=(2, 4))
-    assert (halves.below(0.9), halves.above(0.6), halves.nearest(0.8)) == (0.5, 1.0, 1.0)
 
 
 def test_masks_keep_the_largest_of_each_layer() -> None:
