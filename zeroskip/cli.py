@@ -17,7 +17,6 @@ from typing import Any
 
 import typer
 
-from zeroskip.commands.bench_search import bench_search_command
 from zeroskip.commands.compile import compile_command
 from zeroskip.commands.console import NOTHING_KEPT, tell
 from zeroskip.commands.demo import demo_command
@@ -40,7 +39,7 @@ COMMANDS: dict[str, Command] = {
 GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
     "bench": (
         "Measure the hardware and the searches, next to published figures.",
-        {"search": bench_search_command},
+        {},
     ),
     "sweep": ("Vary the parameters of a core and predict its cycles with the exact cycle model.", {}),
 }
@@ -49,8 +48,8 @@ GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
 for _core in CORES:
     _room = importlib.import_module(f"zeroskip.commands.{_core}.commands")
     COMMANDS |= _room.COMMANDS
-    for _group, _command in _room.IN_GROUPS.items():
-        GROUPS[_group][1][_core] = _command
+    for (_group, _name), _command in _room.IN_GROUPS.items():
+        GROUPS[_group][1][_name] = _command
 
 
 def make_app() -> typer.Typer:

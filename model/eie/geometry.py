@@ -128,3 +128,12 @@ class EieGeometry:
     def max_shift(self) -> int:
         """Largest `out_shift` of a layer."""
         return self.accumulator_bits - 1
+
+
+def word_geometry(*, word_bits: int, index_bits: int, **sizes: int) -> EieGeometry:
+    """The geometry whose words have `word_bits` bits; `sizes` are other fields. Raises ValueError where a whole number
+    of entries does not fill a word."""
+    entry_bits = index_bits + EieGeometry.code_bits
+    if word_bits % entry_bits:
+        raise ValueError(f"word_bits must be a multiple of the {entry_bits} bits of an entry, not {word_bits}")
+    return EieGeometry(index_bits=index_bits, entries_per_word=word_bits // entry_bits, **sizes)

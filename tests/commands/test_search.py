@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-
 from zeroskip.commands.bench_search import _show
+
 from zeroskip.model.data.named import load_data
 from zeroskip.model.loading import load_network
 from zeroskip.model.pruning.training import evaluate

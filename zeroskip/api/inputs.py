@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,3 +103,9 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def in_turn(progress: Progress, total: int, unit: str) -> Callable[[str], None]:
+    """Turns the names of tasks, as each of `total` begins, into Steps."""
+    begun = itertools.count()
+    return lambda task: progress(Step(task=task, done=next(begun), total=total, unit=unit))

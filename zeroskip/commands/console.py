@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Table as RichTable
 
-from zeroskip.api.paths import require_json as require_json
-from zeroskip.api.paths import require_writable as require_writable
+from zeroskip.api.tables import Table
 from zeroskip.model.progress import Progress, Step
 
 # Names are printed as they are: `plain:M` and `a[b]` are neither emoji nor markup.
@@ -80,28 +79,12 @@ def tell(line: str, style: str = "") -> None:
     errors.print(line, style=style, soft_wrap=True)
 
 
-@contextmanager
-def progress_bar() -> Iterator[Bars]:
-    """A progress bar on standard error, where that is a terminal."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
-        yield progress
-
-
-@contextmanager
-def training_bar() -> Iterator[Callable[[Any], None]]:
-    """A progress bar for training: gives what takes each zeroskip.model.pruning.training_run.TrainingProgress."""
-    with progress_bar() as bar:
-        task = bar.add_task("training")
-        yield lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total)
-
-
 def show(result: dict[str, Any], rows: Iterable[tuple[str, str]], *, title: str, as_json: bool) -> None:
     """Prints `result` as JSON, or `rows` (name, value) as a table."""
     if as_json:
         print(json.dumps(result))
         return
-    table = Table(title=title, show_header=False, title_justify="left")
+    table = RichTable(title=title, show_header=False, title_justify="left")
     table.add_column()
     table.add_column(justify="right")
     for row in rows:
@@ -109,11 +92,23 @@ def show(result: dict[str, Any], rows: Iterable[tuple[str, str]], *, title: str,
     _output.print(table)
 
 
-def show_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints a table with a head, its first column to the left."""
-    table = Table(title=title, title_justify="left")
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index == 0 else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    _output.print(table)
+def show_tables(result: dict[str, Any], tables: Iterable[Table], notes: Iterable[str], *, as_json: bool) -> None:
+    """Prints `result` as JSON, or `tables` with heads, and `notes` below them."""
+    if as_json:
+        print(json.dumps(result))
+        return
+    for table in tables:
+        shown = RichTable(title=table.title, title_justify="left")
+        for index, head in enumerate(table.heads):
+            shown.add_column(head, justify="left" if index == 0 else "right", no_wrap=True)
+        for row in table.rows:
+            shown.add_row(*row)
+        _output.print(shown)
+    for note in notes:
+        _output.print(note, highlight=False)
+
+
+def finish(right: bool) -> None:
+    """Ends the command with the exit code 1 where its result is not right."""
+    if not right:
+        raise typer.Exit(1)

@@ -89,3 +89,8 @@ def was_given(context: typer.Context, name: str) -> bool:
     """Whether the user gave this option, rather than leaving it at its default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The names of a list that is separated by commas; none for an empty text."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())

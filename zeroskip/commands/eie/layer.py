@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from zeroskip.api.eie.layer import LayerSettings, run_layer
 from zeroskip.commands import options
-from zeroskip.commands.console import require_writable, show
+from zeroskip.commands.console import finish, show, working
 from zeroskip.commands.eie import options as eie_options
-from zeroskip.commands.eie.bench import word_geometry
-from zeroskip.model.eie.geometry import MEMORIES
+from zeroskip.model.cores import CORES
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry, word_geometry
 
 
 def layer_command(
@@ -21,37 +20,27 @@ def layer_command(
         Path,
         typer.Argument(help="NPZ file: codebook (float32, 16), codes (uint8, outputs x inputs), activations, bias."),
     ],
-    output: Annotated[Path | None, typer.Option(help="NPZ file to write the outputs to, float and raw.")] = None,
-    pes: eie_options.Pes = 64,
-    queue_depth: eie_options.QueueDepth = 8,
-    index_bits: eie_options.IndexBits = 4,
+    output: Annotated[
+        Path | None, typer.Option(help="NPZ file to write the outputs to, as floats and raw bits.")
+    ] = None,
+    pes: eie_options.Pes = EieGeometry.pes,
+    queue_depth: eie_options.QueueDepth = EieGeometry.queue_depth,
+    index_bits: eie_options.IndexBits = EieGeometry.index_bits,
     word_bits: eie_options.WordBits = 64,
-    accumulator_bits: eie_options.AccumulatorBits = 32,
-    product_shift: eie_options.ProductShift = 0,
+    accumulator_bits: eie_options.AccumulatorBits = EieGeometry.accumulator_bits,
+    product_shift: eie_options.ProductShift = EieGeometry.product_shift,
     entry_words: eie_options.EntryWords = None,
     pointers: eie_options.Pointers = None,
     activation_rows: eie_options.ActivationRows = None,
-    balance_load: eie_options.BalanceLoad = False,
+    balance_load: eie_options.BalanceLoad = LayerSettings.balance_load,
     simulator: options.Simulator = "verilator",
     as_json: options.Json = False,
 ) -> None:
-    """Run one layer, made elsewhere, on the RTL.
+    """Run a layer from a file on the RTL of the EIE array.
 
-    The outputs must equal the golden model, the cycles the cycle model, and the distance from the float product may not
-    exceed its bound; otherwise the exit code is 1.
+    The exit code is 1 unless the outputs equal the golden model, the cycles equal the cycle model, and the outputs are
+    within the error bound of the float product.
     """
-    import numpy as np
-
-    from zeroskip.cosim.eie.layer import run_layer
-    from zeroskip.cosim.simulator import Simulator, require_tools
-    from zeroskip.model.eie.layer_npz import load_layer
-    from zeroskip.model.files import save_npz
-
-    start = time.monotonic()
-    require_tools(Simulator(simulator))
-    if output is not None:
-        require_writable(output, file)
-    layer = load_layer(file)
     sizes = {"entry_words": entry_words, "pointers": pointers, "activation_rows": activation_rows}
     given = {field: size for field, size in sizes.items() if size is not None}
     geometry = word_geometry(
@@ -63,32 +52,13 @@ def layer_command(
         product_shift=product_shift,
         **given,
     )
-    fit = [field for field in MEMORIES if field not in given]
-    result = run_layer(layer, geometry, fit=fit, balance_load=balance_load, simulator=Simulator(simulator))
-    verification = result.verification
-    if output is not None:
-        save_npz(output, outputs=result.outputs, raw=verification.raw[0], cycles=verification.cycles[0])
-    summary: dict[str, Any] = {
-        "file": str(file),
-        "outputs": result.outputs.tolist(),
-        "raw": verification.raw[0].tolist(),
-        "cycles": int(verification.cycles[0]),
-        "utilisation": verification.run.utilisation,
-        "max_difference": result.difference,
-        "bound": result.bound,
-        "within_bound": result.within,
-        "mismatches": verification.mismatches,
-        "cycle_model_equal": verification.cycle_model_equal,
-        "saturated": verification.saturated,
-        "geometry": dataclasses.asdict(result.network.geometry),
-        "seconds": time.monotonic() - start,
-    }
-    rows = [
-        ("outputs, inputs", f"{layer.codes.shape[0]:,}, {layer.codes.shape[1]:,}"),
-        ("weights", f"{np.count_nonzero(layer.codes):,} ({np.count_nonzero(layer.codes) / layer.codes.size:.1%})"),
-        ("greatest difference", f"{result.difference:.3g} from the float product, {result.bound:.3g} allowed"),
-        *verification.rows()[1:],
-    ]
-    show(summary, rows, title=f"{file.name} on the EIE array", as_json=as_json)
-    if not (verification.equal and result.within):
-        raise typer.Exit(1)
+    settings = LayerSettings(
+        geometry=geometry,
+        fit=tuple(field for field in MEMORIES if field not in given),
+        balance_load=balance_load,
+        simulator=simulator,
+    )
+    with working() as progress:
+        result = run_layer(file, settings=settings, output=output, progress=progress)
+    show(result.summary(), result.rows(), title=f"{file.name} on the {CORES['eie'].title}", as_json=as_json)
+    finish(result.equal)

@@ -8,5 +8,5 @@ from zeroskip.commands.mma.product import product_command
 COMMANDS = {"mma": product_command}
 """By name: `zeroskip mma`."""
 
-IN_GROUPS = {"bench": bench_command}
-"""By the group that they belong to, where they have the core's name: `zeroskip bench mma`."""
+IN_GROUPS = {("bench", "mma"): bench_command}
+"""By group and name: `zeroskip bench mma`."""

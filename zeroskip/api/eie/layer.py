@@ -1,0 +1,110 @@
+"""One layer from a file on the RTL of the EIE array: `zeroskip layer`. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroskip.api.paths import require_writable
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.progress import Progress, Step, silent
+
+if TYPE_CHECKING:
+    from zeroskip.cosim.eie import layer as on_rtl
+    from zeroskip.model.eie.layer_npz import LayerFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSettings:
+    """The array, of which the memories named in `fit` are made as large as the layer needs; and whether rows are
+    assigned to PEs so that the load is balanced, or in turn."""
+
+    geometry: EieGeometry = field(default_factory=EieGeometry)
+    fit: tuple[str, ...] = MEMORIES
+    balance_load: bool = False
+    simulator: str = "verilator"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerResult:
+    """What the layer of a `file` did on the RTL."""
+
+    file: Path
+    layer: LayerFile
+    result: on_rtl.LayerResult
+    seconds: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether every bit and every cycle is right, and every output within its bound of the float product."""
+        return self.result.verification.equal and self.result.within
+
+    def summary(self) -> dict[str, Any]:
+        """What `zeroskip layer --json` prints."""
+        verification = self.result.verification
+        return {
+            "file": str(self.file),
+            "outputs": self.result.outputs.tolist(),
+            "raw": verification.raw[0].tolist(),
+            "cycles": int(verification.cycles[0]),
+            "utilisation": verification.run.utilisation,
+            "max_difference": self.result.difference,
+            "bound": self.result.bound,
+            "within_bound": self.result.within,
+            "mismatches": verification.mismatches,
+            "cycle_model_equal": verification.cycle_model_equal,
+            "saturated": verification.saturated,
+            "geometry": dataclasses.asdict(self.result.network.geometry),
+            "seconds": self.seconds,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same as (label, value) for people."""
+        import numpy as np
+
+        codes = self.layer.codes
+        weights = np.count_nonzero(codes)
+        difference = f"{self.result.difference:.3g} (bound {self.result.bound:.3g})"
+        return [
+            ("outputs, inputs", f"{codes.shape[0]:,}, {codes.shape[1]:,}"),
+            ("weights", f"{weights:,} ({weights / codes.size:.1%})"),
+            ("largest difference from the float product", difference),
+            *self.result.verification.rows()[1:],
+        ]
+
+
+def run_layer(
+    file: Path, *, settings: LayerSettings | None = None, output: Path | None = None, progress: Progress = silent
+) -> LayerResult:
+    """Run one layer, made elsewhere, on the RTL, and compare it with the golden model, the cycle model and the float
+    product.
+
+    `file` is an NPZ file with codebook (float32, 16), codes (uint8, outputs x inputs), activations (float32, inputs)
+    and bias (float32, outputs; optional). The outputs are written to `output`, an NPZ file: float, raw, and the cycles.
+    Raises ValueError where the file is wrong or the layer does not fit the geometry, OSError where a file cannot be
+    read or written.
+    """
+    start = time.monotonic()
+    settings = settings or LayerSettings()
+    progress(Step(task="loading the layer"))
+    from zeroskip.cosim.eie import layer as on_rtl
+    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.eie.layer_npz import load_layer
+    from zeroskip.model.files import save_npz
+
+    simulator = Simulator(settings.simulator)
+    require_tools(simulator)
+    if output is not None:
+        require_writable(output, file)
+    layer = load_layer(file)
+    progress(Step(task="running on the RTL"))
+    result = on_rtl.run_layer(
+        layer, settings.geometry, fit=list(settings.fit), balance_load=settings.balance_load, simulator=simulator
+    )
+    verification = result.verification
+    if output is not None:
+        save_npz(output, outputs=result.outputs, raw=verification.raw[0], cycles=verification.cycles[0])
+    return LayerResult(file=file, layer=layer, result=result, seconds=time.monotonic() - start)
