@@ -9,22 +9,17 @@ from types import ModuleType
 
 from zeroskip.model.user_code.finder import Loader
 from zeroskip.model.user_code.folder import find
-from zeroskip.model.user_code.names import root_name
+from zeroskip.model.user_code.names import is_users, root_name
 
 
 def import_module(folder: Path, name: str) -> ModuleType | None:
     """The module with this dotted name in the user's `folder`, or None where the folder has none. Exceptions of the
     user's code are passed on.
 
-    Where a file was changed since it was imported, all modules of the folder are imported again.
+    Where a file of the user's was changed since it was imported, all of their modules are imported again.
     """
-    importlib.invalidate_caches()
-    root = root_name(folder)
-    _forget_changed(root)
-    # Libraries that import a module by its name, and calls of importlib in the user's code, look in the folder last.
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
-    return None if find(folder, name) is None else importlib.import_module(f"{root}.{name}")
+    _prepare(folder)
+    return None if find(folder, name) is None else importlib.import_module(f"{root_name(folder)}.{name}")
 
 
 def import_file(path: Path) -> ModuleType:
@@ -33,21 +28,24 @@ def import_file(path: Path) -> ModuleType:
     path = path.absolute()
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist or is no file")
-    importlib.invalidate_caches()
+    _prepare(path.parent, Path.cwd())
     spec = find(path.parent, path.stem)
-    if spec is not None and spec.origin == str(path) and (module := import_module(path.parent, path.stem)) is not None:
-        return module
+    if spec is not None and spec.origin == str(path):
+        return importlib.import_module(f"{root_name(path.parent)}.{path.stem}")
     # An import statement would not find this file: its name is no identifier (my-net.py), or a package has its name.
-    name = root_name(path)
-    _forget_changed(name)
-    return importlib.import_module(name)
+    return importlib.import_module(root_name(path))
 
 
-def _forget_changed(root: str) -> None:
-    loaded = {name: module for name, module in sys.modules.items() if name == root or name.startswith(f"{root}.")}
-    if any(_changed(module) for module in loaded.values()):
+def _prepare(*folders: Path) -> None:
+    importlib.invalidate_caches()
+    loaded = [name for name in sys.modules if is_users(name)]
+    if any(_changed(sys.modules[name]) for name in loaded):
         for name in loaded:
             del sys.modules[name]
+    for folder in map(str, folders):
+        # Libraries that import a module by its name, and calls of importlib in the user's code, look here last.
+        if folder not in sys.path:
+            sys.path.append(folder)
 
 
 def _changed(module: ModuleType) -> bool:

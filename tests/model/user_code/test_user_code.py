@@ -124,8 +124,11 @@ def test_a_file_by_its_path(folder: Path) -> None:
 def test_a_changed_file_is_read_again(folder: Path) -> None:
     write(folder, model=net(4), factory="from model import Net\n")
     assert outputs("factory:Net") == 4
-    write(folder, model=net(5))
+    write(folder, model=net(5), there__factory="from model import Net\n")
     assert outputs("factory:Net") == 5
+    assert outputs("there/factory.py:Net") == 5
+    write(folder, model=net(6))
+    assert outputs("there/factory.py:Net") == 6
     assert not (folder / "__pycache__").exists()
 
 
