@@ -108,7 +108,7 @@ def test_weights_must_be_parameters_of_their_own(tmp_path: Path) -> None:
         setup(tmp_path, module=computed)
     shared.words = nn.Embedding(12, 8)
     shared.words.weight = shared.first.weight
-    with pytest.raises(ValueError, match=r"'first.weight' and 'words.weight' must be weights of their own"):
+    with pytest.raises(ValueError, match=r"'first.weight' and 'words.weight' must be different weights"):
         setup(tmp_path, module=shared)
 
 
@@ -136,7 +136,7 @@ def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
 
 def test_code_that_measures_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = setup(tmp_path)
-    monkeypatch.setattr("zeroskip.model.search.storage.code_version.code", lambda: "another version")
+    monkeypatch.setattr("zeroskip.model.search.storage.code_version.code_hash", lambda: "another version")
     other = setup(tmp_path)
     assert first.accuracies is not None
     assert other.accuracies is not None
