@@ -45,7 +45,7 @@ def of_plan(plan: Plan) -> Figure:
 
 
 def of_scan(found: SensitivityScan) -> Figure:
-    """Accuracy over density, a curve for each unit."""
+    """Accuracy over density, one curve for each pruning group."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for name, curve in found.curves.items():

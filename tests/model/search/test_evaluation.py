@@ -34,7 +34,7 @@ def test_before_training_a_few_samples_count_and_after_it_all(tmp_path: Path, mo
 
 @pytest.mark.parametrize("granularity", ["weights", "channels", "2:4"])
 def test_what_is_trained_stays_pruned(tmp_path: Path, granularity: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Channels are removed, weights stay zero; and training helps."""
+    """Removed channels stay removed and pruned weights stay zero, while the other weights are trained and improve."""
     measured: list[nn.Module] = []
 
     def spy(module: nn.Module, *samples: torch.Tensor) -> float:

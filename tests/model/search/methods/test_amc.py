@@ -189,7 +189,7 @@ def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
     assert result.densities == best
 
 
-def test_the_best_after_brief_training(tmp_path: Path) -> None:
+def test_the_best_after_a_short_training(tmp_path: Path) -> None:
     plain = evaluator(tmp_path)
     spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
     result = amc(spy, layers(), table_of(), 0.3, settings=replace(SETTINGS, episodes=120), seed=3)
@@ -203,7 +203,7 @@ def test_the_best_after_brief_training(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reward", ["error", "cost"])
-def test_the_highest_reward_after_brief_training(tmp_path: Path, reward: str) -> None:
+def test_the_highest_reward_after_a_short_training(tmp_path: Path, reward: str) -> None:
     """By cost too, where the most accurate is not the best."""
     plain = evaluator(tmp_path)
     spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
