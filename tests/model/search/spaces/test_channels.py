@@ -114,7 +114,7 @@ def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> N
     assert table(space.module).total(space.points(densities)) == pytest.approx(table(small).dense, rel=bound)
 
 
-def test_units_of_residual_streams() -> None:
+def test_groups_of_residual_streams() -> None:
     space, _ = space_of("residual")
     groups = {group.name: group.layers for group in space.groups}
     # One for the stream of each stage, one for the inside of each block.
@@ -132,7 +132,7 @@ def test_a_density_of_a_residual_stream_is_that_of_its_layers() -> None:
     assert space.densities(plan) == {name: 0.5 if name == "0" else 1.0 for name in groups}
 
 
-def test_units_of_other_edges() -> None:
+def test_groups_of_other_edges() -> None:
     depthwise, _ = space_of("depthwise")
     assert depthwise.groups[0].layers == ("0", "3")
     assert depthwise.points({"0": 0.5})["3"] == (0.5,)
