@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from zeroskip.commands.bench_search import _show
 
+from zeroskip.api.eie.bench_search import SearchBenchResult, SearchBenchSettings
+from zeroskip.commands.console import show_tables
 from zeroskip.model.data.named import load_data
 from zeroskip.model.loading import load_network
 from zeroskip.model.pruning.training import evaluate
@@ -266,7 +267,9 @@ def test_comparison(pictures: Path) -> None:
 def test_the_table_of_plans_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     accuracy = {"dense": 0.9, "after": 0.875, "std": 0.0125}
     row = {"cost": "macs", "kept": 0.25, "costs": {"macs": 0.5}, "rtl_cycles": 1234.0, "cycles_ratio": 1.5}
-    _show([{**row, "accuracy": accuracy, "mismatches": 0, "cycle_model_equal": True}], "plans")
+    plans = [{**row, "accuracy": accuracy, "mismatches": 0, "cycle_model_equal": True}]
+    result = SearchBenchResult(network="mynet:Net", settings=SearchBenchSettings(), plans=plans, seconds=1.0)
+    show_tables(result.summary(), result.tables(), result.notes(), as_json=False)
     out = capsys.readouterr().out
     shown = ("25.00%", "50.0%", "1,234", "1.50", "87.50% ± 1.25%", "yes", "dense: 90.00%")
     assert [text for text in shown if text not in out] == []
