@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from zeroskip.model import user_code
 from zeroskip.model.files import replacing
 from zeroskip.model.networks.seeded import seeded
-from zeroskip.model.pruning.flexible import flexible
-from zeroskip.model.pruning.resize import fit_to
+from zeroskip.model.pruning.flattening import replace_views
+from zeroskip.model.pruning.resize import shrink_layers
 from zeroskip.model.user_code.folder import is_our_folder
 
 CHANNELS, REMOVED = "zeroskip-channels", "removed"
@@ -149,7 +149,7 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
         raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not know")
     if removed:
         try:
-            fit_to(network, state)
+            shrink_layers(network, state)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         expected = network.state_dict()
@@ -161,7 +161,7 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
         if not state[name].isfinite().all():
             raise ValueError(f"{path}: {name} must be finite, but holds NaN or infinity")
     network.load_state_dict(state)
-    return flexible(network) if removed else network
+    return replace_views(network) if removed else network
 
 
 def save_weights(module: nn.Module, path: Path, *, removed: bool) -> None:

@@ -17,7 +17,7 @@ from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.network.fold import fold
 from zeroskip.model.progress import Progress, Step, silent
-from zeroskip.model.pruning.fitting import require_fit
+from zeroskip.model.pruning.data_checks import require_fit
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.nm import LayerReport, layer_reports, nm_masks
 from zeroskip.model.pruning.permute import PermutedLayer, permute

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from zeroskip.model.pruning.recipe import Settings
+from zeroskip.model.pruning.recipe import PruneAndShareSettings
 from zeroskip.model.pruning.training import TrainingSettings
 
 
@@ -15,8 +15,8 @@ def _settings(
     share_epochs: int,
     share_rate: float,
     threads: int,
-) -> Settings:
-    return Settings(
+) -> PruneAndShareSettings:
+    return PruneAndShareSettings(
         density=density,
         rounds=rounds,
         dense=dense,
@@ -66,7 +66,7 @@ LENET_5 = _settings(
 """For `lenet_5`: a compression ratio of 12."""
 
 
-def user_settings(*, density: float, epochs: int, learning_rate: float) -> Settings:
+def user_settings(*, density: float, epochs: int, learning_rate: float) -> PruneAndShareSettings:
     """For a user's own network: `epochs` epochs of dense training, then pruning in rounds, with training at a tenth of
     the learning rate after each."""
     return _settings(

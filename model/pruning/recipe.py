@@ -17,14 +17,14 @@ from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning import schedules
 from zeroskip.model.pruning.centroids import trainable_network, with_trained_codebooks
 from zeroskip.model.pruning.criteria import magnitude
-from zeroskip.model.pruning.fitting import require_fit, require_shape, shape_inputs
+from zeroskip.model.pruning.data_checks import require_fit, require_shape, shape_inputs
 from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class PruneAndShareSettings:
     """The density, and the training of each stage.
 
     `density` is the fraction of all weights that is kept, where all weights compete by magnitude, or one fraction for
@@ -52,7 +52,7 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Result:
+class PruneAndShareResult:
     """The network at each stage.
 
     `dense` is the given module or its trained copy, `pruned` the pruned network in folded form, `layers` the same with
@@ -78,7 +78,7 @@ def share(
     test_inputs: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
     progress: Progress = silent,
-) -> Result:
+) -> PruneAndShareResult:
     """Folds a network and shares its weights, without pruning and training.
 
     The result is exact if, after folding, no layer has more than 15 distinct non-zero weights and biases. Raises
@@ -96,12 +96,12 @@ def prune_and_share(
     module: nn.Module,
     dataset: Dataset,
     *,
-    settings: Settings,
+    settings: PruneAndShareSettings,
     seed: int,
     checkpoint: Path | None = None,
     progress: Callable[[TrainingProgress], None] = lambda _: None,
     steps: Progress = silent,
-) -> Result:
+) -> PruneAndShareResult:
     """Runs the whole recipe on a copy of `module`, starting from its weights.
 
     `progress` is called after every epoch, `steps` before each step between and after the trainings.
@@ -164,7 +164,7 @@ def _result(
     layers: list[SharedOperation],
     test: tuple[Tensor, Tensor] | None,
     progress: Progress,
-) -> Result:
+) -> PruneAndShareResult:
     shared = to_module(layers)
     accuracies = None
     if test is not None:
@@ -177,7 +177,7 @@ def _result(
             "shared": evaluate(shared, shaped, labels),
         }
     codes = [layer.weight_codes for layer in layers if isinstance(layer, SharedLayer)]
-    return Result(
+    return PruneAndShareResult(
         dense=dense,
         pruned=pruned,
         layers=layers,

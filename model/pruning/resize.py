@@ -10,7 +10,7 @@ Sizes = Mapping[str, tuple[int, ...]]
 """Shapes by the names of a layer's own parameters and buffers."""
 
 
-def fit_to(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+def shrink_layers(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Shrinks the layers of `network`, in place, to the shapes of `state` (a state_dict). New tensors are zero until it
     is loaded.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeroskip.model.pruning.fitting import error_line
+from zeroskip.model.pruning.data_checks import error_line
 
 EVALUATION_BATCH = 256
 """The batch size of evaluation. With larger batches the activations do not fit the cache (Plain-20 takes four times as

@@ -14,7 +14,7 @@ from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.pruning.criteria import Criterion
-from zeroskip.model.pruning.fitting import require_prunable
+from zeroskip.model.pruning.data_checks import require_prunable
 from zeroskip.model.pruning.masks import Masks, prunable_weights
 from zeroskip.model.pruning.regularise import Growing
 from zeroskip.model.pruning.training import cross_entropy, evaluate

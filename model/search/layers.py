@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeroskip.model.pruning.fitting import network_outputs
+from zeroskip.model.pruning.data_checks import network_outputs
 from zeroskip.model.pruning.masks import prunable_layers
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.split import held_out
-from zeroskip.model.pruning.fitting import require_prunable
+from zeroskip.model.pruning.data_checks import require_prunable
 from zeroskip.model.pruning.training_run import configuration
 from zeroskip.model.search.costs.cache import cost_code
 from zeroskip.model.search.costs.exact import exact_cost

@@ -89,7 +89,7 @@ def train(
     import torch
 
     from zeroskip.model.loading import save_weights
-    from zeroskip.model.pruning.fitting import require_classifier
+    from zeroskip.model.pruning.data_checks import require_classifier
     from zeroskip.model.pruning.training import TrainingSettings, evaluate
     from zeroskip.model.pruning.training_run import TrainingRun, configuration
 

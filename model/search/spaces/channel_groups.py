@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zeroskip.model.network.modes import in_mode
-from zeroskip.model.pruning.fitting import error_line
+from zeroskip.model.pruning.data_checks import error_line
 
 FIXED = -1
 """The number that stands for a group whose channels cannot be removed."""

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zeroskip.model.pruning.criteria import Criterion, l1
-from zeroskip.model.pruning.fitting import network_outputs
-from zeroskip.model.pruning.flexible import flexible
+from zeroskip.model.pruning.data_checks import network_outputs
+from zeroskip.model.pruning.flattening import replace_views
 from zeroskip.model.pruning.masks import keep_largest, prunable_layers
-from zeroskip.model.pruning.resize import fit_to
+from zeroskip.model.pruning.resize import shrink_layers
 from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.spaces.batch_norm import prune
 from zeroskip.model.search.spaces.channel_groups import FIXED, Axis, Graph, read_graph
@@ -34,7 +34,7 @@ def _flattening(module: nn.Module, sample: Tensor) -> nn.Module:
             torch.manual_seed(0)
             return network_outputs(network, sample)
 
-    flattening = flexible(module)
+    flattening = replace_views(module)
     if flattening is module:
         return module
     try:
@@ -161,7 +161,7 @@ def _removable(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
 def _sliced(module: nn.Module, graph: Graph, kept: dict[int, NDArray[np.int64]]) -> nn.Module:
     smaller = copy.deepcopy(module)
     state = graph.sliced(module, kept)
-    fit_to(smaller, state)
+    shrink_layers(smaller, state)
     smaller.load_state_dict(state)
     return smaller
 

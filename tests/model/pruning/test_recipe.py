@@ -13,12 +13,12 @@ from zeroskip.model.data.digits import load_digits
 from zeroskip.model.network.chain import SUPPORTED
 from zeroskip.model.networks import digits_mlp, lenet_300_100
 from zeroskip.model.pruning.presets import DIGITS
-from zeroskip.model.pruning.recipe import Result, Settings, prune_and_share, share
+from zeroskip.model.pruning.recipe import PruneAndShareResult, PruneAndShareSettings, prune_and_share, share
 from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.pruning.training_run import TrainingProgress
 
 TRAINING = TrainingSettings(epochs=2, learning_rate=0.05, weight_decay=1e-4, batch_size=64)
-SHORT = Settings(
+SHORT = PruneAndShareSettings(
     density=0.2,
     rounds=3,
     dense=TRAINING,
@@ -51,7 +51,7 @@ def weights(module: nn.Module) -> list[torch.Tensor]:
     return [part.weight.detach() for part in module.modules() if isinstance(part, nn.Linear)]
 
 
-def assert_same(left: Result, right: Result) -> None:
+def assert_same(left: PruneAndShareResult, right: PruneAndShareResult) -> None:
     for one, other in ((left.dense, right.dense), (left.pruned, right.pruned), (left.shared, right.shared)):
         for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
             assert torch.equal(a, b), name
@@ -59,7 +59,7 @@ def assert_same(left: Result, right: Result) -> None:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(digits: Dataset) -> Result:
+def uninterrupted(digits: Dataset) -> PruneAndShareResult:
     return prune_and_share(network(), digits, settings=SHORT, seed=3)
 
 
@@ -77,7 +77,7 @@ def stop_after(epochs: int) -> Callable[[TrainingProgress], None]:
 
 @pytest.mark.parametrize("epochs", range(1, EPOCHS + 1))
 def test_resumed_run_equals_an_uninterrupted_one(
-    digits: Dataset, uninterrupted: Result, tmp_path: Path, epochs: int
+    digits: Dataset, uninterrupted: PruneAndShareResult, tmp_path: Path, epochs: int
 ) -> None:
     path = tmp_path / "run.safetensors"
     with pytest.raises(Stop):
@@ -91,7 +91,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
     assert_same(resumed, uninterrupted)
 
 
-def test_finished_run_is_only_read(digits: Dataset, uninterrupted: Result, tmp_path: Path) -> None:
+def test_finished_run_is_only_read(digits: Dataset, uninterrupted: PruneAndShareResult, tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path)
     before, reports = path.read_bytes(), []
@@ -133,7 +133,7 @@ def test_damaged_checkpoint_is_no_silent_restart(digits: Dataset, tmp_path: Path
         prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path)
 
 
-def test_result_hangs_together(digits: Dataset, uninterrupted: Result) -> None:
+def test_result_hangs_together(digits: Dataset, uninterrupted: PruneAndShareResult) -> None:
     """One run is expensive: its counts, layers and accuracies must agree with the networks that it gives."""
     total = 64 * 40 + 40 * 20 + 20 * 10
     assert uninterrupted.total == total
@@ -156,7 +156,7 @@ def test_given_module_is_left_alone(digits: Dataset) -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
 
 
-def test_trained_weights_can_be_brought_along(digits: Dataset, uninterrupted: Result) -> None:
+def test_trained_weights_can_be_brought_along(digits: Dataset, uninterrupted: PruneAndShareResult) -> None:
     settings = replace(SHORT, dense=replace(TRAINING, epochs=0))
     result = prune_and_share(uninterrupted.dense, digits, settings=settings, seed=0)
     assert result.accuracies is not None
@@ -249,7 +249,7 @@ def test_convolutions_are_pruned_and_shared(digits: Dataset) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_before_training(
-    digits: Dataset, module: nn.Module, settings: Settings, message: str
+    digits: Dataset, module: nn.Module, settings: PruneAndShareSettings, message: str
 ) -> None:
     reports: list[TrainingProgress] = []
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.pruning.resize import fit_to
+from zeroskip.model.pruning.resize import shrink_layers
 
 
 def network() -> nn.Sequential:
@@ -55,7 +55,7 @@ def test_every_layer_that_can_loses_channels() -> None:
     """One network with every kind of such a layer: one line for each."""
     module, smaller = network().eval(), state()
     module[0].weight.requires_grad_(False)
-    fit_to(module, smaller)
+    shrink_layers(module, smaller)
     module.load_state_dict(smaller)
     assert not module[0].weight.requires_grad
     assert all(isinstance(value, nn.Parameter) for value in module.parameters())
@@ -70,14 +70,14 @@ def test_every_layer_that_can_loses_channels() -> None:
 def test_what_has_its_shape_stays_what_it_is() -> None:
     module = network()
     before = {name: id(value) for name, value in module.named_parameters()}
-    fit_to(module, module.state_dict())
+    shrink_layers(module, module.state_dict())
     assert {name: id(value) for name, value in module.named_parameters()} == before
 
 
 def test_tied_weights_stay_tied() -> None:
     module = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
     module[1].weight = module[0].weight
-    fit_to(module, {"0.weight": torch.zeros(3, 3), "1.weight": torch.zeros(3, 3)})
+    shrink_layers(module, {"0.weight": torch.zeros(3, 3), "1.weight": torch.zeros(3, 3)})
     assert module[1].weight is module[0].weight
     assert module[1].weight.shape == (3, 3)
 
@@ -101,7 +101,7 @@ def test_tied_weights_stay_tied() -> None:
 def test_what_does_not_fit_is_refused(changes: dict[str, tuple[int, ...]], message: str) -> None:
     module = network()
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-        fit_to(module, state(**changes))
+        shrink_layers(module, state(**changes))
     # And nothing is changed by half.
     assert module[0].weight.shape == (8, 1, 3, 3)
 
@@ -111,4 +111,4 @@ def test_other_layers_are_refused() -> None:
     smaller = {name: value[:2] for name, value in module.state_dict().items()}
     message = r"^layer '1' \(GroupNorm\) cannot lose channels; Linear, Conv2d, BatchNorm1d, BatchNorm2d and PReLU can$"
     with pytest.raises(ValueError, match=message):
-        fit_to(module, smaller)
+        shrink_layers(module, smaller)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.networks import lenet_5, mobilenet_v1, plain_20, resnet_20
 from zeroskip.model.pruning.criteria import Random
-from zeroskip.model.pruning.fitting import network_outputs
+from zeroskip.model.pruning.data_checks import network_outputs
 from zeroskip.model.pruning.masks import Masks, prunable_layers
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.layers import read_layers

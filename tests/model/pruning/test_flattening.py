@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zeroskip.model.network.fold import fold
-from zeroskip.model.pruning.flexible import flexible
+from zeroskip.model.pruning.flattening import replace_views
 
 
 class Net(nn.Module):
@@ -39,30 +39,30 @@ FLATTENINGS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("name", FLATTENINGS)
-def test_flattens_what_comes(name: str) -> None:
+def test_reshapes_become_flattening(name: str) -> None:
     """The same names, parameters and outputs as the network it stands for, and other sizes too."""
     torch.manual_seed(1)
     module = Net(FLATTENINGS[name]).eval()
-    free = flexible(module)
-    assert free is not module
-    assert list(free.state_dict()) == list(module.state_dict())
-    assert all(free.get_parameter(name) is value for name, value in module.named_parameters())
+    changed = replace_views(module)
+    assert changed is not module
+    assert list(changed.state_dict()) == list(module.state_dict())
+    assert all(changed.get_parameter(name) is value for name, value in module.named_parameters())
     images = torch.randn(5, 1, 8, 8)
-    assert torch.equal(free(images), module(images))
-    assert torch.equal(fold(free)(images), fold(module)(images))
-    free.fc = nn.Linear(4 * 3 * 1, 3)
-    assert free(torch.randn(5, 1, 8, 4)).shape == (5, 3)
+    assert torch.equal(changed(images), module(images))
+    assert torch.equal(fold(changed)(images), fold(module)(images))
+    changed.fc = nn.Linear(4 * 3 * 1, 3)
+    assert changed(torch.randn(5, 1, 8, 4)).shape == (5, 3)
 
 
 @pytest.mark.parametrize("name", FLATTENINGS)
 def test_copies_are_whole_and_follow_the_mode(name: str) -> None:
     torch.manual_seed(1)
     module = Net(FLATTENINGS[name]).eval()
-    free = flexible(module)
+    changed = replace_views(module)
     images = torch.randn(5, 1, 8, 8)
-    copied = copy.deepcopy(free)
+    copied = copy.deepcopy(changed)
     assert list(copied.state_dict()) == list(module.state_dict())
-    assert copied.fc is not free.fc
+    assert copied.fc is not changed.fc
     assert torch.equal(copied(images), module(images))
     copied.train()
     assert not torch.equal(copied(images), copied(images))
@@ -79,5 +79,5 @@ def test_copies_are_whole_and_follow_the_mode(name: str) -> None:
 )
 def test_others_stay_what_they_are(flatten: Callable[[Tensor], Tensor]) -> None:
     module = Net(flatten)
-    assert flexible(module) is module
+    assert replace_views(module) is module
     assert all(part.training for part in module.modules())

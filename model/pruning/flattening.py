@@ -11,7 +11,7 @@ from zeroskip.model.network.chain import view_sizes
 from zeroskip.model.network.modes import in_mode
 
 
-def flexible(module: nn.Module) -> nn.Module:
+def replace_views(module: nn.Module) -> nn.Module:
     """The network with every reshape to (samples, a number) replaced by flattening, or `module` itself if there is
     none.
 
@@ -32,10 +32,10 @@ def flexible(module: nn.Module) -> nn.Module:
                 _flatten(graph, node)
                 changed = True
         codes[training] = type(fx.GraphModule(module, graph)).forward
-    return _Flexible(module, codes) if changed else module
+    return _FlatteningNetwork(module, codes) if changed else module
 
 
-class _Flexible(nn.Module):
+class _FlatteningNetwork(nn.Module):
     """The layers of `module` with a new forward() for each mode, as dropout in forward() depends on the mode."""
 
     def __init__(self, module: nn.Module, codes: dict[bool, Any]):
