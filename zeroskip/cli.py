@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import logging
@@ -13,12 +12,11 @@ import sys
 import warnings
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import typer
 
 from zeroskip.commands.compile import compile_command
-from zeroskip.commands.console import NOTHING_KEPT, tell
+from zeroskip.commands.console import NOTHING_KEPT, Interrupted, tell
 from zeroskip.commands.demo import demo_command
 from zeroskip.commands.finetune import finetune_command
 from zeroskip.commands.search import search_command
@@ -27,6 +25,9 @@ from zeroskip.commands.train import train_command
 from zeroskip.model.cores import CORES
 
 Command = Callable[..., None]
+
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code after Ctrl-C."""
 
 COMMANDS: dict[str, Command] = {
     "demo": demo_command,
@@ -72,26 +73,12 @@ def make_app() -> typer.Typer:
 
 def _add(app: typer.Typer, commands: dict[str, Command]) -> None:
     for name, command in commands.items():
-        app.command(name, help=_paragraphs(command))(_interruptible(command))
+        app.command(name, help=_paragraphs(command))(command)
 
 
 def _paragraphs(command: Command) -> str:
     """The command's docstring with each paragraph in one line: the help wraps them to the terminal's width itself."""
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
-
-
-def _interruptible(command: Command) -> Command:
-    """The command; where it is interrupted, and says itself nothing about it, it ends with one line and code 130."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except KeyboardInterrupt:
-            tell(NOTHING_KEPT, "yellow")
-            raise typer.Exit(130) from None
-
-    return run
 
 
 class _Notes(logging.Handler):
@@ -120,6 +107,14 @@ def main() -> None:
     notes.propagate = False
     try:
         make_app()()
+    except Interrupted as interruption:
+        tell(str(interruption), "yellow")
+        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            # Before the command began, or after its end.
+            tell(NOTHING_KEPT, "yellow")
+        raise
     except (ValueError, OSError, RuntimeError, ArithmeticError) as error:
         if os.environ.get("ZEROSKIP_TRACEBACK"):
             raise

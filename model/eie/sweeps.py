@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from statistics import geometric_mean
@@ -217,7 +218,13 @@ def _results(
             yield index, _facts(layer, seed) if encoding is None else _measure(layer, seed, encoding)
         return
     # Spawned, not forked: the machine code of numba and the threads of BLAS do not survive a fork.
-    executor = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+    executor = ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        # Ctrl-C in a terminal goes to all processes: this one handles it, and ends the others.
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
     try:
         futures = {
             executor.submit(_facts, layer, seed)
@@ -227,6 +234,11 @@ def _results(
         }
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except BaseException:
+        # After an error, or Ctrl-C, nobody waits for the work in progress.
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 

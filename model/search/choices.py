@@ -20,7 +20,7 @@ Method = Literal["sensitivity", "amc", "netadapt"]
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
-WORK_UNITS: dict[str, str] = {"sensitivity": "accuracies", "amc": "episodes", "netadapt": "percent"}
+WORK_UNITS: dict[str, str] = {"sensitivity": "accuracies", "amc": "plans", "netadapt": "percent"}
 """In what the progress of each method is counted."""
 
 Granularity = Literal["weights", "nm", "channels"]

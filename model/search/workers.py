@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -28,6 +30,9 @@ Map = Callable[[Iterable[Any]], Iterator[Any]]
 
 _work: Callable[[Any], Any] | None = None
 """The function that a process of the pool runs. It inherits this global when it is forked."""
+
+_stopped = False
+"""Whether this process of the pool was told to end."""
 
 
 def parse_workers(text: str) -> int | str:
@@ -65,14 +70,24 @@ def _pool(work: Callable[[Any], Any], workers: int) -> Iterator[ProcessPoolExecu
         # A forked process has the network, whatever its class, and the data; nothing needs to be sent.
         context = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(os.getpid(),)) as pool:
-            yield pool
-            pool.shutdown(cancel_futures=True)
+            try:
+                yield pool
+            except BaseException:
+                # After an error, or Ctrl-C, nobody waits for the work in progress.
+                for process in multiprocessing.active_children():
+                    process.terminate()
+                raise
+            finally:
+                pool.shutdown(cancel_futures=True)
     finally:
         _work = before
 
 
 def _begin(parent: int) -> None:
     torch.set_num_threads(1)
+    # Ctrl-C in a terminal goes to all processes: the parent handles it, and ends its workers by SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
@@ -83,8 +98,17 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Gives up the work in progress by an exception, so that no file stays half written, and all further work."""
+    global _stopped
+    _stopped = True
+    raise SystemExit(128 + number)
+
+
 def _do(item: Any) -> Any:
     assert _work is not None
+    if _stopped:
+        raise SystemExit
     return _work(item)
 
 

@@ -23,6 +23,13 @@ errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
 _output = Console(markup=False, emoji=False)
 
 
+NOTHING_KEPT = "interrupted: no results are kept"
+
+
+class Interrupted(Exception):
+    """Ctrl-C, with one line about what is kept. Not a KeyboardInterrupt: typer answers these without a word."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A command that is interrupted keeps what it has done, counted in `unit`, in the file `path`. `how` says how to go
@@ -37,7 +44,7 @@ class Kept:
 def working(*kept: Kept) -> Iterator[Progress]:
     """Shows the Steps that it is given, on standard error, where that is a terminal.
 
-    A KeyboardInterrupt ends the command with the exit code 130 and one line: what is kept, and how to go on.
+    Raises Interrupted in place of KeyboardInterrupt, which says what is kept, and how to go on.
     """
     counts: dict[str, Step] = {}
     columns = (
@@ -67,11 +74,7 @@ def working(*kept: Kept) -> Iterator[Progress]:
             for one in kept
             if one.unit in counts and counts[one.unit].done
         ]
-        tell(f"interrupted {told[-1]}" if told else NOTHING_KEPT, "yellow")
-        raise typer.Exit(130) from None
-
-
-NOTHING_KEPT = "interrupted: no results are kept"
+        raise Interrupted(f"interrupted {told[-1]}" if told else NOTHING_KEPT) from None
 
 
 def tell(line: str, style: str = "") -> None:

@@ -1,0 +1,44 @@
+"""What is printed: names as they are, whatever they look like."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zeroskip.api.tables import Table
+from zeroskip.commands import console
+
+NAMES = ["plain:M", "a[b]:c", ":smile:", "[red]x[/red]"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_prints_names_as_they_are(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    console.show({}, [(name, f"value of {name}")], title=f"title {name}", as_json=False)
+    out = capsys.readouterr().out
+    assert f"title {name}" in out
+    assert f" {name} " in out
+    assert f"value of {name}" in out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_with_heads_does_too(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    table = Table(title=f"title {name}", heads=("head", f"of {name}"), rows=[(name, "1")])
+    console.show_tables({}, [table], [f"note {name}"], as_json=False)
+    out = capsys.readouterr().out
+    assert f"title {name}" in out
+    assert f"of {name}" in out
+    assert f" {name} " in out
+    assert f"note {name}" in out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_errors_do_too(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    console.tell(f"error: {name}", "red")
+    assert capsys.readouterr().err == f"error: {name}\n"
+
+
+def test_json_is_all_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show({"a": 1}, [("a", "1")], title="title", as_json=True)
+    console.show_tables({"b": 2}, [], ["note"], as_json=True)
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [{"a": 1}, {"b": 2}]

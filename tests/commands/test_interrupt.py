@@ -1,0 +1,102 @@
+"""Ctrl-C: one line that says what was kept, the exit code 130, and a second run that goes on."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ZEROSKIP = (sys.executable, "-m", "zeroskip")
+DATA = ("zeroskip.networks:digits_mlp", "--data", "digits", "--seed", "3")
+TRAIN = ("train", *DATA, "--epochs", "400", "--output", "w.safetensors")
+SEARCH = ("search", "amc", *DATA, "--episodes", "4000", "--cost", "macs", "--output", "plan.json")
+NETADAPT = ("search", "netadapt", *DATA, "--cost", "macs", "--output", "plan.json", "--workers", "2")
+
+
+def interrupted(folder: Path, command: tuple[str, ...], begun: Callable[[], bool]) -> tuple[int, str, str]:
+    """Runs a command and interrupts all its processes, as Ctrl-C in a terminal does, when it has `begun`."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = subprocess.Popen([*ZEROSKIP, *command], cwd=folder, text=True, start_new_session=True, **pipes)
+    try:
+        while running.poll() is None and not begun():
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+    return running.returncode, out, err
+
+
+def lines(path: Path) -> int:
+    return path.read_text().count("\n") if path.exists() else 0
+
+
+def test_training_keeps_its_epochs(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "w.safetensors.ckpt"
+    code, out, err = interrupted(tmp_path, TRAIN, checkpoint.exists)
+    assert (code, out) == (130, "")
+    told = re.fullmatch(
+        r"interrupted after (\d+) of 400 epochs, which are kept in w.safetensors.ckpt; "
+        r"run the same command again to go on\n",
+        err,
+    )
+    assert told, err
+    # Nothing is half written.
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.name]
+    code, _, err = interrupted(tmp_path, TRAIN, lambda: checkpoint.stat().st_mtime > time.time() - 0.5)
+    assert code == 130
+    resumed, again = err.splitlines()
+    assert resumed == f"resumed from w.safetensors.ckpt: {told[1]} of 400 epochs are done"
+    assert again.startswith("interrupted after ")
+
+
+@pytest.mark.parametrize(("command", "unit"), [(SEARCH, "4200 plans"), (NETADAPT, "100 percent")])
+def test_a_search_keeps_its_journal(tmp_path: Path, command: tuple[str, ...], unit: str) -> None:
+    journal = tmp_path / "plan.json.journal"
+    code, out, err = interrupted(tmp_path, command, lambda: lines(journal) > 8)
+    assert (code, out) == (130, "")
+    assert re.fullmatch(
+        rf"interrupted after \d+ of {unit}, which are kept in plan.json.journal; go on with --resume\n", err
+    )
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_before_anything_is_kept(tmp_path: Path) -> None:
+    start = time.monotonic()
+    code, out, err = interrupted(tmp_path, TRAIN, lambda: time.monotonic() > start + 0.6)
+    assert (code, out, err) == (130, "", "interrupted: no results are kept\n")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_second_ends_at_once(tmp_path: Path) -> None:
+    """Where the first is not answered, as in a long computation."""
+    code = """
+import signal, time
+from zeroskip import cli
+def command() -> None:
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("first", flush=True)
+        time.sleep(60)
+cli.COMMANDS["wait"] = command
+print("begun", flush=True)
+cli.main()
+"""
+    arguments = [sys.executable, "-c", code, "wait"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "begun\n"
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        assert running.stdout.readline() == "first\n"
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=10) == -signal.SIGINT
