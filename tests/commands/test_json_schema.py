@@ -74,6 +74,7 @@ def kinds(result: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("core", CORES)
 def test_compile_and_simulate(zs: Command, core: str) -> None:
+    """The names and types in the JSON of both commands, and the arrays in the outputs file, are those of every core."""
     arguments = ("mynet:Net", "--weights", "weights.safetensors", "--data", "data.npz", "--output", "net.zs")
     code, out, err = zs("compile", *arguments, "--core", core, "--json")
     assert code == 0, err
