@@ -1,4 +1,4 @@
-"""A small trained network, and what measures it."""
+"""A small trained network, and an evaluator for it."""
 
 from __future__ import annotations
 

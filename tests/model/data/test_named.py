@@ -1,4 +1,4 @@
-"""Data by name and from a file, and what is told where there are none."""
+"""Data by name and from a file, and the errors where there are none."""
 
 from __future__ import annotations
 

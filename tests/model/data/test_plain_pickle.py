@@ -42,7 +42,7 @@ class Runs:
 def test_nothing_is_run(tmp_path: Path, protocol: int) -> None:
     marker = tmp_path / "marker"
     hostile = pickle.dumps({"data": Runs(marker)}, protocol)
-    # The test is worth something only where the pickle works elsewhere.
+    # The pickle must work elsewhere, or the test would show nothing.
     pickle.loads(hostile)
     marker.rmdir()
     with pytest.raises(ValueError, match=r"but: a pickle of plain values must not name (posix|nt)\.mkdir$"):
@@ -60,7 +60,7 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
         (b"cnumpy\nload\n", "a pickle of plain values must not name numpy.load"),
         (b"cnumpy.core.multiarray\nndarray\n", "must not name numpy.core.multiarray.ndarray"),
         (b"Pother\n", "a pickle of plain values must not refer to other files"),
-        # Attributes of what stands for numpy's names, and calls of what is no function.
+        # Attributes of the objects that stand for numpy's names, and calls of objects that are no functions.
         (b"cnumpy\nndarray\n}" + string(b"x") + integer(1) + b"sb", "a pickle must not change numpy"),
         (RECONSTRUCT + b"}" + string(b"x") + integer(1) + b"sb", "a pickle must not change numpy"),
         (RECONSTRUCT + b"N}" + string(b"__class__") + integer(1) + b"s\x86b", "a pickle must not change numpy"),

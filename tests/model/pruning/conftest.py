@@ -1,4 +1,4 @@
 import torch
 
-# Networks this small gain nothing from threads, and lose much to them where other jobs want the cores.
+# Such small networks are not faster with several threads, and much slower where other jobs use the cores.
 torch.set_num_threads(1)

@@ -27,7 +27,7 @@ STATE = Checkpoint(
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    """Every field and tensor comes back as it was; before, there is nothing."""
+    """Every field and tensor is read as it was written; without a file there is None."""
     path = tmp_path / "new folder" / "run.safetensors"
     assert load_checkpoint(path, "abc") is None
     save_checkpoint(path, STATE)

@@ -25,7 +25,7 @@ CRITERIA = [l1, l2, Random(3), Taylor(inputs=INPUTS, labels=LABELS, batch_size=4
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=["l1", "l2", "random", "taylor"])
 def test_any_criterion_scores_weights_and_channels_for_any_allocation(criterion: Criterion) -> None:
-    """Scores of every shape that was asked for, which both ways of allocating take; and the same scores again."""
+    """The scores have the right shapes, work with both kinds of allocation, and are the same when computed again."""
     module = network()
     weights, channels = criterion(module, "weight"), criterion(module, "channel")
     assert {name: tuple(scores.shape) for name, scores in weights.items()} == {

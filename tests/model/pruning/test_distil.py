@@ -39,7 +39,7 @@ def test_hard_loss_alone_is_cross_entropy() -> None:
 
 
 def test_gradient_does_not_vanish_with_temperature() -> None:
-    # Section 2.1: at high temperatures the gradient is (outputs - taught) / classes / samples, of centred outputs.
+    # Section 2.1: at high temperatures the gradient is (outputs - targets) / classes / samples, of centred outputs.
     teacher = network(1)
     outputs = torch.randn(40, 3).requires_grad_()
     Distillation(teacher, temperature=1000, alpha=1)(outputs, INPUTS, torch.zeros(40, dtype=torch.long)).backward()
@@ -98,7 +98,7 @@ class Stop(Exception):
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4, 5])
 def test_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path, epochs: int) -> None:
-    """The teacher is what the first stage ended with, which a resumed run restores."""
+    """The teacher is the result of the first stage, which a resumed run restores."""
     training = TrainingSettings(epochs=3, learning_rate=0.1, weight_decay=0, batch_size=8)
     labels = torch.arange(40) % 3
 
@@ -119,7 +119,7 @@ def test_resumed_distillation_equals_an_uninterrupted_one(tmp_path: Path, epochs
         whole(path, epochs)
     expected, resumed = whole(None).state_dict(), whole(path).state_dict()
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
-    # The stage does train by its loss.
+    # The stage is trained with this loss.
     assert not torch.equal(expected["0.weight"], whole(None, alpha=0).state_dict()["0.weight"])
 
 

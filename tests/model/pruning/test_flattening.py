@@ -1,4 +1,4 @@
-"""Networks that flatten by a number, made to flatten whatever comes."""
+"""Networks that flatten with a fixed number, changed so that they flatten any size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zeroskip.model.pruning.flattening import replace_views
 
 
 class Net(nn.Module):
-    """Flattens in a way of the test's own, and drops values in forward(); one layer is not used."""
+    """Flattens in the way of the test, and calls dropout in forward(); one layer is not used."""
 
     def __init__(self, flatten: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ FLATTENINGS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("name", FLATTENINGS)
 def test_reshapes_become_flattening(name: str) -> None:
-    """The same names, parameters and outputs as the network it stands for, and other sizes too."""
+    """The same names, parameters and outputs as the original network, and it accepts other sizes."""
     torch.manual_seed(1)
     module = Net(FLATTENINGS[name]).eval()
     changed = replace_views(module)

@@ -71,7 +71,7 @@ def test_global_allocation() -> None:
 def test_masks_hold_in_every_step_and_leave_an_ordinary_module(
     optimizer_class: type[torch.optim.Optimizer],
 ) -> None:
-    """Held from the first step in the block to its end, and no longer in the step that follows it."""
+    """Masked weights are zero from the first step in the block to its end, but not after the next step."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
     keys, classes = list(module.state_dict()), [type(part) for part in module.modules()]
@@ -89,7 +89,7 @@ def test_masks_hold_in_every_step_and_leave_an_ordinary_module(
             for name, mask in masks.items()
         )
 
-    # Momentum from before the block pulls at the masked weights.
+    # Momentum from before the block would change the masked weights.
     optimizer = optimizer_class(module.parameters(), lr=0.05, weight_decay=0.01)
     step(optimizer)
     with Masks(module, masks):

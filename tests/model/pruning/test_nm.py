@@ -20,7 +20,7 @@ def groups(values: Tensor, pattern: Pattern) -> Tensor:
 
 
 def best(scores: Tensor, lanes: int) -> set[int]:
-    """The positions to keep, found by trying all choices; the first of the best is that of the lowest indices."""
+    """The positions to keep, by trying all choices; of equal choices the one with the lowest indices."""
     return set(
         max(itertools.combinations(range(len(scores)), lanes), key=lambda choice: sum(map(float, scores[[*choice]])))
     )
@@ -38,7 +38,7 @@ def test_mask_keeps_the_best_of_every_group(pattern: Pattern, shape: tuple[int, 
     for one, choice in zip(scores.flatten(0, 2), kept.flatten(0, 2), strict=True):
         real = {int(position) for position in choice.nonzero()}
         wanted = best(one, pattern.lanes)
-        # What the reference keeps beside it is padding.
+        # The reference also keeps padding.
         assert real <= wanted
         assert one[[*(wanted - real)]].sum() == 0
     full = groups(torch.ones(shape), pattern).amax(-1).sum(-1)

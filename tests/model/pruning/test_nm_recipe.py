@@ -32,7 +32,7 @@ def digits() -> Dataset:
 
 
 def network() -> nn.Sequential:
-    """With all that has state of its own: batch statistics, and dropout's random numbers."""
+    """A network with state: batch statistics, and the random numbers of dropout."""
     torch.manual_seed(5)
     return nn.Sequential(
         nn.Linear(64, 32),
@@ -70,7 +70,7 @@ def stop_after(epochs: int) -> Callable[[TrainingProgress], None]:
 @WAYS
 def test_resumed_run_equals_an_uninterrupted_one(digits: Dataset, tmp_path: Path, settings: NmSettings) -> None:
     whole = prune_nm(network(), digits, settings=settings, seed=3)
-    # In the midst of both stages, and at the end of both.
+    # In the middle and at the end of both stages.
     for epochs in (1, 3, 4, 6):
         path = tmp_path / f"{epochs}.safetensors"
         with pytest.raises(Stop):
@@ -84,8 +84,8 @@ def test_resumed_run_equals_an_uninterrupted_one(digits: Dataset, tmp_path: Path
 
 
 @WAYS
-def test_result_hangs_together(digits: Dataset, settings: NmSettings) -> None:
-    """One run is expensive: all that it reports must agree with the networks that it gives."""
+def test_results_agree(digits: Dataset, settings: NmSettings) -> None:
+    """All reports of one run agree with its networks. One test, as a run is expensive."""
     module = network()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     reports: list[TrainingProgress] = []
@@ -108,7 +108,7 @@ def test_result_hangs_together(digits: Dataset, settings: NmSettings) -> None:
     assert all(0.5 < layer.magnitude < 1 for layer in result.layers[:2])
     inputs, labels = map(torch.from_numpy, result.test)
     assert result.accuracies == {stage: evaluate(getattr(result, stage), inputs, labels) for stage in STAGES}
-    # Two trainings of three epochs are enough to tell a network that has learned.
+    # Networks that have learned reach this accuracy in two trainings of three epochs.
     assert min(result.accuracies["dense"], result.accuracies["sparse"]) > 0.85
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
 

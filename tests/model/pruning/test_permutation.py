@@ -15,14 +15,14 @@ def kept(weight: torch.Tensor, pattern: Pattern) -> float:
 
 
 def test_published_quality_in_seconds() -> None:
-    """The figures published for one matrix, beside what is found for it."""
+    """The published figures for one matrix, and the results for it."""
     found = measure()
     permutation = found.permutation
     # The figures of apex's README for this matrix: unpruned, default 2:4 and 50 % rows.
     assert permutation.total == pytest.approx(4083.169, abs=1e-3)
     assert permutation.before == pytest.approx(2852.377, abs=1e-3)
     assert permutation.bound == pytest.approx(3042.332, abs=1e-3)
-    # Better than triples of stripes.
+    # Better than the published search over triples of stripes.
     assert permutation.after > 2921.9
     assert permutation.efficacy > 0.366
     assert found.seconds > 0
@@ -31,7 +31,7 @@ def test_published_quality_in_seconds() -> None:
 @pytest.mark.parametrize("text", ["2:4", "1:2", "1:4", "4:8", "4:8 pairs"])
 @pytest.mark.parametrize("shape", [(6, 16), (5, 11), (3, 10, 2, 2)])
 def test_order_is_a_permutation_that_keeps_what_it_says(text: str, shape: tuple[int, ...]) -> None:
-    """Each figure of the result, recomputed from the order, and the inequalities between them."""
+    """Each figure of the result is computed again from the order, and compared with the others."""
     pattern = Pattern.parse(text)
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found = search(weight, pattern, seed=0, proposals=5000)
@@ -67,7 +67,7 @@ def test_seed_decides() -> None:
 
 @pytest.mark.parametrize("text", ["2:4", "dense"])
 def test_given_order_stays_where_none_is_better(text: str) -> None:
-    # The large weights are spread as 2:4 needs them.
+    # The large weights are already spread well for 2:4.
     weight = torch.tensor([[1.0, 2, 0, 0]]).repeat(3, 4)
     found = search(weight, Pattern.parse(text), seed=0, proposals=1000)
     assert found.order.tolist() == list(range(16))

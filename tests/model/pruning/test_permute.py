@@ -11,7 +11,7 @@ from zeroskip.model.pruning.permute import permute
 
 
 def lively(module: nn.Module) -> nn.Module:
-    """With batch statistics that differ from channel to channel."""
+    """A network with different batch statistics for each channel."""
     torch.manual_seed(0)
     for name, buffer in module.named_buffers():
         if "running" in name:
@@ -64,7 +64,7 @@ def convolutions() -> nn.Module:
     ids=["perceptron", "convolutions"],
 )
 def test_network_computes_the_same_and_keeps_more(module: nn.Module, shape: tuple[int, ...], layers: list[str]) -> None:
-    """The outputs, what each layer keeps beside what is reported, and the network that was given, which stays."""
+    """The outputs, the kept magnitude of each layer compared with its report, and the unchanged original."""
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     inputs = torch.randn(5, *shape, dtype=torch.float64)
     permuted, reports = permute(module, Pattern(), seed=0, proposals=3000)

@@ -35,7 +35,7 @@ def digits() -> Dataset:
 
 
 def network() -> nn.Sequential:
-    """With all that has state of its own: batch statistics, and dropout's random numbers."""
+    """A network with state: batch statistics, and the random numbers of dropout."""
     torch.manual_seed(5)
     return nn.Sequential(
         nn.Linear(64, 40),
@@ -133,8 +133,8 @@ def test_damaged_checkpoint_is_no_silent_restart(digits: Dataset, tmp_path: Path
         prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path)
 
 
-def test_result_hangs_together(digits: Dataset, uninterrupted: PruneAndShareResult) -> None:
-    """One run is expensive: its counts, layers and accuracies must agree with the networks that it gives."""
+def test_results_agree(digits: Dataset, uninterrupted: PruneAndShareResult) -> None:
+    """The counts, layers and accuracies of one run agree with its networks. One test, as a run is expensive."""
     total = 64 * 40 + 40 * 20 + 20 * 10
     assert uninterrupted.total == total
     assert uninterrupted.kept == round(0.2 * total)

@@ -1,4 +1,4 @@
-"""Layers that lose channels: their tensors, what they say about themselves, and what is refused."""
+"""Layers that lose channels: their tensors, their attributes, and the errors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def state(**changes: tuple[int, ...]) -> dict[str, Tensor]:
 
 
 def test_every_layer_that_can_loses_channels() -> None:
-    """One network with every kind of such a layer: one line for each."""
+    """One network with every kind of layer that can lose channels: one line for each."""
     module, smaller = network().eval(), state()
     module[0].weight.requires_grad_(False)
     shrink_layers(module, smaller)
@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_refused(changes: dict[str, tuple[int, ...]], messa
     module = network()
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         shrink_layers(module, state(**changes))
-    # And nothing is changed by half.
+    # Nothing has changed.
     assert module[0].weight.shape == (8, 1, 3, 3)
 
 

@@ -49,7 +49,7 @@ def step(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 
 def test_an_ordinary_masked_module_is_left() -> None:
-    """Names, classes, hooks and parameters are those from before the block; weights are masked, by a choice of now."""
+    """Names, classes, hooks and parameters do not change; the weights are masked by their final values."""
     module = network()
     keys, classes = list(module.state_dict()), [type(part) for part in module.modules()]
     parameters = dict(module.named_parameters())
@@ -58,7 +58,7 @@ def test_an_ordinary_masked_module_is_left() -> None:
     with SrSte(module, Pattern()):
         for _ in range(30):
             step(module, optimizer)
-            # What a checkpoint would hold is dense and has its usual names.
+            # The state that a checkpoint would store is dense and has the usual names.
             assert list(module.state_dict()) == keys
             assert module.state_dict()["0.weight"].count_nonzero() == module[0].weight.numel()
     assert list(module.state_dict()) == keys
@@ -70,7 +70,7 @@ def test_an_ordinary_masked_module_is_left() -> None:
     for name, mask in masks.items():
         weight = module.get_parameter(name)
         assert torch.equal(weight != 0, nm_mask(weight, Pattern()))
-        # Training has moved the choice.
+        # Training has changed the mask.
         assert not torch.equal(weight != 0, mask)
 
 

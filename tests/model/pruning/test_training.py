@@ -82,7 +82,7 @@ def test_divergence_is_an_error() -> None:
 
 
 class Awkward(nn.Module):
-    """It gives two tensors in train mode, or fails there."""
+    """Returns two tensors in train mode, or fails there."""
 
     def __init__(self, fails: bool) -> None:
         super().__init__()

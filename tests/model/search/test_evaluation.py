@@ -1,4 +1,4 @@
-"""Accuracies before training and after a little of it: of how many samples, of which network."""
+"""The evaluator: accuracies without training and after a short training, and on how many samples."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_what_is_trained_is_another_accuracy(tmp_path: Path) -> None:
 
 
 def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None:
-    """Trained towards one label alone, it gives hardly any other; a quarter of the samples have it."""
+    """If it is trained on one label only, it predicts hardly any other; a quarter of the samples have that label."""
     _, inputs, labels = trained()
     one = Samples(inputs=inputs, labels=torch.full_like(labels, 2))
     measure = Evaluator(
@@ -82,7 +82,7 @@ def test_training_that_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 class TwoHeads(nn.Sequential):
-    """As networks with an auxiliary head: while it trains it gives a tuple."""
+    """Returns a tuple in train mode, as networks with an auxiliary head do."""
 
     def forward(self, x: torch.Tensor) -> Any:
         return (super().forward(x), x) if self.training else super().forward(x)

@@ -30,7 +30,7 @@ class Killed(Exception):
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    """Images of one channel, four classes, each a pattern with noise."""
+    """Images with one channel in four classes; each class is a pattern with noise."""
     rng = np.random.default_rng(1)
     centres = rng.normal(size=(4, 1, 8, 8))
     labels = rng.integers(0, 4, 200)
@@ -45,7 +45,7 @@ def dataset() -> Dataset:
 
 
 def network() -> nn.Sequential:
-    """With all that has state of its own: batch statistics, and dropout's random numbers."""
+    """A network with state: batch statistics, and the random numbers of dropout."""
     torch.manual_seed(3)
     return nn.Sequential(
         nn.Conv2d(1, 8, 3),
@@ -114,7 +114,7 @@ def test_channels_are_gone(dataset: Dataset, settings: FinetuneSettings) -> None
         "5.weight": (4, 36),
         "8.weight": (4, 4),
     }
-    # A group that never fires may get no weight at all where the layer behind it is fitted anew.
+    # A channel that is always zero may get no weight when the layer after it is refitted.
     left = [int(weight.count_nonzero()) for weight in prunable_weights(result.module).values()]
     assert list(result.layers.values()) == list(zip(left, (72, 1152, 64), strict=True))
     assert result.module(torch.from_numpy(dataset.test_inputs)).shape == (100, 4)
@@ -123,7 +123,7 @@ def test_channels_are_gone(dataset: Dataset, settings: FinetuneSettings) -> None
 @pytest.mark.parametrize("target", ["compression", "weights", "channels"])
 @pytest.mark.parametrize("settings", [ONE_SHOT, CUBIC])
 def test_what_is_pruned_is_normalised_anew(dataset: Dataset, target: str, settings: FinetuneSettings) -> None:
-    """At once or in rounds: the means are those of what is left, not of the dense network."""
+    """In one step or in rounds: the means are those of the pruned network, not of the dense one."""
     untrained = dataclasses.replace(settings, training=dataclasses.replace(TRAINING, epochs=0))
     found = finetune(network(), PLANS[target], dataset, settings=untrained, seed=0).module
     with torch.no_grad():
@@ -196,7 +196,7 @@ def test_l2_of_a_weight_is_its_magnitude(dataset: Dataset) -> None:
 
 
 def test_growing_penalty_empties_what_goes_next(dataset: Dataset, tmp_path: Path) -> None:
-    """Before the first pruning the weights to go are near zero already, and not yet gone."""
+    """Before the first pruning, the weights to prune are near zero, but not zero yet."""
     growing = Regularisation(name="growing", strength=20.0)
     settings = dataclasses.replace(CUBIC, regularisation=growing, training=dataclasses.replace(TRAINING, epochs=10))
 
@@ -253,7 +253,7 @@ def test_resumed_run_ends_the_same(dataset: Dataset, tmp_path: Path, target: str
     expected = run(progress=lambda at: whole.append(at.done))
     rounds = 1 if target == "2:4" else 2
     assert whole == list(range(1, 3 + 2 * 2 * rounds + 2 + 1))
-    # Within the training, within a penalty's stage, between rounds, within the last one, at the end.
+    # In the dense training, in a stage with a penalty, between rounds, in the last round, and at the end.
     for after in whole[::3]:
         path = tmp_path / f"{after}.ckpt"
         interrupted(run, path, after)

@@ -1,4 +1,4 @@
-"""Plans: what they keep, their file, and the errors of what is wrong with them."""
+"""Plans: their fields, their file, and the errors of invalid plans."""
 
 from __future__ import annotations
 

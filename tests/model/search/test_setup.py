@@ -1,4 +1,4 @@
-"""What a search starts from; accuracies of other networks, data or seeds are never taken for its own."""
+"""The setup of a search. Accuracies of other networks, data or seeds are never used."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_other_accuracies_are_not_its_own(tmp_path: Path, what: str) -> None:
 
 
 def test_what_is_dropped_in_training_alone(tmp_path: Path) -> None:
-    """It stands in forward() and nowhere else; and networks that only run in eval mode are not run in another."""
+    """The change is in forward() only; and networks that only run in evaluation mode are not run in train mode."""
 
     def configured(rate: float) -> str:
         (tmp_path / "drops.py").write_text(

@@ -1,4 +1,4 @@
-"""Work in this process, in several and by Ray: the same results in the same order, and errors that are told."""
+"""Work in this process, in several and by Ray: the same results in the same order, and errors that reach the caller."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_processes_are_others_with_one_thread() -> None:
 
 
 def test_processes_end_with_their_parent(tmp_path: Path) -> None:
-    """Killed, the parent can tell them nothing."""
+    """A parent that is killed cannot end them itself."""
     (tmp_path / "search.py").write_text(
         "import os, time\nfrom pathlib import Path\nfrom zeroskip.model.search.workers import worker_map\n\n\n"
         "def work(item):\n    Path(str(os.getpid())).touch()\n    time.sleep(60)\n\n\n"
@@ -72,7 +72,7 @@ def test_errors_come_back(workers: int | str) -> None:
 
 @pytest.mark.parametrize("workers", EVERYWHERE)
 def test_networks_from_a_users_file(workers: int | str, tmp_path: Path) -> None:
-    """Of a class that no other process could import."""
+    """A network of a class that no other process could import."""
     (tmp_path / "onlyhere.py").write_text(
         "from torch import nn\n\n\nclass Net(nn.Sequential):\n"
         "    def __init__(self):\n        super().__init__(nn.Linear(3, 2))\n"

@@ -1,4 +1,4 @@
-"""Costs of layers: counted by hand, or exactly what the models of the hardware say of the whole network."""
+"""Cost tables, compared with counts by hand and with the exact models of the hardware."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def images(count: int = 3) -> NDArray[np.float32]:
 
 
 def test_layers() -> None:
-    """Each field of the layers of one network, beside the value computed by hand."""
+    """Each field of the layers of one network, compared with the value computed by hand."""
     module, inputs = network(), images()
     layers = read_layers(module, inputs)
     assert [layer.name for layer in layers] == ["0", "2", "5"]
@@ -76,7 +76,7 @@ def test_counts() -> None:
     for cost, value in expected.items():
         table = cost_table(cost, layers, "weights", geometries=GEOMETRIES)
         assert table.total(points) == pytest.approx(value)
-    # Of each group of four fp16 weights two, and four bits of metadata.
+    # Two of each group of four fp16 weights, and four bits of metadata.
     table = cost_table("bytes", layers, "2:4", geometries=GEOMETRIES)
     assert table.layer("5", (0.5,)) == pytest.approx(640 * (8 + 1) / 8)
     assert table.layer("5", (1.0,)) == 1280
@@ -84,7 +84,7 @@ def test_counts() -> None:
 
 @pytest.mark.parametrize("density", [1.0, 0.3, 0.1])
 def test_cycles_of_the_array_are_exact_where_they_are_computed(density: float) -> None:
-    """Of a layer alone, with the activations that it met: the cycles of the compiled network."""
+    """For a single layer with its own activations: the cycles of the compiled network."""
     module, inputs = network(), images()
     table = cost_table("eie-cycles", read_layers(module, inputs), "weights", geometries=GEOMETRIES)
     first = nn.Sequential(module[0])
@@ -128,7 +128,7 @@ def test_errors() -> None:
 
 @pytest.mark.parametrize("cost", ["macs", "params", "bytes", "mma-cycles"])
 def test_channels_cost_what_the_smaller_layer_does(cost: str) -> None:
-    """At the points where a table is computed: the dense cost of a layer with those inputs and outputs."""
+    """At the points of the table: the dense cost of a layer with that number of inputs and outputs."""
 
     def dense(inputs: int, outputs: int) -> CostTable:
         torch.manual_seed(0)
@@ -142,7 +142,7 @@ def test_channels_cost_what_the_smaller_layer_does(cost: str) -> None:
 
 
 def test_cycles_of_channels_on_the_array() -> None:
-    """Where no activation is zero it does not matter which channels stay: the exact cost of the smaller layer."""
+    """If no activation is zero, it does not matter which channels stay: the exact cost of the smaller layer."""
 
     def dense(inputs: int, outputs: int) -> CostTable:
         module = nn.Sequential(nn.Conv2d(inputs, outputs, 3), nn.Flatten()).eval()
@@ -158,7 +158,7 @@ def test_cycles_of_channels_on_the_array() -> None:
 @pytest.mark.parametrize("cost", ["eie-cycles", "mma-cycles"])
 @pytest.mark.parametrize("kind", ["conv", "depthwise", "linear"])
 def test_the_hardware_takes_channels_in_rounds(cost: str, kind: str) -> None:
-    """Cycles leap where a PE, or a row of the tile, gets one channel more: there the table is exact."""
+    """Cycles jump where a PE, or a row of the tile, gets one more channel. There the table is exact."""
 
     def table(channels: int) -> CostTable:
         layer = {
@@ -187,7 +187,7 @@ def test_latency_rises_with_channels() -> None:
 
 
 def test_tables_are_cached_and_damaged_ones_are_an_error(tmp_path: Path) -> None:
-    """One file through its life: written, read, damaged in several ways, restored."""
+    """One file: written, read, damaged in several ways, and restored."""
     layers = read_layers(network(), images())[:1]
 
     def table(array: EieGeometry = ARRAY) -> float:

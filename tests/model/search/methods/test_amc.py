@@ -1,4 +1,4 @@
-"""AMC: plans within every budget, the same ones however a search goes, and better ones than by rules of thumb."""
+"""AMC: plans within every budget, the same plans with any workers and after resuming, and better ones than by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=32))
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """As the commands have it: products as small as these are slower by several."""
+    """One thread, as in the commands: such small products are slower with several."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -57,7 +57,7 @@ def search(
 
 
 class Spy(Evaluator):
-    """Remembers the plans that a search tries, and of those that it trains the accuracies after that."""
+    """Records the plans that a search tries, and the accuracies of those that it trains."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -89,7 +89,7 @@ def test_no_plan_is_above_the_budget(tmp_path: Path, granularity: str, reward: s
 
 @pytest.mark.parametrize("granularity", ["weights", "channels"])
 def test_the_budget_is_used_up(tmp_path: Path, granularity: str) -> None:
-    """Of every plan but the uniform one: no unit could keep any more."""
+    """In every plan but the uniform one, no group could keep more."""
     table = table_of("macs", granularity)
     plain = evaluator(tmp_path, granularity=granularity)
     spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
@@ -108,7 +108,7 @@ def test_rewards(tmp_path: Path) -> None:
         settings = replace(SETTINGS, episodes=6, warm_up=3, reward="cost")
         result, _ = search(tmp_path, settings=settings, table=table)
         for episode in result.history:
-            # Seconds count as nanoseconds.
+            # Seconds are rewarded in nanoseconds.
             unit = 1e9 if kind == "latency" else 1
             expected = -(1 - episode.accuracy) * math.log(1 + episode.cost * table.dense * unit)
             assert episode.reward == pytest.approx(expected)
@@ -161,7 +161,7 @@ def test_workers_and_other_random_numbers_change_nothing(tmp_path: Path) -> None
 
 
 def test_progress_and_history_agree(tmp_path: Path) -> None:
-    """Of one search, state by state."""
+    """All fields of the progress of one search."""
     states: list[SearchProgress] = []
     result, _ = search(tmp_path, settings=replace(SETTINGS, episodes=60), progress=states.append)
     assert [state.done for state in states] == list(range(1, 64))
@@ -174,7 +174,7 @@ def test_progress_and_history_agree(tmp_path: Path) -> None:
 
 
 def test_stages_only_ever_prune_further(tmp_path: Path) -> None:
-    """The budget falls as 0.5, 0.25, 0.125; no plan of a stage has more of a unit than the best before."""
+    """The budget falls as 0.5, 0.25, 0.125; no plan of a stage keeps more of a group than the best plan before."""
     plain = evaluator(tmp_path)
     spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
     table = table_of()
@@ -204,7 +204,7 @@ def test_the_best_after_a_short_training(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reward", ["error", "cost"])
 def test_the_highest_reward_after_a_short_training(tmp_path: Path, reward: str) -> None:
-    """By cost too, where the most accurate is not the best."""
+    """With a reward for cost too, the most accurate plan is not always the best."""
     plain = evaluator(tmp_path)
     spy = Spy(plain.space, plain.samples, plain.validation, plain.journal)
     table = table_of()
@@ -220,7 +220,7 @@ def test_the_highest_reward_after_a_short_training(tmp_path: Path, reward: str) 
 
 
 class Spoiling(Spy):
-    """Training harms all plans but the last of the finalists, which is harmed less."""
+    """Training harms all finalists, the last one least."""
 
     harm = 0.0
 

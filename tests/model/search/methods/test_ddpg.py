@@ -1,4 +1,4 @@
-"""The agent alone: its gradients, its exploration, and what it learns."""
+"""The agent: its gradients, its exploration, and what it learns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zeroskip.model.search.settings import AgentSettings
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """As the commands have it: products as small as these are slower by several."""
+    """One thread, as in the commands: such small products are slower with several."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -30,7 +30,7 @@ def agent(**options: Any) -> Agent:
 
 
 def twin(own: Perceptron) -> nn.Sequential:
-    """The same network, for autograd."""
+    """The same network with autograd."""
     layers: list[nn.Module] = []
     for weight, bias in own.layers:
         linear = nn.Linear(*weight.shape)
@@ -91,7 +91,7 @@ def test_it_starts_where_it_is_told() -> None:
 
 @pytest.mark.parametrize("discount", [0.0, 1.0])
 def test_it_learns_what_is_rewarded(discount: float) -> None:
-    """Two steps an episode: 0.8 is right at the first, 0.1 at the second."""
+    """Each episode has two steps; the best actions are 0.8 and 0.1."""
     some = agent(discount=discount, follow=0.05)
     states = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
     for number in range(200):

@@ -1,4 +1,4 @@
-"""NetAdapt: its steps, and a search that was cut short."""
+"""NetAdapt: its steps, and a search that was interrupted."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_step_saves_what_it_must(tmp_path: Path, granularity: str) -> None
     adapted, journal = search(tmp_path, granularity=granularity)
     costs = [1.0, *(step.cost for step in adapted.steps)]
     for number, (before, after) in enumerate(pairwise(costs)):
-        # The cost of a group changes in steps: the target is met, and it may be more than met.
+        # The cost of a group changes in steps, so it may fall below the target.
         assert after <= max(0.5, before - 0.1 * 0.9**number) + 1e-9
     assert costs[-1] <= 0.5 < costs[-2]
     table = table_of("params", granularity)
@@ -81,7 +81,7 @@ def test_the_network_is_what_was_measured(tmp_path: Path) -> None:
 
 
 def test_rules_differ_as_they_say(tmp_path: Path) -> None:
-    """The paper's rule takes the most accurate proposal of every iteration."""
+    """The paper's rule chooses the most accurate proposal of every iteration."""
     settings = NetAdaptSettings(step=0.1, decay=0.9, iterations=0, pick="accuracy")
     adapted, journal = search(tmp_path, granularity="weights", settings=settings)
     for number, step in enumerate(adapted.steps):
@@ -126,7 +126,7 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
 
 
 def test_patterns_all_the_way_down(tmp_path: Path) -> None:
-    """Where the small layer alone cannot save a step's share, it is pruned when nothing else is left."""
+    """The small layer alone cannot save enough for a step, so it is pruned when nothing else is left."""
     settings = NetAdaptSettings(step=0.3, decay=1.0, iterations=0)
     adapted, _ = search(tmp_path, granularity="2:4", budget=0.6, settings=settings)
     assert adapted.densities == {"0": 0.5, "2": 0.5}
@@ -138,7 +138,7 @@ def test_a_step_for_every_budget(tmp_path: Path, budget: float) -> None:
     adapted, _ = search(tmp_path, granularity="weights", budget=budget, settings=settings)
     first = settings.first_step(budget)
     assert sum(first * 0.96**number for number in range(30)) == pytest.approx(1 - budget)
-    # So few weights save more than they must, and fewer steps do.
+    # Layers with so few weights save more than they must, so there are fewer steps.
     assert 5 <= len(adapted.steps) <= 31
     assert adapted.steps[-1].cost <= budget
 
@@ -174,7 +174,7 @@ def test_settings(field: str, value: Any, message: str) -> None:
 
 
 def test_seconds(tmp_path: Path) -> None:
-    """Of layers so large that their channels, and not the calls, take the time."""
+    """For layers so large that the time depends on the channels, not on the overhead of a call."""
     torch.manual_seed(0)
     module = nn.Sequential(
         nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 144, 4)

@@ -1,4 +1,4 @@
-"""Hand-made policies, and how plans are brought to a budget."""
+"""Hand-made policies, and plans that are fitted to a budget."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_within_the_budget_and_no_unit_could_have_more(policy: Policy, granulari
     assert list(densities) == [group.name for group in space.groups]
     assert reached(space, table, densities) <= budget
     if policy is not uniform:
-        # Those have a half that is meant to stay behind.
+        # These policies do not prune one half.
         return
     for group in space.groups:
         more = group.above(densities[group.name] + 1e-9) if densities[group.name] < 1 else None
@@ -59,7 +59,7 @@ def test_limits_are_kept() -> None:
     names = [group.name for group in space.groups]
     densities = fit_to_budget(space, table, 0.6, lambda share: dict.fromkeys(names, share), {"0": 0.25})
     assert densities["0"] == 0.25
-    # What one group may not have goes to the other.
+    # The budget that one group must not use goes to the other.
     assert densities["2"] == 1.0
 
 

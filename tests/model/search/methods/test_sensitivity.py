@@ -1,4 +1,4 @@
-"""The scan, and the plan from its curves."""
+"""Sensitivity analysis: the scan, and the plan from its curves."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def test_what_costs_nothing_goes_first_and_no_further_than_it_must() -> None:
 
 
 def test_pruning_that_gains_alone() -> None:
-    """Above the dense accuracy too the groups are held to the same, as far as they reach."""
+    """All groups get the same accuracy, even above the dense accuracy, as far as their curves reach."""
     gaining = ((1.0, 0.9), (0.5, 0.93), (0.1, 0.8))
     densities = solve(found(a=gaining, b=gaining), space(), table(), 0.5)
     assert densities == {"a": 0.5, "b": 0.5}
 
 
 def test_curves_that_rise_by_chance() -> None:
-    """More weights are never taken to be worse, and where they are no better the budget says how many stay."""
+    """More weights count as never worse; where they are no better, the budget decides how many stay."""
     noisy = ((1.0, 0.9), (0.5, 0.6), (0.1, 0.7))
     densities = solve(found(a=noisy, b=noisy), space(), table(), 0.4)
     assert densities["a"] == pytest.approx(densities["b"], abs=1e-3)
@@ -85,7 +85,7 @@ def test_a_budget_that_cannot_be_met() -> None:
     message = "budget 0.01 of the dense macs cannot be met: the smallest cost that can be reached is 0.0200 of it"
     with pytest.raises(ValueError, match=re.escape(message)):
         solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.01)
-    # Below what was scanned too, down to the least.
+    # Also below the scanned densities, down to the smallest possible one.
     assert reached(solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.03)) == pytest.approx(0.03, abs=1e-4)
     for budget in (0.0, 1.1):
         with pytest.raises(ValueError, match="budget must be above 0 and at most 1"):
@@ -93,7 +93,7 @@ def test_a_budget_that_cannot_be_met() -> None:
 
 
 def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
-    """One scan: its progress, its curves, a point of each measured again, and the network, which is left as it was."""
+    """One scan: its progress, its curves (a point of each measured again), and the unchanged network."""
     measure = evaluator(tmp_path)
     module, validation = measure.space.module, measure.validation
     before = copy.deepcopy(module.state_dict())
@@ -117,7 +117,7 @@ def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [0.2, 0.5, 0.9])
 def test_a_search_that_was_cut_short_goes_on(tmp_path: Path, cut: float) -> None:
-    """Ended anywhere, also in the middle of a line: the same scan, and nothing is measured twice."""
+    """Interrupted anywhere, even in the middle of a line: the same scan, and nothing is measured twice."""
     whole = evaluator(tmp_path)
     expected = scan(whole)
     path = whole.journal.path
@@ -147,7 +147,7 @@ def test_errors_in_a_worker_are_told(tmp_path: Path) -> None:
 
 
 def test_channels_are_scanned_where_they_differ(tmp_path: Path) -> None:
-    """Of four channels there are but three steps."""
+    """With four channels there are only three steps."""
     result = scan(evaluator(tmp_path, granularity="channels", width=4))
     assert [density for density, _ in result.curves["0"]] == [1.0, 0.75, 0.5, 0.25]
     assert np.all(np.array([accuracy for _, accuracy in result.curves["0"]]) <= 1)

@@ -26,7 +26,7 @@ def test_means_and_variances_of_what_comes_in() -> None:
         first = before[0](samples)
         assert torch.allclose(module[1].running_mean, first.mean((0, 2, 3)), atol=1e-5)
         assert torch.allclose(module[1].running_var, first.var((0, 2, 3)), rtol=1e-4)
-        # Behind the first normalisation as it is used in training, and without dropout.
+        # After the first normalisation in train mode, and without dropout.
         second = module[4](nn.functional.batch_norm(first, None, None, training=True).flatten(1))
         assert torch.allclose(module[5].running_mean, second.mean(0), atol=1e-5)
         assert torch.allclose(module[5].running_var, second.var(0), rtol=1e-4)
@@ -45,7 +45,7 @@ def test_nothing_else_is_changed() -> None:
 
 @pytest.mark.parametrize("samples", [2 * BATCH + 2, BATCH + 1, BATCH - 1, 2])
 def test_no_batch_is_small(samples: int) -> None:
-    """Means and variances of batches are averaged: two samples must not weigh as much as 256."""
+    """The means and variances of batches are averaged, so a batch of two must not count as much as one of 256."""
     module, inputs = network(), torch.randn(samples, 2, 4, 4)
     recalibrate_batch_norm(module, inputs)
     used = inputs if samples < BATCH else inputs[: samples // BATCH * BATCH]

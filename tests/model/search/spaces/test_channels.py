@@ -1,4 +1,4 @@
-"""Channels that go together: what is removed computes what the masked network does, and costs what the table says."""
+"""Channel groups: a network without them computes the same as the masked one, and costs what the table says."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zeroskip.model.search.spaces.channels import ChannelSpace
 
 
 class Branches(nn.Module):
-    """Concatenation, a residual addition behind it, a grouped convolution, and flattening."""
+    """A network with a concatenation, a residual addition after it, a grouped convolution, and flattening."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ NETWORKS = {
 
 
 def lively(name: str, seed: int = 0) -> tuple[nn.Module, Tensor]:
-    """A network whose normalisation does something, and inputs."""
+    """A network whose batch normalisation is not the identity, and inputs."""
     make, shape = NETWORKS[name]
     module = make().eval()
     torch.manual_seed(seed)
@@ -88,7 +88,7 @@ def test_removed_is_masked(name: str, seed: int) -> None:
 
 
 def test_what_is_left_is_normalised_anew() -> None:
-    """The first convolution's outputs are as they were, but for those removed: its normalisation is what they have."""
+    """Only the removed outputs of the first convolution change, so its normalisation has the statistics of the rest."""
     space, inputs = space_of("plain")
     densities = {group.name: group.nearest(0.5) for group in space.groups}
     small = space.remove(space.masked(densities), densities)
@@ -101,7 +101,7 @@ def test_what_is_left_is_normalised_anew() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("cost", ["macs", "params", "mma-cycles"])
 def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> None:
-    """Of cycles too, where the table is computed: at all channels, and at the least that its grid has."""
+    """For cycles too, at the points of the table: at all channels, and at the fewest of its grid."""
     space, inputs = space_of(name)
 
     def table(module: nn.Module) -> CostTable:
@@ -117,7 +117,7 @@ def test_the_table_is_the_smaller_networks_dense_cost(name: str, cost: str) -> N
 def test_groups_of_residual_streams() -> None:
     space, _ = space_of("residual")
     groups = {group.name: group.layers for group in space.groups}
-    # One for the stream of each stage, one for the inside of each block.
+    # One group for the additions of each stage, and one inside of each block.
     assert len(groups) == 3 + 9
     assert groups["0"] == ("0", "3.body.3", "4.body.3", "5.body.3")
     assert set(groups["6.body.3"]) == {"6.body.3", "6.shortcut.0", "7.body.3", "8.body.3"}
@@ -138,14 +138,14 @@ def test_groups_of_other_edges() -> None:
     assert depthwise.points({"0": 0.5})["3"] == (0.5,)
     assert depthwise.points({"0": 0.5})["6"] == (0.5, 1.0)
     branches, _ = space_of("branches")
-    # What meets the grouped convolution stays, and so do the network's outputs.
+    # Channels that reach the grouped convolution cannot be removed, nor can the network's outputs.
     assert {group.name for group in branches.groups} == {"last"}
     assert branches.points({"last": 0.4})["out"] == (0.4, 1.0)
 
 
 class Odd(nn.Module):
-    """What a dependency graph stumbles over: a concatenation that is added to another branch, normalisation without
-    weights, a check of sizes, and a layer that is not known."""
+    """A network that is hard for a dependency graph: a concatenation that is added to another branch, normalisation
+    without weights, a check of sizes, and an unknown layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,7 +207,7 @@ def test_channels_that_are_gone_go_first() -> None:
 
 @pytest.mark.parametrize("kernel", [1, 3])
 def test_reconstruction_comes_nearer(kernel: int) -> None:
-    """A layer fitted anew errs less than one that is not, on images that it was not fitted to."""
+    """A refitted layer has a smaller error than one that is not, on images that it was not fitted to."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 12, 3), nn.ReLU(), nn.Conv2d(12, 5, kernel), nn.Flatten())
     inputs = torch.rand(150, 3, 9, 9)
@@ -223,7 +223,7 @@ def test_reconstruction_comes_nearer(kernel: int) -> None:
 
 
 def test_reconstruction_is_exact_where_it_can_be() -> None:
-    """A channel that is the sum of two others can go without a loss, whatever the kernel."""
+    """A channel that is the sum of two others can be removed without an error, with any kernel."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(2, 4, 1, bias=False), nn.Conv2d(4, 5, 3), nn.Flatten(), nn.Linear(5 * 36, 3))
     with torch.no_grad():
@@ -233,7 +233,7 @@ def test_reconstruction_is_exact_where_it_can_be() -> None:
     pruned = space.masked({"0": 0.75})
     assert not pruned[0].weight[3].any()
     expected = network_outputs(module, inputs)
-    # Two inputs make four channels: their Gram matrix is singular but for the ridge.
+    # Four channels depend on two inputs: without the ridge their Gram matrix is singular.
     assert torch.allclose(network_outputs(pruned, inputs), expected, atol=0.02 * float(expected.abs().max()))
 
 
@@ -250,7 +250,7 @@ def test_what_cannot_be_pruned_is_told() -> None:
 
 
 class Softmax(nn.Module):
-    """Reshapes to one row a channel: that is no flattening, and computes another thing if it is taken for one."""
+    """It reshapes to one row for each channel, which is not a flattening and would compute something else as one."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Units and spaces of layers: what they keep, and plans that are made from them."""
+"""Pruning groups, the spaces of layers, and plans made from them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_masks_of_a_pattern() -> None:
 
 
 def test_what_is_zero_goes_first() -> None:
-    """Pruned once by magnitude and once more at random: nothing comes back."""
+    """Pruned by magnitude, and then further at random: no pruned weight comes back."""
     space = LayerSpace(network(), "weights", ["0", "3"], torch.empty(0))
     first = space.masked({"0": 0.5, "3": 0.5})
     masks = space.masks(first, {"0": 0.3, "3": 0.3}, Random(seed=0))
@@ -99,7 +99,7 @@ def test_patterns_that_prune() -> None:
 
 
 def test_patterns_count_what_they_prune() -> None:
-    """A convolution of one channel cannot lose any, and of six channels four stay."""
+    """A convolution with one channel cannot lose any; of six channels, four stay."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.Flatten(), nn.Linear(8 * 16, 5))
     layers = read_layers(module.eval(), np.ones((2, 1, 8, 8), np.float32))

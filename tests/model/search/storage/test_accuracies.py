@@ -45,7 +45,7 @@ def test_damage(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_left_alone(tmp_path: Path) -> None:
-    """The search goes on without: what is known can be measured again."""
+    """The search continues without the file, as the accuracies can be measured again."""
     path = tmp_path / "accuracies.sqlite"
     path.mkdir()
     kept = Accuracies(path, "this")
@@ -66,7 +66,7 @@ def test_locked_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_searches_share_what_is_measured(tmp_path: Path) -> None:
-    """Whatever the journal says is taken first; what only others have measured goes to the journal too."""
+    """The journal comes first; accuracies that only other searches have measured are copied to the journal."""
     one = evaluator(tmp_path / "one")
     densities = [{"0": 0.5}, {"0": 0.25, "2": 0.5}, {"2": 0.75}]
     kept = Accuracies(tmp_path / "accuracies.sqlite", "this")

@@ -1,4 +1,4 @@
-"""Journals: what they hold, and the errors of those that cannot be used."""
+"""Journals: their numbers, and the errors of journals that cannot be used."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_altered(tmp_path: Path, written: str, altered: str) -> None:
 
 
 def test_cut_in_its_first_line(tmp_path: Path) -> None:
-    """Killed while the file was begun: nothing is known, and it is begun again."""
+    """Killed while the first line was written: nothing is known, and the file is started again."""
     path = tmp_path / "journal"
     Journal(path, "this", resume=False).add("a", 0.25)
     head = path.read_text()
