@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from rich.text import Text
+from typer.main import get_command_from_info
 
-from zeroskip.cli import COMMANDS, GROUPS
+from zeroskip.cli import COMMANDS, GROUPS, make_app
 
 HEAVY = ("torch", "numpy", "numba", "amaranth", "cocotb", "cocotb_tools", "matplotlib", "scipy", "sklearn", "ray")
 
@@ -34,6 +36,25 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", CODE, *command, "--help"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Usage: " in done.stdout
+
+
+def options() -> list[tuple[str, str]]:
+    """The help texts of all commands and of their options, as (where, text)."""
+    app = make_app()
+    groups = [app, *(group.typer_instance for group in app.registered_groups)]
+    texts = []
+    for command in (command for group in groups if group is not None for command in group.registered_commands):
+        shown = get_command_from_info(command, pretty_exceptions_short=False, rich_markup_mode=None)
+        texts.append((str(command.name), shown.help or ""))
+        texts += [(f"{command.name} {one.name}", getattr(one, "help", None) or "") for one in shown.params]
+    return texts
+
+
+def test_help_prints_as_it_is_written() -> None:
+    """The help is rich markup: a text in brackets would vanish, and `:M:` may be an emoji."""
+    texts = options()
+    assert len(texts) > 100
+    assert [where for where, text in texts if "[" in text or text != Text.from_markup(text).plain] == []
 
 
 def test_the_package_imports_nothing_heavy() -> None:

@@ -40,6 +40,7 @@ def lines(path: Path) -> int:
 
 
 def test_training_keeps_its_epochs(tmp_path: Path) -> None:
+    """The run that is interrupted says what is kept, leaves no other file, and the next one resumes from it."""
     checkpoint = tmp_path / "w.safetensors.ckpt"
     code, out, err = interrupted(tmp_path, TRAIN, checkpoint.exists)
     assert (code, out) == (130, "")

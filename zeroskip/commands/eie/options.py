@@ -48,8 +48,8 @@ class CompileOptions:
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Prune to this fraction of the weights in five rounds, each trained at a tenth of the learning rate. "
-            "(default: the weights that are zero are the pruned ones)",
+            help="Prune to this fraction of the weights in five rounds, each trained at a tenth of the learning rate.",
+            show_default="the weights that are zero already",
         ),
     ] = None
     pes: Pes = 8

@@ -14,7 +14,10 @@ from zeroskip.commands.mma import options as mma_options
 
 def bench_command(
     parts: Annotated[
-        str, typer.Option(metavar="NAME,...", help=f"Some of {', '.join(PARTS)}.", show_default="all")
+        str,
+        typer.Option(
+            metavar="NAME,...", help=f"Parts to run, separated by commas: {', '.join(PARTS)}.", show_default="all"
+        ),
     ] = "",
     blocks: Annotated[
         int, typer.Option(min=1, help="Blocks of each number format on the RTL.")

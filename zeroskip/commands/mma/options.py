@@ -29,13 +29,15 @@ class SearchOptions:
 class CompileOptions:
     """What the tile is compiled for; the fields of zeroskip.api.mma.compile.MmaCompileSettings."""
 
-    pattern: Annotated[str, typer.Option(help="N:M, at most N weights kept of every M input channels.")] = "2:4"
+    pattern: Annotated[
+        str, typer.Option(help="N:M pattern, at most N kept weights of every M along the input channels.")
+    ] = "2:4"
     prune: Annotated[
         bool,
         typer.Option(
             "--prune",
-            help="Prune to the pattern, and train as many epochs again. (default: only layers whose weights follow the "
-            "pattern already run sparse)",
+            help="Prune to the pattern, and train as many epochs again; without it only layers whose weights follow "
+            "the pattern already run sparse.",
         ),
     ] = False
     method: Annotated[

@@ -1,0 +1,113 @@
+"""`zeroskip.search` and `zeroskip.finetune` as a notebook calls them: modules and arrays in, results out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import zeroskip
+from zeroskip.model.progress import Step
+from zeroskip.model.search.settings import AmcSettings
+
+SHORT = AmcSettings(episodes=12, warm_up=4)
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    centres = rng.normal(size=(4, 12))
+    labels = rng.integers(0, 4, 200)
+    return (centres[labels] + 0.4 * rng.normal(size=(200, 12))).astype(np.float32), labels
+
+
+@pytest.fixture(scope="module")
+def trained(data: tuple[np.ndarray, np.ndarray]) -> nn.Module:
+    torch.manual_seed(1)
+    module = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 4))
+    return zeroskip.train(module, data, settings=zeroskip.TrainSettings(epochs=8)).module
+
+
+def settings(**fields: object) -> zeroskip.SearchSettings:
+    return zeroskip.SearchSettings(method="amc", cost="macs", budget=0.4, amc=SHORT, **fields)  # type: ignore[arg-type]
+
+
+def test_search_and_finetune_without_files(
+    trained: nn.Module, data: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a module and arrays to a pruned module; nothing is written, and the module given is not changed."""
+    monkeypatch.chdir(tmp_path)
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
+    found = zeroskip.search(trained, data, settings=settings())
+    assert found.plan.reached <= 0.4
+    tuned = zeroskip.finetune(trained, data, plan=found.plan, settings=zeroskip.FinetuneSettings(epochs=3))
+    kept = sum(int(part.weight.count_nonzero()) for part in tuned.module if isinstance(part, nn.Linear))
+    assert kept == tuned.kept
+    assert kept / tuned.total == pytest.approx(found.density, abs=0.01)
+    assert tuned.accuracy["finetuned"] >= 0.9
+    assert [*tmp_path.iterdir()] == []
+    assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
+
+
+def test_tensors_are_data_too(trained: nn.Module, data: tuple[np.ndarray, np.ndarray]) -> None:
+    inputs, labels = data
+    tensors = torch.from_numpy(inputs), torch.from_numpy(labels)
+    by_arrays, by_tensors = (zeroskip.search(trained, given, settings=settings()) for given in (data, tensors))
+    assert by_tensors.plan == by_arrays.plan
+
+
+def test_files_where_an_output_is_given(
+    trained: nn.Module, data: tuple[np.ndarray, np.ndarray], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A second search measures nothing anew, and says where the accuracies came from."""
+    output = tmp_path / "plan.json"
+    first = zeroskip.search(trained, data, settings=settings(), output=output)
+    assert output in tmp_path.iterdir()
+    assert all(path.stat().st_size for path in first.files)
+    with caplog.at_level("INFO", logger="zeroskip"):
+        again = zeroskip.search(trained, data, settings=settings(), output=output)
+    assert (again.evaluations, again.plan) == (0, first.plan)
+    assert f"{again.reused} accuracies reused from {tmp_path / '.search/accuracies.sqlite'}" in caplog.messages
+
+
+def test_progress_begins_before_the_network_is_loaded(data: tuple[np.ndarray, np.ndarray]) -> None:
+    steps: list[Step] = []
+    with pytest.raises(ValueError, match="nothing"):
+        zeroskip.search("nothing:there", data, settings=settings(), progress=steps.append)
+    assert [step.task for step in steps] == ["loading the network"]
+
+
+def test_threads_are_as_before(trained: nn.Module, data: tuple[np.ndarray, np.ndarray]) -> None:
+    threads = torch.get_num_threads()
+    zeroskip.search(trained, data, settings=settings())
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"sizes": {"pes": 4}}, "sizes mean nothing with the cost 'macs', which counts no cycles of a core"),
+        ({"granularity": "rows"}, "granularity must be weights, nm or channels, not 'rows'"),
+    ],
+)
+def test_settings_that_mean_nothing(
+    trained: nn.Module, data: tuple[np.ndarray, np.ndarray], fields: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        zeroskip.search(trained, data, settings=settings(**fields))
+
+
+def test_resume_needs_an_output(trained: nn.Module, data: tuple[np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(ValueError, match="resume needs an output: the journal is kept beside it"):
+        zeroskip.search(trained, data, settings=settings(), resume=True)
+
+
+@pytest.mark.parametrize("target", [{}, {"plan": "plan.json", "compression": 2.0}])
+def test_finetune_needs_one_target(
+    trained: nn.Module, data: tuple[np.ndarray, np.ndarray], target: dict[str, object]
+) -> None:
+    with pytest.raises(ValueError, match="either a plan or a compression ratio must be given, and not both"):
+        zeroskip.finetune(trained, data, **target)  # type: ignore[arg-type]
