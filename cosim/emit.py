@@ -21,14 +21,14 @@ class SimulationPlatform(SharedModules):
             "zeroskip_sram",
             p_WIDTH=sram.width,
             p_DEPTH=sram.depth,
-            p_ADDRESS=len(sram.r_addr),
+            p_ADDRESS=len(sram.read.addr),
             i_clk=ClockSignal(),
-            i_w_en=sram.w_en,
-            i_w_addr=sram.w_addr,
-            i_w_data=sram.w_data,
-            i_r_en=sram.r_en,
-            i_r_addr=sram.r_addr,
-            o_r_data=sram.r_data,
+            i_w_en=sram.write.en,
+            i_w_addr=sram.write.addr,
+            i_w_data=sram.write.data,
+            i_r_en=sram.read.en,
+            i_r_addr=sram.read.addr,
+            o_r_data=sram.read.data,
         )
         return m
 

@@ -6,21 +6,33 @@ from typing import Any
 
 from amaranth.hdl import Elaboratable, Module, Shape
 from amaranth.lib import memory, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
-from zeroskip.model.bits import bits_for
+from zeroskip.rtl.ports import read_port, write_port
 
 
 class Sram(wiring.Component):
     """`depth` words of `width` bits.
 
-    Latency: `r_data` shows the word at `r_addr` in the cycle after `r_en`, and keeps it while `r_en` is low.
-    Throughput: one read and one write a cycle. A word that is read and written in the same cycle reads as undefined:
-    users forward it.
-
     A platform that has a method `get_sram(sram)` decides what the memory is made of: it returns an Elaboratable that
-    drives `r_data` (the simulators take a behavioural model, silicon a macro). Elsewhere it is `amaranth.lib.memory`,
+    drives `read.data` (a behavioural model in simulation, a macro in silicon). Elsewhere it is `amaranth.lib.memory`,
     which FPGA tools map to block RAM.
+
+    Latency: `read.data` shows a word in the cycle after `read.en`, and keeps it while `read.en` is low.
+    Throughput: one read and one write a cycle. A word that is read and written in the same cycle reads as undefined:
+    the surrounding logic must forward it.
+
+    Parameters
+    ----------
+    depth, width
+        Words and bits of a word, each at least 1. ValueError otherwise.
+
+    Ports
+    -----
+    write : write_port(depth, width), in
+        Writes a word.
+    read : read_port(depth, width), in
+        Reads a word.
     """
 
     def __init__(self, *, depth: int, width: int) -> None:
@@ -28,17 +40,7 @@ class Sram(wiring.Component):
             raise ValueError(f"depth and width must be at least 1, not {depth} and {width}")
         self.depth = depth
         self.width = width
-        address = bits_for(depth)
-        super().__init__(
-            {
-                "w_en": In(1),
-                "w_addr": In(address),
-                "w_data": In(width),
-                "r_en": In(1),
-                "r_addr": In(address),
-                "r_data": Out(width),
-            }
-        )
+        super().__init__({"write": In(write_port(depth, width)), "read": In(read_port(depth, width))})
 
     def elaborate(self, platform: Any) -> Elaboratable:
         if hasattr(platform, "get_sram"):
@@ -47,11 +49,11 @@ class Sram(wiring.Component):
         m.submodules.memory = storage = memory.Memory(shape=Shape(self.width), depth=self.depth, init=[])
         write, read = storage.write_port(), storage.read_port()
         m.d.comb += [
-            write.en.eq(self.w_en),
-            write.addr.eq(self.w_addr),
-            write.data.eq(self.w_data),
-            read.en.eq(self.r_en),
-            read.addr.eq(self.r_addr),
-            self.r_data.eq(read.data),
+            write.en.eq(self.write.en),
+            write.addr.eq(self.write.addr),
+            write.data.eq(self.write.data),
+            read.en.eq(self.read.en),
+            read.addr.eq(self.read.addr),
+            self.read.data.eq(read.data),
         ]
         return m

@@ -8,107 +8,154 @@ from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.ports import accumulators_port, files_control
+from zeroskip.rtl.ports import read_port, write_port
 from zeroskip.rtl.sram import Sram
 
 
-class ActivationFiles(wiring.Component):
-    """Two files of accumulators, source and destination, that change their roles at the end of a layer (EIE section
-    IV, activation read/write).
+class ActivationFile(wiring.Component):
+    """A file of accumulators that is emptied in one cycle.
 
-    A file keeps whole accumulators: they are rounded to activations when they are read as the next layer's source, so
-    that a layer ends without a pass over its outputs. Beside each row stand two flags: `written`, without which the
-    row reads as zero (which is how a file is cleared in one cycle), and `nonzero`, in which the next layer searches for
-    its activations.
+    Two flags stand beside each row: `written`, without which the row reads as zero, and `nonzero`.
 
-    `read`, `write` and `flag` serve the arithmetic unit and act on the destination; `fetch`, `load` and `flags` act
-    on the source. `read_data` and `fetch_data` follow their row by one cycle, and keep it until the next; `flags`
-    shows those of the rows `window * rows_per_window` and up at once. `clear` empties the destination; `swap` exchanges
-    the roles, and empties the new destination; what is written in the same cycle is kept in the file that becomes the
-    source. A row read in the cycle in which it is written is undefined.
+    Latency: `access.read.data` follows `access.read` by one cycle. Throughput: one read, one write and one flag a
+    cycle. A row that is read in the cycle in which it is written is undefined.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    access : accumulators_port, in
+        Reads, writes and flags a row.
+    clear : 1, in
+        Empties the file, also of what is written and flagged in the same cycle.
+    nonzero : activation_rows, out
+        The flags of all rows.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
         self.geometry = geometry
-        row, accumulator = bits_for(geometry.activation_rows), signed(geometry.accumulator_bits)
-        windows = geometry.activation_rows // geometry.rows_per_window
         super().__init__(
             {
-                "read_en": In(1),
-                "read_row": In(row),
-                "read_data": Out(accumulator),
-                "write_en": In(1),
-                "write_row": In(row),
-                "write_data": In(accumulator),
-                "flag_en": In(1),
-                "flag_row": In(row),
-                "flag": In(1),
-                "fetch_en": In(1),
-                "fetch_row": In(row),
-                "fetch_data": Out(accumulator),
-                "load_en": In(1),
-                "load_row": In(row),
-                "load_data": In(signed(VALUE_BITS)),
-                "window": In(bits_for(windows)),
-                "flags": Out(geometry.rows_per_window),
+                "access": In(accumulators_port(geometry)),
                 "clear": In(1),
-                "swap": In(1),
+                "nonzero": Out(geometry.activation_rows),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         rows = self.geometry.activation_rows
-        bits = self.geometry.accumulator_bits
+        read, write, flag = self.access.read, self.access.write, self.access.flag
 
         def only(row: Any) -> Any:
             return (Const(1, rows) << row)[:rows]
 
+        m.submodules.sums = sums = Sram(depth=rows, width=self.geometry.accumulator_bits)
+        wiring.connect(m, sums.write, wiring.flipped(write))
+        # Whether the row at the memory's output has been written.
+        written, known = Signal(rows), Signal()
+        m.d.comb += [
+            sums.read.en.eq(read.en),
+            sums.read.addr.eq(read.addr),
+            read.data.eq(Mux(known, sums.read.data, 0)),
+        ]
+        with m.If(read.en):
+            m.d.sync += known.eq((written & only(read.addr)).any())
+        with m.If(write.en):
+            m.d.sync += written.eq(written | only(write.addr))
+
+        with m.If(flag.en):
+            m.d.sync += self.nonzero.eq(Mux(flag.data, self.nonzero | only(flag.addr), self.nonzero & ~only(flag.addr)))
+        with m.If(self.clear):
+            m.d.sync += [written.eq(0), self.nonzero.eq(0)]
+        return m
+
+
+class ActivationFiles(wiring.Component):
+    """Two files of accumulators, source and destination, that exchange their roles at the end of a layer (EIE section
+    IV, activation read/write).
+
+    The files hold accumulators, not activations: the next layer rounds them when it reads them as its source, so that
+    no pass over the outputs is needed at the end of a layer. The next layer searches the `nonzero` flags for its
+    activations.
+
+    Latency: `destination.read.data` and `fetch.data` follow their row by one cycle, and are kept until the next read;
+    `flags` follows `control.window` in the same cycle. A row that is read in the cycle in which it is written is
+    undefined. Throughput: one access a cycle through each port.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    destination : accumulators_port, in
+        The arithmetic unit's access to the destination.
+    fetch : read_port(activation_rows, signed(accumulator_bits)), in
+        Reads a row of the source.
+    load : write_port(activation_rows, signed(VALUE_BITS)), in
+        Writes a row of the source, and flags it.
+    control : files_control, in
+        Window, clear and swap. What is written in the cycle of a swap is kept in the file that becomes the source.
+    flags : rows_per_window, out
+        The non-zero flags of the source's rows `window * rows_per_window` and up.
+    """
+
+    def __init__(self, geometry: EieGeometry) -> None:
+        self.geometry = geometry
+        rows = geometry.activation_rows
+        super().__init__(
+            {
+                "destination": In(accumulators_port(geometry)),
+                "fetch": In(read_port(rows, signed(geometry.accumulator_bits))),
+                "load": In(write_port(rows, signed(VALUE_BITS))),
+                "control": In(files_control(geometry)),
+                "flags": Out(geometry.rows_per_window),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        files = [ActivationFile(self.geometry) for _ in range(2)]
+        # The number of the file that is the source.
         source = Signal()
-        with m.If(self.swap):
+        with m.If(self.control.swap):
             m.d.sync += source.eq(~source)
 
-        read_data, fetch_data, flags = [], [], []
-        for index in range(2):
-            m.submodules[f"file_{index}"] = file = Sram(depth=rows, width=bits)
-            written = Signal(rows, name=f"written_{index}")
-            nonzero = Signal(rows, name=f"nonzero_{index}")
-            # Whether the row at the memory's output has been written.
-            known = Signal(name=f"known_{index}")
+        for index, file in enumerate(files):
+            m.submodules[f"file_{index}"] = file
             is_source = source == index
+            m.d.comb += file.clear.eq(Mux(is_source, self.control.swap, self.control.clear))
+            self._choose(m, is_source, file)
 
-            m.d.comb += [
-                file.r_en.eq(Mux(is_source, self.fetch_en, self.read_en)),
-                file.r_addr.eq(Mux(is_source, self.fetch_row, self.read_row)),
-                file.w_en.eq(Mux(is_source, self.load_en, self.write_en)),
-                file.w_addr.eq(Mux(is_source, self.load_row, self.write_row)),
-                file.w_data.eq(Mux(is_source, self.load_data, self.write_data)),
-            ]
-            with m.If(file.r_en):
-                m.d.sync += known.eq((written & only(file.r_addr)).any())
-            with m.If(file.w_en):
-                m.d.sync += written.eq(written | only(file.w_addr))
+        def of_source(first: Any, second: Any) -> Any:
+            return Mux(source, second, first)
 
-            flag_en, flag_row, flag = Signal(), Signal(bits_for(rows)), Signal()
-            m.d.comb += [
-                flag_en.eq(Mux(is_source, self.load_en, self.flag_en)),
-                flag_row.eq(Mux(is_source, self.load_row, self.flag_row)),
-                flag.eq(Mux(is_source, self.load_data != 0, self.flag)),
-            ]
-            with m.If(flag_en):
-                m.d.sync += nonzero.eq(Mux(flag, nonzero | only(flag_row), nonzero & ~only(flag_row)))
-
-            with m.If(Mux(is_source, self.swap, self.clear)):
-                m.d.sync += [written.eq(0), nonzero.eq(0)]
-
-            read_data.append(Mux(known, file.r_data, 0).as_signed())
-            fetch_data.append(read_data[-1])
-            flags.append(nonzero.word_select(self.window, self.geometry.rows_per_window))
-
+        windows = [file.nonzero.word_select(self.control.window, self.geometry.rows_per_window) for file in files]
+        sums = [file.access.read.data for file in files]
         m.d.comb += [
-            self.read_data.eq(Mux(source, read_data[0], read_data[1])),
-            self.fetch_data.eq(Mux(source, fetch_data[1], fetch_data[0])),
-            self.flags.eq(Mux(source, flags[1], flags[0])),
+            self.flags.eq(of_source(*windows)),
+            self.fetch.data.eq(of_source(*sums)),
+            self.destination.read.data.eq(of_source(*reversed(sums))),
         ]
         return m
+
+    def _choose(self, m: Module, is_source: Any, file: ActivationFile) -> None:
+        """`fetch` and `load` reach the source, `destination` the other file."""
+        read, write, flag = file.access.read, file.access.write, file.access.flag
+        destination = self.destination
+        for chosen, as_source, as_destination in (
+            (read.en, self.fetch.en, destination.read.en),
+            (read.addr, self.fetch.addr, destination.read.addr),
+            (write.en, self.load.en, destination.write.en),
+            (write.addr, self.load.addr, destination.write.addr),
+            (write.data, self.load.data, destination.write.data),
+            (flag.en, self.load.en, destination.flag.en),
+            (flag.addr, self.load.addr, destination.flag.addr),
+            (flag.data, self.load.data != 0, destination.flag.data),
+        ):
+            m.d.comb += chosen.eq(Mux(is_source, as_source, as_destination))

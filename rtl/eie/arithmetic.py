@@ -8,44 +8,51 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.decoder import operand_layout
+from zeroskip.rtl.eie.ports import accumulators_port, rounding_control
 
 
 class ArithmeticUnit(wiring.Component):
     """`destination[row] += (weight * value) >> product_shift`, saturating (EIE section IV, arithmetic unit).
 
-    One multiply-accumulate a cycle, in three stages behind the decoder's:
+    Three stages follow the decoder's:
 
         multiply   read the accumulator; product <- weight * value
         add        sum <- saturate(accumulator + product); write it
-        flag       tell whether the row's activation is non-zero now
+        flag       say whether the row's activation is non-zero now
 
-    Two successive updates of one row meet while the first is being written: the second takes the sum from its
-    register. Updates further apart find it in the file, so that nothing ever stalls and no sum is lost.
+    If two successive updates go to the same row, the second would read the row while the first writes it: it takes the
+    sum from its register instead. Updates further apart find the sum in the file. Nothing ever stalls.
 
-    The flag is the one that requantisation would give: `|sum| > half`, of the negative ones only without `relu`, where
-    `half` is half a unit of the layer's output in accumulator units. `busy` is high while an update is in the stages.
+    The flag is the one that requantisation will give: `|sum| > half`, or `sum > half` where `relu`.
+
+    Latency: a sum is written in the cycle after its update was taken, and flagged in the next.
+    Throughput: one multiply-accumulate a cycle.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    i : stream of operand_layout, always ready, in
+        Updates.
+    rounding : rounding_control, in
+        How the layer's sums are rounded.
+    destination : accumulators_port, out
+        The destination file.
+    busy : 1, out
+        High while an update is in the stages.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
         self.geometry = geometry
-        row = bits_for(geometry.activation_rows)
         super().__init__(
             {
                 "i": In(stream.Signature(operand_layout(geometry), always_ready=True)),
-                "half": In(geometry.accumulator_bits - 1),
-                "relu": In(1),
-                "read_en": Out(1),
-                "read_row": Out(row),
-                "read_data": In(signed(geometry.accumulator_bits)),
-                "write_en": Out(1),
-                "write_row": Out(row),
-                "write_data": Out(signed(geometry.accumulator_bits)),
-                "flag_en": Out(1),
-                "flag_row": Out(row),
-                "flag": Out(1),
+                "rounding": In(rounding_control(geometry)),
+                "destination": Out(accumulators_port(geometry)),
                 "busy": Out(1),
             }
         )
@@ -54,12 +61,13 @@ class ArithmeticUnit(wiring.Component):
         m = Module()
         bits = self.geometry.accumulator_bits
         operand = self.i.payload
+        read, write, flag = self.destination.read, self.destination.write, self.destination.flag
 
         # multiply
         product = Signal(signed(2 * VALUE_BITS))
-        row = Signal.like(self.read_row)
+        row = Signal.like(read.addr)
         adding, bypass = Signal(), Signal()
-        m.d.comb += [self.read_en.eq(self.i.valid), self.read_row.eq(operand.row)]
+        m.d.comb += [read.en.eq(self.i.valid), read.addr.eq(operand.row)]
         m.d.sync += adding.eq(self.i.valid)
         with m.If(self.i.valid):
             m.d.sync += [
@@ -73,18 +81,19 @@ class ArithmeticUnit(wiring.Component):
         highest, lowest = (1 << (bits - 1)) - 1, -(1 << (bits - 1))
         recent = Signal(signed(bits))
         m.d.comb += [
-            total.eq(Mux(bypass, recent, self.read_data) + (product >> self.geometry.product_shift)),
-            self.write_en.eq(adding),
-            self.write_row.eq(row),
-            self.write_data.eq(Mux(total > highest, highest, Mux(total < lowest, lowest, total))),
+            total.eq(Mux(bypass, recent, read.data) + (product >> self.geometry.product_shift)),
+            write.en.eq(adding),
+            write.addr.eq(row),
+            write.data.eq(Mux(total > highest, highest, Mux(total < lowest, lowest, total))),
         ]
-        m.d.sync += self.flag_en.eq(adding)
+        m.d.sync += flag.en.eq(adding)
         with m.If(adding):
-            m.d.sync += [recent.eq(self.write_data), self.flag_row.eq(row)]
+            m.d.sync += [recent.eq(write.data), flag.addr.eq(row)]
 
         # flag
+        half, relu = self.rounding.half, self.rounding.relu
         m.d.comb += [
-            self.flag.eq((recent > self.half) | (~self.relu & (recent < -self.half))),
-            self.busy.eq(self.i.valid | adding | self.flag_en),
+            flag.data.eq((recent > half) | (~relu & (recent < -half))),
+            self.busy.eq(self.i.valid | adding | flag.en),
         ]
         return m

@@ -1,13 +1,14 @@
 # amaranth: UnusedElaboratable=no
-# (where PEs are emitted once, one of them stands for all: zeroskip.rtl.hierarchy)
+# (where PEs are emitted once, the design holds instances of one of them: zeroskip.rtl.hierarchy)
 """The EIE array: processing elements under one control unit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Array as Choice
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,14 +23,37 @@ from zeroskip.rtl.hierarchy import emit_once
 class Array(wiring.Component):
     """An EIE array (Han et al., ISCA 2016) that runs a whole network by itself.
 
-    I/O mode, while `idle`: `load` fills the memories (see LoadTarget), `read` takes the index of an activation and
-    `result` gives its value, in order. Every input of a network is loaded before a start, the zeros too. `start` is
-    taken while `idle`; the array then runs the layers of its table from `first` to one that is marked last, and `done`
-    is high for one cycle when the results can be read. `load` takes one transfer a cycle; `result` follows `read` by
-    three cycles, at one a cycle.
+    While `idle` (I/O mode), `load` writes the memories and `read` asks for activations. All inputs of a network must be
+    loaded before a start, the zeros too. A run goes through the layers of the table from `first` to one that is marked
+    last.
 
     zeroskip.model.eie.golden computes the results, bit for bit, and zeroskip.model.eie.cycles the cycles from `start`
     to `done`.
+
+    Latency: `result` follows `read` by three cycles. Throughput: one transfer of `load`, `read` and `result` a cycle.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    load : stream of load_layout, in
+        Words for the memories (see LoadTarget).
+    start : 1, in
+        Starts a run; taken in a cycle in which `idle` is high.
+    first : bits_for(layers), in
+        The first layer of the run.
+    idle : 1, out
+        High while no run and no read is under way.
+    done : 1, out
+        High for one cycle when a run has ended and its results can be read.
+    read : stream of bits_for(activations), in
+        Numbers of activations.
+    result : stream of signed(VALUE_BITS), out
+        Their values, in order.
+    monitor : monitor_layout, out
+        What an observer sees of the array in each cycle.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -46,44 +70,15 @@ class Array(wiring.Component):
                 "monitor": Out(monitor_layout(geometry)),
             }
         )
+        self._pe_bits = geometry.pes.bit_length() - 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         geometry = self.geometry
-        pe_bits = geometry.pes.bit_length() - 1
-        lanes = geometry.activation_lanes
-
         m.submodules.control = control = ControlUnit(geometry)
         pes = [ProcessingElement(geometry) for _ in range(geometry.pes)]
         for index, pe in enumerate(pes):
             m.submodules[f"pe_{index}"] = emit_once(pe, platform, parameters=geometry)
-
-        # Column broadcast, and what tells that it can go on.
-        m.d.comb += [
-            control.broadcast.ready.eq(Cat(pe.room for pe in pes).all()),
-            control.pes_busy.eq(Cat(pe.busy for pe in pes).any()),
-        ]
-        # Flags of the window, in the order of the activations; and the way of one activation to the control unit.
-        fetched_pe = Signal(bits_for(geometry.pes))
-        with m.If(control.fetch_en):
-            m.d.sync += fetched_pe.eq(control.fetch_index[:pe_bits])
-        m.d.comb += [
-            control.flags.eq(Cat(pe.flags[row] for row in range(geometry.rows_per_window) for pe in pes)),
-            control.fetch_data.eq(Choice([pe.fetch_data for pe in pes])[fetched_pe]),
-        ]
-        for index, pe in enumerate(pes):
-            m.d.comb += [
-                pe.broadcast.valid.eq(control.broadcast.valid & control.broadcast.ready),
-                pe.broadcast.payload.eq(control.broadcast.payload),
-                pe.codebook.eq(control.codebook),
-                pe.half.eq(control.half),
-                pe.relu.eq(control.relu),
-                pe.window.eq(control.window),
-                pe.clear.eq(control.clear),
-                pe.swap.eq(control.swap),
-                pe.fetch_en.eq(control.fetch_en & (control.fetch_index[:pe_bits] == index)),
-                pe.fetch_row.eq(control.fetch_index >> pe_bits),
-            ]
 
         # Host side.
         m.d.comb += [
@@ -95,37 +90,77 @@ class Array(wiring.Component):
         wiring.connect(m, wiring.flipped(self.read), control.read)
         wiring.connect(m, control.result, wiring.flipped(self.result))
 
-        # I/O mode: a transfer goes to one PE, or to all of them, or an activation to each of `lanes` neighbours.
-        load = self.load.payload
-        writes = Signal()
+        self._broadcast(m, control, pes)
+        self._fetch(m, control, pes)
+        self._load(m, control, pes)
+        self._observe(m, control, pes)
+        return m
+
+    def _broadcast(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+        """Sends columns, and the layer's parameters, to all PEs at once."""
         m.d.comb += [
-            self.load.ready.eq(control.idle),
-            writes.eq(self.load.valid & self.load.ready),
-            control.load_en.eq(writes & (load.target == LoadTarget.LAYERS)),
-            control.load_addr.eq(load.address),
-            control.load_data.eq(load.data),
-            control.load_activations.eq(writes & (load.target == LoadTarget.ACTIVATIONS)),
+            control.broadcast.ready.eq(Cat(pe.room for pe in pes).all()),
+            control.pes_busy.eq(Cat(pe.busy for pe in pes).any()),
         ]
-        lane_bits = lanes.bit_length() - 1
-        activations = load.target == LoadTarget.ACTIVATIONS
-        for index, pe in enumerate(pes):
-            lane = index % lanes
-            chosen = writes & (load.pe == index)
-            neighbour = load.address[lane_bits:pe_bits] == index // lanes
-            with m.If(activations):
-                m.d.comb += pe.load_addr.eq(load.address >> pe_bits)
-            with m.Else():
-                m.d.comb += pe.load_addr.eq(load.address)
+        for pe in pes:
             m.d.comb += [
-                pe.load_codebook_addr.eq(load.address),
-                pe.load_data.eq(load.data),
-                pe.load_activation.eq(load.data.word_select(lane, VALUE_BITS)),
-                pe.load_entries.eq(chosen & (load.target == LoadTarget.ENTRIES)),
-                pe.load_pointers.eq(chosen & (load.target == LoadTarget.POINTERS)),
-                pe.load_codebooks.eq(writes & (load.target == LoadTarget.CODEBOOKS)),
-                pe.load_activations.eq(writes & activations & neighbour),
+                pe.broadcast.valid.eq(control.broadcast.valid & control.broadcast.ready),
+                pe.broadcast.payload.eq(control.broadcast.payload),
+                pe.codebook.eq(control.codebook),
+            ]
+        wiring.connect(m, control.rounding, *(pe.rounding for pe in pes))
+        wiring.connect(m, control.files, *(pe.files for pe in pes))
+
+    def _fetch(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+        """Brings the flags of the window, in the order of the activations, and one activation to the control unit."""
+        wanted = control.fetch.addr[: self._pe_bits]
+        fetched = Signal(bits_for(len(pes)), name="fetched_pe")
+        with m.If(control.fetch.en):
+            m.d.sync += fetched.eq(wanted)
+        for index, pe in enumerate(pes):
+            m.d.comb += [
+                pe.fetch.en.eq(control.fetch.en & (wanted == index)),
+                pe.fetch.addr.eq(control.fetch.addr >> self._pe_bits),
+            ]
+        m.d.comb += [
+            control.flags.eq(Cat(pe.flags[row] for row in range(self.geometry.rows_per_window) for pe in pes)),
+            control.fetch.data.eq(Choice([pe.fetch.data for pe in pes])[fetched]),
+        ]
+
+    def _load(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+        """A transfer goes to the control unit, to one PE, to all PEs, or an activation to each of `lanes` PEs that
+        follow each other."""
+        load = self.load.payload
+        loads = Signal(name="writes")
+        m.d.comb += [self.load.ready.eq(control.idle), loads.eq(self.load.valid & self.load.ready)]
+
+        def to(target: Any) -> Value:
+            return loads & (load.target == target)
+
+        activations = load.target == LoadTarget.ACTIVATIONS
+        m.d.comb += [
+            control.load.en.eq(to(LoadTarget.LAYERS)),
+            control.load.addr.eq(load.address),
+            control.load.data.eq(load.data),
+            control.load_activations.eq(to(LoadTarget.ACTIVATIONS)),
+        ]
+        lanes = self.geometry.activation_lanes
+        lane_bits = lanes.bit_length() - 1
+        for index, pe in enumerate(pes):
+            chosen = load.pe == index
+            neighbour = load.address[lane_bits : self._pe_bits] == index // lanes
+            m.d.comb += [
+                pe.load.entries.eq(to(LoadTarget.ENTRIES) & chosen),
+                pe.load.pointers.eq(to(LoadTarget.POINTERS) & chosen),
+                pe.load.codebooks.eq(to(LoadTarget.CODEBOOKS)),
+                pe.load.activations.eq(to(LoadTarget.ACTIVATIONS) & neighbour),
+                pe.load.addr.eq(Mux(activations, load.address >> self._pe_bits, load.address)),
+                pe.load.codebook_addr.eq(load.address),
+                pe.load.data.eq(load.data),
+                pe.load.activation.eq(load.data.word_select(index % lanes, VALUE_BITS)),
             ]
 
+    def _observe(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         m.d.comb += [
             self.monitor.running.eq(control.running),
             self.monitor.layer.eq(control.layer),
@@ -137,4 +172,3 @@ class Array(wiring.Component):
                 self.monitor.activity[index].eq(pe.activity),
                 self.monitor.level[index].eq(pe.level),
             ]
-        return m

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.layouts import update_layout
+from zeroskip.rtl.eie.ports import codebook_port
 
 
 def operand_layout(geometry: EieGeometry) -> data.StructLayout:
@@ -27,8 +28,22 @@ def operand_layout(geometry: EieGeometry) -> data.StructLayout:
 class WeightDecoder(wiring.Component):
     """Expands codebook indices into the shared weights (EIE section IV, arithmetic unit: codebook lookup).
 
-    `codebook` selects one of the codebooks loaded. Latency: one cycle. Throughput: one update a cycle, no
-    back-pressure.
+    Latency: one cycle. Throughput: one update a cycle, without back-pressure.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    i : stream of update_layout, always ready, in
+        Updates with the index of their weight.
+    o : stream of operand_layout, always ready, out
+        The same updates with their weight.
+    codebook : bits_for(layers), in
+        The codebook of the layer.
+    load : codebook_port, in
+        Writes a value of a codebook.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -38,23 +53,17 @@ class WeightDecoder(wiring.Component):
                 "i": In(stream.Signature(update_layout(geometry), always_ready=True)),
                 "o": Out(stream.Signature(operand_layout(geometry), always_ready=True)),
                 "codebook": In(bits_for(geometry.layers)),
-                "load_en": In(1),
-                "load_addr": In(bits_for(geometry.layers) + geometry.code_bits),
-                "load_data": In(VALUE_BITS),
+                "load": In(codebook_port(geometry)),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        depth = 1 << len(self.load_addr)
+        depth = 1 << len(self.load.addr)
         m.submodules.codebooks = codebooks = memory.Memory(shape=VALUE_BITS, depth=depth, init=[])
-        write, read = codebooks.write_port(), codebooks.read_port(domain="comb")
-        m.d.comb += [
-            write.en.eq(self.load_en),
-            write.addr.eq(self.load_addr),
-            write.data.eq(self.load_data),
-            read.addr.eq(Cat(self.i.payload.code, self.codebook)),
-        ]
+        wiring.connect(m, wiring.flipped(self.load), codebooks.write_port())
+        read = codebooks.read_port(domain="comb")
+        m.d.comb += read.addr.eq(Cat(self.i.payload.code, self.codebook))
         operand = Signal.like(self.o.payload)
         m.d.sync += self.o.valid.eq(self.i.valid)
         with m.If(self.i.valid):

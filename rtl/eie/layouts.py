@@ -1,4 +1,4 @@
-"""What travels between the blocks of the EIE array, and over its ports."""
+"""Layouts of the words that go from block to block of the EIE array, and over its ports."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class LoadTarget(enum.Enum, shape=unsigned(3)):  # type: ignore[call-arg]
     LAYERS = 3
     """Row `address` of the layer table; data is a `layer_layout`."""
     ACTIVATIONS = 4
-    """Inputs `address` and those behind it, one of each lane; `address` is a multiple of the lanes. What is not loaded
-    again keeps the sums of the last run."""
+    """Inputs `address` and up, one of each lane; `address` is a multiple of the lanes. An input that is not loaded
+    again keeps the sum of the last run."""
 
 
 def layer_layout(geometry: EieGeometry) -> data.StructLayout:
     """A row of the layer table.
 
-    `outputs` is for who reads the results; the array itself needs no count of them. `bias_one` is the activation of
-    the bias column, which stands behind the last input where `bias`. A run ends with a layer marked `last`.
+    `outputs` tells a reader of the table how many results there are; the array does not need it. `bias_one` is the
+    activation of the bias column, which follows the last input if `bias` is set. A run ends with a layer marked `last`.
     """
     return data.StructLayout(
         {
@@ -47,17 +47,14 @@ def layer_layout(geometry: EieGeometry) -> data.StructLayout:
 
 
 def load_data_bits(geometry: EieGeometry) -> int:
-    return max(
-        geometry.word_bits,
-        geometry.pointer_bits,
-        geometry.activation_lanes * VALUE_BITS,
-        int(layer_layout(geometry).size),
-    )
+    """Width of the widest word that any of the memories holds."""
+    lanes = geometry.activation_lanes * VALUE_BITS
+    return max(geometry.word_bits, geometry.pointer_bits, lanes, int(layer_layout(geometry).size))
 
 
 def load_layout(geometry: EieGeometry) -> data.StructLayout:
     """A transfer of the load port: `data` goes to `address` of the memory `target` (see LoadTarget)."""
-    largest = max(
+    most = max(
         geometry.entry_words,
         geometry.pointers,
         geometry.layers * geometry.codebook_size,
@@ -67,14 +64,19 @@ def load_layout(geometry: EieGeometry) -> data.StructLayout:
         {
             "target": LoadTarget,
             "pe": bits_for(geometry.pes),
-            "address": bits_for(largest),
+            "address": bits_for(most),
             "data": load_data_bits(geometry),
         }
     )
 
 
+def found_layout(geometry: EieGeometry) -> data.StructLayout:
+    """Column `index` is to be broadcast; the `bias` column has no activation to fetch."""
+    return data.StructLayout({"index": bits_for(geometry.activations + 1), "bias": 1})
+
+
 def broadcast_layout(geometry: EieGeometry) -> data.StructLayout:
-    """A non-zero activation on its way to every PE: its value and the address of its column pointer."""
+    """A non-zero activation for every PE: its value and the address of its column pointer."""
     return data.StructLayout({"value": signed(VALUE_BITS), "pointer": bits_for(geometry.pointers)})
 
 
@@ -117,14 +119,14 @@ def update_layout(geometry: EieGeometry) -> data.StructLayout:
 
 
 class Activity(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]
-    """What the arithmetic of a PE was given in a cycle."""
+    """What a cycle of a PE's arithmetic was used for."""
 
     IDLE = 0
     """Nothing: no entry has arrived."""
     BUSY = 1
     """An entry of the matrix."""
     PADDING = 2
-    """No entry, because in the cycle before a word passed of which the column holds padding alone."""
+    """No entry: in the cycle before, a word was taken in which the column has padding alone."""
 
 
 def monitor_layout(geometry: EieGeometry) -> data.StructLayout:

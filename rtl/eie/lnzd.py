@@ -12,10 +12,25 @@ from zeroskip.model.bits import bits_for
 
 
 class LnzdNode(wiring.Component):
-    """Node of the quadtree: of four children, each with a flag and an index, the first that has its flag up.
+    """Node of the quadtree: of four children, each with a flag and an index, the first whose flag is set.
 
-    Combinational. `any` tells whether there is one; `index` is its number, then the child's own index below it. The
-    children of the lowest nodes are flags, without an index (`child_bits` is 0).
+    Combinational.
+
+    Parameters
+    ----------
+    child_bits
+        Width of a child's index; 0 in the lowest nodes, whose children are flags without an index.
+
+    Ports
+    -----
+    child_any : 4, in
+        Flag of each child: it holds a set bit.
+    child_index : child_bits, array of 4, in
+        Index of the first set bit of each child; no port if `child_bits` is 0.
+    any : 1, out
+        High if a child's flag is set.
+    index : child_bits + 2, out
+        Number of the first such child in the upper two bits, the child's own index below.
     """
 
     def __init__(self, child_bits: int) -> None:
@@ -39,7 +54,21 @@ class Lnzd(wiring.Component):
     """Finds the lowest set bit of `width` flags with a quadtree of nodes (EIE section IV, distributed leading
     non-zero detection; 64 flags take its 16 + 4 + 1 nodes).
 
-    Combinational. `index` is zero where `any` is low.
+    Combinational.
+
+    Parameters
+    ----------
+    width
+        Number of flags, at least 2. ValueError otherwise.
+
+    Ports
+    -----
+    i : width, in
+        The flags.
+    any : 1, out
+        High if a flag is set.
+    index : bits_for(width), out
+        Number of the lowest set flag; zero if there is none.
     """
 
     def __init__(self, width: int) -> None:
@@ -50,7 +79,7 @@ class Lnzd(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        # Flags of one level of the tree, and the nodes that give them.
+        # Flags of one level of the tree, and the nodes whose outputs they are.
         flags: list[Any] = list(self.i)
         nodes: list[LnzdNode] = []
         height = 0

@@ -14,15 +14,27 @@ from zeroskip.rtl.eie.layouts import Activity, update_layout, word_layout
 
 
 class LookAhead(wiring.Component):
-    """Takes a word apart into one update a cycle, and passes over its padding entries.
+    """Splits a word into updates, one a cycle, and skips its padding entries.
 
-    The paper spends a cycle on each padding entry. Here the rows that the entries of a word consume are summed up
-    while the word arrives, so that every entry knows its row and only those with a weight are issued. A word of which
-    the column holds padding alone is passed in one cycle, while the word before may still be going out.
+    The paper spends a cycle on each padding entry. Here the rows that the entries of a word consume are added up when
+    the word arrives: every entry knows its row, and only those with a weight are issued. A word in which the column has
+    padding alone takes one cycle, during which the updates of the word before may still be issued.
 
     Latency: the first update of a word is at `o` in the cycle after the word was taken at `i`. Throughput: one update
-    a cycle, without a bubble between words that hold weights. `o` has no back-pressure. `activity` tells what the cycle
-    went to: an update, or, where there is none, a word of padding that was passed in the cycle before.
+    a cycle, without a bubble between words that hold weights. `o` has no back-pressure.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    i : stream of word_layout, in
+        Words of the sparse matrix, column by column.
+    o : stream of update_layout, always ready, out
+        One update for each entry that is not padding.
+    activity : Activity, out
+        What the cycle was used for: an update, or, where there is none, a word of padding taken in the cycle before.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -40,20 +52,10 @@ class LookAhead(wiring.Component):
         geometry = self.geometry
         count = geometry.entries_per_word
         row_bits = bits_for(geometry.activation_rows)
+        # Which entries of the word at `i` hold weights, and the last row that each entry consumes.
+        weights, totals = self._add_up(m)
 
-        # What arrives: which entries of the word belong to the column, and how many rows they consume, up to each and
-        # behind the column's earlier words. Rows are sums modulo the size of the activation file.
-        word = self.i.payload
-        weights = Signal(count)
-        base, carried = Signal(row_bits), Signal(row_bits)
-        totals: list[Any] = [0]
-        for e in range(count):
-            inside = (e >= word.low) & (e <= word.high)
-            m.d.comb += weights[e].eq(inside & word.entries[e].code.any())
-            totals.append((totals[-1] + Mux(inside, word.entries[e].skip + 1, 0))[:row_bits])
-        m.d.comb += base.eq(Mux(word.first, 0, carried))
-
-        # What goes out.
+        # The updates of one word, of which those `pending` have still to be issued.
         value = Signal(VALUE_BITS)
         codes = [Signal(geometry.code_bits, name=f"code_{e}") for e in range(count)]
         rows = [Signal(row_bits, name=f"row_{e}") for e in range(count)]
@@ -62,12 +64,10 @@ class LookAhead(wiring.Component):
 
         m.d.comb += self.i.ready.eq((rest == 0) | ~weights.any())
         m.d.sync += pending.eq(rest)
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += carried.eq(base + totals[-1])
-            with m.If(weights.any()):
-                m.d.sync += [pending.eq(weights), value.eq(word.value)]
-                for e in range(count):
-                    m.d.sync += [codes[e].eq(word.entries[e].code), rows[e].eq(base + totals[e + 1] - 1)]
+        with m.If(self.i.valid & self.i.ready & weights.any()):
+            m.d.sync += [pending.eq(weights), value.eq(self.i.payload.value)]
+            for e in range(count):
+                m.d.sync += [codes[e].eq(self.i.payload.entries[e].code), rows[e].eq(totals[e] - 1)]
 
         # Issue the lowest pending entry.
         chosen = Signal(range(count))
@@ -84,3 +84,21 @@ class LookAhead(wiring.Component):
         m.d.sync += passed.eq(self.i.valid & ~weights.any())
         m.d.comb += self.activity.eq(Mux(pending.any(), Activity.BUSY, Mux(passed, Activity.PADDING, Activity.IDLE)))
         return m
+
+    def _add_up(self, m: Module) -> tuple[Signal, list[Any]]:
+        """Of the word at `i`: a flag for each entry of the column that has a weight, and the rows that the column has
+        consumed up to and with each entry, modulo the size of the activation file."""
+        word = self.i.payload
+        count, row_bits = self.geometry.entries_per_word, bits_for(self.geometry.activation_rows)
+        weights = Signal(count)
+        # `carried` is what the column's earlier words have consumed.
+        base, carried = Signal(row_bits), Signal(row_bits)
+        totals: list[Any] = [0]
+        for e in range(count):
+            inside = (e >= word.low) & (e <= word.high)
+            m.d.comb += weights[e].eq(inside & word.entries[e].code.any())
+            totals.append((totals[-1] + Mux(inside, word.entries[e].skip + 1, 0))[:row_bits])
+        m.d.comb += base.eq(Mux(word.first, 0, carried))
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += carried.eq(base + totals[-1])
+        return weights, [base + total for total in totals[1:]]

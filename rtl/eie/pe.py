@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, signed
+from amaranth.hdl import Module, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
-from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.activations import ActivationFiles
 from zeroskip.rtl.eie.arithmetic import ArithmeticUnit
 from zeroskip.rtl.eie.decoder import WeightDecoder
-from zeroskip.rtl.eie.layouts import Activity, broadcast_layout, load_data_bits
+from zeroskip.rtl.eie.layouts import Activity, broadcast_layout
 from zeroskip.rtl.eie.lookahead import LookAhead
 from zeroskip.rtl.eie.pointers import PointerRead
+from zeroskip.rtl.eie.ports import files_control, pe_load, rounding_control
 from zeroskip.rtl.eie.queue import ActivationQueue
 from zeroskip.rtl.eie.spmat import SparseMatrixRead
+from zeroskip.rtl.ports import read_port
 
 
 class ProcessingElement(wiring.Component):
@@ -25,41 +27,55 @@ class ProcessingElement(wiring.Component):
 
         broadcast -> pointer read -> queue -> sparse-matrix read -> look-ahead -> decoder -> arithmetic <-> files
 
-    A column goes on into the queue in the cycle after its broadcast; its first update is issued three cycles later if
-    nothing is before it, and stands in the destination file three cycles after that. As long as there are
-    columns in the queue, every cycle goes to an update or is lost to a word of which the column holds padding alone.
+    Nothing in a PE depends on its place in the array: all PEs share one module.
 
-    `room` allows a broadcast: the columns in the queue and the one that may be on its way there leave a place.
-    `busy` is high until the last update has been written and flagged. Nothing in a PE depends on its place in the
-    array, so that one module serves for all.
+    Latency: a column enters the queue in the cycle after its broadcast. If nothing is before it, its first update is
+    issued three cycles later, and is in the destination file three cycles after that. Throughput: while there are
+    columns in the queue, every cycle is used for an update, or lost to a word in which the column has padding alone.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    broadcast : stream of broadcast_layout, always ready, in
+        Non-zero activations; one may be sent while `room` is high.
+    room : 1, out
+        High while the queue has a place besides the columns in it and the one that may be on its way there.
+    busy : 1, out
+        High until the last update has been written and flagged.
+    codebook : bits_for(layers), in
+        The codebook of the layer.
+    rounding : rounding_control, in
+        How the layer's sums are rounded.
+    files : files_control, in
+        Window, clear and swap of the activation files.
+    flags : rows_per_window, out
+        The non-zero flags of the source's rows in the window.
+    fetch : read_port(activation_rows, signed(accumulator_bits)), in
+        Reads a row of the source.
+    load : pe_load, in
+        Writes the memories.
+    level : range(queue_depth + 1), out
+        Columns in the queue, for an observer.
+    activity : Activity, out
+        What the arithmetic was given in this cycle, for an observer.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
         self.geometry = geometry
-        row = bits_for(geometry.activation_rows)
         super().__init__(
             {
                 "broadcast": In(stream.Signature(broadcast_layout(geometry), always_ready=True)),
                 "room": Out(1),
                 "busy": Out(1),
                 "codebook": In(bits_for(geometry.layers)),
-                "half": In(geometry.accumulator_bits - 1),
-                "relu": In(1),
-                "window": In(bits_for(geometry.activation_rows // geometry.rows_per_window)),
+                "rounding": In(rounding_control(geometry)),
+                "files": In(files_control(geometry)),
                 "flags": Out(geometry.rows_per_window),
-                "fetch_en": In(1),
-                "fetch_row": In(row),
-                "fetch_data": Out(signed(geometry.accumulator_bits)),
-                "clear": In(1),
-                "swap": In(1),
-                "load_entries": In(1),
-                "load_pointers": In(1),
-                "load_codebooks": In(1),
-                "load_activations": In(1),
-                "load_addr": In(max(bits_for(geometry.entry_words), bits_for(geometry.pointers), row)),
-                "load_codebook_addr": In(bits_for(geometry.layers) + geometry.code_bits),
-                "load_data": In(load_data_bits(geometry)),
-                "load_activation": In(VALUE_BITS),
+                "fetch": In(read_port(geometry.activation_rows, signed(geometry.accumulator_bits))),
+                "load": In(pe_load(geometry)),
                 "level": Out(range(geometry.queue_depth + 1)),
                 "activity": Out(Activity),
             }
@@ -76,64 +92,37 @@ class ProcessingElement(wiring.Component):
         m.submodules.arithmetic = arithmetic = ArithmeticUnit(geometry)
         m.submodules.files = files = ActivationFiles(geometry)
 
-        # The column's way. The queue always takes what the pointer read unit gives: `room` has seen to it.
-        wiring.connect(m, spmat.o, lookahead.i)
+        # From the broadcast to the sum. The queue always takes what the pointer read unit gives, because there was
+        # `room`: so the one has no ready, and the other's needs no look.
+        wiring.connect(m, wiring.flipped(self.broadcast), pointers.i)
+        m.d.comb += [queue.i.valid.eq(pointers.o.valid), queue.i.payload.eq(pointers.o.payload)]
         wiring.connect(m, queue.o, spmat.i)
+        wiring.connect(m, spmat.o, lookahead.i)
         wiring.connect(m, lookahead.o, decoder.i)
         wiring.connect(m, decoder.o, arithmetic.i)
-        m.d.comb += [
-            pointers.i.valid.eq(self.broadcast.valid),
-            pointers.i.payload.eq(self.broadcast.payload),
-            queue.i.valid.eq(pointers.o.valid),
-            queue.i.payload.eq(pointers.o.payload),
-            self.room.eq(queue.level + pointers.busy < geometry.queue_depth),
-            self.level.eq(queue.level),
-            self.activity.eq(lookahead.activity),
-            self.busy.eq(
-                pointers.busy
-                | (queue.level != 0)
-                | spmat.o.valid
-                | (lookahead.activity != Activity.IDLE)
-                | arithmetic.busy
-            ),
-        ]
+        wiring.connect(m, arithmetic.destination, files.destination)
 
-        # The layer's parameters, and the two sides of the activation files.
-        m.d.comb += [
-            decoder.codebook.eq(self.codebook),
-            arithmetic.half.eq(self.half),
-            arithmetic.relu.eq(self.relu),
-            files.read_en.eq(arithmetic.read_en),
-            files.read_row.eq(arithmetic.read_row),
-            arithmetic.read_data.eq(files.read_data),
-            files.write_en.eq(arithmetic.write_en),
-            files.write_row.eq(arithmetic.write_row),
-            files.write_data.eq(arithmetic.write_data),
-            files.flag_en.eq(arithmetic.flag_en),
-            files.flag_row.eq(arithmetic.flag_row),
-            files.flag.eq(arithmetic.flag),
-            files.fetch_en.eq(self.fetch_en),
-            files.fetch_row.eq(self.fetch_row),
-            self.fetch_data.eq(files.fetch_data),
-            files.window.eq(self.window),
-            self.flags.eq(files.flags),
-            files.clear.eq(self.clear),
-            files.swap.eq(self.swap),
-        ]
+        # The layer's parameters, and the next layer's search in the source file.
+        m.d.comb += [decoder.codebook.eq(self.codebook), self.flags.eq(files.flags)]
+        wiring.connect(m, wiring.flipped(self.rounding), arithmetic.rounding)
+        wiring.connect(m, wiring.flipped(self.files), files.control)
+        wiring.connect(m, wiring.flipped(self.fetch), files.fetch)
 
         # I/O mode
+        def write(port: Any, en: Value, addr: Value, data: Value) -> None:
+            m.d.comb += [port.en.eq(en), port.addr.eq(addr), port.data.eq(data)]
+
+        load = self.load
+        write(spmat.load, load.entries, load.addr, load.data)
+        write(pointers.load, load.pointers, load.addr, load.data)
+        write(decoder.load, load.codebooks, load.codebook_addr, load.data)
+        write(files.load, load.activations, load.addr, load.activation)
+
+        updating = lookahead.activity != Activity.IDLE
         m.d.comb += [
-            spmat.load_en.eq(self.load_entries),
-            spmat.load_addr.eq(self.load_addr),
-            spmat.load_data.eq(self.load_data),
-            pointers.load_en.eq(self.load_pointers),
-            pointers.load_addr.eq(self.load_addr),
-            pointers.load_data.eq(self.load_data),
-            decoder.load_en.eq(self.load_codebooks),
-            decoder.load_addr.eq(self.load_codebook_addr),
-            decoder.load_data.eq(self.load_data),
-            files.load_en.eq(self.load_activations),
-            files.load_row.eq(self.load_addr),
-            files.load_data.eq(self.load_activation),
+            self.room.eq(queue.level + pointers.busy < geometry.queue_depth),
+            self.busy.eq(pointers.busy | (queue.level != 0) | spmat.o.valid | updating | arithmetic.busy),
+            self.level.eq(queue.level),
+            self.activity.eq(lookahead.activity),
         ]
         return m

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import memory, stream, wiring
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.layouts import column_layout
 
 
 class ActivationQueue(wiring.Component):
-    """Evens out the work of the PEs (EIE section IV, activation queue): columns in, columns out, in order.
+    """Balances the load of the PEs (EIE section IV, activation queue): columns in, columns out, in order.
 
-    The paper queues every broadcast activation in front of the pointer read. This queue stands behind it and holds
-    columns that have an entry in this PE alone, so that the others cost neither a place nor a cycle.
+    The paper queues every broadcast activation in front of the pointer read unit. This queue stands behind it and
+    holds only columns that have entries in this PE: the others cost neither a place nor a cycle.
 
-    Latency: a column is seen at `o` in the cycle after it was taken at `i`. Throughput: one column a cycle, or
-    one in two where the queue holds no more than one.
-    `level` is the number of columns held.
+    It is the SyncFIFO of amaranth.lib.fifo, whose output is read in the same cycle. SyncFIFOBuffered would show a
+    column one cycle later and change the array's cycles.
+
+    Latency: a column is at `o` in the cycle after it was taken at `i`. Throughput: one column a cycle, or one in two
+    cycles where the queue holds no more than one.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    i : stream of column_layout, in
+        Columns from the pointer read unit.
+    o : stream of column_layout, out
+        The same columns in the same order.
+    level : range(queue_depth + 1), out
+        Columns that the queue holds.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -36,29 +51,9 @@ class ActivationQueue(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        depth = self.geometry.queue_depth
-        m.submodules.storage = storage = memory.Memory(shape=column_layout(self.geometry), depth=depth, init=[])
-        write, read = storage.write_port(), storage.read_port(domain="comb")
-        head, tail = Signal(bits_for(depth)), Signal(bits_for(depth))
-
-        def following(pointer: Signal) -> Any:
-            return Mux(pointer == depth - 1, 0, pointer + 1)
-
-        push, pop = Signal(), Signal()
-        m.d.comb += [
-            self.i.ready.eq(self.level != depth),
-            self.o.valid.eq(self.level != 0),
-            push.eq(self.i.valid & self.i.ready),
-            pop.eq(self.o.valid & self.o.ready),
-            write.en.eq(push),
-            write.addr.eq(tail),
-            write.data.eq(self.i.payload),
-            read.addr.eq(head),
-            self.o.payload.eq(read.data),
-        ]
-        m.d.sync += self.level.eq(self.level + push - pop)
-        with m.If(push):
-            m.d.sync += tail.eq(following(tail))
-        with m.If(pop):
-            m.d.sync += head.eq(following(head))
+        width = column_layout(self.geometry).size
+        m.submodules.fifo = fifo = SyncFIFO(width=width, depth=self.geometry.queue_depth)
+        wiring.connect(m, wiring.flipped(self.i), fifo.w_stream)
+        wiring.connect(m, fifo.r_stream, wiring.flipped(self.o))
+        m.d.comb += self.level.eq(fifo.level)
         return m

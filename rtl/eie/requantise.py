@@ -13,9 +13,24 @@ from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 
 
 class Requantise(wiring.Component):
-    """`o = saturate16(round_half_even(i / 2**shift))`, and zero instead of a negative one where `relu`.
+    """`o = saturate16(round_half_even(i / 2**shift))`, and zero instead of a negative number where `relu`.
 
     Combinational.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    i : signed(accumulator_bits), in
+        The accumulator.
+    shift : bits_for(max_shift + 1), in
+        Bits to drop.
+    relu : 1, in
+        Negative numbers become zero.
+    o : signed(VALUE_BITS), out
+        The activation.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.eie.layouts import found_layout
 from zeroskip.rtl.eie.lnzd import Lnzd
 
 
-def found_layout(geometry: EieGeometry) -> data.StructLayout:
-    """Column `index` is to be broadcast; the `bias` column has no activation to fetch."""
-    return data.StructLayout({"index": bits_for(geometry.activations + 1), "bias": 1})
-
-
 class NonzeroScanner(wiring.Component):
-    """Finds the non-zero activations in increasing order, and the bias column behind them.
+    """Finds the non-zero activations in increasing order, and then the bias column.
 
-    `begin` starts over, once what was found before has gone; `inputs` and `bias` are the layer's. The flags of
-    `geometry.window` activations are looked at in one cycle: in the next, the first of them is at `o`, and the others
-    follow one a cycle. Windows without a non-zero are passed over, one a cycle, while those found before are still
-    going out. `exhausted` is high once everything has gone.
+    Latency: the flags of `geometry.window` activations are examined in one cycle; the first of them is at `o` in the
+    next. Throughput: one activation a cycle. Windows without a non-zero activation are skipped, one a cycle, while
+    those found before still leave.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    begin : 1, in
+        Starts over; allowed when everything found before has left.
+    enable : 1, in
+        Search while high.
+    inputs : bits_for(activations + 1), in
+        Inputs of the layer.
+    bias : 1, in
+        High if the layer has a bias column.
+    window : bits_for(activation_rows // rows_per_window), out
+        The window whose flags are examined.
+    flags : window, in
+        The non-zero flags of that window.
+    o : stream of found_layout, out
+        The columns to broadcast.
+    exhausted : 1, out
+        High when every column has left.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -48,28 +66,11 @@ class NonzeroScanner(wiring.Component):
         width = self.geometry.window
         shift = width.bit_length() - 1
 
-        # The window being looked at; the bias column stands in one of its own behind the last.
+        # The window examined; the bias column is in a window of its own behind the last.
         ahead = Signal(bits_for(self.windows + 2))
-        inputs_before = Signal(len(self.inputs) + 1)
-        at_bias, looking = Signal(), Signal()
-        candidates = Signal(width)
-        m.d.comb += [
-            self.window.eq(ahead),
-            inputs_before.eq(ahead << shift),
-            at_bias.eq(self.bias & (inputs_before >= self.inputs)),
-            looking.eq(
-                self.enable & ((inputs_before < self.inputs) | (at_bias & (inputs_before < self.inputs + width)))
-            ),
-        ]
-        remaining = (self.inputs - inputs_before)[: len(self.inputs)]
-        with m.If(at_bias):
-            m.d.comb += candidates.eq(1)
-        with m.Elif(remaining >= width):
-            m.d.comb += candidates.eq(self.flags)
-        with m.Else():
-            m.d.comb += candidates.eq(self.flags & ((1 << remaining[:shift]) - 1))
+        looking, at_bias, candidates = self._examine(m, ahead)
 
-        # The window going out.
+        # The window that leaves: those of its columns that are `pending`.
         pending = Signal(width)
         base = Signal.like(ahead)
         is_bias = Signal()
@@ -93,3 +94,27 @@ class NonzeroScanner(wiring.Component):
         with m.If(self.begin):
             m.d.sync += ahead.eq(0)
         return m
+
+    def _examine(self, m: Module, ahead: Signal) -> tuple[Value, Value, Value]:
+        """Of window `ahead`: whether the layer has it, whether it is the bias column's, and its columns."""
+        width = self.geometry.window
+        shift = width.bit_length() - 1
+        inputs_before = Signal(len(self.inputs) + 1)
+        at_bias, looking = Signal(), Signal()
+        candidates = Signal(width)
+        m.d.comb += [
+            self.window.eq(ahead),
+            inputs_before.eq(ahead << shift),
+            at_bias.eq(self.bias & (inputs_before >= self.inputs)),
+            looking.eq(
+                self.enable & ((inputs_before < self.inputs) | (at_bias & (inputs_before < self.inputs + width)))
+            ),
+        ]
+        remaining = (self.inputs - inputs_before)[: len(self.inputs)]
+        with m.If(at_bias):
+            m.d.comb += candidates.eq(1)
+        with m.Elif(remaining >= width):
+            m.d.comb += candidates.eq(self.flags)
+        with m.Else():
+            m.d.comb += candidates.eq(self.flags & ((1 << remaining[:shift]) - 1))
+        return looking, at_bias, candidates

@@ -11,16 +11,31 @@ from amaranth.lib.wiring import In, Out
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.layouts import column_layout, word_layout
+from zeroskip.rtl.ports import write_port
 from zeroskip.rtl.sram import Sram
 
 
 class SparseMatrixRead(wiring.Component):
     """Fetches the words that hold a column (EIE section IV, sparse matrix read unit).
 
-    A column may start and end anywhere in a word; each word comes out with the range of entries that belongs to it.
+    A column may start and end anywhere in a word. Each word leaves with the range of entries that belongs to the
+    column. A column leaves `i` in the cycle in which its last word is read.
 
     Latency: a word is at `o` in the cycle after its column was seen at `i`, if `o` is free. Throughput: one word a
-    cycle, without a bubble between columns. A column leaves `i` with its last word.
+    cycle, without a bubble between columns.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+
+    Ports
+    -----
+    i : stream of column_layout, in
+        Columns from the queue.
+    o : stream of word_layout, out
+        The words of each column.
+    load : write_port(entry_words, word_bits), in
+        Writes a word.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -29,9 +44,7 @@ class SparseMatrixRead(wiring.Component):
             {
                 "i": In(stream.Signature(column_layout(geometry))),
                 "o": Out(stream.Signature(word_layout(geometry))),
-                "load_en": In(1),
-                "load_addr": In(bits_for(geometry.entry_words)),
-                "load_data": In(geometry.word_bits),
+                "load": In(write_port(geometry.entry_words, geometry.word_bits)),
             }
         )
 
@@ -40,11 +53,7 @@ class SparseMatrixRead(wiring.Component):
         geometry = self.geometry
         position = geometry.entries_per_word.bit_length() - 1
         m.submodules.words = words = Sram(depth=geometry.entry_words, width=geometry.word_bits)
-        m.d.comb += [
-            words.w_en.eq(self.load_en),
-            words.w_addr.eq(self.load_addr),
-            words.w_data.eq(self.load_data),
-        ]
+        wiring.connect(m, wiring.flipped(self.load), words.write)
 
         # `fetched` counts the words of the column at the head that have been read already.
         column = self.i.payload
@@ -57,8 +66,8 @@ class SparseMatrixRead(wiring.Component):
             first.eq(fetched == 0),
             last.eq(word == (final >> position)[: len(word)]),
             fetch.eq(self.i.valid & (~self.o.valid | self.o.ready)),
-            words.r_en.eq(fetch),
-            words.r_addr.eq(word),
+            words.read.en.eq(fetch),
+            words.read.addr.eq(word),
             self.i.ready.eq(fetch & last),
         ]
         # What the memory does not hold of the word at its output.
@@ -76,5 +85,5 @@ class SparseMatrixRead(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         for field in ("value", "first", "low", "high"):
             m.d.comb += self.o.payload[field].eq(extent[field])
-        m.d.comb += self.o.payload.entries.eq(words.r_data)
+        m.d.comb += self.o.payload.entries.eq(words.read.data)
         return m

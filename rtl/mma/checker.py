@@ -1,4 +1,4 @@
-"""Watches over the metadata."""
+"""Checks the metadata."""
 
 from __future__ import annotations
 
@@ -15,9 +15,23 @@ from zeroskip.rtl.mma.selector import indices
 
 
 class Checker(wiring.Component):
-    """Tells whether any code of a row of A is illegal: indices that do not increase (strict), or two that are equal
-    (relaxed; PTX ISA 9.1, section 9.7.14.6.3, `mma.sp::ordered_metadata` and `mma.sp`). For 1:2 all but 0100 and 1110
-    are. Combinational.
+    """Detects illegal codes of a row of A: indices that do not increase (strict), or two equal indices (relaxed; PTX
+    ISA 9.1, section 9.7.14.6.3, `mma.sp::ordered_metadata` and `mma.sp`). For 1:2 all codes but 0100 and 1110 are
+    illegal.
+
+    Combinational.
+
+    Parameters
+    ----------
+    geometry : TileGeometry
+        With a sparse pattern.
+
+    Ports
+    -----
+    codes : array of groups codes, in
+        Metadata of a step of a row of A.
+    illegal : 1, out
+        High if any of them is illegal.
     """
 
     def __init__(self, geometry: TileGeometry) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Cat, Const, EnableInserter, Module, Mux, Signal, Value, signed
@@ -14,7 +15,70 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import FloatFormat, block_rule
 from zeroskip.rtl.mma.accumulators import Accumulators
 from zeroskip.rtl.mma.floats import fields, leading_zeros
-from zeroskip.rtl.mma.timing import Timing, control_ports
+from zeroskip.rtl.mma.timing import Timing, dot_control
+
+
+@dataclass(frozen=True)
+class Products:
+    """Behind stage multiply: the products, and c. One element, or one bit, for each product."""
+
+    significands: list[Signal]
+    signs: list[Signal]
+    exponents: list[Signal]
+    """Sums of biased exponents; 0, which no product of non-zero numbers has, where a factor is zero."""
+    infinite: Signal
+    nan: Signal
+    """Whether any product is not a number."""
+    c: Signal
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Behind stage maximum."""
+
+    significands: list[Signal]
+    signs: list[Signal]
+    exponents: list[Signal]
+    largest: Signal
+    """The largest exponent."""
+    positive: Signal
+    """Whether any product is positive infinity."""
+    negative: Signal
+    nan: Signal
+    c: Signal
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Behind stage compare: the products, and behind them the number that they are added to."""
+
+    significands: list[Signal]
+    signs: list[Signal]
+    shifts: list[Signal]
+    """How many places a term lies below the largest."""
+
+
+@dataclass(frozen=True)
+class Special:
+    """What stage compare knows of the result."""
+
+    room: Value
+    """Places by which the sum can move up before its exponent is the result's least."""
+    not_number: Value
+    infinity: Value
+    infinity_sign: Value
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Behind stage count: the sum as sign and magnitude."""
+
+    sign: Signal
+    magnitude: Signal
+    zeros: Signal
+    """Zeros above the magnitude's highest one."""
+    empty: Signal
+    """Whether the sum is zero."""
 
 
 class FloatDot(wiring.Component):
@@ -32,8 +96,26 @@ class FloatDot(wiring.Component):
     Nothing is wider than the rule needs: terms have `fraction_bits + 2` bits, their sum `ceil(log2(4 k + 2))` more than
     `fraction_bits`, and a sign.
 
-    A new block enters every cycle, with the c that its sum may begin with; the control signals of the stages compare
-    and round come from the tile (zeroskip.rtl.mma.timing). Everything stands still while `en` is low.
+    Latency: seven cycles from the operands to `d`. Throughput: one block a cycle; a sum can be continued every fifth
+    cycle. Nothing moves while `control.en` is low.
+
+    Parameters
+    ----------
+    geometry : TileGeometry
+        With a floating-point format.
+
+    Ports
+    -----
+    a : array of k operands, in
+        A block of a row of A.
+    b : array of k operands, in
+        The same block of a column of B.
+    c : result bits, in
+        What the sum begins with, if the block is its first.
+    control : dot_control, in
+        What the tile tells all units.
+    d : result bits, out
+        The sum as it was written last.
     """
 
     timing = Timing(stages=7, take=2)
@@ -50,7 +132,7 @@ class FloatDot(wiring.Component):
                 "a": In(operand),
                 "b": In(operand),
                 "c": In(self.result.bits),
-                **control_ports(self.timing),
+                "control": In(dot_control(self.timing)),
                 "d": Out(self.result.bits),
             }
         )
@@ -69,133 +151,167 @@ class FloatDot(wiring.Component):
     def elaborate(self, platform: Any) -> Any:
         m = Module()
         m.submodules.sums = sums = Accumulators(slots=self.timing.slots, width=self.result.bits)
-        k, rule, form = self.geometry.k, self.rule, self.form
-        fraction = rule.fraction_bits
+        products = self._multiply(m)
+        ranked = self._maximum(m, products)
 
-        def register(value: Value, name: str) -> Signal:
-            copy = Signal.like(value, name=name)
-            m.d.sync += copy.eq(value)
-            return copy
-
-        # multiply
-        pairs = [(fields(self.a[i], form), fields(self.b[i], form)) for i in range(k)]
-        products = [register(x.significand * y.significand, f"product{i}") for i, (x, y) in enumerate(pairs)]
-        signs = [register(x.sign ^ y.sign, f"sign{i}") for i, (x, y) in enumerate(pairs)]
-        # Zero, which no product of non-zero numbers has, keeps a product out of the maximum.
-        exponents = [
-            register(Mux(x.zero | y.zero, 0, x.exponent + y.exponent), f"exponent{i}") for i, (x, y) in enumerate(pairs)
-        ]
-        infinite = register(Cat(x.infinite | y.infinite for x, y in pairs), "infinite")
-        nan = register(
-            Cat(x.nan | y.nan | (x.infinite & y.zero) | (x.zero & y.infinite) for x, y in pairs).any(), "nan"
-        )
-        c = register(self.c, "c")
-
-        # maximum
-        largest = register(_maximum(m, exponents), "largest")
-        products = [register(product, f"product_m{i}") for i, product in enumerate(products)]
-        exponents = [register(exponent, f"exponent_m{i}") for i, exponent in enumerate(exponents)]
-        positive = register((infinite & ~Cat(*signs)).any(), "positive")
-        negative = register((infinite & Cat(*signs)).any(), "negative")
-        signs = [register(sign, f"sign_m{i}") for i, sign in enumerate(signs)]
-        nan = register(nan, "nan_m")
-        c = register(c, "c_m")
-
-        # compare
         addend = Signal(self.result.bits)
-        m.d.comb += [sums.r_slot.eq(self.take_slot), addend.eq(Mux(self.first, c, sums.r_data))]
+        m.d.comb += [
+            sums.read.addr.eq(self.control.take_slot),
+            addend.eq(Mux(self.control.first, ranked.c, sums.read.data)),
+        ]
+        terms, special = self._compare(m, ranked, addend)
+        total = self._add(m, self._align(m, terms))
+        counted = self._count(m, total)
+
+        m.d.comb += [
+            sums.write.en.eq(self.control.write),
+            sums.write.addr.eq(self.control.write_slot),
+            sums.write.data.eq(self._round(m, counted, special)),
+        ]
+        m.d.sync += self.d.eq(sums.write.data)
+        return EnableInserter(self.control.en)(m)
+
+    def _multiply(self, m: Module) -> Products:
+        pairs = [(fields(self.a[i], self.form), fields(self.b[i], self.form)) for i in range(self.geometry.k)]
+        nan = Cat(x.nan | y.nan | (x.infinite & y.zero) | (x.zero & y.infinite) for x, y in pairs).any()
+        return Products(
+            significands=_registers(m, (x.significand * y.significand for x, y in pairs), "product"),
+            signs=_registers(m, (x.sign ^ y.sign for x, y in pairs), "sign"),
+            exponents=_registers(m, (Mux(x.zero | y.zero, 0, x.exponent + y.exponent) for x, y in pairs), "exponent"),
+            infinite=_register(m, Cat(x.infinite | y.infinite for x, y in pairs), "infinite"),
+            nan=_register(m, nan, "nan"),
+            c=_register(m, self.c, "c"),
+        )
+
+    def _maximum(self, m: Module, products: Products) -> Ranked:
+        signs = Cat(*products.signs)
+        return Ranked(
+            significands=_registers(m, products.significands, "product_m"),
+            signs=_registers(m, products.signs, "sign_m"),
+            exponents=_registers(m, products.exponents, "exponent_m"),
+            largest=_register(m, _maximum(m, products.exponents), "largest"),
+            positive=_register(m, (products.infinite & ~signs).any(), "positive"),
+            negative=_register(m, (products.infinite & signs).any(), "negative"),
+            nan=_register(m, products.nan, "nan_m"),
+            c=_register(m, products.c, "c_m"),
+        )
+
+    def _compare(self, m: Module, ranked: Ranked, addend: Signal) -> tuple[Terms, Special]:
         x = fields(addend, self.result)
         exponent_c = x.exponent + Const(self.scale - self.result.bias, signed(12))
         floored = Mux(x.zero, self.lowest, exponent_c)
+        largest = ranked.largest
         top = Signal(signed(1 + max(len(largest) + 1, len(floored))))
         m.d.comb += top.eq(Mux((largest == 0) | (floored > largest), floored, largest))
-        shift_bits = (fraction + 2).bit_length()
-        shifts = [register(_clamped(top - exponent, shift_bits), f"shift{i}") for i, exponent in enumerate(exponents)]
-        shift_c = register(_clamped(top - exponent_c, shift_bits), "shift_c")
-        significand_c = register(x.significand, "significand_c")
-        sign_c = register(x.sign, "sign_c")
-        room = register(top + self.room_at_zero, "room")
-        not_number = register(
-            nan | x.nan | ((positive | (x.infinite & ~x.sign)) & (negative | (x.infinite & x.sign))), "not_number"
+        shift_bits = (self.rule.fraction_bits + 2).bit_length()
+        below = (_clamped(top - exponent, shift_bits) for exponent in ranked.exponents)
+        terms = Terms(
+            significands=[
+                *_registers(m, ranked.significands, "product_c"),
+                _register(m, x.significand, "significand_c"),
+            ],
+            signs=[*_registers(m, ranked.signs, "sign_c"), _register(m, x.sign, "sign_c")],
+            shifts=[
+                *_registers(m, below, "shift"),
+                _register(m, _clamped(top - exponent_c, shift_bits), "shift_c"),
+            ],
         )
-        infinity = register(positive | negative | x.infinite, "infinity")
-        infinity_sign = register(negative | (x.infinite & x.sign), "infinity_sign")
-        products = [register(product, f"product_c{i}") for i, product in enumerate(products)]
-        signs = [register(sign, f"sign_c{i}") for i, sign in enumerate(signs)]
+        positive = ranked.positive | (x.infinite & ~x.sign)
+        negative = ranked.negative | (x.infinite & x.sign)
+        not_number = _register(m, ranked.nan | x.nan | (positive & negative), "not_number")
+        infinity = _register(m, ranked.positive | ranked.negative | x.infinite, "infinity")
+        infinity_sign = _register(m, negative, "infinity_sign")
+        room = _register(m, top + self.room_at_zero, "room")
+        # Stage round needs them, three stages later.
+        return terms, Special(
+            room=_delay(m, room, "room", 3),
+            not_number=_delay(m, not_number, "not_number", 3),
+            infinity=_delay(m, infinity, "infinity", 3),
+            infinity_sign=_delay(m, infinity_sign, "infinity_sign", 3),
+        )
 
-        # align: minus a term is its complement plus one; the ones are added together with the terms.
-        terms = [
-            _aligned(product, 2 * form.mantissa_bits, fraction, shift)
-            for product, shift in zip(products, shifts, strict=True)
-        ]
-        terms.append(_aligned(significand_c, self.result.mantissa_bits, fraction, shift_c))
-        signs = [*signs, sign_c]
-        complements = [
-            register(Cat(term ^ sign.replicate(len(term)), sign).as_signed(), f"term{i}")
-            for i, (term, sign) in enumerate(zip(terms, signs, strict=True))
-        ]
-        ones = register(sum(signs, Const(0)), "ones")
+    def _align(self, m: Module, terms: Terms) -> list[Signal]:
+        """The terms in two's complement, and how many of them are negative: minus a term is its complement plus one,
+        and the ones are added together with the terms."""
+        fractions = [2 * self.form.mantissa_bits] * self.geometry.k + [self.result.mantissa_bits]
+        complements = []
+        for significand, fraction, shift, sign in zip(
+            terms.significands, fractions, terms.shifts, terms.signs, strict=True
+        ):
+            term = _aligned(significand, fraction, self.rule.fraction_bits, shift)
+            complements.append(Cat(term ^ sign.replicate(len(term)), sign).as_signed())
+        ones = _register(m, sum(terms.signs, Const(0)), "ones")
+        return [*_registers(m, complements, "term"), ones]
 
-        def delay(value: Value, name: str, cycles: int) -> Value:
-            for cycle in range(cycles):
-                value = register(value, f"{name}_{cycle}")
-            return value
-
-        # add
+    def _add(self, m: Module, terms: list[Signal]) -> Signal:
         total = Signal(signed(self.magnitude_bits + 1))
-        m.d.sync += total.eq(_sum([*complements, ones]))
+        m.d.sync += total.eq(_sum(terms))
+        return total
 
-        # count
-        sign = total[-1]
+    def _count(self, m: Module, total: Signal) -> Counted:
         magnitude = Signal(self.magnitude_bits)
-        m.d.comb += magnitude.eq(Mux(sign, -total, total))
-        padding = (1 << ceil_log2(self.widened_bits)) - self.magnitude_bits
+        m.d.comb += magnitude.eq(Mux(total[-1], -total, total))
         above = self.widened_bits - self.magnitude_bits
-        zeros = register(leading_zeros(m, Cat(Const(0, padding - above), magnitude, Const(0, above))), "zeros")
-        magnitude_r = register(Cat(magnitude, Const(0, above)), "magnitude")
-        sign = register(sign, "negative_sum")
-        empty = register(~total.any(), "empty")
-        room = delay(room, "room", 3)
+        below = (1 << ceil_log2(self.widened_bits)) - self.widened_bits
+        zeros = leading_zeros(m, Cat(Const(0, below), magnitude, Const(0, above)))
+        return Counted(
+            sign=_register(m, total[-1], "negative_sum"),
+            magnitude=_register(m, Cat(magnitude, Const(0, above)), "magnitude"),
+            zeros=_register(m, zeros, "zeros"),
+            empty=_register(m, ~total.any(), "empty"),
+        )
 
-        # round
+    def _round(self, m: Module, counted: Counted, special: Special) -> Value:
+        """The bits of the result."""
+        exponent, rounded = self._normalise(m, counted, special.room)
+        mantissa_bits = self.result.mantissa_bits
+        # The leading bit of the significand counts in the exponent: it is missing where the number is subnormal.
+        field = Signal(len(exponent) + 1)
+        m.d.comb += field.eq(exponent + rounded[mantissa_bits:])
+        highest = (1 << self.result.exponent_bits) - 1
+        ones = Const(highest, self.result.exponent_bits)
+        number = Mux(
+            field >= highest,
+            Cat(Const(0, mantissa_bits), ones, counted.sign),
+            Cat(rounded[:mantissa_bits], field[: self.result.exponent_bits], counted.sign),
+        )
+        # Not a number is all ones but the sign.
+        not_finite = Cat(special.not_number.replicate(mantissa_bits), ones, special.infinity_sign & ~special.not_number)
+        return Mux(special.not_number | special.infinity, not_finite, Mux(counted.empty, 0, number))
+
+    def _normalise(self, m: Module, counted: Counted, room: Value) -> tuple[Signal, Value]:
+        """The exponent of the sum, and its significand, rounded, with its leading bit and perhaps a carry above."""
         up = Signal(range(self.widened_bits + 1))
-        m.d.comb += up.eq(Mux(zeros > room, room, zeros))
+        m.d.comb += up.eq(Mux(counted.zeros > room, room, counted.zeros))
         bits = self.result.mantissa_bits + 1
         spare = max(0, bits + 1 - self.widened_bits)
         normal = Signal(self.widened_bits + spare)
-        m.d.comb += normal[spare:].eq(magnitude_r << up)
-        significand, rest = normal[-bits:], normal[:-bits]
+        m.d.comb += normal[spare:].eq(counted.magnitude << up)
         exponent = Signal(len(room) + 1)
         m.d.comb += exponent.eq(room - up)
-        # The leading bit of the significand counts in the exponent: it is missing where the number is subnormal.
+        significand, rest = normal[-bits:], normal[:-bits]
         if self.geometry.out == "fp16":
             half, below = rest[-1], rest[:-1].any()
-            rounded = significand + (half & (below | significand[0]))
-        else:
-            dropped = self.result.mantissa_bits - rule.kept_bits
-            rounded = Cat(Const(0, dropped), significand[dropped:])
-        field = Signal(len(exponent) + 1)
-        m.d.comb += field.eq(exponent + rounded[bits - 1 :])
-        highest = (1 << self.result.exponent_bits) - 1
-        ones_field = Const(highest, self.result.exponent_bits)
-        mantissa = rounded[: self.result.mantissa_bits]
-        number = Mux(
-            field >= highest,
-            Cat(Const(0, self.result.mantissa_bits), ones_field, sign),
-            Cat(mantissa, field[: self.result.exponent_bits], sign),
-        )
-        # Not a number is all ones but the sign.
-        not_number = delay(not_number, "not_number", 3)
-        infinity = delay(infinity, "infinity", 3)
-        infinity_sign = delay(infinity_sign, "infinity_sign", 3)
-        special = Cat(not_number.replicate(self.result.mantissa_bits), ones_field, infinity_sign & ~not_number)
-        m.d.comb += [
-            sums.w_en.eq(self.write),
-            sums.w_slot.eq(self.write_slot),
-            sums.w_data.eq(Mux(not_number | infinity, special, Mux(empty, 0, number))),
-        ]
-        m.d.sync += self.d.eq(sums.w_data)
-        return EnableInserter(self.en)(m)
+            return exponent, significand + (half & (below | significand[0]))
+        dropped = self.result.mantissa_bits - self.rule.kept_bits
+        return exponent, Cat(Const(0, dropped), significand[dropped:])
+
+
+def _register(m: Module, value: Value, name: str) -> Signal:
+    """The value in the next cycle."""
+    copy = Signal.like(value, name=name)
+    m.d.sync += copy.eq(value)
+    return copy
+
+
+def _registers(m: Module, values: Any, name: str) -> list[Signal]:
+    return [_register(m, value, f"{name}{i}") for i, value in enumerate(values)]
+
+
+def _delay(m: Module, value: Value, name: str, cycles: int) -> Value:
+    for cycle in range(cycles):
+        value = _register(m, value, f"{name}_{cycle}")
+    return value
 
 
 def _maximum(m: Module, values: Sequence[Value]) -> Value:

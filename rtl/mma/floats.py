@@ -11,13 +11,13 @@ from zeroskip.model.mma.numerics import FloatFormat
 
 @dataclass(frozen=True)
 class Fields:
-    """What a number's bits say; all values are unsigned and combinational."""
+    """The fields of a number; all values are unsigned and combinational."""
 
     sign: Value
     exponent: Value
-    """Biased; 1 for subnormal numbers, as their value has it."""
+    """Biased; 1 for subnormal numbers, whose value has that exponent."""
     significand: Value
-    """With the leading bit, `mantissa_bits` + 1 wide. What stands here for NaN and infinities is meaningless."""
+    """With the leading bit, `mantissa_bits` + 1 wide; meaningless for NaN and infinities."""
     zero: Value
     infinite: Value
     nan: Value
@@ -40,13 +40,13 @@ def fields(bits: Value, form: FloatFormat) -> Fields:
 
 
 def leading_zeros(m: Module, value: Value) -> Value:
-    """How many zeros stand above the highest one of `value`, whose width is a power of two; all of them where there is
-    none."""
+    """The number of zeros above the highest set bit of `value`, whose width is a power of two; the width if no bit is
+    set."""
     width = len(value)
     if width == 1:
         return ~value
-    # Each half's count has its top bit set where that half is all zeros. A signal, because what is written twice is
-    # built twice.
+    # The top bit of a half's count is set if the half is all zeros. Signals, because an expression that is used twice
+    # is built twice.
     low, high = Signal(width.bit_length() - 1), Signal(width.bit_length() - 1)
     m.d.comb += [low.eq(leading_zeros(m, value[: width // 2])), high.eq(leading_zeros(m, value[width // 2 :]))]
     return Cat(Mux(high[-1], low[:-1], high[:-1]), high[-1] & ~low[-1], high[-1] & low[-1])

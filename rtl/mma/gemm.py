@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Array, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,16 +28,33 @@ from zeroskip.rtl.sram import Sram
 class Gemm(wiring.Component):
     """D = A B + C, with A sparse or dense, for matrices of any size that fit the memories; D overwrites C.
 
-    A lies in `m` banks, a tile's row each, B in `n`, a tile's column each, and D in `m`. `load` fills them (see
-    MatrixTarget), `start` takes a job (see job_layout) while none runs, `done` is high for one cycle when all of D is
-    written, and `read` asks for a word of D, which `result` gives in order. Loading what the job at hand does not use,
-    and reading, may go on beside it; a transfer to C waits while D is written. A word of B is read once for all sums
-    of a round that share it.
-
-    `illegal` tells that a code of the last job was illegal (zeroskip.rtl.mma.tile); the tile's results are those of its
-    multiplexers.
+    A lies in `m` banks, one for each row of the tile, B in `n`, one for each column, and C and D in `m`. Loading what
+    the present job does not use, and reading, may go on during a job; a transfer to C waits while D is written. A word
+    of B is read once for all sums of a round that share it.
 
     zeroskip.model.mma.golden computes D, bit for bit, and zeroskip.model.mma.cycles the cycles from `start` to `done`.
+
+    Latency: `result` follows `read` by two cycles. Throughput: one step of the job and one transfer of `load` a cycle;
+    one word of D in two cycles.
+
+    Parameters
+    ----------
+    geometry : TileGeometry
+
+    Ports
+    -----
+    load : stream of load_layout, in
+        Words for the banks (see MatrixTarget).
+    start : stream of job_layout, in
+        Jobs; one is taken while none runs.
+    done : 1, out
+        High for one cycle when all of D is written.
+    illegal : 1, out
+        High if a code of the last job was illegal (zeroskip.rtl.mma.tile); the results are those of the multiplexers.
+    read : stream of read_layout, in
+        Requests for words of D.
+    result : stream of a row of results_layout, out
+        These words, in order.
     """
 
     def __init__(self, geometry: TileGeometry) -> None:
@@ -57,7 +75,6 @@ class Gemm(wiring.Component):
         geometry = self.geometry
         m.submodules.sequencer = sequencer = Sequencer(geometry)
         m.submodules.tile = tile = Tile(geometry)
-        fetch, step = sequencer.fetch.payload, tile.step.payload
 
         def banks(name: str, count: int, *, depth: int, width: int) -> list[Sram]:
             memories = [Sram(depth=depth, width=width) for _ in range(count)]
@@ -65,100 +82,119 @@ class Gemm(wiring.Component):
                 m.submodules[f"{name}{index}"] = bank
             return memories
 
-        row_of_a, column_of_b = a_row_layout(geometry), window_layout(geometry).elem_shape
-        row_of_d = results_layout(geometry).elem_shape
-        a = banks("a", geometry.m, depth=geometry.a_words, width=row_of_a.size)
-        b = banks("b", geometry.n, depth=geometry.b_words, width=column_of_b.size)
-        d = banks("d", geometry.m, depth=geometry.d_words, width=row_of_d.size)
+        a = banks("a", geometry.m, depth=geometry.a_words, width=a_row_layout(geometry).size)
+        b = banks("b", geometry.n, depth=geometry.b_words, width=window_layout(geometry).elem_shape.size)
+        d = banks("d", geometry.m, depth=geometry.d_words, width=results_layout(geometry).elem_shape.size)
 
-        # A job's steps, a cycle behind their addresses: `fetched` is what the memories show.
-        fetched = Signal(fetch_layout(geometry))
-        holding, take = Signal(), Signal()
+        wiring.connect(m, wiring.flipped(self.start), sequencer.start)
         m.d.comb += [
-            take.eq(~holding | tile.step.ready),
-            sequencer.fetch.ready.eq(take),
-            sequencer.start.payload.eq(self.start.payload),
-            sequencer.start.valid.eq(self.start.valid),
-            self.start.ready.eq(sequencer.start.ready),
-            tile.clear.eq(self.start.valid & self.start.ready),
-            tile.step.valid.eq(holding),
+            tile.clear.eq(self._begins),
             self.done.eq(sequencer.done),
             self.illegal.eq(tile.illegal),
         ]
+        asked = self._fetch(m, sequencer, tile, a, b)
+        self._feed(m, tile, a, b, d)
+        # After `_load`, over which D goes first.
+        self._load(m, tile, a, b, d)
+        self._write(m, sequencer, tile, d)
+        self._answer(m, sequencer, asked, d)
+        return m
+
+    @property
+    def _begins(self) -> Value:
+        """A job begins."""
+        return self.start.valid & self.start.ready
+
+    def _fetch(self, m: Module, sequencer: Sequencer, tile: Tile, a: Sequence[Sram], b: Sequence[Sram]) -> Value:
+        """Reads A and B for the next step, and keeps what the tile must know of it until the memories show them, a
+        cycle later. Returns whether there is such a step."""
+        fetch = sequencer.fetch.payload
+        fetched = Signal(fetch_layout(self.geometry))
+        holding, take, asked = Signal(), Signal(), Signal()
+        m.d.comb += [
+            take.eq(~holding | tile.step.ready),
+            sequencer.fetch.ready.eq(take),
+            asked.eq(sequencer.fetch.valid & take),
+        ]
         with m.If(take):
             m.d.sync += [holding.eq(sequencer.fetch.valid), fetched.eq(fetch)]
+        m.d.comb += tile.step.valid.eq(holding)
+        for name in ("first", "last", "slot", *(() if self.geometry.pattern.dense else ("dense", "phase"))):
+            m.d.comb += tile.step.payload[name].eq(fetched[name])
 
-        asked = Signal()
+        # A word of B stays at the memories' outputs as long as the steps share it.
         b_known, b_at = Signal(), Signal.like(fetch.b)
-        m.d.comb += asked.eq(sequencer.fetch.valid & take)
         with m.If(asked):
             m.d.sync += [b_known.eq(1), b_at.eq(fetch.b)]
-        with m.If(self.start.valid & self.start.ready):
+        with m.If(self._begins):
             m.d.sync += b_known.eq(0)
         for bank in a:
-            m.d.comb += [bank.r_en.eq(asked), bank.r_addr.eq(fetch.a)]
+            m.d.comb += [bank.read.en.eq(asked), bank.read.addr.eq(fetch.a)]
         for bank in b:
-            m.d.comb += [bank.r_en.eq(asked & ~(b_known & (b_at == fetch.b))), bank.r_addr.eq(fetch.b)]
+            m.d.comb += [bank.read.en.eq(asked & ~(b_known & (b_at == fetch.b))), bank.read.addr.eq(fetch.b)]
+        return asked
 
-        words = [data.View(row_of_a, bank.r_data) for bank in a]
+    def _feed(self, m: Module, tile: Tile, a: Sequence[Sram], b: Sequence[Sram], d: Sequence[Sram]) -> None:
+        """What the memories show goes to the tile."""
+        step = tile.step.payload
+        words = [data.View(a_row_layout(self.geometry), bank.read.data) for bank in a]
         m.d.comb += [
             *(step.a[row].eq(word["values"]) for row, word in enumerate(words)),
-            *(step.b[column].eq(bank.r_data) for column, bank in enumerate(b)),
-            *(step.c[row].eq(bank.r_data) for row, bank in enumerate(d)),
-            step.first.eq(fetched.first),
-            step.last.eq(fetched.last),
-            step.slot.eq(fetched.slot),
+            *(step.b[column].eq(bank.read.data) for column, bank in enumerate(b)),
+            *(step.c[row].eq(bank.read.data) for row, bank in enumerate(d)),
         ]
-        if not geometry.pattern.dense:
-            m.d.comb += [step.dense.eq(fetched.dense), step.phase.eq(fetched.phase)]
+        if not self.geometry.pattern.dense:
             m.d.comb += [step.codes[row].eq(word["codes"]) for row, word in enumerate(words)]
 
-        # Results come in the order of C: tile by tile from the job's first word.
-        target = Signal.like(fetch.d)
-        with m.If(self.start.valid & self.start.ready):
+    def _load(self, m: Module, tile: Tile, a: Sequence[Sram], b: Sequence[Sram], d: Sequence[Sram]) -> None:
+        load = self.load.payload
+        loading = self.load.valid & self.load.ready
+        m.d.comb += self.load.ready.eq(~tile.result.valid | (load.target != MatrixTarget.C))
+        for matrix, banks in ((MatrixTarget.A, a), (MatrixTarget.B, b), (MatrixTarget.C, d)):
+            for index, bank in enumerate(banks):
+                m.d.comb += [
+                    bank.write.en.eq(loading & (load.target == matrix) & (load.bank == index)),
+                    bank.write.addr.eq(load.address),
+                    bank.write.data.eq(load.data),
+                ]
+
+    def _write(self, m: Module, sequencer: Sequencer, tile: Tile, d: Sequence[Sram]) -> None:
+        """Writes the results, which come in the order of C: tile by tile from the job's first word."""
+        target = Signal.like(sequencer.fetch.payload.d)
+        with m.If(self._begins):
             m.d.sync += target.eq(self.start.payload.d_base)
         with m.Elif(tile.result.valid):
             m.d.sync += target.eq(target + 1)
         m.d.comb += [tile.result.ready.eq(1), sequencer.finished.eq(tile.result.valid)]
-
-        load = self.load.payload
-        loading = self.load.valid & self.load.ready
-        m.d.comb += self.load.ready.eq(~tile.result.valid | (load.target != MatrixTarget.C))
-        for matrix, memories in ((MatrixTarget.A, a), (MatrixTarget.B, b), (MatrixTarget.C, d)):
-            for index, bank in enumerate(memories):
-                m.d.comb += [
-                    bank.w_en.eq(loading & (load.target == matrix) & (load.bank == index)),
-                    bank.w_addr.eq(load.address),
-                    bank.w_data.eq(load.data),
-                ]
         for row, bank in enumerate(d):
             with m.If(tile.result.valid):
-                m.d.comb += [bank.w_en.eq(1), bank.w_addr.eq(target), bank.w_data.eq(tile.result.payload[row])]
+                m.d.comb += [
+                    bank.write.en.eq(1),
+                    bank.write.addr.eq(target),
+                    bank.write.data.eq(tile.result.payload[row]),
+                ]
 
-        # C is read for the first step of a sum alone; the port serves `read` in other cycles.
+    def _answer(self, m: Module, sequencer: Sequencer, asked: Value, d: Sequence[Sram]) -> None:
+        """Reads C for the first step of each sum, and D for `read` in other cycles."""
+        fetch = sequencer.fetch.payload
         reads_c = asked & fetch.first
-        answering, answer, bank_read = Signal(), Signal(row_of_d.size), Signal.like(self.read.payload.bank)
-        fresh = Signal()
-        chosen = Array(bank.r_data for bank in d)[bank_read]
+        answering, fresh = Signal(), Signal()
+        answer, bank_read = Signal(len(d[0].read.data)), Signal.like(self.read.payload.bank)
         m.d.comb += [
-            # C, which a first step needs, is taken in the one cycle that the memories show it.
+            # A first step takes its C in the one cycle in which the memories show it: D may be read in the next.
             self.read.ready.eq(~reads_c & ~fresh & (~answering | self.result.ready)),
             self.result.valid.eq(answering),
             self.result.payload.eq(answer),
         ]
         asking = self.read.valid & self.read.ready
         for bank in d:
-            m.d.comb += [
-                bank.r_en.eq(reads_c | asking),
-                bank.r_addr.eq(fetch.d),
-            ]
+            m.d.comb += [bank.read.en.eq(reads_c | asking), bank.read.addr.eq(fetch.d)]
             with m.If(asking):
-                m.d.comb += bank.r_addr.eq(self.read.payload.address)
+                m.d.comb += bank.read.addr.eq(self.read.payload.address)
         m.d.sync += fresh.eq(asking)
         with m.If(asking):
             m.d.sync += bank_read.eq(self.read.payload.bank)
         with m.If(fresh):
-            m.d.sync += [answer.eq(chosen), answering.eq(1)]
+            m.d.sync += [answer.eq(Array(bank.read.data for bank in d)[bank_read]), answering.eq(1)]
         with m.Elif(self.result.ready):
             m.d.sync += answering.eq(0)
-        return m

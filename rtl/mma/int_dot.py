@@ -12,7 +12,7 @@ from amaranth.utils import ceil_log2
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import IntFormat
 from zeroskip.rtl.mma.accumulators import Accumulators
-from zeroskip.rtl.mma.timing import Timing, control_ports
+from zeroskip.rtl.mma.timing import Timing, dot_control
 
 SUM_BITS = 32
 
@@ -25,8 +25,26 @@ class IntDot(wiring.Component):
         add        their exact sum
         sum        take c, or the sum so far, add, write
 
-    A new step enters every cycle, also for the same sum. `c` is taken with the operands. Everything stands still while
-    `en` is low.
+    Latency: three cycles from the operands to `d`. Throughput: one step a cycle, also for the same sum. Nothing moves
+    while `control.en` is low.
+
+    Parameters
+    ----------
+    geometry : TileGeometry
+        With an integer format.
+
+    Ports
+    -----
+    a : array of k operands, in
+        A step of a row of A.
+    b : array of k operands, in
+        The same step of a column of B.
+    c : SUM_BITS, in
+        What the sum begins with, if the step is its first.
+    control : dot_control, in
+        What the tile tells all units.
+    d : SUM_BITS, out
+        The sum as it was written last.
     """
 
     timing = Timing(stages=3, take=2)
@@ -40,7 +58,7 @@ class IntDot(wiring.Component):
                 "a": In(operand),
                 "b": In(operand),
                 "c": In(SUM_BITS),
-                **control_ports(self.timing),
+                "control": In(dot_control(self.timing)),
                 "d": Out(SUM_BITS),
             }
         )
@@ -63,16 +81,16 @@ class IntDot(wiring.Component):
         # sum
         before, total = Signal(signed(SUM_BITS)), Signal(signed(SUM_BITS + 1))
         m.d.comb += [
-            sums.r_slot.eq(self.take_slot),
-            before.eq(Mux(self.first, c[1], sums.r_data)),
+            sums.read.addr.eq(self.control.take_slot),
+            before.eq(Mux(self.control.first, c[1], sums.read.data)),
             total.eq(before + block),
-            sums.w_en.eq(self.write),
-            sums.w_slot.eq(self.write_slot),
-            sums.w_data.eq(total),
+            sums.write.en.eq(self.control.write),
+            sums.write.addr.eq(self.control.write_slot),
+            sums.write.data.eq(total),
         ]
         if self.geometry.out == "int32_sat":
             overflow = total[-1] != total[-2]
             extreme = Mux(total[-1], 1 << (SUM_BITS - 1), (1 << (SUM_BITS - 1)) - 1)
-            m.d.comb += sums.w_data.eq(Mux(overflow, extreme, total))
-        m.d.sync += self.d.eq(sums.w_data)
-        return EnableInserter(self.en)(m)
+            m.d.comb += sums.write.data.eq(Mux(overflow, extreme, total))
+        m.d.sync += self.d.eq(sums.write.data)
+        return EnableInserter(self.control.en)(m)

@@ -1,4 +1,4 @@
-"""What travels over the ports of the tile and of the GEMM around it."""
+"""Layouts of the words that go over the ports of the tile and of the GEMM around it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zeroskip.rtl.mma.timing import Timing
 
 
 def timing(geometry: TileGeometry) -> Timing:
-    """That of the geometry's dot-product units."""
+    """The timing of the geometry's dot-product units."""
     return IntDot.timing if isinstance(geometry.operand, IntFormat) else FloatDot.timing
 
 
@@ -39,10 +39,10 @@ def results_layout(geometry: TileGeometry) -> data.ArrayLayout:
 
 
 def step_layout(geometry: TileGeometry) -> data.StructLayout:
-    """A step of the tile: what it multiplies, and for whose sum.
+    """A step of the tile: what it multiplies, and for which sum.
 
-    `slot` names the sum, which begins with `c` where `first` and is the result where `last`. Where `dense`, codes count
-    for nothing and phase p of `phases` takes the places of the window that `dense_places` names.
+    `slot` names the sum, which begins with `c` if `first` is set and is the result if `last` is set. If `dense` is set,
+    the codes are ignored and phase p of `phases` takes the places of the window that `dense_places` names.
     """
     fields: dict[str, object] = {
         "a": values_layout(geometry),
@@ -97,12 +97,11 @@ def read_layout(geometry: TileGeometry) -> data.StructLayout:
 
 
 def job_layout(geometry: TileGeometry) -> data.StructLayout:
-    """A product of two matrices that lie in the memories, `m` x `n` sums at a time: `rows` tiles down A, `sums` tiles
-    in all.
+    """A product of two matrices in the memories, in tiles of `m` x `n` sums: `rows` tiles down A, `sums` tiles in all.
 
-    Tile i of A lies at `a_base + i * steps`, a word a step; column tile j of B at `b_base + j * windows`, a word a
-    window; C and D, tile by tile down the columns, at `d_base`. A window is a step, or `phases` steps where `dense`, of
-    which the last window may have fewer. `rows`, `sums`, `windows` and `steps` are at least 1.
+    Tile i of A lies at `a_base + i * steps`, one word for each step; column tile j of B at `b_base + j * windows`, one
+    word for each window; C and D, tile by tile down the columns, at `d_base`. A window takes one step, or `phases`
+    steps if `dense` is set; the last window may take fewer. `rows`, `sums`, `windows` and `steps` are at least 1.
     """
     fields = {
         "a_base": bits_for(geometry.a_words),
@@ -119,7 +118,7 @@ def job_layout(geometry: TileGeometry) -> data.StructLayout:
 
 
 def fetch_layout(geometry: TileGeometry) -> data.StructLayout:
-    """What the sequencer asks of the memories for a step, and what the tile must know of it."""
+    """The addresses of a step's words in the memories, and what the tile must know of the step."""
     fields = {
         "a": bits_for(geometry.a_words),
         "b": bits_for(geometry.b_words),

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where synthesis keeps a part whole, an instance stands for it: zeroskip.rtl.hierarchy)
+# (where synthesis keeps a component apart, the design holds an instance of it: zeroskip.rtl.hierarchy)
 """The multiplexers that make a tile sparse: metadata codes choose among the rows of B."""
 
 from __future__ import annotations
@@ -17,9 +17,25 @@ from zeroskip.rtl.hierarchy import keep_apart
 
 
 class Selector(wiring.Component):
-    """Takes the `k` values that the codes of a row of A name from a column of B's window: lane l of a group takes
-    position `index_l` of that group of B, `pair` values each (PTX ISA 9.1, section 9.7.14.6.1). Every code has a
-    result, also one that is illegal. Combinational.
+    """Selects the `k` values of a column of B that the codes of a row of A name: lane l of a group takes position
+    `index_l` of that group of B, `pair` values each (PTX ISA 9.1, section 9.7.14.6.1). Illegal codes too have a defined
+    result.
+
+    Combinational.
+
+    Parameters
+    ----------
+    geometry : TileGeometry
+        With a sparse pattern.
+
+    Ports
+    -----
+    codes : array of groups codes, in
+        Metadata of a step of a row of A.
+    window : array of window operands, in
+        A column of B.
+    chosen : array of k operands, out
+        The values that the row multiplies.
     """
 
     def __init__(self, geometry: TileGeometry) -> None:
@@ -49,9 +65,27 @@ class Selector(wiring.Component):
 
 
 class Lower(wiring.Component):
-    """The first half of a choice of one in four: where the upper bit of the index is set, it passes the lower bit on to
-    the second half, which then needs no third look-up table to see it. Synthesis would undo that: set keep_hierarchy
-    on it, as zeroskip.fpga.synthesis does (zeroskip.rtl.hierarchy.keep_apart).
+    """The first half of a choice of one in four: if the upper bit of the index is set, it passes on the lower bit to
+    the second half, which then needs no third look-up table to see it. Synthesis would undo that: set keep_hierarchy on
+    it, as zeroskip.fpga.synthesis does (zeroskip.rtl.hierarchy.keep_apart).
+
+    Combinational.
+
+    Parameters
+    ----------
+    width
+        Bits of a value.
+
+    Ports
+    -----
+    index : 2, in
+        Which of the four.
+    zero : width, in
+        Value 0.
+    one : width, in
+        Value 1.
+    chosen : width, out
+        Value 0 or 1, or the lower bit of the index in each place.
     """
 
     def __init__(self, width: int) -> None:

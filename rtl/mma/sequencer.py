@@ -1,4 +1,4 @@
-"""Walks through the steps of a product of two matrices."""
+"""Generates the steps of a product of two matrices."""
 
 from __future__ import annotations
 
@@ -16,11 +16,26 @@ from zeroskip.rtl.mma.layouts import fetch_layout, job_layout, timing
 class Sequencer(wiring.Component):
     """Turns a job (see job_layout) into its steps, one a cycle.
 
-    Sums are worked off in rounds: each sum of a round makes one step, then each its next. A round has as many sums as
-    the tile needs to continue each without waiting (`loop`), the last one all that are left, fewer than twice as many.
-    `done` is high for one cycle when `finished` has been as many times as there are sums.
+    Sums are computed in rounds: each sum of a round makes one step, then each makes its next. A round has as many sums
+    as the tile needs to continue each without waiting (`loop`); the last round has all that are left, fewer than twice
+    as many.
 
-    Latency: the first step is offered in the cycle after `start` is taken.
+    Latency: the first step is offered in the cycle after `start` is taken. Throughput: one step a cycle.
+
+    Parameters
+    ----------
+    geometry : TileGeometry
+
+    Ports
+    -----
+    start : stream of job_layout, in
+        Jobs; one is taken while none runs.
+    fetch : stream of fetch_layout, out
+        The steps.
+    finished : 1, in
+        High for one cycle for each sum whose result has been written.
+    done : 1, out
+        High for one cycle when all sums of the job are finished.
     """
 
     def __init__(self, geometry: TileGeometry) -> None:

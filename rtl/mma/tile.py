@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where dot units are emitted once, one of them stands for all: zeroskip.rtl.hierarchy)
+# (where dot units are emitted once, the design holds instances of one of them: zeroskip.rtl.hierarchy)
 """The N:M sparse matrix tile."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,14 +19,33 @@ from zeroskip.rtl.mma.float_dot import FloatDot
 from zeroskip.rtl.mma.int_dot import IntDot
 from zeroskip.rtl.mma.layouts import results_layout, step_layout, timing
 from zeroskip.rtl.mma.selector import Selector
-from zeroskip.rtl.mma.timing import control_ports
+from zeroskip.rtl.mma.timing import dot_control
 
 
 class DotUnit(wiring.Component):
-    """One element of the tile: chooses from a column of B what a row of A multiplies, and sums up.
+    """One element of the tile: selects from a column of B what a row of A multiplies, and adds up.
 
-    `codes`, `window` and `c` enter together, `a` a cycle later: the tile keeps a row's values once for all columns.
-    The control ports are those of the dot-product unit (zeroskip.rtl.mma.timing).
+    Latency: that of the dot-product unit and one cycle more. Throughput: one step a cycle.
+
+    Parameters
+    ----------
+    geometry : TileGeometry
+
+    Ports
+    -----
+    a : array of k operands, in
+        Kept values of a row of A; they enter a cycle after the rest, because the tile keeps a row's values once for
+        all columns.
+    codes : array of groups codes, in
+        Their metadata; no port if the pattern is dense.
+    window : array of window operands, in
+        A column of B.
+    c : result bits, in
+        What the sum begins with, if the step is its first.
+    control : dot_control, in
+        What the tile tells all units.
+    d : result bits, out
+        The sum as it was written last.
     """
 
     def __init__(self, geometry: TileGeometry) -> None:
@@ -36,7 +55,7 @@ class DotUnit(wiring.Component):
             "a": In(data.ArrayLayout(width, geometry.k)),
             "window": In(data.ArrayLayout(width, geometry.window)),
             "c": In(geometry.result.bits),
-            **control_ports(timing(geometry)),
+            "control": In(dot_control(timing(geometry))),
             "d": Out(geometry.result.bits),
         }
         if not geometry.pattern.dense:
@@ -46,31 +65,42 @@ class DotUnit(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.dot = dot = (IntDot if isinstance(self.geometry.operand, IntFormat) else FloatDot)(self.geometry)
+        wiring.connect(m, wiring.flipped(self.control), dot.control)
         chosen: Any = self.window
         if not self.geometry.pattern.dense:
             m.submodules.selector = selector = Selector(self.geometry)
             m.d.comb += [selector.codes.eq(self.codes), selector.window.eq(self.window)]
             chosen = selector.chosen
-        with m.If(self.en):
+        with m.If(self.control.en):
             m.d.sync += [dot.b.eq(chosen), dot.c.eq(self.c)]
-        m.d.comb += [
-            dot.a.eq(self.a),
-            *(getattr(dot, name).eq(getattr(self, name)) for name in control_ports(timing(self.geometry))),
-            self.d.eq(dot.d),
-        ]
+        m.d.comb += [dot.a.eq(self.a), self.d.eq(dot.d)]
         return m
 
 
 class Tile(wiring.Component):
     """`m` x `n` dot-product units: D = A B + C for `m` rows of A and `n` columns of B, `k` kept values a step.
 
-    A sum is a chain of steps of one `slot`, from `first` to `last`; its result leaves `result` `latency` cycles after
-    its last step entered. `slots` sums may be under way in any order; a step enters every cycle where those of one slot
-    are `loop` cycles apart, else it waits until they are. A full `result` stops everything.
+    A sum is a chain of steps of one `slot`, from `first` to `last`. `slots` sums may be under way in any order. A dense
+    matrix takes `phases` steps a window instead of one.
 
-    Dense matrices run at `phases` steps a window instead of one. `illegal` is set in the cycle after a step with an
-    illegal code entered (zeroskip.model.mma.format.illegal) and stays so until `clear`; the result is that of the
-    multiplexers.
+    Latency: a result is at `result` `latency` cycles after its last step entered. Throughput: one step a cycle where
+    those of one slot are `loop` cycles apart; a step waits until they are. Everything stops while a result waits.
+
+    Parameters
+    ----------
+    geometry : TileGeometry
+
+    Ports
+    -----
+    step : stream of step_layout, in
+        The steps.
+    result : stream of results_layout, out
+        The sums, in the order of their last steps.
+    clear : 1, in
+        Clears `illegal`.
+    illegal : 1, out
+        Set in the cycle after a step with an illegal code entered (zeroskip.model.mma.format.illegal), and kept until
+        `clear`; the result is that of the multiplexers.
     """
 
     def __init__(self, geometry: TileGeometry) -> None:
@@ -91,18 +121,46 @@ class Tile(wiring.Component):
 
     @property
     def loop(self) -> int:
-        """Cycles from a step to the next of the same slot, at the least."""
+        """Least number of cycles from a step to the next of the same slot."""
         return timing(self.geometry).loop
 
     def elaborate(self, platform: Any) -> Elaboratable:
         m = Module()
-        geometry, times = self.geometry, timing(self.geometry)
-        step = self.step.payload
-        advance, enter = Signal(), Signal()
+        geometry = self.geometry
+        control = dot_control(timing(geometry)).create(path=("control",))
+        enter = self._advance(m, control)
 
-        # The way of a step: stage p is p cycles behind its entry.
-        way = data.StructLayout({"valid": 1, "first": 1, "last": 1, "slot": len(step.slot)})
-        stages = [Signal(way, name=f"stage{p}") for p in range(1, times.stages + 2)]
+        # A row's values and codes are kept once for all columns.
+        values = Signal.like(self.step.payload.a)
+        with m.If(control.en):
+            m.d.sync += values.eq(self.step.payload.a)
+        codes = None if geometry.pattern.dense else self._check(m, enter)
+
+        units = []
+        for row in range(geometry.m):
+            for column in range(geometry.n):
+                unit = DotUnit(geometry)
+                units.append(unit)
+                m.submodules[f"unit{row}_{column}"] = emit_once(unit, platform, parameters=geometry)
+                m.d.comb += [
+                    unit.a.eq(values[row]),
+                    unit.window.eq(self.step.payload.b[column]),
+                    unit.c.eq(self.step.payload.c[row][column]),
+                    self.result.payload[row][column].eq(unit.d),
+                ]
+                if codes is not None:
+                    m.d.comb += unit.codes.eq(codes[row])
+        wiring.connect(m, control, *(unit.control for unit in units))
+        return m
+
+    def _advance(self, m: Module, control: Any) -> Value:
+        """Moves steps through the pipeline, and tells the units when to take and when to write a sum. Returns whether
+        a step enters."""
+        step, times = self.step.payload, timing(self.geometry)
+        advance, enter = control.en, Signal()
+        # Stage p is p cycles behind a step's entry.
+        stage_layout = data.StructLayout({"valid": 1, "first": 1, "last": 1, "slot": len(step.slot)})
+        stages = [Signal(stage_layout, name=f"stage{p}") for p in range(1, times.stages + 2)]
         same = Cat(stage.valid & (stage.slot == step.slot) for stage in stages[: times.loop - 1]).any()
         m.d.comb += [
             self.result.valid.eq(stages[-1].valid & stages[-1].last),
@@ -118,44 +176,29 @@ class Tile(wiring.Component):
                 stages[0].slot.eq(step.slot),
                 *(stage.eq(before) for before, stage in itertools.pairwise(stages)),
             ]
-
-        # A row's values and codes serve all columns.
-        values = Signal.like(step.a)
-        with m.If(advance):
-            m.d.sync += values.eq(step.a)
-        if not geometry.pattern.dense:
-            codes = Signal.like(step.codes)
-            fixed = Array(
-                Const(geometry.pattern.phase_code(p), geometry.pattern.code_bits) for p in range(geometry.phases)
-            )
-            legal = []
-            for row in range(geometry.m):
-                for group in range(geometry.groups):
-                    m.d.comb += codes[row][group].eq(Mux(step.dense, fixed[step.phase], step.codes[row][group]))
-                m.submodules[f"checker{row}"] = checker = Checker(geometry)
-                m.d.comb += checker.codes.eq(codes[row])
-                legal.append(~checker.illegal)
-            with m.If(self.clear):
-                m.d.sync += self.illegal.eq(0)
-            with m.If(enter & ~Cat(*legal).all()):
-                m.d.sync += self.illegal.eq(1)
-
         taken, last = stages[times.take], stages[times.stages - 1]
+        m.d.comb += [
+            control.first.eq(taken.first),
+            control.take_slot.eq(taken.slot),
+            control.write.eq(last.valid),
+            control.write_slot.eq(last.slot),
+        ]
+        return enter
+
+    def _check(self, m: Module, enter: Value) -> Signal:
+        """The codes of a step, those of its phase if it is dense; and the flag for illegal ones."""
+        geometry, step = self.geometry, self.step.payload
+        codes = Signal.like(step.codes)
+        fixed = Array(Const(geometry.pattern.phase_code(p), geometry.pattern.code_bits) for p in range(geometry.phases))
+        legal = []
         for row in range(geometry.m):
-            for column in range(geometry.n):
-                unit = DotUnit(geometry)
-                m.submodules[f"unit{row}_{column}"] = emit_once(unit, platform, parameters=geometry)
-                m.d.comb += [
-                    unit.a.eq(values[row]),
-                    unit.window.eq(step.b[column]),
-                    unit.c.eq(step.c[row][column]),
-                    unit.en.eq(advance),
-                    unit.first.eq(taken.first),
-                    unit.take_slot.eq(taken.slot),
-                    unit.write.eq(last.valid),
-                    unit.write_slot.eq(last.slot),
-                    self.result.payload[row][column].eq(unit.d),
-                ]
-                if not geometry.pattern.dense:
-                    m.d.comb += unit.codes.eq(codes[row])
-        return m
+            for group in range(geometry.groups):
+                m.d.comb += codes[row][group].eq(Mux(step.dense, fixed[step.phase], step.codes[row][group]))
+            m.submodules[f"checker{row}"] = checker = Checker(geometry)
+            m.d.comb += checker.codes.eq(codes[row])
+            legal.append(~checker.illegal)
+        with m.If(self.clear):
+            m.d.sync += self.illegal.eq(0)
+        with m.If(enter & ~Cat(*legal).all()):
+            m.d.sync += self.illegal.eq(1)
+        return codes

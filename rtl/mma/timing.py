@@ -1,18 +1,18 @@
-"""When a dot-product unit does what, and the signals by which the tile, once for all of its units, tells it to."""
+"""When a dot-product unit does what, and the signals by which the tile tells all of its units."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import Out
 
 from zeroskip.model.bits import bits_for
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The pipeline of a dot-product unit: `stages` from the operands to the result, the sum so far being taken in stage
+    """The pipeline of a dot-product unit: `stages` from the operands to the result. The sum so far is read in stage
     `take` (counted from 0) and written in the last."""
 
     stages: int
@@ -25,19 +25,34 @@ class Timing:
 
     @property
     def slots(self) -> int:
-        """Sums under way: so many that any number of at least `loop` can be worked off in rounds that are no shorter
-        than `loop`, without a cycle lost."""
+        """Sums that may be under way: enough to process any number of at least `loop` sums in rounds of at least
+        `loop`, so that no cycle is lost."""
         return 2 * self.loop - 1
 
 
-def control_ports(timing: Timing) -> dict[str, wiring.Member]:
-    """`first` and `take_slot` belong to the step in stage `take`: whether it begins a sum with c, and whose sum it
-    continues. `write` and `write_slot` belong to the step in the last stage."""
+def dot_control(timing: Timing) -> wiring.Signature:
+    """What the tile tells its dot-product units in each cycle.
+
+    Members
+    -------
+    en : 1, out
+        The pipeline advances.
+    first : 1, out
+        The step in stage `take` begins a sum, with c.
+    take_slot : bits_for(slots), out
+        The slot of the sum that the step in stage `take` continues.
+    write : 1, out
+        There is a step in the last stage.
+    write_slot : bits_for(slots), out
+        The slot of its sum.
+    """
     slot = bits_for(timing.slots)
-    return {
-        "en": In(1),
-        "first": In(1),
-        "take_slot": In(slot),
-        "write": In(1),
-        "write_slot": In(slot),
-    }
+    return wiring.Signature(
+        {
+            "en": Out(1),
+            "first": Out(1),
+            "take_slot": Out(slot),
+            "write": Out(1),
+            "write_slot": Out(slot),
+        }
+    )

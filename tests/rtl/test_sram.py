@@ -11,7 +11,7 @@ from amaranth.sim import Simulator
 from zeroskip.rtl.sram import Sram
 
 Operation = tuple[bool, int, int, bool, int]
-"""w_en, w_addr, w_data, r_en, r_addr."""
+"""`en`, `addr` and `data` of the write port, `en` and `addr` of the read port."""
 
 
 def operations(depth: int, width: int, seed: int) -> list[Operation]:
@@ -28,15 +28,16 @@ def operations(depth: int, width: int, seed: int) -> list[Operation]:
 
 
 def rtl_sram(operations: list[Operation], depth: int, width: int) -> list[int]:
-    """`r_data` in the cycle after each operation."""
+    """`read.data` in the cycle after each operation."""
     dut, shown = Sram(depth=depth, width=width), []
+    ports = dut.write.en, dut.write.addr, dut.write.data, dut.read.en, dut.read.addr
 
     async def testbench(ctx: Any) -> None:
         for operation in operations:
-            for port, value in zip((dut.w_en, dut.w_addr, dut.w_data, dut.r_en, dut.r_addr), operation, strict=True):
+            for port, value in zip(ports, operation, strict=True):
                 ctx.set(port, value)
             await ctx.tick()
-            shown.append(ctx.get(dut.r_data))
+            shown.append(ctx.get(dut.read.data))
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)

@@ -27,15 +27,15 @@ class HarshPlatform:
         write, read = storage.write_port(), storage.read_port()
         collided = Signal()
         m.d.comb += [
-            write.en.eq(sram.w_en),
-            write.addr.eq(sram.w_addr),
-            write.data.eq(sram.w_data),
-            read.en.eq(sram.r_en),
-            read.addr.eq(sram.r_addr),
-            sram.r_data.eq(read.data ^ collided.replicate(sram.width)),
+            write.en.eq(sram.write.en),
+            write.addr.eq(sram.write.addr),
+            write.data.eq(sram.write.data),
+            read.en.eq(sram.read.en),
+            read.addr.eq(sram.read.addr),
+            sram.read.data.eq(read.data ^ collided.replicate(sram.width)),
         ]
-        with m.If(sram.r_en):
-            m.d.sync += collided.eq(sram.w_en & (sram.w_addr == sram.r_addr))
+        with m.If(sram.read.en):
+            m.d.sync += collided.eq(sram.write.en & (sram.write.addr == sram.read.addr))
         return m
 
 
@@ -185,14 +185,21 @@ class Bench:
         self.simulator.run()
 
 
-async def load(ctx: Any, dut: Any, words: Iterable[int]) -> None:
-    """Writes a memory through the ports `load_en`, `load_addr` and `load_data` of its component."""
-    ctx.set(dut.load_en, 1)
+async def load(ctx: Any, port: Any, words: Iterable[Any]) -> None:
+    """Writes a memory from address 0 on through its write port."""
+    ctx.set(port.en, 1)
     for address, word in enumerate(words):
-        ctx.set(dut.load_addr, address)
-        ctx.set(dut.load_data, word)
+        ctx.set(port.addr, address)
+        ctx.set(port.data, word)
         await ctx.tick()
-    ctx.set(dut.load_en, 0)
+    ctx.set(port.en, 0)
+
+
+def at(dut: Any, path: str) -> Any:
+    """The port `a.b` of a component."""
+    for name in path.split("."):
+        dut = getattr(dut, name)
+    return dut
 
 
 def evaluate(dut: Any, vectors: Iterable[dict[str, int]], *outputs: str) -> list[tuple[int, ...]]:
@@ -202,8 +209,8 @@ def evaluate(dut: Any, vectors: Iterable[dict[str, int]], *outputs: str) -> list
     async def testbench(ctx: Any) -> None:
         for vector in vectors:
             for name, value in vector.items():
-                ctx.set(getattr(dut, name), value)
-            results.append(tuple(ctx.get(getattr(dut, name)) for name in outputs))
+                ctx.set(at(dut, name), value)
+            results.append(tuple(ctx.get(at(dut, name)) for name in outputs))
 
     simulator = Simulator(dut)
     simulator.add_testbench(testbench)

@@ -3,13 +3,32 @@ from random import Random
 from typing import Any
 
 import pytest
-from support.bench import Bench, geometry
+from support.bench import Bench, at, geometry
 
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.activations import ActivationFiles
 
 Cycle = dict[str, int]
-"""What stands at the input ports in one cycle; a port that is not named is low."""
+"""What stands at the input ports in one cycle, by the names of PORTS; a port that is not named is low."""
+
+PORTS = {
+    "read_en": "destination.read.en",
+    "read_row": "destination.read.addr",
+    "write_en": "destination.write.en",
+    "write_row": "destination.write.addr",
+    "write_data": "destination.write.data",
+    "flag_en": "destination.flag.en",
+    "flag_row": "destination.flag.addr",
+    "flag": "destination.flag.data",
+    "fetch_en": "fetch.en",
+    "fetch_row": "fetch.addr",
+    "load_en": "load.en",
+    "load_row": "load.addr",
+    "load_data": "load.data",
+    "window": "control.window",
+    "clear": "control.clear",
+    "swap": "control.swap",
+}
 
 
 def some_cycles(geometry: EieGeometry, count: int, seed: int) -> list[Cycle]:
@@ -51,7 +70,7 @@ def some_cycles(geometry: EieGeometry, count: int, seed: int) -> list[Cycle]:
 
 
 Shown = tuple[int | None, int | None, int]
-"""`read_data` and `fetch_data` from the cycle behind the read to the next swap, and `flags`."""
+"""`destination.read.data` and `fetch.data` from the cycle behind the read to the next swap, and `flags`."""
 
 
 def rtl_activations(geometry: EieGeometry, cycles: list[Cycle]) -> list[Shown]:
@@ -63,17 +82,17 @@ def rtl_activations(geometry: EieGeometry, cycles: list[Cycle]) -> list[Shown]:
         has_read = has_fetched = 0
         for cycle in cycles:
             for name, value in cycle.items():
-                ctx.set(getattr(dut, name), value)
+                ctx.set(at(dut, PORTS[name]), value)
             shown.append(
                 (
-                    ctx.get(dut.read_data) if has_read else None,
-                    ctx.get(dut.fetch_data) if has_fetched else None,
+                    ctx.get(dut.destination.read.data) if has_read else None,
+                    ctx.get(dut.fetch.data) if has_fetched else None,
                     ctx.get(dut.flags),
                 )
             )
             await ctx.tick()
             for name in cycle:
-                ctx.set(getattr(dut, name), 0)
+                ctx.set(at(dut, PORTS[name]), 0)
             has_read = not cycle.get("swap") and (has_read or cycle.get("read_en"))
             has_fetched = not cycle.get("swap") and (has_fetched or cycle.get("fetch_en"))
 

@@ -45,27 +45,28 @@ def rtl_arithmetic(
     read while it was written.
     """
     dut = ArithmeticUnit(geometry)
+    read, write, flag = dut.destination.read, dut.destination.write, dut.destination.flag
     bench = Bench(dut, seed=len(updates))
     accumulators = list(start)
 
     async def memory(ctx: Any) -> None:
-        reads = ctx.tick().sample(dut.read_en, dut.read_row, dut.write_en, dut.write_row, dut.write_data)
+        reads = ctx.tick().sample(read.en, read.addr, write.en, write.addr, write.data)
         async for _, _, read_en, read_row, write_en, write_row, write_data in reads:
             known = read_en and not (write_en and read_row == write_row)
             garbage = bench.random.getrandbits(geometry.accumulator_bits - 1)
-            ctx.set(dut.read_data, accumulators[read_row] if known else garbage)
+            ctx.set(read.data, accumulators[read_row] if known else garbage)
             if write_en:
                 accumulators[write_row] = write_data
 
     async def setting(ctx: Any) -> None:
-        ctx.set(dut.half, (1 << shift) >> 1)
-        ctx.set(dut.relu, relu)
+        ctx.set(dut.rounding.half, (1 << shift) >> 1)
+        ctx.set(dut.rounding.relu, relu)
 
     bench.first(setting)
     bench.simulator.add_process(memory)
     taken = bench.feed(dut.i, updates, pause)
-    sums = bench.watch(dut.write_en, dut.write_row, dut.write_data)
-    flags = bench.watch(dut.flag_en, dut.flag_row, dut.flag)
+    sums = bench.watch(write.en, write.addr, write.data)
+    flags = bench.watch(flag.en, flag.addr, flag.data)
     busy = bench.trace(dut.busy)
     bench.run(settle=4)
     return taken, sums, flags, [cycle for cycle, (is_busy,) in enumerate(busy) if is_busy]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
-from support.bench import Bench, Transfers, geometry
+from support.bench import Bench, Transfers, geometry, load
 
 from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN, requantise
 from zeroskip.rtl.eie.control import ControlUnit
@@ -63,19 +63,16 @@ class Core:
         m = Module()
         m.submodules.dut = self.dut = dut = ControlUnit(GEOMETRY)
         self.flags = Signal(GEOMETRY.activations)
-        m.d.comb += dut.flags.eq(self.flags.word_select(dut.window, GEOMETRY.window))
+        m.d.comb += dut.flags.eq(self.flags.word_select(dut.files.window, GEOMETRY.window))
         self.bench = Bench(m, seed)
         self.bench.first(self.load)
         self.bench.simulator.add_process(self.files)
-        self.state = self.bench.trace(dut.idle, dut.done, dut.running, dut.layer, dut.clear, dut.swap, dut.pes_busy)
+        self.state = self.bench.trace(
+            dut.idle, dut.done, dut.running, dut.layer, dut.files.clear, dut.files.swap, dut.pes_busy
+        )
 
     async def load(self, ctx: Any) -> None:
-        ctx.set(self.dut.load_en, 1)
-        for address, row in enumerate(self.program.table):
-            ctx.set(self.dut.load_addr, address)
-            ctx.set(self.dut.load_data, row)
-            await ctx.tick()
-        ctx.set(self.dut.load_en, 0)
+        await load(ctx, self.dut.load, self.program.table)
 
     async def files(self, ctx: Any) -> None:
         dut, busy = self.dut, 0
@@ -85,9 +82,10 @@ class Core:
 
         show()
         column = dut.broadcast.valid & dut.broadcast.ready
-        async for _, _, en, index, swap, sent in ctx.tick().sample(dut.fetch_en, dut.fetch_index, dut.swap, column):
+        watched = ctx.tick().sample(dut.fetch.en, dut.fetch.addr, dut.files.swap, column)
+        async for _, _, en, index, swap, sent in watched:
             if en:
-                ctx.set(dut.fetch_data, self.program.sources[self.stage][index])
+                ctx.set(dut.fetch.data, self.program.sources[self.stage][index])
             busy = max(busy - 1, self.bench.random.randint(1, 9) if sent else 0)
             ctx.set(dut.pes_busy, busy > 0)
             if swap:
@@ -120,7 +118,7 @@ def rtl_control(program: Program, *, seed: int, pause: float) -> tuple[Transfers
     dut, bench = core.dut, core.bench
     bench.drain(dut.broadcast, len(expected_broadcasts(program)), pause)
     sent = dut.broadcast.valid & dut.broadcast.ready
-    parameters = (dut.codebook, dut.half, dut.relu, dut.layer)
+    parameters = (dut.codebook, dut.rounding.half, dut.rounding.relu, dut.layer)
     broadcasts = bench.watch(sent, dut.broadcast.payload, *parameters)
     bench.add(core.start)
     bench.run(settle=5)

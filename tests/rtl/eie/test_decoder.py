@@ -22,7 +22,7 @@ def rtl_decoder(
     bench = Bench(dut, seed=codebook)
 
     async def loading(ctx: Any) -> None:
-        await load(ctx, dut, [value % (1 << 16) for values in codebooks for value in values])
+        await load(ctx, dut.load, [value % (1 << 16) for values in codebooks for value in values])
         ctx.set(dut.codebook, codebook)
 
     bench.first(loading)

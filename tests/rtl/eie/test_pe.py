@@ -49,26 +49,26 @@ class Core:
         entries = [int.from_bytes(word.tobytes(), "little") for word in network.entries[0]]
         codebook = [value % (1 << 16) for value in network.codebooks[0].tolist()]
         for enable, address, words in (
-            (dut.load_entries, dut.load_addr, entries),
-            (dut.load_pointers, dut.load_addr, network.pointers[0].tolist()),
-            (dut.load_codebooks, dut.load_codebook_addr, codebook),
+            (dut.load.entries, dut.load.addr, entries),
+            (dut.load.pointers, dut.load.addr, network.pointers[0].tolist()),
+            (dut.load.codebooks, dut.load.codebook_addr, codebook),
         ):
             ctx.set(enable, 1)
             for index, word in enumerate(words):
                 ctx.set(address, index)
-                ctx.set(dut.load_data, word)
+                ctx.set(dut.load.data, word)
                 await ctx.tick()
             ctx.set(enable, 0)
-        ctx.set(dut.clear, 1)
+        ctx.set(dut.files.clear, 1)
         await ctx.tick()
-        ctx.set(dut.clear, 0)
+        ctx.set(dut.files.clear, 0)
 
     async def fetch(self, ctx: Any, row: int) -> int:
-        ctx.set(self.dut.fetch_en, 1)
-        ctx.set(self.dut.fetch_row, row)
+        ctx.set(self.dut.fetch.en, 1)
+        ctx.set(self.dut.fetch.addr, row)
         await ctx.tick()
-        ctx.set(self.dut.fetch_en, 0)
-        return ctx.get(self.dut.fetch_data)
+        ctx.set(self.dut.fetch.en, 0)
+        return ctx.get(self.dut.fetch.data)
 
 
 def rtl_pe(network: EieNetwork, columns: list[Column], *, seed: int = 0, pause: float = 0.0) -> Run:
@@ -94,9 +94,9 @@ def rtl_pe(network: EieNetwork, columns: list[Column], *, seed: int = 0, pause: 
             ctx.set(dut.broadcast.valid, 0)
         while ctx.get(dut.busy):
             await tick()
-        ctx.set(dut.swap, 1)
+        ctx.set(dut.files.swap, 1)
         await tick()
-        ctx.set(dut.swap, 0)
+        ctx.set(dut.files.swap, 0)
         run.nonzero = ctx.get(dut.flags)
         for row in range(network.layers[0].outputs):
             run.sums.append(await core.fetch(ctx, row))
@@ -196,9 +196,9 @@ def test_an_update_stands_in_the_file_three_cycles_after_its_issue(swap: int, fo
         ctx.set(core.dut.broadcast.payload, {"value": 5, "pointer": 1})
         for cycle in range(swap + 1):
             ctx.set(core.dut.broadcast.valid, cycle == 0)
-            ctx.set(core.dut.swap, cycle == swap)
+            ctx.set(core.dut.files.swap, cycle == swap)
             await ctx.tick()
-        ctx.set(core.dut.swap, 0)
+        ctx.set(core.dut.files.swap, 0)
         fetched.append(await core.fetch(ctx, 0))
 
     core.bench.add(swapping)

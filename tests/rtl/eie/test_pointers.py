@@ -37,7 +37,7 @@ def rtl_pointers(pointers: list[int], broadcasts: Broadcasts, seed: int) -> tupl
     columns, busy = bench.watch(dut.o.valid, dut.o.payload), bench.trace(dut.busy)
 
     async def loading(ctx: Any) -> None:
-        await load(ctx, dut, pointers)
+        await load(ctx, dut.load, pointers)
 
     async def broadcasting(ctx: Any) -> None:
         cycle = 0

@@ -47,7 +47,7 @@ def rtl_spmat(
     images = [int.from_bytes(word.tobytes(), "little") for word in words]
 
     async def loading(ctx: Any) -> None:
-        await load(ctx, dut, images)
+        await load(ctx, dut.load, images)
 
     bench.first(loading)
     taken = bench.feed(dut.i, columns, i_pause)

@@ -2,7 +2,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from support.bench import Bench
+from support.bench import Bench, at
 
 from zeroskip.rtl.mma.accumulators import Accumulators
 
@@ -10,15 +10,15 @@ Cycle = dict[str, int]
 
 
 def rtl_accumulators(slots: int, cycles: list[Cycle]) -> list[int]:
-    """What `r_data` shows in each cycle."""
+    """What `read.data` shows in each cycle."""
     dut = Accumulators(slots=slots, width=32)
     bench, shown = Bench(dut), []
 
     async def driving(ctx: Any) -> None:
         for cycle in cycles:
             for name, value in cycle.items():
-                ctx.set(getattr(dut, name), value)
-            shown.append(ctx.get(dut.r_data))
+                ctx.set(at(dut, name), value)
+            shown.append(ctx.get(dut.read.data))
             await ctx.tick()
 
     bench.add(driving)
@@ -29,9 +29,9 @@ def rtl_accumulators(slots: int, cycles: list[Cycle]) -> list[int]:
 def expected(slots: int, cycles: list[Cycle]) -> list[int]:
     words, shown = [0] * slots, []
     for cycle in cycles:
-        shown.append(words[cycle["r_slot"]])
-        if cycle["w_en"]:
-            words[cycle["w_slot"]] = cycle["w_data"]
+        shown.append(words[cycle["read.addr"]])
+        if cycle["write.en"]:
+            words[cycle["write.addr"]] = cycle["write.data"]
     return shown
 
 
@@ -41,10 +41,10 @@ def test_words_are_shown_in_the_same_cycle(slots: int) -> None:
     random = Random(slots)
     cycles = [
         {
-            "r_slot": random.randrange(slots),
-            "w_en": random.random() < 0.5,
-            "w_slot": random.randrange(slots),
-            "w_data": random.getrandbits(32),
+            "read.addr": random.randrange(slots),
+            "write.en": random.random() < 0.5,
+            "write.addr": random.randrange(slots),
+            "write.data": random.getrandbits(32),
         }
         for _ in range(400)
     ]

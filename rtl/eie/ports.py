@@ -1,0 +1,109 @@
+"""Signatures of the ports that join the blocks of the EIE array, as the side sees them that drives them."""
+
+from __future__ import annotations
+
+from amaranth.hdl import signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.layouts import load_data_bits
+from zeroskip.rtl.ports import read_port, write_port
+
+
+def accumulators_port(geometry: EieGeometry) -> wiring.Signature:
+    """Access to a file of accumulators.
+
+    Members
+    -------
+    read : read_port(activation_rows, signed(accumulator_bits)), out
+        Reads the accumulator of a row.
+    write : write_port(activation_rows, signed(accumulator_bits)), out
+        Writes it.
+    flag : write_port(activation_rows, 1), out
+        Says whether the row's activation is non-zero.
+    """
+    rows, accumulator = geometry.activation_rows, signed(geometry.accumulator_bits)
+    return wiring.Signature(
+        {
+            "read": Out(read_port(rows, accumulator)),
+            "write": Out(write_port(rows, accumulator)),
+            "flag": Out(write_port(rows, 1)),
+        }
+    )
+
+
+def files_control(geometry: EieGeometry) -> wiring.Signature:
+    """What the control unit tells the activation files of all PEs.
+
+    Members
+    -------
+    window : bits_for(activation_rows // rows_per_window), out
+        The window of rows whose flags are wanted.
+    clear : 1, out
+        Empties the destination.
+    swap : 1, out
+        Exchanges source and destination, and empties the new destination.
+    """
+    windows = geometry.activation_rows // geometry.rows_per_window
+    return wiring.Signature({"window": Out(bits_for(windows)), "clear": Out(1), "swap": Out(1)})
+
+
+def rounding_control(geometry: EieGeometry) -> wiring.Signature:
+    """How the layer's sums will be rounded, by which a sum is known to become zero or not.
+
+    Members
+    -------
+    half : accumulator_bits - 1, out
+        Half a unit of the layer's output, in units of the accumulator.
+    relu : 1, out
+        Negative outputs become zero.
+    """
+    return wiring.Signature({"half": Out(geometry.accumulator_bits - 1), "relu": Out(1)})
+
+
+def codebook_port(geometry: EieGeometry) -> wiring.Signature:
+    """The write port of the codebooks of a PE: value `code` of codebook `number` at address `number << code_bits |
+    code`."""
+    return write_port(1 << (bits_for(geometry.layers) + geometry.code_bits), VALUE_BITS)
+
+
+def pe_load(geometry: EieGeometry) -> wiring.Signature:
+    """Writes the memories of a PE over one bus.
+
+    With a write port for each memory, a PE took 39 registers more on an ECP5 (901 instead of 862 at 1,024 words and
+    pointers): Yosys keeps a copy of the word last written to a block RAM, and merges the copies that hold the same.
+
+    Members
+    -------
+    entries : 1, out
+        Writes `data` to word `addr` of the sparse matrices.
+    pointers : 1, out
+        Writes `data` to column pointer `addr`.
+    codebooks : 1, out
+        Writes `data` to `codebook_addr` of the codebooks (see codebook_port).
+    activations : 1, out
+        Writes `activation` to row `addr` of the source file.
+    addr : bits of the largest of these memories, out
+        Word, pointer or row.
+    codebook_addr : bits_for(layers) + code_bits, out
+        Place in the codebooks.
+    data : load_data_bits, out
+        Word, pointer or shared weight.
+    activation : signed(VALUE_BITS), out
+        Input of a network.
+    """
+    largest = max(geometry.entry_words, geometry.pointers, geometry.activation_rows)
+    return wiring.Signature(
+        {
+            "entries": Out(1),
+            "pointers": Out(1),
+            "codebooks": Out(1),
+            "activations": Out(1),
+            "addr": Out(bits_for(largest)),
+            "codebook_addr": Out(codebook_port(geometry).members["addr"].shape),
+            "data": Out(load_data_bits(geometry)),
+            "activation": Out(signed(VALUE_BITS)),
+        }
+    )

@@ -1,0 +1,114 @@
+# amaranth: UnusedElaboratable=no
+# (the components are constructed, but not simulated)
+"""Every component lists its ports in its docstring, and every signature its members; nothing else is listed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from amaranth.lib import wiring
+from support.bench import geometry
+
+import zeroskip.rtl
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.eie.lnzd import Lnzd, LnzdNode
+from zeroskip.rtl.mma.accumulators import Accumulators
+from zeroskip.rtl.mma.selector import Lower
+from zeroskip.rtl.mma.timing import Timing
+from zeroskip.rtl.sram import Sram
+
+INTEGERS = [TileGeometry(dtype="int8", out="int32"), TileGeometry(dtype="int8", out="int32", keep=1, group=1)]
+FLOATS = [TileGeometry(), TileGeometry(keep=1, group=1)]
+
+ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
+    "zeroskip.rtl.eie": [(geometry(),)],
+    "zeroskip.rtl.mma": [(tile,) for tile in INTEGERS],
+    "zeroskip.rtl.mma.float_dot": [(tile,) for tile in FLOATS],
+    "zeroskip.rtl.mma.timing": [(Timing(stages=7, take=2),)],
+    "zeroskip.rtl.ports": [(8, 4)],
+}
+"""What components and signatures of a module are made with, so that each optional port is there at least once; the
+longest name that fits a module counts."""
+
+OTHERS: dict[Any, list[Any]] = {
+    Sram: [Sram(depth=2, width=2)],
+    Accumulators: [Accumulators(slots=2, width=2)],
+    Lnzd: [Lnzd(4)],
+    LnzdNode: [LnzdNode(0), LnzdNode(2)],
+    Lower: [Lower(8)],
+}
+"""Those that are made with something else."""
+
+
+def modules() -> list[ModuleType]:
+    found = pkgutil.walk_packages(zeroskip.rtl.__path__, "zeroskip.rtl.")
+    return [importlib.import_module(module.name) for module in found]
+
+
+def own(module: ModuleType, wanted: Callable[[Any], bool]) -> list[Any]:
+    return [value for value in vars(module).values() if wanted(value) and value.__module__ == module.__name__]
+
+
+def is_component(value: Any) -> bool:
+    return inspect.isclass(value) and issubclass(value, wiring.Component)
+
+
+def is_signature(value: Any) -> bool:
+    return inspect.isfunction(value) and value.__annotations__.get("return") == "wiring.Signature"
+
+
+COMPONENTS = [component for module in modules() for component in own(module, is_component)]
+SIGNATURES = [signature for module in modules() for signature in own(module, is_signature)]
+
+
+def made(maker: Any) -> list[Any]:
+    if maker in OTHERS:
+        return OTHERS[maker]
+    fitting = [prefix for prefix in ARGUMENTS if maker.__module__.startswith(prefix)]
+    return [maker(*arguments) for arguments in ARGUMENTS[max(fitting, key=len)]]
+
+
+def listed(docstring: str, section: str) -> dict[str, str]:
+    """Direction of each name that a section of a docstring lists; each entry has a shape and a meaning."""
+    text = inspect.cleandoc(docstring)
+    (body,) = re.findall(rf"^{section}\n-+\n(.*?)(?=\n\n|\Z)", text, flags=re.M | re.S)
+    entries = re.findall(r"^(\w+) : (\S.*), (in|out)\n {4}\S", body, flags=re.M)
+    assert len(entries) == len(re.findall(r"^\S", body, flags=re.M)), (
+        f"an entry is not 'name : shape, direction': {body}"
+    )
+    return {name: direction for name, _, direction in entries}
+
+
+def directions(signatures: Iterable[wiring.Signature]) -> dict[str, str]:
+    return {
+        name: "in" if member.flow == wiring.In else "out"
+        for signature in signatures
+        for name, member in signature.members.items()
+    }
+
+
+def test_there_are_components_and_signatures() -> None:
+    assert len(COMPONENTS) > 20
+    assert len(SIGNATURES) > 5
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda c: c.__name__)
+def test_a_component_lists_its_ports(component: Any) -> None:
+    signatures = [variant.signature for variant in made(component)]
+    assert listed(component.__doc__, "Ports") == directions(signatures)
+
+
+@pytest.mark.parametrize("signature", SIGNATURES, ids=lambda s: s.__name__)
+def test_a_signature_lists_its_members(signature: Any) -> None:
+    if "Members" not in signature.__doc__:
+        # A name for one of the signatures in zeroskip.rtl.ports.
+        assert made(signature)[0] == wiring.Signature(made(signature)[0].members)
+        return
+    assert listed(signature.__doc__, "Members") == directions(made(signature))
