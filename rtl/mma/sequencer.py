@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Const, Module, Mux, Signal
@@ -11,6 +12,22 @@ from amaranth.lib.wiring import In, Out
 from zeroskip.model.bits import bits_for
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.mma.layouts import fetch_layout, job_layout, timing
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Where a job is."""
+
+    left: Signal
+    """Sums of this round and of those behind it."""
+    slot: Signal
+    """The sum of the round."""
+    step: Signal
+    """The step of each of these sums."""
+    window: Signal
+    """The window that the step needs."""
+    phase: Signal
+    """The step of a dense matrix within its window."""
 
 
 class Sequencer(wiring.Component):
@@ -51,61 +68,26 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        geometry, loop = self.geometry, timing(self.geometry).loop
         fetch, new = self.fetch.payload, self.start.payload
-        job = Signal.like(new)
-        dense: Any = Const(0) if geometry.pattern.dense else job.dense
-
-        # Where a sum's step lies: its row of tiles, and the words of its first step.
-        place = data.StructLayout(
-            {"row": len(job.rows), "a": len(fetch.a), "b": len(fetch.b), "d": len(fetch.d)},
+        job, busy, running = Signal.like(new), Signal(), Signal()
+        # Of a step: its row of tiles, and the words of the first step of its sum. `head` begins the round, `here` is
+        # the present one.
+        place = data.StructLayout({"row": len(job.rows), "a": len(fetch.a), "b": len(fetch.b), "d": len(fetch.d)})
+        head, here = Signal(place), Signal(place)
+        after = self._next(m, job, here)
+        counters = Counters(
+            left=Signal(len(job.sums), name="left"),
+            slot=Signal(len(fetch.slot), name="slot"),
+            step=Signal(len(job.steps), name="step"),
+            window=Signal(len(fetch.b), name="window"),
+            phase=Signal(bits_for(self.geometry.phases), name="phase"),
         )
-        head, here, after = Signal(place), Signal(place), Signal(place)
-        m.d.comb += after.d.eq(here.d + 1)
-        with m.If(here.row == job.rows - 1):
-            m.d.comb += [after.row.eq(0), after.a.eq(job.a_base), after.b.eq(here.b + job.windows)]
-        with m.Else():
-            m.d.comb += [after.row.eq(here.row + 1), after.a.eq(here.a + job.steps), after.b.eq(here.b)]
-
-        busy, running = Signal(), Signal()
-        left, unfinished = Signal(len(job.sums)), Signal(len(job.sums))
-        slot = Signal(len(fetch.slot))
-        step, window, phase = Signal(len(job.steps)), Signal(len(fetch.b)), Signal(bits_for(geometry.phases))
-        last_phase, last_step, last_slot, last_round = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += [
-            last_phase.eq(~dense | (phase == geometry.phases - 1)),
-            last_step.eq(step == job.steps - 1),
-            last_round.eq(left < 2 * loop),
-            last_slot.eq(slot == Mux(last_round, left - 1, loop - 1)),
-            self.fetch.valid.eq(running),
-            fetch.a.eq(here.a + step),
-            fetch.b.eq(here.b + window),
-            fetch.d.eq(here.d),
-            fetch.first.eq(step == 0),
-            fetch.last.eq(last_step),
-            fetch.slot.eq(slot),
-        ]
-        if not geometry.pattern.dense:
-            m.d.comb += [fetch.dense.eq(dense), fetch.phase.eq(phase)]
-
+        m.d.comb += self.fetch.valid.eq(running)
+        self._offer(m, job, here, counters)
         with m.If(self.fetch.valid & self.fetch.ready):
-            m.d.sync += [slot.eq(slot + 1), here.eq(after)]
-            with m.If(last_slot):
-                m.d.sync += [slot.eq(0), here.eq(head), step.eq(step + 1), phase.eq(phase + 1)]
-                with m.If(last_phase):
-                    m.d.sync += [phase.eq(0), window.eq(window + 1)]
-                with m.If(last_step):
-                    m.d.sync += [
-                        step.eq(0),
-                        window.eq(0),
-                        phase.eq(0),
-                        here.eq(after),
-                        head.eq(after),
-                        left.eq(left - loop),
-                    ]
-                    with m.If(last_round):
-                        m.d.sync += running.eq(0)
+            self._advance(m, job, counters, head=head, here=here, after=after, running=running)
 
+        unfinished = Signal(len(job.sums))
         with m.If(self.finished):
             m.d.sync += unfinished.eq(unfinished - 1)
         m.d.comb += [
@@ -122,11 +104,65 @@ class Sequencer(wiring.Component):
                 job.eq(new),
                 busy.eq(1),
                 running.eq(1),
-                left.eq(new.sums),
                 unfinished.eq(new.sums),
-                slot.eq(0),
-                step.eq(0),
-                window.eq(0),
-                phase.eq(0),
+                counters.left.eq(new.sums),
+                counters.slot.eq(0),
+                counters.step.eq(0),
+                counters.window.eq(0),
+                counters.phase.eq(0),
             ]
         return m
+
+    def _next(self, m: Module, job: Any, here: Any) -> Any:
+        """The place of the next sum: down the rows of tiles, then the next column of tiles."""
+        after = Signal(here.shape(), name="after")
+        m.d.comb += after.d.eq(here.d + 1)
+        with m.If(here.row == job.rows - 1):
+            m.d.comb += [after.row.eq(0), after.a.eq(job.a_base), after.b.eq(here.b + job.windows)]
+        with m.Else():
+            m.d.comb += [after.row.eq(here.row + 1), after.a.eq(here.a + job.steps), after.b.eq(here.b)]
+        return after
+
+    def _offer(self, m: Module, job: Any, here: Any, counters: Counters) -> None:
+        """The present step."""
+        fetch = self.fetch.payload
+        m.d.comb += [
+            fetch.a.eq(here.a + counters.step),
+            fetch.b.eq(here.b + counters.window),
+            fetch.d.eq(here.d),
+            fetch.first.eq(counters.step == 0),
+            fetch.last.eq(counters.step == job.steps - 1),
+            fetch.slot.eq(counters.slot),
+        ]
+        if not self.geometry.pattern.dense:
+            m.d.comb += [fetch.dense.eq(job.dense), fetch.phase.eq(counters.phase)]
+
+    def _advance(
+        self, m: Module, job: Any, counters: Counters, *, head: Any, here: Any, after: Any, running: Signal
+    ) -> None:
+        """The step after the present one: of the next sum of the round; behind the last sum, of the first again; and
+        behind the last step, of the next round."""
+        loop = timing(self.geometry).loop
+        left, slot, step = counters.left, counters.slot, counters.step
+        window, phase = counters.window, counters.phase
+        dense: Any = Const(0) if self.geometry.pattern.dense else job.dense
+        last_phase = ~dense | (phase == self.geometry.phases - 1)
+        last_round = left < 2 * loop
+        last_slot = slot == Mux(last_round, left - 1, loop - 1)
+
+        m.d.sync += [slot.eq(slot + 1), here.eq(after)]
+        with m.If(last_slot):
+            m.d.sync += [slot.eq(0), here.eq(head), step.eq(step + 1), phase.eq(phase + 1)]
+            with m.If(last_phase):
+                m.d.sync += [phase.eq(0), window.eq(window + 1)]
+            with m.If(self.fetch.payload.last):
+                m.d.sync += [
+                    step.eq(0),
+                    window.eq(0),
+                    phase.eq(0),
+                    here.eq(after),
+                    head.eq(after),
+                    left.eq(left - loop),
+                ]
+                with m.If(last_round):
+                    m.d.sync += running.eq(0)

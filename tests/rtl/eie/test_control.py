@@ -142,22 +142,58 @@ def test_broadcasts_of_all_layers(layers: int, seed: int, pause: float) -> None:
     assert broadcasts.values == expected_broadcasts(program)
 
 
-@pytest.mark.parametrize(("layers", "seed"), [(1, 0), (3, 1), (4, 2)])
-def test_from_start_to_done(layers: int, seed: int) -> None:
-    """One waveform: each signal of it follows from the cycles of `done` and `swap`."""
+@dataclass
+class Trace:
+    """The state of the control unit in each cycle of a run that starts in cycle 0."""
+
+    idle: list[int]
+    done: list[int]
+    running: list[int]
+    layer: list[int]
+    clear: list[int]
+    swap: list[int]
+    pes_busy: list[int]
+
+    @property
+    def end(self) -> int:
+        """The cycle of `done`."""
+        return self.done.index(1)
+
+
+def rtl_trace(layers: int, seed: int) -> Trace:
     _, core = rtl_control(some_program(layers, seed), seed=seed, pause=0.3)
-    idle, done, running, layer, clear, swap, busy = (list(signal) for signal in zip(*core.state, strict=True))
-    cycles = len(core.state)
-    end = done.index(1)
-    assert [cycle for cycle in range(cycles) if done[cycle]] == [end]
-    assert running == [0 < cycle < end for cycle in range(cycles)]
-    assert idle == [not 0 < cycle < end for cycle in range(cycles)]
-    assert [cycle for cycle in range(cycles) if clear[cycle]] == [0]
-    # A layer ends with a swap; the last one's stands in the cycle before `done`.
-    swaps = [cycle for cycle in range(cycles) if swap[cycle]]
-    assert (len(swaps), swaps[-1]) == (layers, end - 1)
-    assert [cycle for cycle in swaps if busy[cycle]] == []
-    assert layer[1:end] == [sum(cycle > at for at in swaps) for cycle in range(1, end)]
+    return Trace(*(list(signal) for signal in zip(*core.state, strict=True)))
+
+
+def high(signal: list[int]) -> list[int]:
+    """The cycles in which a signal is high."""
+    return [cycle for cycle, value in enumerate(signal) if value]
+
+
+each_run = pytest.mark.parametrize(("layers", "seed"), [(1, 0), (3, 1), (4, 2)])
+
+
+@each_run
+def test_runs_from_start_to_done(layers: int, seed: int) -> None:
+    trace = rtl_trace(layers, seed)
+    assert high(trace.done) == [trace.end]
+    assert trace.running == [0 < cycle < trace.end for cycle in range(len(trace.running))]
+    assert trace.idle == [not is_running for is_running in trace.running]
+
+
+@each_run
+def test_each_layer_ends_with_a_swap_when_the_pes_rest(layers: int, seed: int) -> None:
+    trace = rtl_trace(layers, seed)
+    swaps = high(trace.swap)
+    # The last layer's swap is in the cycle before `done`.
+    assert (len(swaps), swaps[-1]) == (layers, trace.end - 1)
+    assert [cycle for cycle in swaps if trace.pes_busy[cycle]] == []
+    assert trace.layer[1 : trace.end] == [sum(cycle > at for at in swaps) for cycle in range(1, trace.end)]
+
+
+@each_run
+def test_only_the_start_clears_the_destination(layers: int, seed: int) -> None:
+    assert high(rtl_trace(layers, seed).clear) == [0]
 
 
 def test_one_broadcast_a_cycle_from_the_fifth_on() -> None:

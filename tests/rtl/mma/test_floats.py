@@ -1,4 +1,5 @@
 import math
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -55,34 +56,70 @@ class Parts(wiring.Component):
 FORMS = {name: form for name, form in {**OPERANDS, "fp32": FP32, "c16": FP16}.items() if isinstance(form, FloatFormat)}
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_fields_are_those_of_the_golden_model(form: FloatFormat) -> None:
-    """Each output of the component for each number; which ones have a meaning depends on the kind of number."""
+def some_bits(form: FloatFormat) -> list[int]:
+    """All numbers of 8 bits, some of the wider formats, and those at the borders between their kinds."""
     random = Random(3)
     bits = list(range(256)) if form.operand_bits == 8 else [random.getrandbits(form.operand_bits) for _ in range(300)]
     # Zero, subnormal, first and last normal, not finite: of both signs.
     edges = [0, 1, (1 << form.mantissa_bits) - 1]
     edges += [1 << form.mantissa_bits, (((1 << form.exponent_bits) - 1) << form.mantissa_bits) - 1]
     edges += [edges[-1] + 1, edges[-1] + 2, (1 << form.operand_bits - 1) - 2, (1 << form.operand_bits - 1) - 1]
-    bits += edges + [edge | 1 << form.operand_bits - 1 for edge in edges]
+    return bits + edges + [edge | 1 << form.operand_bits - 1 for edge in edges]
+
+
+@dataclass(frozen=True)
+class Number:
+    bits: int
+    fields: dict[str, int]
+    """Of the RTL."""
+    significand: int
+    exponent: int
+    """Of the golden model, which marks what is not finite by an exponent of 1000 and more."""
+
+    @property
+    def finite(self) -> bool:
+        return self.exponent < 1000
+
+
+def numbers(form: FloatFormat) -> list[Number]:
+    bits = some_bits(form)
+    names = ("sign", "exponent", "significand", "zero", "infinite", "nan")
+    found = evaluate(Parts(form), [{"bits": value} for value in bits], *names)
     raw = np.array(bits, np.uint64) << np.uint64(form.dropped)
     significands, exponents = decode(raw.astype(f"uint{form.bits}"), form)
-    names = ("sign", "exponent", "significand", "zero", "infinite", "nan")
-    for value, found, significand, exponent in zip(
-        bits,
-        evaluate(Parts(form), [{"bits": value} for value in bits], *names),
-        significands.tolist(),
-        exponents.tolist(),
-        strict=True,
-    ):
-        sign, field, magnitude, zero, infinite, nan = found
-        assert sign == value >> form.operand_bits - 1
-        assert zero == (significand == 0 and exponent < 1000)
-        finite = exponent < 1000
-        assert (infinite or nan) == (not finite)
-        if finite:
-            assert (field - form.bias, magnitude) == (exponent, abs(significand))
-        else:
-            mantissa = value & ((1 << form.mantissa_bits) - 1)
-            assert nan == (mantissa != 0)
-            assert math.copysign(1, significand) == (-1 if sign else 1) or nan
+    return [
+        Number(value, dict(zip(names, fields, strict=True)), significand, exponent)
+        for value, fields, significand, exponent in zip(
+            bits, found, significands.tolist(), exponents.tolist(), strict=True
+        )
+    ]
+
+
+each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+
+
+@each_form
+def test_finite_numbers_are_those_of_the_golden_model(form: FloatFormat) -> None:
+    for number in numbers(form):
+        if number.finite:
+            found = number.fields["exponent"] - form.bias, number.fields["significand"]
+            assert found == (number.exponent, abs(number.significand))
+
+
+@each_form
+def test_kinds_of_numbers_are_those_of_the_golden_model(form: FloatFormat) -> None:
+    for number in numbers(form):
+        infinite, nan = number.fields["infinite"], number.fields["nan"]
+        assert number.fields["zero"] == (number.finite and number.significand == 0)
+        assert (infinite or nan) == (not number.finite)
+        if not number.finite:
+            assert nan == (number.bits & ((1 << form.mantissa_bits) - 1) != 0)
+
+
+@each_form
+def test_signs_are_those_of_the_golden_model(form: FloatFormat) -> None:
+    for number in numbers(form):
+        sign = number.fields["sign"]
+        assert sign == number.bits >> form.operand_bits - 1
+        if not number.finite and not number.fields["nan"]:
+            assert math.copysign(1, number.significand) == (-1 if sign else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -185,25 +186,50 @@ def rtl_gemm(geometry: TileGeometry, products: list[Product], *, seed: int, paus
     return run
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.3])
-@pytest.mark.parametrize("name", GEOMETRIES)
-def test_products_side_by_side(name: str, pause: float) -> None:
-    """Nothing that goes on beside a job changes its results or its cycles."""
-    geometry, waited, beside = GEOMETRIES[name], 0, 0
-    flags: set[bool] = set()
+@dataclass(frozen=True)
+class Case:
+    """Products one after the other, loaded and read beside each other's jobs, and what the RTL made of them."""
+
+    products: list[Product]
+    run: Run
+
+
+@lru_cache
+def side_by_side(name: str, pause: float) -> list[Case]:
+    cases = []
     for seed in range(4):
-        products = [some_product(geometry, index % 2, 100 * seed + index) for index in range(6)]
-        run = rtl_gemm(geometry, products, seed=seed, pause=pause)
-        assert run.words == [product.words for product in products]
-        assert run.cycles == [product.cycles for product in products]
-        assert run.illegal == [product.illegal for product in products]
-        # A transfer to C waits while D is written, no other does.
-        assert run.other_loads_waited == 0
-        waited, beside = waited + run.loads_of_c_waited, beside + run.beside
-        flags |= {product.illegal for product in products}
-    assert flags == ({False} if geometry.pattern.dense else {False, True})
-    assert beside > 20
-    assert waited > 0
+        products = [some_product(GEOMETRIES[name], index % 2, 100 * seed + index) for index in range(6)]
+        cases.append(Case(products, rtl_gemm(GEOMETRIES[name], products, seed=seed, pause=pause)))
+    return cases
+
+
+each_case = pytest.mark.parametrize(
+    ("name", "pause"), [(name, pause) for name in GEOMETRIES for pause in (0.0, 0.3)], ids=str
+)
+
+
+@each_case
+def test_nothing_beside_a_job_changes_its_results_or_its_cycles(name: str, pause: float) -> None:
+    for case in side_by_side(name, pause):
+        assert case.run.words == [product.words for product in case.products]
+        assert case.run.cycles == [product.cycles for product in case.products]
+    assert sum(case.run.beside for case in side_by_side(name, pause)) > 20
+
+
+@each_case
+def test_a_job_with_an_illegal_code_is_flagged(name: str, pause: float) -> None:
+    flags: set[bool] = set()
+    for case in side_by_side(name, pause):
+        assert case.run.illegal == [product.illegal for product in case.products]
+        flags |= set(case.run.illegal)
+    assert flags == ({False} if GEOMETRIES[name].pattern.dense else {False, True})
+
+
+@each_case
+def test_only_a_transfer_to_c_waits_while_d_is_written(name: str, pause: float) -> None:
+    runs = [case.run for case in side_by_side(name, pause)]
+    assert sum(run.other_loads_waited for run in runs) == 0
+    assert sum(run.loads_of_c_waited for run in runs) > 0
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)
