@@ -133,11 +133,11 @@ def assemble(
         base = base + columns.pointers[:, -1:]
     images = []
     for pe in range(geometry.pes):
-        parts = [slice(columns.starts[pe], columns.starts[pe + 1]) for columns in encoded]
+        slices = [slice(columns.starts[pe], columns.starts[pe + 1]) for columns in encoded]
         images.append(
             pack_words(
-                np.concatenate([columns.codes[part] for columns, part in zip(encoded, parts, strict=True)]),
-                np.concatenate([columns.skips[part] for columns, part in zip(encoded, parts, strict=True)]),
+                np.concatenate([columns.codes[own] for columns, own in zip(encoded, slices, strict=True)]),
+                np.concatenate([columns.skips[own] for columns, own in zip(encoded, slices, strict=True)]),
                 geometry,
             )
         )

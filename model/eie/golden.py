@@ -99,8 +99,8 @@ def _layers_of(network: EieNetwork, runs: list[LayerRun]) -> RunStage:
 
 def outputs(network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250) -> NDArray[np.int16]:
     """The outputs for many images (int16, images x outputs), without keeping those of the layers."""
-    parts = [inputs[first : first + batch] for first in range(0, len(inputs), batch)]
-    return np.concatenate([results(network, run(network, part)) for part in parts])
+    batches = [inputs[first : first + batch] for first in range(0, len(inputs), batch)]
+    return np.concatenate([results(network, run(network, images)) for images in batches])
 
 
 def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> LayerRun:

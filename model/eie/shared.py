@@ -133,7 +133,7 @@ SharedOperation = SharedLayer | MaxPooling | AveragePooling
 
 def shapes_of(network: Sequence[SharedOperation]) -> list[Operation]:
     """The operations without their weights, as lowering takes them."""
-    return [part.operation if isinstance(part, SharedLayer) else part for part in network]
+    return [item.operation if isinstance(item, SharedLayer) else item for item in network]
 
 
 def averaging_layer(stage: ConvStage, relu: bool) -> SharedConv:

@@ -96,12 +96,12 @@ def chain(module: nn.Module) -> list[Step]:
 
 def _refuse_hidden_changes(module: nn.Module) -> None:
     """Raises ValueError for what changes a layer's result or weights without being visible in a traced graph."""
-    for name, part in module.named_modules():
-        if part._forward_hooks or part._forward_pre_hooks:
-            raise ValueError(f"layer '{name}' ({type(part).__name__}) has forward hooks; remove them")
-        if nn.utils.parametrize.is_parametrized(part):
+    for name, layer in module.named_modules():
+        if layer._forward_hooks or layer._forward_pre_hooks:
+            raise ValueError(f"layer '{name}' ({type(layer).__name__}) has forward hooks; remove them")
+        if nn.utils.parametrize.is_parametrized(layer):
             raise ValueError(
-                f"layer '{name}' ({type(part).__name__}) has parametrized weights; make them ordinary ones with "
+                f"layer '{name}' ({type(layer).__name__}) has parametrized weights; make them ordinary ones with "
                 "torch.nn.utils.parametrize.remove_parametrizations"
             )
 

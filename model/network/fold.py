@@ -119,14 +119,14 @@ class _Folding:
     known: features, or channels where `images`. `images` is None while that is open."""
 
     def __init__(self) -> None:
-        self.parts: list[_Layer | _Average | MaxPoolStep] = []
+        self.operations: list[_Layer | _Average | MaxPoolStep] = []
         self.waiting: _Affine | None = None
         self.width: int | None = None
         self.images: bool | None = None
 
     @property
     def layers(self) -> list[_Layer]:
-        return [part for part in self.parts if isinstance(part, _Layer)]
+        return [operation for operation in self.operations if isinstance(operation, _Layer)]
 
     def linear(self, step: LinearStep) -> None:
         if self.images:
@@ -141,7 +141,7 @@ class _Folding:
             bias = carried if bias is None else bias + carried
             weight = weight * self.waiting.scale
             self.waiting = None
-        self.parts.append(_Layer(step.label, weight, bias))
+        self.operations.append(_Layer(step.label, weight, bias))
         self.width = weight.shape[0]
 
     def conv(self, step: ConvStep) -> None:
@@ -149,16 +149,16 @@ class _Folding:
         self._require_width(step.label, step.module.in_channels)
         weight = _finite(step.label, "weight", step.module.weight)
         bias = None if step.module.bias is None else _finite(step.label, "bias", step.module.bias)
-        self.parts.append(_Layer(step.label, weight, bias, step))
+        self.operations.append(_Layer(step.label, weight, bias, step))
         self.width = len(weight)
 
     def max_pool(self, step: MaxPoolStep) -> None:
         self._require_images(step.label, "MaxPool2d")
-        self.parts.append(step)
+        self.operations.append(step)
 
     def average_pool(self, step: AveragePoolStep) -> None:
         self._require_images(step.label, "pooling")
-        self.parts.append(_Average(step))
+        self.operations.append(_Average(step))
 
     def batch_norm(self, step: BatchNormStep) -> None:
         norm = step.module
@@ -191,16 +191,20 @@ class _Folding:
             self.waiting = _Affine(step.label, scale, shift)
 
     def relu(self, step: ReluStep) -> None:
-        computing = [part for part in self.parts if isinstance(part, _Layer | _Average)]
+        computing = [operation for operation in self.operations if isinstance(operation, _Layer | _Average)]
         if not computing:
             raise ValueError(f"{step.label} is a ReLU before any Linear or Conv2d; it must follow one")
         self._require_none_waiting("a ReLU")
-        # Where a max pooling came between: the greatest of values without the negative ones is the same.
+        # Also where a max pooling stands in between: ReLU before or after it gives the same maximum.
         computing[-1].relu = True
 
     def flatten(self, step: FlattenStep) -> None:
-        pooled = isinstance(self.parts[-1], _Average) and self.parts[-1].step.kernel is None if self.parts else False
-        if self.images and not pooled:
+        globally_pooled = (
+            isinstance(self.operations[-1], _Average) and self.operations[-1].step.kernel is None
+            if self.operations
+            else False
+        )
+        if self.images and not globally_pooled:
             # Height and width are not known here; what comes next is checked with the data.
             self.width = None
         self.images = False
@@ -214,17 +218,17 @@ class _Folding:
         self._require_none_waiting("the end")
         modules: list[nn.Module] = []
         images = False
-        for part in self.parts:
-            if isinstance(part, MaxPoolStep):
-                modules.append(nn.MaxPool2d(part.kernel, part.stride, part.padding))
+        for operation in self.operations:
+            if isinstance(operation, MaxPoolStep):
+                modules.append(nn.MaxPool2d(operation.kernel, operation.stride, operation.padding))
                 images = True
                 continue
-            flat = isinstance(part, _Layer) and part.conv is None
+            flat = isinstance(operation, _Layer) and operation.conv is None
             if images and flat:
                 modules.append(nn.Flatten())
             images = not flat
-            modules.append(part.module())
-            if part.relu:
+            modules.append(operation.module())
+            if operation.relu:
                 modules.append(nn.ReLU())
         if images:
             modules.append(nn.Flatten())
@@ -232,9 +236,16 @@ class _Folding:
 
     def _open_layer(self, *, images: bool) -> _Layer | None:
         """The layer right before this step: a Conv2d where `images`, else a Linear."""
-        last = next((part for part in reversed(self.parts) if not (isinstance(part, _Average) and part.linear)), None)
+        last = next(
+            (
+                operation
+                for operation in reversed(self.operations)
+                if not (isinstance(operation, _Average) and operation.linear)
+            ),
+            None,
+        )
         if isinstance(last, _Layer) and not last.relu and (last.conv is not None) == images:
-            # Behind a Flatten a convolution's values have no channels any more.
+            # After a Flatten the values of a convolution have no channels any more.
             return last if bool(self.images) == images else None
         return None
 

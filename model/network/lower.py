@@ -97,7 +97,7 @@ def _window_stage(
         groups = channels if isinstance(operation, AveragePooling) else operation.groups
         return ConvStage(**fields, layer=row, groups=groups)
     except ValueError as error:
-        raise ValueError(f"part {position} of the network: {error}") from error
+        raise ValueError(f"operation {position} of the network: {error}") from error
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -11,10 +11,10 @@ from torch import nn
 @contextmanager
 def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
     """Puts all submodules into train or eval mode within the block, and restores the mode of each after it."""
-    modes = [(part, part.training) for part in module.modules()]
+    modes = [(layer, layer.training) for layer in module.modules()]
     module.train(training)
     try:
         yield
     finally:
-        for part, before in modes:
-            part.training = before
+        for layer, before in modes:
+            layer.training = before

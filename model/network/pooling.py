@@ -10,7 +10,7 @@ Pair = tuple[int, int]
 def pair(value: object) -> Pair | None:
     """A size that torch takes as one number or as two; None where it is neither."""
     both = (value, value) if isinstance(value, int) else value
-    if isinstance(both, tuple | list) and len(both) == 2 and all(isinstance(part, int) for part in both):
+    if isinstance(both, tuple | list) and len(both) == 2 and all(isinstance(size, int) for size in both):
         return both[0], both[1]
     return None
 
@@ -56,8 +56,8 @@ def require_global(label: str, output_size: object) -> None:
 
 def require_image_mean(label: str, dimensions: object, dtype: object) -> None:
     """Raises ValueError where a mean is over anything but height and width of (n, channels, height, width)."""
-    listed = isinstance(dimensions, tuple | list) and all(isinstance(part, int) for part in dimensions)
-    if not listed or sorted(part % 4 for part in dimensions) != [2, 3] or dtype is not None:  # type: ignore[attr-defined]
+    listed = isinstance(dimensions, tuple | list) and all(isinstance(size, int) for size in dimensions)
+    if not listed or sorted(size % 4 for size in dimensions) != [2, 3] or dtype is not None:  # type: ignore[attr-defined]
         what = dimensions if dtype is None else f"{dimensions} as {dtype}"
         raise ValueError(f"{label} is a mean over {what}; supported: height and width, (2, 3) or (-2, -1)")
 

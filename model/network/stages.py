@@ -249,7 +249,9 @@ def from_json(value: Any) -> Stage:
     """The inverse of `to_json`; raises ValueError that names the field."""
     if not isinstance(value, dict) or value.get("kind") not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {value!r}")
-    fields = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items() if name != "kind"}
+    fields = {
+        name: tuple(field) if isinstance(field, list) else field for name, field in value.items() if name != "kind"
+    }
     kind: Callable[..., Stage] = KINDS[value["kind"]]
     names = {field.name for field in dataclasses.fields(KINDS[value["kind"]])}
     if set(fields) != names:

@@ -193,7 +193,7 @@ def test_shapes_that_do_not_fit_convolutions() -> None:
         ((2, 81), "inputs must be samples x channels x height x width, as the network takes, not samples x 81"),
         ((2, 3, 9, 9), "layer 0 must have images of 1 channels, not 3, at its input"),
         ((2, 1, 12, 12), "layer 2 takes 24 values, but these inputs make it 6 x 3 x 3"),
-        ((2, 1, 2, 9), "part 0 of the network: kernel 3 x 3 must fit into the 2 x 9 of its input"),
+        ((2, 1, 2, 9), "operation 0 of the network: kernel 3 x 3 must fit into the 2 x 9 of its input"),
     ):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
             compile_network(parts, np.zeros(shape, np.float32), EieGeometry(pes=4), fit=MEMORIES)

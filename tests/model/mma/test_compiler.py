@@ -113,7 +113,7 @@ def test_overflow_of_activations_is_counted() -> None:
         (nn.Linear(4, 2), (5,), TileGeometry(), "inputs must have 4 values a sample, as the network takes, not 5"),
         (conv(), (144,), TileGeometry(), "inputs must be samples x channels x height x width"),
         (conv(), (2, 12, 12), TileGeometry(), "layer 0 must have images of 1 channels, not 2, at its input"),
-        (conv(), (1, 3, 3), TileGeometry(), "part 2 of the network: kernel 3 x 3 must fit into"),
+        (conv(), (1, 3, 3), TileGeometry(), "operation 2 of the network: kernel 3 x 3 must fit into"),
     ],
 )
 def test_errors(module: nn.Module, shape: tuple[int, ...], geometry: TileGeometry, message: str) -> None:

@@ -53,7 +53,7 @@ def test_rows_of_groups_stand_on_the_diagonal() -> None:
         (conv(), (144,), "inputs must be samples x channels x height x width, as the network takes, not samples x 144"),
         (conv(), (2, 12, 12), "layer 0 must have images of 1 channels, not 2, at its input"),
         (conv(), (1, 14, 14), "layer 3 takes 32 values, but these inputs make it 8 x 3 x 3"),
-        (conv(), (1, 3, 3), "part 2 of the network: kernel 3 x 3 must fit into the 1 x 1 of its input"),
+        (conv(), (1, 3, 3), "operation 2 of the network: kernel 3 x 3 must fit into the 1 x 1 of its input"),
         (nn.Linear(4, 2), (5,), "inputs must have 4 values a sample, as the network takes, not 5"),
     ],
 )
