@@ -100,6 +100,21 @@ def test_settings_that_mean_nothing(
         zeroskip.search(trained, data, settings=settings(**fields))
 
 
+@pytest.mark.parametrize(
+    ("inputs", "labels", "message"),
+    [
+        (np.full((20, 12), np.nan), np.zeros(20, int), "inputs must be finite in float32, but hold NaN or infinity"),
+        (np.zeros(20), np.zeros(20, int), r"inputs must be real numbers \(samples, ...\), not float64 \(20,\)"),
+        (np.zeros((20, 12)), np.zeros(20), r"labels must be integers \(samples,\), not float64 \(20,\)"),
+        (np.zeros((20, 12)), np.full(20, -1), "labels must be class numbers from 0, not -1"),
+        (np.zeros((20, 12)), np.zeros(19, int), "labels must be one for each of the 20 inputs, not 19"),
+    ],
+)
+def test_arrays_that_are_no_data(trained: nn.Module, inputs: np.ndarray, labels: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        zeroskip.search(trained, (inputs, labels), settings=settings())
+
+
 def test_resume_needs_an_output(trained: nn.Module, data: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(ValueError, match="resume needs an output: the journal is kept beside it"):
         zeroskip.search(trained, data, settings=settings(), resume=True)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 from zeroskip.model.progress import Progress, Step
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from zeroskip.model.data.dataset import Dataset
@@ -43,7 +45,6 @@ def network_of(network: Network, weights: Path | None, progress: Progress) -> tu
 def data_of(data: Data, seed: int, progress: Progress) -> Dataset:
     """The data set; samples without a test split of their own are split by `seed`. Raises ValueError or OSError."""
     progress(Step(task="loading the data"))
-    import numpy as np
 
     from zeroskip.model.data.dataset import Dataset
     from zeroskip.model.data.named import load_data
@@ -55,7 +56,7 @@ def data_of(data: Data, seed: int, progress: Progress) -> Dataset:
         inputs, labels = data
         if labels is None:
             raise ValueError("data must have labels where a network is trained: (inputs, labels)")
-        return held_out("data", np.asarray(inputs, np.float32), np.asarray(labels, np.int64), seed)
+        return held_out("data", *_pair(inputs, labels), seed)
     return load_data(str(data), seed)
 
 
@@ -63,7 +64,6 @@ def samples_of(data: Data, split: Literal["train", "test"], progress: Progress) 
     """Inputs (float32, n x ...) and labels (int64, n), or None, of one split; all samples where the data have no split
     of their own. Raises ValueError or OSError."""
     progress(Step(task="loading the data"))
-    import numpy as np
 
     from zeroskip.model.data.dataset import Dataset
     from zeroskip.model.data.named import load_samples
@@ -72,8 +72,40 @@ def samples_of(data: Data, split: Literal["train", "test"], progress: Progress) 
         return getattr(data, f"{split}_inputs"), getattr(data, f"{split}_labels")
     if isinstance(data, tuple):
         inputs, labels = data
-        return np.asarray(inputs, np.float32), None if labels is None else np.asarray(labels, np.int64)
+        return (_inputs(inputs), None) if labels is None else _pair(inputs, labels)
     return load_samples(str(data), split)
+
+
+def _inputs(given: Any) -> NDArray[np.float32]:
+    """Arrays or tensors as inputs. Raises ValueError where they are not finite numbers of the shape (samples, ...)."""
+    import numpy as np
+
+    values = np.asarray(given)
+    if values.dtype.kind not in "biuf" or values.ndim < 2:
+        raise ValueError(f"inputs must be real numbers (samples, ...), not {values.dtype} {values.shape}")
+    inputs = values.astype(np.float32)
+    if not np.isfinite(inputs).all():
+        raise ValueError("inputs must be finite in float32, but hold NaN or infinity")
+    return inputs
+
+
+def _labels(given: Any) -> NDArray[np.int64]:
+    """Arrays or tensors as labels. Raises ValueError where they are not class numbers of the shape (samples,)."""
+    import numpy as np
+
+    values = np.asarray(given)
+    if values.dtype.kind not in "iu" or values.ndim != 1:
+        raise ValueError(f"labels must be integers (samples,), not {values.dtype} {values.shape}")
+    if (values < 0).any():
+        raise ValueError(f"labels must be class numbers from 0, not {values.min()}")
+    return values.astype(np.int64)
+
+
+def _pair(inputs: Any, labels: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    given = _inputs(inputs), _labels(labels)
+    if len(given[0]) != len(given[1]):
+        raise ValueError(f"labels must be one for each of the {len(given[0])} inputs, not {len(given[1])}")
+    return given
 
 
 def sources_of(data: Data, *paths: Path | None) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table as RichTable
 
@@ -51,20 +51,24 @@ def working(*kept: Kept) -> Iterator[Progress]:
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[facts]}", markup=False),
+        TextColumn("{task.fields[count]}", markup=False),
         TimeRemainingColumn(),
     )
     try:
         with Bars(*columns, console=errors, disable=not errors.is_terminal, transient=True) as bars:
-            bar = bars.add_task("", total=None, facts="")
+            bar = bars.add_task("starting", total=None, count="")
+            shown = ""
 
             def progress(step: Step) -> None:
+                nonlocal shown
                 counts[step.unit] = step
-                facts = " ".join([step.unit, *(f"{name} {value}" for name, value in step.facts.items())])
+                if step.unit != shown:
+                    # Another kind of work: its time is not that of the last one.
+                    bars.reset(bar)
+                    shown = step.unit
                 # Given None, update() would keep the total of the step before.
                 bars.tasks[bar].total = step.total
-                bars.update(bar, description=step.task, completed=step.done, facts=facts)
+                bars.update(bar, description=step.task, completed=step.done, count=_count(step))
 
             yield progress
     except KeyboardInterrupt:
@@ -75,6 +79,12 @@ def working(*kept: Kept) -> Iterator[Progress]:
             if one.unit in counts and counts[one.unit].done
         ]
         raise Interrupted(f"interrupted {told[-1]}" if told else NOTHING_KEPT) from None
+
+
+def _count(step: Step) -> str:
+    """How far a step is, and its facts."""
+    counted = [] if step.total is None else [f"{step.done:,} of {step.total:,} {step.unit}"]
+    return ", ".join([*counted, *(f"{name} {value}" for name, value in step.facts.items())])
 
 
 def tell(line: str, style: str = "") -> None:
