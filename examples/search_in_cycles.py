@@ -6,6 +6,7 @@ elements. The cycles come from the exact cycle model. To search for something el
 Run it with: python examples/search_in_cycles.py
 """
 
+import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -15,6 +16,7 @@ import zeroskip
 def main() -> None:
     digits = load_digits()
     data = digits.images[:, None].astype("float32") / 16, digits.target
+    torch.manual_seed(0)  # the same first weights in every run
     features = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
     classifier = nn.Sequential(nn.Linear(128, 32), nn.ReLU(), nn.Linear(32, 10))
     network = nn.Sequential(features, classifier)

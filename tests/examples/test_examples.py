@@ -11,6 +11,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PRINTED = {
     "component_in_your_design.py": "written: sparse_dot.v",
+    "own_cnn_on_eie.py": "RTL against golden model",
     "search_in_cycles.py": "of the dense network's",
     "two_four_on_the_tile.py": "every bit equals the golden model",
 }
