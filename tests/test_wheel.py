@@ -83,8 +83,13 @@ def test_the_source_archive_has_what_the_tests_need(archives: tuple[Path, Path])
         names = {name.partition("/")[2] for name in archive.getnames()}
         assert all(member.isreg() or member.isdir() for member in archive), "no links: they need not work elsewhere"
     assert names >= {"pyproject.toml", "Makefile", "constraints.txt", "tests/conftest.py", "tests/support/steps.py"}
-    assert names >= {"zeroskip/py.typed", "zeroskip/model/loading.py", "zeroskip/cosim/report.html"}
-    # All tests and documents of the checkout, and nothing that was made from them.
-    for folder in ("tests", "docs"):
-        here = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py")}
-        assert {name for name in names if name.startswith(f"{folder}/") and name.endswith(".py")} == here
+    # The package behind its links, all tests and all documents of the checkout, and nothing that was made from them.
+    for folder in ("zeroskip", "tests", "docs"):
+        kinds = (".py", ".v", ".html", ".typed") if folder == "zeroskip" else (".py",)
+        here = {
+            (Path(at) / name).relative_to(ROOT).as_posix()
+            for at, _, files in os.walk(ROOT / folder, followlinks=True)
+            for name in files
+            if name.endswith(kinds)
+        }
+        assert {name for name in names if name.startswith(f"{folder}/") and name.endswith(kinds)} == here
