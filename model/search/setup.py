@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.split import held_out
+from zeroskip.model.progress import Progress, silent
 from zeroskip.model.pruning.data_checks import require_prunable
 from zeroskip.model.pruning.training_run import configuration
 from zeroskip.model.search.costs.cache import cost_code
@@ -77,6 +78,7 @@ def prepare(
     geometries: Mapping[str, Any],
     seed: int,
     cache: Path | None,
+    progress: Progress = silent,
 ) -> Setup:
     """Splits the training samples by `seed`, reads the network and fills the cost table. Tables and accuracies are kept
     in the folder `cache`, if it is given.
@@ -93,7 +95,7 @@ def prepare(
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
     _warn_of_other_layers(module)
     measured = configuration(module, dataset, granularity, seed)
-    table = cost_table(cost, layers, granularity, geometries=geometries, cache=cache)
+    table = cost_table(cost, layers, granularity, geometries=geometries, cache=cache, progress=progress)
     return Setup(
         dataset=dataset,
         train=train,

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+CACHE = ".search"
+"""The folder beside the plan with what other searches can reuse."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
@@ -179,6 +182,8 @@ def search(
         module, _ = network_of(network, weights, progress)
         dataset = data_of(data, seed, progress)
         setup = prepared(module, dataset, settings, seed=seed, output=output, progress=progress)
+        if setup.table.reused:
+            _LOG.info(f"cost tables of {setup.table.reused} layers reused from {path.parent / CACHE}")
         methods = check_budget(setup, settings)
         configuration = f"{setup.configuration} {settings.method} {settings.budget} {methods}"
         journal = Journal(path, configuration, resume=resume)
@@ -215,7 +220,8 @@ def prepared(
         cost=settings.cost,
         geometries=settings.geometries(),
         seed=seed,
-        cache=None if output is None else output.parent / ".search",
+        cache=None if output is None else output.parent / CACHE,
+        progress=progress,
     )
 
 

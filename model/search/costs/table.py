@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from zeroskip.model.core import Core, LayerLoad
 from zeroskip.model.cores import CORES, core_of_cost, load_core
 from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.masks import keep_largest, kept_count
 from zeroskip.model.pruning.nm import nm_mask, nm_share
 from zeroskip.model.search.costs.cache import cached
@@ -77,6 +78,8 @@ class CostTable:
 
     cost: str
     layers: dict[str, LayerTable]
+    reused: int = field(default=0, repr=False)
+    """How many layers' tables were read from the cache folder. Not in the repr, by which journals know a table."""
 
     def layer(self, name: str, point: Sequence[float]) -> float:
         return self.layers[name].at(point)
@@ -98,6 +101,7 @@ def cost_table(
     *,
     geometries: Mapping[str, Any],
     cache: Path | None = None,
+    progress: Progress = silent,
 ) -> CostTable:
     """The table of one of COSTS for the layers of a network.
 
@@ -113,10 +117,14 @@ def cost_table(
         raise ValueError(f"cost latency needs the granularity channels: {granularity} zeros save no time on a CPU")
     measure = _measure(cost, granularity, geometries)
     tables = {}
-    for layer in layers:
+    computed = 0
+    for number, layer in enumerate(layers):
+        progress(Step(task="filling the cost table", done=number, total=len(layers), unit="layers"))
         axes = measure.axes(layer)
 
         def fill(layer: Layer = layer, axes: Axes = axes) -> NDArray[np.float64]:
+            nonlocal computed
+            computed += 1
             values = np.array([measure.cost(layer, point) for point in _points(axes)])
             grid = values.reshape([len(axis) for axis in axes])
             # More channels never cost less. Timings are noisy and cycles depend on which channels stay, so enforce it.
@@ -126,7 +134,7 @@ def cost_table(
 
         values = fill() if measure.cache_key is None else cached(cache, cost, (measure.cache_key, axes), layer, fill)
         tables[layer.name] = LayerTable(axes=axes, values=tuple(values.tolist()))
-    return CostTable(cost=cost, layers=tables)
+    return CostTable(cost=cost, layers=tables, reused=len(tables) - computed)
 
 
 def core_and_geometry(cost: str, geometries: Mapping[str, Any]) -> tuple[Core[Any, Any], Any]:

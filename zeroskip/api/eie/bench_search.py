@@ -126,6 +126,7 @@ def bench_search(
             geometries={CORE: EieGeometry(pes=settings.pes)},
             seed=0,
             cache=output.parent / ".search",
+            progress=progress,
         )
         # All steps of one size: searches for one cost share them, whatever their budget, and any budget is reached.
         step = NetAdaptSettings(step=settings.step, decay=1.0).first_step(settings.budget)
