@@ -16,6 +16,7 @@ from zeroskip.model.cores import core_module, core_of_cost
 from zeroskip.model.data.npz import read_arrays
 from zeroskip.model.files import save_npz
 from zeroskip.model.search.layers import Layer
+from zeroskip.model.search.storage.code_version import NOT_MEASURING
 from zeroskip.model.sources import closure_hash
 
 
@@ -23,8 +24,7 @@ def cost_code(cost: str) -> str:
     """A hash of the source files that the values of a cost come from: the cost tables, and those of its core."""
     core = core_of_cost(cost)
     modules = [] if core is None else [core_module(core.name)]
-    # The registry holds the names and help texts of the cores, and no numbers.
-    return closure_hash("zeroskip.model.search.costs.table", *modules, without=("zeroskip.model.cores",))
+    return closure_hash("zeroskip.model.search.costs.table", *modules, without=NOT_MEASURING)
 
 
 def cached(

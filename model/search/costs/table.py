@@ -112,9 +112,9 @@ def cost_table(
     if cost not in COSTS:
         raise ValueError(f"cost must be one of {', '.join(COSTS)}, not {cost!r}")
     if cost in CORE_COSTS and granularity == WEIGHTS and not core_and_geometry(cost, geometries)[0].skips_single_zeros:
-        raise ValueError(f"cost {cost} needs the granularity nm or channels: single zeros save no cycles there")
+        raise ValueError(f"cost {cost} needs the granularity nm or channels, not weights: single zeros save no cycles")
     if cost == "latency" and granularity != CHANNELS:
-        raise ValueError(f"cost latency needs the granularity channels: {granularity} zeros save no time on a CPU")
+        raise ValueError(f"cost latency needs the granularity channels, not {granularity}: zeros save no time on a CPU")
     measure = _measure(cost, granularity, geometries)
     tables = {}
     computed = 0

@@ -42,6 +42,7 @@ class PruningGroup:
 
     @property
     def least(self) -> float:
+        """The smallest possible density."""
         return self.counts[0] / self.total
 
     def nearest(self, density: float) -> float:
@@ -111,6 +112,7 @@ class Space(ABC):
         return pruned
 
     def least(self) -> dict[str, float]:
+        """The smallest possible density of every group."""
         return {group.name: group.least for group in self.groups}
 
     def plan(self, densities: Densities, *, method: str, cost: str, budget: float, reached: float) -> Plan:

@@ -11,8 +11,14 @@ from zeroskip.model.sources import closure_hash
 MEASURING = ("zeroskip.model.search.methods.run_method", "zeroskip.model.search.methods.compare")
 """The modules that run a search, with all that they import."""
 
-NOT_MEASURING = ("zeroskip.model.cores", "zeroskip.model.user_code")
-"""Modules among these that change no measured number: the names and help texts of the cores, and how a worker process
+NOT_MEASURING = (
+    "zeroskip.model.cores",
+    "zeroskip.model.progress",
+    "zeroskip.model.search.choices",
+    "zeroskip.model.search.progress",
+    "zeroskip.model.user_code",
+)
+"""Modules among these that change no number: names and help texts, the progress that is shown, and how a worker process
 finds the user's modules. The code of a core is part of a search's configuration (zeroskip.model.search.setup)."""
 
 
