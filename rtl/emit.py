@@ -13,8 +13,8 @@ from amaranth.lib import wiring
 class SharedModules:
     """A platform that emits one module for all components of the same class with the same parameters.
 
-    `modules` collects these components by the name of their module: the class's, and a number behind it from the
-    second set of parameters on.
+    `modules` collects these components by the name of their module: that of the class, with a number from the second
+    set of parameters on.
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from zeroskip.rtl.sram import Sram
 class ActivationFile(wiring.Component):
     """A file of accumulators that is emptied in one cycle.
 
-    Two flags stand beside each row: `written`, without which the row reads as zero, and `nonzero`.
+    Each row has two flags: `written`, without which the row reads as zero, and `nonzero`.
 
     Latency: `access.read.data` follows `access.read` by one cycle. Throughput: one read, one write and one flag a
     cycle. A row that is read in the cycle in which it is written is undefined.
@@ -56,8 +56,9 @@ class ActivationFile(wiring.Component):
 
         m.submodules.sums = sums = Sram(depth=rows, width=self.geometry.accumulator_bits)
         wiring.connect(m, sums.write, wiring.flipped(write))
+        written = Signal(rows)
         # Whether the row at the memory's output has been written.
-        written, known = Signal(rows), Signal()
+        known = Signal()
         m.d.comb += [
             sums.read.en.eq(read.en),
             sums.read.addr.eq(read.addr),

@@ -66,7 +66,8 @@ class ArithmeticUnit(wiring.Component):
         # multiply
         product = Signal(signed(2 * VALUE_BITS))
         row = Signal.like(read.addr)
-        adding, bypass = Signal(), Signal()
+        adding = Signal()
+        bypass = Signal()
         m.d.comb += [read.en.eq(self.i.valid), read.addr.eq(operand.row)]
         m.d.sync += adding.eq(self.i.valid)
         with m.If(self.i.valid):

@@ -163,7 +163,8 @@ class ControlUnit(wiring.Component):
     def _run(self, m: Module, scanner: NonzeroScanner, fetcher: ActivationFetch, layer: data.View[Any]) -> None:
         """Goes from layer to layer."""
         # The layer before made what the source file holds: it is rounded as that layer says.
-        source_shift, source_relu = Signal.like(layer.out_shift), Signal()
+        source_shift = Signal.like(layer.out_shift)
+        source_relu = Signal()
         m.d.comb += [
             fetcher.shift.eq(source_shift),
             fetcher.relu.eq(source_relu),

@@ -69,8 +69,11 @@ class ActivationFetch(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         geometry = self.geometry
-        fetch_valid, raw_valid, ready_valid = Signal(), Signal(), Signal()
-        fetch_moves, raw_moves = Signal(), Signal()
+        fetch_valid = Signal()
+        raw_valid = Signal()
+        ready_valid = Signal()
+        fetch_moves = Signal()
+        raw_moves = Signal()
         m.d.comb += [
             raw_moves.eq(raw_valid & (~ready_valid | self.o.ready)),
             fetch_moves.eq(fetch_valid & (~raw_valid | raw_moves)),

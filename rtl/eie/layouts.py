@@ -103,7 +103,7 @@ def word_layout(geometry: EieGeometry) -> data.StructLayout:
 
 
 def entry_layout(geometry: EieGeometry) -> data.StructLayout:
-    """An entry as it stands in memory (zeroskip.model.eie.format)."""
+    """An entry of a memory word (zeroskip.model.eie.format)."""
     return data.StructLayout({"skip": geometry.index_bits, "code": geometry.code_bits})
 
 

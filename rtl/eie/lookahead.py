@@ -92,7 +92,8 @@ class LookAhead(wiring.Component):
         count, row_bits = self.geometry.entries_per_word, bits_for(self.geometry.activation_rows)
         weights = Signal(count)
         # `carried` is what the column's earlier words have consumed.
-        base, carried = Signal(row_bits), Signal(row_bits)
+        carried = Signal(row_bits)
+        base = Signal(row_bits)
         totals: list[Any] = [0]
         for e in range(count):
             inside = (e >= word.low) & (e <= word.high)

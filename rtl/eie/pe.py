@@ -92,8 +92,8 @@ class ProcessingElement(wiring.Component):
         m.submodules.arithmetic = arithmetic = ArithmeticUnit(geometry)
         m.submodules.files = files = ActivationFiles(geometry)
 
-        # From the broadcast to the sum. The queue always takes what the pointer read unit gives, because there was
-        # `room`: so the one has no ready, and the other's needs no look.
+        # From the broadcast to the sum. The pointer read unit has no `ready`: since there was `room`, the queue always
+        # takes its columns.
         wiring.connect(m, wiring.flipped(self.broadcast), pointers.i)
         m.d.comb += [queue.i.valid.eq(pointers.o.valid), queue.i.payload.eq(pointers.o.payload)]
         wiring.connect(m, queue.o, spmat.i)

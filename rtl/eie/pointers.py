@@ -74,7 +74,7 @@ class PointerRead(wiring.Component):
                 bank.write.data.eq(self.load.data),
             ]
 
-        # The column whose pointers stand at the banks' outputs.
+        # The column whose pointers are at the banks' outputs.
         begins_odd = Signal()
         value = Signal(VALUE_BITS)
         m.d.sync += self.busy.eq(self.i.valid)

@@ -16,8 +16,8 @@ from zeroskip.rtl.eie.layouts import column_layout
 class ActivationQueue(wiring.Component):
     """Balances the load of the PEs (EIE section IV, activation queue): columns in, columns out, in order.
 
-    The paper queues every broadcast activation in front of the pointer read unit. This queue stands behind it and
-    holds only columns that have entries in this PE: the others cost neither a place nor a cycle.
+    The paper queues every broadcast activation in front of the pointer read unit. This queue follows it and holds
+    only columns that have entries in this PE: the others cost neither a place nor a cycle.
 
     It is the SyncFIFO of amaranth.lib.fifo, whose output is read in the same cycle. SyncFIFOBuffered would show a
     column one cycle later and change the array's cycles.

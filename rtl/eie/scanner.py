@@ -66,11 +66,11 @@ class NonzeroScanner(wiring.Component):
         width = self.geometry.window
         shift = width.bit_length() - 1
 
-        # The window examined; the bias column is in a window of its own behind the last.
+        # The window examined; the bias column is in a window of its own after the last.
         ahead = Signal(bits_for(self.windows + 2))
         looking, at_bias, candidates = self._examine(m, ahead)
 
-        # The window that leaves: those of its columns that are `pending`.
+        # The window whose columns leave: those that are `pending`.
         pending = Signal(width)
         base = Signal.like(ahead)
         is_bias = Signal()
@@ -100,7 +100,8 @@ class NonzeroScanner(wiring.Component):
         width = self.geometry.window
         shift = width.bit_length() - 1
         inputs_before = Signal(len(self.inputs) + 1)
-        at_bias, looking = Signal(), Signal()
+        at_bias = Signal()
+        looking = Signal()
         candidates = Signal(width)
         m.d.comb += [
             self.window.eq(ahead),

@@ -60,7 +60,9 @@ class SparseMatrixRead(wiring.Component):
         fetched = Signal(bits_for(geometry.entry_words + 1))
         final = column.end - 1
         word = Signal(bits_for(geometry.entry_words))
-        first, last, fetch = Signal(), Signal(), Signal()
+        first = Signal()
+        last = Signal()
+        fetch = Signal()
         m.d.comb += [
             word.eq((column.begin >> position) + fetched),
             first.eq(fetched == 0),

@@ -20,7 +20,7 @@ from zeroskip.rtl.mma.timing import Timing, dot_control
 
 @dataclass(frozen=True)
 class Products:
-    """Behind stage multiply: the products, and c. One element, or one bit, for each product."""
+    """After stage multiply: the products, and c. One element, or one bit, for each product."""
 
     significands: list[Signal]
     signs: list[Signal]
@@ -34,7 +34,7 @@ class Products:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Behind stage maximum."""
+    """After stage maximum."""
 
     significands: list[Signal]
     signs: list[Signal]
@@ -50,7 +50,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Terms:
-    """Behind stage compare: the products, and behind them the number that they are added to."""
+    """After stage compare: the products, and as the last term the number that they are added to."""
 
     significands: list[Signal]
     signs: list[Signal]
@@ -71,7 +71,7 @@ class Special:
 
 @dataclass(frozen=True)
 class Counted:
-    """Behind stage count: the sum as sign and magnitude."""
+    """After stage count: the sum as sign and magnitude."""
 
     sign: Signal
     magnitude: Signal
@@ -319,7 +319,8 @@ def _maximum(m: Module, values: Sequence[Value]) -> Value:
     if len(values) == 1:
         return values[0]
     half = len(values) // 2
-    left, right = Signal.like(values[0]), Signal.like(values[0])
+    left = Signal.like(values[0])
+    right = Signal.like(values[0])
     m.d.comb += [left.eq(_maximum(m, values[:half])), right.eq(_maximum(m, values[half:]))]
     return Mux(left > right, left, right)
 

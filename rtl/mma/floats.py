@@ -47,6 +47,7 @@ def leading_zeros(m: Module, value: Value) -> Value:
         return ~value
     # The top bit of a half's count is set if the half is all zeros. Signals, because an expression that is used twice
     # is built twice.
-    low, high = Signal(width.bit_length() - 1), Signal(width.bit_length() - 1)
+    low = Signal(width.bit_length() - 1)
+    high = Signal(width.bit_length() - 1)
     m.d.comb += [low.eq(leading_zeros(m, value[: width // 2])), high.eq(leading_zeros(m, value[width // 2 :]))]
     return Cat(Mux(high[-1], low[:-1], high[:-1]), high[-1] & ~low[-1], high[-1] & low[-1])

@@ -110,7 +110,9 @@ class Gemm(wiring.Component):
         cycle later. Returns whether there is such a step."""
         fetch = sequencer.fetch.payload
         fetched = Signal(fetch_layout(self.geometry))
-        holding, take, asked = Signal(), Signal(), Signal()
+        holding = Signal()
+        take = Signal()
+        asked = Signal()
         m.d.comb += [
             take.eq(~holding | tile.step.ready),
             sequencer.fetch.ready.eq(take),
@@ -123,7 +125,8 @@ class Gemm(wiring.Component):
             m.d.comb += tile.step.payload[name].eq(fetched[name])
 
         # A word of B stays at the memories' outputs as long as the steps share it.
-        b_known, b_at = Signal(), Signal.like(fetch.b)
+        b_known = Signal()
+        b_at = Signal.like(fetch.b)
         with m.If(asked):
             m.d.sync += [b_known.eq(1), b_at.eq(fetch.b)]
         with m.If(self._begins):
@@ -178,8 +181,10 @@ class Gemm(wiring.Component):
         """Reads C for the first step of each sum, and D for `read` in other cycles."""
         fetch = sequencer.fetch.payload
         reads_c = asked & fetch.first
-        answering, fresh = Signal(), Signal()
-        answer, bank_read = Signal(len(d[0].read.data)), Signal.like(self.read.payload.bank)
+        answering = Signal()
+        fresh = Signal()
+        answer = Signal(len(d[0].read.data))
+        bank_read = Signal.like(self.read.payload.bank)
         m.d.comb += [
             # A first step takes its C in the one cycle in which the memories show it: D may be read in the next.
             self.read.ready.eq(~reads_c & ~fresh & (~answering | self.result.ready)),

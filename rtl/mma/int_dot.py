@@ -79,7 +79,8 @@ class IntDot(wiring.Component):
         m.d.sync += block.eq(sum(products))
 
         # sum
-        before, total = Signal(signed(SUM_BITS)), Signal(signed(SUM_BITS + 1))
+        before = Signal(signed(SUM_BITS))
+        total = Signal(signed(SUM_BITS + 1))
         m.d.comb += [
             sums.read.addr.eq(self.control.take_slot),
             before.eq(Mux(self.control.first, c[1], sums.read.data)),

@@ -19,7 +19,7 @@ class Counters:
     """Where a job is."""
 
     left: Signal
-    """Sums of this round and of those behind it."""
+    """Sums of this round and of all later ones."""
     slot: Signal
     """The sum of the round."""
     step: Signal
@@ -69,11 +69,14 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         fetch, new = self.fetch.payload, self.start.payload
-        job, busy, running = Signal.like(new), Signal(), Signal()
-        # Of a step: its row of tiles, and the words of the first step of its sum. `head` begins the round, `here` is
-        # the present one.
+        job = Signal.like(new)
+        busy = Signal()
+        running = Signal()
+        # The place of a sum: its row of tiles, and the words of its first step. `head` is that of the first sum of the
+        # round, `here` that of the present one.
         place = data.StructLayout({"row": len(job.rows), "a": len(fetch.a), "b": len(fetch.b), "d": len(fetch.d)})
-        head, here = Signal(place), Signal(place)
+        head = Signal(place)
+        here = Signal(place)
         after = self._next(m, job, here)
         counters = Counters(
             left=Signal(len(job.sums), name="left"),
@@ -140,8 +143,8 @@ class Sequencer(wiring.Component):
     def _advance(
         self, m: Module, job: Any, counters: Counters, *, head: Any, here: Any, after: Any, running: Signal
     ) -> None:
-        """The step after the present one: of the next sum of the round; behind the last sum, of the first again; and
-        behind the last step, of the next round."""
+        """Goes to the next sum of the round; after the last sum, to the next step of the first; after the last step, to
+        the next round."""
         loop = timing(self.geometry).loop
         left, slot, step = counters.left, counters.slot, counters.step
         window, phase = counters.window, counters.phase
