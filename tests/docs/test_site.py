@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,5 +22,7 @@ def test_site_builds(tmp_path: Path) -> None:
     commands = (tmp_path / "reference/commands.html").read_text()
     assert "zeroskip simulate" in commands
     assert "SparseDot" in (tmp_path / "examples.html").read_text()
+    # The lists of ports in docstrings are lists.
+    assert re.search(r"<li><strong><code>broadcast</code></strong>", (tmp_path / "reference/rtl.html").read_text())
     # Nothing is fetched from elsewhere when a page is read.
     assert "fonts.googleapis" not in (tmp_path / "index.html").read_text()
