@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from zeroskip.cosim.mma.formats import check_format, modes
-from zeroskip.cosim.mma.play import run_gemm
+from zeroskip.cosim.mma.play import verify_gemm
 from zeroskip.model.mma.compiler import channel_order
 from zeroskip.model.mma.convert import to_raw
-from zeroskip.model.mma.cycles import gemm_cycles, peak_rate
+from zeroskip.model.mma.cycles import peak_rate
 from zeroskip.model.mma.format import nm_mask, pad_columns
 from zeroskip.model.mma.gemm import Operand, dense_operand, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.golden import gemm
 
 SIZES = [(16, 16, 16), (64, 64, 64), (128, 128, 256), (256, 256, 512), (64, 64, 4096), (512, 512, 256)]
 """M, N, K."""
@@ -85,10 +84,8 @@ def _product(name: str, m: int, n: int, inputs: tuple[int, ...], geometry: TileG
     b_ordered = np.where(order[:, None] < 0, b.dtype.type(0), b[order])
 
     def run(operand: Operand, rows: Any) -> tuple[int, int, bool]:
-        made = run_gemm(operand, rows, c, geometry, seed=seed)
-        right = np.array_equal(made.d, gemm(operand, rows, c, geometry))
-        predicted = gemm_cycles(geometry, m, n, operand.columns, dense=operand.dense)
-        return made.cycles, made.transfers, right and made.cycles == predicted
+        checked = verify_gemm(operand, rows, c, geometry, seed=seed)
+        return checked.run.cycles, checked.run.transfers, checked.equal
 
     dense_cycles, dense_transfers, dense_equal = run(dense, b)
     sparse_cycles, sparse_transfers, sparse_equal = run(sparse, b_ordered)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,13 +93,43 @@ def plan_of(operand: Operand, b: NDArray[Any], geometry: TileGeometry) -> list[J
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CheckedGemm:
     """A product on the RTL beside the models: how many values of D differ from the golden model's, whether each job
-    took the cycles of the cycle model, and the jobs in which the first difference arose."""
+    took the cycles of the cycle model, the jobs in which the first difference arose, and their waveform."""
 
     run: GemmRun
     golden: NDArray[Any]
     mismatches: int
     cycle_model_equal: bool
     failing: range | None
+    waveform: Path | None = None
+
+    @property
+    def equal(self) -> bool:
+        return self.mismatches == 0 and self.cycle_model_equal
+
+
+def verify_gemm(
+    operand: Operand,
+    b: NDArray[Any],
+    c: NDArray[Any],
+    geometry: TileGeometry,
+    *,
+    simulator: Simulator = Simulator.VERILATOR,
+    seed: int = 0,
+    waveform: Path | None = None,
+    announce: Callable[[str], None] = lambda _: None,
+) -> CheckedGemm:
+    """A product on the RTL beside both models. Where they differ, the jobs in question are recorded as `waveform`, by
+    default in the cache folder. `announce` is called with what is done before anything that takes longer than a second.
+
+    Raises as `run_gemm` does.
+    """
+    check_product(operand, b, c, geometry)
+    design = gemm_design(geometry)
+    with Session(design, simulator=simulator, seed=seed, waveform=waveform, announce=announce) as session:
+        checked = check_gemm(play_gemm(session, operand, b, c, geometry), operand, b, c, geometry)
+        if checked.failing is not None:
+            session.fail(checked.failing)
+    return dataclasses.replace(checked, waveform=session.waveform)
 
 
 def check_gemm(run: GemmRun, operand: Operand, b: NDArray[Any], c: NDArray[Any], geometry: TileGeometry) -> CheckedGemm:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from zeroskip.cosim.mma import bench as mma_bench
+from zeroskip.cosim.mma import play
 from zeroskip.cosim.mma.bench import networks, products
 from zeroskip.model.mma.geometry import TileGeometry
 
@@ -34,12 +35,12 @@ def test_products(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_bit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mma_bench, "SIZES", [(8, 8, 16)])
     monkeypatch.setattr(mma_bench, "NETWORKS", {})
-    right = mma_bench.gemm
+    right = play.gemm
 
     def wrong(*arguments: Any) -> Any:
         d = right(*arguments)
         d[-1, -1] ^= np.uint32(1)
         return d
 
-    monkeypatch.setattr(mma_bench, "gemm", wrong)
+    monkeypatch.setattr(play, "gemm", wrong)
     assert not products(TileGeometry(), 0, lambda _: None)[0].equal

@@ -1,0 +1,67 @@
+"""`zeroskip.simulate` and `zeroskip.demo` as a notebook calls them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import zeroskip
+from zeroskip.model.cores import CORES
+from zeroskip.model.progress import Step
+
+
+def small() -> nn.Module:
+    torch.manual_seed(4)
+    return nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+
+
+def samples(count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(4)
+    return rng.normal(size=(count, 12)).astype(np.float32), rng.integers(0, 3, count)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_what_compile_returned(core: str) -> None:
+    """Without files: outputs near those of torch, and progress before what takes long."""
+    module, (inputs, labels) = small(), samples(20)
+    compiled = zeroskip.compile(module, (inputs, labels), settings=zeroskip.CompileSettings(core=core))
+    steps: list[Step] = []
+    result = zeroskip.simulate(compiled, (inputs, labels), progress=steps.append)
+    assert result.equal
+    expected = module(torch.from_numpy(inputs)).detach().numpy()
+    assert np.abs(result.outputs - expected).max() < 0.05 * np.abs(expected).max()
+    assert (steps[-1].task, steps[-1].done, steps[-1].total) == ("running on the RTL", 20, 20)
+    assert (result.summary()["core"], result.summary()["report"]) == (core, None)
+
+
+def test_arrays_without_labels(tmp_path: Path) -> None:
+    inputs, labels = samples(6)
+    compiled = zeroskip.compile(small(), (inputs, labels))
+    compiled.save(tmp_path / "net.zs")
+    settings = zeroskip.SimulateSettings(limit=4)
+    result = zeroskip.simulate(tmp_path / "net.zs", (inputs, None), settings=settings, outputs=tmp_path / "out.npz")
+    assert result.accuracy is None
+    assert result.verification.images == 4
+    assert np.array_equal(np.load(tmp_path / "out.npz")["outputs"], result.outputs)
+
+
+@pytest.mark.parametrize(
+    ("network", "settings", "message"),
+    [
+        (small(), {}, "network must be a compiled network or its file, not Sequential"),
+        ("missing.zs", {}, "missing.zs: cannot be read: No such file or directory"),
+        (small(), {"limit": 0}, "limit must be at least 1, not 0"),
+    ],
+)
+def test_refuses(network: object, settings: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        zeroskip.simulate(network, samples(2), settings=zeroskip.SimulateSettings(**settings))  # type: ignore[arg-type]
+
+
+def test_demo_refuses() -> None:
+    with pytest.raises(ValueError, match="lenet-5 takes 28x28 pixels: add --dataset fashion-mnist"):
+        zeroskip.DemoSettings(network="lenet-5")
