@@ -43,4 +43,4 @@ def test_a_wrong_bit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return d
 
     monkeypatch.setattr(play, "gemm", wrong)
-    assert not products(TileGeometry(), 0, lambda _: None)[0].equal
+    assert not products(TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16), 0, lambda _: None)[0].equal
