@@ -57,6 +57,7 @@ class LayerResult:
             "mismatches": verification.mismatches,
             "cycle_model_equal": verification.cycle_model_equal,
             "saturated": verification.saturated,
+            "waveform": None if verification.waveform is None else str(verification.waveform),
             "geometry": dataclasses.asdict(self.result.network.geometry),
             "seconds": self.seconds,
         }

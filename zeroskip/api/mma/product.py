@@ -46,6 +46,8 @@ class ProductResult:
     outputs: int
     mismatches: int
     illegal: bool
+    waveform: Path | None
+    """Of the first jobs that went wrong."""
     seconds: float
 
     @property
@@ -75,6 +77,7 @@ class ProductResult:
             "rate": self.utilisation,
             "mismatches": self.mismatches,
             "illegal": self.illegal,
+            "waveform": None if self.waveform is None else str(self.waveform),
             "seconds": self.seconds,
         }
 
@@ -91,6 +94,7 @@ class ProductResult:
             ("outputs that differ from the golden model", f"{self.mismatches:,} of {self.outputs:,}"),
             ("illegal metadata", "YES" if self.illegal else "no"),
             ("written to", str(self.output)),
+            *([] if self.waveform is None else [("waveform", str(self.waveform))]),
         ]
 
 
@@ -114,12 +118,11 @@ def run_product(
     progress(Step(task="loading the operands"))
     import numpy as np
 
-    from zeroskip.cosim.mma.play import run_gemm
+    from zeroskip.cosim.mma.play import verify_gemm
     from zeroskip.cosim.simulator import Simulator, require_tools
     from zeroskip.model.files import save_npz
     from zeroskip.model.mma.cycles import gemm_cycles, peak_rate
     from zeroskip.model.mma.gemm_npz import load_gemm
-    from zeroskip.model.mma.golden import gemm
 
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
@@ -128,11 +131,19 @@ def run_product(
     product = load_gemm(file, m=settings.m, n=settings.n, check=settings.check, illegal=settings.allow_illegal)
     operand, geometry = product.operand, product.geometry
     progress(Step(task="running on the RTL"))
-    run = run_gemm(operand, product.b, product.c, geometry, simulator=simulator, seed=seed)
-    progress(Step(task="running the golden model"))
-    golden = gemm(operand, product.b, product.c, geometry)
+    checked = verify_gemm(
+        operand,
+        product.b,
+        product.c,
+        geometry,
+        simulator=simulator,
+        seed=seed,
+        waveform=output.with_suffix(".vcd"),
+        announce=lambda task: progress(Step(task=task)),
+    )
+    run = checked.run
     sizes = (operand.rows, product.b.shape[1], operand.columns)
-    save_npz(output, d=run.d, golden=golden, cycles=np.int64(run.cycles), illegal=np.bool_(run.illegal))
+    save_npz(output, d=run.d, golden=checked.golden, cycles=np.int64(run.cycles), illegal=np.bool_(run.illegal))
     return ProductResult(
         file=file,
         output=output,
@@ -143,7 +154,8 @@ def run_product(
         expected_cycles=gemm_cycles(geometry, *sizes, dense=operand.dense),
         utilisation=peak_rate(geometry, *sizes, dense=operand.dense, cycles=run.cycles),
         outputs=run.d.size,
-        mismatches=int(np.count_nonzero(run.d != golden)),
+        mismatches=checked.mismatches,
         illegal=run.illegal,
+        waveform=checked.waveform,
         seconds=time.monotonic() - start,
     )
