@@ -160,9 +160,7 @@ def test_what_does_not_fit_is_refused_before_training(digits: Dataset) -> None:
     )
     refused(network(), replace(MAGNITUDE, skip=("1",)), "skip must name Linear or Conv2d layers (0, 4, 5), not '1'")
     layer = nn.Linear(64, 64)
-    refused(
-        nn.Sequential(layer, layer, nn.Linear(64, 10)), PERMUTED, "layer '0' uses the weights of layer '0' again"
-    )
+    refused(nn.Sequential(layer, layer, nn.Linear(64, 10)), PERMUTED, "layer '0' uses the weights of layer '0' again")
 
 
 def test_settings_are_checked() -> None:
