@@ -14,6 +14,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from zeroskip.model.cores import CORES
+
+ARRAY, TILE = CORES
+
 Command = Callable[..., tuple[int, str, str]]
 
 COMPILE = ("compile", "mynet:Net", "--weights", "weights.safetensors", "--data", "data.npz", "--output", "net.zs")
@@ -114,15 +118,15 @@ def test_average_pooling_from_a_factory_with_arguments(zs: Command, tmp_path: Pa
     rng = np.random.default_rng(9)
     np.savez(tmp_path / "images.npz", inputs=rng.random((30, 1, 8, 8)), labels=rng.integers(0, 3, 30))
     network = ("compile", "zeroskip.networks:plain_20(width=0.125, inputs=1, classes=3)", "--data", "images.npz")
-    code, out, err = zs(*network, "--output", "eie.zs", "--pes", 4, "--density", 0.5, "--json")
+    code, out, err = zs(*network, "--output", f"{ARRAY}.zs", "--pes", 4, "--density", 0.5, "--json")
     assert code == 0, err
     compiled = json.loads(out)
     assert sizes(compiled)[-2:] == [(8 * 2 * 2, 8), (8, 3)]
     weights = 9 * (2 + 6 * 2 * 2 + 2 * 4 + 5 * 4 * 4 + 4 * 8 + 5 * 8 * 8) + 8 * 3
     assert compiled["weights"]["total"] == weights
-    code, _, err = zs(*network, "--output", "mma.zs", "--core", "mma", "--prune", "--epochs", 1)
+    code, _, err = zs(*network, "--output", f"{TILE}.zs", "--core", TILE, "--prune", "--epochs", 1)
     assert code == 0, err
-    for core in ("eie", "mma"):
+    for core in CORES:
         code, out, err = zs("simulate", f"{core}.zs", "--data", "images.npz", "--limit", 1, "--json")
         assert code == 0, err
         assert json.loads(out)["mismatches"] == 0

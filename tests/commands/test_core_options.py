@@ -9,6 +9,9 @@ import typer
 from typer.testing import CliRunner
 
 from zeroskip.commands.core_options import CoreOptions, with_core_options
+from zeroskip.model.cores import CORES
+
+ARRAY, TILE = CORES
 
 
 def run(*arguments: str, core: str | None) -> Any:
@@ -29,16 +32,16 @@ def run(*arguments: str, core: str | None) -> Any:
 
 
 def test_defaults() -> None:
-    name, size, options = run("one", core="eie")
+    name, size, options = run("one", core=ARRAY)
     assert (name, size, options.pes) == ("one", 3, 8)
 
 
 def test_options_of_the_chosen_core() -> None:
-    name, size, options = run("one", "--m", "8", "--size", "4", core="mma")
+    name, size, options = run("one", "--m", "8", "--size", "4", core=TILE)
     assert (name, size, options.m, options.n) == ("one", 4, 8, 4)
 
 
-@pytest.mark.parametrize("core", ["mma", None])
+@pytest.mark.parametrize("core", [TILE, None])
 def test_an_option_of_another_core_is_refused(core: str | None) -> None:
     with pytest.raises(ValueError, match="--pes is an option of the EIE array, which what was chosen does not use"):
         run("one", "--pes", "8", core=core)

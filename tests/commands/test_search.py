@@ -19,10 +19,12 @@ from safetensors.torch import load_file
 
 from zeroskip.api.eie.bench_search import SearchBenchResult, SearchBenchSettings
 from zeroskip.commands.console import show_tables
+from zeroskip.model.cores import CORES
 from zeroskip.model.data.named import load_data
 from zeroskip.model.loading import load_network
 from zeroskip.model.pruning.training import evaluate
 
+ARRAY, TILE = CORES
 ZEROSKIP = (sys.executable, "-m", "zeroskip")
 
 Command = Callable[..., tuple[int, str, str]]
@@ -161,7 +163,7 @@ def test_a_users_own_network(pictures: Path, method: str, granularity: str, cost
     result = json.loads(out)
     assert result["density"] == pytest.approx(found["density"], abs=1e-4)
     assert result["accuracy"]["finetuned"] > 0.8
-    core = "mma" if granularity == "nm" else "eie"
+    core = TILE if granularity == "nm" else ARRAY
     code, out, err = in_a_process(pictures, "compile", *network, tuned, "--core", core, "--output", f"{name}.zs")
     assert code == 0, err
     code, out, err = in_a_process(pictures, "simulate", f"{name}.zs", "--data", "few.npz", "--json")
@@ -169,7 +171,7 @@ def test_a_users_own_network(pictures: Path, method: str, granularity: str, cost
     ran = json.loads(out)
     assert ran["mismatches"] == 0
     if cost == "eie-cycles":
-        # The activations of the tuned network, and rows dealt out evenly, make the difference.
+        # The activations of the tuned network and the load balancing make the difference.
         assert ran["cycles_per_image"]["mean"] == pytest.approx(found["cost"]["plan"], rel=0.35)
 
 
@@ -189,7 +191,7 @@ def test_the_long_fine_tuning_goes_on_from_the_adapted_weights(pictures: Path) -
     assert before["long.adapted.safetensors"] >= before["weights.safetensors"]
 
 
-@pytest.mark.parametrize("core", ["eie", "mma"])
+@pytest.mark.parametrize("core", CORES)
 def test_a_data_set_by_its_name_on_the_rtl(pictures: Path, core: str) -> None:
     """Accuracy is that of the test split, which the network has not been trained on."""
     network = ("usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits")

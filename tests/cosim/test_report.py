@@ -94,9 +94,10 @@ class Reader(HTMLParser):
 
 def small_verification(pes: int, **changes: Any) -> Verification:
     run = small_run(pes)
+    network = small_network(pes)
     fields: dict[str, Any] = {
-        "core": "eie",
-        "network": small_network(pes),
+        "core": network.core,
+        "network": network,
         "run": run,
         "outputs": run.values / 256,
         "raw": run.values,

@@ -65,7 +65,7 @@ class CoreDemo(Protocol):
     """The frozen dataclass of the core's own demo settings; every field has a default."""
 
     def core_settings(self, title: str, settings: Any) -> Any:
-        """The settings of Core.compile for the demo's network `title`."""
+        """What the core's `compile` takes for the demo's network `title`."""
         ...
 
     def prepare(

@@ -69,7 +69,7 @@ class Recipe(Protocol):
     """The frozen dataclass of the core's own compile settings; every field has a default."""
 
     def core_settings(self, settings: Any) -> Any:
-        """The settings of Core.compile. Raises ValueError where the core's own `settings` contradict one another."""
+        """What the core's `compile` takes. Raises ValueError where the core's own `settings` contradict one another."""
         ...
 
     def check(self, settings: Any, plan: TrainingPlan) -> None:
