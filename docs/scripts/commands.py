@@ -39,7 +39,7 @@ def _section(name: str, command: Any) -> str:
     context = typer.Context(command, info_name=name)
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
-    usage = " ".join([name, *(one.metavar or one.name.upper() for one in arguments), "[OPTIONS]"])
+    usage = " ".join([name, *(one.metavar or one.name for one in arguments), "[OPTIONS]"])
     parts = [f"## {name}", _text(command.help), f"```text\n{usage}\n```"]
     if arguments:
         parts.append(_table("argument", arguments, context))

@@ -22,7 +22,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 FENCE = re.compile(r"(?:<!-- not run: (?P<why>[^\n]+) -->\n)?^```(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S)
 SHOWN = ("", "text")
 """Languages of blocks that are no code: drawings, and what a command prints."""
-FROM_TUTORIAL = "of the\n[tutorial](../tutorial.md)", "of the [tutorial](../tutorial.md)"
+FROM_TUTORIAL = "(../tutorial.md)"
+"""The link of pages that build on the tutorial."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ RUNNABLE = [page for page in PAGES if any(block.why is None and block.language n
 def test_code_blocks_run(page: Path, tutorial: Path, tmp_path: Path) -> None:
     if page.name == "tutorial.md":
         return
-    text = page.read_text()
-    if page.name == "README.md" or any(words in text for words in FROM_TUTORIAL):
+    if page.name == "README.md" or FROM_TUTORIAL in page.read_text():
         for file in tutorial.iterdir():
             if file.is_file():
                 shutil.copy(file, tmp_path)
