@@ -100,7 +100,7 @@ class Design:
                     includes=sorted({file.parent for file in self.included}),
                     hdl_toplevel=self.top,
                     build_dir=folder,
-                    build_args=_VERILATOR_ARGS if simulator is Simulator.VERILATOR else ["-g2012"],
+                    build_args=_build_args(simulator, traced),
                     defines=defines,
                     timescale=("1ns", "1ns"),
                     log_file=log,
@@ -244,10 +244,15 @@ def _library_folder() -> Path:
     return cache_folder() / f"verilated-{tools_hash()[:24]}"
 
 
-_VERILATOR_ARGS = [
-    *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "unique", "--x-initial", "unique"),
-    *("--output-split", "0", "-CFLAGS", "-O2"),
-]
+def _build_args(simulator: Simulator, traced: bool) -> list[str]:
+    if simulator is Simulator.ICARUS:
+        return ["-g2012"]
+    # What records waveforms is megabytes of C++ that runs for a start or two: compiling it well does not pay.
+    optimisation = "-O0" if traced else "-O2"
+    return [
+        *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "unique", "--x-initial", "unique"),
+        *("--output-split", "0", "-CFLAGS", optimisation),
+    ]
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -85,6 +86,12 @@ class EieNetwork(StagedNetwork):
         """Where each layer's column pointers start, the same in each PE."""
         lengths = [layer.columns + 1 for layer in self.layers]
         return [sum(lengths[:index]) for index in range(len(lengths))]
+
+    @cached_property
+    def is_weight(self) -> NDArray[np.bool_]:
+        """Which entries of the memories are weights, and not padding (pes x entries)."""
+        count = self.entries.shape[1] * self.geometry.entries_per_word
+        return np.stack([unpack_words(image, count, self.geometry)[0] != 0 for image in self.entries])
 
     def columns(self, index: int) -> Columns:
         """Layer `index` in interleaved CSC form."""

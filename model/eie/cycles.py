@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.format import Columns, unpack_words
+from zeroskip.model.eie.format import Columns
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.parallel import parallel
 
@@ -171,14 +171,11 @@ def run(network: EieNetwork, activations: list[NDArray[np.int16]]) -> NDArray[np
 def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> NDArray[np.int64]:
     """Cycles of layer `index` in each start (int64, starts), for its inputs (int16, starts x inputs)."""
     geometry, layer, base = network.geometry, network.layers[index], network.pointer_bases[index]
-    weights = np.stack(
-        [unpack_words(image, len(image) * geometry.entries_per_word, geometry)[0] != 0 for image in network.entries]
-    )
     return _batch(
         activations,
         layer.bias,
         np.ascontiguousarray(network.pointers[:, base : base + layer.columns + 1].T.astype(np.int64)),
-        weights,
+        network.is_weight,
         geometry.entries_per_word,
         geometry.window,
         geometry.queue_depth,
