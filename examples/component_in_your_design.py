@@ -17,7 +17,7 @@ from amaranth.sim import Simulator
 
 from zeroskip.model.mma.format import codes, compress
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.rtl.mma.selector import Selector
 
 GEOMETRY = TileGeometry(dtype="int8", out="int32", k=4, keep=2, group=4)

@@ -17,7 +17,7 @@ from zeroskip.model.mma.gemm import Operand
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.golden import gemm
 from zeroskip.model.mma.layouts import from_torch
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 ROWS, COLUMNS, BATCH = 32, 64, 16
 

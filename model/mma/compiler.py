@@ -15,10 +15,10 @@ from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.mma.gemm import Operand, dense_operand, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import FloatFormat
-from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.network.fold import fold
 from zeroskip.model.network.lower import averaging_weight, block_diagonal, lower
 from zeroskip.model.network.operations import MaxPooling, operations
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.network.stages import ConvStage, Stage
 
 

@@ -19,10 +19,10 @@ from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.compiler import compile_network, rounded_to_zero
 from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
-from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.mma.settings import MmaSettings
 from zeroskip.model.mma.storage import stored_bits
 from zeroskip.model.network.container import Container
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Progress, Step, silent
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.mma.numerics import OPERANDS, FloatFormat, raw_type
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 Bits = NDArray[np.unsignedinteger[Any]]
 """Raw bits of numbers, words or codes."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zeroskip.model.mma import format as nm
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import check_bits
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from zeroskip.model.mma.gemm import Operand, check_product, dense_operand
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
 from zeroskip.model.mma.layouts import from_linear
 from zeroskip.model.mma.numerics import check_bits
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 STRINGS = ("dtype", "out", "generation")
 

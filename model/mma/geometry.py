@@ -17,7 +17,7 @@ from zeroskip.model.mma.numerics import (
     block_rule,
     check_mode,
 )
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 
 @dataclass(frozen=True, kw_only=True)

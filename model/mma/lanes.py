@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.mma.format import Bits
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from zeroskip.model.mma.format import Bits, Compressed, check_codes, code_type, codes, from_codes
 from zeroskip.model.mma.numerics import OPERANDS, raw_type
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 _GROUP_ROWS = {2: 32, 4: 16}
 """Rows that the E matrix reorders among each other, by bytes of a word."""

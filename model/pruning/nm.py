@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zeroskip.model.mma.format import nm_mask as mask_of_matrix
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.criteria import magnitude
 from zeroskip.model.pruning.masks import prunable_layers
 

@@ -5,7 +5,7 @@ The training settings are those of the dense networks, as the recipe repeats the
 
 from typing import Literal
 
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning import presets
 from zeroskip.model.pruning.nm_recipe import NmSettings
 from zeroskip.model.pruning.training import TrainingSettings

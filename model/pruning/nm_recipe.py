@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.data_checks import require_fit
 from zeroskip.model.pruning.masks import Masks

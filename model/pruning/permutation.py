@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.criteria import magnitude
 from zeroskip.model.pruning.nm import nm_mask, padding
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
 

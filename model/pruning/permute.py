@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.network.chain import BatchNormStep, ConvStep, LinearStep, Step, chain
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
 Layer = nn.Linear | nn.Conv2d

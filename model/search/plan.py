@@ -11,13 +11,13 @@ from typing import Any
 from torch import nn
 
 from zeroskip.model.files import save_json
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.masks import prunable_layers
 
 VERSION = 1
 WEIGHTS, CHANNELS = "weights", "channels"
 """The granularities that prune single weights and output channels. Any other granularity is an N:M pattern, as
-zeroskip.model.mma.pattern writes it ("2:4")."""
+zeroskip.model.network.pattern writes it ("2:4")."""
 
 
 @dataclass(frozen=True, kw_only=True)

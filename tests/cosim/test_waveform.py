@@ -18,7 +18,7 @@ from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.golden import gemm
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 
 def signals(waveform: Path) -> set[str]:

@@ -209,7 +209,7 @@ def prepared(
     module: nn.Module, dataset: Dataset, settings: SearchSettings, *, seed: int, output: Path | None, progress: Progress
 ) -> Setup:
     """What the searches of one network by one seed start from, with the cost table filled."""
-    from zeroskip.model.mma.pattern import Pattern
+    from zeroskip.model.network.pattern import Pattern
     from zeroskip.model.search.setup import prepare
 
     progress(Step(task="filling the cost table"))

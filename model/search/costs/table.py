@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zeroskip.model.core import Core, LayerLoad
 from zeroskip.model.cores import CORES, core_of_cost, load_core
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.masks import keep_largest, kept_count
 from zeroskip.model.pruning.nm import nm_mask, nm_share

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.criteria import Criterion, l1
 from zeroskip.model.pruning.masks import keep_largest, kept_count, prunable_layers
 from zeroskip.model.pruning.nm import nm_mask, nm_share

@@ -17,7 +17,7 @@ from zeroskip.model.mma import bundle as mma_bundle
 from zeroskip.model.mma.format import compress, nm_mask
 from zeroskip.model.mma.golden import dot
 from zeroskip.model.mma.layouts import from_torch, to_linear, to_torch
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.nm import nm_mask as torch_mask
 
 Command = Callable[..., tuple[int, str, str]]

@@ -19,7 +19,7 @@ from zeroskip.model.mma import golden as golden
 from zeroskip.model.mma.gemm import Operand, dense_operand, jobs, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import OPERANDS, FloatFormat, block_rule
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 LATENCY = {"fp16": 8, "int8": 4}
 

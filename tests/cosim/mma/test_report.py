@@ -14,8 +14,8 @@ from zeroskip.cosim.report.page import write_report
 from zeroskip.cosim.verify import Verification, verify
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.mma.storage import stored_bits
+from zeroskip.model.network.pattern import Pattern
 
 TINY = TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16)
 

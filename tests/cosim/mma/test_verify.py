@@ -15,7 +15,7 @@ from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.network import run
 from zeroskip.model.mma.numerics import FloatFormat
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Step
 
 # Memories so small that every layer takes several jobs.

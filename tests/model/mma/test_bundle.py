@@ -18,9 +18,9 @@ from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.network import run
-from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.network import container
 from zeroskip.model.network.container import BundleError
+from zeroskip.model.network.pattern import Pattern
 
 
 @pytest.fixture(scope="module")

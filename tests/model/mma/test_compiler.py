@@ -19,8 +19,8 @@ from zeroskip.model.mma.format import from_codes
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.golden import gemm, relative_bound
 from zeroskip.model.mma.network import run
-from zeroskip.model.mma.pattern import Pattern
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.pattern import Pattern
 
 
 def test_channels_come_last_and_fill_groups() -> None:

@@ -23,7 +23,7 @@ from zeroskip.model.mma.format import (
     pad_columns,
 )
 from zeroskip.model.mma.numerics import OPERANDS, FloatFormat, raw_type
-from zeroskip.model.mma.pattern import DENSE, Pattern
+from zeroskip.model.network.pattern import DENSE, Pattern
 
 PATTERNS = [
     *(Pattern.parse(text) for text in ("1:2", "1:4", "2:4", "2:8", "4:8", "4:8 pairs", "4:16", "8:16", "dense")),

@@ -13,7 +13,7 @@ from support.operands import random_bits
 from zeroskip.model.mma import format as nm
 from zeroskip.model.mma.gemm import Images, Operand, check_product, dense_operand, jobs, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 PATTERNS = ["1:2", "1:4", "2:4", "2:8", "4:8", "4:8 pairs", "8:16"]
 

@@ -14,7 +14,7 @@ from zeroskip.model.mma import format as nm
 from zeroskip.model.mma.gemm import sparse_operand
 from zeroskip.model.mma.gemm_npz import GemmFile, load_gemm
 from zeroskip.model.mma.layouts import to_linear
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 MODE = {"dtype": "fp16", "out": "fp32", "generation": "A100"}
 

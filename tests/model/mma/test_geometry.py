@@ -9,7 +9,7 @@ import pytest
 
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import GENERATIONS, OPERANDS, RESULTS, FloatFormat, block_rule
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from support.operands import KINDS, block_numbers, hostile, random_bits
 from zeroskip.model.mma.gemm import dense_operand, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.golden import dot, gemm, matmul
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 
 # Exponent bits, mantissa bits, low bits that are ignored, and the bits of infinity, if there is one, and of NaN.
 SHAPES = {

@@ -17,7 +17,7 @@ from zeroskip.model.mma.format import Compressed, code_type, codes, compress, de
 from zeroskip.model.mma.lanes import SHAPES, MmaShape, from_lanes, to_lanes
 from zeroskip.model.mma.layouts import from_cutlass, from_linear, from_torch, to_cutlass, to_linear, to_torch
 from zeroskip.model.mma.numerics import OPERANDS, raw_type
-from zeroskip.model.mma.pattern import DENSE, Pattern
+from zeroskip.model.network.pattern import DENSE, Pattern
 
 PATTERNS = [
     *(Pattern.parse(text) for text in ("1:2", "1:4", "2:4", "2:8", "4:8", "4:8 pairs", "4:16", "8:16")),

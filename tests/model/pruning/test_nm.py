@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.nm import LayerReport, layer_reports, nm_mask, nm_masks, padding
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.digits import load_digits
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.networks import lenet_300_100
 from zeroskip.model.pruning import nm_presets
 from zeroskip.model.pruning.masks import Masks

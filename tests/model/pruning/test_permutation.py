@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.nm import nm_mask
 from zeroskip.model.pruning.permutation import search
 from zeroskip.model.pruning.permutation_bench import measure

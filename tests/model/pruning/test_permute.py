@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.networks import lenet_5
 from zeroskip.model.pruning.nm import nm_mask
 from zeroskip.model.pruning.permute import permute

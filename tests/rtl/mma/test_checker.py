@@ -7,7 +7,7 @@ from support.bench import evaluate
 
 from zeroskip.model.mma import format as nm
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.rtl.mma.checker import Checker
 
 

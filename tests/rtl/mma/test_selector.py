@@ -6,7 +6,7 @@ import pytest
 from support.bench import evaluate, plain
 
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.rtl.mma.selector import Selector
 
 PATTERNS = ["1:2", "1:4", "1:16", "2:4", "2:8", "4:8", "2:4 pairs", "4:8 pairs", "4:16 pairs"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroskip.api.inputs import in_epochs, one_thread
 from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
-from zeroskip.model.mma.pattern import Pattern
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Progress, Step
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zeroskip.model.mma.pattern import DENSE, Pattern
+from zeroskip.model.network.pattern import DENSE, Pattern
 
 PATTERNS = {  # As written: keep, group, pair; lanes, positions, index bits, code bits.
     "1:2": (1, 2, 1, 1, 2, 1, 4),
