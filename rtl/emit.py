@@ -1,4 +1,4 @@
-"""RTLIL of a component, in which equal components share one module (zeroskip.rtl.hierarchy)."""
+"""RTLIL of a component; equal components inside it share one module (zeroskip.rtl.hierarchy)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from amaranth.lib import wiring
 class SharedModules:
     """A platform that emits one module for all components of the same class with the same parameters.
 
-    `modules` collects these components by the name of their module: that of the class, with a number from the second
-    set of parameters on.
+    `modules` maps module names to these components. A module has the name of the class; a number is added for the
+    second and later sets of parameters.
     """
 
     def __init__(self) -> None:
@@ -46,8 +46,8 @@ class SharedModules:
 
 
 def _ports(component: wiring.Component) -> dict[str, tuple[wiring.Member, Value]]:
-    """The ports of a component as Verilog names them. The `ready` of a stream that is always ready is a constant, and
-    no port."""
+    """The ports of a component by their Verilog names. The `ready` of a stream that is always ready is a constant, not
+    a port."""
     ports = {}
     for path, member, value in component.signature.flatten(component):
         if not isinstance(Value.cast(value), Const):

@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 
 
 def emit_once(component: wiring.Component, platform: Any, *, parameters: Hashable) -> Elaboratable:
-    """Returns what to add to the design in place of `component`, of which the design holds many equal ones.
+    """Returns what to add to the design in place of `component`, when the design holds many equal ones.
 
     `parameters` is what, together with the class, determines the component: components of one class with equal
     parameters share one module. A platform that has a method `get_once(component, parameters)` returns an instance of
@@ -22,8 +22,8 @@ def emit_once(component: wiring.Component, platform: Any, *, parameters: Hashabl
 
 
 def keep_apart(component: wiring.Component, platform: Any, *, parameters: Hashable) -> Elaboratable:
-    """Returns what to add to the design in place of a combinational `component` that synthesis must not merge with the
-    logic around it, because it would not find as small a solution again.
+    """Returns what to add to the design in place of a combinational `component` that synthesis must not flatten: the
+    flattened logic is larger.
 
     A platform that has a method `get_apart(component, parameters)` returns an instance of a module that keeps its
     hierarchy; `parameters` are those of `emit_once`. Elsewhere this is the component itself.

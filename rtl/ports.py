@@ -1,7 +1,7 @@
 """Signatures of the ports that memories and register files have.
 
-They are written as the side sees them that reads or writes; a memory has them as `In(...)`. amaranth.lib.memory's own
-port signatures enable a read port that nothing drives, which ours must not: an unconnected port does nothing.
+Directions are those of the user; a memory declares `In(...)`. An unconnected port does nothing, unlike those of
+amaranth.lib.memory, which enable a read port that nothing drives.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""On-chip memory with one write and one synchronous read port, replaceable by what a technology offers."""
+"""On-chip memory with one write and one synchronous read port, replaceable by a memory of the target technology."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zeroskip.rtl.ports import read_port, write_port
 class Sram(wiring.Component):
     """`depth` words of `width` bits.
 
-    A platform that has a method `get_sram(sram)` decides what the memory is made of: it returns an Elaboratable that
+    A platform that has a method `get_sram(sram)` chooses the implementation: it returns an Elaboratable that
     drives `read.data` (a behavioural model in simulation, a macro in silicon). Elsewhere it is `amaranth.lib.memory`,
     which FPGA tools map to block RAM.
 

@@ -17,7 +17,7 @@ from zeroskip.rtl.sram import Sram
 class ActivationFile(wiring.Component):
     """A file of accumulators that is emptied in one cycle.
 
-    Each row has two flags: `written`, without which the row reads as zero, and `nonzero`.
+    Each row has two flags: `written` (a row without it reads as zero) and `nonzero`.
 
     Latency: `access.read.data` follows `access.read` by one cycle. Throughput: one read, one write and one flag a
     cycle. A row that is read in the cycle in which it is written is undefined.
@@ -31,7 +31,7 @@ class ActivationFile(wiring.Component):
     access : accumulators_port, in
         Reads, writes and flags a row.
     clear : 1, in
-        Empties the file, also of what is written and flagged in the same cycle.
+        Empties the file; writes and flags of the same cycle are lost too.
     nonzero : activation_rows, out
         The flags of all rows.
     """
@@ -80,7 +80,7 @@ class ActivationFiles(wiring.Component):
     """Two files of accumulators, source and destination, that exchange their roles at the end of a layer (EIE section
     IV, activation read/write).
 
-    The files hold accumulators, not activations: the next layer rounds them when it reads them as its source, so that
+    The files hold accumulators, not activations: the next layer rounds them when it reads its source, so that
     no pass over the outputs is needed at the end of a layer. The next layer searches the `nonzero` flags for its
     activations.
 
@@ -101,7 +101,7 @@ class ActivationFiles(wiring.Component):
     load : write_port(activation_rows, signed(VALUE_BITS)), in
         Writes a row of the source, and flags it.
     control : files_control, in
-        Window, clear and swap. What is written in the cycle of a swap is kept in the file that becomes the source.
+        Window, clear and swap. A write in the cycle of a swap goes to the file that becomes the source.
     flags : rows_per_window, out
         The non-zero flags of the source's rows `window * rows_per_window` and up.
     """

@@ -20,12 +20,12 @@ class ArithmeticUnit(wiring.Component):
 
         multiply   read the accumulator; product <- weight * value
         add        sum <- saturate(accumulator + product); write it
-        flag       say whether the row's activation is non-zero now
+        flag       record whether the row's activation is now non-zero
 
-    If two successive updates go to the same row, the second would read the row while the first writes it: it takes the
-    sum from its register instead. Updates further apart find the sum in the file. Nothing ever stalls.
+    If two successive updates go to the same row, the second would read the row while the first writes it: instead, it
+    takes the first one's sum from a register. Updates further apart read the sum from the file. The unit never stalls.
 
-    The flag is the one that requantisation will give: `|sum| > half`, or `sum > half` where `relu`.
+    The flag is set where requantisation will give a non-zero value: `|sum| > half`, or `sum > half` where `relu`.
 
     Latency: a sum is written in the cycle after its update was taken, and flagged in the next.
     Throughput: one multiply-accumulate a cycle.

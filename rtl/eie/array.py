@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where PEs are emitted once, the design holds instances of one of them: zeroskip.rtl.hierarchy)
+# (a shared PE is emitted once, and the design holds instances of it: zeroskip.rtl.hierarchy)
 """The EIE array: processing elements under one control unit."""
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from zeroskip.rtl.hierarchy import emit_once
 class Array(wiring.Component):
     """An EIE array (Han et al., ISCA 2016) that runs a whole network by itself.
 
-    While `idle` (I/O mode), `load` writes the memories and `read` asks for activations. All inputs of a network must be
-    loaded before a start, the zeros too. A run goes through the layers of the table from `first` to one that is marked
+    While `idle` (I/O mode), `load` writes the memories and `read` requests activations. All inputs of a network must be
+    loaded before a start, including zeros. A run executes the layers of the table from `first` to one that is marked
     last.
 
     zeroskip.model.eie.golden computes the results, bit for bit, and zeroskip.model.eie.cycles the cycles from `start`
@@ -53,7 +53,7 @@ class Array(wiring.Component):
     result : stream of signed(VALUE_BITS), out
         Their values, in order.
     monitor : monitor_layout, out
-        What an observer sees of the array in each cycle.
+        The state of the array in each cycle, for an observer.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -112,7 +112,7 @@ class Array(wiring.Component):
         wiring.connect(m, control.files, *(pe.files for pe in pes))
 
     def _fetch(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
-        """Brings the flags of the window, in the order of the activations, and one activation to the control unit."""
+        """Connects the window's flags, in the order of the activations, and one activation to the control unit."""
         wanted = control.fetch.addr[: self._pe_bits]
         fetched = Signal(bits_for(len(pes)), name="fetched_pe")
         with m.If(control.fetch.en):
@@ -128,8 +128,8 @@ class Array(wiring.Component):
         ]
 
     def _load(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
-        """A transfer goes to the control unit, to one PE, to all PEs, or an activation to each of `lanes` PEs that
-        follow each other."""
+        """Sends a transfer to the control unit, to one PE or to all PEs; for inputs, one activation to each of `lanes`
+        consecutive PEs."""
         load = self.load.payload
         loads = Signal(name="writes")
         m.d.comb += [self.load.ready.eq(control.idle), loads.eq(self.load.valid & self.load.ready)]

@@ -22,8 +22,8 @@ class ControlUnit(wiring.Component):
 
     Between runs (I/O mode), memories may be loaded and activations are read. In a run (computing mode), for each layer
     from `first` to one marked last, it broadcasts the non-zero activations in increasing order, one a cycle unless a PE
-    has no room, and the bias column at the end. When the PEs have come to rest, the activation files swap and the next
-    layer starts. The results are those of the last layer.
+    has no room, and the bias column at the end. When all PEs are idle, the activation files swap and the next layer
+    starts. The results are those of the last layer.
 
     Latency: `result` follows `read` by three cycles; the first broadcast may be offered in the fifth cycle after
     `start`. Throughput: one result, or one broadcast, a cycle.
@@ -109,7 +109,7 @@ class ControlUnit(wiring.Component):
         return m
 
     def _look_up_layer(self, m: Module) -> data.View[Any]:
-        """The row of the layer table that the run is at."""
+        """The current layer's row of the layer table."""
         m.submodules.table = table = memory.Memory(
             shape=layer_layout(self.geometry), depth=self.geometry.layers, init=[]
         )
@@ -161,8 +161,8 @@ class ControlUnit(wiring.Component):
         ]
 
     def _run(self, m: Module, scanner: NonzeroScanner, fetcher: ActivationFetch, layer: data.View[Any]) -> None:
-        """Goes from layer to layer."""
-        # The layer before made what the source file holds: it is rounded as that layer says.
+        """The state machine: runs layer after layer."""
+        # The source file holds the previous layer's sums: they are rounded as that layer specifies.
         source_shift = Signal.like(layer.out_shift)
         source_relu = Signal()
         m.d.comb += [
@@ -173,7 +173,7 @@ class ControlUnit(wiring.Component):
         ]
         m.d.sync += self.done.eq(0)
         with m.If(self.load_activations):
-            # The source file holds inputs now, and no longer the sums of the last layer.
+            # The source file now holds inputs, no longer the sums of the last layer.
             m.d.sync += [source_shift.eq(0), source_relu.eq(0)]
         with m.If(self.start & self.idle):
             m.d.comb += [scanner.begin.eq(1), self.files.clear.eq(1)]

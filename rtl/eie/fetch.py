@@ -21,7 +21,7 @@ class ActivationFetch(wiring.Component):
 
         fetch       read the accumulator from its PE's source file
         raw         hold the accumulator
-        ready       hold the activation, rounded as the layer that made it says
+        ready       hold the activation, rounded as its layer specifies
 
     The bias column has no accumulator: its activation is `bias_one`.
 

@@ -1,4 +1,4 @@
-"""Layouts of the words that go from block to block of the EIE array, and over its ports."""
+"""Layouts of the words that pass between the blocks of the EIE array and over its ports."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class LoadTarget(enum.Enum, shape=unsigned(3)):  # type: ignore[call-arg]
     """Row `address` of the layer table; data is a `layer_layout`."""
     ACTIVATIONS = 4
     """Inputs `address` and up, one of each lane; `address` is a multiple of the lanes. An input that is not loaded
-    again keeps the sum of the last run."""
+    again holds a sum of the last run."""
 
 
 def layer_layout(geometry: EieGeometry) -> data.StructLayout:
     """A row of the layer table.
 
-    `outputs` tells a reader of the table how many results there are; the array does not need it. `bias_one` is the
+    `outputs` is the number of results, for readers of the table; the array does not need it. `bias_one` is the
     activation of the bias column, which follows the last input if `bias` is set. A run ends with a layer marked `last`.
     """
     return data.StructLayout(
@@ -126,7 +126,7 @@ class Activity(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]
     BUSY = 1
     """An entry of the matrix."""
     PADDING = 2
-    """No entry: in the cycle before, a word was taken in which the column has padding alone."""
+    """No entry: the word taken in the previous cycle held only padding of its column."""
 
 
 def monitor_layout(geometry: EieGeometry) -> data.StructLayout:

@@ -12,7 +12,7 @@ from zeroskip.model.bits import bits_for
 
 
 class LnzdNode(wiring.Component):
-    """Node of the quadtree: of four children, each with a flag and an index, the first whose flag is set.
+    """Node of the quadtree: selects the first of four children whose flag is set, and its index.
 
     Combinational.
 
@@ -30,7 +30,7 @@ class LnzdNode(wiring.Component):
     any : 1, out
         High if a child's flag is set.
     index : child_bits + 2, out
-        Number of the first such child in the upper two bits, the child's own index below.
+        The upper two bits are the number of that child, the lower bits its own index.
     """
 
     def __init__(self, child_bits: int) -> None:
@@ -79,7 +79,7 @@ class Lnzd(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        # Flags of one level of the tree, and the nodes whose outputs they are.
+        # The flags of one level of the tree, and the nodes that drive them.
         flags: list[Any] = list(self.i)
         nodes: list[LnzdNode] = []
         height = 0

@@ -16,9 +16,9 @@ from zeroskip.rtl.eie.layouts import Activity, update_layout, word_layout
 class LookAhead(wiring.Component):
     """Splits a word into updates, one a cycle, and skips its padding entries.
 
-    The paper spends a cycle on each padding entry. Here the rows that the entries of a word consume are added up when
-    the word arrives: every entry knows its row, and only those with a weight are issued. A word in which the column has
-    padding alone takes one cycle, during which the updates of the word before may still be issued.
+    The paper spends a cycle on each padding entry. Here the entries' numbers of rows are added up when a word
+    arrives: every entry's row is known, and only entries with a weight are issued. A word that holds only
+    padding of its column takes one cycle, during which updates of the previous word may still be issued.
 
     Latency: the first update of a word is at `o` in the cycle after the word was taken at `i`. Throughput: one update
     a cycle, without a bubble between words that hold weights. `o` has no back-pressure.
@@ -34,7 +34,7 @@ class LookAhead(wiring.Component):
     o : stream of update_layout, always ready, out
         One update for each entry that is not padding.
     activity : Activity, out
-        What the cycle was used for: an update, or, where there is none, a word of padding taken in the cycle before.
+        What the cycle was used for: an update, or else a word of padding that was taken in the previous cycle.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -52,10 +52,10 @@ class LookAhead(wiring.Component):
         geometry = self.geometry
         count = geometry.entries_per_word
         row_bits = bits_for(geometry.activation_rows)
-        # Which entries of the word at `i` hold weights, and the last row that each entry consumes.
+        # Which entries of the word at `i` hold weights, and the numbers of rows up to and including each entry.
         weights, totals = self._add_up(m)
 
-        # The updates of one word, of which those `pending` have still to be issued.
+        # The updates of one word; those that are `pending` have not been issued yet.
         value = Signal(VALUE_BITS)
         codes = [Signal(geometry.code_bits, name=f"code_{e}") for e in range(count)]
         rows = [Signal(row_bits, name=f"row_{e}") for e in range(count)]
@@ -86,12 +86,12 @@ class LookAhead(wiring.Component):
         return m
 
     def _add_up(self, m: Module) -> tuple[Signal, list[Any]]:
-        """Of the word at `i`: a flag for each entry of the column that has a weight, and the rows that the column has
-        consumed up to and with each entry, modulo the size of the activation file."""
+        """For the word at `i`: a flag for each entry of the column that has a weight, and the number of rows that the
+        column has advanced up to and including each entry, modulo the size of the activation file."""
         word = self.i.payload
         count, row_bits = self.geometry.entries_per_word, bits_for(self.geometry.activation_rows)
         weights = Signal(count)
-        # `carried` is what the column's earlier words have consumed.
+        # `carried` is the number of rows that the column's earlier words advanced.
         carried = Signal(row_bits)
         base = Signal(row_bits)
         totals: list[Any] = [0]

@@ -29,9 +29,9 @@ class ProcessingElement(wiring.Component):
 
     Nothing in a PE depends on its place in the array: all PEs share one module.
 
-    Latency: a column enters the queue in the cycle after its broadcast. If nothing is before it, its first update is
+    Latency: a column enters the queue in the cycle after its broadcast. If the PE is idle, its first update is
     issued three cycles later, and is in the destination file three cycles after that. Throughput: while there are
-    columns in the queue, every cycle is used for an update, or lost to a word in which the column has padding alone.
+    columns in the queue, every cycle issues an update, or is lost to a word that holds only padding of its column.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class ProcessingElement(wiring.Component):
     broadcast : stream of broadcast_layout, always ready, in
         Non-zero activations; one may be sent while `room` is high.
     room : 1, out
-        High while the queue has a place besides the columns in it and the one that may be on its way there.
+        High while the queue has a free place, not counting the one for a column that may be on its way.
     busy : 1, out
         High until the last update has been written and flagged.
     codebook : bits_for(layers), in
@@ -60,7 +60,7 @@ class ProcessingElement(wiring.Component):
     level : range(queue_depth + 1), out
         Columns in the queue, for an observer.
     activity : Activity, out
-        What the arithmetic was given in this cycle, for an observer.
+        What the arithmetic is used for in this cycle, for an observer.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -92,8 +92,8 @@ class ProcessingElement(wiring.Component):
         m.submodules.arithmetic = arithmetic = ArithmeticUnit(geometry)
         m.submodules.files = files = ActivationFiles(geometry)
 
-        # From the broadcast to the sum. The pointer read unit has no `ready`: since there was `room`, the queue always
-        # takes its columns.
+        # From the broadcast to the sum. The pointer read unit needs no `ready`: columns are broadcast only while there
+        # is `room`, so the queue always takes them.
         wiring.connect(m, wiring.flipped(self.broadcast), pointers.i)
         m.d.comb += [queue.i.valid.eq(pointers.o.valid), queue.i.payload.eq(pointers.o.payload)]
         wiring.connect(m, queue.o, spmat.i)

@@ -1,4 +1,4 @@
-"""Signatures of the ports that join the blocks of the EIE array, as the side sees them that drives them."""
+"""Signatures of the ports that join the blocks of the EIE array, as seen by the side that drives them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def accumulators_port(geometry: EieGeometry) -> wiring.Signature:
 
 
 def files_control(geometry: EieGeometry) -> wiring.Signature:
-    """What the control unit tells the activation files of all PEs.
+    """The control unit's signals to the activation files of all PEs.
 
     Members
     -------
@@ -51,7 +51,7 @@ def files_control(geometry: EieGeometry) -> wiring.Signature:
 
 
 def rounding_control(geometry: EieGeometry) -> wiring.Signature:
-    """How the layer's sums will be rounded, by which a sum is known to become zero or not.
+    """The rounding that the next layer will apply; it decides whether a sum counts as zero.
 
     Members
     -------
@@ -73,7 +73,7 @@ def pe_load(geometry: EieGeometry) -> wiring.Signature:
     """Writes the memories of a PE over one bus.
 
     With a write port for each memory, a PE took 39 registers more on an ECP5 (901 instead of 862 at 1,024 words and
-    pointers): Yosys keeps a copy of the word last written to a block RAM, and merges the copies that hold the same.
+    pointers): Yosys keeps a copy of the word last written to a block RAM, and merges copies that are equal.
 
     Members
     -------

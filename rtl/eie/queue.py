@@ -17,13 +17,13 @@ class ActivationQueue(wiring.Component):
     """Balances the load of the PEs (EIE section IV, activation queue): columns in, columns out, in order.
 
     The paper queues every broadcast activation in front of the pointer read unit. This queue follows it and holds
-    only columns that have entries in this PE: the others cost neither a place nor a cycle.
+    only columns that have entries in this PE: other columns need no place and no cycle.
 
     It is the SyncFIFO of amaranth.lib.fifo, whose output is read in the same cycle. SyncFIFOBuffered would show a
     column one cycle later and change the array's cycles.
 
-    Latency: a column is at `o` in the cycle after it was taken at `i`. Throughput: one column a cycle, or one in two
-    cycles where the queue holds no more than one.
+    Latency: a column is at `o` in the cycle after it was taken at `i`. Throughput: one column a cycle, or one every
+    two cycles if the queue holds at most one.
 
     Parameters
     ----------

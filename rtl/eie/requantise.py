@@ -13,7 +13,7 @@ from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 
 
 class Requantise(wiring.Component):
-    """`o = saturate16(round_half_even(i / 2**shift))`, and zero instead of a negative number where `relu`.
+    """`o = saturate16(round_half_even(i / 2**shift))`, or zero for a negative number if `relu` is set.
 
     Combinational.
 
@@ -49,8 +49,8 @@ class Requantise(wiring.Component):
         bits = self.geometry.accumulator_bits
         highest, lowest = (1 << (VALUE_BITS - 1)) - 1, -(1 << (VALUE_BITS - 1))
 
-        # Adding half a unit less one, and one more where the unit's bit is set, carries into that bit exactly where
-        # rounding half to even goes up.
+        # Round half to even: add half a unit minus one, plus one if the unit's bit is set. The carry into that bit
+        # rounds up.
         unit = Signal(bits)
         odd = Signal()
         rounded = Signal(signed(bits + 1))

@@ -19,7 +19,7 @@ class NonzeroScanner(wiring.Component):
 
     Latency: the flags of `geometry.window` activations are examined in one cycle; the first of them is at `o` in the
     next. Throughput: one activation a cycle. Windows without a non-zero activation are skipped, one a cycle, while
-    those found before still leave.
+    activations that were found earlier leave.
 
     Parameters
     ----------
@@ -66,11 +66,11 @@ class NonzeroScanner(wiring.Component):
         width = self.geometry.window
         shift = width.bit_length() - 1
 
-        # The window examined; the bias column is in a window of its own after the last.
+        # The window under examination; the bias column has its own window after the last.
         ahead = Signal(bits_for(self.windows + 2))
         looking, at_bias, candidates = self._examine(m, ahead)
 
-        # The window whose columns leave: those that are `pending`.
+        # The window whose columns are leaving; `pending` columns have not left yet.
         pending = Signal(width)
         base = Signal.like(ahead)
         is_bias = Signal()
@@ -96,7 +96,7 @@ class NonzeroScanner(wiring.Component):
         return m
 
     def _examine(self, m: Module, ahead: Signal) -> tuple[Value, Value, Value]:
-        """Of window `ahead`: whether the layer has it, whether it is the bias column's, and its columns."""
+        """For window `ahead`: whether the layer has it, whether it is the bias column's, and its columns."""
         width = self.geometry.window
         shift = width.bit_length() - 1
         inputs_before = Signal(len(self.inputs) + 1)

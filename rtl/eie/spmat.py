@@ -55,7 +55,7 @@ class SparseMatrixRead(wiring.Component):
         m.submodules.words = words = Sram(depth=geometry.entry_words, width=geometry.word_bits)
         wiring.connect(m, wiring.flipped(self.load), words.write)
 
-        # `fetched` counts the words of the column at the head that have been read already.
+        # `fetched` counts the words of the queue's first column that have been read.
         column = self.i.payload
         fetched = Signal(bits_for(geometry.entry_words + 1))
         final = column.end - 1
@@ -72,7 +72,7 @@ class SparseMatrixRead(wiring.Component):
             words.read.addr.eq(word),
             self.i.ready.eq(fetch & last),
         ]
-        # What the memory does not hold of the word at its output.
+        # The fields of the output word that do not come from the memory.
         extent = Signal.like(self.o.payload)
         with m.If(fetch):
             m.d.sync += [

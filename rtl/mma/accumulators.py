@@ -1,4 +1,4 @@
-"""The sums that a dot-product unit has under way."""
+"""The unfinished sums of a dot-product unit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zeroskip.rtl.ports import lookup_port, write_port
 
 
 class Accumulators(wiring.Component):
-    """`slots` words of `width` bits: distributed memory on FPGAs, a register where there is one slot.
+    """`slots` words of `width` bits: distributed memory on FPGAs, a register if there is one slot.
 
     Latency: a word is read in the same cycle, and written at the end of the cycle. Throughput: one read and one write a
     cycle; a word that is read in the cycle in which it is written shows its old value.

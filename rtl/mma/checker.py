@@ -16,8 +16,8 @@ from zeroskip.rtl.mma.selector import indices
 
 class Checker(wiring.Component):
     """Detects illegal codes of a row of A: indices that do not increase (strict), or two equal indices (relaxed; PTX
-    ISA 9.1, section 9.7.14.6.3, `mma.sp::ordered_metadata` and `mma.sp`). For 1:2 all codes but 0100 and 1110 are
-    illegal.
+    ISA 9.1, section 9.7.14.6.3, `mma.sp::ordered_metadata` and `mma.sp`). For 1:2, all codes except 0100 and 1110
+    are illegal.
 
     Combinational.
 

@@ -25,7 +25,7 @@ class Products:
     significands: list[Signal]
     signs: list[Signal]
     exponents: list[Signal]
-    """Sums of biased exponents; 0, which no product of non-zero numbers has, where a factor is zero."""
+    """Sums of biased exponents; 0 if a factor is zero (products of non-zero numbers never have 0)."""
     infinite: Signal
     nan: Signal
     """Whether any product is not a number."""
@@ -50,7 +50,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Terms:
-    """After stage compare: the products, and as the last term the number that they are added to."""
+    """After stage compare: the products, and as the last term the number to which they are added."""
 
     significands: list[Signal]
     signs: list[Signal]
@@ -60,10 +60,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class Special:
-    """What stage compare knows of the result."""
+    """What stage compare knows about the result."""
 
     room: Value
-    """Places by which the sum can move up before its exponent is the result's least."""
+    """Places by which the sum can shift up before its exponent is the smallest of the result's format."""
     not_number: Value
     infinity: Value
     infinity_sign: Value
@@ -83,18 +83,18 @@ class Counted:
 
 class FloatDot(wiring.Component):
     """`sum <- sum + a[0] * b[0] + ... + a[k-1] * b[k-1]` by the block rule of the geometry's generation
-    (zeroskip.model.mma.golden, whose steps 1 to 5 these stages are).
+    (zeroskip.model.mma.golden; the stages perform its steps 1 to 5).
 
         multiply   exact products, with the sums of the exponents
         maximum    the largest exponent of the products
-        compare    take c, or the sum so far; the largest exponent of all; how far each term lies below
-        align      shift each term down, cutting it off
+        compare    take c, or the sum so far; the largest exponent of all; the distance of each term to it
+        align      shift each term down, truncating it
         add        the exact sum of the terms
         count      its magnitude, and the zeros above it
-        round      normalise, cut off or round, write the sum
+        round      normalise, truncate or round, write the sum
 
-    Nothing is wider than the rule needs: terms have `fraction_bits + 2` bits, their sum `ceil(log2(4 k + 2))` more than
-    `fraction_bits`, and a sign.
+    No signal is wider than the rule needs: terms have `fraction_bits + 2` bits, their sum has
+    `fraction_bits + ceil(log2(4 k + 2))` bits and a sign.
 
     Latency: seven cycles from the operands to `d`. Throughput: one block a cycle; a sum can be continued every fifth
     cycle. Nothing moves while `control.en` is low.
@@ -113,7 +113,7 @@ class FloatDot(wiring.Component):
     c : result bits, in
         What the sum begins with, if the block is its first.
     control : dot_control, in
-        What the tile tells all units.
+        The tile's signals to all units.
     d : result bits, out
         The sum as it was written last.
     """
@@ -136,13 +136,13 @@ class FloatDot(wiring.Component):
                 "d": Out(self.result.bits),
             }
         )
-        # Exponents of products are sums of biased ones; that is the scale of all exponents here.
+        # A product's exponent is a sum of two biased exponents; all exponents here have that scale.
         self.scale = 2 * self.form.bias
         emin = 1 - self.result.bias
         self.lowest = (emin if self.rule.floor is None else self.rule.floor) + self.scale
         self.magnitude_bits = self.rule.fraction_bits + ceil_log2(4 * geometry.k + 2)
-        # Exponent of the magnitude's top bit above the result's least exponent, where the largest exponent is zero on
-        # our scale. At the lowest the magnitude is widened so that it never has to move down.
+        # Exponent of the magnitude's top bit, relative to the result's smallest exponent, when the largest exponent is
+        # zero on our scale. The magnitude is widened at the low end so that it never has to shift down.
         self.room_at_zero = self.magnitude_bits - 1 - self.rule.fraction_bits - self.scale - emin
         widening = max(0, -(self.room_at_zero + self.lowest))
         self.room_at_zero += widening
@@ -222,7 +222,7 @@ class FloatDot(wiring.Component):
         infinity = _register(m, ranked.positive | ranked.negative | x.infinite, "infinity")
         infinity_sign = _register(m, negative, "infinity_sign")
         room = _register(m, top + self.room_at_zero, "room")
-        # Stage round needs them, three stages later.
+        # Delayed for stage round, three stages later.
         return terms, Special(
             room=_delay(m, room, "room", 3),
             not_number=_delay(m, not_number, "not_number", 3),
@@ -265,7 +265,7 @@ class FloatDot(wiring.Component):
         """The bits of the result."""
         exponent, rounded = self._normalise(m, counted, special.room)
         mantissa_bits = self.result.mantissa_bits
-        # The leading bit of the significand counts in the exponent: it is missing where the number is subnormal.
+        # The leading bit of the significand adds one to the exponent; subnormal numbers do not have it.
         field = Signal(len(exponent) + 1)
         m.d.comb += field.eq(exponent + rounded[mantissa_bits:])
         highest = (1 << self.result.exponent_bits) - 1
@@ -275,7 +275,7 @@ class FloatDot(wiring.Component):
             Cat(Const(0, mantissa_bits), ones, counted.sign),
             Cat(rounded[:mantissa_bits], field[: self.result.exponent_bits], counted.sign),
         )
-        # Not a number is all ones but the sign.
+        # NaN: all bits are one except the sign.
         not_finite = Cat(special.not_number.replicate(mantissa_bits), ones, special.infinity_sign & ~special.not_number)
         return Mux(special.not_number | special.infinity, not_finite, Mux(counted.empty, 0, number))
 
@@ -334,7 +334,7 @@ def _sum(values: Sequence[Value]) -> Value:
 
 
 def _clamped(distance: Value, bits: int) -> Value:
-    """The distance, which is not negative where it matters, or the largest number of `bits` bits."""
+    """The distance, at most the largest number of `bits` bits. It is not negative where it is used."""
     return distance[:bits] | distance[bits:].any().replicate(bits)
 
 

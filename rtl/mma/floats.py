@@ -15,7 +15,7 @@ class Fields:
 
     sign: Value
     exponent: Value
-    """Biased; 1 for subnormal numbers, whose value has that exponent."""
+    """Biased; 1 for subnormal numbers, because their value has that exponent."""
     significand: Value
     """With the leading bit, `mantissa_bits` + 1 wide; meaningless for NaN and infinities."""
     zero: Value
@@ -45,8 +45,8 @@ def leading_zeros(m: Module, value: Value) -> Value:
     width = len(value)
     if width == 1:
         return ~value
-    # The top bit of a half's count is set if the half is all zeros. Signals, because an expression that is used twice
-    # is built twice.
+    # The top bit of a half's count is set if the half is all zeros. These are signals, because an expression that is
+    # used twice is built twice.
     low = Signal(width.bit_length() - 1)
     high = Signal(width.bit_length() - 1)
     m.d.comb += [low.eq(leading_zeros(m, value[: width // 2])), high.eq(leading_zeros(m, value[width // 2 :]))]

@@ -28,8 +28,8 @@ from zeroskip.rtl.sram import Sram
 class Gemm(wiring.Component):
     """D = A B + C, with A sparse or dense, for matrices of any size that fit the memories; D overwrites C.
 
-    A lies in `m` banks, one for each row of the tile, B in `n`, one for each column, and C and D in `m`. Loading what
-    the present job does not use, and reading, may go on during a job; a transfer to C waits while D is written. A word
+    A lies in `m` banks, one for each row of the tile, B in `n`, one for each column, and C and D in `m`. During a
+    job, words that it does not use may be loaded and read; a transfer to C waits while D is written. A word
     of B is read once for all sums of a round that share it.
 
     zeroskip.model.mma.golden computes D, bit for bit, and zeroskip.model.mma.cycles the cycles from `start` to `done`.
@@ -94,7 +94,7 @@ class Gemm(wiring.Component):
         ]
         asked = self._fetch(m, sequencer, tile, a, b)
         self._feed(m, tile, a, b, d)
-        # After `_load`, over which D goes first.
+        # `_write` comes after `_load`: writing D has priority.
         self._load(m, tile, a, b, d)
         self._write(m, sequencer, tile, d)
         self._answer(m, sequencer, asked, d)
@@ -106,8 +106,8 @@ class Gemm(wiring.Component):
         return self.start.valid & self.start.ready
 
     def _fetch(self, m: Module, sequencer: Sequencer, tile: Tile, a: Sequence[Sram], b: Sequence[Sram]) -> Value:
-        """Reads A and B for the next step, and keeps what the tile must know of it until the memories show them, a
-        cycle later. Returns whether there is such a step."""
+        """Reads A and B for the next step, and keeps what the tile needs to know about it until the memories show
+        them, a cycle later. Returns whether there is such a step."""
         fetch = sequencer.fetch.payload
         fetched = Signal(fetch_layout(self.geometry))
         holding = Signal()
@@ -138,7 +138,7 @@ class Gemm(wiring.Component):
         return asked
 
     def _feed(self, m: Module, tile: Tile, a: Sequence[Sram], b: Sequence[Sram], d: Sequence[Sram]) -> None:
-        """What the memories show goes to the tile."""
+        """Connects the memories' outputs to the tile."""
         step = tile.step.payload
         words = [data.View(a_row_layout(self.geometry), bank.read.data) for bank in a]
         m.d.comb += [
@@ -186,7 +186,7 @@ class Gemm(wiring.Component):
         answer = Signal(len(d[0].read.data))
         bank_read = Signal.like(self.read.payload.bank)
         m.d.comb += [
-            # A first step takes its C in the one cycle in which the memories show it: D may be read in the next.
+            # The memories show C for one cycle, in which the first step takes it: D may be read in the next cycle.
             self.read.ready.eq(~reads_c & ~fresh & (~answering | self.result.ready)),
             self.result.valid.eq(answering),
             self.result.payload.eq(answer),

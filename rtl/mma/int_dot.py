@@ -42,7 +42,7 @@ class IntDot(wiring.Component):
     c : SUM_BITS, in
         What the sum begins with, if the step is its first.
     control : dot_control, in
-        What the tile tells all units.
+        The tile's signals to all units.
     d : SUM_BITS, out
         The sum as it was written last.
     """

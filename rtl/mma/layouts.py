@@ -1,4 +1,4 @@
-"""Layouts of the words that go over the ports of the tile and of the GEMM around it."""
+"""Layouts of the words that pass over the ports of the tile and of the GEMM around it."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def results_layout(geometry: TileGeometry) -> data.ArrayLayout:
 
 
 def step_layout(geometry: TileGeometry) -> data.StructLayout:
-    """A step of the tile: what it multiplies, and for which sum.
+    """A step of the tile: its operands, and the sum to which it belongs.
 
-    `slot` names the sum, which begins with `c` if `first` is set and is the result if `last` is set. If `dense` is set,
-    the codes are ignored and phase p of `phases` takes the places of the window that `dense_places` names.
+    `slot` names the sum. It begins with `c` if `first` is set; it is the result if `last` is set. If `dense` is set,
+    the codes are ignored and phase p of `phases` takes the window's positions from `dense_places`.
     """
     fields: dict[str, object] = {
         "a": values_layout(geometry),
@@ -118,7 +118,7 @@ def job_layout(geometry: TileGeometry) -> data.StructLayout:
 
 
 def fetch_layout(geometry: TileGeometry) -> data.StructLayout:
-    """The addresses of a step's words in the memories, and what the tile must know of the step."""
+    """The addresses of a step's words in the memories, and what the tile needs to know about the step."""
     fields = {
         "a": bits_for(geometry.a_words),
         "b": bits_for(geometry.b_words),

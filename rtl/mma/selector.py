@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where synthesis keeps a component apart, the design holds an instance of it: zeroskip.rtl.hierarchy)
+# (a component that synthesis keeps apart is an instance in the design: zeroskip.rtl.hierarchy)
 """The multiplexers that make a tile sparse: metadata codes choose among the rows of B."""
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from zeroskip.rtl.hierarchy import keep_apart
 
 class Selector(wiring.Component):
     """Selects the `k` values of a column of B that the codes of a row of A name: lane l of a group takes position
-    `index_l` of that group of B, `pair` values each (PTX ISA 9.1, section 9.7.14.6.1). Illegal codes too have a defined
-    result.
+    `index_l` of that group of B, `pair` values each (PTX ISA 9.1, section 9.7.14.6.1). The result is defined for
+    illegal codes too.
 
     Combinational.
 
@@ -65,8 +65,8 @@ class Selector(wiring.Component):
 
 
 class Lower(wiring.Component):
-    """The first half of a choice of one in four: if the upper bit of the index is set, it passes on the lower bit to
-    the second half, which then needs no third look-up table to see it. Synthesis would undo that: set keep_hierarchy on
+    """The first half of a 4-to-1 multiplexer. If the upper bit of the index is set, its output is the lower bit, so
+    that the second half needs no third look-up table for that bit. Synthesis would undo this: set keep_hierarchy on
     it, as zeroskip.fpga.synthesis does (zeroskip.rtl.hierarchy.keep_apart).
 
     Combinational.
@@ -79,7 +79,7 @@ class Lower(wiring.Component):
     Ports
     -----
     index : 2, in
-        Which of the four.
+        Number of the wanted value, of four.
     zero : width, in
         Value 0.
     one : width, in
@@ -101,7 +101,7 @@ class Lower(wiring.Component):
 def indices(code: Value, pattern: Pattern) -> list[Value]:
     """The position that each lane of a group takes."""
     if pattern.halves:
-        # 0100 and 1110 name halves of the two values: the upper bit of a half's index is the value's.
+        # 0100 and 1110 are indices of halves of values: the upper bit of a half's index is the index of its value.
         return [code[1]]
     return [code.word_select(lane, pattern.index_bits) for lane in range(pattern.lanes)]
 
@@ -113,11 +113,11 @@ def _choose(m: Module, platform: Any, index: Value, places: Sequence[Value]) -> 
     if len(places) == 2:
         return Mux(index, places[1], places[0])
     if len(places) == 4:
-        # Two 4-input look-up tables a bit, where a tree of multiplexers takes three.
+        # Two 4-input look-up tables a bit; a tree of multiplexers takes three.
         first = Lower(len(places[0]))
         m.submodules += keep_apart(first, platform, parameters=len(places[0]))
         m.d.comb += [first.index.eq(index), first.zero.eq(places[0]), first.one.eq(places[1])]
-        # Bit by bit: with the upper bit set, three or two as the first half says.
+        # For each bit: if the upper bit is set, the first half selects value 3 or 2.
         return Mux(index[1], (first.chosen & places[3]) | (~first.chosen & places[2]), first.chosen)
     half = len(places) // 2
     return Mux(

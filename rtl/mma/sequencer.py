@@ -16,7 +16,7 @@ from zeroskip.rtl.mma.layouts import fetch_layout, job_layout, timing
 
 @dataclass(frozen=True)
 class Counters:
-    """Where a job is."""
+    """The progress of a job."""
 
     left: Signal
     """Sums of this round and of all later ones."""
@@ -33,9 +33,9 @@ class Counters:
 class Sequencer(wiring.Component):
     """Turns a job (see job_layout) into its steps, one a cycle.
 
-    Sums are computed in rounds: each sum of a round makes one step, then each makes its next. A round has as many sums
-    as the tile needs to continue each without waiting (`loop`); the last round has all that are left, fewer than twice
-    as many.
+    Sums are computed in rounds: the first step of each sum of a round, then the second step of each, and so on. A round
+    has `loop` sums, so that no step has to wait for the sum's previous step; the last round has all remaining sums,
+    fewer than `2 * loop`.
 
     Latency: the first step is offered in the cycle after `start` is taken. Throughput: one step a cycle.
 
@@ -72,8 +72,8 @@ class Sequencer(wiring.Component):
         job = Signal.like(new)
         busy = Signal()
         running = Signal()
-        # The place of a sum: its row of tiles, and the words of its first step. `head` is that of the first sum of the
-        # round, `here` that of the present one.
+        # The place of a sum: its row of tiles, and the words of its first step. `head` is the place of the round's
+        # first sum, `here` that of the current sum.
         place = data.StructLayout({"row": len(job.rows), "a": len(fetch.a), "b": len(fetch.b), "d": len(fetch.d)})
         head = Signal(place)
         here = Signal(place)
@@ -127,7 +127,7 @@ class Sequencer(wiring.Component):
         return after
 
     def _offer(self, m: Module, job: Any, here: Any, counters: Counters) -> None:
-        """The present step."""
+        """Offers the current step."""
         fetch = self.fetch.payload
         m.d.comb += [
             fetch.a.eq(here.a + counters.step),

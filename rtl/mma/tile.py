@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-# (where dot units are emitted once, the design holds instances of one of them: zeroskip.rtl.hierarchy)
+# (a shared dot unit is emitted once, and the design holds instances of it: zeroskip.rtl.hierarchy)
 """The N:M sparse matrix tile."""
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from zeroskip.rtl.mma.timing import dot_control
 
 
 class DotUnit(wiring.Component):
-    """One element of the tile: selects from a column of B what a row of A multiplies, and adds up.
+    """One element of the tile: selects values of a column of B by the codes of a row of A, multiplies and adds.
 
-    Latency: that of the dot-product unit and one cycle more. Throughput: one step a cycle.
+    Latency: that of the dot-product unit plus one cycle. Throughput: one step a cycle.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class DotUnit(wiring.Component):
     Ports
     -----
     a : array of k operands, in
-        Kept values of a row of A; they enter a cycle after the rest, because the tile keeps a row's values once for
-        all columns.
+        Kept values of a row of A. They enter one cycle after the other inputs, because one register holds a row's
+        values for all columns.
     codes : array of groups codes, in
         Their metadata; no port if the pattern is dense.
     window : array of window operands, in
@@ -43,7 +43,7 @@ class DotUnit(wiring.Component):
     c : result bits, in
         What the sum begins with, if the step is its first.
     control : dot_control, in
-        What the tile tells all units.
+        The tile's signals to all units.
     d : result bits, out
         The sum as it was written last.
     """
@@ -83,8 +83,8 @@ class Tile(wiring.Component):
     A sum is a chain of steps of one `slot`, from `first` to `last`. `slots` sums may be under way in any order. A dense
     matrix takes `phases` steps a window instead of one.
 
-    Latency: a result is at `result` `latency` cycles after its last step entered. Throughput: one step a cycle where
-    those of one slot are `loop` cycles apart; a step waits until they are. Everything stops while a result waits.
+    Latency: a result is at `result` `latency` cycles after its last step entered. Throughput: one step a cycle. A step
+    waits until `loop` cycles after the previous step of its slot. Everything stops while a result waits.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Tile(wiring.Component):
         control = dot_control(timing(geometry)).create(path=("control",))
         enter = self._advance(m, control)
 
-        # A row's values and codes are kept once for all columns.
+        # One register holds a row's values and codes for all columns.
         values = Signal.like(self.step.payload.a)
         with m.If(control.en):
             m.d.sync += values.eq(self.step.payload.a)
@@ -154,11 +154,11 @@ class Tile(wiring.Component):
         return m
 
     def _advance(self, m: Module, control: Any) -> Value:
-        """Moves steps through the pipeline, and tells the units when to take and when to write a sum. Returns whether
-        a step enters."""
+        """Moves steps through the pipeline, and signals to the units when to take and when to write a sum. Returns
+        whether a step enters."""
         step, times = self.step.payload, timing(self.geometry)
         advance, enter = control.en, Signal()
-        # Stage p is p cycles behind a step's entry.
+        # Stage p holds the step that entered p cycles ago.
         stage_layout = data.StructLayout({"valid": 1, "first": 1, "last": 1, "slot": len(step.slot)})
         stages = [Signal(stage_layout, name=f"stage{p}") for p in range(1, times.stages + 2)]
         same = Cat(stage.valid & (stage.slot == step.slot) for stage in stages[: times.loop - 1]).any()

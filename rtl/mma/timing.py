@@ -1,4 +1,4 @@
-"""When a dot-product unit does what, and the signals by which the tile tells all of its units."""
+"""The pipeline timing of a dot-product unit, and the signals by which the tile controls its units."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Timing:
 
     @property
     def slots(self) -> int:
-        """Sums that may be under way: enough to process any number of at least `loop` sums in rounds of at least
-        `loop`, so that no cycle is lost."""
+        """Sums that may be unfinished at once: enough to process any number of sums (at least `loop`) in rounds of at
+        least `loop` sums, so that no cycle is lost."""
         return 2 * self.loop - 1
 
 
 def dot_control(timing: Timing) -> wiring.Signature:
-    """What the tile tells its dot-product units in each cycle.
+    """The tile's signals to its dot-product units in each cycle.
 
     Members
     -------
