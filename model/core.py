@@ -7,7 +7,7 @@ through this protocol alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -18,21 +18,6 @@ from zeroskip.model.data.dataset import accuracy
 from zeroskip.model.network.container import Container
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.progress import Progress, Step, silent
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Run:
-    """A batch on the golden model.
-
-    `outputs` (float, images x outputs) are in the user's order, `raw` the same as the core's own bits. `saturated`
-    counts, by kind, values that did not fit the core's formats and were clipped (or became infinite); `clipped_inputs`
-    counts those of the network's inputs.
-    """
-
-    outputs: NDArray[Any]
-    raw: NDArray[Any]
-    saturated: dict[str, int] = field(default_factory=dict)
-    clipped_inputs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,14 +100,8 @@ class Core(Protocol[N, S]):
     """As in the registry, in files and in commands."""
     title: str
     """As people read it."""
-    costs: tuple[str, ...]
-    """The names of its costs in searches."""
-    geometry_type: type
-    """The frozen dataclass of its sizes."""
     settings_type: type[S]
     """The frozen dataclass of what its `compile` can be told; every field has a default."""
-    skips_single_zeros: bool
-    """Whether any zero weight saves cycles and storage, or only those of a pattern."""
 
     def compile(self, network: Any, inputs: NDArray[np.float32], settings: S, progress: Progress = silent) -> N:
         """Compiles a torch network, or what the core's own preparation made of one.
@@ -141,22 +120,27 @@ class Core(Protocol[N, S]):
         """The network that a file holds, all of it checked. Raises BundleError naming field, rule and value."""
         ...
 
-    def golden(self, network: N, inputs: NDArray[np.float32], *, saturate: bool = False) -> Run:
-        """Runs a batch (images x any shape of the network's inputs) on the golden model.
-
-        Inputs that do not fit the core's format raise ValueError, or are clipped and counted where `saturate`.
-        Everything is kept that `cycles` needs.
-        """
-        ...
-
     def outputs(self, network: N, inputs: NDArray[np.float32]) -> NDArray[Any]:
-        """The golden outputs (float, images x outputs) of any number of images, without what the layers give in
-        between; inputs that do not fit are clipped."""
+        """What the golden model gives for any number of images (any shape of the network's inputs): float, images x
+        outputs, in the user's order. Inputs that do not fit the core's format are clipped, or become infinite."""
         ...
 
-    def cycles(self, network: N, run: Any) -> Cycles:
-        """The cycles that the RTL takes for what `golden` ran, by the cycle-exact model."""
+    def rounded_to_zero(self, network: N, source: Any) -> int:
+        """Weights that are not zero in `source`, what the network was compiled from, but in the core's formats."""
         ...
+
+    def stored_bits(self, network: N) -> StoredBits:
+        """What the network takes in the core's memories, against the dense network."""
+        ...
+
+    def layer_facts(self, network: N) -> list[tuple[str, str]]:
+        """How the core runs each layer, and its sizes, as (label, value) for people."""
+        ...
+
+
+class SearchCosts(Protocol):
+    """What searches ask about a core: the module `zeroskip.model.<name>.costs` has these functions. Cores without a
+    cost in the registry need none of them."""
 
     def search_geometry(self, pattern: str, sizes: Mapping[str, int]) -> Any:
         """The geometry on which searches for networks with the N:M `pattern` ("2:4") count cycles; `sizes` are fields
@@ -174,18 +158,6 @@ class Core(Protocol[N, S]):
 
     def cost_points(self, geometry: Any) -> CostPoints:
         """Where searches compute `layer_cost`."""
-        ...
-
-    def rounded_to_zero(self, network: N, source: Any) -> int:
-        """Weights that are not zero in `source`, what the network was compiled from, but in the core's formats."""
-        ...
-
-    def stored_bits(self, network: N) -> StoredBits:
-        """What the network takes in the core's memories, against the dense network."""
-        ...
-
-    def layer_facts(self, network: N) -> list[tuple[str, str]]:
-        """How the core runs each layer, and its sizes, as (label, value) for people."""
         ...
 
     def weight_bytes(self, density: float, channels: int, geometry: Any) -> float:

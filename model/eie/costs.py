@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
@@ -19,6 +21,11 @@ DENSITIES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.
 
 CHANNEL_POINTS = 9
 """Numbers of input and of output channels at which cycles are computed."""
+
+
+def search_geometry(pattern: str, sizes: Mapping[str, int]) -> EieGeometry:
+    """The array of these sizes; it runs any pattern."""
+    return EieGeometry(**sizes)
 
 
 def layer_cost(load: LayerLoad, geometry: EieGeometry) -> float:

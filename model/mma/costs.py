@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
@@ -9,13 +11,22 @@ from torch import nn
 from zeroskip.model.core import CostPoints, LayerLoad
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.cycles import gemm_cycles
-from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
+from zeroskip.model.network.pattern import Pattern
 
 BATCH = 16
 """Images that the tile multiplies together."""
 
 CHANNEL_POINTS = 17
 """Numbers of input and of output channels at which cycles are computed."""
+
+
+def search_geometry(pattern: str, sizes: Mapping[str, int]) -> TileGeometry:
+    """A tile for the pattern, with an A100's fp16 arithmetic and sums in fp32."""
+    nm = Pattern.parse(pattern)
+    return mode_geometry(
+        generation="A100", dtype="fp16", out="fp32", keep=nm.keep, group=nm.group, pair=nm.pair, **sizes
+    )
 
 
 def layer_cost(load: LayerLoad, geometry: TileGeometry) -> float:

@@ -40,7 +40,7 @@ class Setup:
     """A network to be pruned, its `layers`, the `space` of its plans, and the `table` of a cost.
 
     The dataset's training samples are split: the search trains on `train` and measures accuracy on `validation`. It
-    does not use the test split. `geometries` holds the geometry of each core, by name. `accuracies` stores those
+    does not use the test split. `geometries` holds that of the cost's core, by name. `accuracies` stores those
     that other searches have measured, if they are kept. `configuration` identifies all of this for a journal.
     """
 

@@ -126,3 +126,20 @@ def test_finetune_needs_one_target(
 ) -> None:
     with pytest.raises(ValueError, match="either a plan or a compression ratio must be given, and not both"):
         zeroskip.finetune(trained, data, **target)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("cost", "granularity", "names"),
+    [
+        ("eie-cycles", "weights", ["eie"]),
+        ("mma-cycles", "nm", ["mma"]),
+        ("bytes", "weights", ["eie"]),
+        ("bytes", "nm", ["mma"]),
+        ("bytes", "channels", ["mma"]),
+        ("macs", "weights", []),
+        ("latency", "channels", []),
+    ],
+)
+def test_a_search_loads_the_core_of_its_cost_alone(cost: str, granularity: str, names: list[str]) -> None:
+    given = zeroskip.SearchSettings(cost=cost, granularity=granularity)  # type: ignore[arg-type]
+    assert list(given.geometries()) == names

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from zeroskip.model.cores import CORES
 
-ARRAY, TILE = CORES
+ARRAY, TILE = list(CORES)[:2]
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -126,7 +126,7 @@ def test_average_pooling_from_a_factory_with_arguments(zs: Command, tmp_path: Pa
     assert compiled["weights"]["total"] == weights
     code, _, err = zs(*network, "--output", f"{TILE}.zs", "--core", TILE, "--prune", "--epochs", 1)
     assert code == 0, err
-    for core in CORES:
+    for core in (ARRAY, TILE):
         code, out, err = zs("simulate", f"{core}.zs", "--data", "images.npz", "--limit", 1, "--json")
         assert code == 0, err
         assert json.loads(out)["mismatches"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 TOY = '''
-"""Registers a core `toy` with its rooms as modules that exist in memory alone, then runs the command line."""
+"""Registers a core `toy` with its rooms as modules that exist in memory alone."""
 import dataclasses
 import sys
 import types
@@ -66,7 +67,7 @@ class Recipe:
 class Core:
     """Weights are rounded to whole numbers, and that is all."""
 
-    name, title, costs, settings_type = "toy", "Toy", ("toy-cycles",), Geometry
+    name, title, settings_type = "toy", "Toy", Geometry
 
     def compile(self, network, inputs, settings, progress):
         from zeroskip.model.network.fold import fold
@@ -107,27 +108,60 @@ class Core:
         return [("bits", str(network.geometry.bits))]
 
 
+def cost_points(geometry):
+    from zeroskip.model.core import CostPoints
+
+    return CostPoints(channels=2, outputs_at_once=1, densities=(0.25, 1.0))
+
+
 room("zeroskip.model.toy")
 room("zeroskip.model.toy.core", CORE=Core())
+room(
+    "zeroskip.model.toy.costs",
+    search_geometry=lambda pattern, sizes: Geometry(bits=5),
+    layer_cost=lambda load, geometry: float(geometry.bits * load.kept.sum()),
+    cost_points=cost_points,
+)
 room("zeroskip.api.toy")
 room("zeroskip.api.toy.compile", RECIPE=Recipe())
 room("zeroskip.commands.toy")
 room("zeroskip.commands.toy.options", CompileOptions=Options)
 room("zeroskip.commands.toy.commands", COMMANDS={}, IN_GROUPS={})
+'''
 
+COMMAND_LINE = """
 from zeroskip.cli import main
 
 main()
-'''
+"""
+
+COST = """
+import numpy as np
+from torch import nn
+
+from zeroskip.api.search import SearchSettings
+from zeroskip.model.search.costs.table import cost_table
+from zeroskip.model.search.layers import read_layers
+
+layers = read_layers(nn.Linear(4, 2), np.ones((1, 4), np.float32))
+for cost in ("toy-cycles", "macs"):
+    geometries = SearchSettings(cost=cost).geometries()
+    print(cost, *geometries, cost_table(cost, layers, "weights", geometries=geometries).layer("", (0.5,)))
+print(*(name for name in cores.CORES if f"zeroskip.model.{name}.core" in sys.modules), "loaded")
+"""
 
 NETWORK = "from torch import nn\ndef net():\n    return nn.Linear(4, 2, bias=False)\n"
 
 
-def toy(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line with the core `toy`."""
-    (folder / "start_toy.py").write_text(TOY)
+def toy(folder: Path, *arguments: str, code: str = COMMAND_LINE) -> subprocess.CompletedProcess[str]:
+    """`code`, by default the command line, with the core `toy`."""
+    (folder / "start_toy.py").write_text(TOY + code)
     return subprocess.run(
-        [sys.executable, folder / "start_toy.py", *arguments], capture_output=True, text=True, cwd=folder
+        [sys.executable, folder / "start_toy.py", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200"},
     )
 
 
@@ -157,3 +191,27 @@ def test_other_cores_refuse_its_options(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert done.stderr.startswith("error: --bits is an option of the Toy, which --core ")
+
+
+def test_its_cycles_are_a_cost_of_searches(tmp_path: Path) -> None:
+    """Five cycles for each of four weights; no other core is asked, and none for a cost that needs none."""
+    done = toy(tmp_path, code=COST)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["toy-cycles toy 20.0", "macs 4.0", "toy loaded"]
+
+
+def test_search_offers_its_cost(tmp_path: Path) -> None:
+    done = toy(tmp_path, "search", "--help")
+
+    assert done.returncode == 0, done.stderr
+    assert "toy-cycles" in done.stdout
+
+
+def test_a_search_needs_no_options_of_it(tmp_path: Path) -> None:
+    arguments = ("netadapt", "nowhere:net", "--data", "data.npz", "--output", "plan.json", "--cost", "toy-cycles")
+    done = toy(tmp_path, "search", *arguments)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "nowhere" in done.stderr or "data.npz" in done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zeroskip.model import sources
-from zeroskip.model.cores import CORES, core_module
+from zeroskip.model.cores import CORES, costs_module
 from zeroskip.model.sources import PACKAGE, import_closure
 
 
@@ -22,7 +22,7 @@ def test_imports_for_type_checkers_do_not_count() -> None:
 
 def test_the_cycles_of_a_core_depend_on_its_model_and_on_nothing_that_a_user_sees() -> None:
     for core in CORES:
-        found = names(core_module(core))
+        found = names(costs_module(core))
         assert f"model/{core}/cycles.py" in found
         assert not [name for name in found if name.startswith(("commands/", "api/", "cosim/", "rtl/"))]
 

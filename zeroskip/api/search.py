@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_json, require_writable
-from zeroskip.model.cores import CORES, DEFAULT, core_of_cost, load_core
+from zeroskip.model.cores import CORES, DEFAULT, core_of_cost, core_of_storage, load_costs
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.search.choices import METHODS, WORK_UNITS, Granularity, Method
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
@@ -61,15 +61,15 @@ class SearchSettings:
             raise ValueError(f"granularity must be weights, nm or channels, not {self.granularity!r}")
 
     def geometries(self) -> dict[str, Any]:
-        """The geometry of every core, by its name. Raises ValueError where `sizes` are not those of the cost's core."""
+        """The geometry of the core that the cost needs, by its name; empty where it needs none. Raises ValueError where
+        `sizes` are not those of this core."""
         core = core_of_cost(self.cost)
         if self.sizes and core is None:
             raise ValueError(f"sizes mean nothing with the cost {self.cost!r}, which counts no cycles of a core")
         pattern = self.pattern if self.granularity == "nm" else "2:4"
-        return {
-            name: load_core(name).search_geometry(pattern, self.sizes if core is not None and core.name == name else {})
-            for name in CORES
-        }
+        if self.cost == "bytes":
+            core = core_of_storage(self.granularity)
+        return {} if core is None else {core.name: load_costs(core.name).search_geometry(pattern, self.sizes)}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

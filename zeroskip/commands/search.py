@@ -115,13 +115,14 @@ def search_command(
         options.refuse(context, "pattern", f"--granularity {granularity}")
     core = core_of_cost(cost)
     cores.require_for(None if core is None else core.name, f"--cost {cost}")
+    sizes = None if core is None else cores.of(core.name)
     settings = SearchSettings(
         method=METHODS[0] if method == "compare" else method,
         budget=budget,
         granularity=granularity,
         pattern=pattern,
         cost=cost,
-        sizes={} if core is None else dataclasses.asdict(cores.of(core.name)),
+        sizes={} if sizes is None else dataclasses.asdict(sizes),
         amc=AmcSettings(
             episodes=episodes,
             warm_up=max(1, episodes // 4) if warm_up is None else warm_up,

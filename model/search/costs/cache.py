@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zeroskip.model.cores import core_module, core_of_cost
+from zeroskip.model.cores import core_of_cost, costs_module
 from zeroskip.model.data.npz import read_arrays
 from zeroskip.model.files import save_npz
 from zeroskip.model.search.layers import Layer
@@ -23,7 +23,7 @@ from zeroskip.model.sources import closure_hash
 def cost_code(cost: str) -> str:
     """A hash of the source files that the values of a cost come from: the cost tables, and those of its core."""
     core = core_of_cost(cost)
-    modules = [] if core is None else [core_module(core.name)]
+    modules = [] if core is None else [costs_module(core.name)]
     return closure_hash("zeroskip.model.search.costs.table", *modules, without=NOT_MEASURING)
 
 

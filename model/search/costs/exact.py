@@ -12,14 +12,14 @@ from torch import nn
 
 from zeroskip.model.network.fold import fold
 from zeroskip.model.search.costs.latency import median_seconds
-from zeroskip.model.search.costs.table import BATCH, CORE_COSTS, core_and_geometry
+from zeroskip.model.search.costs.table import BATCH, CORE_COSTS, core_geometry
 
 
 def exact_cost(
     cost: str, pruned: nn.Module, inputs: NDArray[np.float32], geometries: Mapping[str, Any]
 ) -> float | None:
     """Cycles of an image in the whole network as it is compiled, the mean over `inputs` (n, ...), or its seconds on a
-    CPU. `geometries` holds the geometry of each core, by name.
+    CPU. `geometries` holds the geometry of the cost's core, by its name.
 
     Returns None for the other costs, whose tables are exact, and for networks that cannot be compiled.
     """
@@ -32,5 +32,5 @@ def exact_cost(
         fold(pruned)
     except ValueError:
         return None
-    core, geometry = core_and_geometry(cost, geometries)
+    _, core, geometry = core_geometry(cost, geometries)
     return core.network_cost(pruned, inputs, geometry)

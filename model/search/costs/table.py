@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zeroskip.model.core import Core, LayerLoad
-from zeroskip.model.cores import CORES, core_of_cost, load_core
+from zeroskip.model.core import LayerLoad, SearchCosts
+from zeroskip.model.cores import CORES, core_of_cost, core_of_storage, load_costs
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.masks import keep_largest, kept_count
@@ -105,13 +105,13 @@ def cost_table(
 ) -> CostTable:
     """The table of one of COSTS for the layers of a network.
 
-    `geometries` holds the geometry of each core, by the core's name. Cycles and seconds are kept in the folder `cache`,
-    under a hash of all that they depend on. Raises ValueError for an unknown cost, and for one that pruning at this
-    granularity does not change.
+    `geometries` holds the geometry of the core whose cycles are counted, or in whose format bytes are, by its
+    name. Cycles and seconds are kept in the folder `cache`, under a hash of all that they depend on. Raises ValueError
+    for an unknown cost, and for one that pruning at this granularity does not change.
     """
     if cost not in COSTS:
         raise ValueError(f"cost must be one of {', '.join(COSTS)}, not {cost!r}")
-    if cost in CORE_COSTS and granularity == WEIGHTS and not core_and_geometry(cost, geometries)[0].skips_single_zeros:
+    if cost in CORE_COSTS and granularity == WEIGHTS and _densities(cost, geometries) is None:
         raise ValueError(f"cost {cost} needs the granularity nm or channels, not weights: single zeros save no cycles")
     if cost == "latency" and granularity != CHANNELS:
         raise ValueError(f"cost latency needs the granularity channels, not {granularity}: zeros save no time on a CPU")
@@ -137,17 +137,24 @@ def cost_table(
     return CostTable(cost=cost, layers=tables, reused=len(tables) - computed)
 
 
-def core_and_geometry(cost: str, geometries: Mapping[str, Any]) -> tuple[Core[Any, Any], Any]:
-    """The core whose cycles `cost` counts, and its geometry. Raises ValueError where `geometries` has none of it."""
+def core_geometry(cost: str, geometries: Mapping[str, Any]) -> tuple[str, SearchCosts, Any]:
+    """The name of the core whose cycles `cost` counts, what it costs, and its geometry. Raises ValueError where
+    `geometries` has none of it."""
     entry = core_of_cost(cost)
     assert entry is not None, cost
-    return _with_geometry(entry.name, geometries)
+    return entry.name, *_with_geometry(entry.name, geometries)
 
 
-def _with_geometry(name: str, geometries: Mapping[str, Any]) -> tuple[Core[Any, Any], Any]:
+def _densities(cost: str, geometries: Mapping[str, Any]) -> tuple[float, ...] | None:
+    """Those at which the core of `cost` computes cycles; None where single zeros save it nothing."""
+    _, core, geometry = core_geometry(cost, geometries)
+    return core.cost_points(geometry).densities
+
+
+def _with_geometry(name: str, geometries: Mapping[str, Any]) -> tuple[SearchCosts, Any]:
     if name not in geometries:
         raise ValueError(f"geometries must have that of the core {name!r}, but has {', '.join(geometries) or 'none'}")
-    return load_core(name), geometries[name]
+    return load_costs(name), geometries[name]
 
 
 def _points(axes: Axes) -> list[Point]:
@@ -200,20 +207,20 @@ def _measure(cost: str, granularity: str, geometries: Mapping[str, Any]) -> _Mea
     if cost == "latency":
         return _Latency()
     if cost in CORE_COSTS:
-        core, geometry = core_and_geometry(cost, geometries)
+        name, core, geometry = core_geometry(cost, geometries)
         if granularity == CHANNELS:
-            return _ChannelCycles(core, geometry)
-        return _WeightCycles(core, geometry, granularity)
+            return _ChannelCycles(name, core, geometry)
+        return _WeightCycles(name, core, geometry, granularity)
     if granularity == CHANNELS:
         return _ChannelSize(cost, geometries)
     return _WeightSize(cost, granularity, geometries)
 
 
-def _storage_core(granularity: str, geometries: Mapping[str, Any]) -> tuple[Core[Any, Any], Any]:
-    """The core in whose format weights are stored (cost bytes): one that skips any zero where single weights are
-    pruned, else one with N:M patterns, which also stores dense layers."""
-    name = next(name for name in CORES if load_core(name).skips_single_zeros == (granularity == WEIGHTS))
-    return _with_geometry(name, geometries)
+def _storage_core(granularity: str, geometries: Mapping[str, Any]) -> tuple[SearchCosts, Any]:
+    """The core in whose format weights are stored (cost bytes), as the registry says. A granularity that is neither
+    WEIGHTS nor CHANNELS is an N:M pattern."""
+    kind = granularity if granularity in (WEIGHTS, CHANNELS) else "nm"
+    return _with_geometry(core_of_storage(kind).name, geometries)
 
 
 class _WeightSize:
@@ -268,10 +275,10 @@ class _ChannelSize:
 class _WeightCycles:
     """Cycles of a layer on a core where single weights, or an N:M pattern of them, are kept by magnitude."""
 
-    def __init__(self, core: Core[Any, Any], geometry: Any, granularity: str) -> None:
+    def __init__(self, name: str, core: SearchCosts, geometry: Any, granularity: str) -> None:
         self.core, self.geometry, self.granularity = core, geometry, granularity
         self.densities = core.cost_points(geometry).densities
-        self.cache_key = (core.name, granularity, geometry)
+        self.cache_key = (name, granularity, geometry)
 
     def axes(self, layer: Layer) -> Axes:
         return _weight_axes(self.granularity, (0.0, 1.0) if self.densities is None else self.densities)
@@ -301,10 +308,10 @@ class _WeightCycles:
 class _ChannelCycles:
     """Cycles of a layer on a core with fewer channels; the weights that are left are dense."""
 
-    def __init__(self, core: Core[Any, Any], geometry: Any) -> None:
+    def __init__(self, name: str, core: SearchCosts, geometry: Any) -> None:
         self.core, self.geometry = core, geometry
         self.points = core.cost_points(geometry)
-        self.cache_key = (core.name, CHANNELS, geometry)
+        self.cache_key = (name, CHANNELS, geometry)
 
     def axes(self, layer: Layer) -> Axes:
         return _channel_axes(layer, self.points.channels, self.points.outputs_at_once)

@@ -9,10 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zeroskip.model.cores import CORES, load_core
+from zeroskip.model.cores import load_core
 from zeroskip.model.network.container import read
 
 FOLDER = Path(__file__).parent / "bundles_of_version_2"
+CORES = sorted(path.stem for path in FOLDER.glob("*.zs"))
+"""Those that version 2 had."""
+
+
+def test_they_are_there() -> None:
+    assert len(CORES) == 2
 
 
 @pytest.mark.parametrize("name", CORES)

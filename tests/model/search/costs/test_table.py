@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from support.searching import GEOMETRIES
 from torch import nn
 
+from zeroskip.model import cores
 from zeroskip.model.eie import cycles as eie_cycles
 from zeroskip.model.eie import golden as golden
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
@@ -80,6 +81,15 @@ def test_counts() -> None:
     table = cost_table("bytes", layers, "2:4", geometries=GEOMETRIES)
     assert table.layer("5", (0.5,)) == pytest.approx(640 * (8 + 1) / 8)
     assert table.layer("5", (1.0,)) == 1280
+
+
+@pytest.mark.parametrize("granularity", ["weights", "2:4", "channels"])
+def test_bytes_do_not_depend_on_the_order_of_the_registry(monkeypatch: pytest.MonkeyPatch, granularity: str) -> None:
+    layers = read_layers(network(), images())
+    before = cost_table("bytes", layers, granularity, geometries=GEOMETRIES)
+    monkeypatch.setattr(cores, "CORES", dict(reversed(cores.CORES.items())))
+    after = cost_table("bytes", layers, granularity, geometries=GEOMETRIES)
+    assert [table.values for table in after.layers.values()] == [table.values for table in before.layers.values()]
 
 
 @pytest.mark.parametrize("density", [1.0, 0.3, 0.1])
