@@ -12,7 +12,7 @@ from zeroskip.cosim.mma.formats import check_format, modes
 from zeroskip.cosim.mma.play import verify_gemm
 from zeroskip.model.mma.compiler import channel_order
 from zeroskip.model.mma.convert import to_raw
-from zeroskip.model.mma.cycles import peak_rate
+from zeroskip.model.mma.cycles import multiplier_utilisation
 from zeroskip.model.mma.format import nm_mask, pad_columns
 from zeroskip.model.mma.gemm import Operand, dense_operand, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
@@ -32,10 +32,12 @@ NETWORKS: dict[str, list[tuple[int, int, tuple[int, ...]]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """A product on the RTL, dense and pruned. Of a network's layer, K is that of the dense product. `rate` is what the
-    sparse one uses of the multipliers, half of K for each sum: padding does not count. The cycles are those from
-    `start` to `done`; `dense_transfers` and `sparse_transfers` count what goes over the ports before and after, at one
-    a cycle."""
+    """A product on the RTL, dense and pruned. Of a network's layer, K is that of the dense product.
+
+    `utilisation` (of the sparse product) and `dense_utilisation` are the products with kept values, without padding, as
+    fractions of those that the multipliers could compute. The cycles are those from `start` to `done`;
+    `dense_transfers` and `sparse_transfers` count what goes over the ports before and after, at one a cycle.
+    """
 
     name: str
     m: int
@@ -44,8 +46,8 @@ class Product:
     dense_cycles: int
     sparse_cycles: int
     speedup: float
-    rate: float
-    dense_rate: float
+    utilisation: float
+    dense_utilisation: float
     dense_transfers: int
     sparse_transfers: int
     equal: bool
@@ -97,8 +99,8 @@ def _product(name: str, m: int, n: int, inputs: tuple[int, ...], geometry: TileG
         dense_cycles=dense_cycles,
         sparse_cycles=sparse_cycles,
         speedup=dense_cycles / sparse_cycles,
-        rate=peak_rate(geometry, m, n, k, dense=False, cycles=sparse_cycles),
-        dense_rate=peak_rate(geometry, m, n, k, dense=True, cycles=dense_cycles),
+        utilisation=multiplier_utilisation(geometry, m, n, k, dense=False, cycles=sparse_cycles),
+        dense_utilisation=multiplier_utilisation(geometry, m, n, k, dense=True, cycles=dense_cycles),
         dense_transfers=dense_transfers,
         sparse_transfers=sparse_transfers,
         equal=dense_equal and sparse_equal,

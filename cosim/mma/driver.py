@@ -16,7 +16,7 @@ from zeroskip.cosim.mma.play import CheckedGemm, check_gemm, play_gemm
 from zeroskip.cosim.session import Session
 from zeroskip.model.core import Cycles
 from zeroskip.model.mma.bundle import MmaNetwork
-from zeroskip.model.mma.cycles import peak_rate
+from zeroskip.model.mma.cycles import multiplier_utilisation
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.network import batch_size, run_stage
 from zeroskip.model.network.stages import Stage
@@ -113,7 +113,7 @@ class MmaDriver:
         geometry = network.geometry
         groups = [getattr(stage, "groups", 1) for stage in network.stages for _ in stage.layers]
         useful = [
-            peak_rate(
+            multiplier_utilisation(
                 geometry, layer.outputs, starts * len(values), layer.inputs // split, dense=not layer.sparse, cycles=1
             )
             for layer, starts, split in zip(network.layers, network.starts, groups, strict=True)

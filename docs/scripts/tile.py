@@ -29,7 +29,7 @@ def gemm_table(result: dict[str, Any]) -> str:
     for row in result["gemms"]:
         assert row["equal"], row["name"]
         transfers = f"{row['dense_transfers']:,}, {row['sparse_transfers']:,}"
-        rows.append([row["name"], *_cycles(row), f"{row['rate']:.2%}", transfers])
+        rows.append([row["name"], *_cycles(row), f"{row['utilisation']:.2%}", transfers])
     rows += [[f"{row['name']}, whole", *_cycles(row), "", ""] for row in result["networks"]]
     return markdown(rows)
 

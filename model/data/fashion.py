@@ -49,5 +49,5 @@ def _find(folder: Path, name: str) -> Path:
     raise FileNotFoundError(
         f"{folder / name}[.gz] does not exist. Fashion-MNIST comes with "
         "`apt-get install dataset-fashion-mnist`; or put its four IDX files into a folder of your own and "
-        "name it with --folder, or as fashion-mnist:FOLDER"
+        "name it as the folder, or as the data fashion-mnist:FOLDER"
     )

@@ -30,7 +30,7 @@ def gemm_cycles(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool) 
     )
 
 
-def peak_rate(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool, cycles: int) -> float:
+def multiplier_utilisation(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool, cycles: int) -> float:
     """Products of A's kept values with B, of those that the multipliers could make in `cycles`; K without padding."""
     kept = k if dense else k * geometry.keep / geometry.group
     return m * n * kept / (cycles * geometry.m * geometry.n * geometry.k)

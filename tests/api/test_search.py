@@ -90,7 +90,7 @@ def test_threads_are_as_before(trained: nn.Module, data: tuple[np.ndarray, np.nd
     ("fields", "message"),
     [
         ({"sizes": {"pes": 4}}, "sizes mean nothing with the cost 'macs', which counts no cycles of a core"),
-        ({"granularity": "rows"}, "granularity must be weights, nm or channels, not 'rows'"),
+        ({"granularity": "rows"}, "granularity must be one of weights, nm, channels, not 'rows'"),
     ],
 )
 def test_settings_that_mean_nothing(

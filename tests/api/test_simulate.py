@@ -63,5 +63,5 @@ def test_refuses(network: object, settings: dict[str, int], message: str) -> Non
 
 
 def test_demo_refuses() -> None:
-    with pytest.raises(ValueError, match="lenet-5 takes 28x28 pixels: add --dataset fashion-mnist"):
+    with pytest.raises(ValueError, match="dataset must be fashion-mnist for lenet-5, which takes 28x28 pixels"):
         zeroskip.DemoSettings(network="lenet-5")

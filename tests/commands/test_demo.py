@@ -75,7 +75,7 @@ def test_lenet_5_takes_no_digits(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     with pytest.raises(SystemExit) as exit_:
         zeroskip.cli.main()
     assert exit_.value.code == 1
-    assert "lenet-5 takes 28x28 pixels: add --dataset fashion-mnist" in capsys.readouterr().err
+    assert "dataset must be fashion-mnist for lenet-5, which takes 28x28 pixels" in capsys.readouterr().err
 
 
 def test_fashion_mnist_without_the_files(

@@ -68,7 +68,7 @@ def compare(
     network: Network,
     data: Data,
     *,
-    output: Path,
+    output: Path | str,
     weights: Path | str | None = None,
     settings: CompareSettings | None = None,
     resume: bool = False,
@@ -85,7 +85,7 @@ def compare(
     Raises ValueError and OSError as `zeroskip.search` does.
     """
     start = time.monotonic()
-    weights = optional_path(weights)
+    output, weights = Path(output), optional_path(weights)
     settings = settings or CompareSettings()
     search = settings.search
     require_json(output)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.api.checks import own_settings
 from zeroskip.api.inputs import Data, Network, data_of, network_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.api.recipe import DataSource, TrainingPlan, load_recipe
@@ -117,11 +118,7 @@ def compile(
     checkpoint = optional_path(checkpoint)
     settings = settings or CompileSettings()
     recipe = load_recipe(settings.core)
-    own = recipe.settings_type() if settings.own is None else settings.own
-    if not isinstance(own, recipe.settings_type):
-        raise ValueError(
-            f"own must be {recipe.settings_type.__name__} for core {settings.core}, not {type(own).__name__}"
-        )
+    own = own_settings(settings.own, recipe.settings_type, settings.core)
     plan = TrainingPlan(epochs=settings.epochs, learning_rate=settings.learning_rate, seed=seed, checkpoint=checkpoint)
     core_settings = recipe.core_settings(own)
     recipe.check(own, plan)

@@ -9,7 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from zeroskip.api.paths import require_writable
+from zeroskip.api.checks import own_settings, require_choices
+from zeroskip.api.paths import optional_path, require_writable
+from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.cores import DEFAULT, core_entry
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zeroskip.api.recipe import Prepared
-    from zeroskip.cosim.simulator import SimulatorName
     from zeroskip.cosim.verify import Verification
     from zeroskip.model.core import StoredBits
     from zeroskip.model.data.dataset import Dataset
@@ -37,7 +38,7 @@ class DemoSettings:
 
     core: str = DEFAULT
     dataset: DemoData = "digits"
-    folder: Path | None = None
+    folder: Path | str | None = None
     network: DemoNetwork = "lenet-300-100"
     own: Any = None
     limit: int | None = None
@@ -45,8 +46,9 @@ class DemoSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        require_choices(self, dataset=DemoData, network=DemoNetwork, simulator=SimulatorName)
         if self.network == "lenet-5" and self.dataset == "digits":
-            raise ValueError("lenet-5 takes 28x28 pixels: add --dataset fashion-mnist")
+            raise ValueError("dataset must be fashion-mnist for lenet-5, which takes 28x28 pixels, not 'digits'")
 
     @property
     def title(self) -> str:
@@ -144,7 +146,7 @@ def demo(
     settings = settings or DemoSettings()
     output = Path(output or settings.folder_name)
     core_demo = load_demo(settings.core)
-    own = core_demo.settings_type() if settings.own is None else settings.own
+    own = own_settings(settings.own, core_demo.settings_type, settings.core)
     progress(Step(task="loading torch"))
     from zeroskip.cosim.simulator import Simulator, require_tools
 
@@ -213,7 +215,7 @@ def _inputs(settings: DemoSettings) -> tuple[Dataset, nn.Module]:
 
     if settings.dataset == "digits":
         return load_digits(), digits_mlp(seed=settings.seed)
-    data = load_fashion_mnist(settings.folder)
+    data = load_fashion_mnist(optional_path(settings.folder))
     if settings.network == "lenet-300-100":
         return data, lenet_300_100(seed=settings.seed)
     images = (-1, 1, 28, 28)

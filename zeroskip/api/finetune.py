@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.model.progress import Progress, Step, silent
@@ -50,6 +51,9 @@ class FinetuneSettings:
     alpha: float = 0.9
 
     def __post_init__(self) -> None:
+        require_choices(self, criterion=CriterionName, schedule=ScheduleName)
+        if self.regularise is not None:
+            require_choices(self, regularise=PenaltyName)
         if self.regularise is not None and self.strength is None:
             raise ValueError(f"regularise {self.regularise} needs a strength")
 

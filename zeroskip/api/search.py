@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_json, require_writable
 from zeroskip.model.cores import CORES, DEFAULT, core_of_cost, core_of_storage, load_costs
 from zeroskip.model.progress import Progress, Step, silent
-from zeroskip.model.search.choices import METHODS, WORK_UNITS, Granularity, Method
+from zeroskip.model.search.choices import WORK_UNITS, Granularity, Method
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings
 
@@ -55,10 +56,7 @@ class SearchSettings:
     netadapt: NetAdaptSettings = field(default_factory=NetAdaptSettings)
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, not {self.method!r}")
-        if self.granularity not in ("weights", "nm", "channels"):
-            raise ValueError(f"granularity must be weights, nm or channels, not {self.granularity!r}")
+        require_choices(self, method=Method, granularity=Granularity)
 
     def geometries(self) -> dict[str, Any]:
         """The geometry of the core that the cost needs, by its name; empty where it needs none. Raises ValueError where

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import Data, samples_of, sources_of
-from zeroskip.api.paths import require_writable
+from zeroskip.api.paths import optional_path, require_writable
+from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
-    from zeroskip.cosim.simulator import SimulatorName
     from zeroskip.cosim.verify import Verification
     from zeroskip.model.core import StoredBits
 
@@ -31,6 +32,7 @@ class SimulateSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        require_choices(self, simulator=SimulatorName)
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit must be at least 1, not {self.limit}")
 
@@ -106,7 +108,7 @@ def simulate(
     """
     start = time.monotonic()
     settings = settings or SimulateSettings()
-    outputs, report = (None if path is None else Path(path) for path in (outputs, report))
+    outputs, report = optional_path(outputs), optional_path(report)
     progress(Step(task="loading the network"))
     from zeroskip.cosim.simulator import Simulator, require_tools
 

@@ -78,7 +78,7 @@ def refuse_panel(context: typer.Context, panel: str, chosen: str) -> None:
 def refuse(context: typer.Context, name: str, chosen: str) -> None:
     """Raise ValueError where the option `name` was given, which means nothing with what was chosen."""
     if was_given(context, name):
-        raise ValueError(f"--{name} means nothing with {chosen}")
+        raise ValueError(f"--{name.replace('_', '-')} means nothing with {chosen}")
 
 
 def require_with(context: typer.Context, name: str, other: str, chosen: bool) -> None:

@@ -23,7 +23,8 @@ def test_products(monkeypatch: pytest.MonkeyPatch) -> None:
     short, long = found[:2]
     assert short.speedup < long.speedup
     assert 1.98 <= long.speedup <= 2
-    assert 0.99 <= min(long.rate, long.dense_rate) <= max(long.rate, long.dense_rate) <= 1
+    used = (long.utilisation, long.dense_utilisation)
+    assert 0.99 <= min(used) <= max(used) <= 1
     # One input channel: sparse, three of four columns are padding.
     conv, linear = found[2:]
     assert conv.speedup < 1 < linear.speedup

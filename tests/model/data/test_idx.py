@@ -89,7 +89,7 @@ def test_fashion_mnist_that_is_missing_says_how_to_get_it(tmp_path: Path) -> Non
     assert str(error.value) == (
         f"{tmp_path}/train-images-idx3-ubyte[.gz] does not exist. Fashion-MNIST comes with "
         "`apt-get install dataset-fashion-mnist`; or put its four IDX files into a folder of your own and "
-        "name it with --folder, or as fashion-mnist:FOLDER"
+        "name it as the folder, or as the data fashion-mnist:FOLDER"
     )
 
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import Data, Network, data_of, in_turn, network_of, one_thread, sources_of
-from zeroskip.api.paths import require_json, require_writable
+from zeroskip.api.paths import optional_path, require_json, require_writable
 from zeroskip.api.tables import Table, yes
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.search.settings import NetAdaptSettings
+
+BenchGranularity = Literal["weights", "channels"]
+"""What the plans prune: single weights, or whole channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +25,16 @@ class SearchBenchSettings:
     `epochs` at `learning_rate`, and the first of these networks runs on the RTL for so many `images`."""
 
     budget: float = 0.4
-    granularity: Literal["weights", "channels"] = "weights"
+    granularity: BenchGranularity = "weights"
     step: float | None = None
     epochs: int = 5
     learning_rate: float = 0.005
     seeds: int = 3
     images: int = 50
     pes: int = 8
+
+    def __post_init__(self) -> None:
+        require_choices(self, granularity=BenchGranularity)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,8 +93,8 @@ def bench_search(
     network: Network,
     data: Data,
     *,
-    output: Path,
-    weights: Path | None = None,
+    output: Path | str,
+    weights: Path | str | None = None,
     settings: SearchBenchSettings | None = None,
     resume: bool = False,
     workers: int | str = 1,
@@ -101,6 +108,7 @@ def bench_search(
     """
     start = time.monotonic()
     settings = settings or SearchBenchSettings()
+    output, weights = Path(output), optional_path(weights)
     require_json(output)
     require_writable(output, *sources_of(data, weights))
     with one_thread():

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.api.paths import require_writable
+from zeroskip.api.checks import require_choices
+from zeroskip.api.paths import optional_path, require_writable
+from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -25,7 +27,10 @@ class LayerSettings:
     geometry: EieGeometry = field(default_factory=EieGeometry)
     fit: tuple[str, ...] = MEMORIES
     balance_load: bool = False
-    simulator: str = "verilator"
+    simulator: SimulatorName = "verilator"
+
+    def __post_init__(self) -> None:
+        require_choices(self, simulator=SimulatorName)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,7 +83,11 @@ class LayerResult:
 
 
 def run_layer(
-    file: Path, *, settings: LayerSettings | None = None, output: Path | None = None, progress: Progress = silent
+    file: Path | str,
+    *,
+    settings: LayerSettings | None = None,
+    output: Path | str | None = None,
+    progress: Progress = silent,
 ) -> LayerResult:
     """Run one layer, made elsewhere, on the RTL, and compare it with the golden model, the cycle model and the float
     product.
@@ -89,6 +98,7 @@ def run_layer(
     read or written.
     """
     start = time.monotonic()
+    file, output = Path(file), optional_path(output)
     settings = settings or LayerSettings()
     progress(Step(task="loading the layer"))
     from zeroskip.cosim.eie import layer as on_rtl

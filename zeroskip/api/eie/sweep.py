@@ -32,7 +32,7 @@ class SweepResult:
         """The geometric means over the layers as (label, value) for people."""
         mean = self.figures["geomean"]
         rows = [
-            (f"load balance, queue depth {row['queue_depth']}", f"{row['utilisation']:.1%}")
+            (f"utilisation, queue depth {row['queue_depth']}", f"{row['utilisation']:.1%}")
             for row in mean["queue_depth"]
         ]
         rows += [(f"words read, {row['word_bits']} bits wide", f"{row['reads']:,.0f}") for row in mean["word_bits"]]
@@ -45,7 +45,7 @@ class SweepResult:
 
 def sweep_eie(
     *,
-    output: Path,
+    output: Path | str,
     layers: tuple[str, ...] = (),
     processes: int | None = None,
     seed: int = 0,
@@ -58,6 +58,7 @@ def sweep_eie(
     Raises ValueError for an unknown layer.
     """
     start = time.monotonic()
+    output = Path(output)
     progress(Step(task="starting"))
     from zeroskip.model.eie.sweeps import steps, sweep
 

@@ -71,12 +71,12 @@ class MmaBenchResult:
                 f"{row['dense_cycles']:,}",
                 f"{row['sparse_cycles']:,}",
                 f"{row['speedup']:.3f}",
-                f"{row['rate']:.1%}" if "rate" in row else "",
+                f"{row['utilisation']:.1%}" if "utilisation" in row else "",
                 yes(row["equal"]) if "equal" in row else "",
             )
             for row in self.figures["gemms"] + self.figures["networks"]
         ]
-        heads = ("product", "dense cycles", "2:4 cycles", "speedup", "rate", "equal")
+        heads = ("product", "dense cycles", "2:4 cycles", "speedup", "utilisation", "equal")
         return Table(title=f"2:4 on {self.tile} multipliers, fp16", heads=heads, rows=rows)
 
     def _luts(self) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import in_epochs, one_thread
 from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
 from zeroskip.model.network.pattern import Pattern
@@ -12,6 +13,9 @@ from zeroskip.model.progress import Progress, Step
 
 if TYPE_CHECKING:
     from torch import nn
+
+PruningMethod = Literal["magnitude", "sr-ste"]
+"""How a network is pruned to a pattern."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +31,15 @@ class MmaCompileSettings:
 
     pattern: str = "2:4"
     prune: bool = False
-    method: Literal["magnitude", "sr-ste"] = "magnitude"
+    method: PruningMethod = "magnitude"
     permute: bool = False
     dtype: str = "fp16"
     generation: str = "A100"
     m: int = 4
     n: int = 4
+
+    def __post_init__(self) -> None:
+        require_choices(self, method=PruningMethod)
 
     def parsed_pattern(self) -> Pattern:
         """The pattern. Raises ValueError where it is none, or prunes nothing."""

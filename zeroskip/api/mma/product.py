@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from zeroskip.api.checks import require_choices
 from zeroskip.api.paths import require_writable
 from zeroskip.api.tables import yes
+from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
     from zeroskip.model.mma.geometry import TileGeometry
+
+CheckName = Literal["strict", "relaxed"]
+"""Which metadata are legal: increasing indices, or distinct ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +27,12 @@ class ProductSettings:
 
     m: int = 4
     n: int = 4
-    check: Literal["strict", "relaxed"] = "strict"
+    check: CheckName = "strict"
     allow_illegal: bool = False
-    simulator: str = "verilator"
+    simulator: SimulatorName = "verilator"
+
+    def __post_init__(self) -> None:
+        require_choices(self, check=CheckName, simulator=SimulatorName)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,7 +82,7 @@ class ProductResult:
             "pattern": self.pattern,
             "cycles": self.cycles,
             "cycle_model_equal": self.cycles == self.expected_cycles,
-            "rate": self.utilisation,
+            "utilisation": self.utilisation,
             "mismatches": self.mismatches,
             "illegal": self.illegal,
             "waveform": None if self.waveform is None else str(self.waveform),
@@ -99,10 +107,10 @@ class ProductResult:
 
 
 def run_product(
-    file: Path,
+    file: Path | str,
     *,
     settings: ProductSettings | None = None,
-    output: Path | None = None,
+    output: Path | str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> ProductResult:
@@ -114,6 +122,8 @@ def run_product(
     file cannot be read or written.
     """
     start = time.monotonic()
+    file = Path(file)
+    output = Path(output or file.with_suffix(".d.npz"))
     settings = settings or ProductSettings()
     progress(Step(task="loading the operands"))
     import numpy as np
@@ -121,12 +131,11 @@ def run_product(
     from zeroskip.cosim.mma.play import verify_gemm
     from zeroskip.cosim.simulator import Simulator, require_tools
     from zeroskip.model.files import save_npz
-    from zeroskip.model.mma.cycles import gemm_cycles, peak_rate
+    from zeroskip.model.mma.cycles import gemm_cycles, multiplier_utilisation
     from zeroskip.model.mma.gemm_npz import load_gemm
 
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
-    output = output or file.with_suffix(".d.npz")
     require_writable(output, file)
     product = load_gemm(file, m=settings.m, n=settings.n, check=settings.check, illegal=settings.allow_illegal)
     operand, geometry = product.operand, product.geometry
@@ -152,7 +161,7 @@ def run_product(
         dense=operand.dense,
         cycles=run.cycles,
         expected_cycles=gemm_cycles(geometry, *sizes, dense=operand.dense),
-        utilisation=peak_rate(geometry, *sizes, dense=operand.dense, cycles=run.cycles),
+        utilisation=multiplier_utilisation(geometry, *sizes, dense=operand.dense, cycles=run.cycles),
         outputs=run.d.size,
         mismatches=checked.mismatches,
         illegal=run.illegal,

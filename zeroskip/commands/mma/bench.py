@@ -29,9 +29,10 @@ def bench_command(
 ) -> None:
     """Compare 2:4 with dense on the same multipliers, and every number format with the golden model.
 
-    speedup: dense cycles over 2:4 cycles. rate: products with kept values, relative to all that the multipliers could
-    compute. lut_overhead: look-up tables (ECP5) of the fp16 tile, relative to a dense-only tile. permutation: magnitude
-    that 2:4 keeps with and without channel permutation. The exit code is 1 unless every bit and every cycle is right.
+    speedup: dense cycles over 2:4 cycles. utilisation: products with kept values, relative to all that the multipliers
+    could compute. lut_overhead: look-up tables (ECP5) of the fp16 tile, relative to a dense-only tile. permutation:
+    magnitude that 2:4 keeps with and without channel permutation. The exit code is 1 unless every bit and every cycle
+    is right.
     """
     settings = MmaBenchSettings(parts=options.names(parts), m=m, n=n, blocks=blocks)
     with working() as progress:
