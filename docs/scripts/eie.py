@@ -8,7 +8,7 @@ from tables import DOCS, fill, markdown, measured, update
 
 
 def bench_table(plain: dict[str, Any], balanced: dict[str, Any]) -> str:
-    heads = ["layer", "cycles", "µs at 800 MHz", "paper, actual", "ratio", "busy"]
+    heads = ["layer", "cycles", "µs at 800 MHz", "paper, actual", "ratio", "utilisation"]
     heads += ["load balanced", "torch dense", "CSR"]
     rows = [heads]
     for row, other in zip(plain["layers"], balanced["layers"], strict=True):

@@ -10,7 +10,7 @@ CLOCK_MHZ = 800
 
 
 def _table(result: Result) -> str:
-    lines = ["| layer | size | cycles | us at 800 MHz | paper: actual | paper: theoretical | load balance |"]
+    lines = ["| layer | size | cycles | us at 800 MHz | paper: actual | paper: theoretical | utilisation |"]
     lines += ["|---|---:|---:|---:|---:|---:|---:|"]
     rows = {row["layer"]: row for row in result["pes"] if row["pes"] == result["fixed"]["pes"]}
     for layer in result["layers"]:
@@ -59,9 +59,11 @@ counts of zeros.
   Alex-6 and Alex-7, have nearly the same line.
 - **The paper**: the crosses and everything marked *paper*, taken from its text and its Table IV. The heights of its
   bars are in neither, so they are not drawn.
-- **Load balance** here is the work divided by (PEs x cycles), where a unit of work is one weight in a column whose
-  activation is not zero. In the paper it is one minus the fraction of idle cycles, and padding entries count as
-  work. Here they do not count, and most of them cost no cycle.
+- **Utilisation** is the work divided by (PEs x cycles), where a unit of work is one weight in a column whose
+  activation is not zero. The paper's *load balance* is one minus the fraction of idle cycles, and padding entries
+  count as work. Here they do not count, and most of them cost no cycle.
+- **Cycles** are those of the layer. A run takes one more, the cycle in which the array accepts `start`:
+  `zeroskip bench eie` counts it.
 
 ## As built
 
@@ -72,10 +74,10 @@ say how fast this design can be clocked.
 
 ## Figure 8: queue depth
 
-![Load balance against queue depth]({folder}/figure-08-queue-depth.svg)
+![Utilisation against queue depth]({folder}/figure-08-queue-depth.svg)
 
 With queues of one column, {idle_1} of all cycles do no work (geometric mean); the paper says about half. Depth
-{depth} brings load balance to {depth_built}, depth 256 to {depth_256}. The worst at depth {depth} is {worst}. On
+{depth} brings utilisation to {depth_built}, depth 256 to {depth_256}. The worst at depth {depth} is {worst}. On
 the right, the crosses are the theoretical time divided by the actual time in Table IV.
 
 ## Figure 9: word width
@@ -107,9 +109,9 @@ same way, because the format is the same.
 
 ## Figure 13: load balance
 
-![Load balance against processing elements]({folder}/figure-13-load-balance.svg)
+![Utilisation against processing elements]({folder}/figure-13-load-balance.svg)
 
-The fewer entries of a column each PE has, the more their numbers differ. The load balance is {balance_1} with one
+The fewer entries of a column each PE has, the more their numbers differ. The utilisation is {balance_1} with one
 PE, {balance_64} with 64 and {balance_256} with 256 (geometric means). The paper's figure falls in the same way. The
 crosses of Table IV are in figure 8.
 

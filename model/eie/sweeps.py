@@ -5,7 +5,7 @@ words of 8 entries and 4-bit counts of zeros. So do these, each named by what it
 
     queue_depth   figure 8     cycles, and how much of them is work on weights
     word_bits     figure 9     reads of the sparse-matrix memories
-    pes           11, 12, 13   speed-up, padding entries, load balance
+    pes           11, 12, 13   speed-up, padding entries, utilisation
     index_bits    (in text)    storage
 
 Work counts the weights in columns whose activation is not zero. Utilisation is work divided by (PEs x cycles). The
