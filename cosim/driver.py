@@ -1,7 +1,7 @@
-"""What every core offers on the co-simulation side: the protocol `Driver`, and the types that its methods exchange.
+"""The co-simulation side of every core: the protocol `Driver`, and the types that its methods exchange.
 
 zeroskip.cosim.drivers finds a driver by the core's name. Everything outside of the core's own rooms uses a driver
-through this protocol alone.
+only through this protocol.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StageRun:
-    """One stage of a batch on the RTL, beside the golden model and the cycle model of the same rows.
+    """One stage of a batch on the RTL, compared with the golden model and the cycle model.
 
-    `outputs` (rows x outputs) are what the RTL gave, in the form in which the host takes them to the next stage.
+    `outputs` (rows x outputs) are the RTL's outputs, in the form in which the host passes them to the next stage.
     `by_layer` (int64, batches x layers of the stage) and `totals` (int64, batches) are cycles as in
     zeroskip.model.core.Cycles. `values` results were compared, of which `mismatches` differ. `saturated` counts, by
     kind, values that did not fit the core's formats. A core's own driver adds what its report needs.
@@ -43,15 +43,15 @@ class StageRun:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RtlRun:
-    """What the RTL did with a batch. `values` (images x values) are what the last stage gave, in the core's own order
-    and form. A core's own driver adds what its report needs."""
+    """A batch on the RTL. `values` (images x values) are the outputs of the last stage, in the core's own order and
+    form. A core's own driver adds what its report needs."""
 
     values: NDArray[Any]
     cycles: Cycles
 
     @property
     def utilisation(self) -> float:
-        """The useful part of what the core's multipliers could do in these cycles, a fraction."""
+        """The fraction of the core's multiplications that were useful, of all that were possible in these cycles."""
         raise NotImplementedError
 
 
@@ -61,40 +61,42 @@ R = TypeVar("R", bound=RtlRun, covariant=True)
 
 
 class Driver(Protocol[N, S, R]):
-    """The co-simulation side of a core, for its compiled networks `N`, and what it records of stages and runs."""
+    """The co-simulation side of a core, for its compiled networks `N`, and its records `S` of stages and `R` of
+    runs."""
 
     files: tuple[str, ...]
-    """Plusargs of the player that name files which it writes beside its record."""
+    """Plusargs of the player, each with the name of a file that it writes in addition to its record."""
 
     def design(self, geometry: Any) -> Design:
         """The player with a core of `geometry`."""
         ...
 
     def setup(self, network: N) -> Sequence[bytes]:
-        """The program that is played once, before all stages: what stays in the core's memories. Empty where every
+        """The program that is played once before all stages and loads what stays in the core's memories. Empty if every
         stage loads what it needs."""
         ...
 
     def images_together(self, network: N, images: int) -> int:
-        """How many of so many images go through the stages together."""
+        """How many images of a run of `images` go through the stages together."""
         ...
 
     def run_stage(
         self, session: Session, network: N, stage: Stage, rows: NDArray[Any], on_rows: Callable[[int], None]
     ) -> S:
-        """Runs a stage on its rows, on the RTL and on both models. `on_rows` is called with the number of rows done.
+        """Runs a stage on its rows, on the RTL and on both models. `on_rows` is called with the number of finished
+        rows.
 
-        Calls `session.fail` where the RTL differs from a model.
+        Calls `session.fail` if the RTL differs from a model.
         """
         ...
 
     def finish(self, network: N, values: NDArray[Any], cycles: Cycles, batches: Sequence[Sequence[S]]) -> R:
-        """The whole run, from the stages of each batch."""
+        """Makes the whole run from the stages of each batch."""
         ...
 
     def encode(self, network: N, inputs: NDArray[np.float32], *, saturate: bool) -> tuple[NDArray[Any], int]:
-        """Inputs (images x any shape) as the first stage takes them, and how many of them were clipped. Raises
-        ValueError where they do not fit, and are not to be clipped."""
+        """Inputs (images x any shape) in the form that the first stage takes, and how many were clipped.
+        Raises ValueError if one does not fit and `saturate` is not set."""
         ...
 
     def decode(self, network: N, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -102,7 +104,7 @@ class Driver(Protocol[N, S, R]):
         ...
 
     def rows(self, verification: Verification) -> list[tuple[str, str]]:
-        """What people read of the core's own sizes and events, as (label, value)."""
+        """The core's own sizes and events for people, as (label, value)."""
         ...
 
     def sections(self, verification: Verification) -> Any:

@@ -1,7 +1,8 @@
-"""cocotb bench of the players: it gives the clock, and stops it between two programs until the host has the next one.
+"""cocotb bench of the players: it drives the clock, and stops it between two programs until the host has the next one.
 
-The host is the process that started the simulator; +host is the socket to it. A byte from the host stands for a program
-that is ready to be played, a byte to it for one that has been played; where the host closes its side, the run is over.
+The host is the process that started the simulator; +host is the socket to it. A byte from the host
+means that a program is ready, a byte to the host that a program has been played. The run ends when the host closes its
+side.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-# Linux ends the simulator with the process that started it, however that ended.
+# Linux ends the simulator with the process that started it, even after a crash.
 PR_SET_PDEATHSIG = 1
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -31,6 +32,6 @@ async def play(dut: Any) -> None:
     while True:
         await RisingEdge(dut.finished)
         host.send(b".")
-        # Blocks the simulator: no cycle passes meanwhile.
+        # This blocks the simulator: no cycle passes in the meantime.
         if not host.recv(1):
             return

@@ -1,6 +1,7 @@
-"""A simulator that plays programs into a component, one behind the other, and records what comes out.
+"""A simulator that plays programs into a component, one after the other, and records the results.
 
-The Verilog side is common_player.v. Programs and records go through files; a socket says whose turn it is.
+The Verilog side is common_player.v. Programs and records go through files; a socket hands the turn from
+one side to the other.
 """
 
 from __future__ import annotations
@@ -24,11 +25,10 @@ WATCH_SECONDS = 0.2
 
 
 class Player:
-    """A running simulator, as a context: it starts at the beginning and ends with the block, however that ends.
+    """A running simulator, as a context: it starts with the block and ends with it, even after an exception.
 
-    `plusargs` are those of the player's Verilog, `files` the names of those that name a file which it writes for each
-    program. What is never written to starts with random contents, by `seed`, where the simulator does not keep it
-    unknown.
+    `plusargs` are those of the player's Verilog; `files` are the plusargs that name a file which it writes for each
+    program. Memories and registers start with random contents by `seed`, or unknown if the simulator supports that.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Player:
             raise self._error
 
     def file(self, name: str) -> Path:
-        """The file of the last program, of its record, or of what else the player wrote."""
+        """A file of the last program: its record, or another file that the player wrote."""
         return Path(self._folder.name, name)
 
     def play(self, program: Iterable[bytes], on_starts: Callable[[int], None] = lambda _: None) -> bytes:
         """Plays a program, given in pieces, and returns its record. `on_starts` is called with the number of starts
         recorded so far.
 
-        Raises SimulatorError, with the end of the simulator's log, where the simulator ends before the program.
+        Raises SimulatorError, with the end of the simulator's log, if the simulator ends before the program.
         """
         with self.file("program").open("wb") as file:
             file.writelines(program)
@@ -138,5 +138,5 @@ class Player:
 
     def _started(self, process: subprocess.Popen[Any]) -> None:
         self._process = process
-        # Now the simulator alone holds its side, so that its end is seen here.
+        # Only the simulator holds its side now, so that this process notices its end.
         self._bench.close()

@@ -1,4 +1,4 @@
-"""A simulator that runs one network or one product, and the waveform of what goes wrong in it."""
+"""A simulator that runs one network or one product, and records the waveform of a failure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from zeroskip.cosim.player import Player
 from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder
 
 TRACED_SECONDS, TRACED_SLOWDOWN = 60, 20
-"""How long the run that records a waveform may take: seconds to start, and times the run that failed."""
+"""Time limit of the run that records a waveform: seconds to start, and a factor of the failed run's time."""
 
 
 class Session:
-    """A context in which programs are played: the simulator is built where it has to be, runs from the beginning to the
-    end of the block, and has played `setup` when the block begins.
+    """A context in which programs are played. The simulator is built if necessary, plays `setup` before the block
+    begins, and runs until the block ends.
 
-    Where a program fails, or `fail` is called, the starts in question run once more on a traced build and their
-    waveform (VCD) is kept as `waveform`, by default in the cache folder; only those of the first failure. `files` are
-    files that the player writes beside its record, each the name of a plusarg. `announce` is called with what is done
-    before anything that takes longer than a second.
+    At the first failure (a program fails, or `fail` is called), the failing starts run again on a traced build. Their
+    waveform (VCD) is written to `waveform`, by default in the cache folder. `files` are files that the player writes in
+    addition to its record, each given by the name of its plusarg. `announce` is called with a description before any
+    work that takes longer than a second.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class Session:
         self._player.__exit__(kind, error, at)
 
     def play(self, program: Iterable[bytes], on_starts: Callable[[int], None] = lambda _: None) -> bytes:
-        """Plays a program (Player.play). Where the simulator fails, the error names the waveform of the
-        start in which it did, and of the one before."""
+        """Plays a program (Player.play). If the simulator fails, the error names the waveform of the failing start and
+        the one before it."""
         begin = time.monotonic()
         try:
             record = self._player.play(program, on_starts)
@@ -72,7 +72,7 @@ class Session:
             return record
         except SimulatorError as error:
             self._seconds = time.monotonic() - begin
-            # It ended in the start after those recorded, or while the results of the last of them were read.
+            # It failed in the start after the recorded ones, or while the last recorded results were read.
             recorded = self._player.starts_recorded()
             self.fail(range(max(0, recorded - 1), recorded + 1))
             if self.waveform is None:
@@ -83,11 +83,11 @@ class Session:
             raise found from error
 
     def file(self, name: str) -> str:
-        """What the player wrote into one of `files` for the last program."""
+        """The contents of one of `files` for the last program."""
         return self._player.file(name).read_text()
 
     def fail(self, starts: range) -> None:
-        """Says that `starts` of the last program, counted from zero, went wrong."""
+        """Records the waveform of the failing `starts` of the last program, counted from zero."""
         if self.waveform is not None:
             return
         self._announce("recording the waveform of what failed")
@@ -114,7 +114,7 @@ class Session:
                     player.play(self._setup)
                 player.play([self._player.file("program").read_bytes()], watch)
         except (SimulatorError, TimeoutError):
-            # It fails here too, as it did before, or does not end.
+            # The traced build fails in the same way, or does not end.
             pass
         if path.exists():
             self.waveform = path

@@ -37,7 +37,7 @@ def cache_folder() -> Path:
 
 
 def require_tools(simulator: Simulator) -> None:
-    """Raises SimulatorError for a program that the simulator needs and that is not there."""
+    """Raises SimulatorError if a program that the simulator needs is missing."""
     programs = {Simulator.VERILATOR: ("g++", "make", "perl"), Simulator.ICARUS: ("iverilog", "vvp")}[simulator]
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:

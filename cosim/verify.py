@@ -1,4 +1,4 @@
-"""A compiled network on the RTL of its core, beside the golden model and the cycle model, which it must equal."""
+"""Runs a compiled network on the RTL of its core and compares it with the golden model and the cycle model."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from zeroskip.model.network.stages import Stage
 from zeroskip.model.progress import Progress, Step, silent
 
 RUNNING = "running on the RTL"
-"""The step that counts images."""
+"""The progress step that counts images."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Verification:
-    """What a batch did on the RTL of `core`, and how that compares with the models.
+    """A batch on the RTL of `core`, compared with the models.
 
-    `outputs` (float, images x outputs) are in the user's order, `raw` the same as the core's own bits. Of `values`
-    results, those of all rows of all stages, `mismatches` differ from the golden model given the same rows;
-    `cycle_model_equal` is true where all cycles are those of the cycle model. `saturated` counts, by kind, values that
-    did not fit the core's formats. `waveform` shows the first start that went wrong.
+    `outputs` (float, images x outputs) are in the user's order, `raw` the same as the core's own bits. `values`
+    results of all rows of all stages were compared; `mismatches` of them differ from the golden model given the same
+    rows. `cycle_model_equal` is true if all cycles equal those of the cycle model. `saturated` counts, by kind, values
+    that did not fit the core's formats. `waveform` shows the first failing start.
     """
 
     core: str
@@ -69,7 +69,7 @@ class Verification:
         return by_layer
 
     def summary(self) -> dict[str, Any]:
-        """What the commands print as JSON: the same keys for every core. Rates are fractions."""
+        """The result for the commands' JSON, with the same keys for every core. Rates are fractions."""
         return {
             "core": self.core,
             "images": self.images,
@@ -80,7 +80,7 @@ class Verification:
                 "max": self.cycles.max().item(),
             },
             "cycles_by_layer": self.cycles_by_layer.tolist(),
-            # On some cores a layer may run dense, where that is faster.
+            # On some cores a layer may run dense if that is faster.
             "sparse_layers": [bool(getattr(layer, "sparse", True)) for layer in self.network.layers],
             "utilisation": self.run.utilisation,
             "saturated": self.saturated,
@@ -119,11 +119,11 @@ def verify(
 ) -> Verification:
     """Runs a batch on the RTL, stage by stage, and each stage on the golden model and the cycle model of its core.
 
-    `inputs` (images x values) are as the first stage takes them (Driver.encode); what the RTL gives in a stage goes on
-    to the next. One simulator runs all stages, whose memories start with random contents, by `seed`. Where the RTL
-    differs from a model, the first start that does is recorded as `waveform`, by default in the cache folder.
+    `inputs` (images x values) have the form of the first stage (Driver.encode); the RTL's outputs of each stage are the
+    inputs of the next. One simulator runs all stages; its memories start with random contents by `seed`. If the RTL
+    differs from a model, the first such start is recorded as `waveform`, by default in the cache folder.
 
-    Raises SimulatorError where the simulator is missing or fails.
+    Raises SimulatorError if the simulator is missing or fails.
     """
     driver = load_driver(network.core)
     stages: list[Stage] = list(network.stages)
@@ -178,7 +178,7 @@ def verify(
 
 
 def _cycles(batches: list[list[StageRun]], values: list[NDArray[Any]]) -> Cycles:
-    """Of all batches, each of which the core may have run in several of its own."""
+    """Joins the cycles of all batches; the core may have split each into smaller ones."""
     by_layer = [np.concatenate([stage.by_layer for stage in stages], axis=1) for stages in batches]
     images = [
         np.full(len(layers), len(part) // len(layers), np.int64) for layers, part in zip(by_layer, values, strict=True)

@@ -1,7 +1,7 @@
-"""What every core offers on the software side: the protocol `Core`, and the types that its methods exchange.
+"""The software side of every core: the protocol `Core`, and the types that its methods exchange.
 
 The registry (zeroskip.model.cores) finds a core by its name. Everything outside of the core's own rooms uses the core
-through this protocol alone.
+only through this protocol.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class StoredBits:
 
 @dataclass(frozen=True, kw_only=True)
 class CostPoints:
-    """Where the table of a core's cycles is computed; in between it is interpolated.
+    """The points at which the table of a core's cycles is computed; between them it is interpolated.
 
-    `channels` are how many numbers of input and of output channels; `outputs_at_once` how many outputs the hardware
-    computes at the same time, where the cycles leap; `densities` the fractions of kept weights, for cores on which any
-    single zero saves cycles.
+    `channels` is how many different numbers of input and of output channels the table has; `outputs_at_once` the
+    number of outputs computed in parallel: cycles jump at its multiples; `densities` the fractions of kept weights, for
+    cores on which any single zero saves cycles.
     """
 
     channels: int
@@ -101,36 +101,37 @@ class Core(Protocol[N, S]):
     title: str
     """As people read it."""
     settings_type: type[S]
-    """The frozen dataclass of what its `compile` can be told; every field has a default."""
+    """The frozen dataclass of the settings of `compile`; every field has a default."""
 
     def compile(self, network: Any, inputs: NDArray[np.float32], settings: S, progress: Progress = silent) -> N:
-        """Compiles a torch network, or what the core's own preparation made of one.
+        """Compiles a torch network, or the result of the core's own preparation.
 
-        `inputs` (samples x values, or samples x channels x height x width) are samples of what the network will be
-        given: they say how large images are and, for cores that calibrate, how large values get. Raises ValueError
-        where the network cannot be folded or does not fit the inputs, the formats or the memories.
+        `inputs` (samples x values, or samples x channels x height x width) are samples of the later
+        inputs. They give the image size and, for cores that calibrate, the value range. Raises ValueError if the
+        network cannot be folded or does not fit the inputs, the formats or the memories.
         """
         ...
 
     def save(self, network: N, path: Path) -> None:
-        """Writes the compiled network's file; one that stood there is replaced whole or not at all."""
+        """Writes the compiled network's file; an existing file is replaced completely or not at all."""
         ...
 
     def from_container(self, container: Container) -> N:
-        """The network that a file holds, all of it checked. Raises BundleError naming field, rule and value."""
+        """The network in a file, after all checks. Raises BundleError naming field, rule and value."""
         ...
 
     def outputs(self, network: N, inputs: NDArray[np.float32]) -> NDArray[Any]:
-        """What the golden model gives for any number of images (any shape of the network's inputs): float, images x
+        """The golden model's outputs for any number of images (any shape of the network's inputs): float, images x
         outputs, in the user's order. Inputs that do not fit the core's format are clipped, or become infinite."""
         ...
 
     def rounded_to_zero(self, network: N, source: Any) -> int:
-        """Weights that are not zero in `source`, what the network was compiled from, but in the core's formats."""
+        """Weights of `source`, from which the network was compiled, that are not zero but round to zero in the core's
+        formats."""
         ...
 
     def stored_bits(self, network: N) -> StoredBits:
-        """What the network takes in the core's memories, against the dense network."""
+        """The network's size in the core's memories, compared with the dense network."""
         ...
 
     def layer_facts(self, network: N) -> list[tuple[str, str]]:
@@ -152,22 +153,22 @@ class SearchCosts(Protocol):
         ...
 
     def network_cost(self, module: Any, inputs: NDArray[np.float32], geometry: Any) -> float:
-        """Cycles of an image, from start to done, the mean over `inputs`, of a torch network as it is compiled. Raises
-        ValueError where the network cannot be compiled."""
+        """Compiles a torch network and returns its cycles for an image, from start to done, the mean over `inputs`.
+        Raises ValueError if the network cannot be compiled."""
         ...
 
     def cost_points(self, geometry: Any) -> CostPoints:
-        """Where searches compute `layer_cost`."""
+        """The points at which searches compute `layer_cost`."""
         ...
 
     def weight_bytes(self, density: float, channels: int, geometry: Any) -> float:
-        """Bytes that the core stores for each weight of a layer of which the fraction `density` is kept; `channels` are
-        the input channels of one group."""
+        """Bytes that the core stores for each weight of a layer that keeps the fraction `density`; `channels` are the
+        input channels of one group."""
         ...
 
 
 CHUNK = 250
-"""Images that `golden_accuracy` runs between two reports of its progress."""
+"""Images that `golden_accuracy` runs between two progress reports."""
 
 
 def golden_accuracy(
@@ -177,7 +178,7 @@ def golden_accuracy(
     labels: NDArray[np.int64],
     progress: Progress = silent,
 ) -> float:
-    """Fraction of the images that the golden model puts into their class; inputs that do not fit are clipped."""
+    """Fraction of the images that the golden model classifies correctly; inputs that do not fit are clipped."""
     outputs = []
     for first in range(0, len(inputs), CHUNK):
         progress(Step(task="running the golden model", done=first, total=len(inputs), unit="images"))

@@ -29,8 +29,8 @@ CHANNELS, REMOVED = "zeroskip-channels", "removed"
 
 
 def load_network(name: str, weights: Path | None) -> tuple[nn.Module, bool]:
-    """The network that MODULE:FACTORY makes, with the weights of a file where one is given, and whether these are
-    smaller than the factory makes them: `save_weights` must know."""
+    """The network that MODULE:FACTORY makes, with the weights of a file if one is given, and whether these are
+    smaller than the factory makes them (an argument of `save_weights`)."""
     module = load_factory(name)
     if weights is None:
         return module, False
@@ -45,8 +45,8 @@ def _sizes(module: nn.Module) -> list[tuple[int, ...]]:
 
 def load_factory(name: str) -> nn.Module:
     """The network that MODULE:FACTORY makes, or MODULE:FACTORY(name=value, ...), where values are Python literals.
-    MODULE is the path of a .py file, or a module's name: it is looked for in the current folder first, whatever it is
-    called, then where Python looks (`zeroskip.model.user_code`). Random initial weights are the same every time.
+    MODULE is the path of a .py file, or a module's name: it is looked for first in the current folder, under any
+    name, then where Python looks (`zeroskip.model.user_code`). Random initial weights are the same every time.
     Raises ValueError that says what is wrong."""
     match = re.fullmatch(r"(.+?):([^:()]+)(\(.*\))?", name, re.DOTALL)
     if match is None:
@@ -124,7 +124,7 @@ def _arguments(call: str) -> dict[str, Any]:
 
 @contextmanager
 def _users_code(what: str) -> Iterator[None]:
-    """Whatever the user's own code raises, even where it asks to exit, becomes one ValueError that says where."""
+    """Turns whatever the user's code raises, SystemExit included, into one ValueError that names the place."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -136,17 +136,17 @@ def _users_code(what: str) -> Iterator[None]:
 
 
 def load_weights(network: nn.Module, path: Path) -> nn.Module:
-    """Loads a state_dict from a safetensors file into `network` and gives what to go on with: `network`, or where
-    channels were removed one of the same layers, now smaller, that flattens whatever comes.
+    """Loads a state_dict from a safetensors file. Returns the network to use: `network`, or a copy with smaller layers
+    if channels were removed.
 
-    Raises ValueError where the file is damaged or is not the network's.
+    Raises ValueError if the file is damaged or belongs to another network.
     """
     state, removed = _read_weights(path)
     expected = network.state_dict()
     if missing := sorted(set(expected) - set(state)):
         raise ValueError(f"{path}: lacks {', '.join(missing)}")
     if unknown := sorted(set(state) - set(expected)):
-        raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not know")
+        raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not have")
     if removed:
         try:
             shrink_layers(network, state)
@@ -165,8 +165,8 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
 
 
 def save_weights(module: nn.Module, path: Path, *, removed: bool) -> None:
-    """Writes the state_dict as a safetensors file; one that stood there is replaced whole or not at all. `removed` says
-    that channels were removed, so that its tensors are smaller than the factory's network makes them."""
+    """Writes the state_dict as a safetensors file; an existing file is replaced completely or not at all. `removed`
+    records that channels were removed, so that tensors are smaller than those of the factory's network."""
     with replacing(path) as part:
         state = {name: value.contiguous() for name, value in module.state_dict().items()}
         save_file(state, part, metadata={CHANNELS: REMOVED} if removed else None)

@@ -1,4 +1,4 @@
-"""The paper's nine layers on the RTL, beside the paper and beside what a user would run instead on this machine."""
+"""The paper's nine layers on the RTL, compared with the paper and with the same product on this machine."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ CLOCK_MHZ = 800
 """The paper's clock (Table II)."""
 
 REPEATS = 5
-"""Runs of the reference of which the median counts."""
+"""Runs of the reference; their median counts."""
 
 
 def paper_geometry(geometry: EieGeometry, layers: list[PaperLayer]) -> EieGeometry:
-    """`geometry` with the paper's 128 KB of entries a PE, and more where there are fewer PEs than its 64; with pointers
-    and activation rows for all of `layers`, so that one build serves for them all."""
+    """`geometry` with the paper's 128 KB of entries a PE, and more if there are fewer PEs than its 64; with pointers
+    and activation rows for all of `layers`, so that they share one build."""
     longest = max(max(layer.inputs, layer.outputs) for layer in layers)
     rows = -(-longest // geometry.window) * geometry.rows_per_window
     return dataclasses.replace(

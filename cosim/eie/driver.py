@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EieStageRun(StageRun):
-    """A batch of the cycles is an image. `record` is all that the player recorded."""
+    """Each image is a batch of the cycles. `record` is everything that the player recorded."""
 
     record: Record
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EieRun(RtlRun):
-    """`stage_outputs` are what the array gave in each stage that runs on it (int16, starts x outputs); `activity`
-    (int64, pes x ACTIVITIES) are cycles over all images. Of the first start of each stage, one behind the other, in
-    each cycle, `queue_levels` (uint16, cycles x pes) and `layer_trace` (uint8, cycles), the layer that ran.
+    """`stage_outputs` are the array's outputs of each stage that runs on it (int16, starts x outputs); `activity`
+    (int64, pes x ACTIVITIES) are cycles over all images. `queue_levels` (uint16, cycles x pes) and `layer_trace`
+    (uint8, cycles; the layer that ran) cover each cycle of the first start of each stage, one stage after the other.
     """
 
     stage_outputs: tuple[NDArray[np.int16], ...]
@@ -48,7 +48,7 @@ class EieRun(RtlRun):
 
     @property
     def utilisation(self) -> float:
-        """Cycles that PEs spend on weights, of all cycles of all PEs from `start` to `done`."""
+        """Cycles in which PEs multiply weights, as a fraction of all cycles of all PEs from `start` to `done`."""
         return float(self.activity[:, 0].sum() / (self.cycles.totals.sum() * len(self.activity)))
 
 

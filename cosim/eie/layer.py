@@ -1,4 +1,4 @@
-"""One layer made elsewhere on the RTL, against its float product."""
+"""Runs a layer from a file on the RTL and compares it with its float product."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from zeroskip.model.eie.layer_npz import LayerFile
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerResult:
-    """`outputs` (float64, outputs) are what the raw ones stand for; `difference` is the greatest distance of one of
-    them from the float product, `bound` the greatest distance allowed; `within` tells whether each keeps to its own."""
+    """`outputs` (float64, outputs) are the values of the raw outputs; `difference` is the largest distance of an output
+    from the float product, `bound` the largest allowed distance; `within` is true if every output is within its
+    bound."""
 
     network: EieNetwork
     verification: Verification
@@ -43,7 +44,7 @@ def run_layer(
     expected = weight @ file.activations.astype(np.float64)
     if file.bias is not None:
         expected = expected + file.bias
-    # One layer alone: its rows in another order change no bound but in their place.
+    # With a single layer, reordering rows moves bounds but does not change them.
     bound = error_bound(network, layers, inputs)[0] + np.abs(spread.left)
     difference = np.abs(outputs - expected)
     return LayerResult(

@@ -1,7 +1,7 @@
-"""cocotb bench of the EIE array's ports, all of which pause at random: slow, and made to find what player.v cannot.
+"""cocotb bench of the EIE array's ports, all of which pause at random: slow, but it finds errors that player.v cannot.
 
 The network and the inputs come from the files +network and +inputs. Every output must equal the golden model, every
-run must take the cycles of the cycle model, and a result that is not taken must stand still.
+run must take the cycles of the cycle model, and a result must not change until it is taken.
 """
 
 from __future__ import annotations

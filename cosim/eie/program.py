@@ -82,7 +82,7 @@ class Packer:
         count = -(-inputs.shape[1] // self.lanes)
         padded = np.zeros((len(inputs), count * self.lanes), ">u2")
         padded[:, : inputs.shape[1]] = inputs.view(np.uint16)
-        # The fields around the data are the same in every image; most significant byte first, the last lane leads.
+        # The fields around the data are the same in every image. The most significant byte, of the last lane, is first.
         packed = np.zeros((len(inputs), count, self.bytes), np.uint8)
         heads = [
             self.one({"target": LoadTarget.ACTIVATIONS, "pe": 0, "address": index * self.lanes, "data": 0})
@@ -99,14 +99,15 @@ class Packer:
 
 
 def network_program(network: EieNetwork) -> bytes:
-    """What makes the player load the whole network."""
+    """The program that loads the whole network."""
     packer = Packer(network.geometry)
     transfers = network_transfers(network)
     return struct.pack(">cI", b"L", len(transfers)) + b"".join(packer.one(transfer) for transfer in transfers)
 
 
 def stage_program(network: EieNetwork, stage: Stage, rows: NDArray[np.int16]) -> Iterator[bytes]:
-    """What makes the player load each of the rows (int16, starts x inputs), start the stage on it, and read."""
+    """The program that loads each of the rows (int16, starts x inputs), starts the stage on it, and reads the
+    outputs."""
     for first in range(0, len(rows), PROGRAM_ROWS):
         yield _starts(network, stage, rows[first : first + PROGRAM_ROWS])
 

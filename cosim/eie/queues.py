@@ -17,7 +17,7 @@ from zeroskip.cosim.report.blocks import percent, plot, section
 from zeroskip.model.eie.geometry import EieGeometry
 
 HEAT_COLUMNS = 1000
-"""Columns of the heat map at most, so that the page of a long run stays small."""
+"""Columns of the heat map at most, so that the page stays small after a long run."""
 
 COLOUR_MAP = "viridis"
 
@@ -26,17 +26,17 @@ def queues_section(geometry: EieGeometry, run: EieRun) -> str:
     cycles, pes = run.queue_levels.shape
     if cycles == 0:
         return ""
-    # Of a convolution the first position is shown.
+    # A convolution shows its first position.
     several = len(run.stage_outputs) > 1
     span_name = "the first image" + (", at its first position in each layer" if several else "")
     depth = geometry.queue_depth
     levels, size = bin_levels(run.queue_levels, HEAT_COLUMNS)
     span = len(levels) * size
 
-    # Cells of several pixels stay crisp while the browser smooths what it must make smaller.
+    # Enlarged cells stay sharp when the browser scales the picture down.
     pixels = levels.T.repeat(row_pixels(pes), axis=0).repeat(max(1, HEAT_COLUMNS // len(levels)), axis=1)
     png = io.BytesIO()
-    # matplotlib's own tag names its version, and the same run shall make the same page.
+    # Without this, matplotlib writes its version: the same run must give the same page.
     imsave(png, pixels, vmin=0, vmax=depth, cmap=COLOUR_MAP, format="png", metadata={"Software": "zeroskip"})
     image = (
         f'<img alt="Queue levels, PEs by cycles" src="data:image/png;base64,'
@@ -56,7 +56,7 @@ def queues_section(geometry: EieGeometry, run: EieRun) -> str:
     colours = matplotlib.colormaps[COLOUR_MAP](np.linspace(0, 1, 9))
     ramp = ", ".join(to_hex(colour) for colour in colours)
     binned = (
-        f" Each column of the picture stands for {size} cycles and shows the greatest level in them."
+        f" Each column of the picture shows the greatest level in {size} cycles."
         if size > 1
         else " Each column of the picture is one cycle."
     )
@@ -64,7 +64,7 @@ def queues_section(geometry: EieGeometry, run: EieRun) -> str:
     return section(
         "Queues in front of the PEs",
         f"How many matrix columns wait in front of each PE in each cycle of {span_name}, recorded from "
-        "the RTL. Dark rows are PEs that run out of work, bright ones are PEs that the others wait for; "
+        "the RTL. Dark rows are PEs that run out of work; bright rows are PEs for which the others wait; "
         f"vertical lines mark where a layer ends and the next begins.{binned}",
         '<div class="ramp"><span>Columns waiting: 0</span>'
         f'<i style="background:linear-gradient(90deg, {ramp})"></i>'

@@ -13,16 +13,21 @@ from zeroskip.model.network.stages import Stage
 from zeroskip.rtl.eie.layouts import monitor_layout
 
 ACTIVITIES = ("busy", "padding", "stalled", "starved", "draining")
-"""What the cycles of a PE are spent on: a weight; a word of padding that passed, and no weight at hand; waiting while a
-full queue holds up the broadcast; waiting for a broadcast; waiting for the other PEs, and for the pipelines, at the end
-of a layer."""
+"""What a PE does in a cycle:
+
+busy: it multiplies a weight.
+padding: it has no weight, because a word held only padding.
+stalled: it waits while a full queue, its own or another PE's, delays the broadcast.
+starved: it waits for a broadcast.
+draining: at the end of a layer it waits for the other PEs and the pipelines.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Record:
-    """Of each start of a stage: `outputs` (int16, starts x outputs), `cycles` from start to done (int64, starts), and
+    """For each start of a stage: `outputs` (int16, starts x outputs), `cycles` from start to done (int64, starts), and
     `layer_cycles` of each layer of the network (int64, starts x layers). Over all starts: `activity` (int64, pes x
-    ACTIVITIES) in cycles. In each cycle of the first start: `queue_levels` (uint16, cycles x pes), and `layer_trace`
+    ACTIVITIES) in cycles. For each cycle of the first start: `queue_levels` (uint16, cycles x pes), and `layer_trace`
     (uint8, cycles), the layer that ran."""
 
     outputs: NDArray[np.int16]
@@ -34,7 +39,7 @@ class Record:
 
 
 def parse_record(network: EieNetwork, stage: Stage, starts: int, record: bytes, trace: str) -> Record:
-    """The record of so many starts of a stage, and the trace of the first of them."""
+    """Parses the record of `starts` starts of a stage, and the trace of the first start."""
     geometry, outputs = network.geometry, network.layers[stage.layers[-1]].outputs
     # After each start a line of "C", cycles, and those of each layer, and one of "R" and the outputs; at the end the
     # lines of the PEs.

@@ -20,7 +20,7 @@ from zeroskip.model.eie.storage import storage
 
 MEANINGS = {
     "busy": "multiplying a weight",
-    "padding": "passing a word that holds padding alone",
+    "padding": "passing a word that holds only padding",
     "stalled": "waiting while some full queue holds up the broadcast",
     "starved": "waiting for the next non-zero activation",
     "draining": "waiting for the other PEs and the pipelines at the end of a layer",
@@ -29,7 +29,7 @@ MEANINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class LayerFigures:
-    """What the memories hold of one layer. `entries` are `kept` weights, `biases` and `padding` together."""
+    """One layer in the memories. `entries` are `kept` weights, `biases` and `padding` together."""
 
     inputs: int
     outputs: int
@@ -69,7 +69,7 @@ def layer_figures(network: EieNetwork) -> list[LayerFigures]:
 
 
 def sections(verification: Verification) -> CoreSections:
-    """What the report shows of a run on the array."""
+    """The report's sections for a run on the array."""
     network, run = verification.network, verification.run
     pes, figures = network.geometry.pes, layer_figures(network)
     kept, weights = sum(layer.kept for layer in figures), sum(layer.weights for layer in figures)
@@ -222,8 +222,8 @@ def _storage(network: EieNetwork) -> str:
     geometry = network.geometry
     return section(
         "Storage",
-        "What the compiled network takes in the memories of the array, against all weights and biases of the "
-        f"dense network as 32-bit floats: {sizes.ratio:.2f} times less. An entry has {geometry.entry_bits} "
+        "The size of the compiled network in the memories of the array, compared with all weights and biases of the "
+        f"dense network as 32-bit floats: a compression ratio of {sizes.ratio:.2f}. An entry has {geometry.entry_bits} "
         f"bits, and whole words of {geometry.entries_per_word} are counted; a pointer has "
         f"{geometry.pointer_bits} bits, a codebook value {VALUE_BITS}.",
         f'<ul class="legend"><li><i class="dense"></i>Dense floats</li>{legend}</ul>',

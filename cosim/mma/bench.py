@@ -21,22 +21,22 @@ SIZES = [(16, 16, 16), (64, 64, 64), (128, 128, 256), (256, 256, 512), (64, 64, 
 """M, N, K."""
 
 IMAGES = 16
-"""Images that a network's layers see at once."""
+"""Images in one batch."""
 
 NETWORKS: dict[str, list[tuple[int, int, tuple[int, ...]]]] = {
     "LeNet-300-100": [(300, 1, (784,)), (100, 1, (300,)), (10, 1, (100,))],
     "LeNet-5": [(20, 576, (1, 5, 5)), (50, 64, (20, 5, 5)), (500, 1, (800,)), (10, 1, (500,))],
 }
-"""Of each layer: outputs, positions, and the shape of its inputs (channels, and the kernel of a convolution)."""
+"""For each layer: outputs, positions, and the shape of its inputs (channels, and the kernel of a convolution)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """A product on the RTL, dense and pruned. Of a network's layer, K is that of the dense product.
+    """A product on the RTL, dense and pruned. For a network layer, K is the dense K.
 
     `utilisation` (of the sparse product) and `dense_utilisation` are the products with kept values, without padding, as
     fractions of those that the multipliers could compute. The cycles are those from `start` to `done`;
-    `dense_transfers` and `sparse_transfers` count what goes over the ports before and after, at one a cycle.
+    `dense_transfers` and `sparse_transfers` count the transfers before and after, one a cycle.
     """
 
     name: str
@@ -108,7 +108,8 @@ def _product(name: str, m: int, n: int, inputs: tuple[int, ...], geometry: TileG
 
 
 def networks(layers: list[Product]) -> list[dict[str, Any]]:
-    """Cycles of each network for IMAGES images: all dense, and with each layer as is faster, as `compile` has it."""
+    """Cycles of each network for IMAGES images: all layers dense; and each layer dense or sparse, whichever is
+    faster, as `compile` does it."""
     found = []
     for name in NETWORKS:
         own = [layer for layer in layers if layer.name.startswith(f"{name},")]

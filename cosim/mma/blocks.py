@@ -1,4 +1,4 @@
-"""Blocks of products that try the arithmetic of a format: random ones, and the hard cases of floating point."""
+"""Blocks of products that test the arithmetic of a format: random blocks, and the hard cases of floating point."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _integers(geometry: TileGeometry, count: int, rng: np.random.Generator) -> B
     a, b = (rng.integers(0, 1 << form.bits, (count, geometry.k), dtype=raw_type(form)) for _ in range(2))
     c = rng.integers(0, 1 << 32, count, dtype=np.uint32)
     half = count // 2
-    # The largest sums, on a c that is just about to wrap or to saturate.
+    # The largest sums, added to a c that is about to wrap or saturate.
     a[:half], b[:half] = (rng.choice(np.array([low, high, 0, 1], raw_type(form)), (half, geometry.k)) for _ in range(2))
     edge = rng.integers(0, 1 << 20, half, dtype=np.uint32)
     c[:half] = np.where(rng.random(half) < 0.5, np.uint32(0x7FFFFFFF) - edge, np.uint32(0x80000000) + edge)
@@ -57,7 +57,7 @@ def _floats(form: FloatFormat, shape: Any, rng: np.random.Generator, low: Any = 
     simple = rng.choice([0, 1, 1 << (form.mantissa_bits - 1), (1 << form.mantissa_bits) - 1], shape)
     mantissa = np.where(rng.random(shape) < 0.25, simple, mantissa)
     bits = (((sign << form.exponent_bits) | field) << form.mantissa_bits | mantissa) << form.dropped
-    # What the multiplier ignores must not matter.
+    # Bits that the multiplier ignores must not matter: make them random.
     return (bits | rng.integers(0, 1 << form.dropped, shape)).astype(raw_type(form))
 
 
@@ -84,10 +84,10 @@ def _near(geometry: TileGeometry, count: int, rng: np.random.Generator) -> Block
 def _least(geometry: TileGeometry, count: int, rng: np.random.Generator) -> Blocks:
     form, result = _mode(geometry)
     shape = (count, geometry.k)
-    # Of the other operand up to what makes products around the least results.
+    # Choose b's exponents so that products are near the smallest result.
     widest = rng.integers(1, form.bias + 3, (count, 1))
     a, b = _floats(form, shape, rng, 0, 2), _floats(form, shape, rng, 0, widest)
-    # Where formats are narrow, products alone never give the least results: c must, beside zeros.
+    # In narrow formats products never reach the smallest results: zeros plus a small c do.
     a[rng.random(count) < 0.2] = 0
     c = _floats(result, count, rng, 0, 3)
     return a, b, np.where(rng.random(count) < 0.5, c, 0).astype(c.dtype)
@@ -98,7 +98,7 @@ def _cancelling(geometry: TileGeometry, count: int, rng: np.random.Generator) ->
     shape, half = (count, geometry.k), geometry.k // 2
     middle = rng.integers(1, 2 * form.bias, (count, 1))
     a, b = (_floats(form, shape, rng, middle - 2, middle + 3) for _ in range(2))
-    # Each product meets its negative, but for a few that are a bit off.
+    # Each product has a negative partner; a few partners are off by a bit.
     a[:, half : 2 * half], b[:, half : 2 * half] = a[:, :half], b[:, :half]
     a[:, half : 2 * half] ^= form.sign_bit
     a ^= (rng.random(shape) < 0.05).astype(a.dtype) << form.dropped
@@ -124,7 +124,7 @@ def _far(geometry: TileGeometry, count: int, rng: np.random.Generator) -> Blocks
     shape = (count, geometry.k)
     middle = rng.integers(form.bias // 2, form.bias + form.bias // 2 + 1, (count, 1))
     a, b = (_floats(form, shape, rng, middle - 3, middle + 4) for _ in range(2))
-    # From where c is cut off to where the products are.
+    # From a c that is truncated away to a c that truncates the products.
     distance = rng.integers(-32, 33, count)
     field = 2 * (middle[:, 0] - form.bias) + distance + result.bias
     return a, b, _floats(result, count, rng, field, field + 1)
@@ -133,7 +133,7 @@ def _far(geometry: TileGeometry, count: int, rng: np.random.Generator) -> Blocks
 def _special(geometry: TileGeometry, count: int, rng: np.random.Generator) -> Blocks:
     form, result = _mode(geometry)
     a, b, c = _any(geometry, count, rng)
-    # From one in a few blocks to several in each.
+    # From one special value in a few blocks to several in each block.
     rate = rng.choice([0.2, 1.0, 4.0], (count, 1)) / geometry.k
     for bits, of in ((a, form), (b, form), (c[:, None], result)):
         top = ((1 << of.exponent_bits) - 1) << (of.mantissa_bits + of.dropped)

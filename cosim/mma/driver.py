@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MmaStageRun(StageRun):
-    """All images of a stage are one batch of the cycles. `transfers` are those of each layer (GemmRun.transfers)."""
+    """All images of a stage are one batch of the cycles. `transfers` counts the transfers of each layer
+    (GemmRun.transfers)."""
 
     transfers: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MmaRun(RtlRun):
-    """`transfers` (int64, layers) over all images load the operands and read the results, one a cycle, while no job
-    runs. `useful` (int64, layers) are the products of weights and activations: all of a dense layer's weights, of a
-    sparse one's those that the pattern keeps; not padding, nor what lies between a convolution's groups. `multipliers`
-    work at the same time."""
+    """`transfers` (int64, layers) counts, over all images, the transfers that load operands and read results, one a
+    cycle, while no job runs. `useful` (int64, layers) counts the products of weights and activations: all weights of a
+    dense layer, and the weights that the pattern keeps of a sparse layer; padding and the zeros between a convolution's
+    groups do not count. `multipliers` is the number of multipliers."""
 
     transfers: NDArray[np.int64]
     useful: NDArray[np.float64]
@@ -45,7 +46,7 @@ class MmaRun(RtlRun):
 
     @property
     def utilisation(self) -> float:
-        """Useful products, of all that the multipliers could make in the cycles."""
+        """Useful products, as a fraction of all that the multipliers could compute in the cycles."""
         return sum(self.useful.tolist()) / int(self.cycles.totals.sum())
 
     @property
@@ -96,7 +97,7 @@ class MmaDriver:
             by_layer=by_layer,
             totals=by_layer.sum(axis=1),
             values=sum(product.run.d.size for product in products),
-            # All codes of a network are legal: a flag is as wrong as a bit.
+            # All codes of a network are legal: the flag `illegal` is an error like a wrong bit.
             mismatches=sum(product.mismatches + product.run.illegal for product in products),
             cycle_model_equal=all(product.cycle_model_equal for product in products),
             saturated={"activations": overflows},
@@ -129,7 +130,8 @@ class MmaDriver:
     def encode(
         self, network: MmaNetwork, inputs: NDArray[np.float32], *, saturate: bool
     ) -> tuple[NDArray[np.float32], int]:
-        """As they are: values beyond the tile's format become infinite in the first layer, and are counted there."""
+        """Returns them unchanged: values beyond the tile's format become infinite in the first layer and are counted
+        there."""
         flat = np.ascontiguousarray(inputs.reshape(len(inputs), -1))
         if flat.shape[1] != network.inputs or flat.dtype != np.float32:
             raise ValueError(f"inputs must be float32 of images x {network.inputs}, not {flat.dtype} of {flat.shape}")

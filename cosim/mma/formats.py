@@ -45,9 +45,9 @@ class FormatResult:
 def check_format(
     geometry: TileGeometry, blocks: int, *, seed: int = 0, simulator: Simulator = Simulator.VERILATOR
 ) -> FormatResult:
-    """At least `blocks` blocks (zeroskip.cosim.mma.blocks) with any of the codes, legal or not: half of them sums of
-    their own, the others in sums of CHAIN blocks, as many at once as the tile takes; a quarter of the sums in
-    dense mode."""
+    """At least `blocks` blocks (zeroskip.cosim.mma.blocks) with any codes, legal or not. Half of the blocks are
+    separate sums; the others form sums of CHAIN blocks, as many at once as the tile has slots. A quarter of the sums
+    run in dense mode."""
     rng = np.random.default_rng(seed)
     singles = _check_sums(geometry, -(-blocks // 2), 1, rng, seed, simulator)
     chains = _check_sums(geometry, -(-blocks // (2 * CHAIN)), CHAIN, rng, seed, simulator)
@@ -64,7 +64,7 @@ def _check_sums(
     a, chosen, c = random_blocks(geometry, count, rng)
     pattern = geometry.pattern
     codes = rng.integers(0, 1 << pattern.code_bits, (count, geometry.groups)).astype(nm.code_type(pattern))
-    # A quarter of the sums are dense: their phases take the places that fixed codes name.
+    # A quarter of the sums are dense: their phases use fixed codes.
     dense = np.repeat(rng.random(sums) < 0.25, length)
     phase = rng.integers(0, geometry.phases, count)
     fixed = np.array([pattern.phase_code(p) for p in range(geometry.phases)], codes.dtype)
@@ -75,7 +75,7 @@ def _check_sums(
     where = operand.where()
     np.put_along_axis(window, where, chosen, axis=1)
 
-    # In rounds: of each of `slots` sums the first block, then of each the second.
+    # Interleave the sums: the first block of each slot, then the second of each.
     dropped = getattr(geometry.operand, "dropped", 0)
     of_sum = np.arange(count).reshape(-1, slots, length).swapaxes(1, 2).reshape(-1)
     position = np.arange(count).reshape(-1, length, slots)

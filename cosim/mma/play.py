@@ -27,8 +27,8 @@ from zeroskip.rtl.mma.layouts import step_layout
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GemmRun:
-    """What the RTL did with a product: raw bits of D (M x N), the cycles of each job from `start` to `done`, the
-    transfers that loaded the matrices and read D, one a cycle and none beside a job, and whether it met an illegal
+    """A product on the RTL: raw bits of D (M x N), the cycles of each job from `start` to `done`, the number of
+    transfers that loaded the matrices and read D (one a cycle, none during a job), and whether there was an illegal
     metadata code."""
 
     d: NDArray[Any]
@@ -92,8 +92,8 @@ def plan_of(operand: Operand, b: NDArray[Any], geometry: TileGeometry) -> list[J
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CheckedGemm:
-    """A product on the RTL beside the models: how many values of D differ from the golden model's, whether each job
-    took the cycles of the cycle model, the jobs in which the first difference arose, and their waveform."""
+    """A product on the RTL, compared with the models: how many values of D differ from the golden model's, whether each
+    job took the cycles of the cycle model, the jobs with the first difference, and their waveform."""
 
     run: GemmRun
     golden: NDArray[Any]
@@ -118,8 +118,9 @@ def verify_gemm(
     waveform: Path | None = None,
     announce: Callable[[str], None] = lambda _: None,
 ) -> CheckedGemm:
-    """A product on the RTL beside both models. Where they differ, the jobs in question are recorded as `waveform`, by
-    default in the cache folder. `announce` is called with what is done before anything that takes longer than a second.
+    """Runs a product on the RTL and both models. If they differ, the jobs with the first difference are recorded as
+    `waveform`, by default in the cache folder. `announce` is called with a description before any work that takes
+    longer than a second.
 
     Raises as `run_gemm` does.
     """
@@ -171,10 +172,9 @@ def run_steps(
     simulator: Simulator = Simulator.VERILATOR,
     seed: int = 0,
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Steps on the tile by itself, each field of `step_layout` an array whose first axis is the step: raw bits of the
-    results (results x m x n), and whether `illegal` was set when each left. `pause` is the part of all cycles in which
-    each side of the tile rests.
-    """
+    """Runs steps on the tile by itself; each field of `step_layout` is an array whose first axis is the step. Returns
+    the raw bits of the results (results x m x n), and whether `illegal` was set when each left. `pause` is the fraction
+    of cycles in which each side of the tile pauses. """
     layout = step_layout(geometry)
     count, sums = len(steps["last"]), int(np.count_nonzero(steps["last"]))
     words = Words(layout, count)

@@ -17,7 +17,8 @@ from zeroskip.rtl.mma.layouts import MatrixTarget, a_row_layout, job_layout, loa
 
 
 def job_program(images: Images, job: Job) -> Iterator[bytes]:
-    """What makes the player load what a job needs beside what is there, run it, and read its part of D at the end."""
+    """The program that loads the operands of a job that are not in the memories yet, runs it, and reads its part of D
+    at the end."""
     geometry = images.geometry
     if job.new_b:
         yield from _load(geometry, MatrixTarget.B, _b_bits(images, job))
@@ -44,7 +45,7 @@ def job_program(images: Images, job: Job) -> Iterator[bytes]:
 
 
 def transfers(geometry: TileGeometry, job: Job) -> int:
-    """Transfers around a job: words of the banks of A, of B and C where they are new, and of D at the end."""
+    """Transfers around a job: words of the banks of A, of B and C if they are new, and of D at the end."""
     a = geometry.m * len(job.rows) * len(job.steps)
     b = geometry.n * len(job.columns) * len(job.windows) if job.new_b else 0
     return a + b + geometry.m * job.sums * (job.new_c + job.last)
@@ -95,7 +96,7 @@ def _c_bits(images: Images, job: Job) -> NDArray[np.uint8]:
 
 
 def results(images: Images, plan: list[Job], words: list[bytes]) -> NDArray[Any]:
-    """D, padded, from the words that were read of each part of it."""
+    """D, padded, from the words that were read of each part."""
     geometry = images.geometry
     width = geometry.result.bits
     numbers = to_numbers(from_hexadecimal(words, geometry.n * width), width, raw_type(geometry.result))

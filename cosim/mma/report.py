@@ -14,7 +14,7 @@ from zeroskip.model.mma.storage import stored_bits
 
 
 def sections(verification: Verification) -> CoreSections:
-    """What the report shows of a run on the tile."""
+    """The report's sections for a run on the tile."""
     network, run = verification.network, verification.run
     geometry = network.geometry
     cycles = verification.cycles_by_layer
@@ -121,7 +121,7 @@ def _storage(network: MmaNetwork) -> str:
     codes = sum(operand.codes.size for operand in network.operands if operand.codes is not None)
     metadata = codes * geometry.pattern.code_bits
     biases = sum(layer.outputs for layer in network.layers) * geometry.result.bits
-    # Of the style's classes, the name that a part has in the page of another core does not matter.
+    # The style's classes are named after the parts of another core; only their colours matter here.
     parts = {
         f"Weights ({geometry.dtype})": ("entries", stored.image - metadata - biases),
         "Metadata of the pattern": ("pointers", metadata),
@@ -143,8 +143,8 @@ def _storage(network: MmaNetwork) -> str:
     legend = "".join(f'<li><i class="{kind}"></i>{text}</li>' for text, (kind, _) in parts.items())
     return section(
         "Storage",
-        "What the compiled network takes, against all weights and biases of the dense network as 32-bit floats: "
-        f"{stored.ratio:.2f} times less. Metadata says which weights of a group are kept, "
+        "The size of the compiled network, compared with all weights and biases of the dense network as 32-bit floats: "
+        f"a compression ratio of {stored.ratio:.2f}. Metadata says which weights of a group are kept, "
         f"{geometry.pattern.code_bits} bits for each group.",
         f'<ul class="legend"><li><i class="dense"></i>Dense floats</li>{legend}</ul>',
         bars(drawn, "Size in bytes, both bars to the same scale."),

@@ -1,4 +1,4 @@
-"""What the page is put together from: HTML of sections, tiles, tables and charts.
+"""HTML of the parts of the page: sections, tiles, tables and charts.
 
 Charts are HTML and inline SVG that stretch to the width of the screen while their labels keep their size.
 """
@@ -14,7 +14,7 @@ def percent(fraction: float, digits: int = 1) -> str:
 
 
 def in_bytes(bits: int) -> str:
-    """Exact, so that the parts add up: eighths of a byte are shown where there are any."""
+    """Exact, so that the parts add up: eighths of a byte are shown if there are any."""
     return f"{bits / 8:,.3f}".rstrip("0").rstrip(".")
 
 
@@ -78,7 +78,7 @@ def plot(
     unit: str,
     above: str = "",
 ) -> str:
-    """A chart with a row for each PE: labels stand outside `area`, which stretches, and keep their size."""
+    """A chart with a row for each PE: labels are outside `area` and keep their size while it stretches."""
     row_labels = "".join(f'<span style="top:{100 * place:.3f}%">{label}</span>' for place, label in rows)
     tick_labels = "".join(f'<span style="left:{100 * place:.3f}%">{label}</span>' for place, label in ticks)
     return (

@@ -1,6 +1,6 @@
-"""The report on one run of a compiled network: a single HTML page that needs nothing else to be read.
+"""The report on one run of a compiled network: a single, self-contained HTML page.
 
-The frame and the style are in page.html. What the page shows of a core comes from the core's driver.
+The frame and the style are in page.html. The core's driver provides the core's own sections.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CoreSections:
-    """A core's part of the page. `introduction` is text that says what the hardware is; `utilisation` how the rate of
-    that name is counted. `tiles` and `sections` are HTML (zeroskip.cosim.report.blocks)."""
+    """A core's part of the page. `introduction` is text that describes the hardware; `utilisation` explains how that
+    rate is counted. `tiles` and `sections` are HTML (zeroskip.cosim.report.blocks)."""
 
     introduction: str
     utilisation: str
@@ -40,11 +40,11 @@ def write_report(
     accuracy: dict[str, float] | None,
     facts: dict[str, str],
 ) -> None:
-    """Writes the page; a file that stood there is replaced whole or not at all.
+    """Writes the page; an existing file is replaced completely or not at all.
 
-    `accuracy` maps steps of the flow (zeroskip.cosim.report.accuracy.STEPS) to fractions of one, in order; where there
-    is none the section is left out. `facts` are rows of the summary. The same arguments give the same bytes. Raises
-    ValueError where the run holds no image.
+    `accuracy` maps steps of the flow (zeroskip.cosim.report.accuracy.STEPS) to fractions of one, in order; if it is
+    empty, the section is left out. `facts` are rows of the summary. The same arguments give the same bytes. Raises
+    ValueError if the run has no image.
     """
     if verification.images == 0:
         raise ValueError("a report needs a run of at least one image, not of none")

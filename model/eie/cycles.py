@@ -59,7 +59,7 @@ def _layer(activations, bias, pointers, weights, per_word, window, depth, popped
             if w < windows and activations[j] == 0:
                 continue
             if not seen:
-                # The window goes out once that before it has gone.
+                # A window leaves after the previous one has left.
                 seen = True
                 if columns > 0:
                     look = max(look, select)

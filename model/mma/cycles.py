@@ -15,7 +15,7 @@ _FLOAT_LATENCY, _INT_LATENCY = 9, 5
 def job_cycles(geometry: TileGeometry, *, sums: int, steps: int) -> int:
     """Cycles from `start` to `done` of a job of `sums` tiles with `steps` steps each.
 
-    A step enters every cycle, but for fewer sums than a sum takes to be continued.
+    One step per cycle; fewer than `loop` sums leave idle cycles.
     """
     integer = isinstance(geometry.operand, IntFormat)
     loop = _INT_LOOP if integer else _FLOAT_LOOP
@@ -31,6 +31,7 @@ def gemm_cycles(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool) 
 
 
 def multiplier_utilisation(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool, cycles: int) -> float:
-    """Products of A's kept values with B, of those that the multipliers could make in `cycles`; K without padding."""
+    """Products of A's kept values with B, as a fraction of all that the multipliers could compute in `cycles`; K
+    without padding."""
     kept = k if dense else k * geometry.keep / geometry.group
     return m * n * kept / (cycles * geometry.m * geometry.n * geometry.k)

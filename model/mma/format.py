@@ -1,4 +1,4 @@
-"""Compressed N:M operands on raw bits: the kept values of each group, and the positions they stood at.
+"""Compressed N:M operands on raw bits: the kept values of each group, and their positions in it.
 
 A group of `group` neighbouring values of a row is `positions` runs of `pair` values, of which `lanes` are kept. 2:4:
 
@@ -6,8 +6,8 @@ A group of `group` neighbouring values of a row is `positions` runs of `pair` va
       kept    . x . x   x x . .        codes    1101  0100       index 0 in the lowest bits
 
 Codes are NVIDIA's (PTX ISA 9.1, section 9.7.14.6): the indices side by side; for 1:2 the indices of the two 16-bit
-halves of the kept value, 0100 or 1110. A code's meaning is that of the multiplexers which it drives, so that all codes
-have one; `illegal` says which of them NVIDIA leaves undefined. `zeroskip.model.mma.layouts` and
+halves of the kept value, 0100 or 1110. A code means what the multiplexers do with it, so that every code has a
+meaning; `illegal` finds those that NVIDIA leaves undefined. `zeroskip.model.mma.layouts` and
 `zeroskip.model.mma.lanes` hold the layouts of codes in memories and registers.
 """
 
@@ -82,13 +82,12 @@ def pad_columns(dense: Bits, group: int) -> Bits:
 def compress(dense: Bits, pattern: Pattern, *, dtype: str, mask: NDArray[np.bool_] | None = None) -> Compressed:
     """Compresses a matrix of raw bits (rows x columns, of `raw_type(OPERANDS[dtype])`).
 
-    Kept are the values other than zero, where -0 is zero and NaN is not. With a `mask` (bool, rows x columns), kept is
-    what it names, zero or not; other values are dropped, since the mask is the caller's word on what stays. Of a pair
-    both values are kept where either is.
+    All values other than zero are kept; -0 is zero and NaN is not. With a `mask` (bool, rows x columns), the mask alone
+    decides what is kept, zero or not; other values are dropped. Both values of a pair are kept if either is.
 
-    A group with fewer kept positions than lanes takes the lowest free ones of its last `lanes` positions as well, with
-    what stands there: a zero, -0 included. 2:4 and 1:2 so get the codes that torch gives them (0000 -> 1110, x000 ->
-    1000, 0x00 -> 1001, 00x0 and 000x -> 1110); other libraries pad otherwise.
+    A group with fewer kept positions than lanes also takes the lowest free ones of its last `lanes` positions, with
+    their values: zeros, -0 included. So 2:4 and 1:2 get the codes that torch gives them (0000 -> 1110, x000 -> 1000,
+    0x00 -> 1001, 00x0 and 000x -> 1110); other libraries pad differently.
 
     Raises ValueError for columns that are no multiple of `group`, and for a group with more kept positions than lanes:
     nothing is lost silently.
@@ -178,7 +177,7 @@ def _repeats(indices: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def code_type(pattern: Pattern) -> np.dtype[Any]:
-    """The type that holds codes: uint16, and uint32 for 8:16 alone."""
+    """The type that holds codes: uint32 for 8:16, uint16 for all other patterns."""
     return np.dtype(np.uint16 if pattern.code_bits <= 16 else np.uint32)
 
 
@@ -198,7 +197,7 @@ def codes(compressed: Compressed) -> Bits:
 def from_codes(values: Bits, codes: Bits, pattern: Pattern) -> Compressed:
     """The operand that multiplexers make of values (rows x groups * keep) and codes (rows x groups).
 
-    The inverse of `codes` for legal codes; illegal ones have a meaning as well. A code of 1:2 is read at bit 1 alone.
+    The inverse of `codes` for legal codes; illegal ones have a meaning as well. Only bit 1 of a code of 1:2 is read.
     Raises ValueError where a shape does not fit or a code has more than `code_bits` bits.
     """
     return Compressed(values=values, indices=_indices(codes, pattern), pattern=pattern)
@@ -225,8 +224,8 @@ def _indices(codes: Bits, pattern: Pattern) -> NDArray[np.uint8]:
 def illegal(codes: Bits, pattern: Pattern, check: Literal["strict", "relaxed"]) -> NDArray[np.bool_]:
     """Which codes are illegal (bool, rows x groups).
 
-    Strict wants increasing indices, as `mma.sp::ordered_metadata` does, relaxed distinct ones, as `mma.sp`. Of 1:2 both
-    know 0100 and 1110 alone.
+    "strict" requires increasing indices, as `mma.sp::ordered_metadata` does; "relaxed" requires distinct ones, as
+    `mma.sp` does. For 1:2 both allow only 0100 and 1110.
     """
     if check not in ("strict", "relaxed"):
         raise ValueError(f"check must be strict or relaxed, not {check!r}")

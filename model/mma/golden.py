@@ -1,4 +1,4 @@
-"""Integer twin of tensor-core arithmetic on bits: what zeroskip.rtl.mma computes, and GPUs were seen to compute.
+"""Integer model of tensor-core arithmetic on bits: what zeroskip.rtl.mma computes, and what GPUs were measured to do.
 
 The block rule of a float mode (`BlockRule`; Fasi et al., PeerJ CS 330; Khattak and Mikaitis, arXiv 2512.07004), for K'
 products and the addend c:
@@ -6,15 +6,15 @@ products and the addend c:
 1. Products are exact, with a significand in [0, 4) and the sum of the exponents; subnormal operands keep the smallest
    exponent and are not renormalised. Terms that are zero are left out.
 2. The largest exponent of the products and of c is found, at least `floor`.
-3. Each term is cut off (toward zero) below `2**(largest - fraction_bits)`; then the terms are added exactly.
-4. The sum is cut off to fp32, or rounded to nearest even for fp16. It is +0 where it is zero; what is cut off or
-   rounded to nothing keeps its sign. What is too large becomes infinite.
-5. More products: block after block, each result being the c of the next.
+3. Each term is truncated (toward zero) below `2**(largest - fraction_bits)`; then the terms are added exactly.
+4. The sum is truncated to fp32, or rounded to nearest even for fp16. A sum of zero is +0; a sum that truncation or
+   rounding makes zero keeps its sign. A sum that is too large becomes infinite.
+5. More products are added block after block; each result is the c of the next block.
 
-A NaN, zero times infinity, or infinities of both signs give NaN, all ones but the sign. Integers are added exactly and
-wrap or saturate at 32 bits, after every `INTEGER_BLOCK` products.
+A NaN, zero times infinity, or infinities of both signs give NaN (all bits one except the sign). Integers are added
+exactly and wrap or saturate at 32 bits, after every `INTEGER_BLOCK` products.
 
-How sparse float products are grouped into blocks is not published. Here the rule goes over the kept products in
+How sparse float products are grouped into blocks is not published. Here the rule is applied to the kept products in
 compressed order, which is a hypothesis.
 """
 
@@ -71,7 +71,7 @@ def dot(
     length = a.shape[-1]
     rows_a, rows_b = (np.broadcast_to(x, (*shape, length)).reshape(-1, length) for x in (a, b))
     rows_c = np.broadcast_to(c, shape).reshape(-1, 1)
-    # Row i of `a` meets row i of `b` alone: one column of results.
+    # Row i of `a` is multiplied only by row i of `b`: one column of results.
     where = np.broadcast_to(np.arange(length, dtype=np.int32), (1, length))
     return _run(rows_a, where, rows_b, rows_c, True, generation, dtype, out, None).reshape(shape)
 
@@ -130,10 +130,10 @@ def gemm(
 
 
 def relative_bound(generation: str, dtype: str, out: str, products: int) -> float:
-    """How far a float sum may lie from the exact one, of the sum of the magnitudes of c and of all `products`.
+    """Largest error of a float sum of `products` products, relative to sum(|products|) + |c|.
 
-    In a block each of its terms and c lose less than `2**-fraction_bits` of the largest, which is no more than that
-    sum, and the result less than its last bit. Holds where nothing is subnormal or overflows.
+    In each block, every term and c lose less than `2**-fraction_bits` of the largest term, which is at most that sum;
+    the result loses less than its last bit. Valid if nothing is subnormal or overflows.
     """
     rule = block_rule(generation, dtype, out)
     blocks = -(-products // rule.products)

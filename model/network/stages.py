@@ -201,7 +201,8 @@ def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[in
         rows = stage.layers
         if rows and (rows.start != following or rows.stop > len(layers)):
             raise ValueError(
-                f"{where} must go on with layer {following} of {len(layers)}, not use {rows.start} to {rows.stop - 1}"
+                f"{where} must continue with layer {following} of {len(layers)}, "
+                f"not use {rows.start} to {rows.stop - 1}"
             )
         following = max(following, rows.stop)
         if isinstance(stage, LinearStage):

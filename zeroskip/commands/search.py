@@ -31,7 +31,7 @@ def search_command(
     network: options.Network,
     data: options.LabelledData,
     output: Annotated[
-        Path, typer.Option(help="Plan to write (.json), or comparison; pictures and tables go beside it.")
+        Path, typer.Option(help="Plan to write (.json), or comparison; pictures and tables are written next to it.")
     ],
     cores: CoreOptions,
     budget: Annotated[

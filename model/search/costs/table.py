@@ -79,7 +79,8 @@ class CostTable:
     cost: str
     layers: dict[str, LayerTable]
     reused: int = field(default=0, repr=False)
-    """How many layers' tables were read from the cache folder. Not in the repr, by which journals know a table."""
+    """How many layers' tables were read from the cache folder. Excluded from repr, because journals identify a
+    table by its repr."""
 
     def layer(self, name: str, point: Sequence[float]) -> float:
         return self.layers[name].at(point)

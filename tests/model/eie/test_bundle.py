@@ -156,7 +156,7 @@ def test_wrong_fields(saved: Path, change: Callable[[dict[str, Any], dict[str, A
             "stages[0]: kernel must be two integers of at least 1",
         ),
         (put("header", "stages", 0, "groups", value=2), "stages[0]: groups must divide the 3 channels, not be 2"),
-        (put("header", "stages", 0, "layer", value=1), "stages[0] must go on with layer 0 of 4, not use 1 to 1"),
+        (put("header", "stages", 0, "layer", value=1), "stages[0] must continue with layer 0 of 4, not use 1 to 1"),
         (put("header", "stages", 0, "kernel", value=[11, 11]), "stages[0]: kernel 11 x 11 must fit into the 9 x 8"),
         (put("header", "stages", 0, "kernel", value=[2, 3]), "stages[0] takes 18 values a position, but layers[0] 27"),
         (put("header", "stages", 1, "padding", value=[2, 0]), "stages[1]: padding must be at most half the kernel"),
@@ -164,7 +164,7 @@ def test_wrong_fields(saved: Path, change: Callable[[dict[str, Any], dict[str, A
             put("header", "stages", 1, "width", value=9),
             "stages[1] takes 270 values an image, but the step before",
         ),
-        (put("header", "stages", 3, "last", value=4), "stages[3] must go on with layer 2 of 4, not use 2 to 4"),
+        (put("header", "stages", 3, "last", value=4), "stages[3] must continue with layer 2 of 4, not use 2 to 4"),
         (put("header", "stages", 3, "last", value=2), "stages must use all 4 layers, not 3 of them"),
     ],
 )

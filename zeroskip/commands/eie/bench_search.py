@@ -16,7 +16,7 @@ from zeroskip.commands.eie import options as eie_options
 def bench_search_command(
     network: options.Network,
     data: options.LabelledData,
-    output: Annotated[Path, typer.Option(help="JSON file to write; journals go beside it.")],
+    output: Annotated[Path, typer.Option(help="JSON file to write; journals are written next to it.")],
     weights: options.Weights = None,
     budget: Annotated[
         float, typer.Option(help="Cycles that the first plan may have, as a fraction of the dense EIE cycles.")

@@ -19,7 +19,7 @@ def sweep_command(
             metavar="NAME,...", help="Layers of the paper's Table III, separated by commas.", show_default="all nine"
         ),
     ] = "",
-    output: Annotated[Path, typer.Option(help="Folder of plots and data; the page about them goes beside it.")] = Path(
+    output: Annotated[Path, typer.Option(help="Folder of plots and data; their page is written next to it.")] = Path(
         "docs/sweeps"
     ),
     processes: Annotated[

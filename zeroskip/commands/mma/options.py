@@ -36,8 +36,8 @@ class CompileOptions:
         bool,
         typer.Option(
             "--prune",
-            help="Prune to the pattern, and train as many epochs again; without it only layers whose weights follow "
-            "the pattern already run sparse.",
+            help="Prune to the pattern and train again for as many epochs. Without it, layers run sparse only if their "
+            "weights already follow the pattern.",
         ),
     ] = False
     method: Annotated[
