@@ -174,7 +174,7 @@ def run_steps(
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Runs steps on the tile by itself; each field of `step_layout` is an array whose first axis is the step. Returns
     the raw bits of the results (results x m x n), and whether `illegal` was set when each left. `pause` is the fraction
-    of cycles in which each side of the tile pauses. """
+    of cycles in which each side of the tile pauses."""
     layout = step_layout(geometry)
     count, sums = len(steps["last"]), int(np.count_nonzero(steps["last"]))
     words = Words(layout, count)

@@ -194,7 +194,7 @@ def with_data(**arrays: Any) -> Callable[[Path], None]:
         (with_weights(first__weight=torch.full((20, 30), torch.nan)), COMPILE, "first.weight must be finite"),
         (with_weights(first__weight=torch.zeros(20, 31)), COMPILE, "first.weight must have the shape (20, 30), not"),
         (with_weights(first__weight=None), COMPILE, "lacks first.weight"),
-        (with_weights(more=torch.zeros(1)), COMPILE, "has more, which the network does not know"),
+        (with_weights(more=torch.zeros(1)), COMPILE, "has more, which the network does not have"),
         (with_data(inputs=np.zeros((4, 29))), COMPILE, "must have 30 values a sample, as the network takes, not 29"),
         (with_data(inputs=np.full((4, 30), np.nan)), COMPILE, "'inputs' must be finite in float32, not nan"),
         (with_data(inputs=np.zeros((4, 30))), [*COMPILE, "--density", "0.5"], "must have the key 'labels'"),

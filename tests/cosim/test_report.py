@@ -232,7 +232,7 @@ def test_heat_map_is_binned(tmp_path: Path, trace: int, size: int, bins: int) ->
     if size == 1:
         assert "Each column of the picture is one cycle." in text
     else:
-        assert f"Each column of the picture stands for {size} cycles" in text
+        assert f"Each column of the picture shows the greatest level in {size} cycles" in text
     # One colour a level: the picture's cells sort like the levels that it shows.
     levels, _ = bin_levels(small_run(8, trace).queue_levels, HEAT_COLUMNS)
     cells = image[::28, :: HEAT_COLUMNS // bins]
