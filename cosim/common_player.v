@@ -1,6 +1,6 @@
-// What all players have in common; a player includes it behind its ports, with a state machine of its own.
+// What all players have in common; a player includes it after its ports, and adds its own state machine.
 //
-// A player plays programs, one behind the other, into a component, and records what comes out. It signals `finished` at
+// A player plays programs, one after the other, into a component, and records the results. It signals `finished` at
 // the end of each program; the bench stops the clock until the host has read the record and written the next program.
 //
 // Program (+program=FILE), binary: commands of a byte and a count (4 bytes). All players know
@@ -9,9 +9,9 @@
 // Record (+record=FILE), text: a line that begins with "C" after each start, and the player's own lines.
 //
 // Where WAVEFORM is defined, +waveform=FILE +first=A +last=B records the starts A to B of a program, counted from zero,
-// as VCD; the program ends behind them.
+// as VCD; the program ends after them.
 
-    // The clock is the only input: Verilator evaluates whatever depends on another one twice more in each cycle.
+    // The clock is the only input: Verilator evaluates logic that depends on another input twice more in each cycle.
     reg [2:0] resetting = 3'd4;
     wire rst = resetting != 0;
 

@@ -1,5 +1,5 @@
-// Behavioural model of zeroskip.rtl.sram.Sram for the simulators. A word that is written while it is read comes out inverted
-// and not as either value: designs must not depend on it.
+// Behavioural model of zeroskip.rtl.sram.Sram for the simulators. A read of a word that is
+// written in the same cycle returns the inverted word, neither of the two values: designs must not depend on it.
 module zeroskip_sram #(
     parameter WIDTH = 1,
     parameter DEPTH = 1,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zeroskip.cosim.eie.record import ACTIVITIES
 from zeroskip.cosim.verify import verify
 from zeroskip.model.bits import power_of_two_at_least
-from zeroskip.model.eie import cycles as cycles
+from zeroskip.model.eie import cycles
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.paper_layers import PAPER_LAYERS, PaperLayer

@@ -1,5 +1,5 @@
-// Plays programs of loads, starts and reads into an EIE array, one transfer a cycle (cosim/common_player.v), and records what
-// comes out.
+// Plays programs of loads, starts and reads into an EIE array, one transfer a cycle (cosim/common_player.v), and
+// records the results.
 //
 // Program:
 //   "L" count transfers

@@ -18,9 +18,7 @@ from cocotb.triggers import RisingEdge, Timer
 from cocotbext.axi.stream import define_stream
 
 from zeroskip.cosim.eie.program import Packer, network_transfers
-from zeroskip.model.eie import bundle
-from zeroskip.model.eie import cycles as cycles
-from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie import bundle, cycles, golden
 
 BeatBus, Beat, BeatSource, BeatSink, _ = define_stream("Beat", signals=["payload", "valid", "ready"])
 

@@ -1,4 +1,5 @@
-// Plays programs of loads, jobs and reads into a Gemm, one transfer a cycle (cosim/common_player.v), and records what comes out.
+// Plays programs of loads, jobs and reads into a Gemm, one transfer a cycle (cosim/common_player.v), and records the
+// results.
 //
 // Program:
 //   "L" count transfers

@@ -1,7 +1,7 @@
-// Plays steps into a tile (cosim/common_player.v) and records its results. Either side of the tile rests at random.
+// Plays steps into a tile (cosim/common_player.v) and records its results. Both sides of the tile pause at random.
 //
 // Program: steps of STEP_BYTES bytes each, most significant first.
-// +results=N: how many results to wait for. +pause=N: of 256 cycles, how many each side rests, about.
+// +results=N: how many results to wait for. +pause=N: each side pauses in about N of 256 cycles.
 // Record: a result in hexadecimal and the sticky flag, a line each.
 module tile_player (
     input clk,

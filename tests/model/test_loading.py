@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie import golden
 from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.shared import to_module

@@ -17,8 +17,7 @@ from zeroskip.cosim.eie.program import network_program, stage_program
 from zeroskip.cosim.player import Player
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.cosim.verify import verify
-from zeroskip.model.eie import bundle
-from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry

@@ -13,9 +13,8 @@ from support.steps import random_steps
 
 from zeroskip.cosim.mma.play import GemmRun, run_gemm, run_steps
 from zeroskip.cosim.simulator import Simulator
-from zeroskip.model.mma import cycles as cycles
+from zeroskip.model.mma import cycles, golden
 from zeroskip.model.mma import format as nm
-from zeroskip.model.mma import golden as golden
 from zeroskip.model.mma.gemm import Operand, dense_operand, jobs, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import OPERANDS, FloatFormat, block_rule

@@ -8,8 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroskip.model.eie import cycles as cycles
-from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.balance import assign_rows, balance
 from zeroskip.model.eie.calibrate import float_rows
 from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs

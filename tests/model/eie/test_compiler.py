@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tile_networks import averaging
 
-from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie import golden
 from zeroskip.model.eie.bundle import FitError
 from zeroskip.model.eie.compiler import compile_network, error_bound, float_outputs, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry

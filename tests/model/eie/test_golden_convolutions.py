@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from support.networks import random_conv_network, random_inputs, small_conv_network
 from torch.nn import functional as F
 
-from zeroskip.model.eie import cycles as cycles
-from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.network.stages import ConvStage, MaxPoolStage
 

@@ -9,7 +9,7 @@ from support.networks import random_inputs, random_network
 
 from zeroskip.cosim.eie.program import network_transfers
 from zeroskip.model.eie import cycles as cycle_model
-from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie import golden
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.rtl.eie.array import Array
 from zeroskip.rtl.eie.layouts import LoadTarget

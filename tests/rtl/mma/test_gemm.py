@@ -13,7 +13,7 @@ from support.bench import Bench, Transfers
 from support.operands import block_numbers
 
 from zeroskip.model.mma import format as nm
-from zeroskip.model.mma import golden as golden
+from zeroskip.model.mma import golden
 from zeroskip.model.mma.cycles import job_cycles
 from zeroskip.model.mma.gemm import Images, Operand, dense_operand
 from zeroskip.model.mma.geometry import TileGeometry

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from support.bench import Bench, Transfers
 
-from zeroskip.model.mma import cycles as cycles
+from zeroskip.model.mma import cycles
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.mma.layouts import timing
 from zeroskip.rtl.mma.sequencer import Sequencer

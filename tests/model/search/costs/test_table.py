@@ -14,7 +14,7 @@ from torch import nn
 
 from zeroskip.model import cores
 from zeroskip.model.eie import cycles as eie_cycles
-from zeroskip.model.eie import golden as golden
+from zeroskip.model.eie import golden
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.core import CORE as EIE
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
