@@ -162,6 +162,8 @@ class FloatDot(wiring.Component):
         terms, special = self._compare(m, ranked, addend)
         total = self._add(m, self._align(m, terms))
         counted = self._count(m, total)
+        # Stage round needs them three stages after stage compare.
+        special = Special(**{name: _delay(m, value, name, 3) for name, value in vars(special).items()})
 
         m.d.comb += [
             sums.write.en.eq(self.control.write),
@@ -186,12 +188,12 @@ class FloatDot(wiring.Component):
     def _maximum(self, m: Module, products: Products) -> Ranked:
         signs = Cat(*products.signs)
         return Ranked(
-            significands=_registers(m, products.significands, "product_m"),
-            signs=_registers(m, products.signs, "sign_m"),
-            exponents=_registers(m, products.exponents, "exponent_m"),
             largest=_register(m, _maximum(m, products.exponents), "largest"),
+            significands=_registers(m, products.significands, "product_m"),
+            exponents=_registers(m, products.exponents, "exponent_m"),
             positive=_register(m, (products.infinite & ~signs).any(), "positive"),
             negative=_register(m, (products.infinite & signs).any(), "negative"),
+            signs=_registers(m, products.signs, "sign_m"),
             nan=_register(m, products.nan, "nan_m"),
             c=_register(m, products.c, "c_m"),
         )
@@ -205,30 +207,22 @@ class FloatDot(wiring.Component):
         m.d.comb += top.eq(Mux((largest == 0) | (floored > largest), floored, largest))
         shift_bits = (self.rule.fraction_bits + 2).bit_length()
         below = (_clamped(top - exponent, shift_bits) for exponent in ranked.exponents)
-        terms = Terms(
-            significands=[
-                *_registers(m, ranked.significands, "product_c"),
-                _register(m, x.significand, "significand_c"),
-            ],
-            signs=[*_registers(m, ranked.signs, "sign_c"), _register(m, x.sign, "sign_c")],
-            shifts=[
-                *_registers(m, below, "shift"),
-                _register(m, _clamped(top - exponent_c, shift_bits), "shift_c"),
-            ],
-        )
+        shifts = [*_registers(m, below, "shift"), _register(m, _clamped(top - exponent_c, shift_bits), "shift_c")]
+        significand_c, sign_c = _register(m, x.significand, "significand_c"), _register(m, x.sign, "sign_c")
         positive = ranked.positive | (x.infinite & ~x.sign)
         negative = ranked.negative | (x.infinite & x.sign)
-        not_number = _register(m, ranked.nan | x.nan | (positive & negative), "not_number")
-        infinity = _register(m, ranked.positive | ranked.negative | x.infinite, "infinity")
-        infinity_sign = _register(m, negative, "infinity_sign")
-        room = _register(m, top + self.room_at_zero, "room")
-        # Delayed for stage round, three stages later.
-        return terms, Special(
-            room=_delay(m, room, "room", 3),
-            not_number=_delay(m, not_number, "not_number", 3),
-            infinity=_delay(m, infinity, "infinity", 3),
-            infinity_sign=_delay(m, infinity_sign, "infinity_sign", 3),
+        special = Special(
+            room=_register(m, top + self.room_at_zero, "room"),
+            not_number=_register(m, ranked.nan | x.nan | (positive & negative), "not_number"),
+            infinity=_register(m, ranked.positive | ranked.negative | x.infinite, "infinity"),
+            infinity_sign=_register(m, negative, "infinity_sign"),
         )
+        terms = Terms(
+            significands=[*_registers(m, ranked.significands, "product_c"), significand_c],
+            signs=[*_registers(m, ranked.signs, "sign_c"), sign_c],
+            shifts=shifts,
+        )
+        return terms, special
 
     def _align(self, m: Module, terms: Terms) -> list[Signal]:
         """The terms in two's complement, and how many of them are negative: minus a term is its complement plus one,
@@ -240,8 +234,7 @@ class FloatDot(wiring.Component):
         ):
             term = _aligned(significand, fraction, self.rule.fraction_bits, shift)
             complements.append(Cat(term ^ sign.replicate(len(term)), sign).as_signed())
-        ones = _register(m, sum(terms.signs, Const(0)), "ones")
-        return [*_registers(m, complements, "term"), ones]
+        return [*_registers(m, complements, "term"), _register(m, sum(terms.signs, Const(0)), "ones")]
 
     def _add(self, m: Module, terms: list[Signal]) -> Signal:
         total = Signal(signed(self.magnitude_bits + 1))
@@ -255,9 +248,9 @@ class FloatDot(wiring.Component):
         below = (1 << ceil_log2(self.widened_bits)) - self.widened_bits
         zeros = leading_zeros(m, Cat(Const(0, below), magnitude, Const(0, above)))
         return Counted(
-            sign=_register(m, total[-1], "negative_sum"),
-            magnitude=_register(m, Cat(magnitude, Const(0, above)), "magnitude"),
             zeros=_register(m, zeros, "zeros"),
+            magnitude=_register(m, Cat(magnitude, Const(0, above)), "magnitude"),
+            sign=_register(m, total[-1], "negative_sum"),
             empty=_register(m, ~total.any(), "empty"),
         )
 
