@@ -31,13 +31,9 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The documentation site, in build/site. `.venv/installed-docs` is there once what builds it is installed.
-docs: .venv/installed-docs
+# The documentation site, in build/site.
+docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-
-.venv/installed-docs: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
-	touch $@
 
 # Measures what the README and docs/measurements show. fashion-mnist needs the data set (see the README).
 readme: setup

@@ -16,6 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
+
+from zeroskip.model.data.named import load_data
+from zeroskip.model.loading import load_network
+from zeroskip.model.pruning.training import evaluate
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -92,6 +97,17 @@ def test_code_blocks_run(page: Path, tutorial: Path, tmp_path: Path) -> None:
             if file.is_file():
                 shutil.copy(file, tmp_path)
     run(page, tmp_path)
+
+
+def test_the_tutorial_says_how_accurate_its_network_is(tutorial: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tutorial)
+    data = load_data("train.npz", 0)
+    module, _ = load_network("mynet:Net", Path("dense.safetensors"))
+    accuracy = evaluate(module, torch.from_numpy(data.test_inputs), torch.from_numpy(data.test_labels))
+    said = re.search(r"prints the accuracy there, about (\d+) %", (ROOT / "docs/tutorial.md").read_text())
+    assert said is not None
+    # Another processor may round the sums of the training differently.
+    assert 100 * accuracy == pytest.approx(float(said[1]), abs=1)
 
 
 def test_every_block_has_a_language_that_is_known() -> None:

@@ -8,9 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("material", reason="the site's tools come with `make docs`")
 ROOT = Path(__file__).parents[2]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ def test_script_runs(script: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("script", PRINTED)
 def test_script_says_what_it_is_for(script: str) -> None:
+    """In one sentence on the first line, with a blank line after it."""
     first, second, *_ = (EXAMPLES / script).read_text().split("\n")
-    assert first.startswith('"""')
-    assert first.endswith(".") or second
+    assert re.fullmatch(r'"""\S.*\w\.', first)
+    assert second == ""

@@ -17,6 +17,7 @@ from amaranth.lib import wiring
 from support.bench import geometry
 
 import zeroskip.rtl
+import zeroskip.rtl.ports
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.eie.lnzd import Lnzd, LnzdNode
 from zeroskip.rtl.mma.accumulators import Accumulators
@@ -108,7 +109,7 @@ def test_a_component_lists_its_ports(component: Any) -> None:
 @pytest.mark.parametrize("signature", SIGNATURES, ids=lambda s: s.__name__)
 def test_a_signature_lists_its_members(signature: Any) -> None:
     if "Members" not in signature.__doc__:
-        # A name for one of the signatures in zeroskip.rtl.ports.
-        assert made(signature)[0] == wiring.Signature(made(signature)[0].members)
+        # A name for one of the signatures in zeroskip.rtl.ports, which lists the members.
+        assert directions(made(signature)) in [directions(made(port)) for port in own(zeroskip.rtl.ports, is_signature)]
         return
     assert listed(signature.__doc__, "Members") == directions(made(signature))
