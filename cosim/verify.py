@@ -56,11 +56,11 @@ class Verification:
         return len(self.outputs)
 
     @property
-    def cycles(self) -> NDArray[Any]:
+    def cycles(self) -> NDArray[np.float64]:
         """Cycles of each image (images,), from the first start to the last done. Where images go through the core
         together, each has an equal share of the cycles."""
         cycles: Cycles = self.run.cycles
-        return cycles.totals if np.all(cycles.images == 1) else cycles.per_image
+        return cycles.per_image
 
     @property
     def cycles_by_layer(self) -> NDArray[np.float64]:
@@ -80,8 +80,7 @@ class Verification:
                 "max": self.cycles.max().item(),
             },
             "cycles_by_layer": self.cycles_by_layer.tolist(),
-            # On some cores a layer may run dense if that is faster.
-            "sparse_layers": [bool(getattr(layer, "sparse", True)) for layer in self.network.layers],
+            "sparse_layers": self.network.sparse_layers,
             "utilisation": self.run.utilisation,
             "saturated": self.saturated,
             "values": self.values,

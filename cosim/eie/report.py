@@ -200,16 +200,16 @@ def _activity(activity: NDArray[np.int64]) -> str:
 def _storage(network: EieNetwork) -> str:
     sizes = storage(network)
     parts = {
-        "entries": "Entries (weights and padding)",
-        "pointers": "Column pointers",
-        "codebooks": "Codebooks",
+        "Entries (weights and padding)": ("shade-1", sizes.entries),
+        "Column pointers": ("shade-2", sizes.pointers),
+        "Codebooks": ("shade-3", sizes.codebooks),
     }
     scale = max(sizes.dense, sizes.image)
     drawn = [
         bar("Dense floats", [("dense", sizes.dense / scale)], f"{in_bytes(sizes.dense)} bytes"),
         bar(
             "Memory image",
-            [(name, getattr(sizes, name) / scale) for name in parts],
+            [(shade, size / scale) for shade, size in parts.values()],
             f"{in_bytes(sizes.image)} bytes",
         ),
     ]
@@ -218,7 +218,7 @@ def _storage(network: EieNetwork) -> str:
         return [text, in_bytes(size), percent(size / sizes.image), percent(size / sizes.dense, 2)]
 
     dense_row = ["Dense floats", in_bytes(sizes.dense), "", percent(1, 2)]
-    legend = "".join(f'<li><i class="{name}"></i>{text}</li>' for name, text in parts.items())
+    legend = "".join(f'<li><i class="{shade}"></i>{text}</li>' for text, (shade, _) in parts.items())
     geometry = network.geometry
     return section(
         "Storage",
@@ -230,7 +230,7 @@ def _storage(network: EieNetwork) -> str:
         bars(drawn, "Size in bytes, both bars to the same scale."),
         table(
             ["Layer", "Bytes", "Share of the image", "Share of the dense size"],
-            [dense_row, *(row(text, getattr(sizes, name)) for name, text in parts.items())],
+            [dense_row, *(row(text, size) for text, (_, size) in parts.items())],
             row("Memory image", sizes.image),
         ),
     )

@@ -36,9 +36,10 @@ class MmaStageRun(StageRun):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MmaRun(RtlRun):
     """`transfers` (int64, layers) counts, over all images, the transfers that load operands and read results, one a
-    cycle, while no job runs. `useful` (int64, layers) counts the products of weights and activations: all weights of a
-    dense layer, and the weights that the pattern keeps of a sparse layer; padding and the zeros between a convolution's
-    groups do not count. `multipliers` is the number of multipliers."""
+    cycle, while no job runs. `useful` (float64, layers) is the number of cycles that the products of weights and
+    activations take if all multipliers are busy: products / multipliers. All weights of a dense layer count, and the
+    weights that the pattern keeps of a sparse layer; padding and the zeros between a convolution's groups do not.
+    `multipliers` is the number of multipliers."""
 
     transfers: NDArray[np.int64]
     useful: NDArray[np.float64]
@@ -46,7 +47,7 @@ class MmaRun(RtlRun):
 
     @property
     def utilisation(self) -> float:
-        """Useful products, as a fraction of all that the multipliers could compute in the cycles."""
+        """Useful cycles, as a fraction of all cycles."""
         return sum(self.useful.tolist()) / int(self.cycles.totals.sum())
 
     @property
@@ -112,12 +113,11 @@ class MmaDriver:
         batches: Sequence[Sequence[MmaStageRun]],
     ) -> MmaRun:
         geometry = network.geometry
-        groups = [getattr(stage, "groups", 1) for stage in network.stages for _ in stage.layers]
         useful = [
             multiplier_utilisation(
                 geometry, layer.outputs, starts * len(values), layer.inputs // split, dense=not layer.sparse, cycles=1
             )
-            for layer, starts, split in zip(network.layers, network.starts, groups, strict=True)
+            for layer, starts, split in zip(network.layers, network.starts, network.groups, strict=True)
         ]
         return MmaRun(
             values=values,

@@ -41,15 +41,16 @@ def _pattern(layer: MmaLayer, network: MmaNetwork) -> str:
 
 def _layers(network: MmaNetwork, cycles: NDArray[np.float64], run: MmaRun) -> str:
     convolution = any(starts > 1 for starts in network.starts)
-    groups = [getattr(stage, "groups", 1) for stage in network.stages for _ in stage.layers]
     rows, drawn = [], []
-    for index, (layer, starts, split) in enumerate(zip(network.layers, network.starts, groups, strict=True)):
+    for index, (layer, starts, count) in enumerate(
+        zip(network.layers, network.starts, network.weight_counts, strict=True)
+    ):
         shape = f"{layer.inputs:,} x {layer.outputs:,}" + (f" (x {starts:,})" if starts > 1 else "")
         rows.append(
             [
                 f"layer {index}",
                 shape,
-                f"{layer.outputs * layer.inputs // split:,}",
+                f"{count:,}",
                 _pattern(layer, network),
                 f"{layer.pad:,}",
                 f"{cycles[index]:,.1f}",
@@ -58,9 +59,17 @@ def _layers(network: MmaNetwork, cycles: NDArray[np.float64], run: MmaRun) -> st
             ]
         )
         drawn.append(bar(f"layer {index}", [("busy", cycles[index] / cycles.max())], f"{cycles[index]:,.1f}"))
-    weights = sum(layer.outputs * layer.inputs // split for layer, split in zip(network.layers, groups, strict=True))
     pads = sum(layer.pad for layer in network.layers)
-    total = ["all", "", f"{weights:,}", "", f"{pads:,}", f"{cycles.sum():,.1f}", percent(1), percent(run.utilisation)]
+    total = [
+        "all",
+        "",
+        f"{sum(network.weight_counts):,}",
+        "",
+        f"{pads:,}",
+        f"{cycles.sum():,.1f}",
+        percent(1),
+        percent(run.utilisation),
+    ]
     heads = [
         "Layer",
         "Inputs x outputs (x positions)" if convolution else "Inputs x outputs",
@@ -82,17 +91,16 @@ def _layers(network: MmaNetwork, cycles: NDArray[np.float64], run: MmaRun) -> st
 
 def _multipliers(network: MmaNetwork, run: MmaRun) -> str:
     drawn = [
-        bar(f"layer {index} ({_pattern(layer, network)})", [("busy", busy), ("draining", 1 - busy)], percent(busy))
+        bar(f"layer {index} ({_pattern(layer, network)})", [("busy", busy), ("rest", 1 - busy)], percent(busy))
         for index, (layer, busy) in enumerate(zip(network.layers, run.layer_utilisation.tolist(), strict=True))
     ]
-    drawn.append(bar("all", [("busy", run.utilisation), ("draining", 1 - run.utilisation)], percent(run.utilisation)))
+    drawn.append(bar("all", [("busy", run.utilisation), ("rest", 1 - run.utilisation)], percent(run.utilisation)))
     return section(
         "Multipliers busy",
         f"How much of what the {run.multipliers:,} multipliers could do in a layer's cycles are products of weights "
         "and activations. The rest goes to padding, to parts of the tile that a small matrix leaves empty, and to the "
         "pipeline at the beginning and the end of each job.",
-        '<ul class="legend"><li><i class="busy"></i>products of weights</li>'
-        '<li><i class="draining"></i>all else</li></ul>',
+        '<ul class="legend"><li><i class="busy"></i>products of weights</li><li><i class="rest"></i>all else</li></ul>',
         bars(drawn, "Share of all multiplications that were possible; a full bar is 100%."),
     )
 
@@ -101,7 +109,7 @@ def _transfers(cycles: NDArray[np.float64], transfers: NDArray[np.float64]) -> s
     scale = (cycles + transfers).max()
     rows, drawn = [], []
     for index, (busy, moved) in enumerate(zip(cycles.tolist(), transfers.tolist(), strict=True)):
-        parts = [("busy", busy / scale), ("padding", moved / scale)]
+        parts = [("busy", busy / scale), ("shade-2", moved / scale)]
         drawn.append(bar(f"layer {index}", parts, f"{busy:,.1f} + {moved:,.1f}"))
         rows.append([f"layer {index}", f"{busy:,.1f}", f"{moved:,.1f}", percent(moved / (busy + moved))])
     computing, moving = float(cycles.sum()), float(transfers.sum())
@@ -110,7 +118,7 @@ def _transfers(cycles: NDArray[np.float64], transfers: NDArray[np.float64]) -> s
         "Transfers",
         "Words that load the operands and read the results, one a cycle, while no job runs. They are not part of the "
         "cycles above. The more images run together, the fewer transfers of weights there are for each.",
-        '<ul class="legend"><li><i class="busy"></i>cycles of jobs</li><li><i class="padding"></i>transfers</li></ul>',
+        '<ul class="legend"><li><i class="busy"></i>cycles of jobs</li><li><i class="shade-2"></i>transfers</li></ul>',
         bars(drawn, "Cycles and transfers per image, all bars to the same scale."),
         table(["Layer", "Cycles of jobs", "Transfers", "Transfers, share of both"], rows, total),
     )
@@ -121,11 +129,10 @@ def _storage(network: MmaNetwork) -> str:
     codes = sum(operand.codes.size for operand in network.operands if operand.codes is not None)
     metadata = codes * geometry.pattern.code_bits
     biases = sum(layer.outputs for layer in network.layers) * geometry.result.bits
-    # The style's classes are named after the parts of another core; only their colours matter here.
     parts = {
-        f"Weights ({geometry.dtype})": ("entries", stored.image - metadata - biases),
-        "Metadata of the pattern": ("pointers", metadata),
-        "Biases": ("codebooks", biases),
+        f"Weights ({geometry.dtype})": ("shade-1", stored.image - metadata - biases),
+        "Metadata of the pattern": ("shade-2", metadata),
+        "Biases": ("shade-3", biases),
     }
     scale = max(stored.dense, stored.image)
     drawn = [

@@ -65,7 +65,8 @@ def _summary(title: str, verification: Verification, core: CoreSections) -> str:
     figures = verification.summary()
     counts, mismatches = figures["cycles_per_image"], verification.mismatches
     note = "outputs differ from the golden model's" if mismatches else "every output equals the golden model's"
-    spread = f"from {counts['min']:,} to {counts['max']:,}" if counts["min"] != counts["max"] else "the same for each"
+    low, high = counts["min"], counts["max"]
+    spread = f"from {low:,.0f} to {high:,.0f}" if low != high else "the same for each"
     stored = load_core(verification.core).stored_bits(verification.network)
     tiles = [
         tile("Images", f"{verification.images:,}", "run on the simulated hardware"),

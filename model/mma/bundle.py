@@ -57,6 +57,10 @@ class MmaNetwork(StagedNetwork):
     columns: tuple[NDArray[np.int32], ...]
     biases: tuple[NDArray[Any], ...]
 
+    @property
+    def sparse_layers(self) -> list[bool]:
+        return [layer.sparse for layer in self.layers]
+
 
 def save(network: MmaNetwork, path: Path) -> None:
     """Writes the bundle; a file that stood there is replaced whole or not at all."""

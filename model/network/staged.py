@@ -41,6 +41,11 @@ class StagedNetwork:
         return [stage.groups if isinstance(stage, ConvStage) else 1 for stage in self.stages for _ in stage.layers]
 
     @property
+    def sparse_layers(self) -> list[bool]:
+        """Whether each layer runs sparse: all do, but on cores that run a layer dense where that is faster."""
+        return [True] * len(self.layers)
+
+    @property
     def weight_counts(self) -> list[int]:
         """Weights of each layer before pruning; the zeros between the groups of a convolution do not count."""
         return [layer.outputs * layer.inputs // groups for layer, groups in zip(self.layers, self.groups, strict=True)]

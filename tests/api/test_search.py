@@ -10,9 +10,11 @@ import torch
 from torch import nn
 
 import zeroskip
+from zeroskip.model.cores import CORES
 from zeroskip.model.progress import Step
 from zeroskip.model.search.settings import AmcSettings
 
+ARRAY, TILE = list(CORES)[:2]
 SHORT = AmcSettings(episodes=12, warm_up=4)
 
 
@@ -131,11 +133,11 @@ def test_finetune_needs_one_target(
 @pytest.mark.parametrize(
     ("cost", "granularity", "names"),
     [
-        ("eie-cycles", "weights", ["eie"]),
-        ("mma-cycles", "nm", ["mma"]),
-        ("bytes", "weights", ["eie"]),
-        ("bytes", "nm", ["mma"]),
-        ("bytes", "channels", ["mma"]),
+        ("eie-cycles", "weights", [ARRAY]),
+        ("mma-cycles", "nm", [TILE]),
+        ("bytes", "weights", [ARRAY]),
+        ("bytes", "nm", [TILE]),
+        ("bytes", "channels", [TILE]),
         ("macs", "weights", []),
         ("latency", "channels", []),
     ],

@@ -1,5 +1,7 @@
 """Compile settings of the EIE array for tests that are for every core, found by name."""
 
+import numpy as np
+
 import zeroskip
 
 PRUNING = zeroskip.EieCompileSettings(density=0.5, pes=2)
@@ -17,3 +19,6 @@ CONTRADICTIONS = [
 
 OPTIONS = ("--density", "0.2", "--epochs", "4")
 """Options of `zeroskip compile` that train."""
+
+OUTPUTS = {"outputs": np.float64, "raw": np.int16}
+"""The types of the arrays that `zeroskip simulate --outputs` writes: floats, and the core's own bits."""

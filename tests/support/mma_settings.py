@@ -1,5 +1,7 @@
 """Compile settings of the N:M tile for tests that are for every core, found by name."""
 
+import numpy as np
+
 import zeroskip
 
 PRUNING = zeroskip.MmaCompileSettings(prune=True, permute=True)
@@ -17,3 +19,6 @@ CONTRADICTIONS = [
 
 OPTIONS = ("--prune", "--epochs", "4")
 """Options of `zeroskip compile` that train."""
+
+OUTPUTS = {"outputs": np.float32, "raw": np.uint32}
+"""The types of the arrays that `zeroskip simulate --outputs` writes: floats, and the core's own bits."""

@@ -112,8 +112,8 @@ def bench_search(
     require_json(output)
     require_writable(output, *sources_of(data, weights))
     with one_thread():
-        from zeroskip.cosim.search_bench import CORE, COSTS, SearchBench
-        from zeroskip.cosim.search_bench import bench_search as search_and_run
+        from zeroskip.api.eie.plans_on_rtl import COSTS, SearchBench
+        from zeroskip.api.eie.plans_on_rtl import bench_search as search_and_run
         from zeroskip.cosim.simulator import Simulator, require_tools
         from zeroskip.model.eie.geometry import EieGeometry
         from zeroskip.model.files import save_json
@@ -131,7 +131,7 @@ def bench_search(
             dataset,
             granularity=settings.granularity,
             cost=COSTS[0],
-            geometries={CORE: EieGeometry(pes=settings.pes)},
+            geometries={"eie": EieGeometry(pes=settings.pes)},
             seed=0,
             cache=output.parent / ".search",
             progress=progress,

@@ -117,5 +117,5 @@ def run_layer(
     )
     verification = result.verification
     if output is not None:
-        save_npz(output, outputs=result.outputs, raw=verification.raw[0], cycles=verification.cycles[0])
+        save_npz(output, outputs=result.outputs, raw=verification.raw[0], cycles=verification.run.cycles.totals[0])
     return LayerResult(file=file, layer=layer, result=result, seconds=time.monotonic() - start)

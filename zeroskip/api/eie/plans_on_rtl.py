@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from zeroskip.cosim.drivers import load_driver
+from zeroskip.cosim.eie.driver import DRIVER
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.cosim.verify import verify
-from zeroskip.model.cores import CORES, DEFAULT, load_core
 from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.core import CORE
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.settings import EieSettings
 from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import VALIDATION_SAMPLES
@@ -27,10 +30,7 @@ from zeroskip.model.search.setup import Setup
 from zeroskip.model.search.spaces.space import cost_share
 from zeroskip.model.search.storage.journal import Journal
 
-CORE = DEFAULT
-"""The name of the core whose cycles are measured."""
-
-COSTS = (CORES[CORE].costs[0], "macs", "params")
+COSTS = ("eie-cycles", "macs", "params")
 """The costs that are searched for; the plans of the others are compared with that of the first."""
 
 CALIBRATION = 500
@@ -141,8 +141,8 @@ def _row(
 ) -> dict[str, Any]:
     space, dataset = what.setup.space, what.setup.dataset
     after = [one.accuracies["finetuned"] for one in tuned]
-    network = compiled(tuned[0].module, dataset, what.setup.geometries[CORE])
-    inputs, _ = load_driver(CORE).encode(network, dataset.test_inputs[: what.images], saturate=True)
+    network = compiled(tuned[0].module, dataset, what.setup.geometries[CORE.name])
+    inputs, _ = DRIVER.encode(network, dataset.test_inputs[: what.images], saturate=True)
     verification = verify(network, inputs, simulator=simulator)
     return {
         "cost": plan.cost,
@@ -161,7 +161,6 @@ def _row(
     }
 
 
-def compiled(module: nn.Module, dataset: Dataset, geometry: Any) -> Any:
-    """The network compiled for the core with its default settings."""
-    core = load_core(CORE)
-    return core.compile(module, dataset.train_inputs[:CALIBRATION], core.settings_type(geometry=geometry))
+def compiled(module: nn.Module, dataset: Dataset, geometry: EieGeometry) -> EieNetwork:
+    """The network compiled for the array with its default settings."""
+    return CORE.compile(module, dataset.train_inputs[:CALIBRATION], EieSettings(geometry=geometry))
