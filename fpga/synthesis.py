@@ -41,10 +41,6 @@ class Cost:
     def multipliers(self) -> int:
         return self.cells["MULT18X18D"]
 
-    @property
-    def registers(self) -> int:
-        return self.cells["TRELLIS_FF"]
-
 
 def synthesise(component: wiring.Component) -> Cost:
     """Cells of `component` after `synth_ecp5` with its defaults. A component that is emitted once

@@ -17,7 +17,7 @@ from zeroskip.model.eie.layer_npz import LayerFile
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LayerResult:
+class LayerOnRtl:
     """`outputs` (float64, outputs) are the values of the raw outputs; `difference` is the largest distance of an output
     from the float product, `bound` the largest allowed distance; `within` is true if every output is within its
     bound."""
@@ -32,7 +32,7 @@ class LayerResult:
 
 def run_layer(
     file: LayerFile, geometry: EieGeometry, *, fit: list[str], balance_load: bool, simulator: Simulator
-) -> LayerResult:
+) -> LayerOnRtl:
     """Runs the layer on the RTL, with the memories named in `fit` as large as it needs."""
     spread = spread_bias(file)
     layers, inputs = [spread.layer], spread.inputs[None]
@@ -47,7 +47,7 @@ def run_layer(
     # With a single layer, reordering rows moves bounds but does not change them.
     bound = error_bound(network, layers, inputs)[0] + np.abs(spread.left)
     difference = np.abs(outputs - expected)
-    return LayerResult(
+    return LayerOnRtl(
         network=network,
         verification=verification,
         outputs=outputs,

@@ -18,7 +18,7 @@ from zeroskip.model.core import Cycles
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.cycles import multiplier_utilisation
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.network import batch_size, run_stage
+from zeroskip.model.mma.run_network import batch_size, run_stage
 from zeroskip.model.network.stages import Stage
 
 if TYPE_CHECKING:

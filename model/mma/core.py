@@ -11,9 +11,9 @@ from torch import nn
 from zeroskip.model.core import StoredBits
 from zeroskip.model.cores import CORES
 from zeroskip.model.mma import bundle
-from zeroskip.model.mma import network as golden
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.compiler import compile_network, rounded_to_zero
+from zeroskip.model.mma.run_network import run
 from zeroskip.model.mma.settings import MmaSettings
 from zeroskip.model.mma.storage import stored_bits
 from zeroskip.model.network.container import Container
@@ -43,7 +43,7 @@ class MmaCore:
         return bundle.from_container(container)
 
     def outputs(self, network: MmaNetwork, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        return golden.run(network, _flat(inputs)).outputs
+        return run(network, _flat(inputs)).outputs
 
     def rounded_to_zero(self, network: MmaNetwork, source: nn.Module) -> int:
         return rounded_to_zero(source, network.geometry.dtype)

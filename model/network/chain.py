@@ -17,19 +17,19 @@ SUPPORTED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class ChainStep:
     """One step of the chain: what it is, and what the user calls it ("layer 'fc1'", "operation 'relu'")."""
 
     label: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearStep(Step):
+class LinearStep(ChainStep):
     module: nn.Linear
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvStep(Step):
+class ConvStep(ChainStep):
     """A convolution; `padding` is in numbers (height, width), also where the module has a name for it."""
 
     module: nn.Conv2d
@@ -37,14 +37,14 @@ class ConvStep(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxPoolStep(Step):
+class MaxPoolStep(ChainStep):
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AveragePoolStep(Step):
+class AveragePoolStep(ChainStep):
     """Average pooling that divides by the size of the kernel everywhere; `kernel` is None where it is the image."""
 
     kernel: tuple[int, int] | None = None
@@ -53,23 +53,23 @@ class AveragePoolStep(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchNormStep(Step):
+class BatchNormStep(ChainStep):
     module: nn.BatchNorm1d | nn.BatchNorm2d
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReluStep(Step):
+class ReluStep(ChainStep):
     pass
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlattenStep(Step):
+class FlattenStep(ChainStep):
     """Flattens (n, ...) to (n, width); `width` is None where the network does not state it."""
 
     width: int | None
 
 
-def chain(module: nn.Module) -> list[Step]:
+def chain(module: nn.Module) -> list[ChainStep]:
     """The steps of `module` in eval mode, in order, without those that do nothing then (Dropout).
 
     Raises ValueError naming the layer or operation that is not supported or not part of a plain chain, or saying why
@@ -135,8 +135,8 @@ class _Reader:
         self.shapes: set[fx.Node] = set()
         self.sample_counts: set[fx.Node] = set()
 
-    def steps(self) -> list[Step]:
-        steps: list[Step] = []
+    def steps(self) -> list[ChainStep]:
+        steps: list[ChainStep] = []
         for node in self.graph.nodes:
             if node.op == "placeholder":
                 self._placeholder(node)
@@ -192,13 +192,13 @@ class _Reader:
                 "layers is supported, without branches and residual additions"
             )
 
-    def _steps(self, node: fx.Node) -> list[Step]:
+    def _steps(self, node: fx.Node) -> list[ChainStep]:
         if node.op != "call_module" and node.target in (torch.mean, "mean"):
             return self._mean_steps(node)
         step = self._step(node)
         return [] if step is None else [step]
 
-    def _step(self, node: fx.Node) -> Step | None:
+    def _step(self, node: fx.Node) -> ChainStep | None:
         if node.op == "call_module":
             return self._module_step(node)
         if node.op == "get_attr":
@@ -225,7 +225,7 @@ class _Reader:
             return None
         raise ValueError(f"{_label(node)} is {_target_name(node)}; supported: {SUPPORTED}")
 
-    def _module_step(self, node: fx.Node) -> Step | None:
+    def _module_step(self, node: fx.Node) -> ChainStep | None:
         module, label = self.module.get_submodule(str(node.target)), _label(node)
         # A subclass that computes something else (quantisation-aware layers) must not pass for a Linear.
         if isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
@@ -266,7 +266,7 @@ class _Reader:
             return None
         raise ValueError(f"{label} is a {type(module).__name__}; supported: {SUPPORTED}")
 
-    def _mean_steps(self, node: fx.Node) -> list[Step]:
+    def _mean_steps(self, node: fx.Node) -> list[ChainStep]:
         """A mean over height and width: global pooling, and without `keepdim` flattening."""
         label = _label(node)
         require_image_mean(label, _argument(node, 1, "dim", None), node.kwargs.get("dtype"))

@@ -1,6 +1,6 @@
 """Pruning criteria: scores of weights or output channels. The largest scores are kept."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,12 +49,6 @@ class Random:
             name: torch.rand(total(weight.detach(), granularity).shape, generator=generator)
             for name, weight in prunable_weights(module).items()
         }
-
-
-def relative(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Every tensor divided by its Euclidean norm, so that layers of different sizes can be compared (Molchanov et al.,
-    ICLR 2017, section 2.2). A tensor of zeros does not change."""
-    return {name: values / (values.norm() or 1) for name, values in scores.items()}
 
 
 def total(values: Tensor, granularity: Granularity) -> Tensor:

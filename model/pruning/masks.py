@@ -54,27 +54,6 @@ def allocate_globally(scores: Mapping[str, Tensor], density: float) -> dict[str,
     return {name: flat.reshape(scores[name].shape) for name, flat in zip(scores, masks, strict=True)}
 
 
-def channel_masks(module: nn.Module, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The masks of the parameters, for `Masks`, where only some channels are kept. `kept` holds bool (outputs,) by the
-    name of a weight ("0.weight").
-
-    A channel is removed with its weights and its bias. The batch normalisation after it is not masked. Raises
-    ValueError where `kept` names another parameter or has another shape.
-    """
-    weights, parameters = prunable_weights(module), dict(module.named_parameters())
-    masks = {}
-    for name, mask in kept.items():
-        if name not in weights:
-            raise ValueError(f"kept must name Linear or Conv2d weights ({', '.join(weights)}), not '{name}'")
-        weight = weights[name]
-        if mask.dtype != torch.bool or mask.shape != weight.shape[:1]:
-            raise ValueError(f"kept['{name}'] must be bool ({len(weight)},), not {mask.dtype} {tuple(mask.shape)}")
-        masks[name] = mask.reshape(-1, *[1] * (weight.dim() - 1)).expand_as(weight).contiguous()
-        if (bias := f"{name.removesuffix('weight')}bias") in parameters:
-            masks[bias] = mask
-    return masks
-
-
 class Masks:
     """Keeps masked weights of a module at zero within the `with` block, by setting them to zero after every step of any
     optimizer.

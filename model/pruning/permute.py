@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.network.chain import BatchNormStep, ConvStep, LinearStep, Step, chain
+from zeroskip.model.network.chain import BatchNormStep, ChainStep, ConvStep, LinearStep, chain
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
@@ -87,7 +87,7 @@ def _reorder(producer: Layer, between: list[Norm], layer: Layer, order: Tensor) 
     layer.weight.copy_(layer.weight[:, order])
 
 
-def _refuse_shared(steps: list[Step]) -> None:
+def _refuse_shared(steps: list[ChainStep]) -> None:
     """Raises ValueError for weights that are used twice: they cannot have two orders."""
     labels: dict[int, str] = {}
     for step in steps:

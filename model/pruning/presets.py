@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 from zeroskip.model.pruning.recipe import PruneAndShareSettings
 from zeroskip.model.pruning.training import TrainingSettings
 
@@ -72,7 +73,7 @@ def user_settings(*, density: float, epochs: int, learning_rate: float) -> Prune
     return _settings(
         density=density,
         rounds=5,
-        dense=TrainingSettings(epochs=epochs, learning_rate=learning_rate, weight_decay=2e-4, batch_size=64),
+        dense=TrainingSettings(epochs=epochs, learning_rate=learning_rate, weight_decay=WEIGHT_DECAY, batch_size=64),
         retrain_epochs=5,
         share_epochs=4,
         share_rate=5e-4,

@@ -27,7 +27,11 @@ Granularity = Literal["weights", "nm", "channels"]
 """What is pruned: single weights, weights by an N:M pattern, or whole channels."""
 
 SIZES = ("macs", "params", "bytes")
-"""The costs that are sizes: multiplications, weights, and the memory that these take."""
+"""The costs that are sizes: multiplications by kept weights, the number of these weights, and their memory."""
 
-COSTS = (*(cost for core in CORES.values() for cost in core.costs), *SIZES, "latency")
-"""What a budget can count: cycles of a core, a size, or seconds on this machine's CPU."""
+CORE_COSTS = tuple(cost for core in CORES.values() for cost in core.costs)
+"""The costs in cycles of a core, for one image."""
+
+COSTS = (*CORE_COSTS, *SIZES, "latency")
+"""What a budget can count: cycles of an image on a core, a size, or seconds of an image on one thread of this
+machine's CPU."""

@@ -19,7 +19,7 @@ from zeroskip.model.pruning.masks import Masks, prunable_weights
 from zeroskip.model.pruning.regularise import Growing
 from zeroskip.model.pruning.training import cross_entropy, evaluate
 from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
-from zeroskip.model.search.finetune_settings import FinetuneSettings
+from zeroskip.model.search.finetune_settings import PruneAndTrainSettings
 from zeroskip.model.search.plan import CHANNELS, WEIGHTS, Plan, weight_shapes
 from zeroskip.model.search.setup import space_for
 from zeroskip.model.search.spaces.batch_norm import prune
@@ -60,7 +60,7 @@ def finetune(
     target: Plan | float,
     dataset: Dataset,
     *,
-    settings: FinetuneSettings,
+    settings: PruneAndTrainSettings,
     seed: int,
     checkpoint: Path | None = None,
     progress: Callable[[TrainingProgress], None] = lambda _: None,
@@ -130,7 +130,7 @@ def _in_rounds(
     space: Space | GlobalWeightSpace,
     steps: list[Densities],
     criterion: Criterion,
-    settings: FinetuneSettings,
+    settings: PruneAndTrainSettings,
     growing: Growing | None,
     train: Callable[..., None],
 ) -> nn.Module:

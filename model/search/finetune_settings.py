@@ -44,7 +44,7 @@ class Regularisation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneSettings:
+class PruneAndTrainSettings:
     """First the dense training `train`, if any; then `rounds` of pruning by the schedule, each followed by `training`;
     then the training `final`, if any.
 

@@ -21,7 +21,3 @@ class SearchProgress:
 
 
 ReportProgress = Callable[[SearchProgress], None]
-
-
-def silent(state: SearchProgress) -> None:
-    """Ignores the progress."""

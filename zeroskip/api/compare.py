@@ -13,6 +13,7 @@ from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, 
 from zeroskip.api.paths import optional_path, require_json, require_writable
 from zeroskip.api.search import SearchSettings, check_budget, in_steps, prepared
 from zeroskip.model.progress import Progress, Step, silent
+from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 
 _LOG = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def compare(
             budget=search.budget,
             settings=methods,
             training=TrainingSettings(
-                epochs=settings.epochs, learning_rate=settings.learning_rate, weight_decay=2e-4, batch_size=64
+                epochs=settings.epochs, learning_rate=settings.learning_rate, weight_decay=WEIGHT_DECAY, batch_size=64
             ),
             folder=folder,
             configuration=f"{setup.configuration} compare {search.budget} {methods}",

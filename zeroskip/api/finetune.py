@@ -11,6 +11,7 @@ from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.model.progress import Progress, Step, silent
+from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 from zeroskip.model.search.choices import CriterionName, PenaltyName, ScheduleName
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from zeroskip.model.search import finetune_settings
     from zeroskip.model.search.plan import Plan
-
-WEIGHT_DECAY = 2e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,12 +170,11 @@ def finetune(
     )
 
 
-def _training(settings: FinetuneSettings) -> finetune_settings.FinetuneSettings:
+def _training(settings: FinetuneSettings) -> finetune_settings.PruneAndTrainSettings:
     """The settings as the rounds of pruning and training take them."""
     from zeroskip.model.pruning.distil import Distil
     from zeroskip.model.pruning.training import TrainingSettings
-    from zeroskip.model.search.finetune_settings import FinetuneSettings as Rounds
-    from zeroskip.model.search.finetune_settings import Regularisation
+    from zeroskip.model.search.finetune_settings import PruneAndTrainSettings, Regularisation
 
     rate = settings.train_rate / 10 if settings.learning_rate is None else settings.learning_rate
 
@@ -185,7 +183,7 @@ def _training(settings: FinetuneSettings) -> finetune_settings.FinetuneSettings:
             epochs=epochs, learning_rate=rate, weight_decay=WEIGHT_DECAY, batch_size=settings.batch_size
         )
 
-    return Rounds(
+    return PruneAndTrainSettings(
         train=training(settings.train_epochs, settings.train_rate) if settings.train_epochs else None,
         training=training(settings.epochs, rate),
         final=training(settings.final_epochs, rate) if settings.final_epochs else None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.model.progress import Progress, Step, silent
+from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,7 +22,7 @@ class TrainSettings:
 
     epochs: int = 20
     learning_rate: float = 0.05
-    weight_decay: float = 2e-4
+    weight_decay: float = WEIGHT_DECAY
     batch_size: int = 64
 
 

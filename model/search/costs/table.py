@@ -14,22 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zeroskip.model.core import LayerLoad, SearchCosts
-from zeroskip.model.cores import CORES, core_of_cost, core_of_storage, load_costs
+from zeroskip.model.cores import core_of_cost, core_of_storage, load_costs
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.masks import keep_largest, kept_count
 from zeroskip.model.pruning.nm import nm_mask, nm_share
+from zeroskip.model.search.choices import CORE_COSTS, COSTS
 from zeroskip.model.search.costs.cache import cached
 from zeroskip.model.search.costs.latency import layer_seconds
 from zeroskip.model.search.layers import Layer, matrix_mask
 from zeroskip.model.search.plan import CHANNELS, WEIGHTS
-
-CORE_COSTS = tuple(cost for core in CORES.values() for cost in core.costs)
-"""The costs in cycles of a core, for one image."""
-
-COSTS = ("macs", "params", "bytes", *CORE_COSTS, "latency")
-"""Multiplications by weights that are kept; the number of these weights; the memory that they take; cycles of an image
-on a core; and seconds of an image on one thread of this machine's CPU."""
 
 BATCH = 16
 """The batch size at which the CPU is timed (latency)."""

@@ -23,13 +23,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zeroskip.model.progress import silent
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.layers import Layer
 from zeroskip.model.search.methods.ddpg import Agent
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import fit_to_budget
-from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
+from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.settings import AmcSettings
 from zeroskip.model.search.spaces.space import Densities, Space, cost_share, require_reachable
 

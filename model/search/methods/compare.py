@@ -13,12 +13,13 @@ import torch
 from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.progress import silent
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.search.finetune import finetune
-from zeroskip.model.search.finetune_settings import FinetuneSettings
+from zeroskip.model.search.finetune_settings import PruneAndTrainSettings
 from zeroskip.model.search.methods.run_method import HAND_MADE, METHODS, run_method
 from zeroskip.model.search.plan import save_plan
-from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
+from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.settings import MethodSettings
 from zeroskip.model.search.setup import Setup
 from zeroskip.model.search.spaces.space import cost_share
@@ -85,7 +86,7 @@ class _Trial:
                 what.module,
                 plan,
                 what.dataset,
-                settings=FinetuneSettings(training=what.training, threads=1),
+                settings=PruneAndTrainSettings(training=what.training, threads=1),
                 seed=seed,
                 checkpoint=Path(f"{stem}.ckpt"),
             )

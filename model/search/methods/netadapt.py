@@ -11,11 +11,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zeroskip.model.progress import silent
 from zeroskip.model.pruning.criteria import l2
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.table import CostTable
-from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
+from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.settings import NetAdaptSettings
 from zeroskip.model.search.short_training import train_for_batches

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zeroskip.model.progress import silent
 from zeroskip.model.search.evaluation import VALIDATION_SAMPLES, Evaluator
 from zeroskip.model.search.methods.amc import AmcResult, amc
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
 from zeroskip.model.search.methods.policies import deep, shallow, uniform
 from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve
-from zeroskip.model.search.progress import ReportProgress, silent
+from zeroskip.model.search.progress import ReportProgress
 from zeroskip.model.search.settings import MethodSettings
 from zeroskip.model.search.setup import Setup
 

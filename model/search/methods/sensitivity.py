@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zeroskip.model.progress import silent
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.evaluation import Evaluator
 from zeroskip.model.search.methods.policies import fit_to_budget
 from zeroskip.model.search.plan import WEIGHTS
-from zeroskip.model.search.progress import ReportProgress, SearchProgress, silent
+from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.spaces.space import PruningGroup, Space, require_reachable
 
 STOP = 0.5

@@ -21,7 +21,7 @@ def test_nine_layers(plain: dict) -> None:
     assert next(row for row in plain["layers"] if row["name"] == "NT-We")["utilisation"] >= 0.74
 
 
-def test_evened_out_they_take_fewer_cycles(plain: dict) -> None:
+def test_with_a_balanced_load_they_take_fewer_cycles(plain: dict) -> None:
     names = ["Alex-8", "VGG-8", "NT-We", "NT-LSTM"]
     in_turn = {row["name"]: row["cycles"] for row in plain["layers"]}
     for row in bench(names, EieGeometry(), seed=0, balance_load=True, on_rtl=False)["layers"]:

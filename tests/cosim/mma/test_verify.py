@@ -13,8 +13,8 @@ from zeroskip.cosim.mma.formats import check_format, modes
 from zeroskip.cosim.verify import verify
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.network import run
 from zeroskip.model.mma.numerics import FloatFormat
+from zeroskip.model.mma.run_network import run
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Step
 

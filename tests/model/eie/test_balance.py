@@ -40,8 +40,8 @@ def test_the_network_stays_what_it_was(seed: int, sizes: list[int], bias: bool) 
     layers = random_layers(rng, sizes, bias=bias)
     inputs = rng.normal(size=(5, sizes[0])).astype(np.float32)
     stages = [LinearStage(first=0, last=len(layers) - 1)]
-    evened, order = balance(layers, stages, inputs, 4)
-    before, after = (float_rows(each, stages, inputs)[-1][1] for each in (layers, evened))
+    balanced, order = balance(layers, stages, inputs, 4)
+    before, after = (float_rows(each, stages, inputs)[-1][1] for each in (layers, balanced))
     np.testing.assert_allclose(after[:, order], before, rtol=1e-9, atol=1e-12)
 
 

@@ -17,7 +17,7 @@ from zeroskip.model.mma import bundle as mma_bundle
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.network import run
+from zeroskip.model.mma.run_network import run
 from zeroskip.model.network import container
 from zeroskip.model.network.container import BundleError
 from zeroskip.model.network.pattern import Pattern

@@ -18,7 +18,7 @@ from zeroskip.model.mma.convert import from_raw, to_raw
 from zeroskip.model.mma.format import from_codes
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.golden import gemm, relative_bound
-from zeroskip.model.mma.network import run
+from zeroskip.model.mma.run_network import run
 from zeroskip.model.network.fold import fold
 from zeroskip.model.network.pattern import Pattern
 

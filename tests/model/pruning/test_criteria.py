@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from zeroskip.model.pruning.criteria import Criterion, Random, l1, l2, relative, total
+from zeroskip.model.pruning.criteria import Criterion, Random, l1, l2, total
 from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_weights
 from zeroskip.model.pruning.taylor import Taylor
 
@@ -149,14 +149,6 @@ def test_taylor_is_checked() -> None:
     module[5].weight.requires_grad_(False)
     with pytest.raises(ValueError, match=r"^'5\.weight' must require a gradient, but is frozen$"):
         Taylor(inputs=INPUTS, labels=LABELS)(module)
-
-
-def test_relative_scores_let_layers_compete() -> None:
-    scores = {"a": torch.tensor([3.0, 4.0]), "b": torch.tensor([[300.0, 400.0]]), "c": torch.zeros(2)}
-    found = relative(scores)
-    for name in ("a", "b"):
-        torch.testing.assert_close(found[name].flatten(), torch.tensor([0.6, 0.8]))
-    assert found["c"].tolist() == [0, 0]
 
 
 def test_total_of_any_dimensions() -> None:

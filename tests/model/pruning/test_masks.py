@@ -10,7 +10,6 @@ from zeroskip.model.pruning.masks import (
     Masks,
     allocate_globally,
     allocate_per_layer,
-    channel_masks,
     keep_largest,
     kept_count,
 )
@@ -129,26 +128,3 @@ def test_masks_must_fit_the_module() -> None:
     message = "the mask of 'weight' must be bool (3, 2), not torch.float32 (2, 3)"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Masks(nn.Linear(2, 3), {"weight": torch.ones(2, 3)})
-
-
-def test_channels_go_with_their_weights_and_bias() -> None:
-    module = nn.Sequential(nn.Conv2d(2, 3, 2), nn.Flatten(), nn.Linear(3, 2, bias=False))
-    masks = channel_masks(
-        module, {"0.weight": torch.tensor([True, False, True]), "2.weight": torch.tensor([False, True])}
-    )
-    assert list(masks) == ["0.weight", "0.bias", "2.weight"]
-    with Masks(module, masks):
-        outputs = module[0](torch.randn(5, 2, 2, 2))
-        assert (outputs == 0).flatten(1).all(0).tolist() == [False, True, False]
-        assert module[2].weight.count_nonzero(1).tolist() == [0, 3]
-    assert list(channel_masks(nn.Linear(3, 2), {"weight": torch.tensor([True, False])})) == ["weight", "bias"]
-
-
-def test_channel_masks_must_fit_the_module() -> None:
-    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
-    message = "kept must name Linear or Conv2d weights (0.weight), not '1.weight'"
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        channel_masks(module, {"1.weight": torch.ones(3, dtype=torch.bool)})
-    message = "kept['0.weight'] must be bool (3,), not torch.bool (3, 2)"
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        channel_masks(module, {"0.weight": torch.ones(3, 2, dtype=torch.bool)})

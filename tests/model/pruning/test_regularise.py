@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from zeroskip.model.pruning.criteria import l1, l2
-from zeroskip.model.pruning.masks import Masks, allocate_globally, allocate_per_layer, channel_masks
+from zeroskip.model.pruning.masks import Masks, allocate_globally, allocate_per_layer
 from zeroskip.model.pruning.regularise import L1, L2, GroupLasso, Growing
 from zeroskip.model.pruning.training import Penalty, TrainingSettings, train
 from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun
@@ -120,7 +120,10 @@ GROWING = Growing(growth=0.02, every=2, ceiling=1.0)
 
 
 def test_what_grows_is_near_zero_before_it_is_pruned_and_costs_little() -> None:
-    masks = channel_masks(network(), allocate_per_layer(l1(network(), "channel"), {"0.weight": 0.25, "2.weight": 1}))
+    # A channel is pruned with its weights and its bias.
+    channels = allocate_per_layer(l1(network(), "channel"), {"0.weight": 0.25, "2.weight": 1})
+    masks = {name: kept[:, None].expand_as(network().get_parameter(name)) for name, kept in channels.items()}
+    masks |= {name.replace("weight", "bias"): kept for name, kept in channels.items()}
     training = TrainingSettings(epochs=60, learning_rate=0.05, weight_decay=0, batch_size=16, constant=True)
     changes = []
     for penalty in (None, GROWING.on(masks)):

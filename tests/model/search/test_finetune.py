@@ -15,11 +15,11 @@ from zeroskip.model.pruning.masks import prunable_weights
 from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.pruning.training_run import TrainingProgress
 from zeroskip.model.search.finetune import FinetuneResult, finetune
-from zeroskip.model.search.finetune_settings import FinetuneSettings, Regularisation
+from zeroskip.model.search.finetune_settings import PruneAndTrainSettings, Regularisation
 from zeroskip.model.search.plan import CHANNELS, WEIGHTS, LayerPlan, Plan, weight_shapes
 
 TRAINING = TrainingSettings(epochs=2, learning_rate=0.01, weight_decay=2e-4, batch_size=32)
-ONE_SHOT = FinetuneSettings(training=TRAINING, threads=1)
+ONE_SHOT = PruneAndTrainSettings(training=TRAINING, threads=1)
 CUBIC = dataclasses.replace(ONE_SHOT, schedule="cubic", rounds=3)
 TRAIN = dataclasses.replace(TRAINING, epochs=3, learning_rate=0.1)
 
@@ -88,7 +88,7 @@ def differs(left: nn.Module, right: nn.Module) -> bool:
 
 @pytest.mark.parametrize("compression", [1.0, 2.5, 12.0, 100.0])
 @pytest.mark.parametrize("settings", [ONE_SHOT, CUBIC], ids=["one-shot", "cubic"])
-def test_compression_counts_exactly(dataset: Dataset, compression: float, settings: FinetuneSettings) -> None:
+def test_compression_counts_exactly(dataset: Dataset, compression: float, settings: PruneAndTrainSettings) -> None:
     result = finetune(network(), compression, dataset, settings=settings, seed=0)
     total = 72 + 72 * 16 + 64
     assert (result.count, result.total) == (round(total / compression), total)
@@ -107,7 +107,7 @@ def test_plan_counts_by_layer(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("settings", [ONE_SHOT, CUBIC], ids=["one-shot", "cubic"])
-def test_channels_are_gone(dataset: Dataset, settings: FinetuneSettings) -> None:
+def test_channels_are_gone(dataset: Dataset, settings: PruneAndTrainSettings) -> None:
     result = finetune(network(), PLANS["channels"], dataset, settings=settings, seed=0)
     assert {name: tuple(weight.shape) for name, weight in prunable_weights(result.module).items()} == {
         "0.weight": (4, 1, 3, 3),
@@ -122,7 +122,7 @@ def test_channels_are_gone(dataset: Dataset, settings: FinetuneSettings) -> None
 
 @pytest.mark.parametrize("target", ["compression", "weights", "channels"])
 @pytest.mark.parametrize("settings", [ONE_SHOT, CUBIC])
-def test_what_is_pruned_is_normalised_anew(dataset: Dataset, target: str, settings: FinetuneSettings) -> None:
+def test_what_is_pruned_is_normalised_anew(dataset: Dataset, target: str, settings: PruneAndTrainSettings) -> None:
     """In one step or in rounds: the means are those of the pruned network, not of the dense one."""
     untrained = dataclasses.replace(settings, training=dataclasses.replace(TRAINING, epochs=0))
     found = finetune(network(), PLANS[target], dataset, settings=untrained, seed=0).module
@@ -234,7 +234,7 @@ def interrupted(run: Callable[..., FinetuneResult], path: Path, after: int) -> N
 
 @pytest.mark.parametrize("target", PLANS)
 def test_resumed_run_ends_the_same(dataset: Dataset, tmp_path: Path, target: str) -> None:
-    settings = FinetuneSettings(
+    settings = PruneAndTrainSettings(
         training=TRAINING,
         threads=1,
         schedule="one-shot" if target == "2:4" else "cubic",
@@ -283,7 +283,7 @@ def test_checkpoint_of_other_settings_is_started_over(dataset: Dataset, tmp_path
     ],
 )
 def test_targets_that_cannot_be(
-    dataset: Dataset, target: Plan | float, settings: FinetuneSettings, message: str
+    dataset: Dataset, target: Plan | float, settings: PruneAndTrainSettings, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         finetune(network(), target, dataset, settings=settings, seed=0)

@@ -12,6 +12,7 @@ from zeroskip.api.inputs import Data, Network, data_of, in_turn, network_of, one
 from zeroskip.api.paths import optional_path, require_json, require_writable
 from zeroskip.api.tables import Table, yes
 from zeroskip.model.progress import Progress, Step, silent
+from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 from zeroskip.model.search.settings import NetAdaptSettings
 
 BenchGranularity = Literal["weights", "channels"]
@@ -144,7 +145,7 @@ def bench_search(
             budget=settings.budget,
             settings=netadapt,
             training=TrainingSettings(
-                epochs=settings.epochs, learning_rate=settings.learning_rate, weight_decay=2e-4, batch_size=64
+                epochs=settings.epochs, learning_rate=settings.learning_rate, weight_decay=WEIGHT_DECAY, batch_size=64
             ),
             seeds=settings.seeds,
             images=settings.images,

@@ -39,7 +39,7 @@ class LayerResult:
 
     file: Path
     layer: LayerFile
-    result: on_rtl.LayerResult
+    result: on_rtl.LayerOnRtl
     seconds: float
 
     @property

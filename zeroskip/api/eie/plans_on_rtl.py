@@ -22,7 +22,7 @@ from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import VALIDATION_SAMPLES
 from zeroskip.model.search.finetune import FinetuneResult, finetune
-from zeroskip.model.search.finetune_settings import FinetuneSettings
+from zeroskip.model.search.finetune_settings import PruneAndTrainSettings
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
 from zeroskip.model.search.plan import Plan
 from zeroskip.model.search.settings import NetAdaptSettings
@@ -87,7 +87,7 @@ def bench_search(
         tuned = []
         for seed in range(what.seeds):
             progress(f"fine-tuning for {cost}, seed {seed}")
-            settings = FinetuneSettings(training=what.training, threads=1)
+            settings = PruneAndTrainSettings(training=what.training, threads=1)
             tuned.append(finetune(what.setup.module, plan, what.setup.dataset, settings=settings, seed=seed))
         progress(f"running {cost} on the RTL")
         rows.append(_row(what, plan, tuned, tables, densities, simulator))
