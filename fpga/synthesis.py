@@ -46,7 +46,7 @@ def synthesise(component: wiring.Component) -> Cost:
     """Cells of `component` after `synth_ecp5` with its defaults. A component that is emitted once
     (zeroskip.rtl.hierarchy) is synthesised once and counts once for each of its instances; the rest is flattened.
 
-    Raises RuntimeError, with the end of its log, where Yosys fails.
+    Raises RuntimeError, with the end of its log, if Yosys fails.
     """
     with tempfile.TemporaryDirectory(prefix="zeroskip-") as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""The command line: puts the commands of zeroskip.commands together, and tells errors in one line."""
+"""The command line: collects the commands of zeroskip.commands, and prints errors in one line."""
 
 from __future__ import annotations
 
@@ -82,21 +82,22 @@ def _paragraphs(command: Command) -> str:
 
 
 class _Notes(logging.Handler):
-    """What is logged, as "resumed from ...", in one line on standard error."""
+    """Prints log messages, such as "resumed from ...", in one line on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tell(record.getMessage())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """The first Ctrl-C lets the command say what is kept; the second ends the process at once."""
+    """After the first Ctrl-C the command reports what is kept; the second ends the process at once."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
 
 
 def main() -> None:
-    """Runs a command. What a user can correct is told in one line; ZEROSKIP_TRACEBACK=1 shows the traceback."""
-    # Ended from outside, as by `timeout`: the exception lets temporary files and the simulator go.
+    """Runs a command. An error that a user can correct is printed in one line; ZEROSKIP_TRACEBACK=1 shows the
+    traceback."""
+    # SIGTERM, as from `timeout`, becomes an exception, so that temporary files and the simulator are cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)

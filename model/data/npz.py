@@ -29,7 +29,7 @@ def load_npz(path: Path, *, labels_required: bool = False) -> tuple[np.ndarray, 
 
 
 def require_classes(path: str, labels: np.ndarray | None, outputs: int) -> None:
-    """Raises ValueError where a label is not below `outputs`, the number of classes of a network."""
+    """Raises ValueError if a label is not below `outputs`, the number of classes of a network."""
     if labels is not None and labels.max() >= outputs:
         raise ValueError(f"{path}: labels must be below {outputs}, the network's outputs, not {labels.max()}")
 

@@ -49,7 +49,7 @@ class _Array:
         self.state = state
 
     def to_numpy(self) -> np.ndarray:
-        """The array. Raises ValueError where its bytes do not fit its shape."""
+        """The array. Raises ValueError if its bytes do not fit its shape."""
         match self.state:
             case (int(), tuple(shape), _ByteDtype(), bool(fortran), bytes(content)):
                 pass

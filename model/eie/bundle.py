@@ -21,19 +21,19 @@ from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import LinearStage, Stage, value_counts
 
 MAX_FRACTION = 128
-"""Fraction bits beyond this do not come from values that float32 holds."""
+"""float32 values never need more fraction bits than this."""
 
 
 class FitError(ValueError):
-    """A network that does not fit a geometry's memories; the message names the memory, what it lacks, and a size that
-    is enough."""
+    """A network that does not fit a geometry's memories; the message names the memory, how much is missing,
+    and a sufficient size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EieLayer:
     """A row of the layer table: `outputs` x `inputs` weights and, where `bias`, one more column for the bias.
 
-    A number with f fraction bits stands for itself divided by 2**f. Accumulators carry
+    An integer with f fraction bits has the value of the integer divided by 2**f. Accumulators carry
     `input_fraction + weight_fraction - product_shift` fraction bits, of which `out_shift` are rounded away.
     """
 
@@ -60,11 +60,11 @@ class EieLayer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EieNetwork(StagedNetwork):
-    """A compiled network: what stands in the memories of an array of `geometry`.
+    """A compiled network: the contents of the memories of an array of `geometry`.
 
     `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, one layer
     after another; `pointers` (uint32, pes x all columns + layers) the column pointers, as entry numbers; `codebooks`
-    (int16, layers x codebook_size), entry 0 zero. `stages` say how images go through the layers. Output i of the
+    (int16, layers x codebook_size), entry 0 zero. `stages` define how images go through the layers. Output i of the
     network is value `order[i]` of the last stage (uint32, outputs).
     """
 
@@ -127,7 +127,7 @@ def assemble(
     """Encodes each layer's codes (uint8, outputs x columns) and stacks them in the memories of each PE.
 
     Without `stages` the layers are fully connected and follow one another; without `order`, the outputs are in the
-    order of the last stage. Raises FitError where a memory of `geometry` is too small, ValueError where the stages do
+    order of the last stage. Raises FitError if a memory of `geometry` is too small, ValueError where the stages do
     not fit the layers.
     """
     if stages is None:
@@ -211,7 +211,7 @@ def fitted(
 
 
 def save(network: EieNetwork, path: Path) -> None:
-    """Writes the bundle; a file that stood there is replaced whole or not at all."""
+    """Writes the bundle; an existing file is replaced completely or not at all."""
     tensors: dict[str, NDArray[Any]] = {
         "entries": network.entries,
         "pointers": network.pointers,
@@ -227,7 +227,7 @@ def load(path: Path) -> EieNetwork:
 
 
 def from_container(container: Container) -> EieNetwork:
-    """The network that a file holds, all of it checked."""
+    """The network in a file, after all checks."""
     header = FORMAT.header(container)
     geometry = header.geometry
     expected = {
@@ -266,7 +266,7 @@ def _check_layers(network: Header[EieGeometry, EieLayer]) -> None:
         shift = layer.out_shift(geometry)
         if not 0 <= shift <= geometry.max_shift:
             raise BundleError(f"{where} must round away 0 to {geometry.max_shift} bits, not {shift}")
-        # Within a stage a layer's outputs stand where the next one reads its inputs.
+        # Within a stage, a layer's outputs are the inputs of the next.
         chained = any(index in stage.layers[1:] for stage in network.stages)
         if previous is not None and chained and layer.inputs != previous.outputs:
             raise BundleError(f"{where}.inputs must be the {previous.outputs} outputs before it, not {layer.inputs}")

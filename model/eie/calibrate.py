@@ -16,7 +16,7 @@ from zeroskip.model.network.stages import Stage
 from zeroskip.model.progress import Progress, Step, silent
 
 HEADROOM = 2.0
-"""Activations and sums may grow to this many times what they were in calibration before anything saturates."""
+"""Activations and sums may grow by this factor over calibration before anything saturates."""
 
 # A bias needs the constant one as an activation; more fraction bits than the greatest would gain nothing elsewhere.
 _MAX_FRACTION = VALUE_BITS - 2
@@ -34,7 +34,7 @@ class Fractions:
 
 
 BATCH = 256
-"""Images that go through the float network together, which bounds the memory that the patches of convolutions take."""
+"""Images that go through the float network together, a limit on the memory for the patches of convolutions."""
 
 
 def calibrate(
@@ -44,12 +44,11 @@ def calibrate(
     geometry: EieGeometry,
     progress: Progress = silent,
 ) -> list[Fractions]:
-    """Chooses fraction bits from what the float network does with `inputs` (samples x inputs).
+    """Chooses fraction bits from the values in the float network for `inputs` (samples x inputs).
 
-    Activations keep HEADROOM in their 16 bits. So do the sums of the magnitudes of all products in the accumulator, so
-    that nothing saturates on the calibration data; where the accumulator is too narrow for that, inputs and weights
-    lose the same number of fraction bits. Raises ValueError where the values are too large for any choice.
-    """
+    Activations keep HEADROOM in their 16 bits. The sums of the magnitudes of all products keep it in the accumulator,
+    so that nothing saturates on the calibration data; if the accumulator is too narrow for that, inputs and weights
+    lose the same number of fraction bits. Raises ValueError if the values are too large for any choice."""
     flat = inputs.reshape(len(inputs), -1)
     batches = []
     for first in range(0, len(flat), BATCH):
@@ -66,7 +65,7 @@ def calibrate(
         excess = activation_fractions[index] + weight - room
         if excess > 0:
             fraction = activation_fractions[index] - excess // 2
-            # The constant one of a bias needs an activation without a fraction at the least.
+            # The constant one of a bias needs an activation with at least zero fraction bits.
             lowest = fraction if layer.bias_codes is None else min(0, activation_fractions[index])
             activation_fractions[index] = max(fraction, lowest)
             weight = room - activation_fractions[index]
@@ -93,8 +92,8 @@ def calibrate(
 def float_rows(
     layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """What each layer takes and gives for `inputs` (samples x values): rows x inputs and rows x outputs, a row for each
-    start, in exact arithmetic as far as doubles go."""
+    """Each layer's inputs (rows x inputs) and outputs (rows x outputs) for `inputs` (samples x values), with a row for
+    each start, in double precision."""
     passes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
 
     def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,7 +107,7 @@ def float_rows(
 
 
 def float_layer(layer: SharedLayer, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a layer gives (rows x outputs) for `rows` (rows x inputs), in double precision."""
+    """The outputs of a layer (rows x outputs) for `rows` (rows x inputs), in double precision."""
     given = rows @ layer.codebook[layer.matrix_codes].astype(np.float64).T
     if layer.bias is not None:
         given += layer.bias

@@ -26,7 +26,7 @@ def lower_shared(
     network: Sequence[SharedOperation], shape: tuple[int, ...]
 ) -> tuple[tuple[Stage, ...], list[SharedLayer]]:
     """The stages in which the array runs a shared network on samples of `shape`, and the rows of its layer table.
-    Raises ValueError where the shape does not fit."""
+    Raises ValueError if the shape does not fit."""
     lowered = lower(shapes_of(network), shape)
     layers: list[SharedLayer] = []
     for row, source in enumerate(lowered.sources):
@@ -49,14 +49,13 @@ def compile_network(
     balance_load: bool = False,
     progress: Progress = silent,
 ) -> EieNetwork:
-    """Compiles a shared network; `calibration` are inputs to choose the fraction bits by: samples x inputs, or samples
-    x channels x height x width, by which the sizes of its images are known.
+    """Compiles a shared network. `calibration` are inputs (samples x inputs, or samples x channels x height x width)
+    that give the fraction bits and the size of images.
 
     The memories named in `fit` are made as large as the network needs, to the next power of two; for the others,
-    FitError says which does not hold it. Where `balance_load`, the rows of fully connected layers are assigned to PEs
-    so that the load is balanced (zeroskip.model.eie.balance), and otherwise in turn. Raises ValueError where the
-    calibration data do not fit the network.
-    """
+    FitError names the one that is too small. With `balance_load`, the rows of fully connected layers are assigned to
+    PEs so that the load is balanced (zeroskip.model.eie.balance); otherwise they are assigned in turn. Raises
+    ValueError if the calibration data do not fit the network."""
     stages, layers = lower_shared(shared, calibration.shape[1:])
     fractions = calibrate(layers, stages, calibration, geometry, progress)
     order = None
@@ -84,7 +83,7 @@ def compile_network(
     for index, (layer, fraction) in enumerate(zip(layers, fractions, strict=True)):
         codebooks[index, : len(layer.codebook)] = np.rint(np.ldexp(layer.codebook.astype(np.float64), fraction.weight))
     progress(Step(task="encoding the weights"))
-    # The words do not depend on how large the memories are: assembled where all is large enough, then fitted.
+    # The words do not depend on the memory sizes: assemble them in large enough memories, then fit these.
     roomy = dataclasses.replace(geometry, **{field: _ROOMY[field] for field in fit})
     network = assemble(roomy, table, codes, codebooks, stages, order)
     return dataclasses.replace(network, geometry=fitted(geometry, table, network.pointers, fit))
@@ -99,7 +98,7 @@ def quantise_inputs(
     """Inputs (samples x any shape) as the activations of the first layer (int16, samples x inputs), rounding half to
     even, and how many of them were saturated.
 
-    Raises ValueError where one does not fit and `saturate` is not set, and where the shape is wrong.
+    Raises ValueError if one does not fit and `saturate` is not set, and where the shape is wrong.
     """
     layer = network.layers[0]
     flat = inputs.reshape(len(inputs), -1).astype(np.float64)
@@ -122,7 +121,7 @@ def quantise_inputs(
 
 
 def lost_weights(network: EieNetwork) -> int:
-    """Weights and biases that were kept and have a value, but one that rounds to zero."""
+    """Kept weights and biases whose value rounds to zero."""
     lost = 0
     for index, codebook in enumerate(network.codebooks):
         codes = decode(network.columns(index), network.geometry)
@@ -131,20 +130,20 @@ def lost_weights(network: EieNetwork) -> int:
 
 
 def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np.float64]:
-    """The values that the last layer's outputs stand for."""
+    """The real values of the last layer's outputs."""
     return np.ldexp(outputs.astype(np.float64), -network.layers[-1].output_fraction)
 
 
 def error_bound(
     network: EieNetwork, shared: Sequence[SharedOperation], inputs: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """How far the network's outputs may lie from those of the float layers it was compiled from (samples x outputs), on
-    `inputs` of the shape that it was compiled for.
+    """Largest possible error of the network's outputs (samples x outputs), compared with the float layers from which it
+    was compiled, on `inputs` of the shape for which it was compiled.
 
     Holds for exact float arithmetic where nothing saturates. For each layer, with an error e of the inputs x and half
     a unit d of the weights: each product is off by at most |w| e + d (|x| + e), and by one unit of the sum where
-    `product_shift` drops bits; rounding the output adds half a unit. ReLU makes no error greater, and the maximum of
-    several values is off by no more than the one with the greatest error.
+    `product_shift` drops bits; rounding the output adds half a unit. ReLU never increases an error, and the error of a
+    maximum is at most the largest error of its values.
     """
     values = inputs.reshape(len(inputs), -1).astype(np.float64)
     errors = np.full_like(values, 0.5 * 2.0 ** -network.layers[0].input_fraction)
@@ -157,7 +156,7 @@ def error_bound(
             activations = float_layer(layers[index], activations)
         return np.concatenate((activations, error))
 
-    # Values and their errors go the same way: the second half of the batch are the errors of the first.
+    # Errors pass through the stages together with their values: they are the second half of the batch.
     return np.split(run_stages(network.stages, np.concatenate((values, errors)), run_stage), 2)[1]
 
 

@@ -23,7 +23,7 @@ from zeroskip.model.network.fold import fold
 from zeroskip.model.progress import Progress, silent
 
 CALIBRATION = 5_000
-"""Samples at most that say how large values get."""
+"""At most this many samples give the value range."""
 
 
 class EieCore:
@@ -62,7 +62,7 @@ class EieCore:
         return float_outputs(network, golden.outputs(network, quantised))
 
     def rounded_to_zero(self, network: EieNetwork, source: Any) -> int:
-        """Biases too; the codes in the memory images tell which weights were kept, so `source` is not needed."""
+        """Biases too; the codes in the memory images show which weights were kept, so `source` is not needed."""
         return lost_weights(network)
 
     def stored_bits(self, network: EieNetwork) -> StoredBits:

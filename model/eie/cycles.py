@@ -15,8 +15,8 @@ and in a PE that has entries in it, for each word w of its entries:
     taken[w]      look-ahead takes the word from the memory's output
     end[w]        the last cycle of the word: one cycle for each weight; a word that is all padding takes none
 
-A PE has room while the columns in its queue, and the one broadcast in the cycle before, whether or not it has entries
-here, are fewer than `queue_depth`.
+A PE has room while its queue holds fewer than `queue_depth` columns. A column broadcast in the cycle before counts too,
+whether or not it has entries in this PE.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from zeroskip.model.parallel import parallel
 
 @numba.njit(cache=True)
 def _layer(activations, bias, pointers, weights, per_word, window, depth, popped, pushed, taken, end):
-    """Cycle in which a layer comes to rest, counted from the first one of its search.
+    """The cycle in which all PEs are idle again at the end of a layer, counted from the first cycle of its search.
 
-    `pointers` (columns + 1 x pes) are entry numbers, `weights` (pes x entries) tells which of the entries are weights.
+    `pointers` (columns + 1 x pes) are entry numbers, `weights` (pes x entries) is true for entries that are weights.
     `popped` (pes x depth) keeps the cycles in which the queue's last `depth` columns left it; `pushed`, `taken`, `end`
     (pes) are counts and cycles of each PE. The last four are scratch space.
     """
@@ -65,13 +65,13 @@ def _layer(activations, bias, pointers, weights, per_word, window, depth, popped
                     look = max(look, select)
                 select = look
                 look += 1
-            # Each register passes its column on in the cycle in which the next register does.
+            # A register passes its column on in the same cycle as the next register.
             select = max(select + 1, fetched) if columns > 0 else select + 1
             fetched = max(select + 1, ready) if columns > 0 else select + 1
             ready = max(fetched + 1, fire) if columns > 0 else fetched + 1
             at = ready + 1
             if columns > 0 and at == fire + 1:
-                # The column before may still be on its way to the queues.
+                # The previous column may still be on its way to the queues.
                 for p in range(pes):
                     waiting = pushed[p]
                     if pointers[before + 1, p] > pointers[before, p]:
@@ -135,8 +135,8 @@ def _batch(activations, bias, pointers, weights, per_word, window, depth):
 def layer_cycles(
     columns: Columns, activations: NDArray[Any], geometry: EieGeometry, *, bias: bool
 ) -> NDArray[np.int64]:
-    """Cycles of one layer in each start (int64, starts), without START_TO_DONE, for `activations` (starts x inputs), of
-    which it only matters which are zero. With `bias`, the last column is that of the bias."""
+    """Cycles of one layer in each start (int64, starts), without START_TO_DONE, for `activations` (starts x inputs); it
+    only matters which are zero. With `bias`, the last column is that of the bias."""
     lengths = columns.pointers[:, -1]
     weights = np.zeros((geometry.pes, max(1, int(lengths.max()))), bool)
     for pe, length in enumerate(lengths.tolist()):
@@ -153,7 +153,7 @@ def layer_cycles(
 
 
 START_TO_DONE = 1
-"""Cycles from `start` to `done` beyond those of the layers, in each start: the one that takes `start`."""
+"""Cycles of each start in addition to those of its layers: the cycle that takes `start`."""
 
 
 def run(network: EieNetwork, activations: list[NDArray[np.int16]]) -> NDArray[np.int64]:

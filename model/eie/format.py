@@ -2,8 +2,8 @@
 
 Row i of a layer's matrix lives in processing element (PE) `i % pes` at local row `i // pes`. A PE holds its rows by
 column; an entry is `(code, skip)`, where `skip` counts the zero local rows since the previous entry of the column.
-Where more than `2**index_bits - 1` zeros precede an entry, padding entries `(code 0, skip max)` stand before it, each
-of which consumes `2**index_bits` local rows.
+If more than `2**index_bits - 1` zeros precede an entry, padding entries `(code 0, skip max)` are inserted before it;
+each advances by `2**index_bits` local rows.
 
       entry                     memory word, entries_per_word entries
       +--------+--------+       +-----------+-----+-----------+-----------+
@@ -53,7 +53,7 @@ def local_rows(outputs: int, pes: int) -> NDArray[np.int64]:
 def encode(codes: NDArray[np.uint8], geometry: EieGeometry) -> Columns:
     """Encodes a matrix of codebook indices (uint8, outputs x columns; 0 is a pruned weight).
 
-    Raises ValueError where the matrix is not two-dimensional or a code needs more than `code_bits`.
+    Raises ValueError if the matrix is not two-dimensional or a code needs more than `code_bits`.
     """
     if codes.ndim != 2 or 0 in codes.shape:
         raise ValueError(f"codes must be a matrix with at least one row and one column, not of shape {codes.shape}")
@@ -102,7 +102,7 @@ def entry_rows(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def decode(columns: Columns, geometry: EieGeometry) -> NDArray[np.uint8]:
     """The matrix of codebook indices (uint8, outputs x columns) that `encode` was given.
 
-    Raises ValueError where the entries are not what `encode` makes: a padding entry whose skip is not the greatest, or
+    Raises ValueError if the entries are not what `encode` makes: a padding entry whose skip is not the greatest, or
     that ends a column, and an entry whose row lies outside the matrix.
     """
     span = 1 << geometry.index_bits

@@ -7,7 +7,7 @@ from zeroskip.model.eie.shared import CODEBOOK_SIZE
 
 # Entry 0 is zero, the pruned weights.
 CENTROIDS = CODEBOOK_SIZE - 1
-# Tens are usual; the limit is for values that rounding moves back and forth between two centroids.
+# Tens of iterations are usual; the limit stops values that rounding moves back and forth between two centroids.
 ITERATIONS = 1000
 
 

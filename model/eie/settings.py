@@ -1,4 +1,4 @@
-"""What compiling for the EIE array can be told."""
+"""Compile settings of the EIE array."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class SharedLayer:
 
     @property
     def matrix_codes(self) -> NDArray[np.uint8]:
-        """The codes of the matrix that the layer multiplies its inputs by (outputs x inputs)."""
+        """The codes of the matrix by which the layer multiplies its inputs (outputs x inputs)."""
         return self.weight_codes
 
     @property
@@ -85,7 +85,7 @@ class SharedLayer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SharedConv(SharedLayer):
-    """The same for a Conv2d: `weight_codes` are (outputs, channels / groups * kernel height * kernel width)."""
+    """A Conv2d with shared weights: `weight_codes` are (outputs, channels / groups * kernel height * kernel width)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -153,7 +153,7 @@ def averaging_layer(stage: ConvStage, relu: bool) -> SharedConv:
 
 
 def to_module(network: Sequence[SharedOperation]) -> nn.Sequential:
-    """The float network that the shared one stands for, in the form that `zeroskip.model.network.fold.fold` gives."""
+    """The float network with the same weights, in the form that `zeroskip.model.network.fold.fold` gives."""
     return sequence(network, lambda operation: operation.module())
 
 

@@ -1,7 +1,7 @@
 """Sweeps over the geometry of the EIE array with the exact cycle model, as plain data.
 
 The paper (Han et al., ISCA 2016) varies one size at a time around 64 processing elements (PEs), queues of 8 columns,
-words of 8 entries and 4-bit counts of zeros. So do these, each named by what it varies:
+words of 8 entries and 4-bit counts of zeros. These sweeps do the same; each has the name of the size that it varies:
 
     queue_depth   figure 8     cycles, and how much of them is work on weights
     word_bits     figure 9     reads of the sparse-matrix memories
@@ -160,8 +160,8 @@ def sweep(
 ) -> dict[str, Any]:
     """All sweeps of `layers`. `advance` is called `steps(layers)` times.
 
-    Each of SWEEPS is a list of rows, by layer and by the size that it varies; `layers` says what the layers are and
-    `fixed` what a sweep does not vary. `geomean` holds the same rows over all layers.
+    Each of SWEEPS is a list of rows, by layer and by the size that it varies; `layers` describes the layers, and
+    `fixed` holds the sizes that a sweep does not vary. `geomean` holds the same rows over all layers.
     """
     if not layers:
         raise ValueError("layers must be at least one, not none")
@@ -235,7 +235,7 @@ def _results(
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BaseException:
-        # After an error, or Ctrl-C, nobody waits for the work in progress.
+        # After an error or Ctrl-C the remaining work is not needed.
         for process in multiprocessing.active_children():
             process.terminate()
         raise

@@ -43,7 +43,7 @@ class MmaLayer:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MmaNetwork(StagedNetwork):
     """A compiled network: the operand A of each layer, `columns` (int32), the value of an input row that each
-    column of A multiplies, or PAD, and `biases`, raw bits of `geometry.out`. `stages` say how images go through the
+    column of A multiplies, or PAD, and `biases`, raw bits of `geometry.out`. `stages` define how images go through the
     layers.
 
     Between layers the host applies ReLU and rounds to `geometry.dtype`, to nearest even.
@@ -63,7 +63,7 @@ class MmaNetwork(StagedNetwork):
 
 
 def save(network: MmaNetwork, path: Path) -> None:
-    """Writes the bundle; a file that stood there is replaced whole or not at all."""
+    """Writes the bundle; an existing file is replaced completely or not at all."""
     tensors: dict[str, NDArray[Any]] = {}
     for index, operand in enumerate(network.operands):
         tensors[f"values.{index}"] = np.ascontiguousarray(operand.values)
@@ -80,7 +80,7 @@ def load(path: Path) -> MmaNetwork:
 
 
 def from_container(container: Container) -> MmaNetwork:
-    """The network that a file holds, all of it checked."""
+    """The network in a file, after all checks."""
     header = FORMAT.header(container)
     names = {f"{name}.{index}" for index in range(len(header.layers)) for name in ("values", "columns", "bias")}
     names |= {f"meta.{index}" for index, layer in enumerate(header.layers) if layer.sparse}

@@ -28,7 +28,7 @@ def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeo
     A layer runs sparse where its weights, rounded to the tile's format, follow the pattern along the input channels and
     sparse takes fewer cycles; otherwise dense. No weight is pruned here (zeroskip.model.pruning.nm does that).
 
-    Raises ValueError where the network cannot be folded, the shape does not fit it, a weight or bias is not finite in
+    Raises ValueError if the network cannot be folded, the shape does not fit it, a weight or bias is not finite in
     the tile's formats, or those are not floating point.
     """
     if geometry.dtype not in FLOATS or geometry.out != "fp32":

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOATS = ("fp32", "fp16", "bf16", "tf32")
-"""Formats that numbers are converted to and from."""
+"""Formats to and from which numbers are converted."""
 
 
 def to_raw(values: NDArray[np.float32], form: str) -> NDArray[Any]:
@@ -21,13 +21,13 @@ def to_raw(values: NDArray[np.float32], form: str) -> NDArray[Any]:
         return bits
     dropped = {"bf16": 16, "tf32": 13}[form]
     half, odd = np.uint32((1 << (dropped - 1)) - 1), (bits >> np.uint32(dropped)) & np.uint32(1)
-    # A carry out of the mantissa makes the next exponent, or infinity. NaN would turn into something else.
+    # A carry out of the mantissa gives the next exponent, or infinity. NaN is separate: a carry would destroy it.
     rounded = np.where(np.isnan(values), bits | np.uint32(1 << 22), bits + half + odd) >> np.uint32(dropped)
     return rounded.astype(np.uint16) if form == "bf16" else rounded << np.uint32(dropped)
 
 
 def from_raw(bits: NDArray[Any], form: str) -> NDArray[np.float32]:
-    """The numbers that raw bits stand for."""
+    """The numbers with these raw bits."""
     if form == "fp16":
         return bits.view(np.float16).astype(np.float32)
     if form == "bf16":

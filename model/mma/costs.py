@@ -43,7 +43,7 @@ def layer_cost(load: LayerLoad, geometry: TileGeometry) -> float:
 
 
 def network_cost(module: nn.Module, inputs: NDArray[np.float32], geometry: TileGeometry) -> float:
-    """Cycles of an image in a batch, of the network as it is compiled. Raises ValueError where it cannot be."""
+    """Cycles of an image in a batch, of the network as it is compiled. Raises ValueError if it cannot be."""
     network = compile_network(module, inputs.shape[1:], geometry)
     layers = zip(network.layers, network.starts, strict=True)
     return sum(

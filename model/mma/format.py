@@ -37,7 +37,7 @@ class Compressed:
 
     `values` (raw bits, rows x groups * keep) holds the kept values lane by lane, `indices` (uint8, rows x groups x
     lanes) the position of each lane. They may be illegal, as codes may be. A dense matrix keeps every position.
-    Raises ValueError where the shapes do not fit, or an index names no position.
+    Raises ValueError if the shapes do not fit, or an index names no position.
     """
 
     values: Bits
@@ -154,7 +154,7 @@ def _first(bad: NDArray[np.bool_]) -> tuple[int, int]:
 def decompress(compressed: Compressed) -> Bits:
     """The matrix (raw bits, rows x columns), zero where nothing is kept.
 
-    Raises ValueError where two lanes of a group name the same position. Their order is free.
+    Raises ValueError if two lanes of a group name the same position. Their order is free.
     """
     pattern, indices = compressed.pattern, compressed.indices
     twice = _repeats(indices)
@@ -198,7 +198,7 @@ def from_codes(values: Bits, codes: Bits, pattern: Pattern) -> Compressed:
     """The operand that multiplexers make of values (rows x groups * keep) and codes (rows x groups).
 
     The inverse of `codes` for legal codes; illegal ones have a meaning as well. Only bit 1 of a code of 1:2 is read.
-    Raises ValueError where a shape does not fit or a code has more than `code_bits` bits.
+    Raises ValueError if a shape does not fit or a code has more than `code_bits` bits.
     """
     return Compressed(values=values, indices=_indices(codes, pattern), pattern=pattern)
 

@@ -19,7 +19,7 @@ from zeroskip.model.network.pattern import Pattern
 class Operand:
     """A, `columns` wide: raw bits of its values (M x kept), and the code of each group (M x groups) where it is sparse.
 
-    Of a dense A (`codes` is None) all values are kept.
+    A dense A (`codes` is None) keeps all values.
     """
 
     values: NDArray[Any]
@@ -76,7 +76,7 @@ def sparse_operand(
 ) -> Operand:
     """A sparse A, compressed from its dense form (raw bits, M x K), K padded with zeros to whole groups.
 
-    Raises ValueError where a group has more values than the pattern keeps (zeroskip.model.mma.format.compress).
+    Raises ValueError if a group has more values than the pattern keeps (zeroskip.model.mma.format.compress).
     """
     check_bits("a", bits, dtype)
     if bits.ndim != 2:
@@ -103,7 +103,7 @@ def check_product(operand: Operand, b: NDArray[Any], c: NDArray[Any], geometry: 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A part of a product that fits the memories: tiles `rows` of A, tiles `columns` of B, and of K the `windows`, in
+    """A part of a product that fits the memories: tiles `rows` of A, tiles `columns` of B, and `windows` of K, in
     `steps`.
 
     `new_b` says whether the job needs another part of B than the job before, `new_c` and `last` whether it begins or

@@ -105,7 +105,7 @@ def _encode(total, unit, half, nearest, dropped):
 
 @_jit
 def _specials(a_sig, a_exp, b_sig, b_exp, order, start, stop, c_sig, c_exp):
-    """What a block with a value that is not finite gives: 0 for NaN, else the sign of the infinity."""
+    """The result of a block with a value that is not finite: 0 for NaN, else the sign of the infinity."""
     infinity = 0
     if c_exp == _NOT_A_NUMBER:
         return 0
@@ -251,7 +251,7 @@ def _rounded(limbs, half):
     top = _LIMBS - 1
     while top > 1 and limbs[top] == 0:
         top -= 1
-    # Two limbs hold more than the significand and a rounding bit; what lies below only tells more than half from half.
+    # Two limbs hold more than the significand and a rounding bit; lower bits only distinguish more than half from half.
     value = (limbs[top] << 30) | (limbs[top - 1] >> 2)
     sticky = limbs[top - 1] & 3
     for i in range(top - 1):

@@ -8,8 +8,8 @@ lowest. Where not every lane holds metadata, the instruction's selector s names 
       8- and 4-bit, long      lane 4g + 2h + p   row g + 8p, half h of the columns
       8- and 4-bit, short     lane 4g + 2s + p   row g + 8p, all columns
 
-Source: PTX ISA 9.1, section 9.7.14.6.3, names the lanes and selectors in text, and shows what they hold in figures
-alone. The long shapes are checked against code: CUTLASS's reorder_meta (and torch's port of it), CuTe's ELayout of
+Source: PTX ISA 9.1, section 9.7.14.6.3, names the lanes and selectors in text, but shows their contents only in
+figures. The long shapes are checked against code: CUTLASS's reorder_meta (and torch's port of it), CuTe's ELayout of
 SM90, and of SM120 for 4 bits. The short ones (m16n8k16 of 16 bits, m16n8k8 of tf32, m16n8k32 of int8, m16n8k64 of
 int4) follow from the long ones by analogy, with no code to check them against.
 """
@@ -46,7 +46,7 @@ class MmaShape:
         return self.k // self.pattern.group
 
     def lanes(self, selector: int) -> NDArray[np.intp]:
-        """The lanes of the selector (8 x lanes of four consecutive ones, in the order of rows and columns)."""
+        """The lanes of the selector (8 x lanes of four consecutive lanes, in the order of rows and columns)."""
         step = 4 // self.selectors
         return np.arange(32).reshape(8, 4)[:, selector * step : (selector + 1) * step]
 
@@ -75,7 +75,7 @@ _ROWS = 16
 
 
 def mma_shape(dtype: str, k: int) -> MmaShape:
-    """The instruction of that dtype and k. Raises ValueError, with those that exist, where there is none."""
+    """The instruction of that dtype and k. Raises ValueError, with those that exist, if there is none."""
     if (dtype, k) not in SHAPES:
         raise ValueError(f"shape must be one of {', '.join(map(str, SHAPES.values()))}, not {dtype} m16n8k{k}")
     return SHAPES[dtype, k]

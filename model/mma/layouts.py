@@ -58,7 +58,7 @@ def to_linear(codes: Bits, pattern: Pattern, word: DTypeLike) -> Bits:
 def from_linear(words: Bits, pattern: Pattern, groups: int) -> Bits:
     """Inverse of `to_linear`: the codes (`code_type`, rows x groups).
 
-    Raises ValueError where the words are not as many as `groups` take, or bits after the last code are set.
+    Raises ValueError if the words are not as many as `groups` take, or bits after the last code are set.
     """
     _check_words(words)
     kind = _word_type("words", words.dtype)
@@ -107,7 +107,7 @@ def _check_words(words: Bits) -> None:
 
 
 def _reordered(words: Bits) -> NDArray[np.intp]:
-    """Where in the memory of the E matrix each linear word stands."""
+    """The position of each linear word in the memory of the E matrix."""
     _check_words(words)
     size = words.dtype.itemsize
     if size not in _GROUP_ROWS:

@@ -19,7 +19,7 @@ Multiply = Callable[[int, NDArray[Any], NDArray[Any]], NDArray[Any]]
 """(layer, b, c) -> d: the product of a layer, in raw bits."""
 
 BATCH_VALUES = 1 << 24
-"""Values of B that are multiplied together, which bounds the memory that the patches of convolutions take."""
+"""Values of B that are multiplied together, a limit on the memory for the patches of convolutions."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,8 +33,8 @@ class NetworkRun:
 def run(network: MmaNetwork, inputs: NDArray[np.float32], multiply: Multiply | None = None) -> NetworkRun:
     """Runs a batch (float32, images x values) through the network.
 
-    `multiply` computes the products, by default the golden model; all else is computed here. Raises ValueError where
-    the inputs do not fit."""
+    `multiply` computes the products, by default with the golden model; everything else is computed here. Raises
+    ValueError if the inputs do not fit."""
     if inputs.ndim != 2 or inputs.shape[1] != network.inputs or inputs.dtype != np.float32:
         raise ValueError(f"inputs must be float32 of images x {network.inputs}, not {inputs.dtype} of {inputs.shape}")
     if multiply is None:

@@ -1,4 +1,4 @@
-"""What the files of all cores' networks have in common: geometry, layers and stages in the header, and their checks.
+"""The common parts of the files of all cores: geometry, layers and stages in the header, and their checks.
 
 A core adds its tensors and its own checks.
 """
@@ -32,7 +32,7 @@ N = TypeVar("N")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Header(Generic[G, L]):
-    """What a file's header says of a network: the core's `geometry`, its layer table and the stages."""
+    """A network in a file's header: the core's `geometry`, its layer table and the stages."""
 
     geometry: G
     layers: tuple[L, ...]
@@ -43,9 +43,8 @@ class Header(Generic[G, L]):
 class BundleFormat(Generic[G, L]):
     """The files of one core, whose geometry is a `geometry` and whose layer table has rows of `layer` (dataclasses).
 
-    `check` raises BundleError where a header's geometry or layers are not what the core takes; that the stages fit the
-    layers is checked here.
-    """
+    `check` raises BundleError if the core does not accept a header's geometry or layers; this class checks that the
+    stages fit the layers."""
 
     core: str
     geometry: type[G]
@@ -53,7 +52,7 @@ class BundleFormat(Generic[G, L]):
     check: Callable[[Header[G, L]], None]
 
     def write(self, path: Path, network: Any, tensors: dict[str, NDArray[Any]]) -> None:
-        """Writes a compiled network; a file that stood there is replaced whole or not at all."""
+        """Writes a compiled network; an existing file is replaced completely or not at all."""
         header = {
             "geometry": dataclasses.asdict(network.geometry),
             "layers": [dataclasses.asdict(layer) for layer in network.layers],

@@ -18,7 +18,7 @@ SUPPORTED = (
 
 @dataclass(frozen=True, kw_only=True)
 class ChainStep:
-    """One step of the chain: what it is, and what the user calls it ("layer 'fc1'", "operation 'relu'")."""
+    """One step of the chain, and its name for the user ("layer 'fc1'", "operation 'relu'")."""
 
     label: str
 
@@ -76,14 +76,14 @@ def chain(module: nn.Module) -> list[ChainStep]:
     the module cannot be traced.
     """
     if isinstance(module, nn.Linear | nn.Conv2d):
-        # Traced by itself, a layer would show as operations on its parameters.
+        # Traced alone, a layer would appear as operations on its parameters.
         module = nn.Sequential(module)
     _refuse_hidden_changes(module)
     with in_mode(module, training=False):
         try:
             graph = fx.symbolic_trace(module).graph
         except Exception as error:
-            # forward() is the user's code run on stand-ins for tensors: anything can come out of it.
+            # forward() is the user's code, run on proxies of tensors: it can raise anything.
             reason = str(error).strip().split("\n")[0]
             raise ValueError(
                 f"{type(module).__name__} cannot be traced ({type(error).__name__}: {reason}); "
@@ -95,7 +95,8 @@ def chain(module: nn.Module) -> list[ChainStep]:
 
 
 def _refuse_hidden_changes(module: nn.Module) -> None:
-    """Raises ValueError for what changes a layer's result or weights without being visible in a traced graph."""
+    """Raises ValueError for hooks and parametrizations, which change a layer's result or weights but are not visible in
+    a traced graph."""
     for name, layer in module.named_modules():
         if layer._forward_hooks or layer._forward_pre_hooks:
             raise ValueError(f"layer '{name}' ({type(layer).__name__}) has forward hooks; remove them")

@@ -1,7 +1,7 @@
 """The file of a compiled network: tensors in safetensors, everything else in its JSON header.
 
-The header stands under the key `zeroskip` of the file's metadata and says for which `core` the network is. `digest`
-covers header and tensors, so that a damaged file is found before anything of it is used. Reading never runs code from
+The header is the entry `zeroskip` of the file's metadata and names the `core` of the network. `digest` covers header
+and tensors, so that damage is detected before anything is used. Reading never runs code from
 the file.
 """
 
@@ -42,7 +42,7 @@ class Container:
 
 
 def write(path: Path, *, core: str, header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
-    """Writes the file; one that stood there is replaced whole or not at all."""
+    """Writes the file; an existing file is replaced completely or not at all."""
     header = {"version": VERSION, "core": core, **header}
     header["digest"] = digest_of(header, tensors)
     data = save_safetensors(tensors, metadata={"zeroskip": json.dumps(header)})
@@ -51,7 +51,7 @@ def write(path: Path, *, core: str, header: dict[str, Any], tensors: dict[str, N
 
 
 def read(path: Path) -> Container:
-    """Reads a file that is whole. Raises BundleError naming the file, the field, the rule and the value."""
+    """Reads a complete file. Raises BundleError naming the file, the field, the rule and the value."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -23,7 +23,7 @@ def fold(module: nn.Module) -> nn.Sequential:
     Without convolutions it consists of nn.Linear and nn.ReLU, and takes inputs of shape (n, features), flattened. With
     convolutions it takes inputs (n, channels, height, width) and consists of nn.Conv2d, nn.ReLU, nn.MaxPool2d,
     nn.AvgPool2d and nn.AdaptiveAvgPool2d(1), then nn.Flatten, then nn.Linear and nn.ReLU. A ReLU is moved before max
-    pooling, which gives the same result. Average pooling is kept: it can only be made a convolution where the size of
+    pooling, with the same result. Average pooling is kept: it can only be made a convolution where the size of
     the images is known (zeroskip.model.network.lower).
 
     A BatchNorm after a Linear or Conv2d is folded back into it; a BatchNorm1d before a Linear (on the inputs or after
@@ -116,7 +116,7 @@ class _Affine:
 
 class _Folding:
     """The layers and poolings made so far, the affine map that waits for the next one, and the width where it is
-    known: features, or channels where `images`. `images` is None while that is open."""
+    known: features, or channels where `images`. `images` is None while that is unknown."""
 
     def __init__(self) -> None:
         self.operations: list[_Layer | _Average | MaxPoolStep] = []

@@ -1,4 +1,5 @@
-"""Lowering: in which stages a core runs the operations of a network, and what fills the rows of its layer table."""
+"""Lowering: the stages in which a core runs the operations of a network, and the operation of each row of its layer
+table."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def lower(operations: Sequence[Operation], shape: tuple[int, ...]) -> Lowered:
     """The stages in which a core runs `operations` on samples of `shape` (values, or channels x height x width).
 
     Convolutions and poolings are stages by themselves; Linear layers that follow one another share one. Average pooling
-    becomes a convolution with a group for each channel. Raises ValueError where the shape does not fit the network.
+    becomes a convolution with a group for each channel. Raises ValueError if the shape does not fit the network.
     """
     if not isinstance(operations[0], Linear) and len(shape) != 3:
         raise ValueError(
@@ -58,8 +59,8 @@ def lower(operations: Sequence[Operation], shape: tuple[int, ...]) -> Lowered:
 
 
 def block_diagonal(rows: NDArray[Any], groups: int) -> NDArray[Any]:
-    """The matrix (outputs x inputs of all groups) of a convolution whose outputs see the inputs of their own group
-    alone; `rows` (outputs x inputs of a group) are its weights, masks or codes."""
+    """The matrix (outputs x inputs of all groups) of a convolution whose outputs see only the inputs of their own
+    group; `rows` (outputs x inputs of a group) are its weights, masks or codes."""
     outputs, inputs = rows.shape
     matrix = np.zeros((groups, outputs // groups, groups, inputs), rows.dtype)
     group = np.arange(groups)
@@ -68,7 +69,7 @@ def block_diagonal(rows: NDArray[Any], groups: int) -> NDArray[Any]:
 
 
 def averaging_weight(stage: ConvStage) -> float:
-    """The one weight of a convolution that averages what its window sees."""
+    """The weight of a convolution that averages its window."""
     return 1 / (stage.kernel[0] * stage.kernel[1])
 
 

@@ -1,4 +1,4 @@
-"""Pooling windows as torch states them, and average pooling as the convolution that it is."""
+"""The windows of torch's pooling modules and functions, and the checks that they are supported."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def average_window(
 
 
 def require_global(label: str, output_size: object) -> None:
-    """Raises ValueError where an adaptive average pooling leaves more of an image than one value a channel."""
+    """Raises ValueError if an adaptive average pooling leaves more of an image than one value a channel."""
     if pair(output_size) != (1, 1):
         raise ValueError(f"{label} is an adaptive average pooling to {output_size}; supported: 1")
 
 
 def require_image_mean(label: str, dimensions: object, dtype: object) -> None:
-    """Raises ValueError where a mean is over anything but height and width of (n, channels, height, width)."""
+    """Raises ValueError if a mean is over anything but height and width of (n, channels, height, width)."""
     listed = isinstance(dimensions, tuple | list) and all(isinstance(size, int) for size in dimensions)
     if not listed or sorted(size % 4 for size in dimensions) != [2, 3] or dtype is not None:  # type: ignore[attr-defined]
         what = dimensions if dtype is None else f"{dimensions} as {dtype}"

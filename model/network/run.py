@@ -14,7 +14,7 @@ RunStage = Callable[[Stage, NDArray[Any]], NDArray[Any]]
 
 
 def run_stages(stages: Sequence[Stage], values: NDArray[Any], run_stage: RunStage) -> NDArray[Any]:
-    """Takes a batch (images x values) through `stages` and returns what the last one gives (images x outputs).
+    """Takes a batch (images x values) through `stages` and returns the outputs of the last one (images x outputs).
 
     The host's part, `gather` before each stage and `scatter` after it, is done here. `run_stage` is called, in order,
     for every stage that has layers; pooling stages have none. The values may be of any type that `run_stage` takes.

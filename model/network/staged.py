@@ -1,4 +1,4 @@
-"""What the compiled networks of all cores have in common: a layer table, and the stages that use it."""
+"""The common part of the compiled networks of all cores: a layer table, and the stages that use it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StagedNetwork:
 
     @property
     def outputs(self) -> int:
-        """Values that the network gives for an image."""
+        """Output values for an image."""
         return value_counts(self.stages, self.layers)[-1]
 
     @property

@@ -1,4 +1,4 @@
-"""How a network uses the layer table: a list of stages, and what the host does between them.
+"""How a network uses the layer table: a list of stages, and the host's work between them.
 
 A core runs a stage once for each row that `gather` makes from the values before it; `scatter` makes the values after it
 from the results. Values are flat; those of images are in the order channels x height x width:
@@ -97,7 +97,7 @@ class _Window:
         return self.channels * self.kernel[0] * self.kernel[1]
 
     def patches(self, values: NDArray[Any], fill: Any) -> NDArray[Any]:
-        """What the window sees, channel by channel, at each position of each image (images * positions x patch)."""
+        """The values in the window, channel by channel, at each position of each image (images * positions x patch)."""
         images = values.reshape(len(values), self.channels, self.height, self.width)
         (down, across), (high, wide) = self.padding, self.kernel
         padded = np.pad(images, ((0, 0), (0, 0), (down, down), (across, across)), constant_values=fill)
@@ -145,7 +145,7 @@ class ConvStage(_Window):
 
 @dataclass(frozen=True, kw_only=True)
 class MaxPoolStage(_Window):
-    """Max pooling, on the host alone. Padding is less than any value."""
+    """Max pooling, only on the host. Padding is smaller than any value."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -177,7 +177,7 @@ KINDS: dict[str, type[Stage]] = {"linear": LinearStage, "conv": ConvStage, "max 
 
 
 class TableRow(Protocol):
-    """What stages know of a layer."""
+    """The fields of a layer that stages use."""
 
     @property
     def inputs(self) -> int: ...

@@ -15,7 +15,7 @@ def shape_inputs(inputs: Tensor, folded: nn.Sequential) -> Tensor:
 
 
 def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
-    """The number of outputs of the network for a sample. Raises ValueError where the inputs' shape does not fit."""
+    """The number of outputs of the network for a sample. Raises ValueError if the inputs' shape does not fit."""
     sample = shape_inputs(torch.from_numpy(inputs[:1]), folded)
     if isinstance(folded[0], nn.Linear) and sample.shape[1] != folded[0].in_features:
         raise ValueError(
@@ -34,7 +34,7 @@ def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
 
 
 def require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
-    """Raises ValueError where the inputs do not have the shape that the network takes, or a label is not one of its
+    """Raises ValueError if the inputs do not have the shape that the network takes, or a label is not one of its
     classes. `folded` is the result of zeroskip.model.network.fold.fold."""
     for split in ("train", "test"):
         classes = require_shape(folded, getattr(dataset, f"{split}_inputs"), f"{dataset.name}: {split}_inputs")

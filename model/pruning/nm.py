@@ -70,7 +70,7 @@ def nm_share(weight: Tensor, pattern: Pattern) -> float:
 def nm_masks(module: nn.Module, pattern: Pattern, *, skip: Collection[str] = ()) -> dict[str, Tensor]:
     """The masks of the weights of all Linear and Conv2d layers, by parameter name. Layers named in `skip` stay dense.
 
-    Raises ValueError where `skip` names another layer, or a weight is NaN.
+    Raises ValueError if `skip` names another layer, or a weight is NaN.
     """
     layers = prunable_layers(module)
     for name in skip:

@@ -35,7 +35,7 @@ def permute(
     channels that flattening turned into several inputs, and the inputs and outputs of grouped convolutions. Results
     differ by rounding, as sums are computed in another order.
 
-    Raises ValueError where the network is not a plain chain of layers, or uses a layer or its weights twice.
+    Raises ValueError if the network is not a plain chain of layers, or uses a layer or its weights twice.
     """
     permuted = copy.deepcopy(module)
     steps = chain(permuted)

@@ -109,7 +109,7 @@ def prune_and_share(
     With `checkpoint` the state is saved there after every epoch, and an interrupted training run continues from it; the
     checkpoint of another run is replaced. Only the reported accuracies depend on the test set.
 
-    Raises ValueError, before anything is trained, where the network cannot be compiled or does not fit the data or the
+    Raises ValueError, before anything is trained, if the network cannot be compiled or does not fit the data or the
     densities, and where the checkpoint is damaged.
     """
     require_fit(fold(module), dataset)

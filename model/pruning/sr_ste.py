@@ -48,7 +48,7 @@ class SrSte:
     def __init__(self, module: nn.Module, pattern: Pattern, *, decay: float = DECAY, skip: Collection[str] = ()):
         if not decay >= 0:
             raise ValueError(f"decay must be at least 0, not {decay}")
-        # Raises ValueError where a layer cannot be masked.
+        # Raises ValueError if a layer cannot be masked.
         nm_masks(module, pattern, skip=skip)
         self._layers = [layer for name, layer in prunable_layers(module).items() if name not in skip]
         self._pattern = pattern

@@ -16,7 +16,7 @@ class Taylor:
 
     The score is the mean, over the batches of `inputs` (n, ...) and `labels` (n,), of the squared sum of gradient times
     weight (section 3.1; for a channel this is the importance of a gate behind it). The network is in evaluation mode
-    meanwhile, and its gradients do not change. Raises ValueError where there are no samples or a weight is frozen.
+    meanwhile, and its gradients do not change. Raises ValueError if there are no samples or a weight is frozen.
     """
 
     inputs: Tensor = field(repr=False)

@@ -55,7 +55,7 @@ class TrainingSettings:
             raise ValueError(f"optimizer must be 'sgd' or 'adam', not {self.optimizer!r}")
 
     def make_optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer of the module's parameters. Raises ValueError where all of them are frozen."""
+        """The optimizer of the module's parameters. Raises ValueError if all of them are frozen."""
         if not any(value.requires_grad for value in module.parameters()):
             raise ValueError(f"{type(module).__name__} cannot be trained: requires_grad is False for all parameters")
         if self.optimizer == "sgd":
@@ -87,7 +87,7 @@ def train(
 
     `on_epoch(epochs done, mean loss)` is called after every epoch; the mean includes the penalty. Then the module and
     the optimizer are all the state that must be saved: random numbers (sample order, dropout) depend on (seed, stage,
-    epoch) alone, and a `loss` or `penalty` must not have a state. Raises FloatingPointError where training diverges,
+    epoch) alone, and a `loss` or `penalty` must not have a state. Raises FloatingPointError if training diverges,
     and ValueError where the network fails in train mode.
     """
     module.train()

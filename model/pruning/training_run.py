@@ -51,7 +51,7 @@ class TrainingRun:
 
     The state is saved there after every epoch. If the file holds the state of a run with the same `configuration`,
     finished stages are restored from it, and the unfinished one continues. The state of another run is overwritten.
-    `total` is the number of epochs of all stages. Raises ValueError where the file is damaged.
+    `total` is the number of epochs of all stages. Raises ValueError if the file is damaged.
     """
 
     def __init__(

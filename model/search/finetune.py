@@ -68,7 +68,7 @@ def finetune(
     """Prunes a copy of `module` and trains the weights that are left. `target` is a plan, or a compression ratio: then
     all weights of the network compete. With `checkpoint`, a training run that was interrupted continues.
 
-    Raises ValueError where the plan belongs to another network or an N:M pattern is to be reached in rounds, and
+    Raises ValueError if the plan belongs to another network or an N:M pattern is to be reached in rounds, and
     FloatingPointError where training diverges.
     """
     torch.set_num_threads(settings.threads)

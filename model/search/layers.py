@@ -76,7 +76,7 @@ class _Seen:
 def read_layers(module: nn.Module, inputs: NDArray[np.float32]) -> list[Layer]:
     """The layers of a network in the order in which it runs them, with their activations for a few images `inputs`.
 
-    Any network works, with branches or without: it is run, not traced. Raises ValueError where the inputs do not fit.
+    Any network works, with branches or without: it is run, not traced. Raises ValueError if the inputs do not fit.
     """
     layers = prunable_layers(module)
     seen: dict[str, _Seen] = {}

@@ -113,7 +113,7 @@ class NetAdaptSettings:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
 
     def first_step(self, budget: float) -> float:
-        """The fraction of the dense cost that the first step takes. Raises ValueError where all steps together would
+        """The fraction of the dense cost that the first step takes. Raises ValueError if all steps together would
         never reach the budget."""
         whole = 1 - budget
         if self.step is None:

@@ -83,7 +83,7 @@ def prepare(
     """Splits the training samples by `seed`, reads the network and fills the cost table. Tables and accuracies are kept
     in the folder `cache`, if it is given.
 
-    Raises ValueError where the network does not fit the data, or cannot be pruned at this granularity, or where the
+    Raises ValueError if the network does not fit the data, or cannot be pruned at this granularity, or where the
     cost does not exist for it.
     """
     module.eval()

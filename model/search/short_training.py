@@ -24,7 +24,7 @@ def train_for_batches(
     """Trains `network` in place by SGD for `iterations` batches, going through the samples as often as needed.
 
     The learning rate stays `constant` or falls along half a cosine. The order of the samples depends on `seed` and
-    `number` alone, so that networks that are compared see the same batches. Raises FloatingPointError where training
+    `number` alone, so that networks that are compared see the same batches. Raises FloatingPointError if training
     diverges.
     """
     if iterations == 0:

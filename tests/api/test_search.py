@@ -118,7 +118,7 @@ def test_arrays_that_are_no_data(trained: nn.Module, inputs: np.ndarray, labels:
 
 
 def test_resume_needs_an_output(trained: nn.Module, data: tuple[np.ndarray, np.ndarray]) -> None:
-    with pytest.raises(ValueError, match="resume needs an output: the journal is kept beside it"):
+    with pytest.raises(ValueError, match="resume needs an output: the journal is kept next to it"):
         zeroskip.search(trained, data, settings=settings(), resume=True)
 
 

@@ -53,7 +53,7 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(core: str, interrupted: Inter
 
     assert (code, out) == (130, "")
     assert err.startswith("interrupted after 2 of ")
-    assert err.endswith(" epochs, which are kept in net.zs.ckpt; run the same command again to go on\n")
+    assert err.endswith(" epochs, which are kept in net.zs.ckpt; run the same command again to continue\n")
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -46,7 +46,7 @@ def test_training_keeps_its_epochs(tmp_path: Path) -> None:
     assert (code, out) == (130, "")
     told = re.fullmatch(
         r"interrupted after (\d+) of 400 epochs, which are kept in w.safetensors.ckpt; "
-        r"run the same command again to go on\n",
+        r"run the same command again to continue\n",
         err,
     )
     assert told, err
@@ -65,7 +65,7 @@ def test_a_search_keeps_its_journal(tmp_path: Path, command: tuple[str, ...], un
     code, out, err = interrupted(tmp_path, command, lambda: lines(journal) > 8)
     assert (code, out) == (130, "")
     assert re.fullmatch(
-        rf"interrupted after \d+ of {unit}, which are kept in plan.json.journal; go on with --resume\n", err
+        rf"interrupted after \d+ of {unit}, which are kept in plan.json.journal; continue with --resume\n", err
     )
     assert not (tmp_path / "plan.json").exists()
 

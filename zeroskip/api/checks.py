@@ -19,7 +19,7 @@ def require_choices(settings: object, **choices: Any) -> None:
 def own_settings(given: Any, kind: type, core: str) -> Any:
     """The core's own settings of the type `kind`: those that are given, or the defaults where there are none.
 
-    Raises ValueError where those of another core are given.
+    Raises ValueError if those of another core are given.
     """
     own = kind() if given is None else given
     if not isinstance(own, kind):

@@ -18,12 +18,12 @@ from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 _LOG = logging.getLogger(__name__)
 
 TRIALS = "trials"
-"""In what the progress of a comparison is counted."""
+"""The unit of the progress of a comparison."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings:
-    """What is compared: all methods with the settings `search`, whose `method` does not matter, each for `seeds` seeds.
+    """All methods are compared with the settings `search` (its `method` does not matter), each for `seeds` seeds.
     Every plan is fine-tuned for `epochs` at `learning_rate`."""
 
     search: SearchSettings = field(default_factory=SearchSettings)
@@ -79,7 +79,7 @@ def compare(
 ) -> CompareResult:
     """Compare all search methods and simple policies: same network, budget and fine-tuning, several seeds.
 
-    The arguments are those of `zeroskip.search`. The result is written to `output` (.json), with a picture beside it;
+    The arguments are those of `zeroskip.search`. The result is written to `output` (.json), with a picture next to it;
     the plans and journals of the trials go to the folder OUTPUT with the suffix `.trials`. With `resume` a comparison
     that was cut short continues. `workers` trials run at once.
 

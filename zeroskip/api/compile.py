@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class CompileSettings:
     """The core, and how the network is trained for it.
 
-    `own` are the core's own settings, such as EieCompileSettings or MmaCompileSettings, whose defaults it has where
-    they are None. `epochs` of dense training come before pruning, at `learning_rate`, which falls along half a cosine;
-    they need settings that prune.
+    `own` are the core's own settings, such as EieCompileSettings or MmaCompileSettings; None stands for their defaults.
+    Dense training for `epochs` comes before pruning, at `learning_rate`, which falls along half a cosine; it needs
+    settings that prune.
     """
 
     core: str = DEFAULT
@@ -39,8 +39,8 @@ class Compiled:
     """A compiled `network`, for the core named `core`.
 
     `accuracy` are fractions of the test split: of the network by step of its preparation, and of the golden model
-    ("golden"), whose every bit the RTL equals; empty where the data have no labels. `kept` of `total` weights are not
-    zero, of which the core's formats round `rounded_to_zero` to zero. `bits` is what the network takes in the core.
+    ("golden"), which the RTL equals in every bit; empty if the data have no labels. `kept` of `total` weights are not
+    zero; the core's formats round `rounded_to_zero` of these to zero. `bits` is the network's size in the core.
     """
 
     core: str
@@ -101,7 +101,7 @@ def compile(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Compiled:
-    """Compile a network for a core, pruned and trained before that where the settings ask for it.
+    """Compile a network for a core, after pruning and training it if the settings ask for it.
 
     `network` is an nn.Module, which is not changed, or "module:factory"; `weights` is a safetensors file of its
     state_dict. `data` has inputs (n, ...) float32, of the shape that the network takes, and labels (n,) of classes,
@@ -109,7 +109,7 @@ def compile(
     understood. The compiled network is written to `output`, and the state of the training to `checkpoint` after every
     epoch: a run that was cut short continues from it. The result depends on the arguments alone.
 
-    Raises ValueError where network, data or settings do not fit each other or the core's memories and formats, OSError
+    Raises ValueError if network, data or settings do not fit each other or the core's memories and formats, OSError
     where a file cannot be read or written, and FloatingPointError where training diverges.
     """
     start = time.monotonic()
@@ -148,7 +148,7 @@ def compile(
 
 
 def _golden(core: Core[Any, Any], network: Any, inputs: Any, labels: Any, progress: Progress) -> dict[str, float]:
-    """The accuracy of the golden model, where there are labels."""
+    """The accuracy of the golden model, if there are labels."""
     from zeroskip.model.core import golden_accuracy
 
     progress(Step(task="running the golden model"))

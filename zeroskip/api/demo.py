@@ -27,14 +27,14 @@ DemoData = Literal["digits", "fashion-mnist"]
 DemoNetwork = Literal["lenet-300-100", "lenet-5"]
 
 LENET_5_IMAGES = 500
-"""Test images of lenet-5 on the RTL, where no other number is asked for: its convolutions take long."""
+"""Test images of lenet-5 on the RTL by default: its convolutions take long."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
     """`dataset` is digits, or Fashion-MNIST from the four IDX files in `folder`; for the latter, `network` is fully
-    connected or has convolutions. `own` are settings of the core's own demo, such as EieDemoSettings, whose defaults it
-    has where they are None. `limit` test images run on the RTL: all where it is None, but LENET_5_IMAGES of lenet-5."""
+    connected or has convolutions. `own` are settings of the core's own demo, such as EieDemoSettings; None stands for
+    their defaults. `limit` test images run on the RTL; None stands for all, or LENET_5_IMAGES for lenet-5."""
 
     core: str = DEFAULT
     dataset: DemoData = "digits"
@@ -56,18 +56,18 @@ class DemoSettings:
 
     @property
     def folder_name(self) -> Path:
-        """Where the demo keeps its files, unless it is told otherwise."""
+        """The default folder of the demo's files."""
         return Path("runs") / (self.title if self.core == DEFAULT else f"{self.title}-{self.core}")
 
 
 class CoreDemo(Protocol):
-    """What a core's room in the API, `zeroskip.api.<core>.demo`, offers to the demo as `DEMO`."""
+    """The demo of a core: `DEMO` in the core's room in the API, `zeroskip.api.<core>.demo`."""
 
     settings_type: type
     """The frozen dataclass of the core's own demo settings; every field has a default."""
 
     def core_settings(self, title: str, settings: Any) -> Any:
-        """What the core's `compile` takes for the demo's network `title`."""
+        """The compile settings of the core for the demo's network `title`."""
         ...
 
     def prepare(
@@ -85,9 +85,9 @@ def load_demo(core: str) -> CoreDemo:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Demonstration:
-    """What the demo's network did on the RTL.
+    """The demo's network on the RTL, with its accuracies.
 
-    `accuracy` are fractions of the test split by step: of the preparation, of the golden model ("golden") and, where
+    `accuracy` are fractions of the test split by step: of the preparation, of the golden model ("golden") and, if
     all images ran on the RTL, of the hardware. `kept` of `total` weights are not zero.
     """
 
@@ -139,7 +139,7 @@ def demo(
     The folder `output` receives the compiled network (network.zs), the report (report.html) and the state of the
     training; by default it is DemoSettings.folder_name. Training that was cut short continues from there.
 
-    Raises ValueError where settings do not go together, OSError where the data are missing or a file cannot be written,
+    Raises ValueError if settings do not go together, OSError where the data are missing or a file cannot be written,
     and SimulatorError where the simulator is missing or fails.
     """
     start = time.monotonic()

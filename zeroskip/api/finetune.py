@@ -1,4 +1,4 @@
-"""`zeroskip.finetune`: prune a network to a plan, or to a compression ratio, and train what is left."""
+"""`zeroskip.finetune`: prune a network to a plan, or to a compression ratio, and train it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class FinetuneSettings:
     """How the network is pruned, and how it is trained.
 
     Weights, or channels, are ranked by `criterion` and pruned by `schedule`: at once, or in `rounds`. Each round is
-    followed by `epochs` of training at `learning_rate`, the last one by `final_epochs` more; where `learning_rate` is
-    None it is a tenth of `train_rate`. With `train_epochs` the network is first trained dense, at `train_rate`.
+    followed by `epochs` of training at `learning_rate`, the last one by `final_epochs` more; a `learning_rate` of
+    None stands for a tenth of `train_rate`. With `train_epochs` the network is first trained dense, at `train_rate`.
 
     `regularise` adds a penalty of the factor `strength` while pruning: about 1e-5 for l1 and group-lasso, 1e-4 for l2
     and 1 for growing (Wang et al., ICLR 2021). With `distil` the dense network is the teacher (Hinton et al., arXiv
@@ -116,7 +116,7 @@ def finetune(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Finetuned:
-    """Prune a network and train what is left.
+    """Prune a network and train it.
 
     It is pruned to a `plan`, as `zeroskip.search` finds it or the path of its file; or to a `compression` ratio, dense
     weights to kept weights, where all layers compete for the weights. `network` is an nn.Module, which is not changed,
@@ -125,7 +125,7 @@ def finetune(
     to `checkpoint` after every epoch: a run that was cut short continues from it. The result depends on the arguments
     alone.
 
-    Raises ValueError where the arguments do not fit each other, such as a plan for another network, OSError where a
+    Raises ValueError if the arguments do not fit each other, such as a plan for another network, OSError where a
     file cannot be read or written, and FloatingPointError where training diverges.
     """
     start = time.monotonic()
@@ -171,7 +171,7 @@ def finetune(
 
 
 def _training(settings: FinetuneSettings) -> finetune_settings.PruneAndTrainSettings:
-    """The settings as the rounds of pruning and training take them."""
+    """Converts the settings for the rounds of pruning and training."""
     from zeroskip.model.pruning.distil import Distil
     from zeroskip.model.pruning.training import TrainingSettings
     from zeroskip.model.search.finetune_settings import PruneAndTrainSettings, Regularisation

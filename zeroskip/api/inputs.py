@@ -1,4 +1,5 @@
-"""What the functions of the public API take: a network or its name, data or its name. Imports nothing heavy."""
+"""The arguments of the functions of the public API: a network or its name, data or their name. Imports nothing
+heavy."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ fifth is held out to measure accuracy."""
 
 
 def network_of(network: Network, weights: Path | None, progress: Progress) -> tuple[nn.Module, bool]:
-    """The network with the weights of a file, where one is given; and whether these are smaller than the factory makes
-    them, because channels were removed. A module that is given is not changed. Raises ValueError or OSError."""
+    """The network with the weights of a file, if one is given; and whether these are smaller than the factory makes
+    them, because channels were removed. A given module is not changed. Raises ValueError or OSError."""
     progress(Step(task="loading the network"))
     from zeroskip.model.loading import load_network, load_weights
 
@@ -61,8 +62,8 @@ def data_of(data: Data, seed: int, progress: Progress) -> Dataset:
 
 
 def samples_of(data: Data, split: Literal["train", "test"], progress: Progress) -> tuple[Any, Any]:
-    """Inputs (float32, n x ...) and labels (int64, n), or None, of one split; all samples where the data have no split
-    of their own. Raises ValueError or OSError."""
+    """Inputs (float32, n x ...) and labels (int64, n), or None, of one split; all samples if the data have no splits.
+    Raises ValueError or OSError."""
     progress(Step(task="loading the data"))
 
     from zeroskip.model.data.dataset import Dataset
@@ -77,7 +78,7 @@ def samples_of(data: Data, split: Literal["train", "test"], progress: Progress) 
 
 
 def _inputs(given: Any) -> NDArray[np.float32]:
-    """Arrays or tensors as inputs. Raises ValueError where they are not finite numbers of the shape (samples, ...)."""
+    """Arrays or tensors as inputs. Raises ValueError if they are not finite numbers of the shape (samples, ...)."""
     import numpy as np
 
     values = np.asarray(given)
@@ -90,7 +91,7 @@ def _inputs(given: Any) -> NDArray[np.float32]:
 
 
 def _labels(given: Any) -> NDArray[np.int64]:
-    """Arrays or tensors as labels. Raises ValueError where they are not class numbers of the shape (samples,)."""
+    """Arrays or tensors as labels. Raises ValueError if they are not class numbers of the shape (samples,)."""
     import numpy as np
 
     values = np.asarray(given)
@@ -125,8 +126,8 @@ def in_epochs(progress: Progress) -> Callable[[training_run.TrainingProgress], N
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within the block torch computes with one thread: sums that are split among threads round differently, and with
-    one a seed gives the same weights everywhere."""
+    """Within the block torch uses one thread: sums that are split among threads round differently; with one thread a
+    seed gives the same weights everywhere."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""Checks of paths before the work rather than after it. Imports nothing heavy."""
+"""Checks of paths before the work, not after it. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def require_writable(path: Path, *sources: Path) -> None:
-    """Makes the folder of a file to be written. Raises OSError where the file could not be written later, or is one of
+    """Makes the folder of a file to be written. Raises OSError if the file could not be written later, or is one of
     `sources`, which are read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() or not os.access(path.parent, os.W_OK):

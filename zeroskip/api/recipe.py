@@ -1,4 +1,4 @@
-"""What a core's room in the API offers to `zeroskip.compile`: its settings, and how networks are prepared for it.
+"""Each core's part of `zeroskip.compile`: its settings, and how networks are prepared for it.
 
 The room of a core is `zeroskip.api.<core>`; its module `compile` defines `RECIPE`. Imports nothing heavy.
 """
@@ -35,10 +35,10 @@ class TrainingPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """The data that a recipe may ask for, loaded when it does.
+    """The data for a recipe, loaded on request.
 
     `labelled()` is a data set with a train/validation split; `samples("train")` and `samples("test")` are those of its
-    splits, or all samples where the data have none.
+    splits, or all samples if the data have none.
     """
 
     labelled: Callable[[], Dataset]
@@ -47,9 +47,9 @@ class DataSource:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """What a recipe made of a network.
+    """The result of a recipe.
 
-    `source` is what the core compiles. `inputs` (samples x ...) are what it compiles for, and calibrates by.
+    `source` is what the core compiles; `inputs` (samples x ...) give the image size and the value range.
     `accuracy` are fractions of the test split by step, and `test` the samples they were measured on; `kept` of `total`
     weights are not zero, biases not counted.
     """
@@ -69,17 +69,17 @@ class Recipe(Protocol):
     """The frozen dataclass of the core's own compile settings; every field has a default."""
 
     def core_settings(self, settings: Any) -> Any:
-        """What the core's `compile` takes. Raises ValueError where the core's own `settings` contradict one another."""
+        """What the core's `compile` takes. Raises ValueError if the core's own `settings` contradict one another."""
         ...
 
     def check(self, settings: Any, plan: TrainingPlan) -> None:
-        """Raises ValueError, before anything is loaded, where the settings do not go together."""
+        """Raises ValueError, before anything is loaded, if the settings do not go together."""
         ...
 
     def prepare(
         self, module: nn.Module, data: DataSource, settings: Any, plan: TrainingPlan, progress: Progress
     ) -> Prepared:
-        """Prunes and trains a network, as far as the settings ask for it. Raises ValueError where network, data and
+        """Prunes and trains a network, as far as the settings ask for it. Raises ValueError if network, data and
         settings do not fit each other."""
         ...
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 CACHE = ".search"
-"""The folder beside the plan with what other searches can reuse."""
+"""The folder next to the plan, with results that other searches can reuse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class SearchSettings:
         require_choices(self, method=Method, granularity=Granularity)
 
     def geometries(self) -> dict[str, Any]:
-        """The geometry of the core that the cost needs, by its name; empty where it needs none. Raises ValueError where
+        """The geometry of the core that the cost needs, by its name; empty where it needs none. Raises ValueError if
         `sizes` are not those of this core."""
         core = core_of_cost(self.cost)
         if self.sizes and core is None:
@@ -92,7 +92,7 @@ class SearchResult:
     adapted: nn.Module | None
     output: Path | None
     files: list[Path]
-    """What was written beside the plan."""
+    """The files written next to the plan."""
     seconds: float
 
     def summary(self) -> dict[str, Any]:
@@ -157,12 +157,12 @@ def search(
     its state_dict. `data` has inputs (n, ...) float32 and labels (n,) of classes; its test split is not used. A fifth
     of the training samples measures accuracy, at most 5,000 of them.
 
-    The plan is written to `output` (.json), with pictures and tables beside it, and what was measured to a journal,
+    The plan is written to `output` (.json), with pictures and tables next to it, and all measurements to a journal,
     OUTPUT.journal: with `resume` a search that was cut short continues from it. Cost tables and accuracies that other
-    searches can reuse are kept in the folder `.search` beside it. Without `output` nothing is written. Accuracies are
+    searches can reuse are kept in the folder `.search` next to it. Without `output` nothing is written. Accuracies are
     measured in `workers` processes, or by Ray with "ray"; the result does not depend on them.
 
-    Raises ValueError where network, data and settings do not fit each other, where the budget cannot be met (with the
+    Raises ValueError if network, data and settings do not fit each other, where the budget cannot be met (with the
     smallest cost that can be reached) or where the journal is of another search; and OSError where a file cannot be
     read or written.
     """
@@ -206,7 +206,7 @@ def search(
 def prepared(
     module: nn.Module, dataset: Dataset, settings: SearchSettings, *, seed: int, output: Path | None, progress: Progress
 ) -> Setup:
-    """What the searches of one network by one seed start from, with the cost table filled."""
+    """Prepares the searches of one network by one seed, and fills the cost table."""
     from zeroskip.model.network.pattern import Pattern
     from zeroskip.model.search.setup import prepare
 
@@ -224,7 +224,7 @@ def prepared(
 
 
 def check_budget(setup: Setup, settings: SearchSettings) -> Any:
-    """The settings of the methods. Raises ValueError where the budget, or NetAdapt's steps to it, cannot be."""
+    """The settings of the methods. Raises ValueError if the budget, or NetAdapt's steps to it, cannot be."""
     from zeroskip.model.search.settings import MethodSettings
     from zeroskip.model.search.spaces.space import require_reachable
 
@@ -259,11 +259,11 @@ def _require_outputs(output: Path, method: str, read: list[Path]) -> None:
 
 @contextmanager
 def _journal_path(output: Path | None, resume: bool) -> Iterator[Path]:
-    """The path of the journal; without an output it is gone at the end."""
+    """The path of the journal; without an output it is deleted at the end."""
     if output is not None:
         yield Path(f"{output}.journal")
     elif resume:
-        raise ValueError("resume needs an output: the journal is kept beside it")
+        raise ValueError("resume needs an output: the journal is kept next to it")
     else:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder) / "journal"
@@ -312,7 +312,7 @@ def _result(
 
 
 def _write(plan: Plan, found: MethodResult, output: Path) -> list[Path]:
-    """Writes the plan, last, so that it is there only when all that belongs to it is; gives the other files."""
+    """Writes the plan last, so that a plan's other files always exist; returns the other files."""
     from zeroskip.model.search.plan import save_plan
     from zeroskip.model.search.views.detail_files import save_details
     from zeroskip.model.search.views.pictures import of_plan, save_picture

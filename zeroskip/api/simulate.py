@@ -23,8 +23,8 @@ CompiledNetwork: TypeAlias = Any
 
 @dataclass(frozen=True, kw_only=True)
 class SimulateSettings:
-    """`limit` is how many samples run, all where it is None. With `saturate`, inputs that do not fit the core's format
-    are clipped and counted. `seed` is that of what the memories hold before they are loaded."""
+    """`limit` is how many samples run; None stands for all. With `saturate`, inputs that do not fit the core's format
+    are clipped and counted. `seed` is for the random contents of the memories before they are loaded."""
 
     limit: int | None = None
     saturate: bool = False
@@ -39,7 +39,7 @@ class SimulateSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Simulation:
-    """What a network did on the RTL.
+    """A network's run on the RTL.
 
     `verification` has outputs, cycles and how they compare with the models. `accuracy` are fractions by step, here
     "hardware" alone; None where the data have no labels. `clipped_inputs` did not fit the core's format.
@@ -94,16 +94,16 @@ def simulate(
     report: Path | str | None = None,
     progress: Progress = silent,
 ) -> Simulation:
-    """Run a compiled network on the RTL of its core, beside the golden model and the cycle model.
+    """Run a compiled network on the RTL of its core, and compare it with the golden model and the cycle model.
 
     `network` is a file's path, a Compiled, or its network. `data` has inputs (n, ...) float32 and labels (n,) or None;
     of a data set with splits, those of the test split run. `outputs` is an NPZ file to write: `outputs` (float, n x
     outputs), `raw`, the same in the core's own bits, and `cycles` (n,). `report` is an HTML page to write.
 
     Where the RTL differs from a model, `equal` is false, and `verification.waveform` is the waveform of the first start
-    that differs, beside the report, or else in the cache folder.
+    that differs, next to the report or, without one, in the cache folder.
 
-    Raises ValueError where network, data and settings do not fit each other, OSError where a file cannot be read or
+    Raises ValueError if network, data and settings do not fit each other, OSError where a file cannot be read or
     written, and SimulatorError where the simulator is missing or fails.
     """
     start = time.monotonic()
@@ -164,13 +164,13 @@ def simulate(
 
 
 def load_compiled(network: CompiledNetwork) -> tuple[str, Any]:
-    """The name of a compiled network, and the network itself. Raises BundleError (ValueError), which names the file,
+    """A name for a compiled network, and the network. Raises BundleError (ValueError), which names the file,
     where the file holds none."""
     from zeroskip.model.cores import CORES, load_core
     from zeroskip.model.network.container import naming, read
 
     if not isinstance(network, str | Path):
-        # Of `zeroskip.compile`'s result, the network in it.
+        # The result of `zeroskip.compile` contains the network.
         compiled = getattr(network, "network", network)
         if getattr(compiled, "core", None) not in CORES:
             raise ValueError(f"network must be a compiled network or its file, not {type(network).__name__}")

@@ -1,4 +1,4 @@
-"""Tables as results give them to people."""
+"""Tables of results for people."""
 
 from __future__ import annotations
 

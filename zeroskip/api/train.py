@@ -73,7 +73,7 @@ def train(
     `output`, and the state of the training to `checkpoint` after every epoch: a run that was cut short continues from
     it. The result depends on the arguments alone.
 
-    Raises ValueError where network, data or settings do not fit each other, OSError where a file cannot be read or
+    Raises ValueError if network, data or settings do not fit each other, OSError where a file cannot be read or
     written, and FloatingPointError where training diverges.
     """
     start = time.monotonic()

@@ -30,14 +30,14 @@ def compile_command(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Compile a network for a core, after pruning and training it where that is asked for.
+    """Compile a network for a core, after pruning and training it if the options ask for it.
 
     Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout and BatchNorm are understood. The options of each
     core are under its name. Training that was cut short continues from its checkpoint.
     """
     cores.require_for(core, f"--core {core}")
     checkpoint = checkpoint or Path(f"{output}.ckpt")
-    with working(Kept("epochs", checkpoint, "run the same command again to go on")) as progress:
+    with working(Kept("epochs", checkpoint, "run the same command again to continue")) as progress:
         result = compile(
             network,
             data,

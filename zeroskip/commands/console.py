@@ -1,4 +1,4 @@
-"""What all commands share: tables for people, one JSON object for programs, progress on standard error, Ctrl-C."""
+"""Output of all commands: tables for people, one JSON object for programs, progress on standard error, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ NOTHING_KEPT = "interrupted: no results are kept"
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with one line about what is kept. Not a KeyboardInterrupt: typer answers these without a word."""
+    """Ctrl-C, with one line about what is kept. Not a KeyboardInterrupt, because typer ends on these without a
+    message."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A command that is interrupted keeps what it has done, counted in `unit`, in the file `path`. `how` says how to go
-    on: "go on with --resume"."""
+    """An interrupted command keeps its finished work, counted in `unit`, in the file `path`. `how` is the instruction
+    to continue: "continue with --resume"."""
 
     unit: str
     path: Path
@@ -42,9 +43,9 @@ class Kept:
 
 @contextmanager
 def working(*kept: Kept) -> Iterator[Progress]:
-    """Shows the Steps that it is given, on standard error, where that is a terminal.
+    """Shows progress Steps on standard error if that is a terminal.
 
-    Raises Interrupted in place of KeyboardInterrupt, which says what is kept, and how to go on.
+    Raises Interrupted in place of KeyboardInterrupt; its message names what is kept, and how to continue.
     """
     counts: dict[str, Step] = {}
     columns = (
@@ -63,10 +64,10 @@ def working(*kept: Kept) -> Iterator[Progress]:
                 nonlocal shown
                 counts[step.unit] = step
                 if step.unit != shown:
-                    # Another kind of work: its time is not that of the last one.
+                    # Another kind of work starts its own time.
                     bars.reset(bar)
                     shown = step.unit
-                # Given None, update() would keep the total of the step before.
+                # With None, update() would keep the total of the previous step.
                 bars.tasks[bar].total = step.total
                 bars.update(bar, description=step.task, completed=step.done, count=_count(step))
 
@@ -122,6 +123,6 @@ def show_tables(result: dict[str, Any], tables: Iterable[Table], notes: Iterable
 
 
 def finish(right: bool) -> None:
-    """Ends the command with the exit code 1 where its result is not right."""
+    """Ends the command with the exit code 1 if its result is wrong."""
     if not right:
         raise typer.Exit(1)

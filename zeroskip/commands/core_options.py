@@ -1,8 +1,8 @@
 """Options of the cores in commands that are for all cores.
 
 A core's room, `zeroskip.commands.<core>.options`, has a dataclass for each such command: the fields are its options,
-annotated as typer takes them. `with_core_options` adds those of all cores to a command, each core's under a heading of
-its own in the help. Imports nothing heavy.
+with typer's annotations. `with_core_options` adds the options of all cores to a command; each core has its own heading
+in the help. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class CoreOptions:
         self._values, self._given = values, given
 
     def of(self, core: str) -> Any:
-        """The core's dataclass of options, or None where the core has none for this command."""
+        """The core's dataclass of options, or None if the core has none for this command."""
         return self._values.get(core)
 
     def require_for(self, core: str | None, chosen: str) -> None:
-        """Raises ValueError where an option of another core than `core` was given: it means nothing with what was
-        chosen. None is no core at all."""
+        """Raises ValueError if an option of another core than `core` was given, because it would have no effect.
+        None stands for no core."""
         for other, given in self._given.items():
             if given and other != core:
                 raise ValueError(f"{given[0]} is an option of the {CORES[other].title}, which {chosen} does not use")

@@ -58,7 +58,7 @@ def demo_command(
         seed=seed,
     )
     output = output or settings.folder_name
-    kept = Kept("epochs", output / "training.safetensors", "run the same command again to go on")
+    kept = Kept("epochs", output / "training.safetensors", "run the same command again to continue")
     with working(kept) as progress:
         result = demo(settings=settings, output=output, progress=progress)
     title = f"{result.title} on the {CORES[core].title}, {result.seconds:.1f} s"

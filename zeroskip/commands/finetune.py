@@ -94,7 +94,7 @@ def finetune_command(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Prune a network, to a plan or to a compression ratio, and train what is left.
+    """Prune a network to a plan or to a compression ratio, and train it.
 
     Accuracy is measured on the test split of the data set; of a file, a fifth of the samples is held out for this, the
     same as in the search. Training that was cut short continues from its checkpoint.
@@ -125,7 +125,7 @@ def finetune_command(
         alpha=alpha,
     )
     checkpoint = checkpoint or Path(f"{output}.ckpt")
-    with working(Kept("epochs", checkpoint, "run the same command again to go on")) as progress:
+    with working(Kept("epochs", checkpoint, "run the same command again to continue")) as progress:
         result = finetune(
             network,
             data,

@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they read alike everywhere."""
+"""Options that several commands share, so that they are the same everywhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zeroskip.model.cores import CORES
 from zeroskip.model.data.names import NAMES
 from zeroskip.model.search.choices import COSTS
 
-# Type checkers know no choices that are computed.
+# Type checkers do not accept computed choices.
 if TYPE_CHECKING:
     _CoreName = str
     _CostName = str
@@ -70,20 +70,20 @@ Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 
 
 def refuse_panel(context: typer.Context, panel: str, chosen: str) -> None:
-    """Raise ValueError where an option of `panel` was given, which means nothing with what was chosen."""
+    """Raise ValueError if an option of `panel` was given, which means nothing with what was chosen."""
     for parameter in context.command.params:
         if was_given(context, str(parameter.name)) and getattr(parameter, "rich_help_panel", None) == panel:
             raise ValueError(f"{parameter.opts[0]} is an option of the {panel}, which {chosen} does not use")
 
 
 def refuse(context: typer.Context, name: str, chosen: str) -> None:
-    """Raise ValueError where the option `name` was given, which means nothing with what was chosen."""
+    """Raise ValueError if the option `name` was given, which means nothing with what was chosen."""
     if was_given(context, name):
         raise ValueError(f"--{name.replace('_', '-')} means nothing with {chosen}")
 
 
 def require_with(context: typer.Context, name: str, other: str, chosen: bool) -> None:
-    """Raise ValueError where the option `name` was given without the `other` one that it belongs to."""
+    """Raise ValueError if the option `name` was given without the `other` one that it belongs to."""
     if was_given(context, name) and not chosen:
         raise ValueError(f"--{name.replace('_', '-')} needs {other}")
 

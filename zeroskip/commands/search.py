@@ -132,7 +132,7 @@ def search_command(
         netadapt=NetAdaptSettings(step=step, decay=decay, pick=pick, iterations=iterations, learning_rate=short_rate),
     )
     run: dict[str, Any] = {"weights": weights, "output": output, "resume": resume, "workers": workers, "seed": seed}
-    how = "go on with --resume"
+    how = "continue with --resume"
     if method == "compare":
         with working(Kept(TRIALS, output.with_suffix(".trials"), how)) as progress:
             comparison = CompareSettings(search=settings, seeds=seeds, epochs=epochs, learning_rate=learning_rate)

@@ -19,11 +19,13 @@ def simulate_command(
     cores: CoreOptions,
     network: Annotated[Path, typer.Argument(help="A network from `zeroskip compile`.")],
     data: options.Samples,
-    limit: Annotated[int | None, typer.Option(min=1, help="Run only the first so many samples.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Run only this many samples, from the first.")] = None,
     outputs: Annotated[Path | None, typer.Option(help="NPZ file to write outputs and cycles to.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML report to write.", show_default="NETWORK.html")] = None,
     simulator: options.Simulator = "verilator",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what the memories hold before they are loaded.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the random contents of the memories before they are loaded.")
+    ] = 0,
     as_json: options.Json = False,
 ) -> None:
     """Run a compiled network on the RTL.

@@ -31,7 +31,7 @@ def train_command(
     a file, a fifth of the samples is held out for this. Training that was cut short continues from its checkpoint.
     """
     checkpoint = checkpoint or Path(f"{output}.ckpt")
-    with working(Kept("epochs", checkpoint, "run the same command again to go on")) as progress:
+    with working(Kept("epochs", checkpoint, "run the same command again to continue")) as progress:
         result = train(
             network,
             data,

@@ -33,7 +33,7 @@ def cached(
     """The values that `compute` returns for a layer, read from the folder if they are there, and stored in it if not.
 
     The key is a hash of the layer, of `facts` (by their repr), and of the code that computes the values; for seconds,
-    of the machine instead of the code. Raises ValueError where a file in the folder is damaged.
+    of the machine instead of the code. Raises ValueError if a file in the folder is damaged.
     """
     if folder is None:
         return compute()

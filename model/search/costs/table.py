@@ -133,7 +133,7 @@ def cost_table(
 
 
 def core_geometry(cost: str, geometries: Mapping[str, Any]) -> tuple[str, SearchCosts, Any]:
-    """The name of the core whose cycles `cost` counts, what it costs, and its geometry. Raises ValueError where
+    """The name of the core whose cycles `cost` counts, what it costs, and its geometry. Raises ValueError if
     `geometries` has none of it."""
     entry = core_of_cost(cost)
     assert entry is not None, cost

@@ -71,7 +71,7 @@ def solve(found: SensitivityScan, space: Space, table: CostTable, budget: float)
     """The densities at which all groups, each pruned alone, have the same accuracy: the highest accuracy for which the
     plan costs at most `budget` of the dense cost.
 
-    Raises ValueError, with the smallest cost that can be reached, where the budget cannot be met.
+    Raises ValueError, with the smallest cost that can be reached, if the budget cannot be met.
     """
     require_reachable(space, table, budget, space.least())
 

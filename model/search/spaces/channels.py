@@ -27,7 +27,7 @@ LEAST_CHANNELS = 0.1
 
 def _flattening(module: nn.Module, sample: Tensor) -> nn.Module:
     """The network, with `view(-1, 400)` and the like replaced by flattening, which works for any number of channels.
-    Raises ValueError where that changes the outputs."""
+    Raises ValueError if that changes the outputs."""
 
     def outputs(network: nn.Module) -> Tensor:
         with torch.random.fork_rng(devices=[]):
@@ -57,7 +57,7 @@ class ChannelSpace(Space):
     """
 
     def __init__(self, module: nn.Module, names: Sequence[str], calibration: Tensor) -> None:
-        """`names` are the layers in the order in which the network runs them. Raises ValueError where no channel can be
+        """`names` are the layers in the order in which the network runs them. Raises ValueError if no channel can be
         removed."""
         name = type(module).__name__
         module = _flattening(module, calibration[:2])

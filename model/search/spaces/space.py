@@ -131,7 +131,7 @@ class Space(ABC):
         )
 
     def densities(self, plan: Plan) -> dict[str, float]:
-        """The densities of the groups in a plan. Raises ValueError where it belongs to another network."""
+        """The densities of the groups in a plan. Raises ValueError if it belongs to another network."""
         plan.check(self.module)
         if plan.granularity != self.granularity:
             raise ValueError(f"granularity must be {self.granularity}, not {plan.granularity}")
@@ -157,7 +157,7 @@ class LayerSpace(Space):
     """Plans that prune single weights, or N:M patterns along the inputs; each layer is a pruning group."""
 
     def __init__(self, module: nn.Module, granularity: str, names: Sequence[str], calibration: Tensor) -> None:
-        """`names` are the layers to prune, in the order in which the network runs them. Raises ValueError where
+        """`names` are the layers to prune, in the order in which the network runs them. Raises ValueError if
         there is nothing to prune."""
         if granularity != WEIGHTS and Pattern.parse(granularity).dense:
             raise ValueError(f"granularity must be an N:M pattern that prunes, not {granularity!r}")

@@ -21,7 +21,7 @@ class Accuracies:
     """The accuracies measured with one `configuration`, which identifies all that they depend on beside the plan.
 
     Several processes may use the file `path` at the same time. If it is locked or read-only, nothing is found in it and
-    nothing is stored. Raises ValueError where it is damaged.
+    nothing is stored. Raises ValueError if it is damaged.
     """
 
     def __init__(self, path: Path, configuration: str) -> None:

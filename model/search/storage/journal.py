@@ -16,7 +16,7 @@ class Journal:
 
     A search depends only on its settings and on the numbers that it measures. Started again with its journal (`resume`)
     it takes the same steps, and numbers in the journal are not measured again. Without `resume` the file is replaced.
-    `configuration` identifies all that the numbers depend on beside their keys and the code. Raises ValueError where
+    `configuration` identifies all that the numbers depend on beside their keys and the code. Raises ValueError if
     the file is damaged or belongs to another search; the file is not changed then.
     """
 

@@ -13,7 +13,7 @@ from zeroskip.model.progress import Progress, Step, silent
 
 @dataclass(frozen=True, kw_only=True)
 class EieBenchSettings:
-    """The `layers` by their names in the paper's Table III, all nine where there are none; the array; whether rows are
+    """The `layers` by their names in the paper's Table III, all nine if there are none; the array; whether rows are
     assigned to PEs so that the load is balanced; and whether only the cycle model runs, not the RTL."""
 
     layers: tuple[str, ...] = ()

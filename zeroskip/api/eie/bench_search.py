@@ -1,4 +1,4 @@
-"""What it pays to search in cycles of the EIE array: `zeroskip bench search`. Imports nothing heavy."""
+"""The gain of searching in cycles of the EIE array: `zeroskip bench search`. Imports nothing heavy."""
 
 from __future__ import annotations
 

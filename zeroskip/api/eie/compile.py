@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EieCompileSettings:
-    """What compiling for the EIE array can be told.
+    """Compile settings of the EIE array.
 
-    With `density`, a fraction, the network is pruned to it and trained, and the shared weights are trained after that
-    (Deep Compression, Han et al., ICLR 2016); without, its zeros are the pruned weights. The other fields are those of
-    EieGeometry; memories that are None are made as large as the network needs, to the next power of two. With
-    `balance_load` rows are assigned to PEs so that the load is balanced, otherwise in turn.
-    """
+    With `density` (a fraction) the network is pruned to it and trained, then its shared weights are trained (Deep
+    Compression, Han et al., ICLR 2016). Without it, the network's zeros are the pruned weights. The other fields are
+    those of EieGeometry; memories that are None are made as large as the network needs, to the next power of two. With
+    `balance_load` rows are assigned to PEs so that the load is balanced, otherwise in turn."""
 
     density: float | None = None
     pes: int = 8
@@ -66,7 +65,7 @@ class EieRecipe:
         if settings.density is not None and not 0 <= settings.density <= 1:
             raise ValueError(f"density must be from 0 to 1, not {settings.density}")
         if settings.density is None and plan.epochs:
-            raise ValueError("epochs need a density: without it nothing is trained (zeroskip train trains alone)")
+            raise ValueError("epochs need a density: without it nothing is trained (zeroskip train does not prune)")
 
     def prepare(
         self,

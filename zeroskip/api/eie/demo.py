@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from zeroskip.model.data.dataset import Dataset
 
 LENET_5_CALIBRATION = 2_000
-"""Training images by which the fraction bits of lenet-5 are chosen: convolutions see each image hundreds of times."""
+"""Training images for choosing the fraction bits of lenet-5: convolutions see each image hundreds of times."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EieDemoSettings:
-    """`pes` processing elements; where it is None, 8 for digits and 16 for Fashion-MNIST."""
+    """`pes` processing elements; None stands for 8 for digits and 16 for Fashion-MNIST."""
 
     pes: int | None = None
 

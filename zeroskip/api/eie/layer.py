@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSettings:
-    """The array, of which the memories named in `fit` are made as large as the layer needs; and whether rows are
-    assigned to PEs so that the load is balanced, or in turn."""
+    """The array; its memories named in `fit` are made as large as the layer needs. With `balance_load` rows are
+    assigned to PEs so that the load is balanced, otherwise in turn."""
 
     geometry: EieGeometry = field(default_factory=EieGeometry)
     fit: tuple[str, ...] = MEMORIES
@@ -35,7 +35,7 @@ class LayerSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerResult:
-    """What the layer of a `file` did on the RTL."""
+    """The layer of a `file` on the RTL."""
 
     file: Path
     layer: LayerFile
@@ -89,12 +89,12 @@ def run_layer(
     output: Path | str | None = None,
     progress: Progress = silent,
 ) -> LayerResult:
-    """Run one layer, made elsewhere, on the RTL, and compare it with the golden model, the cycle model and the float
+    """Run a layer from a file on the RTL, and compare it with the golden model, the cycle model and the float
     product.
 
     `file` is an NPZ file with codebook (float32, 16), codes (uint8, outputs x inputs), activations (float32, inputs)
     and bias (float32, outputs; optional). The outputs are written to `output`, an NPZ file: float, raw, and the cycles.
-    Raises ValueError where the file is wrong or the layer does not fit the geometry, OSError where a file cannot be
+    Raises ValueError if the file is wrong or the layer does not fit the geometry, OSError where a file cannot be
     read or written.
     """
     start = time.monotonic()

@@ -63,7 +63,7 @@ def bench_search(
     """A row for each of COSTS. The searches use NetAdapt, which compares lost accuracy with saved cost and so finds
     another plan for another cost; sensitivity analysis does not. `journal(cost)` is the journal of each search.
 
-    Raises ValueError where the budget cannot be met.
+    Raises ValueError if the budget cannot be met.
     """
     space = what.setup.space
     tables = {COSTS[0]: what.setup.table}

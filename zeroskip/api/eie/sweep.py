@@ -53,7 +53,7 @@ def sweep_eie(
 ) -> SweepResult:
     """Vary queue depth, PEs, word width and index bits, as the EIE paper does (Han et al., ISCA 2016, figures 8 to 13).
 
-    `layers` are names of the paper's Table III, all nine where there are none. `output` is the folder of the plots and
+    `layers` are names of the paper's Table III, all nine if there are none. `output` is the folder of the plots and
     the data; the page about them is written next to it. `processes` need 2 GB each; None is one a CPU core, at most 4.
     Raises ValueError for an unknown layer.
     """
@@ -63,7 +63,7 @@ def sweep_eie(
     from zeroskip.model.eie.sweeps import steps, sweep
 
     chosen = _layers(layers)
-    # Before the minutes of work rather than after them.
+    # Checked before minutes of work, not after them.
     output.mkdir(parents=True, exist_ok=True)
     done, total = count(1), steps(chosen)
     progress(Step(task="sweeping", total=total))
@@ -88,7 +88,7 @@ def _layers(names: tuple[str, ...]) -> list[PaperLayer]:
 
 
 def _write(figures: dict[str, Any], output: Path) -> list[Path]:
-    """Writes sweeps.json and the plots into `output`, and the page beside it, `output`.md."""
+    """Writes sweeps.json and the plots into `output`, and the page next to it, `output`.md."""
     from zeroskip.model.eie.sweep_page import page
     from zeroskip.model.eie.sweep_plots import write_plots
 

@@ -1,4 +1,4 @@
-"""What the N:M tile gains and costs: `zeroskip bench mma`. Imports nothing heavy."""
+"""Gains and costs of the N:M tile: `zeroskip bench mma`. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PARTS = ("gemms", "luts", "permutation", "formats")
 
 @dataclass(frozen=True, kw_only=True)
 class MmaBenchSettings:
-    """Which of PARTS run, all where there are none; the sizes of the tile; and how many `blocks` of each number format
-    run on the RTL."""
+    """The `parts` that run (of PARTS; none stands for all); the sizes of the tile; and how many `blocks` of each number
+    format run on the RTL."""
 
     parts: tuple[str, ...] = ()
     m: int = 4
@@ -52,7 +52,7 @@ class MmaBenchResult:
         return [table() for part, table in made.items() if part in self.figures]
 
     def notes(self) -> list[str]:
-        """What channel permutation gains, next to the published figures."""
+        """The gain of channel permutation, next to the published figures."""
         if "permutation" not in self.figures:
             return []
         found = self.figures["permutation"]

@@ -20,14 +20,13 @@ PruningMethod = Literal["magnitude", "sr-ste"]
 
 @dataclass(frozen=True, kw_only=True)
 class MmaCompileSettings:
-    """What compiling for the N:M tile can be told.
+    """Compile settings of the N:M tile.
 
     With `prune` the network is pruned to `pattern` ("2:4", "4:8 pairs") and trained, by `method`: "magnitude" prunes
     the trained network and trains again (Mishra et al., arXiv 2104.08378), after `permute` has brought the channels
     into a better order (Pool & Yu, NeurIPS 2021); "sr-ste" trains sparse from the start (Zhou et al., ICLR 2021).
-    Without, layers whose weights follow the pattern already run sparse. `dtype` is the format of weights and
-    activations, `generation` the GPU whose arithmetic the tile has, and `m` x `n` its rows and columns.
-    """
+    Without `prune`, layers run sparse only if their weights already follow the pattern. `dtype` is the format of
+    weights and activations, `generation` the GPU whose arithmetic the tile has, and `m` x `n` its rows and columns."""
 
     pattern: str = "2:4"
     prune: bool = False
@@ -42,7 +41,7 @@ class MmaCompileSettings:
         require_choices(self, method=PruningMethod)
 
     def parsed_pattern(self) -> Pattern:
-        """The pattern. Raises ValueError where it is none, or prunes nothing."""
+        """The pattern. Raises ValueError if it is none, or prunes nothing."""
         pattern = Pattern.parse(self.pattern)
         if pattern.dense:
             raise ValueError(f"pattern must be an N:M pattern that prunes, not {self.pattern!r}")

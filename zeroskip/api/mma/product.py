@@ -39,7 +39,7 @@ class ProductSettings:
 class ProductResult:
     """A product of the `sizes` (M, N, K) on the RTL.
 
-    Of its `outputs`, `mismatches` differ from the golden model; `expected_cycles` are those of the cycle model.
+    `mismatches` of its `outputs` differ from the golden model; `expected_cycles` are those of the cycle model.
     `utilisation` is the fraction of the multipliers' work that was done, `illegal` whether the RTL's flag was raised.
     """
 
@@ -118,7 +118,7 @@ def run_product(
 
     `file` is an NPZ file of raw bits: a (M x K), or values and meta of a compressed A; b (K x N), c (M x N); and the
     texts dtype, out and generation. d, golden and cycles are written to `output`, an NPZ file; where it is None, to the
-    file with the suffix .d.npz. Raises ValueError where the file is wrong or does not fit the tile, OSError where a
+    file with the suffix .d.npz. Raises ValueError if the file is wrong or does not fit the tile, OSError where a
     file cannot be read or written.
     """
     start = time.monotonic()

@@ -25,7 +25,7 @@ def bench_command(
     index_bits: eie_options.IndexBits = EieGeometry.index_bits,
     word_bits: eie_options.WordBits = 64,
     balance_load: eie_options.BalanceLoad = EieBenchSettings.balance_load,
-    model_only: Annotated[bool, typer.Option("--model-only", help="Run the cycle model alone, not the RTL.")] = False,
+    model_only: Annotated[bool, typer.Option("--model-only", help="Run only the cycle model, not the RTL.")] = False,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:

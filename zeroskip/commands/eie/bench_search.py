@@ -41,10 +41,11 @@ def bench_search_command(
     resume: options.Resume = False,
     as_json: options.Json = False,
 ) -> None:
-    """Compare searches for EIE cycles, MACs and parameters on the RTL: what it pays to search in cycles.
+    """Compare searches for EIE cycles, MACs and parameters on the RTL: the gain of searching in cycles.
 
-    NetAdapt searches a plan for each cost, first for cycles. The other plans keep as many weights as the first, or a
-    few less where channels are pruned. All are fine-tuned alike, and the first network of each runs on the RTL. The
+    NetAdapt searches a plan for each cost, first for cycles. The other plans keep as many weights as the first, or
+    slightly fewer if channels are pruned. All plans are fine-tuned in the same way, and the first network of each runs
+    on the RTL. The
     exit code is 1 unless every output and every cycle is right.
     """
     settings = SearchBenchSettings(
@@ -57,7 +58,7 @@ def bench_search_command(
         images=images,
         pes=pes,
     )
-    with working(Kept("steps", Path(f"{output}.*.journal"), "go on with --resume")) as progress:
+    with working(Kept("steps", Path(f"{output}.*.journal"), "continue with --resume")) as progress:
         result = bench_search(
             network,
             data,

@@ -1,4 +1,4 @@
-"""The commands of the EIE array alone."""
+"""The commands that only the EIE array has."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class CompileOptions:
     balance_load: BalanceLoad = True
 
     def settings(self) -> EieCompileSettings:
-        """The same as the API takes it."""
+        """The same settings for the API."""
         return EieCompileSettings(**vars(self))
 
 

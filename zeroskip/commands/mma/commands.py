@@ -1,4 +1,4 @@
-"""The commands of the N:M tile alone."""
+"""The commands that only the N:M tile has."""
 
 from __future__ import annotations
 

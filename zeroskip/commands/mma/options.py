@@ -54,5 +54,5 @@ class CompileOptions:
     n: TileColumns = 4
 
     def settings(self) -> MmaCompileSettings:
-        """The same as the API takes it."""
+        """The same settings for the API."""
         return MmaCompileSettings(**vars(self))

@@ -31,7 +31,7 @@ def product_command(
         Literal["strict", "relaxed"], typer.Option(help="Legal metadata: increasing indices, or distinct ones.")
     ] = "strict",
     allow_illegal: Annotated[
-        bool, typer.Option("--allow-illegal", help="Run illegal metadata too; the RTL's flag reports them.")
+        bool, typer.Option("--allow-illegal", help="Also run illegal metadata; the RTL's flag reports them.")
     ] = False,
     simulator: options.Simulator = "verilator",
     seed: options.Seed = 0,
