@@ -1,8 +1,8 @@
 """The registry of cores: the one place, beside a core's own rooms, that knows its name.
 
 A core has a room in each wing: `zeroskip.model.<name>` (software side, with `core.py`), `zeroskip.cosim.<name>`
-(co-simulation, with `driver.py`), `zeroskip.rtl.<name>` and `zeroskip.commands.<name>`. This module imports nothing
-heavy, so that a command's `--help` can list the cores.
+(co-simulation, with `driver.py`), `zeroskip.rtl.<name>`, `zeroskip.api.<name>` and `zeroskip.commands.<name>`. This
+module imports nothing heavy, so that a command's `--help` can list the cores.
 """
 
 from __future__ import annotations
