@@ -104,7 +104,7 @@ class NetAdaptSettings:
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be above 0 and at most 1, not {self.decay}")
         if self.pick not in ("accuracy", "ratio"):
-            raise ValueError(f"pick must be 'accuracy' or 'ratio', not {self.pick!r}")
+            raise ValueError(f"pick must be one of accuracy, ratio, not {self.pick!r}")
         if self.iterations < 0:
             raise ValueError(f"iterations must be at least 0, not {self.iterations}")
         if not 0 < self.learning_rate < math.inf:

@@ -161,7 +161,7 @@ def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
     [
         ("step", 0.0, "step must be above 0 and at most 1"),
         ("decay", 1.5, "decay must be above 0 and at most 1, not 1.5"),
-        ("pick", "best", "pick must be 'accuracy' or 'ratio', not 'best'"),
+        ("pick", "best", "pick must be one of accuracy, ratio, not 'best'"),
         ("iterations", -1, "iterations must be at least 0, not -1"),
         ("learning_rate", 0.0, "learning_rate must be above 0 and finite, not 0.0"),
         ("learning_rate", float("inf"), "learning_rate must be above 0 and finite, not inf"),
