@@ -1,6 +1,6 @@
 """Starts the command `zeroskip`.
 
-It lies beside the package and imports the package from there: with PYTHONPATH=. a user's file zeroskip.py would be
+It is next to the package and imports the package from there: with PYTHONPATH=. a user's file zeroskip.py would be
 imported instead.
 """
 

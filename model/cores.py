@@ -1,4 +1,4 @@
-"""The registry of cores: the one place, beside a core's own rooms, that knows its name.
+"""The registry of cores: the only place, apart from a core's own rooms, that knows its name.
 
 A core has a room in each wing: `zeroskip.model.<name>` (software side, with `core.py`), `zeroskip.cosim.<name>`
 (co-simulation, with `driver.py`), `zeroskip.rtl.<name>`, `zeroskip.api.<name>` and `zeroskip.commands.<name>`. This

@@ -1,6 +1,6 @@
 """Pages of the site that are made from other files when mkdocs builds it; nothing is written into docs/.
 
-The start page is the README, and CONTRIBUTING and CHANGELOG stand in the site as they do in the repository. The
+The start page is the README, and CONTRIBUTING and CHANGELOG are in the site as they are in the repository. The
 examples page shows the files of examples/, and the command reference comes from the commands.
 """
 

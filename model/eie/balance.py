@@ -25,7 +25,7 @@ def balance(
     of the network is value `order[i]` of the last stage (uint32, outputs). Without a fully connected last stage the
     layers stay as they are, and the order is None.
 
-    All PEs wait for the one with the most weights in the columns that are broadcast at the same time. The rows are
+    All PEs wait for the PE with the most weights in the columns that are broadcast at the same time. The rows are
     assigned one at a time, those with the most work first, each to the PE whose rows share the fewest columns with it.
     A column is weighted by how often its activation is not zero in `calibration` (samples x values).
     """

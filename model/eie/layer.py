@@ -1,4 +1,4 @@
-"""A single layer whose codebook was fitted to its weights alone, and how its bias is represented."""
+"""Represents the bias of a single layer whose codebook was fitted only to its weights."""
 
 from __future__ import annotations
 

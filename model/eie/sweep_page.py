@@ -1,4 +1,4 @@
-"""The page beside the plots of the sweeps, in Markdown."""
+"""The page about the plots of the sweeps, in Markdown."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ its number of words rounded up to a power of two.
 
 
 def page(result: Result, folder: str) -> str:
-    """The page beside the plots, in Markdown; every figure in it is of `result`, or quoted from the paper."""
+    """The page about the plots, in Markdown; every figure in it comes from `result`, or is quoted from the paper."""
     fixed = result["fixed"]
     mean = {name: {row[name]: row for row in rows} for name, rows in result["geomean"].items()}
     depths, words, pes = mean["queue_depth"], mean["word_bits"], mean["pes"]

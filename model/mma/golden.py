@@ -190,6 +190,6 @@ def _run(
 
 
 def signed(bits: NDArray[Any], form: IntFormat) -> NDArray[np.int32]:
-    """The numbers that raw bits stand for."""
+    """The numbers with these raw bits."""
     shift = 32 - form.bits
     return (bits.astype(np.uint32) << np.uint32(shift)).view(np.int32) >> shift

@@ -1,4 +1,4 @@
-"""What a compiled network takes in the tile's memories, against the dense network that it stands for."""
+"""The size of a compiled network in the tile's memories, compared with the dense network."""
 
 from __future__ import annotations
 

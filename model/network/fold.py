@@ -195,7 +195,7 @@ class _Folding:
         if not computing:
             raise ValueError(f"{step.label} is a ReLU before any Linear or Conv2d; it must follow one")
         self._require_none_waiting("a ReLU")
-        # Also where a max pooling stands in between: ReLU before or after it gives the same maximum.
+        # Also if a max pooling is in between: ReLU before or after it gives the same maximum.
         computing[-1].relu = True
 
     def flatten(self, step: FlattenStep) -> None:

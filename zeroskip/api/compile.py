@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class CompileSettings:
     """The core, and how the network is trained for it.
 
-    `own` are the core's own settings, such as EieCompileSettings or MmaCompileSettings; None stands for their defaults.
+    `own` are the core's own settings, such as EieCompileSettings or MmaCompileSettings; None means their defaults.
     Dense training for `epochs` comes before pruning, at `learning_rate`, which falls along half a cosine; it needs
     settings that prune.
     """

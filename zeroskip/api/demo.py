@@ -33,8 +33,8 @@ LENET_5_IMAGES = 500
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
     """`dataset` is digits, or Fashion-MNIST from the four IDX files in `folder`; for the latter, `network` is fully
-    connected or has convolutions. `own` are settings of the core's own demo, such as EieDemoSettings; None stands for
-    their defaults. `limit` test images run on the RTL; None stands for all, or LENET_5_IMAGES for lenet-5."""
+    connected or has convolutions. `own` are settings of the core's own demo, such as EieDemoSettings; None means
+    their defaults. `limit` test images run on the RTL; None means all, or LENET_5_IMAGES for lenet-5."""
 
     core: str = DEFAULT
     dataset: DemoData = "digits"

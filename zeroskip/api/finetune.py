@@ -27,7 +27,7 @@ class FinetuneSettings:
 
     Weights, or channels, are ranked by `criterion` and pruned by `schedule`: at once, or in `rounds`. Each round is
     followed by `epochs` of training at `learning_rate`, the last one by `final_epochs` more; a `learning_rate` of
-    None stands for a tenth of `train_rate`. With `train_epochs` the network is first trained dense, at `train_rate`.
+    None means a tenth of `train_rate`. With `train_epochs` the network is first trained dense, at `train_rate`.
 
     `regularise` adds a penalty of the factor `strength` while pruning: about 1e-5 for l1 and group-lasso, 1e-4 for l2
     and 1 for growing (Wang et al., ICLR 2021). With `distil` the dense network is the teacher (Hinton et al., arXiv

@@ -23,7 +23,7 @@ CompiledNetwork: TypeAlias = Any
 
 @dataclass(frozen=True, kw_only=True)
 class SimulateSettings:
-    """`limit` is how many samples run; None stands for all. With `saturate`, inputs that do not fit the core's format
+    """`limit` is how many samples run; None means all. With `saturate`, inputs that do not fit the core's format
     are clipped and counted. `seed` is for the random contents of the memories before they are loaded."""
 
     limit: int | None = None
@@ -41,8 +41,8 @@ class SimulateSettings:
 class Simulation:
     """A network's run on the RTL.
 
-    `verification` has outputs, cycles and how they compare with the models. `accuracy` are fractions by step, here
-    "hardware" alone; None where the data have no labels. `clipped_inputs` did not fit the core's format.
+    `verification` has outputs, cycles and how they compare with the models. `accuracy` has fractions by step, here
+    only "hardware"; None if the data have no labels. `clipped_inputs` did not fit the core's format.
     """
 
     network: str

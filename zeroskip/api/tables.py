@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A `title`, the `heads` of the columns, and `rows` of as many cells each."""
+    """A `title`, the `heads` of the columns, and `rows` with a cell for each column."""
 
     title: str
     heads: Sequence[str]

@@ -34,7 +34,7 @@ class CoreOptions:
 
     def require_for(self, core: str | None, chosen: str) -> None:
         """Raises ValueError if an option of another core than `core` was given, because it would have no effect.
-        None stands for no core."""
+        None means no core."""
         for other, given in self._given.items():
             if given and other != core:
                 raise ValueError(f"{given[0]} is an option of the {CORES[other].title}, which {chosen} does not use")

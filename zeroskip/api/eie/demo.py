@@ -23,7 +23,7 @@ LENET_5_CALIBRATION = 2_000
 
 @dataclass(frozen=True, kw_only=True)
 class EieDemoSettings:
-    """`pes` processing elements; None stands for 8 for digits and 16 for Fashion-MNIST."""
+    """`pes` processing elements; None means 8 for digits and 16 for Fashion-MNIST."""
 
     pes: int | None = None
 

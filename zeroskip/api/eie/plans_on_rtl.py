@@ -1,4 +1,4 @@
-"""Compares plans that were searched for different costs and keep as many weights, on the RTL."""
+"""Compares plans on the RTL that were searched for different costs and keep the same number of weights."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ COSTS = ("eie-cycles", "macs", "params")
 """The costs that are searched for; the plans of the others are compared with that of the first."""
 
 CALIBRATION = 500
-"""The number of images by which the compiler chooses the fraction bits of activations."""
+"""The number of images from which the compiler chooses the fraction bits of activations."""
 
 FURTHER = 0.9
-"""The factor by which a budget falls until its plan keeps few enough weights."""
+"""The factor by which the budget falls until a plan keeps few enough weights."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,11 +111,11 @@ def _search(what: SearchBench, table: CostTable, budget: float, journal: Journal
 
 
 def _keeping(what: SearchBench, table: CostTable, kept: float, journal: Journal) -> dict[str, float]:
-    """The densities at which a search has the fraction `kept` of all weights left; its last step is shortened to it."""
+    """Densities that keep the fraction `kept` of all weights; the last step is cut to reach it."""
     space = what.setup.space
     budget = kept
     while space.kept((found := _search(what, table, budget, journal)).densities) > kept:
-        # A search with a smaller budget takes the same steps, which are in the journal, and then further ones.
+        # A search with a smaller budget repeats the same steps, from the journal, and adds further ones.
         budget *= FURTHER
     before = {group.name: 1.0 for group in space.groups}
     if kept == 1:

@@ -16,7 +16,7 @@ PARTS = ("gemms", "luts", "permutation", "formats")
 
 @dataclass(frozen=True, kw_only=True)
 class MmaBenchSettings:
-    """The `parts` that run (of PARTS; none stands for all); the sizes of the tile; and how many `blocks` of each number
+    """The `parts` that run (of PARTS; none means all); the sizes of the tile; and how many `blocks` of each number
     format run on the RTL."""
 
     parts: tuple[str, ...] = ()
