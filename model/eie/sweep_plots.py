@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFor
 from zeroskip.model.eie.paper_layers import PAPER_LAYERS
 
 Result = dict[str, Any]
-"""What zeroskip.model.eie.sweeps.sweep gives."""
+"""The result of zeroskip.model.eie.sweeps.sweep."""
 
 # A network has a colour (Okabe and Ito's, which the colour-blind tell apart), its layers a marker and a dash each.
 _COLOURS = {"Alex": "#0072b2", "VGG": "#d55e00", "NT": "#009e73"}
@@ -87,7 +87,7 @@ def _fraction(axes: Axes, label: str) -> None:
 
 
 def _paper_note(axes: Axes, text: str, at: tuple[float, float], **where: Any) -> None:
-    """What the paper's text says, in the axes' own coordinates."""
+    """Writes a statement of the paper's text at a place in the axes' own coordinates."""
     axes.text(*at, f"paper: {text}", transform=axes.transAxes, color=_PAPER, style="italic", **where)
 
 

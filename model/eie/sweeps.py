@@ -49,7 +49,7 @@ Row = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """What a layer is encoded for; every point of every sweep belongs to one of these."""
+    """The sizes for which a layer is encoded; every point of every sweep belongs to one of these."""
 
     pes: int
     index_bits: int

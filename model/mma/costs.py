@@ -1,4 +1,4 @@
-"""What a pruned layer or network costs on the N:M tile, for searches."""
+"""Costs of a pruned layer or network on the N:M tile, for searches."""
 
 from __future__ import annotations
 

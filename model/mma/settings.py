@@ -1,4 +1,4 @@
-"""What compiling for the N:M tile can be told."""
+"""Compile settings of the N:M tile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folded network does, one operation after the other: sizes and windows, without the weights."""
+"""The operations of a folded network, in order: sizes and windows, without the weights."""
 
 from __future__ import annotations
 

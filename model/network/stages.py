@@ -173,7 +173,7 @@ class MaxPoolStage(_Window):
 Stage = LinearStage | ConvStage | MaxPoolStage
 
 KINDS: dict[str, type[Stage]] = {"linear": LinearStage, "conv": ConvStage, "max pool": MaxPoolStage}
-"""What a stage is called in files and reports."""
+"""The stages' names in files and reports."""
 
 
 class TableRow(Protocol):
@@ -227,7 +227,7 @@ def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[in
 
 
 def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
-    """What the network makes of an image, for people: "1x28x28", "20x24x24", "20x12x12", ..., "500", "10"."""
+    """The shapes of an image through the network, for people: "1x28x28", "20x24x24", "20x12x12", ..., "500", "10"."""
     first = stages[0]
     if isinstance(first, LinearStage):
         names = [str(layers[0].inputs)]

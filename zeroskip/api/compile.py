@@ -58,8 +58,8 @@ class Compiled:
         load_core(self.core).save(self.network, Path(path))
 
     def summary(self) -> dict[str, Any]:
-        """What `zeroskip compile --json` prints: the same keys for every core; `geometry` and what is said of each
-        layer beyond `inputs` and `outputs` are the core's own."""
+        """What `zeroskip compile --json` prints: the same keys for every core; `geometry` and the keys of each
+        layer other than `inputs` and `outputs` are the core's own."""
         return {
             "output": None if self.output is None else str(self.output),
             "core": self.core,

@@ -69,7 +69,8 @@ class Recipe(Protocol):
     """The frozen dataclass of the core's own compile settings; every field has a default."""
 
     def core_settings(self, settings: Any) -> Any:
-        """What the core's `compile` takes. Raises ValueError if the core's own `settings` contradict one another."""
+        """The settings of the core's `compile`. Raises ValueError if the core's own `settings` contradict one
+        another."""
         ...
 
     def check(self, settings: Any, plan: TrainingPlan) -> None:

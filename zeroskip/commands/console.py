@@ -83,7 +83,7 @@ def working(*kept: Kept) -> Iterator[Progress]:
 
 
 def _count(step: Step) -> str:
-    """How far a step is, and its facts."""
+    """The progress of a step, and its facts."""
     counted = [] if step.total is None else [f"{step.done:,} of {step.total:,} {step.unit}"]
     return ", ".join([*counted, *(f"{name} {value}" for name, value in step.facts.items())])
 

@@ -55,7 +55,7 @@ class ProductResult:
     mismatches: int
     illegal: bool
     waveform: Path | None
-    """Of the first jobs that went wrong."""
+    """The waveform of the first failing jobs."""
     seconds: float
 
     @property

@@ -41,7 +41,7 @@ class SearchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CompileOptions:
-    """What the array is compiled for; the fields of zeroskip.api.eie.compile.EieCompileSettings."""
+    """Compile options of the array; the fields of zeroskip.api.eie.compile.EieCompileSettings."""
 
     density: Annotated[
         float | None,
@@ -71,7 +71,7 @@ class CompileOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    """As in zeroskip.api.eie.demo.EieDemoSettings."""
+    """The fields of zeroskip.api.eie.demo.EieDemoSettings."""
 
     pes: Annotated[
         int | None, typer.Option(help="Processing elements.", show_default="8 for digits, 16 for Fashion-MNIST")
@@ -80,6 +80,6 @@ class DemoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulateOptions:
-    """As in zeroskip.api.simulate.SimulateSettings."""
+    """Fields of zeroskip.api.simulate.SimulateSettings."""
 
     saturate: Annotated[bool, typer.Option(help="Clip inputs that do not fit, and count them.")] = False

@@ -27,7 +27,7 @@ class SearchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CompileOptions:
-    """What the tile is compiled for; the fields of zeroskip.api.mma.compile.MmaCompileSettings."""
+    """Compile options of the tile; the fields of zeroskip.api.mma.compile.MmaCompileSettings."""
 
     pattern: Annotated[
         str, typer.Option(help="N:M pattern, at most N kept weights of every M along the input channels.")
