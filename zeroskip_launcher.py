@@ -9,6 +9,7 @@ import sys
 
 _entries = [entry for entry in sys.path if os.path.realpath(entry) != os.path.realpath(os.curdir)]
 sys.path[:] = [os.path.dirname(os.path.abspath(__file__)), *_entries]
+import zeroskip  # noqa: E402, F401
 
 # Other packages in the folder of this one keep their usual place.
 sys.path[:] = _entries

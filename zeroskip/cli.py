@@ -101,6 +101,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
+    # An interruption leaves parts of a design that nobody elaborated.
+    warnings.filterwarnings("ignore", message=".* created but never used")
     warnings.showwarning = lambda message, *_: tell(f"warning: {message}", "yellow")
     notes = logging.getLogger("zeroskip")
     notes.setLevel(logging.INFO)

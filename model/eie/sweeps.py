@@ -225,6 +225,7 @@ def _results(
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
+    others = set(multiprocessing.active_children())
     try:
         futures = {
             executor.submit(_facts, layer, seed)
@@ -236,7 +237,7 @@ def _results(
             yield futures[future], future.result()
     except BaseException:
         # After an error or Ctrl-C the remaining work is not needed.
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         raise
     finally:

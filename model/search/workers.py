@@ -66,15 +66,19 @@ def worker_map(work: Callable[[Any], Any], workers: int | str) -> Iterator[Map]:
 def _pool(work: Callable[[Any], Any], workers: int) -> Iterator[ProcessPoolExecutor]:
     global _work
     before, _work = _work, work
+    others = set(multiprocessing.active_children())
     try:
         # A forked process has the network, whatever its class, and the data; nothing needs to be sent.
         context = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(os.getpid(),)) as pool:
             try:
                 yield pool
+            except GeneratorExit:
+                # The caller has taken all that it wanted.
+                raise
             except BaseException:
                 # After an error, or Ctrl-C, nobody waits for the work in progress.
-                for process in multiprocessing.active_children():
+                for process in set(multiprocessing.active_children()) - others:
                     process.terminate()
                 raise
             finally:

@@ -46,6 +46,8 @@ def test_search_and_finetune_without_files(
     found = zeroskip.search(trained, data, settings=settings())
     assert found.plan.reached <= 0.4
     tuned = zeroskip.finetune(trained, data, plan=found.plan, settings=zeroskip.FinetuneSettings(epochs=3))
+    by_result = zeroskip.finetune(trained, data, plan=found, settings=zeroskip.FinetuneSettings(epochs=3))
+    assert by_result.accuracy == tuned.accuracy
     kept = sum(int(part.weight.count_nonzero()) for part in tuned.module if isinstance(part, nn.Linear))
     assert kept == tuned.kept
     assert kept / tuned.total == pytest.approx(found.density, abs=0.01)

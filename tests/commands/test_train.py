@@ -105,3 +105,38 @@ def test_outputs_that_are_no_classes(zs: Command, tmp_path: Path) -> None:
     assert "digits: the network must give outputs of shape (samples, classes), not the shape (2, 2, 6, 6)" in re.sub(
         r"\s+", " ", err
     )
+
+
+def test_json_is_alone_on_standard_output_where_the_users_code_prints(zs: Command, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(
+        "from torch import nn\nprint('imported')\n\nclass Net(nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(30, 4))\n\n    def forward(self, x):\n"
+        "        print('called')\n        return super().forward(x)\n"
+    )
+    code, out, err = zs("train", "loud:Net", *TRAIN[2:], "--epochs", 1)
+    assert code == 0, err
+    assert json.loads(out)["epochs"] == 1
+    assert "imported" in err
+    assert "called" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--output", "mynet.py"),
+            "mynet.py cannot be written: its name is that of Python code; choose another output",
+        ),
+        (
+            ("--output", "w.ckpt", "--checkpoint", "w.ckpt"),
+            "w.ckpt cannot be written: it is also an input; choose another output",
+        ),
+    ],
+)
+def test_outputs_that_would_destroy_something(
+    zs: Command, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    before = (tmp_path / "mynet.py").read_text()
+    code, out, err = zs("train", "mynet:Net", "--data", "data.npz", *options)
+    assert (code, out, err) == (1, "", f"error: {message}\n")
+    assert (tmp_path / "mynet.py").read_text() == before

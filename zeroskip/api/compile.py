@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import own_settings
-from zeroskip.api.inputs import Data, Network, data_of, network_of, samples_of, sources_of
+from zeroskip.api.inputs import Data, Network, data_of, name_of, network_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.api.recipe import DataSource, TrainingPlan, load_recipe
 from zeroskip.model.cores import DEFAULT, load_core
@@ -123,7 +123,7 @@ def compile(
     core_settings = recipe.core_settings(own)
     recipe.check(own, plan)
     if output is not None:
-        require_writable(output, *sources_of(data, weights))
+        require_writable(output, *sources_of(data, weights, checkpoint))
     module, _ = network_of(network, weights, progress)
     source = DataSource(
         labelled=lambda: data_of(data, seed, progress), samples=lambda split: samples_of(data, split, progress)
@@ -131,6 +131,9 @@ def compile(
     prepared = recipe.prepare(module, source, own, plan, progress)
     core = load_core(settings.core)
     compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
+    from zeroskip.model.data.npz import require_classes
+
+    require_classes(name_of(data), prepared.test[1], compiled.outputs)
     accuracy = {**prepared.accuracy, **_golden(core, compiled, *prepared.test, progress)}
     if output is not None:
         core.save(compiled, output)

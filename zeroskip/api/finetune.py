@@ -17,6 +17,7 @@ from zeroskip.model.search.choices import CriterionName, PenaltyName, ScheduleNa
 if TYPE_CHECKING:
     from torch import nn
 
+    from zeroskip.api.search import SearchResult
     from zeroskip.model.search import finetune_settings
     from zeroskip.model.search.plan import Plan
 
@@ -107,7 +108,7 @@ def finetune(
     network: Network,
     data: Data,
     *,
-    plan: Plan | Path | str | None = None,
+    plan: Plan | SearchResult | Path | str | None = None,
     compression: float | None = None,
     weights: Path | str | None = None,
     settings: FinetuneSettings | None = None,
@@ -118,12 +119,12 @@ def finetune(
 ) -> Finetuned:
     """Prune a network and train it.
 
-    It is pruned to a `plan`, as `zeroskip.search` finds it or the path of its file; or to a `compression` ratio, dense
-    weights to kept weights, where all layers compete for the weights. `network` is an nn.Module, which is not changed,
-    or "module:factory"; `weights` is a safetensors file of its state_dict. `data` has inputs (n, ...) float32 and
-    labels (n,) of classes. The weights are written to `output`, for `zeroskip.compile`, and the state of the training
-    to `checkpoint` after every epoch: a run that was cut short continues from it. The result depends on the arguments
-    alone.
+    It is pruned to a `plan`: what `zeroskip.search` returned, its plan, or the path of its file; or to a `compression`
+    ratio, dense weights to kept weights, where all layers compete for the weights. `network` is an nn.Module, which is
+    not changed, or "module:factory"; `weights` is a safetensors file of its state_dict. `data` has inputs (n, ...)
+    float32 and labels (n,) of classes. The weights are written to `output`, for `zeroskip.compile`, and the state of
+    the training to `checkpoint` after every epoch: a run that was cut short continues from it. The result depends on
+    the arguments alone.
 
     Raises ValueError if the arguments do not fit each other, such as a plan for another network, OSError where a
     file cannot be read or written, and FloatingPointError where training diverges.
@@ -135,10 +136,11 @@ def finetune(
     settings = settings or FinetuneSettings()
     if (plan is None) == (compression is None):
         raise ValueError("either a plan or a compression ratio must be given, and not both")
+    plan = getattr(plan, "plan", plan)
     path = Path(plan) if isinstance(plan, str | Path) else None
     if output is not None:
         # Weights may be trained on in place: they are read before they are written.
-        require_writable(output, *sources_of(data, path))
+        require_writable(output, *sources_of(data, path, checkpoint))
     with one_thread():
         from zeroskip.model.loading import save_weights
         from zeroskip.model.search.finetune import finetune as prune_and_train

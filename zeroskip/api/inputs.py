@@ -109,6 +109,11 @@ def _pair(inputs: Any, labels: Any) -> tuple[NDArray[np.float32], NDArray[np.int
     return given
 
 
+def name_of(data: Data) -> str:
+    """What errors and reports call the data."""
+    return str(data) if isinstance(data, str | Path) else getattr(data, "name", "data")
+
+
 def sources_of(data: Data, *paths: Path | None) -> list[Path]:
     """The files that are read, which must not be overwritten."""
     named = [Path(data)] if isinstance(data, str | Path) else []

@@ -12,6 +12,8 @@ def require_writable(path: Path, *sources: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise OSError(f"{path} cannot be written: it is a folder, or its folder is read-only")
+    if path.suffix == ".py":
+        raise OSError(f"{path} cannot be written: its name is that of Python code; choose another output")
     if path.resolve() in [source.resolve() for source in sources]:
         raise OSError(f"{path} cannot be written: it is also an input; choose another output")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zeroskip.api.checks import require_choices
-from zeroskip.api.inputs import Data, samples_of, sources_of
+from zeroskip.api.inputs import Data, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
@@ -118,6 +118,8 @@ def simulate(
     for path in (report, outputs):
         if path is not None:
             require_writable(path, *sources_of(data, source))
+    if outputs is not None and report is not None and outputs.resolve() == report.resolve():
+        raise ValueError(f"outputs and report must be different files, not both {outputs}")
     name, compiled = load_compiled(network)
     values, labels = samples_of(data, "test", progress)
     values, labels = values[: settings.limit], None if labels is None else labels[: settings.limit]
@@ -129,7 +131,7 @@ def simulate(
     from zeroskip.model.data.npz import require_classes
 
     inputs, clipped = load_driver(compiled.core).encode(compiled, values, saturate=settings.saturate)
-    require_classes(str(data) if isinstance(data, str | Path) else "data", labels, compiled.outputs)
+    require_classes(name_of(data), labels, compiled.outputs)
     verification = verify(
         compiled,
         inputs,
@@ -150,7 +152,7 @@ def simulate(
             title=f"zeroskip: {name}",
             verification=verification,
             accuracy=accuracy,
-            facts={"data": _name_of(data), **dict(verification.rows())},
+            facts={"data": name_of(data), **dict(verification.rows())},
         )
     return Simulation(
         network=name if source is None else str(source),
@@ -204,7 +206,3 @@ def save_outputs(path: Path, verification: Verification) -> None:
     from zeroskip.model.files import save_npz
 
     save_npz(path, outputs=verification.outputs, raw=verification.raw, cycles=verification.cycles)
-
-
-def _name_of(data: Data) -> str:
-    return str(data) if isinstance(data, str | Path) else getattr(data, "name", "arrays")

@@ -82,7 +82,7 @@ def train(
     checkpoint = optional_path(checkpoint)
     settings = settings or TrainSettings()
     if output is not None:
-        require_writable(output, *sources_of(data))
+        require_writable(output, *sources_of(data, checkpoint))
     module, removed = network_of(network, weights, progress)
     dataset = data_of(data, seed, progress)
     import copy

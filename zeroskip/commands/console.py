@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,7 +58,11 @@ def working(*kept: Kept) -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     try:
-        with Bars(*columns, console=errors, disable=not errors.is_terminal, transient=True) as bars:
+        # What the user's own code prints must not stand before the JSON on standard output.
+        with (
+            contextlib.redirect_stdout(sys.stderr),
+            Bars(*columns, console=errors, disable=not errors.is_terminal, transient=True) as bars,
+        ):
             bar = bars.add_task("starting", total=None, count="")
             shown = ""
 
@@ -73,13 +79,17 @@ def working(*kept: Kept) -> Iterator[Progress]:
 
             yield progress
     except KeyboardInterrupt:
-        told = [
-            f"after {counts[one.unit].done} of {counts[one.unit].total} {one.unit}, which are kept in {one.path}; "
-            f"{one.how}"
-            for one in kept
-            if one.unit in counts and counts[one.unit].done
-        ]
-        raise Interrupted(f"interrupted {told[-1]}" if told else NOTHING_KEPT) from None
+        kept_until = [sentence for one in kept if (sentence := _kept_sentence(one, counts.get(one.unit)))]
+        raise Interrupted(f"interrupted {kept_until[-1]}" if kept_until else NOTHING_KEPT) from None
+
+
+def _kept_sentence(kept: Kept, step: Step | None) -> str | None:
+    """What is kept after an interruption at `step`, and how to continue; None if nothing is."""
+    if step is not None and step.done:
+        return f"after {step.done} of {step.total} {kept.unit}, which are kept in {kept.path}; {kept.how}"
+    if kept.path.exists():
+        return f"before the first of the {kept.unit} was complete; earlier results are kept in {kept.path}; {kept.how}"
+    return None
 
 
 def _count(step: Step) -> str:

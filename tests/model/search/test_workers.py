@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,32 @@ def test_processes_end_with_their_parent(tmp_path: Path) -> None:
     while any(Path(f"/proc/{worker}/stat").exists() for worker in workers):
         assert time.monotonic() < until, "they are still there"
         time.sleep(0.1)
+
+
+def test_a_callers_own_process_lives_on() -> None:
+    """Whether the caller takes all results, some of them, or gets an error."""
+    own = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    own.start()
+    try:
+        with worker_map(abs, 2) as do:
+            assert next(do(range(50))) == 0
+        with pytest.raises(ZeroDivisionError), worker_map(lambda item: 1 / item, 2) as do:
+            list(do([1, 0]))
+        assert own.is_alive()
+    finally:
+        own.kill()
+        own.join()
+
+
+def test_results_that_nobody_takes_leave_no_tracebacks(capfd: pytest.CaptureFixture[str]) -> None:
+    def results() -> Iterator[int]:
+        with worker_map(abs, 2) as do:
+            yield from do(range(50))
+
+    some = results()
+    assert [next(some), next(some)] == [0, 1]
+    del some
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("workers", EVERYWHERE)
