@@ -248,7 +248,7 @@ def to_json(stage: Stage) -> dict[str, Any]:
 
 def from_json(value: Any) -> Stage:
     """The inverse of `to_json`; raises ValueError that names the field."""
-    if not isinstance(value, dict) or value.get("kind") not in KINDS:
+    if not isinstance(value, dict) or value.get("kind") not in list(KINDS):
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {value!r}")
     fields = {
         name: tuple(field) if isinstance(field, list) else field for name, field in value.items() if name != "kind"

@@ -119,13 +119,14 @@ def train(
 
 
 def _outputs(module: nn.Module, inputs: Tensor) -> Tensor:
+    mode = "train" if module.training else "evaluation"
     try:
         outputs = module(inputs)
     except Exception as error:
-        # The user's forward() can raise anything, and no other check runs it in train mode.
-        raise ValueError(f"the network fails in train mode: {error_line(error)}") from error
+        # The user's forward() can raise anything, and no other check runs it on batches and in train mode.
+        raise ValueError(f"the network fails in {mode} mode: {error_line(error)}") from error
     if not isinstance(outputs, Tensor):
-        raise ValueError(f"the network must return a tensor in train mode too, not {type(outputs).__name__}")
+        raise ValueError(f"the network must return a tensor in {mode} mode too, not {type(outputs).__name__}")
     return outputs
 
 
@@ -135,7 +136,7 @@ def evaluate(module: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     training = module.training
     module.eval()
     correct = sum(
-        (module(some).argmax(1) == true).sum().item()
+        (_outputs(module, some).argmax(1) == true).sum().item()
         for some, true in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True)
     )
     module.train(training)

@@ -108,7 +108,8 @@ def test_settings_that_mean_nothing(
     ("inputs", "labels", "message"),
     [
         (np.full((20, 12), np.nan), np.zeros(20, int), "inputs must be finite in float32, but hold NaN or infinity"),
-        (np.zeros(20), np.zeros(20, int), r"inputs must be real numbers \(samples, ...\), not float64 \(20,\)"),
+        (np.zeros(20), np.zeros(20, int), r"inputs must be real numbers \(samples, ...\), .*, not float64 \(20,\)"),
+        (np.zeros((0, 12)), np.zeros(0, int), r"at least one sample, not float64 \(0, 12\)"),
         (np.zeros((20, 12)), np.zeros(20), r"labels must be integers \(samples,\), not float64 \(20,\)"),
         (np.zeros((20, 12)), np.full(20, -1), "labels must be class numbers from 0, not -1"),
         (np.zeros((20, 12)), np.zeros(19, int), "labels must be one for each of the 20 inputs, not 19"),
@@ -117,6 +118,12 @@ def test_settings_that_mean_nothing(
 def test_arrays_that_are_no_data(trained: nn.Module, inputs: np.ndarray, labels: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         zeroskip.search(trained, (inputs, labels), settings=settings())
+
+
+@pytest.mark.parametrize("given", [[[1.0], [0]], np.zeros((20, 12)), (1, 2, 3)], ids=["list", "array", "triple"])
+def test_data_of_another_kind(trained: nn.Module, given: object) -> None:
+    with pytest.raises(ValueError, match=r"^data must be a Dataset, the path of a file, the name of a data set or"):
+        zeroskip.search(trained, given, settings=settings())  # type: ignore[arg-type]
 
 
 def test_resume_needs_an_output(trained: nn.Module, data: tuple[np.ndarray, np.ndarray]) -> None:

@@ -53,6 +53,7 @@ def data_of(data: Data, seed: int, progress: Progress) -> Dataset:
 
     if isinstance(data, Dataset):
         return data
+    _require_kind(data)
     if isinstance(data, tuple):
         inputs, labels = data
         if labels is None:
@@ -71,10 +72,19 @@ def samples_of(data: Data, split: Literal["train", "test"], progress: Progress) 
 
     if isinstance(data, Dataset):
         return getattr(data, f"{split}_inputs"), getattr(data, f"{split}_labels")
+    _require_kind(data)
     if isinstance(data, tuple):
         inputs, labels = data
         return (_inputs(inputs), None) if labels is None else _pair(inputs, labels)
     return load_samples(str(data), split)
+
+
+def _require_kind(data: Any) -> None:
+    if not isinstance(data, str | Path) and not (isinstance(data, tuple) and len(data) == 2):
+        raise ValueError(
+            f"data must be a Dataset, the path of a file, the name of a data set or (inputs, labels), "
+            f"not {type(data).__name__}"
+        )
 
 
 def _inputs(given: Any) -> NDArray[np.float32]:
@@ -82,8 +92,10 @@ def _inputs(given: Any) -> NDArray[np.float32]:
     import numpy as np
 
     values = np.asarray(given)
-    if values.dtype.kind not in "biuf" or values.ndim < 2:
-        raise ValueError(f"inputs must be real numbers (samples, ...), not {values.dtype} {values.shape}")
+    if values.dtype.kind not in "biuf" or values.ndim < 2 or values.size == 0:
+        raise ValueError(
+            f"inputs must be real numbers (samples, ...), at least one sample, not {values.dtype} {values.shape}"
+        )
     inputs = values.astype(np.float32)
     if not np.isfinite(inputs).all():
         raise ValueError("inputs must be finite in float32, but hold NaN or infinity")

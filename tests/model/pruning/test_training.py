@@ -143,3 +143,13 @@ def test_evaluate_counts_across_batches_in_eval_mode() -> None:
     labels[:1000] = 1 - labels[:1000]
     assert evaluate(module, inputs, labels) == 0.9
     assert module.training
+
+
+def test_a_network_that_fails_on_a_batch_is_named() -> None:
+    class Few(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert len(x) < 10, "too many"
+            return super().forward(x)
+
+    with pytest.raises(ValueError, match=r"^the network fails in evaluation mode: AssertionError: too many"):
+        evaluate(Few(2, 3), INPUTS, LABELS)
