@@ -142,7 +142,7 @@ def test_errors_in_a_worker_are_told(tmp_path: Path) -> None:
     measure = evaluator(tmp_path, workers=2)
     wrong = Samples(inputs=measure.validation.inputs[:, :3], labels=measure.validation.labels)
     broken = Evaluator(measure.space, measure.samples, wrong, measure.journal, 2)
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+    with pytest.raises(ValueError, match=r"fails in evaluation mode: RuntimeError: .* shapes cannot be multiplied"):
         list(broken.accuracies([{"0": 0.5}, {"0": 0.25}]))
 
 
