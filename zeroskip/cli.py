@@ -23,6 +23,7 @@ from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import simulate_command
 from zeroskip.commands.train import train_command
 from zeroskip.model.cores import CORES
+from zeroskip.model.lost_connections import ignore_lost_connections
 
 Command = Callable[..., None]
 
@@ -104,12 +105,14 @@ def main() -> None:
     # An interruption leaves parts of a design that nobody elaborated.
     warnings.filterwarnings("ignore", message=".* created but never used")
     warnings.showwarning = lambda message, *_: tell(f"warning: {message}", "yellow")
+    ignore_lost_connections()
     notes = logging.getLogger("zeroskip")
     notes.setLevel(logging.INFO)
     notes.handlers = [_Notes()]
     notes.propagate = False
     try:
-        make_app()()
+        # Not the Typer itself, which would replace the hook for errors that nobody handles.
+        typer.main.get_command(make_app())()
     except Interrupted as interruption:
         tell(str(interruption), "yellow")
         sys.exit(INTERRUPTED)

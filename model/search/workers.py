@@ -24,6 +24,7 @@ import torch
 
 from zeroskip.model import user_code
 from zeroskip.model.import_path import child_environment
+from zeroskip.model.lost_connections import ignore_lost_connections
 
 Map = Callable[[Iterable[Any]], Iterator[Any]]
 """Like the built-in map: yields the results in the order of the items, each as soon as it is known."""
@@ -89,6 +90,7 @@ def _pool(work: Callable[[Any], Any], workers: int) -> Iterator[ProcessPoolExecu
 
 def _begin(parent: int) -> None:
     torch.set_num_threads(1)
+    ignore_lost_connections()
     # Ctrl-C in a terminal goes to all processes: the parent handles it, and ends its workers by SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
