@@ -9,8 +9,9 @@ import numpy as np
 class Dataset:
     """Inputs and labels with a fixed train/test split.
 
-    `train_inputs` and `test_inputs` are float32 (n, ...); `train_labels` and `test_labels` are int64 (n,). Raises
-    ValueError where a field has another type or shape.
+    `train_inputs` and `test_inputs` are float32 (n, ...); `train_labels` and `test_labels` are int64 (n,).
+    `labels_named` is what errors call the labels of both splits, where these are from one file: "data.npz: 'y'". Raises
+    ValueError where a field has another type or shape, or a split has no samples.
     """
 
     name: str
@@ -18,6 +19,7 @@ class Dataset:
     train_labels: np.ndarray
     test_inputs: np.ndarray
     test_labels: np.ndarray
+    labels_named: str | None = None
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
@@ -26,10 +28,16 @@ class Dataset:
                 raise ValueError(
                     f"{self.name}: {split}_inputs must be float32 (n, ...), not {inputs.dtype} {inputs.shape}"
                 )
+            if inputs.size == 0:
+                raise ValueError(f"{self.name}: {split}_inputs must hold at least one sample, not {inputs.shape}")
             if labels.dtype != np.int64 or labels.shape != inputs.shape[:1]:
                 raise ValueError(
                     f"{self.name}: {split}_labels must be int64 ({len(inputs)},), not {labels.dtype} {labels.shape}"
                 )
+
+    def labels_field(self, split: str) -> str:
+        """What errors call the labels of a split."""
+        return self.labels_named or f"{self.name}: {split}_labels"
 
 
 def accuracy(outputs: np.ndarray, labels: np.ndarray) -> float:

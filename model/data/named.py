@@ -16,6 +16,7 @@ from zeroskip.model.data.digits import load_digits
 from zeroskip.model.data.fashion import load_fashion_mnist
 from zeroskip.model.data.mnist_5k import load_mnist_5k
 from zeroskip.model.data.names import NAMES
+from zeroskip.model.data.npz import labels_field as npz_labels_field
 from zeroskip.model.data.npz import load_npz
 from zeroskip.model.data.split import held_out
 
@@ -30,7 +31,7 @@ def load_data(spec: str, seed: int) -> Dataset:
         return found
     inputs, labels = load_npz(_file(spec), labels_required=True)
     assert labels is not None
-    return held_out(spec, inputs, labels, seed)
+    return held_out(spec, inputs, labels, seed, labels_named=npz_labels_field(_file(spec)))
 
 
 def load_samples(spec: str, split: Literal["train", "test"]) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
@@ -41,10 +42,20 @@ def load_samples(spec: str, split: Literal["train", "test"]) -> tuple[NDArray[np
     return load_npz(_file(spec))
 
 
-def _named(spec: str) -> Dataset | None:
+def labels_field(spec: str, split: Literal["train", "test"]) -> str:
+    """What errors call the labels that `load_samples` reads."""
+    return f"{spec}: {split}_labels" if _is_name(spec) else npz_labels_field(_file(spec))
+
+
+def _is_name(spec: str) -> bool:
     name, colon, folder = spec.partition(":")
-    if name not in _LOADERS or bool(folder) != bool(colon):
+    return name in _LOADERS and bool(folder) == bool(colon)
+
+
+def _named(spec: str) -> Dataset | None:
+    if not _is_name(spec):
         return None
+    name, _, folder = spec.partition(":")
     try:
         return _LOADERS[name](Path(folder) if folder else None)
     except ModuleNotFoundError as error:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from zeroskip.model.data.labels import as_labels
+
 INPUT_KEYS = ("inputs", "images", "x", "X", "data")
 LABEL_KEYS = ("labels", "targets", "y", "Y")
 
@@ -28,10 +30,10 @@ def load_npz(path: Path, *, labels_required: bool = False) -> tuple[np.ndarray, 
     return inputs, labels
 
 
-def require_classes(path: str, labels: np.ndarray | None, outputs: int) -> None:
-    """Raises ValueError if a label is not below `outputs`, the number of classes of a network."""
-    if labels is not None and labels.max() >= outputs:
-        raise ValueError(f"{path}: labels must be below {outputs}, the network's outputs, not {labels.max()}")
+def labels_field(path: Path) -> str:
+    """What errors call the labels of a file: "data.npz: 'y'"."""
+    with np.load(path, allow_pickle=False) as archive:
+        return f"{path}: '{_find(path, archive, LABEL_KEYS) or LABEL_KEYS[0]}'"
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -80,16 +82,7 @@ def _labels(path: Path, archive: np.lib.npyio.NpzFile, samples: int, *, required
         if required:
             raise ValueError(_missing(path, archive, LABEL_KEYS))
         return None
-    values = _array(path, archive, key)
-    if values.dtype.kind not in "iu":
-        raise ValueError(f"{path}: '{key}' must hold integers, not {values.dtype}")
-    if values.shape != (samples,):
-        raise ValueError(f"{path}: '{key}' must have the shape ({samples},), one for each sample, not {values.shape}")
-    labels = values.astype(np.int64)
-    if (labels < 0).any():
-        where = int(np.argmax(labels < 0))
-        raise ValueError(f"{path}: '{key}' must be class numbers from 0, not {values[where]} at {where}")
-    return labels
+    return as_labels(f"{path}: '{key}'", _array(path, archive, key), samples)
 
 
 def _find(path: Path, archive: np.lib.npyio.NpzFile, names: tuple[str, ...]) -> str | None:

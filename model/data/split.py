@@ -11,9 +11,11 @@ HELD_OUT = 0.2
 """The fraction of the samples that is held out: only accuracy is measured on it."""
 
 
-def held_out(name: str, inputs: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> Dataset:
-    """A data set `name` of the samples, with a random fraction HELD_OUT of them as the test split. Raises ValueError
-    where there are too few samples."""
+def held_out(
+    name: str, inputs: NDArray[np.float32], labels: NDArray[np.int64], seed: int, *, labels_named: str | None = None
+) -> Dataset:
+    """A data set `name` of the samples, with a random fraction HELD_OUT of them as the test split; errors call the
+    labels `labels_named`. Raises ValueError where there are too few samples."""
     order = np.random.default_rng(seed).permutation(len(inputs))
     count = int(len(inputs) * HELD_OUT)
     if count == 0:
@@ -28,4 +30,5 @@ def held_out(name: str, inputs: NDArray[np.float32], labels: NDArray[np.int64], 
         train_labels=labels[train],
         test_inputs=inputs[test],
         test_labels=labels[test],
+        labels_named=labels_named,
     )

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.data.labels import require_classes
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.pruning.masks import prunable_layers
 
@@ -38,7 +39,7 @@ def require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
     classes. `folded` is the result of zeroskip.model.network.fold.fold."""
     for split in ("train", "test"):
         classes = require_shape(folded, getattr(dataset, f"{split}_inputs"), f"{dataset.name}: {split}_inputs")
-        _require_labels(dataset, split, classes)
+        require_classes(dataset.labels_field(split), getattr(dataset, f"{split}_labels"), classes)
 
 
 def require_classifier(module: nn.Module, dataset: Dataset) -> None:
@@ -49,7 +50,7 @@ def require_classifier(module: nn.Module, dataset: Dataset) -> None:
     except ValueError as error:
         raise ValueError(f"{dataset.name}: {error}") from error
     for split in ("train", "test"):
-        _require_labels(dataset, split, classes)
+        require_classes(dataset.labels_field(split), getattr(dataset, f"{split}_labels"), classes)
 
 
 def require_prunable(module: nn.Module, dataset: Dataset) -> None:
@@ -90,12 +91,3 @@ def network_outputs(module: nn.Module, inputs: Tensor) -> Tensor:
 def error_line(error: Exception) -> str:
     """The type and the message of an error that the user's code raised, in one line."""
     return f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
-
-
-def _require_labels(dataset: Dataset, split: str, classes: int) -> None:
-    labels = getattr(dataset, f"{split}_labels")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(
-            f"{dataset.name}: {split}_labels must be 0 to {classes - 1}, as the network gives, "
-            f"not {labels.min()} to {labels.max()}"
-        )

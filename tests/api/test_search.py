@@ -110,9 +110,13 @@ def test_settings_that_mean_nothing(
         (np.full((20, 12), np.nan), np.zeros(20, int), "inputs must be finite in float32, but hold NaN or infinity"),
         (np.zeros(20), np.zeros(20, int), r"inputs must be real numbers \(samples, ...\), .*, not float64 \(20,\)"),
         (np.zeros((0, 12)), np.zeros(0, int), r"at least one sample, not float64 \(0, 12\)"),
-        (np.zeros((20, 12)), np.zeros(20), r"labels must be integers \(samples,\), not float64 \(20,\)"),
-        (np.zeros((20, 12)), np.full(20, -1), "labels must be class numbers from 0, not -1"),
-        (np.zeros((20, 12)), np.zeros(19, int), "labels must be one for each of the 20 inputs, not 19"),
+        (np.zeros((20, 12)), np.zeros(20), "labels must hold integers, not float64"),
+        (np.zeros((20, 12)), np.full(20, -1), "labels must be class numbers from 0, not -1 at 0"),
+        (
+            np.zeros((20, 12)),
+            np.zeros(19, int),
+            r"labels must have the shape \(20,\), one for each sample, not \(19,\)",
+        ),
     ],
 )
 def test_arrays_that_are_no_data(trained: nn.Module, inputs: np.ndarray, labels: np.ndarray, message: str) -> None:

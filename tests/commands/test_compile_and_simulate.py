@@ -110,7 +110,7 @@ def test_convolutions_take_images(zs: Command, tmp_path: Path) -> None:
     np.savez(tmp_path / "images.npz", inputs=np.zeros((5, 64)))
     code, _, err = zs("compile", "convnet:net", "--data", "images.npz", "--output", "conv.zs", "--pes", 4)
     assert code == 1
-    assert "inputs must be samples x channels x height x width, as the network takes, not samples x 64" in err
+    assert "inputs must be samples x channels x height x width, as the network takes, not (5, 64)" in err
 
 
 def test_average_pooling_from_a_factory_with_arguments(zs: Command, tmp_path: Path) -> None:

@@ -87,7 +87,10 @@ def test_removed_channels_stay_removed(zs: Command, tmp_path: Path) -> None:
         (("--data", "nothing"), "nothing does not exist or is not a file, and is not one of the data sets digits, "),
         (("--output", "data.npz"), "data.npz cannot be written: it is also an input"),
         (("--data", "digits"), "digits: inputs of shape (2, 1, 8, 8) do not fit the network"),
-        (("--data", "many.npz"), "train_labels must be 0 to 3, as the network gives, not "),
+        (
+            ("--data", "many.npz"),
+            "many.npz: 'labels' must be class numbers below 4, the network's number of outputs, not ",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(zs: Command, tmp_path: Path, arguments: tuple[object, ...], message: str) -> None:

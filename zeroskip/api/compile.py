@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import own_settings
-from zeroskip.api.inputs import Data, Network, data_of, name_of, network_of, samples_of, sources_of
+from zeroskip.api.inputs import (
+    SPLITS,
+    Data,
+    Network,
+    data_of,
+    labels_field,
+    name_of,
+    network_of,
+    samples_of,
+    sources_of,
+)
 from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.api.recipe import DataSource, TrainingPlan, load_recipe
 from zeroskip.model.cores import DEFAULT, load_core
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from zeroskip.model.core import Core, StoredBits
 
 
@@ -126,14 +139,13 @@ def compile(
         require_writable(output, *sources_of(data, weights, checkpoint))
     module, _ = network_of(network, weights, progress)
     source = DataSource(
-        labelled=lambda: data_of(data, seed, progress), samples=lambda split: samples_of(data, split, progress)
+        labelled=functools.cache(lambda: data_of(data, seed, progress)),
+        samples=functools.cache(lambda split: samples_of(data, split, progress)),
     )
+    _require_fit(module, data, source)
     prepared = recipe.prepare(module, source, own, plan, progress)
     core = load_core(settings.core)
     compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
-    from zeroskip.model.data.npz import require_classes
-
-    require_classes(name_of(data), prepared.test[1], compiled.outputs)
     accuracy = {**prepared.accuracy, **_golden(core, compiled, *prepared.test, progress)}
     if output is not None:
         core.save(compiled, output)
@@ -148,6 +160,18 @@ def compile(
         output=output,
         seconds=time.monotonic() - start,
     )
+
+
+def _require_fit(module: nn.Module, data: Data, source: DataSource) -> None:
+    """Raises ValueError, before any long work, if the network cannot be folded, or inputs or labels do not fit it."""
+    from zeroskip.model.data.labels import require_classes
+    from zeroskip.model.network.fold import fold
+    from zeroskip.model.pruning.data_checks import require_shape
+
+    folded = fold(module)
+    for split in SPLITS:
+        inputs, labels = source.samples(split)
+        require_classes(labels_field(data, split), labels, require_shape(folded, inputs, f"{name_of(data)}: inputs"))
 
 
 def _golden(core: Core[Any, Any], network: Any, inputs: Any, labels: Any, progress: Progress) -> dict[str, float]:

@@ -26,6 +26,9 @@ Data: TypeAlias = Union["Dataset", str, Path, tuple[Any, Any]]
 """A Dataset; the path of an NPZ file or the name of a data set; or (inputs, labels), arrays or tensors, of which a
 fifth is held out to measure accuracy."""
 
+SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
+"""Of data without splits, both are all samples."""
+
 
 def network_of(network: Network, weights: Path | None, progress: Progress) -> tuple[nn.Module, bool]:
     """The network with the weights of a file, if one is given; and whether these are smaller than the factory makes
@@ -58,7 +61,7 @@ def data_of(data: Data, seed: int, progress: Progress) -> Dataset:
         inputs, labels = data
         if labels is None:
             raise ValueError("data must have labels where a network is trained: (inputs, labels)")
-        return held_out("data", *_pair(inputs, labels), seed)
+        return held_out("data", *_pair(inputs, labels), seed, labels_named=labels_field(data, "train"))
     return load_data(str(data), seed)
 
 
@@ -77,6 +80,16 @@ def samples_of(data: Data, split: Literal["train", "test"], progress: Progress) 
         inputs, labels = data
         return (_inputs(inputs), None) if labels is None else _pair(inputs, labels)
     return load_samples(str(data), split)
+
+
+def labels_field(data: Data, split: Literal["train", "test"]) -> str:
+    """What errors call the labels that `samples_of` returns: the key of a file, or a field."""
+    from zeroskip.model.data.dataset import Dataset
+    from zeroskip.model.data.named import labels_field as labels_of_file
+
+    if isinstance(data, Dataset):
+        return data.labels_field(split)
+    return "labels" if isinstance(data, tuple) else labels_of_file(str(data), split)
 
 
 def _require_kind(data: Any) -> None:
@@ -102,23 +115,13 @@ def _inputs(given: Any) -> NDArray[np.float32]:
     return inputs
 
 
-def _labels(given: Any) -> NDArray[np.int64]:
-    """Arrays or tensors as labels. Raises ValueError if they are not class numbers of the shape (samples,)."""
+def _pair(inputs: Any, labels: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     import numpy as np
 
-    values = np.asarray(given)
-    if values.dtype.kind not in "iu" or values.ndim != 1:
-        raise ValueError(f"labels must be integers (samples,), not {values.dtype} {values.shape}")
-    if (values < 0).any():
-        raise ValueError(f"labels must be class numbers from 0, not {values.min()}")
-    return values.astype(np.int64)
+    from zeroskip.model.data.labels import as_labels
 
-
-def _pair(inputs: Any, labels: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    given = _inputs(inputs), _labels(labels)
-    if len(given[0]) != len(given[1]):
-        raise ValueError(f"labels must be one for each of the {len(given[0])} inputs, not {len(given[1])}")
-    return given
+    values = _inputs(inputs)
+    return values, as_labels("labels", np.asarray(labels), len(values))
 
 
 def name_of(data: Data) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zeroskip.api.checks import require_choices
-from zeroskip.api.inputs import Data, name_of, samples_of, sources_of
+from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
@@ -128,10 +128,10 @@ def simulate(
     from zeroskip.cosim.verify import verify
     from zeroskip.model.cores import load_core
     from zeroskip.model.data.dataset import accuracy as accuracy_of
-    from zeroskip.model.data.npz import require_classes
+    from zeroskip.model.data.labels import require_classes
 
+    require_classes(labels_field(data, "test"), labels, compiled.outputs)
     inputs, clipped = load_driver(compiled.core).encode(compiled, values, saturate=settings.saturate)
-    require_classes(name_of(data), labels, compiled.outputs)
     verification = verify(
         compiled,
         inputs,

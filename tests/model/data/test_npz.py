@@ -54,9 +54,22 @@ NAN = np.array([[0, 1], [2, np.nan]])
         ({"x": NAN, "y": Y}, "'x' must be finite in float32, not nan at (1, 1)"),
         ({"x": X * 1e39, "y": Y}, "'x' must be finite in float32, not 1e+39 at (0, 1)"),
         ({"x": X, "y": Y[:2]}, "'y' must have the shape (3,), one for each sample, not (2,)"),
-        ({"x": X, "y": np.eye(3, dtype=int)}, "'y' must have the shape (3,), one for each sample, not (3, 3)"),
-        ({"x": X, "y": Y / 2}, "'y' must hold integers, not float64"),
+        (
+            {"x": X, "y": np.eye(3, dtype=int)},
+            "'y' must have the shape (3,), one class number for each sample, not (3, 3); "
+            "of one-hot rows take labels.argmax(axis=1)",
+        ),
+        (
+            {"x": X, "y": Y[:, None]},
+            "'y' must have the shape (3,), one class number for each sample, not (3, 1); use labels.reshape(-1)",
+        ),
+        ({"x": X, "y": Y / 2}, "'y' must hold integers, not float64; where they are whole, use astype('int64')"),
+        ({"x": X, "y": Y > 0}, "'y' must hold integers, not bool; where they are whole, use astype('int64')"),
         ({"x": X, "y": Y - 1}, "'y' must be class numbers from 0, not -1 at 0"),
+        (
+            {"x": X, "y": np.array([0, 1, 2**63], np.uint64)},
+            "'y' must be class numbers from 0, not 9223372036854775808 at 2",
+        ),
     ],
 )
 def test_wrong_content_is_named(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:

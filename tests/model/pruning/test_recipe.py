@@ -234,7 +234,8 @@ def test_convolutions_are_pruned_and_shared(digits: Dataset) -> None:
         (
             nn.Sequential(nn.Linear(64, 9)),
             SHORT,
-            "digits: train_labels must be 0 to 8, as the network gives, not 0 to 9",
+            "digits: train_labels must be class numbers below 9, the network's number of outputs, not 9 "
+            "(in 144 of 1,437 samples)",
         ),
         (
             nn.Sequential(nn.Linear(64, 10), nn.Tanh()),
