@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.model.eie.fixed_point import most_fraction_bits
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.network.run import run_stages
@@ -130,4 +130,4 @@ def _fraction(top: float, bits: int, headroom: float = HEADROOM) -> int:
     """Most fraction bits with which a signed number of `bits` bits holds `headroom * top`."""
     if top == 0:
         return _ANY_FRACTION
-    return math.floor(math.log2(((1 << (bits - 1)) - 1) / (headroom * top)))
+    return most_fraction_bits(top, bits, headroom)

@@ -1,8 +1,9 @@
-"""k-means in one dimension, for codebooks."""
+"""k-means in one dimension, for codebooks of 16-bit numbers."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.model.eie.fixed_point import codebook_fraction
 from zeroskip.model.eie.shared import CODEBOOK_SIZE
 
 # Entry 0 is zero, the pruned weights.
@@ -17,29 +18,71 @@ def cluster(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
     Up to 15 distinct values are the codebook. Otherwise Lloyd's iteration finds it, from centroids
     spread evenly between the least and the greatest value: the initialisation that Deep Compression found
     best (ICLR 2016, section 3.2), as it keeps the rare large weights.
+
+    The array stores a codebook in 16 bits. Where these would make a centroid zero, or two centroids equal, the values
+    are clustered as the 16 bits hold them, negative and positive ones apart: every centroid is then another number, and
+    none is zero but one, where values are so small that all 16 bits of them are zero.
     """
     distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    codebook = np.zeros(CODEBOOK_SIZE, np.float32)
     if len(distinct) <= CENTROIDS:
-        codebook[1 : 1 + len(distinct)] = distinct
-        codes = np.arange(len(distinct))
+        centroids, codes = distinct.astype(np.float64), np.arange(len(distinct))
     else:
-        centroids, codes = _lloyd(distinct.astype(np.float64), counts)
-        codebook[1:] = centroids
+        exact = distinct.astype(np.float64)
+        centroids, codes = _lloyd(exact, counts, CENTROIDS)
+        if _wasteful(centroids):
+            centroids, codes = _cluster_steps(exact, counts)
+    codebook = np.zeros(CODEBOOK_SIZE, np.float32)
+    codebook[1 : 1 + len(centroids)] = centroids
     return codebook, (1 + codes[inverse]).astype(np.uint8).reshape(values.shape)
 
 
-def _lloyd(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Centroids and each value's centroid, for more than 15 rising `values` that occur `counts` times."""
+def _wasteful(centroids: NDArray[np.float64]) -> bool:
+    """Whether 16 bits make a centroid zero or two centroids equal."""
+    steps = np.rint(np.ldexp(centroids, codebook_fraction(centroids)))
+    return not steps.all() or len(np.unique(steps)) < len(steps)
+
+
+def _cluster_steps(
+    values: NDArray[np.float64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """As `_lloyd`, for the values rounded to 16 bits, with no cluster of negative and positive values. Those that round
+    to zero are a cluster of their own."""
+    fraction = codebook_fraction(values)
+    steps = np.rint(np.ldexp(values, fraction))
+    held = steps != 0
+    distinct, inverse = np.unique(steps[held], return_inverse=True)
+    together = np.bincount(inverse, counts[held]).astype(np.int64)
+    available = CENTROIDS if held.all() else CENTROIDS - 1
+    if len(distinct) <= available:
+        centroids, codes = distinct, np.arange(len(distinct))
+    else:
+        centroids, codes = _lloyd(distinct, together, available, apart=True)
+    all_codes = np.full(len(values), len(centroids))
+    all_codes[held] = codes[inverse]
+    centroids = np.ldexp(centroids, -fraction)
+    if not held.all():
+        lost = values[~held]
+        # Their mean may be zero, which is the value of a pruned weight.
+        centroids = np.append(centroids, lost[np.abs(lost).argmax()])
+    return centroids, all_codes
+
+
+def _lloyd(
+    values: NDArray[np.float64], counts: NDArray[np.int64], centroids_wanted: int, *, apart: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Centroids and each value's centroid, for more rising `values`, which occur `counts` times, than centroids. With
+    `apart`, no cluster has negative and positive values; none of the values may be zero then."""
     # In one dimension a cluster is a run of the sorted values, and prefix sums give the mean of any run.
     count_before = np.concatenate(([0], np.cumsum(counts)))
     sum_before = np.concatenate(([0.0], np.cumsum(values * counts)))
-    centroids = np.linspace(values[0], values[-1], CENTROIDS)
+    centroids = np.linspace(values[0], values[-1], centroids_wanted)
     codes = np.full(len(values), -1)
     for _ in range(ITERATIONS):
         middles = (centroids[1:] + centroids[:-1]) / 2
+        if apart and values[0] < 0 < values[-1]:
+            middles[np.searchsorted(centroids, 0) - 1] = 0
         edges = np.concatenate(([0], np.searchsorted(values, middles), [len(values)]))
-        before, codes = codes, np.repeat(np.arange(CENTROIDS), np.diff(edges))
+        before, codes = codes, np.repeat(np.arange(centroids_wanted), np.diff(edges))
         if np.array_equal(before, codes):
             break
         sizes = np.diff(count_before[edges])

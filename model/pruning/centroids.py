@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from zeroskip.model.eie.fixed_point import codebook_fraction
 from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation, sequence
 
 
@@ -65,7 +67,7 @@ class SharedLinear(nn.Module):
     def shared_layer(self) -> SharedLayer:
         """The layer with the trained codebook."""
         codebook = np.concatenate(([0], self.centroids.detach().numpy())).astype(np.float32)
-        return replace(self.layer, codebook=codebook)
+        return replace(self.layer, codebook=_kept_off_zero(codebook, self.layer.codebook))
 
 
 class SharedConv2d(SharedLinear):
@@ -94,3 +96,15 @@ def with_trained_codebooks(operations: Sequence[SharedOperation], network: nn.Se
     """`operations`, from which `trainable_network` made `network`, with the trained codebooks."""
     trained = (layer.shared_layer() for layer in network if isinstance(layer, SharedLinear))
     return [next(trained) if isinstance(operation, SharedLayer) else operation for operation in operations]
+
+
+def _kept_off_zero(trained: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The codebook `trained`, in which a centroid that 16 bits held `before` training, and would make zero now, has
+    the least value that they hold, with its sign: the weights that were kept stay weights."""
+    if not trained.any():
+        return trained
+    fraction = codebook_fraction(trained)
+    held = np.rint(np.ldexp(before.astype(np.float64), codebook_fraction(before))) != 0
+    lost = held & (np.rint(np.ldexp(trained.astype(np.float64), fraction)) == 0)
+    signs = np.copysign(1.0, np.where(trained == 0, before, trained))
+    return np.where(lost, np.ldexp(signs, -fraction), trained).astype(np.float32)

@@ -96,6 +96,53 @@ def test_cluster_of_few_values_is_exact(distinct: int) -> None:
     assert not codebook[1 + len(np.unique(values)) :].any()
 
 
+def as_16_bits(codebook: np.ndarray) -> np.ndarray:
+    """The codebook as the array stores it: with the most fraction bits with which its greatest value is a 16-bit
+    number."""
+    fraction = max(f for f in range(-40, 150) if float(np.abs(codebook).max()) * 2.0**f <= 32767)
+    return np.rint(codebook.astype(np.float64) * 2.0**fraction).astype(int)
+
+
+ONE_TO_TWO = np.random.default_rng(3).uniform(1, 2, 60)
+ON_BOTH_SIDES = np.random.default_rng(4).uniform(0.02, 1, 200)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.linspace(-1, 1, 40), id="even and symmetric"),
+        pytest.param(np.concatenate((ON_BOTH_SIDES, -ON_BOTH_SIDES)), id="symmetric with a gap"),
+        pytest.param(np.concatenate((ONE_TO_TWO, -ONE_TO_TWO / 2)), id="not symmetric"),
+        pytest.param(np.concatenate((ONE_TO_TWO, -ONE_TO_TWO)) * 1e-30, id="all of them tiny"),
+        # 15 centroids for values of two or three numbers of 16 bits.
+        pytest.param(np.concatenate((1 + np.arange(40) * 1e-7, [-0.5])), id="equal in 16 bits"),
+        pytest.param(np.concatenate((np.full(5, 100.0), 1 + np.arange(40) * 1e-4)), id="nearly equal in 16 bits"),
+    ],
+)
+def test_no_centroid_is_zero_or_equal_to_another_in_16_bits(values: np.ndarray) -> None:
+    values = values.astype(np.float32)
+    codebook, codes = cluster(values)
+    stored = as_16_bits(codebook)
+    used = np.unique(codes)
+    assert stored[used].all()
+    assert len(np.unique(stored[used])) == len(used)
+    distance = np.abs(values[:, None].astype(np.float64) - codebook[None, used])
+    unit = np.abs(codebook).max() * 2.0**-14
+    own_side = np.sign(values)[:, None] == np.sign(codebook[None, used])
+    nearest = np.where(own_side, distance, np.inf).min(axis=1)
+    assert (np.abs(values - codebook[codes]) <= nearest + unit).all()
+
+
+def test_values_that_16_bits_do_not_hold_are_one_cluster() -> None:
+    small = np.linspace(1e-7, 1e-6, 30)
+    values = np.concatenate((ONE_TO_TWO, small, -small)).astype(np.float32)
+    codebook, codes = cluster(values)
+    assert len(np.unique(codes[60:])) == 1
+    assert not set(codes[60:]) & set(codes[:60])
+    assert len(np.unique(as_16_bits(codebook)[np.unique(codes[:60])])) == 14
+    assert codebook[1:].all()
+
+
 def test_zero_weights_have_code_zero_and_no_others_do() -> None:
     folded = network()
     for layer, linear in zip(share_layers(folded), (folded[0], folded[2]), strict=True):
@@ -185,6 +232,26 @@ def test_training_moves_centroids_but_neither_codes_nor_zero_nor_unused_entries(
         assert not new.codebook[~used].any()
         assert np.array_equal(new.weight_codes, old.weight_codes)
         assert new.relu == old.relu
+
+
+def test_training_makes_no_centroid_zero_in_16_bits() -> None:
+    folded = network()
+    with torch.no_grad():
+        for parameter in folded.parameters():
+            parameter.copy_((parameter * 20).round() / 20)
+    (before, _) = share_layers(folded)
+    tuning = trainable_network([before])
+    used = np.flatnonzero(before.codebook[1:])
+    small = {used[0]: -1e-7, used[1]: 1e-7, used[2]: 0.0}
+    with torch.no_grad():
+        for index, value in small.items():
+            tuning[0].centroids[index] = value
+    (after,) = with_trained_codebooks([before], tuning)
+    stored = as_16_bits(after.codebook)[1:]
+    signs = [-1, 1, np.sign(before.codebook[1:][used[2]])]
+    assert stored[list(small)].tolist() == signs
+    others = np.setdiff1d(np.arange(15), list(small))
+    assert np.array_equal(after.codebook[1:][others], before.codebook[1:][others])
 
 
 GOOD = {
