@@ -7,8 +7,8 @@ products and the addend c:
    exponent and are not renormalised. Terms that are zero are left out.
 2. The largest exponent of the products and of c is found, at least `floor`.
 3. Each term is truncated (toward zero) below `2**(largest - fraction_bits)`; then the terms are added exactly.
-4. The sum is truncated to fp32, or rounded to nearest even for fp16. A sum of zero is +0; a sum that truncation or
-   rounding makes zero keeps its sign. A sum that is too large becomes infinite.
+4. The sum is truncated to fp32, or rounded to nearest even for fp16. A sum of zero is +0, and so is a sum that
+   truncation or rounding makes zero (`UNDERFLOW_KEEPS_SIGN`). A sum that is too large becomes infinite.
 5. More products are added block after block; each result is the c of the next block.
 
 A NaN, zero times infinity, or infinities of both signs give NaN (all bits one except the sign). Integers are added
@@ -52,7 +52,8 @@ def dot(
 
     `a` and `b` (..., K) are raw bits of `dtype`, `c` (...) raw bits of `out`, each in the unsigned type of its width
     (uint8, uint16 or uint32; tf32 as fp32, whose 13 low bits are ignored); the leading axes broadcast. K is cut into
-    the generation's blocks in order. Generation "exact" rounds the exact sum to nearest even, once.
+    the generation's blocks in order. Generation "exact" rounds the exact sum to nearest even, once, as IEEE 754 does:
+    what becomes zero keeps its sign.
 
     Raises ValueError for a mode that is not known (numerics.check_mode) and for arrays that do not fit it.
     """
@@ -182,6 +183,7 @@ def _run(
             _NO_FLOOR if rule.floor is None else rule.floor,
             2 * form.mantissa_bits,
             FP32.mantissa_bits - rule.kept_bits,
+            int(rule.underflow_keeps_sign),
         ),
         half,
         result,

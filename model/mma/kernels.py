@@ -78,8 +78,9 @@ def _not_finite(infinity, half):
 
 
 @_jit
-def _encode(total, unit, half, nearest, dropped):
-    """Raw bits of `total * 2**unit`: to nearest even, or cut off, with the lowest `dropped` mantissa bits cleared."""
+def _encode(total, unit, half, nearest, dropped, signed):
+    """Raw bits of `total * 2**unit`: to nearest even, or cut off, with the lowest `dropped` mantissa bits cleared.
+    What becomes zero keeps its sign where `signed`."""
     if total == 0:
         return 0
     magnitude = abs(total)
@@ -99,6 +100,8 @@ def _encode(total, unit, half, nearest, dropped):
     # A significand of one more bit carries into the exponent, as it should; a subnormal one has no leading bit.
     bits = ((exponent + bias - 1) << fraction) + magnitude
     bits = (bits >> dropped) << dropped
+    if bits == 0 and not signed:
+        return 0
     limit = 0x7C00 if half else 0x7F800000
     return min(bits, limit) | ((0x8000 if half else 0x80000000) if total < 0 else 0)
 
@@ -158,7 +161,7 @@ def add_blocks(a_sig, a_exp, b_sig, b_exp, where, c, paired, rule, half, result)
 @_jit
 def _block(a_sig, a_exp, b_sig, b_exp, order, start, stop, c, rule, half):
     """One block: raw bits of c plus the products `start` to `stop`."""
-    _, fraction_bits, floor, product_bits, dropped = rule
+    _, fraction_bits, floor, product_bits, dropped, signed = rule
     c_sig, c_exp, c_bits = _decode_result(c, half)
     largest = max(floor, c_exp) if c_sig != 0 else floor
     finite = c_exp < _INFINITE
@@ -176,7 +179,7 @@ def _block(a_sig, a_exp, b_sig, b_exp, order, start, stop, c, rule, half):
         j = order[i]
         shift = fraction_bits - product_bits + a_exp[i] + b_exp[j] - largest
         total += _aligned(a_sig[i] * b_sig[j], shift)
-    return _encode(total, largest - fraction_bits, half, half, dropped)
+    return _encode(total, largest - fraction_bits, half, half, dropped, signed)
 
 
 @_jit
@@ -236,7 +239,7 @@ def _deposit(limbs, significand, exponent):
 
 @_jit
 def _rounded(limbs, half):
-    """Raw bits of the exact sum, to nearest even."""
+    """Raw bits of the exact sum, to nearest even; what rounding makes zero keeps its sign (IEEE 754)."""
     for i in range(_LIMBS - 1):
         limbs[i + 1] += limbs[i] >> 32
         limbs[i] &= 0xFFFFFFFF
@@ -256,4 +259,4 @@ def _rounded(limbs, half):
     sticky = limbs[top - 1] & 3
     for i in range(top - 1):
         sticky |= limbs[i]
-    return _encode(sign * (value | (sticky != 0)), 32 * (top - 1) + 2 + _LOWEST, half, True, 0)
+    return _encode(sign * (value | (sticky != 0)), 32 * (top - 1) + 2 + _LOWEST, half, True, 0, True)

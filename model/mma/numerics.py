@@ -80,6 +80,13 @@ EXACT = "exact"
 
 GENERATIONS = ("V100", "A100", "Ada", "H100")
 
+UNDERFLOW_KEEPS_SIGN = False
+"""Whether a negative sum that truncation or rounding makes zero is -0, or +0 like a sum that is zero.
+
+No published GPU result decides it. The independent models of these GPUs (MMA-Sim among them) give +0, and so do the
+golden model and the tile. This is the only place where it is said; both read it by `block_rule`.
+"""
+
 
 def raw_type(form: FloatFormat | IntFormat) -> np.dtype:
     """The unsigned type that holds a format's raw bits: uint8, uint16 or uint32."""
@@ -111,6 +118,8 @@ class BlockRule:
     """The largest exponent counts as at least this."""
     kept_bits: int
     """Mantissa bits of an fp32 result; the rest is zero (13 in the fp8 modes of Ada and Hopper)."""
+    underflow_keeps_sign: bool
+    """UNDERFLOW_KEEPS_SIGN."""
 
 
 _WIDE: dict[
@@ -165,8 +174,18 @@ def block_rule(generation: str, dtype: str, out: str) -> BlockRule:
     floor = floor32 if out == "fp32" else floor16
     if dtype in ("e4m3", "e5m2"):
         return BlockRule(
-            products=_FP8_PRODUCTS[generation], fraction_bits=_FP8_FRACTION_BITS, floor=floor, kept_bits=13
+            products=_FP8_PRODUCTS[generation],
+            fraction_bits=_FP8_FRACTION_BITS,
+            floor=floor,
+            kept_bits=13,
+            underflow_keeps_sign=UNDERFLOW_KEEPS_SIGN,
         )
     if dtype == "tf32":
         products //= 2
-    return BlockRule(products=products, fraction_bits=fraction_bits, floor=floor, kept_bits=23)
+    return BlockRule(
+        products=products,
+        fraction_bits=fraction_bits,
+        floor=floor,
+        kept_bits=23,
+        underflow_keeps_sign=UNDERFLOW_KEEPS_SIGN,
+    )

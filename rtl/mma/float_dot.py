@@ -263,10 +263,13 @@ class FloatDot(wiring.Component):
         m.d.comb += field.eq(exponent + rounded[mantissa_bits:])
         highest = (1 << self.result.exponent_bits) - 1
         ones = Const(highest, self.result.exponent_bits)
+        sign: Value = counted.sign
+        if not self.rule.underflow_keeps_sign:
+            sign = counted.sign & (field.any() | rounded[:mantissa_bits].any())
         number = Mux(
             field >= highest,
             Cat(Const(0, mantissa_bits), ones, counted.sign),
-            Cat(rounded[:mantissa_bits], field[: self.result.exponent_bits], counted.sign),
+            Cat(rounded[:mantissa_bits], field[: self.result.exponent_bits], sign),
         )
         # NaN: all bits are one except the sign.
         not_finite = Cat(special.not_number.replicate(mantissa_bits), ones, special.infinity_sign & ~special.not_number)

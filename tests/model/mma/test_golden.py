@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from support.operands import KINDS, block_numbers, hostile, random_bits
 
+from zeroskip.model.mma import numerics
 from zeroskip.model.mma.gemm import dense_operand, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.golden import dot, gemm, matmul
@@ -80,8 +81,8 @@ def number(bits: int, name: str) -> tuple[Fraction | float, int]:
     return sign * significand * Fraction(2) ** (exponent - mantissa_bits), exponent
 
 
-def encoded(value: Fraction, out: str, *, nearest: bool, kept: int) -> int:
-    """Raw bits of a sum that is not zero."""
+def encoded(value: Fraction, out: str, *, nearest: bool, kept: int, signed: bool = False) -> int:
+    """Raw bits of a sum that is not zero. Where it becomes zero it keeps its sign if `signed`."""
     exponent_bits, mantissa_bits, _ = SHAPES[out]
     emin = 2 - 2 ** (exponent_bits - 1)
     magnitude = abs(value)
@@ -92,7 +93,7 @@ def encoded(value: Fraction, out: str, *, nearest: bool, kept: int) -> int:
     bits = (exponent - emin) * 2**mantissa_bits + (round(places) if nearest else math.floor(places))
     bits = min(bits, (2**exponent_bits - 1) * 2**mantissa_bits)
     bits -= bits % 2 ** (mantissa_bits - kept)
-    return bits + (2 ** (exponent_bits + mantissa_bits) if value < 0 else 0)
+    return bits + (2 ** (exponent_bits + mantissa_bits) if value < 0 and (bits or signed) else 0)
 
 
 def not_finite(pairs: Sequence[tuple[Any, Any]], c: Any, out: str) -> int | None:
@@ -125,7 +126,7 @@ def block(a: Sequence[int], b: Sequence[int], c: int, mode: tuple[str, str, str]
     terms = [(x * y, ex + ey) for (x, ex), (y, ey) in pairs] + [(addend, exponent_c)]
     if generation == "exact":
         total = sum((Fraction(term) for term, _ in terms), Fraction(0))
-        return encoded(total, out, nearest=True, kept=SHAPES[out][1]) if total else 0
+        return encoded(total, out, nearest=True, kept=SHAPES[out][1], signed=True) if total else 0
     _, fraction, floor, kept = RULES[mode]
     largest = max([floor, *(exponent for term, exponent in terms if term)])
     unit = Fraction(2) ** (largest - fraction)
@@ -273,19 +274,24 @@ TINY = 2.0**-24
     [
         ([(-0.0, 1.0)], 0x80000000, ("A100",), 0),
         ([(1.0, 1.0), (-1.0, 1.0)], 0x80000000, ("A100",), 0),
-        ([(-TINY, 2.0**-10)], 0, ("A100", "fp16"), 0x8000),
+        ([(-TINY, 2.0**-10)], 0, ("A100", "fp16"), 0),
+        ([(-(2.0**-13), 2.0**-14)], 0x8000, ("A100", "fp16"), 0),
         ([(-TINY, 0.5)], 0, ("exact", "fp16"), 0x8000),
         ([(-TINY, 0.5), (TINY, 0.5)], 0x8000, ("exact", "fp16"), 0),
     ],
 )
 def test_signs_of_zero(products: list[tuple[float, float]], addend: int, mode: tuple[str, ...], expected: int) -> None:
-    """+0 where the sum is zero, also where all terms are -0 or cancel; what is rounded to zero keeps its sign."""
+    """+0 where the sum is zero, also where all terms are -0 or cancel, and where rounding makes it zero. The exact sum
+    is rounded as IEEE 754 does it: what becomes zero keeps its sign."""
     assert one(products, addend, *mode) == expected
 
 
-def test_what_is_cut_off_keeps_its_sign() -> None:
+@pytest.mark.parametrize("keeps_sign", [False, True])
+def test_the_sign_of_what_becomes_zero_is_one_rule(monkeypatch: pytest.MonkeyPatch, keeps_sign: bool) -> None:
+    monkeypatch.setattr(numerics, "UNDERFLOW_KEEPS_SIGN", keeps_sign)
+    assert one([(-(2.0**-13), 2.0**-14)], 0, "A100", "fp16") == (0x8000 if keeps_sign else 0)
     # Just above and below the last bit that A100 keeps for bf16, 2**-156, of which fp32 shows none.
-    for exponent, expected in ((-156, 0x80000000), (-157, 0)):
+    for exponent, expected in ((-156, 0x80000000 if keeps_sign else 0), (-157, 0)):
         a = np.array([0x8000 | (127 - 100) << 7], np.uint16)
         b = np.array([(127 + exponent + 100) << 7], np.uint16)
         assert int(dot(a, b, np.zeros((), np.uint32), **A100_BF16)) == expected

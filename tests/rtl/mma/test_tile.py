@@ -10,6 +10,7 @@ import pytest
 from support.bench import Bench, Transfers
 from support.steps import Steps, random_steps
 
+from zeroskip.model.mma import numerics
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.mma.tile import Tile
 
@@ -74,6 +75,16 @@ def test_steps_at_random(name: str, pauses: tuple[float, float]) -> None:
     assert run.results.values == steps.results.tolist()
     assert [flag for _, flag in run.trace] == illegal_cycles(run, steps)
     assert steps.illegal.any() == (not geometry.pattern.dense)
+
+
+@pytest.mark.parametrize("keeps_sign", [False, True])
+def test_the_sign_of_what_becomes_zero_is_the_golden_models(monkeypatch: pytest.MonkeyPatch, keeps_sign: bool) -> None:
+    monkeypatch.setattr(numerics, "UNDERFLOW_KEEPS_SIGN", keeps_sign)
+    geometry = TileGeometry(generation="V100", k=4, m=1, n=1, out="fp16")
+    steps = random_steps(np.random.default_rng(2), geometry, 200, kinds=("lone", "edge"))
+    run = rtl_tile(geometry, steps, seed=3)
+    assert run.results.values == steps.results.tolist()
+    assert (steps.results == 0x8000).any() == keeps_sign
 
 
 @pytest.mark.parametrize(("name", "active"), [("int8", 1), ("fp16", 1), ("fp16", 2), ("fp16", 9)])
