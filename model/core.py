@@ -107,7 +107,8 @@ class Core(Protocol[N, S]):
         """Compiles a torch network, or the result of the core's own preparation.
 
         `inputs` (samples x values, or samples x channels x height x width) are samples of the later
-        inputs. They give the image size and, for cores that calibrate, the value range. Raises ValueError if the
+        inputs. They give the image size and, for cores that calibrate, the value range; shape and range are kept in
+        `samples` of the result. Raises ValueError if the
         network cannot be folded or does not fit the inputs, the formats or the memories.
         """
         ...

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import importlib.util
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 
 from zeroskip.model import user_code
 from zeroskip.model.files import replacing
+from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.networks.seeded import seeded
 from zeroskip.model.pruning.flattening import replace_views
 from zeroskip.model.pruning.resize import shrink_layers
@@ -26,6 +29,9 @@ from zeroskip.model.user_code.folder import is_our_folder
 
 CHANNELS, REMOVED = "zeroskip-channels", "removed"
 """In the metadata of a safetensors file: its tensors may be smaller than the factory's network makes them."""
+
+SAMPLES = "zeroskip-samples"
+"""In the same place: the fields of a SampleForm in JSON, that of the samples that the weights were trained with."""
 
 
 def load_network(name: str, weights: Path | None) -> tuple[nn.Module, bool]:
@@ -141,7 +147,8 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
 
     Raises ValueError if the file is damaged or belongs to another network.
     """
-    state, removed = _read_weights(path)
+    state, metadata = _read_weights(path)
+    removed = metadata.get(CHANNELS) == REMOVED
     expected = network.state_dict()
     if missing := sorted(set(expected) - set(state)):
         raise ValueError(f"{path}: lacks {', '.join(missing)}")
@@ -164,16 +171,33 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
     return replace_views(network) if removed else network
 
 
-def save_weights(module: nn.Module, path: Path, *, removed: bool) -> None:
+def save_weights(module: nn.Module, path: Path, *, removed: bool, samples: SampleForm | None = None) -> None:
     """Writes the state_dict as a safetensors file; an existing file is replaced completely or not at all. `removed`
-    records that channels were removed, so that tensors are smaller than those of the factory's network."""
+    records that channels were removed, so that tensors are smaller than those of the factory's network; `samples`, what
+    it was trained with."""
+    metadata = {CHANNELS: REMOVED} if removed else {}
+    if samples is not None:
+        metadata[SAMPLES] = json.dumps(dataclasses.asdict(samples))
     with replacing(path) as part:
         state = {name: value.contiguous() for name, value in module.state_dict().items()}
-        save_file(state, part, metadata={CHANNELS: REMOVED} if removed else None)
+        save_file(state, part, metadata=metadata or None)
 
 
-def _read_weights(path: Path) -> tuple[dict[str, Tensor], bool]:
-    """The tensors of a safetensors file, and whether it says that channels were removed."""
+def trained_with(path: Path) -> SampleForm | None:
+    """The samples with which the weights in a file were trained; None where it does not say. Raises ValueError or
+    OSError."""
+    text = _read_weights(path)[1].get(SAMPLES)
+    if text is None:
+        return None
+    try:
+        fields = json.loads(text)
+        return SampleForm(**{**fields, "shape": tuple(fields["shape"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: {SAMPLES} in its metadata must be what zeroskip writes, but: {error}") from error
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and its metadata."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist or is no file")
     try:
@@ -188,4 +212,4 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], bool]:
     channels = metadata.get(CHANNELS)
     if channels not in (None, REMOVED):
         raise ValueError(f"{path}: {CHANNELS} in its metadata must be '{REMOVED}' or not there, not {channels!r}")
-    return state, channels == REMOVED
+    return state, metadata

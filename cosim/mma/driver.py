@@ -132,10 +132,9 @@ class MmaDriver:
     ) -> tuple[NDArray[np.float32], int]:
         """Returns them unchanged: values beyond the tile's format become infinite in the first layer and are counted
         there."""
-        flat = np.ascontiguousarray(inputs.reshape(len(inputs), -1))
-        if flat.shape[1] != network.inputs or flat.dtype != np.float32:
-            raise ValueError(f"inputs must be float32 of images x {network.inputs}, not {flat.dtype} of {flat.shape}")
-        return flat, 0
+        if inputs.dtype != np.float32:
+            raise ValueError(f"inputs must be float32, not {inputs.dtype}")
+        return np.ascontiguousarray(network.flat(inputs)), 0
 
     def decode(
         self, network: MmaNetwork, values: NDArray[np.float32]

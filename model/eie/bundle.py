@@ -239,7 +239,13 @@ def from_container(container: Container) -> EieNetwork:
     require_tensors(container, expected)
     for name, (dtype, shape) in expected.items():
         check_tensor(name, container.tensors[name], dtype, shape)
-    network = EieNetwork(geometry=geometry, layers=header.layers, stages=header.stages, **container.tensors)
+    network = EieNetwork(
+        geometry=geometry,
+        layers=header.layers,
+        stages=header.stages,
+        samples=header.samples,
+        **container.tensors,
+    )
     _check_memories(network)
     return network
 

@@ -101,12 +101,7 @@ def quantise_inputs(
     Raises ValueError if one does not fit and `saturate` is not set, and where the shape is wrong.
     """
     layer = network.layers[0]
-    flat = inputs.reshape(len(inputs), -1).astype(np.float64)
-    if flat.shape[1] != network.inputs:
-        raise ValueError(
-            f"inputs must have {network.inputs} values a sample, as the network takes, not {flat.shape[1]} "
-            f"(shape {inputs.shape})"
-        )
+    flat = network.flat(inputs).astype(np.float64)
     rounded = np.rint(np.ldexp(flat, layer.input_fraction))
     outside = (rounded > VALUE_MAX) | (rounded < VALUE_MIN)
     if outside.any() and not saturate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.eie.storage import storage
 from zeroskip.model.network.container import Container
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.progress import Progress, silent
 
 CALIBRATION = 5_000
@@ -42,7 +44,7 @@ class EieCore:
         whose weights are shared already. The first CALIBRATION inputs choose the fraction bits."""
         if isinstance(network, nn.Module):
             network = share_layers(fold(network), progress)
-        return compile_network(
+        compiled = compile_network(
             network,
             inputs[:CALIBRATION],
             settings.geometry,
@@ -50,6 +52,7 @@ class EieCore:
             balance_load=settings.balance_load,
             progress=progress,
         )
+        return dataclasses.replace(compiled, samples=SampleForm.of(inputs))
 
     def save(self, network: EieNetwork, path: Path) -> None:
         bundle.save(network, path)

@@ -93,6 +93,7 @@ def from_container(container: Container) -> MmaNetwork:
         geometry=header.geometry,
         layers=header.layers,
         stages=header.stages,
+        samples=header.samples,
         operands=operands,
         columns=columns,
         biases=biases,

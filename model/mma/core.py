@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from zeroskip.model.mma.run_network import run
 from zeroskip.model.mma.settings import MmaSettings
 from zeroskip.model.mma.storage import stored_bits
 from zeroskip.model.network.container import Container
+from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -32,9 +34,10 @@ class MmaCore:
         settings: MmaSettings,
         progress: Progress = silent,
     ) -> MmaNetwork:
-        """Compiles a torch network; of `inputs` only the shape is used."""
+        """Compiles a torch network; of `inputs` the shape is used, and the range for the file."""
         progress(Step(task="compiling"))
-        return compile_network(network, inputs.shape[1:], settings.geometry)
+        compiled = compile_network(network, inputs.shape[1:], settings.geometry)
+        return dataclasses.replace(compiled, samples=SampleForm.of(inputs))
 
     def save(self, network: MmaNetwork, path: Path) -> None:
         bundle.save(network, path)
@@ -43,7 +46,7 @@ class MmaCore:
         return bundle.from_container(container)
 
     def outputs(self, network: MmaNetwork, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        return run(network, _flat(inputs)).outputs
+        return run(network, np.ascontiguousarray(network.flat(inputs))).outputs
 
     def rounded_to_zero(self, network: MmaNetwork, source: nn.Module) -> int:
         return rounded_to_zero(source, network.geometry.dtype)
@@ -59,10 +62,6 @@ class MmaCore:
             padding = f", {layer.pad} columns of padding" if layer.pad else ""
             rows.append((f"layer {index}", f"{layer.outputs} x {layer.columns}, {how}{padding}"))
         return [*rows, ("tile", f"{geometry.m} x {geometry.n} x {geometry.k}, {geometry.dtype}, {geometry.generation}")]
-
-
-def _flat(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(inputs.reshape(len(inputs), -1))
 
 
 CORE = MmaCore()

@@ -20,10 +20,12 @@ from zeroskip.model.network.container import (
     list_from_json,
     naming,
     read,
+    samples_from_json,
     stages_from_json,
     write,
 )
-from zeroskip.model.network.stages import Stage, to_json, value_counts
+from zeroskip.model.network.samples import SampleForm, by
+from zeroskip.model.network.stages import Stage, image_shape, to_json, value_counts
 
 G = TypeVar("G")
 L = TypeVar("L")
@@ -32,11 +34,13 @@ N = TypeVar("N")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Header(Generic[G, L]):
-    """A network in a file's header: the core's `geometry`, its layer table and the stages."""
+    """A network in a file's header: the core's `geometry`, its layer table, the stages, and the samples with which it
+    was compiled, where the file's version has them."""
 
     geometry: G
     layers: tuple[L, ...]
     stages: tuple[Stage, ...]
+    samples: SampleForm | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +57,13 @@ class BundleFormat(Generic[G, L]):
 
     def write(self, path: Path, network: Any, tensors: dict[str, NDArray[Any]]) -> None:
         """Writes a compiled network; an existing file is replaced completely or not at all."""
-        header = {
+        header: dict[str, Any] = {
             "geometry": dataclasses.asdict(network.geometry),
             "layers": [dataclasses.asdict(layer) for layer in network.layers],
             "stages": [to_json(stage) for stage in network.stages],
         }
+        if network.samples is not None:
+            header["samples"] = dataclasses.asdict(network.samples)
         write(path, core=self.core, header=header, tensors=tensors)
 
     def header(self, container: Container) -> Header[G, L]:
@@ -65,17 +71,30 @@ class BundleFormat(Generic[G, L]):
         if container.core != self.core:
             raise BundleError(f"core must be '{self.core}', not {container.core!r}")
         given = container.header
+        fields = {"version", "core", "geometry", "layers", "stages", *(["samples"] if given["version"] > 2 else [])}
+        if set(given) != fields:
+            raise BundleError(f"the header must have the fields {sorted(fields)}, not {sorted(given)}")
         header: Header[G, Any] = Header(
             geometry=dataclass_from_json(self.geometry, given.get("geometry"), "geometry"),
             layers=list_from_json(self.layer, given.get("layers"), "layers"),
             stages=stages_from_json(given.get("stages")),
+            samples=samples_from_json(given["samples"]) if "samples" in given else None,
         )
         self.check(header)
         try:
-            value_counts(header.stages, header.layers)
+            counts = value_counts(header.stages, header.layers)
         except ValueError as error:
             raise BundleError(str(error)) from error
+        if header.samples is not None:
+            _check_samples(header.samples, header.stages[0], counts[0])
         return header
+
+
+def _check_samples(samples: SampleForm, first: Stage, inputs: int) -> None:
+    image = image_shape(first)
+    if samples.values != inputs or image not in (None, samples.shape):
+        wanted = f"{inputs} values" if image is None else by(image)
+        raise BundleError(f"samples: shape must be that of the first stage, {wanted}, not {by(samples.shape)}")
 
 
 def load_with(path: Path, from_container: Callable[[Container], N]) -> N:

@@ -23,9 +23,11 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from zeroskip.model.files import replacing
+from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.network.stages import Stage, from_json
 
-VERSION = 2
+VERSIONS = (2, 3)
+"""The versions that can be read. Files of version 2 do not have `samples`, what the network was compiled with."""
 
 
 class BundleError(ValueError):
@@ -42,8 +44,9 @@ class Container:
 
 
 def write(path: Path, *, core: str, header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
-    """Writes the file; an existing file is replaced completely or not at all."""
-    header = {"version": VERSION, "core": core, **header}
+    """Writes the file; an existing file is replaced completely or not at all. The version is the oldest one that holds
+    the `header`."""
+    header = {"version": 3 if "samples" in header else 2, "core": core, **header}
     header["digest"] = digest_of(header, tensors)
     data = save_safetensors(tensors, metadata={"zeroskip": json.dumps(header)})
     with replacing(path) as part:
@@ -95,8 +98,11 @@ def _parse(data: bytes) -> Container:
     if not isinstance(header, dict):
         raise BundleError("header must be a JSON object")
     version = header.get("version")
-    if version != VERSION:
-        raise BundleError(f"version must be {VERSION}, not {version!r}: compile the network again with this zeroskip")
+    if type(version) is not int or version not in VERSIONS:
+        raise BundleError(
+            f"version must be {' or '.join(map(str, VERSIONS))}, not {version!r}: "
+            "compile the network again with this zeroskip"
+        )
     digest = header.pop("digest", None)
     actual = digest_of(header, tensors)
     if digest != actual:
@@ -132,6 +138,14 @@ def list_from_json(kind: type, value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list) or not value:
         raise BundleError(f"{where} must be a list of at least one, not {value!r}")
     return tuple(dataclass_from_json(kind, item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def samples_from_json(value: Any) -> SampleForm:
+    """What the network was compiled with. Raises BundleError that names the field."""
+    if isinstance(value, dict) and isinstance(value.get("shape"), list):
+        value = {**value, "shape": tuple(value["shape"])}
+    samples: SampleForm = dataclass_from_json(SampleForm, value, "samples")
+    return samples
 
 
 def stages_from_json(value: Any) -> tuple[Stage, ...]:

@@ -6,19 +6,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from zeroskip.model.network.stages import ConvStage, Stage, TableRow, value_counts
+from numpy.typing import NDArray
+
+from zeroskip.model.network.samples import SampleForm, require_shape
+from zeroskip.model.network.stages import ConvStage, Stage, TableRow, image_shape, value_counts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StagedNetwork:
     """A network compiled for a core of `geometry`: the rows of its layer table, `layers`, and the `stages` in which
-    images go through them. The weights are the core's own fields."""
+    images go through them. The weights are the core's own fields. `samples` are those with which it was compiled; None
+    where that is not known, as in files of version 2."""
 
     core: ClassVar[str]
     """The core's name in the registry."""
     geometry: Any
     layers: Sequence[TableRow]
     stages: tuple[Stage, ...]
+    samples: SampleForm | None = None
+
+    @property
+    def sample_shape(self) -> tuple[int, ...] | None:
+        """The shape of a sample: that with which it was compiled, or of the images that the first stage takes. None
+        where only the number of values is known."""
+        if self.samples is not None:
+            return self.samples.shape
+        return image_shape(self.stages[0])
+
+    def flat(self, inputs: NDArray[Any], field: str = "inputs") -> NDArray[Any]:
+        """Samples (samples x ...), which errors call `field`, as rows of values (samples x inputs). Raises ValueError,
+        with a remedy, where their shape is another than the network takes."""
+        rows = inputs.reshape(len(inputs), -1)
+        if self.sample_shape is None:
+            require_shape((self.inputs,), rows, field)
+        else:
+            require_shape(self.sample_shape, inputs, field)
+        return rows
 
     @property
     def inputs(self) -> int:

@@ -226,6 +226,11 @@ def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[in
     return counts
 
 
+def image_shape(stage: Stage) -> tuple[int, int, int] | None:
+    """The channels, height and width of the images that a stage takes; None for a fully connected one."""
+    return None if isinstance(stage, LinearStage) else (stage.channels, stage.height, stage.width)
+
+
 def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
     """The shapes of an image through the network, for people: "1x28x28", "20x24x24", "20x12x12", ..., "500", "10"."""
     first = stages[0]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.labels import require_classes
 from zeroskip.model.network.modes import in_mode
+from zeroskip.model.network.samples import channels_last
 from zeroskip.model.pruning.masks import prunable_layers
 
 
@@ -25,6 +26,12 @@ def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
     if not isinstance(folded[0], nn.Linear) and sample.dim() != 4:
         raise ValueError(
             f"{where} must be samples x channels x height x width, as the network takes, not {tuple(inputs.shape)}"
+        )
+    convolution = next((layer for layer in folded if isinstance(layer, nn.Conv2d)), None)
+    if convolution is not None and sample.shape[1] != convolution.in_channels:
+        raise ValueError(
+            f"{where} must be samples x {convolution.in_channels} channels x height x width, as the "
+            f"network takes, not {tuple(inputs.shape)}{channels_last(inputs.shape[1:], convolution.in_channels)}"
         )
     try:
         with torch.no_grad():

@@ -218,7 +218,10 @@ def test_compile_refuses(
     [
         (damage("net.zs", lambda data: data[:-1]), "net.zs: not a complete safetensors file"),
         (damage("net.zs", lambda data: data[:-1] + bytes([data[-1] ^ 1])), "the file is damaged"),
-        (damage("net.zs", lambda data: data.replace(b'version\\": 2', b'version\\": 9')), "version must be 2, not 9"),
+        (
+            damage("net.zs", lambda data: data.replace(b'version\\": 3', b'version\\": 9')),
+            "version must be 2 or 3, not 9",
+        ),
         (with_data(inputs=np.zeros((4, 31))), "inputs must have 30 values a sample, as the network takes, not 31"),
         (with_data(inputs=np.full((4, 30), 1e6)), "to clip them, allow saturation"),
         (lambda folder: (folder / "net.zs").unlink(), "net.zs: cannot be read: No such file or directory"),

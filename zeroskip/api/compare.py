@@ -102,7 +102,7 @@ def compare(
 
         processes = parse_workers(str(workers))
         module, _ = network_of(network, weights, progress)
-        dataset = data_of(data, seed, progress)
+        dataset = data_of(data, seed, progress, weights)
 
         def prepare(by: int) -> Any:
             return prepared(module, dataset, search, seed=by, output=output, progress=silent)

@@ -18,6 +18,7 @@ from zeroskip.api.inputs import (
     labels_field,
     name_of,
     network_of,
+    require_as_trained,
     samples_of,
     sources_of,
 )
@@ -142,7 +143,7 @@ def compile(
         labelled=functools.cache(lambda: data_of(data, seed, progress)),
         samples=functools.cache(lambda split: samples_of(data, split, progress)),
     )
-    _require_fit(module, data, source)
+    _require_fit(module, data, source, weights)
     prepared = recipe.prepare(module, source, own, plan, progress)
     core = load_core(settings.core)
     compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
@@ -162,16 +163,18 @@ def compile(
     )
 
 
-def _require_fit(module: nn.Module, data: Data, source: DataSource) -> None:
-    """Raises ValueError, before any long work, if the network cannot be folded, or inputs or labels do not fit it."""
+def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Path | None) -> None:
+    """Raises ValueError, before any long work, if the network cannot be folded, or inputs or labels do not fit it or
+    the samples with which its `weights` were trained."""
     from zeroskip.model.data.labels import require_classes
     from zeroskip.model.network.fold import fold
     from zeroskip.model.pruning.data_checks import require_shape
 
-    folded = fold(module)
-    for split in SPLITS:
-        inputs, labels = source.samples(split)
-        require_classes(labels_field(data, split), labels, require_shape(folded, inputs, f"{name_of(data)}: inputs"))
+    folded, field = fold(module), f"{name_of(data)}: inputs"
+    splits = {split: source.samples(split) for split in SPLITS}
+    for split, (inputs, labels) in splits.items():
+        require_classes(labels_field(data, split), labels, require_shape(folded, inputs, field))
+    require_as_trained(weights, field, *(inputs for inputs, _ in splits.values()))
 
 
 def _golden(core: Core[Any, Any], network: Any, inputs: Any, labels: Any, progress: Progress) -> dict[str, float]:

@@ -143,13 +143,14 @@ def finetune(
         require_writable(output, *sources_of(data, path, checkpoint))
     with one_thread():
         from zeroskip.model.loading import save_weights
+        from zeroskip.model.network.samples import SampleForm
         from zeroskip.model.search.finetune import finetune as prune_and_train
         from zeroskip.model.search.plan import CHANNELS, Plan, load_plan
 
         target: Any = load_plan(path) if path is not None else compression if plan is None else plan
         training = _training(settings)
         module, removed = network_of(network, weights, progress)
-        dataset = data_of(data, seed, progress)
+        dataset = data_of(data, seed, progress, weights)
         progress(Step(task="pruning"))
         result = prune_and_train(
             module,
@@ -162,7 +163,8 @@ def finetune(
         )
         if output is not None:
             gone = isinstance(target, Plan) and target.granularity == CHANNELS
-            save_weights(result.module, output, removed=removed or gone)
+            samples = SampleForm.of(dataset.train_inputs)
+            save_weights(result.module, output, removed=removed or gone, samples=samples)
     return Finetuned(
         module=result.module,
         accuracy=result.accuracies,

@@ -46,8 +46,28 @@ def network_of(network: Network, weights: Path | None, progress: Progress) -> tu
     return module, [value.shape for value in module.state_dict().values()] != sizes
 
 
-def data_of(data: Data, seed: int, progress: Progress) -> Dataset:
-    """The data set; samples without a test split of their own are split by `seed`. Raises ValueError or OSError."""
+def data_of(data: Data, seed: int, progress: Progress, weights: Path | None = None) -> Dataset:
+    """The data set; samples without a test split of their own are split by `seed`. Raises ValueError or OSError, also
+    where the samples have another shape than those with which the `weights` were trained."""
+    dataset = _dataset(data, seed, progress)
+    require_as_trained(weights, f"{dataset.name}: inputs", dataset.train_inputs, dataset.test_inputs)
+    return dataset
+
+
+def require_as_trained(weights: Path | None, field: str, *inputs: Any) -> None:
+    """Raises ValueError if `inputs` (samples x ...), which errors call `field`, have another shape than the samples
+    with which the weights of a file were trained, and warns where their range is far from that. Files of others do not
+    say it."""
+    from zeroskip.model.loading import trained_with
+    from zeroskip.model.network.samples import require_shape
+
+    if weights is not None and (samples := trained_with(weights)) is not None:
+        for some in inputs:
+            require_shape(samples.shape, some, field)
+        samples.warn_of_range(inputs, field)
+
+
+def _dataset(data: Data, seed: int, progress: Progress) -> Dataset:
     progress(Step(task="loading the data"))
 
     from zeroskip.model.data.dataset import Dataset

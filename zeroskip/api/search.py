@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zeroskip.model.data.dataset import Dataset
+    from zeroskip.model.network.samples import SampleForm
     from zeroskip.model.search.evaluation import Evaluator
     from zeroskip.model.search.methods.run_method import MethodResult
     from zeroskip.model.search.plan import Plan
@@ -178,7 +179,7 @@ def search(
 
         processes = parse_workers(str(workers))
         module, _ = network_of(network, weights, progress)
-        dataset = data_of(data, seed, progress)
+        dataset = data_of(data, seed, progress, weights)
         setup = prepared(module, dataset, settings, seed=seed, output=output, progress=progress)
         if setup.table.reused:
             _LOG.info(f"cost tables of {setup.table.reused} layers reused from {path.parent / CACHE}")
@@ -278,6 +279,7 @@ def _result(
     start: float,
 ) -> SearchResult:
     """Measures the plan that was found, and writes what belongs to it."""
+    from zeroskip.model.network.samples import SampleForm
     from zeroskip.model.search.methods.netadapt import NetAdaptResult
     from zeroskip.model.search.spaces.space import cost_share
 
@@ -306,17 +308,17 @@ def _result(
         reused=evaluator.reused,
         adapted=found.details.module if isinstance(found.details, NetAdaptResult) else None,
         output=output,
-        files=[] if output is None else _write(plan, found, output),
+        files=[] if output is None else _write(plan, found, output, SampleForm.of(setup.dataset.train_inputs)),
         seconds=time.monotonic() - start,
     )
 
 
-def _write(plan: Plan, found: MethodResult, output: Path) -> list[Path]:
+def _write(plan: Plan, found: MethodResult, output: Path, samples: SampleForm) -> list[Path]:
     """Writes the plan last, so that a plan's other files always exist; returns the other files."""
     from zeroskip.model.search.plan import save_plan
     from zeroskip.model.search.views.detail_files import save_details
     from zeroskip.model.search.views.pictures import of_plan, save_picture
 
-    files = [*save_details(found, output), save_picture(of_plan(plan), output.with_suffix(".png"))]
+    files = [*save_details(found, output, samples), save_picture(of_plan(plan), output.with_suffix(".png"))]
     save_plan(plan, output)
     return files

@@ -130,8 +130,11 @@ def simulate(
     from zeroskip.model.data.dataset import accuracy as accuracy_of
     from zeroskip.model.data.labels import require_classes
 
+    compiled.flat(values, f"{name_of(data)}: inputs")
     require_classes(labels_field(data, "test"), labels, compiled.outputs)
     inputs, clipped = load_driver(compiled.core).encode(compiled, values, saturate=settings.saturate)
+    if compiled.samples is not None:
+        compiled.samples.warn_of_range([values], f"{name_of(data)}: inputs")
     verification = verify(
         compiled,
         inputs,

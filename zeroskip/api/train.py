@@ -84,12 +84,13 @@ def train(
     if output is not None:
         require_writable(output, *sources_of(data, checkpoint))
     module, removed = network_of(network, weights, progress)
-    dataset = data_of(data, seed, progress)
+    dataset = data_of(data, seed, progress, weights)
     import copy
 
     import torch
 
     from zeroskip.model.loading import save_weights
+    from zeroskip.model.network.samples import SampleForm
     from zeroskip.model.pruning.data_checks import require_classifier
     from zeroskip.model.pruning.training import TrainingSettings, evaluate
     from zeroskip.model.pruning.training_run import TrainingRun, configuration
@@ -117,7 +118,7 @@ def train(
         test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
         accuracy = {"start": evaluate(module, *test), "trained": evaluate(trained, *test)}
     if output is not None:
-        save_weights(trained, output, removed=removed)
+        save_weights(trained, output, removed=removed, samples=SampleForm.of(dataset.train_inputs))
     return Trained(
         module=trained.eval(),
         accuracy=accuracy,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zeroskip.model.files import save_csv, save_json
 from zeroskip.model.loading import save_weights
+from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.search.methods.amc import AmcResult
 from zeroskip.model.search.methods.netadapt import NetAdaptResult
 from zeroskip.model.search.methods.run_method import MethodResult
@@ -14,13 +15,14 @@ from zeroskip.model.search.methods.sensitivity import SensitivityScan
 from zeroskip.model.search.views.pictures import of_scan, of_search, save_picture
 
 
-def save_details(result: MethodResult, output: Path) -> list[Path]:
-    """Writes the details of a search beside the plan `output`, with its name and other suffixes. Returns the paths."""
+def save_details(result: MethodResult, output: Path, samples: SampleForm) -> list[Path]:
+    """Writes the details of a search beside the plan `output`, with its name and other suffixes. `samples` are those
+    that it was searched with. Returns the paths."""
     match result.details:
         case SensitivityScan() as curves:
             return _save_scan(curves, output)
         case NetAdaptResult() as adapted:
-            return _save_netadapt(adapted, output)
+            return _save_netadapt(adapted, output, samples)
         case AmcResult() as found:
             return _save_amc(found, output)
         case _:
@@ -41,14 +43,14 @@ def _save_scan(curves: SensitivityScan, output: Path) -> list[Path]:
     ]
 
 
-def _save_netadapt(adapted: NetAdaptResult, output: Path) -> list[Path]:
+def _save_netadapt(adapted: NetAdaptResult, output: Path, samples: SampleForm) -> list[Path]:
     steps = adapted.steps
     head = ("iteration", "group", "density", "accuracy", "cost")
     rows = [(number, step.group, step.density, step.accuracy, step.cost) for number, step in enumerate(steps, 1)]
     picture = of_search([step.accuracy for step in steps], [step.cost for step in steps], "iteration")
     weights = adapted_weights(output)
     # Masked, in the dense network's shape: the long fine-tuning can start from these weights.
-    save_weights(adapted.module, weights, removed=False)
+    save_weights(adapted.module, weights, removed=False, samples=samples)
     return [
         save_csv(output.with_suffix(".iterations.csv"), head, rows),
         save_picture(picture, output.with_suffix(".iterations.png")),
