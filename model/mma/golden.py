@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.model.mma import vectors
 from zeroskip.model.mma.gemm import Operand, check_product
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.kernels import add_blocks, add_exactly, add_integers, decode
@@ -43,6 +44,9 @@ from zeroskip.model.mma.numerics import (
 
 _NO_FLOOR = -(1 << 12)
 """Below all exponents."""
+
+_TOGETHER = 1 << 22
+"""Products that are computed together where only some results are, a limit on their memory."""
 
 
 def dot(
@@ -104,7 +108,17 @@ def matmul(
         raise ValueError(f"c must be {len(values)} x the columns of b {b.shape}, not {c.shape}")
     if where.size and not 0 <= where.min() <= where.max() < len(b):
         raise ValueError(f"where must name rows of b, 0 to {len(b) - 1}, not {where.min()} to {where.max()}")
-    return _run(values, where.astype(np.int32), b.T, c, False, generation, dtype, out, integer_block)
+    where = where.astype(np.int32)
+    if out != "fp32" or dtype not in vectors.DTYPES or generation == EXACT:
+        return _run(values, where, b.T, c, False, generation, dtype, out, integer_block)
+    result, left = vectors.matmul(values, where, b, c, dtype, block_rule(generation, dtype, out))
+    rows, columns = np.nonzero(left)
+    together = max(1, _TOGETHER // values.shape[1])
+    for first in range(0, len(rows), together):
+        row, column = rows[first : first + together], columns[first : first + together]
+        pairs = values[row], where[row], b.T[column], c[row, column][:, None]
+        result[row, column] = _run(*pairs, True, generation, dtype, out, None)[:, 0]
+    return result
 
 
 def gemm(
