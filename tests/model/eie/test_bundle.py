@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -12,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from support.networks import random_network, small_conv_network
+from support.networks import random_inputs, random_network, small_conv_network
 
-from zeroskip.model.eie import bundle
+from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.bundle import BundleError, FitError, check_fit
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.network import container
@@ -40,6 +41,39 @@ def test_round_trip(tmp_path: Path) -> None:
         for index in range(2):
             assert np.array_equal(read.weights(index), network.weights(index))
     assert [path.name for path in tmp_path.iterdir()] == ["network.zs"]
+
+
+def test_which_layers_have_a_relu_is_read_from_the_file(tmp_path: Path) -> None:
+    """Layers with and without one and with and without a bias, in every order: flags and outputs are the saved ones."""
+    rng = np.random.default_rng(3)
+    network = random_network(rng, EieGeometry(pes=4), (20, 16, 12, 9, 7), 0.6)
+    inputs = random_inputs(rng, 8, 20, [1.0])
+    seen = set()
+    for flags in itertools.product((False, True), repeat=4):
+        layers = tuple(dataclasses.replace(layer, relu=relu) for layer, relu in zip(network.layers, flags, strict=True))
+        changed = dataclasses.replace(network, layers=layers)
+        bundle.save(changed, tmp_path / "network.zs")
+        read = bundle.load(tmp_path / "network.zs")
+        assert [layer.relu for layer in read.layers] == list(flags)
+        outputs = golden.outputs(read, inputs)
+        assert np.array_equal(outputs, golden.outputs(changed, inputs))
+        seen.add(outputs.tobytes())
+    assert len(seen) == 16, "every flag makes a difference"
+
+
+def test_pointers_up_to_the_end_of_the_file(saved: Path) -> None:
+    """The last entry of the file can be used, the one after it cannot."""
+    capacity = load_file(saved)["entries"].shape[1] * 8
+    data = saved.read_bytes()
+    for last, refused in ((capacity, False), (capacity + 1, True), (capacity + 8, True), (2 * capacity, True)):
+        saved.write_bytes(data)
+        rewrite(saved, put("tensors", "pointers", (2, -1), value=last))
+        message = ""
+        try:
+            bundle.load(saved)
+        except BundleError as error:
+            message = str(error)
+        assert (f"pointers must not exceed the {capacity} entries of the file, not {last}" in message) == refused
 
 
 def test_every_flipped_bit_is_found(saved: Path) -> None:
