@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from zeroskip.model import user_code
 from zeroskip.model.files import replacing
+from zeroskip.model.network.number_types import float_network, float_state, require_finite
 from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.networks.seeded import seeded
 from zeroskip.model.pruning.flattening import replace_views
@@ -37,11 +38,17 @@ SAMPLES = "zeroskip-samples"
 def load_network(name: str, weights: Path | None) -> tuple[nn.Module, bool]:
     """The network that MODULE:FACTORY makes, with the weights of a file if one is given, and whether these are
     smaller than the factory makes them (an argument of `save_weights`)."""
-    module = load_factory(name)
-    if weights is None:
-        return module, False
+    return with_weights(load_factory(name), weights)
+
+
+def with_weights(module: nn.Module, weights: Path | None) -> tuple[nn.Module, bool]:
+    """The same for a network that is made; it may be changed. Its parameters are float32 afterwards, and finite.
+    Raises ValueError naming a parameter whose type is not taken."""
+    module = float_network(module)
     sizes = _sizes(module)
-    module = load_weights(module, weights)
+    if weights is not None:
+        module = load_weights(module, weights)
+    require_finite(module)
     return module, _sizes(module) != sizes
 
 
@@ -143,17 +150,15 @@ def _users_code(what: str) -> Iterator[None]:
 
 def load_weights(network: nn.Module, path: Path) -> nn.Module:
     """Loads a state_dict from a safetensors file. Returns the network to use: `network`, or a copy with smaller layers
-    if channels were removed.
+    if channels were removed. Numbers of the types that are taken are converted to float32.
 
-    Raises ValueError if the file is damaged or belongs to another network.
+    Raises ValueError if the file is damaged, holds other types, or belongs to another network.
     """
     state, metadata = _read_weights(path)
+    _require_names(path, state, network.state_dict())
+    state = float_state(str(path), state, network.state_dict())
     removed = metadata.get(CHANNELS) == REMOVED
     expected = network.state_dict()
-    if missing := sorted(set(expected) - set(state)):
-        raise ValueError(f"{path}: lacks {', '.join(missing)}")
-    if unknown := sorted(set(state) - set(expected)):
-        raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not have")
     if removed:
         try:
             shrink_layers(network, state)
@@ -166,9 +171,16 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
                 f"{path}: {name} must have the shape {tuple(tensor.shape)}, not {tuple(state[name].shape)}"
             )
         if not state[name].isfinite().all():
-            raise ValueError(f"{path}: {name} must be finite, but holds NaN or infinity")
+            raise ValueError(f"{path}: {name} must be finite in float32, but holds NaN or infinity")
     network.load_state_dict(state)
     return replace_views(network) if removed else network
+
+
+def _require_names(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    if missing := sorted(set(expected) - set(state)):
+        raise ValueError(f"{path}: lacks {', '.join(missing)}")
+    if unknown := sorted(set(state) - set(expected)):
+        raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not have")
 
 
 def save_weights(module: nn.Module, path: Path, *, removed: bool, samples: SampleForm | None = None) -> None:

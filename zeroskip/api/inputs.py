@@ -32,18 +32,24 @@ SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
 
 def network_of(network: Network, weights: Path | None, progress: Progress) -> tuple[nn.Module, bool]:
     """The network with the weights of a file, if one is given; and whether these are smaller than the factory makes
-    them, because channels were removed. A given module is not changed. Raises ValueError or OSError."""
+    them, because channels were removed. Its numbers are float32. A given module is not changed. Raises ValueError or
+    OSError."""
     progress(Step(task="loading the network"))
-    from zeroskip.model.loading import load_network, load_weights
+    from zeroskip.model.loading import load_network, with_weights
 
     if isinstance(network, str):
         return load_network(network, weights)
     import copy
 
-    sizes = [value.shape for value in network.state_dict().values()]
-    module = copy.deepcopy(network)
-    module = module if weights is None else load_weights(module, weights)
-    return module, [value.shape for value in module.state_dict().values()] != sizes
+    from zeroskip.model.network.number_types import require_numbers
+
+    # Before the copy, which fails for some that are refused.
+    require_numbers(network)
+    try:
+        module = copy.deepcopy(network)
+    except RuntimeError as error:
+        raise ValueError(f"the network must be one that copy.deepcopy copies, but: {error}") from error
+    return with_weights(module, weights)
 
 
 def data_of(data: Data, seed: int, progress: Progress, weights: Path | None = None) -> Dataset:
