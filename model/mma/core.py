@@ -18,6 +18,7 @@ from zeroskip.model.mma.run_network import run
 from zeroskip.model.mma.settings import MmaSettings
 from zeroskip.model.mma.storage import stored_bits
 from zeroskip.model.network.container import Container
+from zeroskip.model.network.fold import fold
 from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -34,9 +35,10 @@ class MmaCore:
         settings: MmaSettings,
         progress: Progress = silent,
     ) -> MmaNetwork:
-        """Compiles a torch network; of `inputs` the shape is used, and the range for the file."""
+        """Compiles a torch network. Of `inputs` the shape is used, the range for the file, and some of them to check what
+        is compiled."""
         progress(Step(task="compiling"))
-        compiled = compile_network(network, inputs.shape[1:], settings.geometry)
+        compiled = compile_network(fold(network, inputs), inputs.shape[1:], settings.geometry)
         return dataclasses.replace(compiled, samples=SampleForm.of(inputs))
 
     def save(self, network: MmaNetwork, path: Path) -> None:

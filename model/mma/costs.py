@@ -12,6 +12,7 @@ from zeroskip.model.core import CostPoints, LayerLoad
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
+from zeroskip.model.network.fold import fold
 from zeroskip.model.network.pattern import Pattern
 
 BATCH = 16
@@ -44,7 +45,7 @@ def layer_cost(load: LayerLoad, geometry: TileGeometry) -> float:
 
 def network_cost(module: nn.Module, inputs: NDArray[np.float32], geometry: TileGeometry) -> float:
     """Cycles of an image in a batch, of the network as it is compiled. Raises ValueError if it cannot be."""
-    network = compile_network(module, inputs.shape[1:], geometry)
+    network = compile_network(fold(module, inputs), inputs.shape[1:], geometry)
     layers = zip(network.layers, network.starts, strict=True)
     return sum(
         gemm_cycles(geometry, layer.outputs, starts * BATCH, layer.columns, dense=not layer.sparse) / BATCH

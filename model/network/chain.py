@@ -1,110 +1,68 @@
 """Reads a torch module as a plain chain of steps, by tracing it with torch.fx."""
 
+import math
 import operator
-from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from zeroskip.model.network.kinds import is_plain, refuse_hidden_changes, torch_class
 from zeroskip.model.network.modes import in_mode
-from zeroskip.model.network.pooling import average_window, max_window, pair, require_global, require_image_mean
+from zeroskip.model.network.pooling import Pair, adaptive_window, average_window, max_window, pair, require_image_mean
+from zeroskip.model.network.same import require_same_steps
+from zeroskip.model.network.steps import (
+    AveragePoolStep,
+    BatchNormStep,
+    ChainStep,
+    ConvStep,
+    FlattenStep,
+    LinearStep,
+    MaxPoolStep,
+    ReluStep,
+    SoftmaxStep,
+    at_place,
+)
+from zeroskip.model.network.trace import PLACE, RESHAPE_METHODS, RESHAPES, VALUE, at_least, trace
+from zeroskip.model.network.wrappers import unwrapped
 
 SUPPORTED = (
     "Linear, Conv2d, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), BatchNorm1d, BatchNorm2d, "
-    "Flatten (from dimension 1), Dropout, Identity"
+    "Flatten (from dimension 1), Dropout, Identity, and at the end Softmax or LogSoftmax"
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChainStep:
-    """One step of the chain, and its name for the user ("layer 'fc1'", "operation 'relu'")."""
-
-    label: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinearStep(ChainStep):
-    module: nn.Linear
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvStep(ChainStep):
-    """A convolution; `padding` is in numbers (height, width), also where the module has a name for it."""
-
-    module: nn.Conv2d
-    padding: tuple[int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaxPoolStep(ChainStep):
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AveragePoolStep(ChainStep):
-    """Average pooling that divides by the size of the kernel everywhere; `kernel` is None where it is the image."""
-
-    kernel: tuple[int, int] | None = None
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchNormStep(ChainStep):
-    module: nn.BatchNorm1d | nn.BatchNorm2d
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReluStep(ChainStep):
-    pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlattenStep(ChainStep):
-    """Flattens (n, ...) to (n, width); `width` is None where the network does not state it."""
-
-    width: int | None
-
-
-def chain(module: nn.Module) -> list[ChainStep]:
+def chain(module: nn.Module, samples: Tensor | None = None) -> list[ChainStep]:
     """The steps of `module` in eval mode, in order, without those that do nothing then (Dropout).
 
-    Raises ValueError naming the layer or operation that is not supported or not part of a plain chain, or saying why
-    the module cannot be traced.
+    With `samples` (n, ...), inputs of the network, its forward() may look at shapes, and every step is checked: it must
+    give what torch gives for a few of the samples. Without them nothing is known about shapes.
+
+    Raises ValueError naming the layer or operation that is not supported or not part of a plain chain, with its line in
+    forward(), or saying why the module cannot be traced.
     """
-    if isinstance(module, nn.Linear | nn.Conv2d):
+    module = unwrapped(module)
+    if torch_class(module) is not None:
         # Traced alone, a layer would appear as operations on its parameters.
         module = nn.Sequential(module)
-    _refuse_hidden_changes(module)
+    refuse_hidden_changes(module)
+    if samples is not None:
+        samples = at_least(as_inputs_of(module, samples), 1)
     with in_mode(module, training=False):
-        try:
-            graph = fx.symbolic_trace(module).graph
-        except Exception as error:
-            # forward() is the user's code, run on proxies of tensors: it can raise anything.
-            reason = str(error).strip().split("\n")[0]
-            raise ValueError(
-                f"{type(module).__name__} cannot be traced ({type(error).__name__}: {reason}); "
-                "its forward() must be a fixed sequence of layers, without decisions that depend on the input"
-            ) from error
+        graph = trace(module, samples)
         _refuse_dead_writes(module, graph)
-        graph.eliminate_dead_code()
-        return _Reader(module, graph).steps()
+        reader = _Reader(module, graph)
+        steps = reader.steps()
+        if reader.input is not None:
+            require_same_steps(reader.input, steps)
+    return steps
 
 
-def _refuse_hidden_changes(module: nn.Module) -> None:
-    """Raises ValueError for hooks and parametrizations, which change a layer's result or weights but are not visible in
-    a traced graph."""
-    for name, layer in module.named_modules():
-        if layer._forward_hooks or layer._forward_pre_hooks:
-            raise ValueError(f"layer '{name}' ({type(layer).__name__}) has forward hooks; remove them")
-        if nn.utils.parametrize.is_parametrized(layer):
-            raise ValueError(
-                f"layer '{name}' ({type(layer).__name__}) has parametrized weights; make them ordinary ones with "
-                "torch.nn.utils.parametrize.remove_parametrizations"
-            )
+def as_inputs_of(module: nn.Module, samples: Tensor) -> Tensor:
+    """The samples in the floating-point type of the module's parameters."""
+    kinds = [value.dtype for value in module.parameters() if value.is_floating_point()]
+    return samples.to(kinds[0]) if kinds else samples
 
 
 def _refuse_dead_writes(module: nn.Module, graph: fx.Graph) -> None:
@@ -119,18 +77,29 @@ def _refuse_dead_writes(module: nn.Module, graph: fx.Graph) -> None:
             called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
             in_place = node.kwargs.get("inplace", False) or (called.endswith("_") and not called.endswith("__"))
         if in_place:
-            raise ValueError(
-                f"operation '{node.name}' changes its input in place, and its result is not used; use what it returns"
+            raise at_place(
+                f"operation '{node.name}' changes its input in place, and its result is not used; use what it returns",
+                node.meta[PLACE],
             )
 
 
+def _used(graph: fx.Graph) -> set[fx.Node]:
+    """The nodes that the output depends on, and the inputs. (fx's own elimination keeps random operations.)"""
+    used = {node for node in graph.nodes if node.op in ("placeholder", "output")}
+    for node in reversed(graph.nodes):
+        if node in used:
+            used |= set(node.all_input_nodes)
+    return used
+
+
 class _Reader:
-    """Walks the graph; `current` is the value that the chain has reached."""
+    """Walks the graph; `current` is the value that the chain has reached, `input` the samples where they are known."""
 
     def __init__(self, module: nn.Module, graph: fx.Graph):
         self.module = module
         self.graph = graph
         self.current: fx.Node | None = None
+        self.input: Tensor | None = None
         # Values that are no tensors: the shape of the current one, and its first element. The number of
         # samples is the same all along the chain, so they never go stale.
         self.shapes: set[fx.Node] = set()
@@ -138,31 +107,32 @@ class _Reader:
 
     def steps(self) -> list[ChainStep]:
         steps: list[ChainStep] = []
+        used = _used(self.graph)
         for node in self.graph.nodes:
-            if node.op == "placeholder":
-                self._placeholder(node)
-            elif node.op == "output":
-                self._output(node)
-            elif not self._shape_query(node):
-                self._require_chain(node)
-                steps += self._steps(node)
-                self.current = node
+            if node not in used:
+                continue
+            try:
+                steps += self._read(node)
+            except ValueError as error:
+                raise at_place(str(error), node.meta[PLACE]) from error
         return steps
 
-    def _placeholder(self, node: fx.Node) -> None:
-        # An optional argument that forward() does not use here is no second input.
-        if not node.users:
-            return
-        if self.current is not None:
-            raise ValueError(f"the network takes a second input '{node.name}'; it must take one")
-        self.current = node
-
-    def _output(self, node: fx.Node) -> None:
-        if node.args[0] is not self.current:
-            raise ValueError(f"the network must return the result of its last step, not {node.args[0]}")
+    def _read(self, node: fx.Node) -> list[ChainStep]:
+        if node.op == "placeholder":
+            self.current, self.input = node, node.meta.get(VALUE)
+        elif node.op == "output":
+            if node.args[0] is not self.current:
+                raise ValueError(f"the network must return the result of its last step, not {node.args[0]}")
+        elif node.op != "get_attr" and not self._shape_query(node):
+            self._require_chain(node)
+            steps = self._steps(node)
+            self.current = node
+            return steps
+        return []
 
     def _shape_query(self, node: fx.Node) -> bool:
-        """Whether the node only asks for a shape: `x.shape`, `x.size()`, `x.size(0)`, `x.shape[0]`."""
+        """Whether the node only asks for a shape: `x.shape`, `x.size()`, `x.size(0)`, `x.shape[0]`. Where shapes are
+        known there are no such nodes."""
         source = node.args[0] if node.args else None
         if node.op == "call_function" and node.target is getattr and node.args[1] == "shape":
             self.shapes.add(node)
@@ -180,62 +150,87 @@ class _Reader:
         return True
 
     def _require_chain(self, node: fx.Node) -> None:
-        values = [n for n in node.all_input_nodes if n not in self.shapes | self.sample_counts]
+        owned = [n for n in node.all_input_nodes if n.op == "get_attr"]
+        values = [n for n in node.all_input_nodes if n not in self.shapes | self.sample_counts and n not in owned]
         if len(values) > 1:
             names = " and ".join(f"'{value.name}'" for value in values)
             raise ValueError(
                 f"{_label(node)} joins {names}; only a plain chain of layers is supported, without branches "
                 "and residual additions"
             )
-        if node.op != "get_attr" and values != [self.current]:
+        if owned:
+            raise ValueError(self._own_tensor(node, str(owned[0].target)))
+        if values != [self.current]:
             raise ValueError(
                 f"{_label(node)} does not read the step before it ('{self.current}'); only a plain chain of "
                 "layers is supported, without branches and residual additions"
             )
 
+    def _own_tensor(self, node: fx.Node, tensor: str) -> str:
+        """The message for an operation that uses a tensor of the network."""
+        name = tensor.rpartition(".")[0]
+        layer = self.module.get_submodule(name)
+        kind = next((kind for kind in _WITH_WEIGHTS if isinstance(layer, kind)), None)
+        if kind is not None and torch_class(layer) is None:
+            return (
+                f"layer '{name}' is a {type(layer).__name__}, which computes something else than {kind.__name__}; "
+                f"supported: {SUPPORTED}"
+            )
+        return (
+            f"{_label(node)} is {_target_name(node)} with the tensor '{tensor}'; only weights of layers that are "
+            f"called as layers are supported: {SUPPORTED}"
+        )
+
     def _steps(self, node: fx.Node) -> list[ChainStep]:
         if node.op != "call_module" and node.target in (torch.mean, "mean"):
             return self._mean_steps(node)
-        step = self._step(node)
+        step = self._module_step(node) if node.op == "call_module" else self._step(node)
         return [] if step is None else [step]
 
     def _step(self, node: fx.Node) -> ChainStep | None:
-        if node.op == "call_module":
-            return self._module_step(node)
-        if node.op == "get_attr":
-            raise ValueError(f"{_label(node)} reads the attribute '{node.target}'; supported: {SUPPORTED}")
         if node.target in (F.relu, torch.relu, F.relu_, torch.relu_, "relu", "relu_"):
-            return ReluStep(label=_label(node))
-        if node.target in (torch.flatten, "flatten"):
-            self._require_flatten(node, _argument(node, 1, "start_dim", 0), _argument(node, 2, "end_dim", -1))
-            return FlattenStep(label=_label(node), width=None)
-        if node.target in (torch.reshape, "reshape", "view"):
-            return FlattenStep(label=_label(node), width=self._view_width(node))
+            return ReluStep(**_about(node))
+        if node.target in RESHAPES or (node.op == "call_method" and node.target in RESHAPE_METHODS):
+            return self._reshape(node)
         if node.target in (F.max_pool2d, torch.max_pool2d):
             names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-            return _max_pool(_label(node), *_arguments(node, names, (None, None, 0, 1, False, False)))
+            return self._max_pool(node, *_arguments(node, names, (None, None, 0, 1, False, False)))
         if node.target is F.avg_pool2d:
             names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-            return _average_pool(_label(node), *_arguments(node, names, (None, None, 0, False, True, None)))
+            return self._average_pool(node, *_arguments(node, names, (None, None, 0, False, True, None)))
         if node.target is F.adaptive_avg_pool2d:
-            require_global(_label(node), _argument(node, 1, "output_size", None))
-            return AveragePoolStep(label=_label(node))
-        if node.target is F.dropout:
-            if _argument(node, 2, "training", True):
+            return self._adaptive(node, _argument(node, 1, "output_size", None), AveragePoolStep)
+        if node.target is F.adaptive_max_pool2d:
+            if _argument(node, 2, "return_indices", False):
+                raise ValueError(f"{_label(node)} returns indices; supported: max pooling that returns values alone")
+            return self._adaptive(node, _argument(node, 1, "output_size", None), MaxPoolStep)
+        if node.target in _DROPOUTS:
+            if _argument(node, 2, "train" if node.target is torch.dropout else "training", _DROPOUTS[node.target]):
                 raise ValueError(f"{_label(node)} drops values in eval mode too; call it with training=self.training")
             return None
+        if node.op == "call_method" and node.target in _COPIES:
+            self._require_copy(node)
+            return None
+        if (kind := _SOFTMAXES.get(node.target)) is not None:
+            dtype = _argument(node, 3 if node.target in (F.softmax, F.log_softmax) else 2, "dtype", None)
+            if dtype not in (None, torch.float32, torch.float64):
+                raise ValueError(f"{_label(node)} is a {kind} in {dtype}; supported: float32 and float64")
+            return self._softmax(node, kind, _argument(node, 1, "dim", None))
         raise ValueError(f"{_label(node)} is {_target_name(node)}; supported: {SUPPORTED}")
 
     def _module_step(self, node: fx.Node) -> ChainStep | None:
         module, label = self.module.get_submodule(str(node.target)), _label(node)
-        # A subclass that computes something else (quantisation-aware layers) must not pass for a Linear.
-        if isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
-            return LinearStep(label=label, module=module)
-        if isinstance(module, nn.Conv2d) and type(module).forward is nn.Conv2d.forward:
-            return ConvStep(label=label, module=module, padding=_conv_padding(label, module))
-        if isinstance(module, nn.MaxPool2d):
-            return _max_pool(
-                label,
+        if len(node.args) != 1 or node.kwargs:
+            raise ValueError(f"{label} is called with more than the step before it; supported: layers of one input")
+        if is_plain(module, nn.Linear):
+            self._require_dimensions(node, "a Linear", 2)
+            return LinearStep(**_about(node), module=module)
+        if is_plain(module, nn.Conv2d):
+            self._require_dimensions(node, "a Conv2d", 4)
+            return ConvStep(**_about(node), module=module, padding=_conv_padding(label, module))
+        if is_plain(module, nn.MaxPool2d):
+            return self._max_pool(
+                node,
                 module.kernel_size,
                 module.stride,
                 module.padding,
@@ -243,9 +238,9 @@ class _Reader:
                 module.ceil_mode,
                 module.return_indices,
             )
-        if isinstance(module, nn.AvgPool2d):
-            return _average_pool(
-                label,
+        if is_plain(module, nn.AvgPool2d):
+            return self._average_pool(
+                node,
                 module.kernel_size,
                 module.stride,
                 module.padding,
@@ -253,30 +248,84 @@ class _Reader:
                 module.count_include_pad,
                 module.divisor_override,
             )
-        if isinstance(module, nn.AdaptiveAvgPool2d):
-            require_global(label, module.output_size)
-            return AveragePoolStep(label=label)
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            return BatchNormStep(label=label, module=module)
-        if isinstance(module, nn.ReLU):
-            return ReluStep(label=label)
-        if isinstance(module, nn.Flatten):
-            self._require_flatten(node, module.start_dim, module.end_dim)
-            return FlattenStep(label=label, width=None)
-        if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
+        if is_plain(module, nn.AdaptiveAvgPool2d):
+            return self._adaptive(node, module.output_size, AveragePoolStep)
+        if is_plain(module, nn.AdaptiveMaxPool2d):
+            if module.return_indices:
+                raise ValueError(f"{label} returns indices; supported: max pooling that returns values alone")
+            return self._adaptive(node, module.output_size, MaxPoolStep)
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and torch_class(module) is not None:
+            self._require_dimensions(node, f"a {type(module).__name__}", 2 if is_plain(module, nn.BatchNorm1d) else 4)
+            _require_eval(label, module)
+            return BatchNormStep(**_about(node), module=module)
+        if is_plain(module, nn.ReLU):
+            return ReluStep(**_about(node))
+        if is_plain(module, nn.Flatten):
+            return self._reshape(node)
+        if is_plain(module, nn.Identity):
             return None
+        if is_plain(module, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout):
+            _require_eval(label, module)
+            return None
+        if is_plain(module, nn.Softmax, nn.LogSoftmax):
+            return self._softmax(node, "softmax" if is_plain(module, nn.Softmax) else "log_softmax", module.dim)
+        if is_plain(module, nn.Softmax2d):
+            return self._softmax(node, "softmax", -3)
         raise ValueError(f"{label} is a {type(module).__name__}; supported: {SUPPORTED}")
+
+    def _shape(self, node: fx.Node | None) -> tuple[int, ...] | None:
+        """The shape (samples, ...) of a node's value, or None where it is not known."""
+        value = None if node is None else node.meta.get(VALUE)
+        return tuple(value.shape) if isinstance(value, Tensor) else None
+
+    def _require_dimensions(self, node: fx.Node, what: str, wanted: int) -> None:
+        """Raises ValueError if the input of a layer is known not to have the dimensions that it is compiled for."""
+        shape = self._shape(self.current)
+        if shape is not None and len(shape) != wanted:
+            names = {2: "(samples, values)", 4: "(samples, channels, height, width)"}[wanted]
+            remedy = "; flatten them before it" if wanted == 2 else ""
+            raise ValueError(f"{_label(node)} is {what} on values of shape {shape}; supported: {names}{remedy}")
 
     def _mean_steps(self, node: fx.Node) -> list[ChainStep]:
         """A mean over height and width: global pooling, and without `keepdim` flattening."""
-        label = _label(node)
-        require_image_mean(label, _argument(node, 1, "dim", None), node.kwargs.get("dtype"))
-        pooling = AveragePoolStep(label=label)
-        return [pooling] if _argument(node, 2, "keepdim", False) else [pooling, FlattenStep(label=label, width=None)]
+        require_image_mean(_label(node), _argument(node, 1, "dim", None), node.kwargs.get("dtype"))
+        self._require_dimensions(node, "a mean over height and width", 4)
+        about = _about(node)
+        pooled = about["output"]
+        if isinstance(pooled, Tensor):
+            about["output"] = pooled.reshape(*pooled.shape[:2], 1, 1)
+        pooling = AveragePoolStep(**about)
+        if _argument(node, 2, "keepdim", False):
+            return [pooling]
+        return [pooling, FlattenStep(**_about(node), width=None)]
 
-    def _require_flatten(self, node: fx.Node, start: object, end: object) -> None:
-        if (start, end) != (1, -1):
-            raise ValueError(f"{_label(node)} flattens dimensions {start} to {end}; supported: 1 to -1")
+    def _reshape(self, node: fx.Node) -> FlattenStep | None:
+        """A flattening, or a reshape that changes nothing."""
+        before, after = self._shape(self.current), self._shape(node)
+        if before is None or after is None:
+            return self._unknown_reshape(node)
+        if after == before:
+            return None
+        if after != (before[0], math.prod(before[1:])):
+            raise ValueError(
+                f"{_label(node)} reshapes samples of shape {before[1:]} to {after[1:]}, and {before[0]} samples to "
+                f"{after[0]}; supported: flattening each sample, as torch.flatten(x, 1) does"
+                if after
+                else f"{_label(node)} leaves no samples; supported: flattening each sample, as torch.flatten(x, 1) does"
+            )
+        return FlattenStep(**_about(node), width=after[1])
+
+    def _unknown_reshape(self, node: fx.Node) -> FlattenStep:
+        if node.op == "call_module":
+            module = self.module.get_submodule(str(node.target))
+            _require_flatten(node, module.start_dim, module.end_dim)
+            return FlattenStep(**_about(node), width=None)
+        if node.target in (torch.flatten, "flatten"):
+            _require_flatten(node, _argument(node, 1, "start_dim", 0), _argument(node, 2, "end_dim", -1))
+            return FlattenStep(**_about(node), width=None)
+        if node.target in (torch.reshape, "reshape", "view"):
+            return FlattenStep(**_about(node), width=self._view_width(node))
+        raise ValueError(f"{_label(node)} is {_target_name(node)}; supported: {SUPPORTED}")
 
     def _view_width(self, node: fx.Node) -> int | None:
         """The width in `view(n, width)`, None where it is -1."""
@@ -288,23 +337,115 @@ class _Reader:
             )
         return None if sizes[1] == -1 else sizes[1]
 
+    def _require_copy(self, node: fx.Node) -> None:
+        """A copy, or a conversion to another type, which must be the same type."""
+        before, after = (None if one is None else one.meta.get(VALUE) for one in (self.current, node))
+        if before is None and node.target in _COPIES[:3]:
+            return
+        if before is None or after is None or before.dtype != after.dtype:
+            raise ValueError(
+                f"{_label(node)} converts to another type; supported: a network of one floating-point type"
+            )
+
+    def _max_pool(self, node: fx.Node, *arguments: object) -> MaxPoolStep:
+        self._require_dimensions(node, "a max pooling", 4)
+        kernel, stride, padding, dilation, ceil, indices = arguments
+        ceil = ceil and not self._rounds_down(node, kernel, stride, padding)
+        window = max_window(_label(node), kernel, stride, padding, dilation, ceil, indices)
+        return MaxPoolStep(**_about(node), **_named(window))
+
+    def _average_pool(self, node: fx.Node, *arguments: object) -> AveragePoolStep:
+        self._require_dimensions(node, "an average pooling", 4)
+        kernel, stride, padding, ceil, *rest = arguments
+        ceil = ceil and not self._rounds_down(node, kernel, stride, padding)
+        window = average_window(_label(node), kernel, stride, padding, ceil, *rest)
+        return AveragePoolStep(**_about(node), **_named(window))
+
+    def _rounds_down(self, node: fx.Node, kernel: object, stride: object, padding: object) -> bool:
+        """Whether ceil_mode is known to give the same size as without it: then no window reaches over the edge."""
+        before, after = self._shape(self.current), self._shape(node)
+        sizes = pair(kernel), pair(stride or kernel), pair(padding)
+        if before is None or after is None or None in sizes:
+            return False
+        return after[2:] == tuple(
+            (size + 2 * around - window) // step + 1
+            for size, window, step, around in zip(before[2:], *sizes, strict=True)  # type: ignore[arg-type]
+        )
+
+    def _adaptive(
+        self, node: fx.Node, output_size: object, kind: type[AveragePoolStep] | type[MaxPoolStep]
+    ) -> ChainStep | None:
+        """An adaptive pooling: over the whole image, or with a window that is the same everywhere."""
+        self._require_dimensions(node, "a pooling", 4)
+        shape = self._shape(self.current)
+        label = _label(node)
+        if kind is AveragePoolStep and pair(output_size) == (1, 1):
+            return AveragePoolStep(**_about(node))
+        what = "average" if kind is AveragePoolStep else "max"
+        window = adaptive_window(label, what, output_size, None if shape is None else shape[2:])
+        return None if window == (1, 1) else kind(**_about(node), kernel=window, stride=window, padding=(0, 0))
+
+    def _softmax(self, node: fx.Node, kind: str, dim: object) -> SoftmaxStep:
+        shape = self._shape(self.current)
+        positions = None if shape is None else math.prod(shape[2:])
+        assert dim is None or isinstance(dim, int)
+        if shape is not None and dim is not None and dim % len(shape) != 1:
+            raise ValueError(f"{_label(node)} is a {kind} over dimension {dim}; supported: 1, that of the classes")
+        return SoftmaxStep(**_about(node), kind=kind, dim=dim, positions=positions)
+
+
+_WITH_WEIGHTS = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
+
+_DROPOUTS: dict[object, bool] = {
+    F.dropout: True,
+    F.dropout1d: True,
+    F.dropout2d: True,
+    F.dropout3d: True,
+    F.alpha_dropout: False,
+    F.feature_alpha_dropout: False,
+    torch.dropout: True,
+}
+"""Whether they drop values where `training` is not given."""
+
+_COPIES = ("contiguous", "clone", "detach", "to", "float", "double", "type", "cpu")
+
+_SOFTMAXES: dict[object, str] = {
+    F.softmax: "softmax",
+    torch.softmax: "softmax",
+    "softmax": "softmax",
+    F.log_softmax: "log_softmax",
+    torch.log_softmax: "log_softmax",
+    "log_softmax": "log_softmax",
+}
+
+
+def _require_flatten(node: fx.Node, start: object, end: object) -> None:
+    if (start, end) != (1, -1):
+        raise ValueError(f"{_label(node)} flattens dimensions {start} to {end}; supported: 1 to -1")
+
+
+def _require_eval(label: str, module: nn.Module) -> None:
+    """Raises ValueError for a layer that train(False) leaves in train mode, in which it gives something else."""
+    if module.training:
+        raise ValueError(
+            f"{label} is a {type(module).__name__} that stays in train mode; no module above it may override train()"
+        )
+
 
 def _conv_padding(label: str, module: nn.Conv2d) -> tuple[int, int]:
     if pair(module.dilation) != (1, 1):
         raise ValueError(f"{label} has the dilation {module.dilation}; supported: 1")
-    if module.padding == "valid":
-        return 0, 0
     high, wide = module.kernel_size
-    if module.padding == "same":
-        if high % 2 == 0 or wide % 2 == 0:
-            raise ValueError(
-                f"{label} pads a kernel of {high} x {wide} to the 'same' size, more on one side than on the other; "
-                "supported: odd kernels, and padding given in numbers"
-            )
-        return high // 2, wide // 2
-    padding = pair(module.padding)
+    padding = {"valid": (0, 0), "same": (high // 2, wide // 2)}.get(str(module.padding)) or pair(module.padding)
     if padding is None or (padding != (0, 0) and module.padding_mode != "zeros"):
-        raise ValueError(f"{label} pads by {module.padding_mode!r}; supported: zeros")
+        raise ValueError(
+            f"{label} pads by {module.padding_mode!r}; supported: zeros (set padding_mode='zeros' and train again)"
+        )
+    if module.padding == "same" and (high % 2 == 0 or wide % 2 == 0):
+        raise ValueError(
+            f"{label} pads a kernel of {high} x {wide} to the 'same' size, more on one side than on the other; "
+            "supported: odd kernels, and padding given in numbers"
+        )
     return padding
 
 
@@ -314,14 +455,13 @@ def view_sizes(node: fx.Node) -> tuple[object, ...]:
     return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else tuple(sizes)
 
 
-def _max_pool(label: str, *arguments: object) -> MaxPoolStep:
-    kernel, stride, padding = max_window(label, *arguments)
-    return MaxPoolStep(label=label, kernel=kernel, stride=stride, padding=padding)
+def _named(window: tuple[Pair, Pair, Pair]) -> dict[str, Any]:
+    return dict(zip(("kernel", "stride", "padding"), window, strict=True))
 
 
-def _average_pool(label: str, *arguments: object) -> AveragePoolStep:
-    kernel, stride, padding = average_window(label, *arguments)
-    return AveragePoolStep(label=label, kernel=kernel, stride=stride, padding=padding)
+def _about(node: fx.Node) -> dict[str, Any]:
+    """What every step says of its node."""
+    return {"label": _label(node), "place": node.meta[PLACE], "output": node.meta.get(VALUE)}
 
 
 def _label(node: fx.Node) -> str:

@@ -48,10 +48,23 @@ def average_window(
     return sizes
 
 
-def require_global(label: str, output_size: object) -> None:
-    """Raises ValueError if an adaptive average pooling leaves more of an image than one value a channel."""
-    if pair(output_size) != (1, 1):
-        raise ValueError(f"{label} is an adaptive average pooling to {output_size}; supported: 1")
+def adaptive_window(label: str, what: str, output_size: object, size: tuple[int, ...] | None) -> Pair:
+    """The kernel, and the stride, of an adaptive pooling of images of `size` (height, width), or None where that is not
+    known. Raises ValueError unless all windows are of the same size and do not overlap."""
+    both = output_size if isinstance(output_size, tuple | list) else (output_size, output_size)
+    if size is None or len(both) != 2:
+        supported = "1" if what == "average" else "none"
+        raise ValueError(
+            f"{label} is an adaptive {what} pooling to {output_size}, which without samples of the input cannot be "
+            f"compiled; supported then: {supported}"
+        )
+    wanted = [length if given is None else given for given, length in zip(both, size, strict=True)]
+    if any(length % number for length, number in zip(size, wanted, strict=True)):
+        raise ValueError(
+            f"{label} is an adaptive {what} pooling of {size[0]} x {size[1]} to {wanted[0]} x {wanted[1]}; supported: "
+            "sizes that divide those of the image"
+        )
+    return size[0] // wanted[0], size[1] // wanted[1]
 
 
 def require_image_mean(label: str, dimensions: object, dtype: object) -> None:

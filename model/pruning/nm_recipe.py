@@ -92,12 +92,12 @@ def prune_nm(
     Raises ValueError, before anything is trained, if the network cannot be compiled or does not fit the data or the
     settings, and where the checkpoint is damaged.
     """
-    require_fit(fold(module), dataset)
+    require_fit(fold(module, dataset.train_inputs), dataset)
     choose = partial(nm_masks, pattern=settings.pattern, skip=settings.skip)
     choose(module)
-    if settings.permute:
-        permute(module, settings.pattern, seed=seed, proposals=0)
     inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
+    if settings.permute:
+        permute(module, settings.pattern, seed=seed, proposals=0, samples=inputs)
     torch.set_num_threads(settings.threads)
     retrain = settings.dense if settings.retrain is None else settings.retrain
     run = TrainingRun(
@@ -114,7 +114,9 @@ def prune_nm(
     if settings.permute:
         steps(Step(task="permuting channels"))
     # Not stored in the checkpoint: the permutation depends on `dense` alone and is computed again.
-    ordered, permutations = permute(dense, settings.pattern, seed=seed) if settings.permute else (dense, [])
+    ordered, permutations = (
+        permute(dense, settings.pattern, seed=seed, samples=inputs) if settings.permute else (dense, [])
+    )
     steps(Step(task=f"pruning to {settings.pattern}"))
     masks = choose(ordered)
     layers = layer_reports(ordered, masks, settings.pattern)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.network.chain import BatchNormStep, ChainStep, ConvStep, LinearStep, chain
+from zeroskip.model.network.chain import chain
 from zeroskip.model.network.pattern import Pattern
+from zeroskip.model.network.steps import BatchNormStep, ChainStep, ConvStep, LinearStep
 from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
 Layer = nn.Linear | nn.Conv2d
@@ -26,7 +27,7 @@ class PermutedLayer:
 
 
 def permute(
-    module: nn.Module, pattern: Pattern, *, seed: int, proposals: int = PROPOSALS
+    module: nn.Module, pattern: Pattern, *, seed: int, proposals: int = PROPOSALS, samples: Tensor | None = None
 ) -> tuple[nn.Module, list[PermutedLayer]]:
     """A copy of `module` that computes the same, with its channels in an order in which N:M pruning keeps more.
 
@@ -35,10 +36,11 @@ def permute(
     channels that flattening turned into several inputs, and the inputs and outputs of grouped convolutions. Results
     differ by rounding, as sums are computed in another order.
 
-    Raises ValueError if the network is not a plain chain of layers, or uses a layer or its weights twice.
+    `samples` (n, ...) are inputs of the network, where its forward() looks at shapes. Raises ValueError if the network
+    is not a plain chain of layers, or uses a layer or its weights twice.
     """
     permuted = copy.deepcopy(module)
-    steps = chain(permuted)
+    steps = chain(permuted, samples)
     _refuse_shared(steps)
     names = {id(layer): name for name, layer in permuted.named_modules()}
     reports = []

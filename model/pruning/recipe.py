@@ -84,7 +84,7 @@ def share(
     The result is exact if, after folding, no layer has more than 15 distinct non-zero weights and biases. Raises
     ValueError where the network cannot be folded.
     """
-    pruned = fold(module)
+    pruned = fold(module, test_inputs)
     test = None
     if test_inputs is not None and test_labels is not None:
         require_shape(pruned, test_inputs, "inputs")
@@ -112,7 +112,7 @@ def prune_and_share(
     Raises ValueError, before anything is trained, if the network cannot be compiled or does not fit the data or the
     densities, and where the checkpoint is damaged.
     """
-    require_fit(fold(module), dataset)
+    require_fit(fold(module, dataset.train_inputs), dataset)
     train_inputs, train_labels = (
         torch.from_numpy(dataset.train_inputs),
         torch.from_numpy(dataset.train_labels),
@@ -134,7 +134,7 @@ def prune_and_share(
     for number, choose in enumerate(choosers, 1):
         name = f"prune {number}/{len(choosers)}"
         run.stage(name, network, train_inputs, settings.retrain, keep="pruned", choose=choose)
-    pruned = fold(network)
+    pruned = fold(network, dataset.train_inputs)
     operations = share_layers(pruned, steps)
     shared = trainable_network(operations)
     run.stage("share", shared, shape_inputs(train_inputs, pruned), settings.share, keep="shared")

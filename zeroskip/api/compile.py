@@ -64,6 +64,8 @@ class Compiled:
     total: int
     rounded_to_zero: int
     bits: StoredBits
+    left_out: str | None
+    """The softmax or log_softmax at the end of the network, which is not compiled: it does not change the class."""
     output: Path | None
     seconds: float
 
@@ -87,6 +89,7 @@ class Compiled:
                 "rounded_to_zero": self.rounded_to_zero,
             },
             "bits": self.bits.summary(),
+            "left_out": self.left_out,
             "seconds": self.seconds,
         }
 
@@ -101,6 +104,8 @@ class Compiled:
             ("bits, dense and image", f"{self.bits.dense:,} and {self.bits.image:,} (1 : {self.bits.ratio:.1f})"),
             *load_core(self.core).layer_facts(self.network),
         ]
+        if self.left_out is not None:
+            rows.append(("left out at the end", f"{self.left_out}: the class is the same without it"))
         return rows if self.output is None else [*rows, ("written to", str(self.output))]
 
 
@@ -143,7 +148,7 @@ def compile(
         labelled=functools.cache(lambda: data_of(data, seed, progress)),
         samples=functools.cache(lambda split: samples_of(data, split, progress)),
     )
-    _require_fit(module, data, source, weights)
+    softmax = _require_fit(module, data, source, weights)
     prepared = recipe.prepare(module, source, own, plan, progress)
     core = load_core(settings.core)
     compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
@@ -158,23 +163,26 @@ def compile(
         total=prepared.total,
         rounded_to_zero=core.rounded_to_zero(compiled, prepared.source),
         bits=core.stored_bits(compiled),
+        left_out=softmax,
         output=output,
         seconds=time.monotonic() - start,
     )
 
 
-def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Path | None) -> None:
-    """Raises ValueError, before any long work, if the network cannot be folded, or inputs or labels do not fit it or
+def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Path | None) -> str | None:
+    """The softmax at the end of the network, if it has one. Raises ValueError, before any long work, if the network cannot be folded, or inputs or labels do not fit it or
     the samples with which its `weights` were trained."""
     from zeroskip.model.data.labels import require_classes
-    from zeroskip.model.network.fold import fold
+    from zeroskip.model.network.fold import final_softmax, fold
     from zeroskip.model.pruning.data_checks import require_shape
 
-    folded, field = fold(module), f"{name_of(data)}: inputs"
     splits = {split: source.samples(split) for split in SPLITS}
+    train, field = splits["train"][0], f"{name_of(data)}: inputs"
+    folded = fold(module, train)
     for split, (inputs, labels) in splits.items():
         require_classes(labels_field(data, split), labels, require_shape(folded, inputs, field))
     require_as_trained(weights, field, *(inputs for inputs, _ in splits.values()))
+    return final_softmax(module, train)
 
 
 def _golden(core: Core[Any, Any], network: Any, inputs: Any, labels: Any, progress: Progress) -> dict[str, float]:

@@ -30,7 +30,7 @@ def exact_cost(
     if cost not in CORE_COSTS:
         return None
     try:
-        fold(pruned)
+        fold(pruned, inputs)
     except ValueError:
         return None
     _, core, geometry = core_geometry(cost, geometries)

@@ -110,11 +110,13 @@ class MmaRecipe:
         else:
             test = data.samples("test")
         progress(Step(task="counting weights"))
+        from zeroskip.model.network.fold import fold
         from zeroskip.model.pruning.masks import prunable_layers
 
         weights = [layer.weight for layer in prunable_layers(module).values()]
         return Prepared(
-            source=module,
+            # Folded, as its own forward() may need samples to be read.
+            source=fold(module, test[0]),
             inputs=test[0],
             accuracy=accuracy,
             test=test,

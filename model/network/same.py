@@ -1,0 +1,111 @@
+"""The safety net: what is compiled must give what torch gives, for a few samples of the data."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zeroskip.model.network.modes import in_mode
+from zeroskip.model.network.steps import (
+    AveragePoolStep,
+    BatchNormStep,
+    ChainStep,
+    ConvStep,
+    FlattenStep,
+    LinearStep,
+    MaxPoolStep,
+    ReluStep,
+    SoftmaxStep,
+)
+
+TOLERANCE = 1e-3
+"""The largest difference, as a fraction of the largest magnitude: far above rounding, far below another function."""
+
+SAMPLES = 16
+"""The number of samples on which a folded network is compared with torch's."""
+
+
+@torch.no_grad()
+def require_same_steps(samples: Tensor, steps: Sequence[ChainStep]) -> None:
+    """Raises ValueError naming the first step that does not compute its output from that of the step before it."""
+    values = samples
+    for step in steps:
+        assert step.output is not None
+        found = _compute(step, values)
+        if found.shape != step.output.shape or not _close(found, step.output):
+            raise step.error(
+                f"{step.label} gives something else in torch than what would be compiled{_by(found, step.output)}; "
+                "it, or what stands before it, cannot be compiled as it is"
+            )
+        values = step.output
+
+
+def _compute(step: ChainStep, values: Tensor) -> Tensor:
+    """What a step means."""
+    match step:
+        case LinearStep(module=linear):
+            return F.linear(values, linear.weight, linear.bias)
+        case ConvStep(module=conv, padding=padding):
+            return F.conv2d(values, conv.weight, conv.bias, conv.stride, padding, groups=conv.groups)
+        case MaxPoolStep(kernel=kernel, stride=stride, padding=padding):
+            return F.max_pool2d(values, kernel, stride, padding)
+        case AveragePoolStep(kernel=None):
+            return values.mean((2, 3), keepdim=True)
+        case AveragePoolStep(kernel=window, stride=stride, padding=padding):
+            assert window is not None
+            return F.avg_pool2d(values, window, stride, padding)
+        case BatchNormStep(module=norm):
+            return F.batch_norm(values, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        case ReluStep():
+            return values.clamp(min=0)
+        case FlattenStep():
+            return values.flatten(1)
+        case SoftmaxStep(kind=kind):
+            return F.softmax(values, 1) if kind == "softmax" else F.log_softmax(values, 1)
+    raise TypeError(f"step must be one of the chain, not {type(step).__name__}")
+
+
+@torch.no_grad()
+def require_same(network: nn.Module, folded: nn.Sequential, samples: Tensor, softmax: SoftmaxStep | None) -> None:
+    """Raises ValueError unless the folded network gives what the network gives for a few of the samples (n, ...), in
+    eval mode, apart from the `softmax` at its end.
+
+    A difference must stand in float64, too: rounding alone is none.
+    """
+    differences = []
+    for number in dict.fromkeys((samples.dtype, torch.float64)):
+        ours, theirs = copy.deepcopy(folded).to(number), copy.deepcopy(network).to(number)
+        given = samples[:SAMPLES].to(number)
+        found = ours(given.flatten(1) if isinstance(folded[0], nn.Linear) else given)
+        try:
+            with in_mode(theirs, training=False):
+                wanted = theirs(given).flatten(1)
+        except RuntimeError:
+            # A network may hold tensors of a type that cannot be changed.
+            continue
+        found = found if softmax is None else _compute(softmax, found)
+        if found.shape == wanted.shape and _close(found, wanted):
+            return
+        differences.append(_by(found, wanted))
+    raise ValueError(
+        f"the folded network gives something else than {type(network).__name__} in torch{differences[0]}, so it cannot "
+        "be compiled"
+    )
+
+
+def _close(found: Tensor, wanted: Tensor) -> bool:
+    if not wanted.isfinite().all():
+        return torch.equal(found.isfinite(), wanted.isfinite())
+    # Half precision rounds more coarsely.
+    tolerance = max(TOLERANCE, 16 * torch.finfo(wanted.dtype).eps)
+    return bool((found - wanted).abs().max() <= tolerance * wanted.abs().max() + torch.finfo(wanted.dtype).tiny)
+
+
+def _by(found: Tensor, wanted: Tensor) -> str:
+    if found.shape != wanted.shape:
+        return f" (shape {tuple(found.shape)} for {tuple(wanted.shape)})"
+    return f" (by {(found - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30):.2%} of the largest value)"

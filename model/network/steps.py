@@ -1,0 +1,86 @@
+"""The steps of a network that is a plain chain of layers, as `zeroskip.model.network.chain` reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainStep:
+    """One step of the chain.
+
+    `label` is its name for the user ("layer 'fc1'", "operation 'relu'"), `place` the line of the user's forward() that
+    calls it, or "" ("nets.py, line 12"). `output` is what torch gave after it for a few samples (n, ...), where the
+    network was read with samples.
+    """
+
+    label: str
+    place: str = ""
+    output: Tensor | None = field(default=None, repr=False, compare=False)
+
+    def error(self, problem: str) -> ValueError:
+        """The error for a `problem` with this step, with its place."""
+        return at_place(problem, self.place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearStep(ChainStep):
+    module: nn.Linear
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvStep(ChainStep):
+    """A convolution; `padding` is in numbers (height, width), also where the module has a name for it."""
+
+    module: nn.Conv2d
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPoolStep(ChainStep):
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragePoolStep(ChainStep):
+    """Average pooling that divides by the size of the kernel everywhere; `kernel` is None where it is the image."""
+
+    kernel: tuple[int, int] | None = None
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNormStep(ChainStep):
+    module: nn.BatchNorm1d | nn.BatchNorm2d
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReluStep(ChainStep):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlattenStep(ChainStep):
+    """Flattens (n, ...) to (n, width); `width` is None where the network does not state it."""
+
+    width: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxStep(ChainStep):
+    """A softmax or log_softmax (`kind`) over `dim`, None where torch chooses the dimension. `positions` are the values
+    that its input has for each class, None where that is not known."""
+
+    kind: str
+    dim: int | None
+    positions: int | None
+
+
+def at_place(problem: str, place: str) -> ValueError:
+    """The error for a `problem` at a place in the user's code ("" for none)."""
+    return ValueError(f"{problem} ({place})" if place else problem)

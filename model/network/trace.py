@@ -1,0 +1,313 @@
+"""Traces a network with torch.fx at the shape of its samples, so that forward() may look at shapes.
+
+Without samples, fx runs forward() on proxies that know nothing, and a decision that depends on a shape fails. Here
+every proxy carries the value that torch gives for a few samples: questions about its shape or type are answered from
+it, decisions by its values are refused. As the number of samples must not be a part of what is traced, the network is
+traced for two numbers of samples, and both must give the same graph.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx import _symbolic_trace
+
+from zeroskip.model.network.kinds import torch_class
+from zeroskip.model.network.steps import at_place
+from zeroskip.model.network.wrappers import unwrapped
+from zeroskip.model.user_code.messages import readable, shown
+
+SIZES = 2, 3
+"""The numbers of samples for which a network is traced."""
+
+VALUE, PLACE = "zeroskip value", "zeroskip place"
+"""Keys in the `meta` of a node: what torch gave (a Tensor, or anything else that a function returns), and the line of
+the user's code."""
+
+RESHAPES = (torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze, torch.unflatten)
+RESHAPE_METHODS = ("flatten", "reshape", "view", "squeeze", "unsqueeze", "unflatten", "view_as", "reshape_as")
+"""Operations that only change a shape: their arguments may be numbers of samples."""
+
+_QUERIES = {
+    "shape",
+    "ndim",
+    "dtype",
+    "device",
+    "layout",
+    "is_cuda",
+    "is_cpu",
+    "is_mps",
+    "is_sparse",
+    "is_quantized",
+    "is_mkldnn",
+    "requires_grad",
+    "itemsize",
+    "nbytes",
+    "size",
+    "dim",
+    "ndimension",
+    "numel",
+    "nelement",
+    "stride",
+    "is_contiguous",
+    "is_floating_point",
+    "is_complex",
+    "is_signed",
+    "get_device",
+    "element_size",
+}
+"""Attributes and methods of a tensor that do not depend on its values."""
+
+_HERE = Path(__file__).parent
+_OUTSIDE = tuple(f"{folder}/" for folder in (Path(torch.__file__).parent, _HERE, _HERE.parent / "pruning"))
+_LIBRARY = f"{Path(inspect.__file__).parent}/"
+"""The folders of code that is not the user's: torch, the rooms that run networks, and Python's own library."""
+
+
+def trace(network: nn.Module, samples: Tensor | None) -> fx.Graph:
+    """The graph of a network in eval mode, at the shape of `samples` (n, ...), of which a few are used; the nodes know
+    their values and places. Without samples, nothing is known about shapes.
+
+    Raises ValueError where forward() fails, or cannot be traced, naming the line.
+    """
+    if samples is None:
+        return _trace(network, None)
+    few = at_least(samples, max(SIZES))
+    _require_runs(network, few)
+    first, second = (_trace(network, few[:size]) for size in SIZES)
+    _require_same(network, first, second)
+    return second
+
+
+def at_least(samples: Tensor, count: int) -> Tensor:
+    """At least `count` of the samples, which are repeated where there are fewer."""
+    return samples if len(samples) >= count else samples[torch.arange(count) % len(samples)]
+
+
+@torch.no_grad()
+def _require_runs(network: nn.Module, samples: Tensor) -> None:
+    for size in SIZES:
+        try:
+            network(samples[:size])
+        except Exception as error:
+            # The user's forward() can raise anything.
+            problem = (
+                f"{type(network).__name__} does not take samples of shape {tuple(samples.shape[1:])}: "
+                f"{_line_of(error)}; give it samples of the shape that its forward() takes"
+            )
+            raise WrongShape(str(at_place(problem, _place_in(error)))) from error
+
+
+def _line_of(error: BaseException) -> str:
+    return readable(f"{type(error).__name__}: {str(error).strip()}").split("\n")[0]
+
+
+def _trace(network: nn.Module, samples: Tensor | None) -> fx.Graph:
+    before = set(vars(network))
+    tracer = _Tracer(samples)
+    try:
+        with torch.no_grad():
+            return tracer.trace(network)
+    except _Refused as error:
+        raise ValueError(str(error)) from error
+    except Exception as error:
+        # forward() is the user's code, run on proxies of tensors: it can raise anything.
+        remedy = "its forward() must be a fixed sequence of layers, without decisions that depend on the input"
+        if samples is None:
+            remedy += " (those that depend on its shape need samples of the input)"
+        raise at_place(
+            f"{type(network).__name__} cannot be traced ({_line_of(error)}); {remedy}",
+            _place_in(error),
+        ) from error
+    finally:
+        # fx stores tensors that forward() makes in the module.
+        for name in set(vars(network)) - before:
+            delattr(network, name)
+
+
+class WrongShape(ValueError):
+    """The network does not take samples of this shape."""
+
+
+class _Refused(Exception):
+    """What the network does cannot be compiled; the message says all."""
+
+
+class _Tracer(fx.Tracer):
+    def __init__(self, samples: Tensor | None) -> None:
+        super().__init__()
+        self.samples = samples
+        self.running = False
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        """One input; arguments of forward() with a default have it."""
+        taken = [
+            parameter
+            for parameter in inspect.signature(self.root.forward).parameters.values()
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY)
+        ]
+        needed = [one.name for one in taken if one.default is one.empty and one.kind != one.VAR_POSITIONAL]
+        if len(needed) > 1:
+            raise _Refused(f"the network takes a second input '{needed[1]}'; it must take one")
+        if not taken:
+            raise _Refused(f"the network ({type(self.root).__name__}) takes no input; it must take one")
+        given = self.create_proxy("placeholder", taken[0].name, (), {})
+        # Not `root_fn`, the class's: the object's own forward() is what torch calls.
+        return (lambda proxy: self.root.forward(proxy)), [given]
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return torch_class(m) is not None
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if self.running:
+            # Computing a value, not tracing.
+            return forward(*args, **kwargs)
+        if (inner := unwrapped(m)) is not m:
+            return inner(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        return attr_val if self.running else super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    def create_arg(self, a: Any) -> Any:
+        return a.node if isinstance(a, fx.Proxy) else super().create_arg(a)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Known(node, self) if VALUE in node.meta else fx.Proxy(node, self)
+
+    def create_node(self, kind: str, target: Any, *rest: Any, **options: Any) -> fx.Node:
+        node = super().create_node(kind, target, *rest, **options)
+        node.meta[PLACE] = _place(_Tracer.trace.__code__)
+        if self.samples is not None and kind != "output":
+            node.meta[VALUE] = self._value(node)
+        return node
+
+    def _value(self, node: fx.Node) -> Any:
+        """What torch gives here. Arguments are copied, as an operation may change them in place."""
+        assert self.samples is not None
+        if node.op == "placeholder":
+            return self.samples
+
+        def known(other: fx.Node) -> Any:
+            value = other.meta[VALUE]
+            return value.clone() if isinstance(value, Tensor) else value
+
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), known)
+        self.running = True
+        try:
+            if node.op == "get_attr":
+                owner, _, name = str(node.target).rpartition(".")
+                return getattr(self.root.get_submodule(owner), name)
+            if node.op == "call_module":
+                return _symbolic_trace._orig_module_call(self.root.get_submodule(str(node.target)), *args, **kwargs)
+            if node.op == "call_method":
+                return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+            assert callable(node.target)
+            return node.target(*args, **kwargs)
+        finally:
+            self.running = False
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        if VALUE not in obj.node.meta:
+            return super().to_bool(obj)
+        raise self.refusal()
+
+    def refusal(self) -> _Refused:
+        """The error for Python code that needs a value of a tensor."""
+        problem = (
+            f"{type(self.root).__name__} decides by the values of its input; a compiled network does the same for "
+            "every sample: take the decision out of forward() (decisions by shapes are allowed)"
+        )
+        return _Refused(str(at_place(problem, _place(_Tracer.trace.__code__))))
+
+
+class _Known(fx.Proxy):
+    """A proxy that knows what torch gives. To isinstance() it is a tensor where that is one."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return Tensor if isinstance(self.node.meta[VALUE], Tensor) else _Known
+
+    def __getattr__(self, k: str) -> Any:
+        value = self.node.meta[VALUE]
+        if isinstance(value, Tensor):
+            if k in _QUERIES:
+                return getattr(value, k)
+            if not hasattr(value, k):
+                raise AttributeError(f"'Tensor' object has no attribute '{k}'")
+            if k.startswith("_"):
+                raise self.tracer.refusal()  # type: ignore[attr-defined]
+        return fx.Proxy.__getattr__(self, k)
+
+    def __len__(self) -> int:
+        return len(self.node.meta[VALUE])
+
+    def __int__(self) -> int:
+        raise self.tracer.refusal()  # type: ignore[attr-defined]
+
+    def __float__(self) -> float:
+        raise self.tracer.refusal()  # type: ignore[attr-defined]
+
+    def __index__(self) -> int:
+        raise self.tracer.refusal()  # type: ignore[attr-defined]
+
+
+def _place(until: CodeType) -> str:
+    """The innermost line of the user's code that is running, outwards up to the function `until`; "" for none."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code is not until:
+        if _is_users(frame.f_code.co_filename):
+            return f"{shown(Path(frame.f_code.co_filename))}, line {frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+def _place_in(error: BaseException) -> str:
+    """The innermost line of the user's forward() that led to the error; "" for none."""
+    place, trace = "", error.__traceback__
+    # The first frames are ours and those that called us.
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if _is_users(file):
+            place = f"{shown(Path(file))}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def _is_users(file: str) -> bool:
+    if file.startswith(_LIBRARY) and "site-packages" not in file:
+        return False
+    return not file.startswith(("<", *_OUTSIDE))
+
+
+def _require_same(network: nn.Module, first: fx.Graph, second: fx.Graph) -> None:
+    """Raises ValueError unless the graphs for two numbers of samples are the same, but for what reshapes are given."""
+    pairs = list(zip(first.nodes, second.nodes, strict=False))
+    for one, other in pairs:
+        same = (one.op, one.target, one.name) == (other.op, other.target, other.name)
+        reshape = one.target in RESHAPES or (one.op == "call_method" and one.target in RESHAPE_METHODS)
+        if not same or (not reshape and _plain((one.args, one.kwargs)) != _plain((other.args, other.kwargs))):
+            raise at_place(
+                f"{type(network).__name__} does something else for {SIZES[0]} samples than for {SIZES[1]} "
+                f"('{other.name}'); a compiled network does the same for each sample",
+                other.meta[PLACE],
+            )
+    if len(first.nodes) != len(second.nodes):
+        raise ValueError(
+            f"{type(network).__name__} does something else for {SIZES[0]} samples than for {SIZES[1]}; a compiled "
+            "network does the same for each sample"
+        )
+
+
+def _plain(arguments: Any) -> str:
+    """Arguments as text, nodes by name."""
+    return repr(arguments)
