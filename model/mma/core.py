@@ -35,8 +35,8 @@ class MmaCore:
         settings: MmaSettings,
         progress: Progress = silent,
     ) -> MmaNetwork:
-        """Compiles a torch network. Of `inputs` the shape is used, the range for the file, and some of them to check what
-        is compiled."""
+        """Compiles a torch network. Of `inputs` the shape is used, the range for the file, and some to check what is
+        compiled."""
         progress(Step(task="compiling"))
         compiled = compile_network(fold(network, inputs), inputs.shape[1:], settings.geometry)
         return dataclasses.replace(compiled, samples=SampleForm.of(inputs))

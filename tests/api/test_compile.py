@@ -59,6 +59,7 @@ def test_the_summary_has_the_same_keys_for_every_core(core: str) -> None:
         "accuracy": dict,
         "weights": dict,
         "bits": dict,
+        "left_out": type(None),
         "seconds": float,
     }
     assert all({"inputs", "outputs", "relu"} <= set(layer) for layer in summary["layers"])

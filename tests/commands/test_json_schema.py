@@ -51,6 +51,7 @@ COMPILE = {
     "accuracy": "own",
     "weights": {"total": "integer", "kept": "integer", "ratio": "float", "rounded_to_zero": "integer"},
     "bits": {"dense": "integer", "image": "integer", "ratio": "float"},
+    "left_out": "nothing",
     "seconds": "float",
 }
 

@@ -170,8 +170,8 @@ def compile(
 
 
 def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Path | None) -> str | None:
-    """The softmax at the end of the network, if it has one. Raises ValueError, before any long work, if the network cannot be folded, or inputs or labels do not fit it or
-    the samples with which its `weights` were trained."""
+    """The softmax at the end of the network, if it has one. Raises ValueError, before any long work, if the network
+    cannot be folded, or inputs or labels do not fit it or the samples with which its `weights` were trained."""
     from zeroskip.model.data.labels import require_classes
     from zeroskip.model.network.fold import final_softmax, fold
     from zeroskip.model.pruning.data_checks import require_shape
