@@ -49,7 +49,7 @@ def lut_table(result: dict[str, Any]) -> str:
 
 
 def format_table(result: dict[str, Any]) -> str:
-    generations = ["V100", "A100", "Ada", "H100"]
+    generations = list(dict.fromkeys(row["generation"] for row in result["formats"]))
     rows = [["blocks on RTL, different sums", *generations]]
     for name in dict.fromkeys(row["format"] for row in result["formats"]):
         of_format = {row["generation"]: row for row in result["formats"] if row["format"] == name}

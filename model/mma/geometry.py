@@ -34,7 +34,7 @@ class TileGeometry:
     n: int = 4
     """Columns of the tile, 1 to 64."""
     k: int = 8
-    """Kept values that a unit multiplies in a cycle: a multiple of keep, and for floats the block of the generation.
+    """Kept values that a unit multiplies in a cycle: a multiple of keep, and for floats the step of the generation.
     int32_sat saturates after each: the GPUs' blocks are 32 (int8) and 64 (int4)."""
     keep: int = 2
     """Values kept of each group (N of N:M)."""
@@ -47,7 +47,7 @@ class TileGeometry:
     out: str = "fp32"
     """Format of C and D: fp32 or fp16 for floats, int32 (wrapping) or int32_sat (saturating) for integers."""
     generation: str = "A100"
-    """The GPU whose arithmetic it is: V100, A100, Ada or H100."""
+    """The GPU whose arithmetic it is: V100, A100, Ada, H100 or B200."""
     check: Literal["strict", "relaxed"] = "strict"
     """Legal metadata: increasing indices (strict) or merely distinct ones (relaxed)."""
     a_words: int = 16384
@@ -75,10 +75,16 @@ class TileGeometry:
         if self.k % self.pattern.keep:
             raise ValueError(f"k must be a multiple of keep ({self.keep}), not {self.k}")
         if isinstance(self.operand, FloatFormat):
-            block = block_rule(self.generation, self.dtype, self.out).products
-            if self.k != block:
+            rule = block_rule(self.generation, self.dtype, self.out)
+            if rule.addend_last:
                 raise ValueError(
-                    f"k must be {block}, the products that {self.generation} adds at once in {self.dtype}, not {self.k}"
+                    f"a tile does not compute {self.dtype} to {self.out} as {self.generation} does, which adds c last; "
+                    "zeroskip.model.mma.golden.dot does"
+                )
+            if self.k != rule.step:
+                raise ValueError(
+                    f"k must be {rule.step}, the products that {self.generation} adds at once in {self.dtype}, "
+                    f"not {self.k}"
                 )
 
     def _check_range(self, name: str, low: int, high: int) -> None:
@@ -140,7 +146,7 @@ def mode_geometry(*, generation: str, dtype: str, out: str, **fields: Any) -> Ti
         raise ValueError(f"generation must be one of {', '.join(GENERATIONS)}, not {generation!r}")
     check_mode(generation, dtype, out)
     pattern = _PATTERNS.get(dtype, Pattern())
-    deep = INTEGER_BLOCK[dtype] if dtype in INTEGER_BLOCK else block_rule(generation, dtype, out).products
+    deep = INTEGER_BLOCK[dtype] if dtype in INTEGER_BLOCK else block_rule(generation, dtype, out).step
     shape = {"k": deep, "keep": pattern.keep, "group": pattern.group, "pair": pattern.pair, **fields}
     if shape["k"] % shape["keep"]:
         raise ValueError(

@@ -11,6 +11,10 @@ products and the addend c:
    truncation or rounding makes zero (`UNDERFLOW_KEEPS_SIGN`). A sum that is too large becomes infinite.
 5. More products are added block after block; each result is the c of the next block.
 
+Some fp8 modes add c last (`BlockRule.addend_last`). A step of 32 products begins from zero, and c is added to its
+result, to nearest even; the next step's c is that sum. fp8 to fp32 on B200 is one block of 32, rounded to nearest
+even. fp8 to fp16 on H100 and B200 is two blocks of 16: the places k with k mod 4 < 2, and to their result the others.
+
 A NaN, zero times infinity, or infinities of both signs give NaN (all bits one except the sign). Integers are added
 exactly and wrap or saturate at 32 bits, after every `INTEGER_BLOCK` products.
 
@@ -28,13 +32,14 @@ from numpy.typing import NDArray
 from zeroskip.model.mma import vectors
 from zeroskip.model.mma.gemm import Operand, check_product
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.kernels import add_blocks, add_exactly, add_integers, decode
+from zeroskip.model.mma.kernels import add_blocks, add_exactly, add_integers, add_steps, decode
 from zeroskip.model.mma.numerics import (
     EXACT,
     FP32,
     INTEGER_BLOCK,
     OPERANDS,
     RESULTS,
+    BlockRule,
     IntFormat,
     block_rule,
     check_bits,
@@ -56,8 +61,8 @@ def dot(
 
     `a` and `b` (..., K) are raw bits of `dtype`, `c` (...) raw bits of `out`, each in the unsigned type of its width
     (uint8, uint16 or uint32; tf32 as fp32, whose 13 low bits are ignored); the leading axes broadcast. K is cut into
-    the generation's blocks in order. Generation "exact" rounds the exact sum to nearest even, once, as IEEE 754 does:
-    what becomes zero keeps its sign.
+    the generation's blocks (BlockRule.places). Generation "exact" rounds the exact sum to nearest even, once, as IEEE
+    754 does: what becomes zero keeps its sign.
 
     Raises ValueError for a mode that is not known (numerics.check_mode) and for arrays that do not fit it.
     """
@@ -148,12 +153,15 @@ def relative_bound(generation: str, dtype: str, out: str, products: int) -> floa
     """Largest error of a float sum of `products` products, relative to sum(|products|) + |c|.
 
     In each block, every term and c lose less than `2**-fraction_bits` of the largest term, which is at most that sum;
-    the result loses less than its last bit. Valid if nothing is subnormal or overflows.
+    the result loses less than its last bit, and so does a sum with a c that is added last. Valid if nothing is
+    subnormal or overflows.
     """
     rule = block_rule(generation, dtype, out)
-    blocks = -(-products // rule.products)
+    steps = -(-products // rule.step)
+    blocks = steps * (rule.step // rule.products)
     kept = 10 if out == "fp16" else rule.kept_bits
-    return blocks * ((rule.products + 1) * 2.0**-rule.fraction_bits + 2.0**-kept) * (1 + 2.0**-8)
+    roundings = blocks + steps if rule.addend_last else blocks
+    return (blocks * (rule.products + 1) * 2.0**-rule.fraction_bits + roundings * 2.0**-kept) * (1 + 2.0**-8)
 
 
 def _run(
@@ -183,26 +191,37 @@ def _run(
         add_exactly(sig_a, exp_a, sig_b, exp_b, where, c, paired, 2 * form.mantissa_bits, half, result)
         return result
     rule = block_rule(generation, dtype, out)
-    add_blocks(
-        sig_a,
-        exp_a,
-        sig_b,
-        exp_b,
-        where,
-        c,
-        paired,
-        (
-            rule.products,
-            rule.fraction_bits,
-            _NO_FLOOR if rule.floor is None else rule.floor,
-            2 * form.mantissa_bits,
-            FP32.mantissa_bits - rule.kept_bits,
-            int(rule.underflow_keeps_sign),
-        ),
-        half,
-        result,
+    numbers = (
+        rule.products,
+        rule.fraction_bits,
+        _NO_FLOOR if rule.floor is None else rule.floor,
+        2 * form.mantissa_bits,
+        FP32.mantissa_bits - rule.kept_bits,
+        int(rule.nearest),
+        int(rule.underflow_keeps_sign),
     )
+    if rule.addend_last:
+        order, bounds = _blocks_of_steps(rule, a.shape[1])
+        sig_a, exp_a, where = (np.ascontiguousarray(x[:, order]) for x in (sig_a, exp_a, where))
+        add_steps(sig_a, exp_a, sig_b, exp_b, where, c, paired, numbers, bounds, half, result)
+    else:
+        add_blocks(sig_a, exp_a, sig_b, exp_b, where, c, paired, numbers, half, result)
     return result
+
+
+def _blocks_of_steps(rule: BlockRule, products: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The order in which the blocks take `products` products, and where they begin and end in it (steps x blocks + 1);
+    the last step may be cut short."""
+    order: list[int] = []
+    bounds = []
+    for start in range(0, products, rule.step):
+        ends = [len(order)]
+        for block in range(0, rule.step, rule.products):
+            places = (start + place for place in rule.places[block : block + rule.products])
+            order += [place for place in places if place < products]
+            ends.append(len(order))
+        bounds.append(ends)
+    return np.array(order), np.array(bounds)
 
 
 def signed(bits: NDArray[Any], form: IntFormat) -> NDArray[np.int32]:

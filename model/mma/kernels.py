@@ -158,10 +158,60 @@ def add_blocks(a_sig, a_exp, b_sig, b_exp, where, c, paired, rule, half, result)
             result[row, column] = bits
 
 
+@parallel
+def add_steps(a_sig, a_exp, b_sig, b_exp, where, c, paired, rule, bounds, half, result):
+    """Steps that add from zero, and then c. `bounds` (steps x blocks + 1) are the first products of a step's blocks,
+    and the end of its last one."""
+    for index in numba.prange(a_sig.shape[0]):
+        row = np.int64(index)
+        order = where[row % where.shape[0]]
+        for column in range(c.shape[1]):
+            other = row if paired else column
+            total = np.int64(c[row, column])
+            for step in range(bounds.shape[0]):
+                bits = np.int64(0)
+                for block in range(bounds.shape[1] - 1):
+                    start, stop = bounds[step, block], bounds[step, block + 1]
+                    bits = _block(
+                        a_sig[row], a_exp[row], b_sig[other], b_exp[other], order, start, stop, bits, rule, half
+                    )
+                total = _plus(bits, total, half)
+            result[row, column] = total
+
+
+@_jit
+def _plus(x, y, half):
+    """Raw bits of the sum of two results, to nearest even (IEEE 754)."""
+    x_sig, x_exp, bits = _decode_result(x, half)
+    y_sig, y_exp, _ = _decode_result(y, half)
+    if x_exp >= _INFINITE or y_exp >= _INFINITE:
+        either_nan = x_exp == _NOT_A_NUMBER or y_exp == _NOT_A_NUMBER
+        x_infinity, y_infinity = (x_sig if x_exp == _INFINITE else 0), (y_sig if y_exp == _INFINITE else 0)
+        total = 0 if either_nan or x_infinity == -y_infinity else x_infinity + y_infinity
+        return np.int64(_not_finite(total, half))
+    if x_exp < y_exp:
+        x_sig, x_exp, y_sig, y_exp = y_sig, y_exp, x_sig, x_exp
+    # More places than a result has: below them it only counts whether there is anything.
+    places = 30
+    shift = places + y_exp - x_exp
+    if shift >= 0:
+        moved = np.int64(y_sig) << shift
+    else:
+        magnitude, below = np.int64(abs(y_sig)), min(-shift, 62)
+        moved = (magnitude >> below) | (magnitude & ((1 << below) - 1) != 0)
+        if y_sig < 0:
+            moved = -moved
+    total = (np.int64(x_sig) << places) + moved
+    if total == 0:
+        # Minus zero only from two of them.
+        return x & y & (0x8000 if half else 0x80000000)
+    return np.int64(_encode(total, x_exp - bits - places, half, True, 0, True))
+
+
 @_jit
 def _block(a_sig, a_exp, b_sig, b_exp, order, start, stop, c, rule, half):
     """One block: raw bits of c plus the products `start` to `stop`."""
-    _, fraction_bits, floor, product_bits, dropped, signed = rule
+    _, fraction_bits, floor, product_bits, dropped, nearest, signed = rule
     c_sig, c_exp, c_bits = _decode_result(c, half)
     largest = max(floor, c_exp) if c_sig != 0 else floor
     finite = c_exp < _INFINITE
@@ -179,7 +229,7 @@ def _block(a_sig, a_exp, b_sig, b_exp, order, start, stop, c, rule, half):
         j = order[i]
         shift = fraction_bits - product_bits + a_exp[i] + b_exp[j] - largest
         total += _aligned(a_sig[i] * b_sig[j], shift)
-    return _encode(total, largest - fraction_bits, half, half, dropped, signed)
+    return _encode(total, largest - fraction_bits, half, nearest, dropped, signed)
 
 
 @_jit

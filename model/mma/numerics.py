@@ -78,7 +78,7 @@ RESULTS: dict[str, FloatFormat | IntFormat] = {
 EXACT = "exact"
 """The generation that no GPU is: the exact sum, rounded to nearest even once."""
 
-GENERATIONS = ("V100", "A100", "Ada", "H100")
+GENERATIONS = ("V100", "A100", "Ada", "H100", "B200")
 
 UNDERFLOW_KEEPS_SIGN = False
 """Whether a negative sum that truncation or rounding makes zero is -0, or +0 like a sum that is zero.
@@ -108,7 +108,7 @@ def check_bits(name: str, bits: NDArray[Any], form: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockRule:
-    """How one block of products and the addend c become one result (zeroskip.model.mma.golden)."""
+    """How blocks of products and the addend c become one result (zeroskip.model.mma.golden)."""
 
     products: int
     """Products that are added at once (K')."""
@@ -118,8 +118,22 @@ class BlockRule:
     """The largest exponent counts as at least this."""
     kept_bits: int
     """Mantissa bits of an fp32 result; the rest is zero (13 in the fp8 modes of Ada and Hopper)."""
+    nearest: bool
+    """Whether a block's sum is rounded to nearest even; otherwise it is cut off."""
+    step: int
+    """Products of a step: one block, or several. A tile multiplies a step in a cycle."""
+    addend_last: bool
+    """Whether a step adds from zero, and c to its result at the end, to nearest even; otherwise c is a term of the
+    block."""
     underflow_keeps_sign: bool
     """UNDERFLOW_KEEPS_SIGN."""
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The places of a step's products in the order of the blocks: of each four neighbours the first block takes
+        the lower two, where there are two blocks."""
+        order = range(self.step)
+        return tuple(order if self.step == self.products else sorted(order, key=lambda place: place % 4 >= 2))
 
 
 _WIDE: dict[
@@ -129,10 +143,21 @@ _WIDE: dict[
     "A100": (8, 24, -132, -20),
     "Ada": (8, 24, -132, -20),
     "H100": (16, 25, -133, -21),
+    "B200": (16, 25, -133, -21),
 }
-_FP8_PRODUCTS = {"Ada": 16, "H100": 32}
-_FP8_FRACTION_BITS = 13
-_INTEGERS = {"A100": ("int8", "int4"), "Ada": ("int8", "int4"), "H100": ("int8",)}
+_FP8: dict[tuple[str, str], dict[str, Any]] = {
+    ("Ada", "fp32"): {"products": 16, "fraction_bits": 13, "kept_bits": 13},
+    ("Ada", "fp16"): {"products": 16, "fraction_bits": 13},
+    ("H100", "fp32"): {"products": 32, "fraction_bits": 13, "kept_bits": 13},
+    ("B200", "fp32"): {"products": 32, "fraction_bits": 25, "nearest": True, "addend_last": True},
+    **{
+        (generation, "fp16"): {"products": 16, "step": 32, "fraction_bits": 24, "addend_last": True}
+        for generation in ("H100", "B200")
+    },
+}
+"""What differs from the rule of 16-bit operands, by generation and result."""
+_FP8_GENERATIONS = tuple(dict.fromkeys(generation for generation, _ in _FP8))
+_INTEGERS = {"A100": ("int8", "int4"), "Ada": ("int8", "int4"), "H100": ("int8",), "B200": ("int8",)}
 
 
 INTEGER_BLOCK = {"int8": 32, "int4": 64}
@@ -156,13 +181,13 @@ def check_mode(generation: str, dtype: str, out: str) -> None:
     if integer:
         if dtype not in _INTEGERS.get(generation, ()):
             raise ValueError(f"dtype {dtype} is not one that the tensor cores of {generation} multiply")
-    elif out == "fp16" and dtype != "fp16":
-        raise ValueError(f"out must be fp32 for {dtype} on {generation}, not fp16")
     elif dtype in ("e4m3", "e5m2"):
-        if generation not in _FP8_PRODUCTS:
-            raise ValueError(f"dtype {dtype} needs generation {' or '.join(_FP8_PRODUCTS)}, not {generation}")
+        if generation not in _FP8_GENERATIONS:
+            raise ValueError(f"dtype {dtype} needs generation {' or '.join(_FP8_GENERATIONS)}, not {generation}")
     elif generation == "V100" and dtype != "fp16":
         raise ValueError(f"dtype must be fp16 on V100, not {dtype}")
+    elif out == "fp16" and dtype != "fp16":
+        raise ValueError(f"out must be fp32 for {dtype} on {generation}, not fp16")
 
 
 def block_rule(generation: str, dtype: str, out: str) -> BlockRule:
@@ -171,21 +196,15 @@ def block_rule(generation: str, dtype: str, out: str) -> BlockRule:
     if generation == EXACT or isinstance(OPERANDS[dtype], IntFormat):
         raise ValueError(f"{dtype} on {generation} is not added by the block rule")
     products, fraction_bits, floor32, floor16 = _WIDE[generation]
-    floor = floor32 if out == "fp32" else floor16
+    fields: dict[str, Any] = {
+        "products": products // 2 if dtype == "tf32" else products,
+        "fraction_bits": fraction_bits,
+        "floor": floor32 if out == "fp32" else floor16,
+        "kept_bits": 23,
+        "nearest": out == "fp16",
+        "addend_last": False,
+        "underflow_keeps_sign": UNDERFLOW_KEEPS_SIGN,
+    }
     if dtype in ("e4m3", "e5m2"):
-        return BlockRule(
-            products=_FP8_PRODUCTS[generation],
-            fraction_bits=_FP8_FRACTION_BITS,
-            floor=floor,
-            kept_bits=13,
-            underflow_keeps_sign=UNDERFLOW_KEEPS_SIGN,
-        )
-    if dtype == "tf32":
-        products //= 2
-    return BlockRule(
-        products=products,
-        fraction_bits=fraction_bits,
-        floor=floor,
-        kept_bits=23,
-        underflow_keeps_sign=UNDERFLOW_KEEPS_SIGN,
-    )
+        fields |= _FP8[generation, out]
+    return BlockRule(**{"step": fields["products"], **fields})

@@ -104,14 +104,14 @@ def test_illegal_metadata(zs: Command, tmp_path: Path) -> None:
         (("mma", "missing.npz"), "missing.npz does not exist"),
         (("mma", "p.npz", "--output", "p.npz"), "p.npz cannot be written: it is also an input"),
         (("mma", "p.npz", "--m", 0), "m must be from 1 to 64, not 0"),
-        (("mma", "wrong.npz"), "wrong.npz: generation must be one of V100, A100, Ada, H100, not 'B200'"),
+        (("mma", "wrong.npz"), "wrong.npz: generation must be one of V100, A100, Ada, H100, B200, not 'T4'"),
         (("bench", "mma", "--parts", "gemms,speed"), "parts must be some of gemms, luts, permutation, formats"),
         (("demo", "--core", "mma", "--pes", 4), "--pes is an option of the EIE array, which --core mma does not use"),
     ],
 )
 def test_errors(zs: Command, tmp_path: Path, arguments: tuple[Any, ...], message: str) -> None:
     save_product(tmp_path / "p.npz")
-    save_product(tmp_path / "wrong.npz", generation="B200")
+    save_product(tmp_path / "wrong.npz", generation="T4")
     code, out, err = zs(*arguments)
     assert (code, out) == (1, "")
     assert message in re.sub(r"\s+", " ", err)

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
-from support.operands import KINDS, block_numbers, hostile, random_bits
+from support.operands import KINDS, block_numbers, floats, hostile, random_bits
 
 from zeroskip.model.mma import numerics
 from zeroskip.model.mma.gemm import dense_operand, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.golden import dot, gemm, matmul
+from zeroskip.model.mma.golden import dot, gemm, matmul, relative_bound
 from zeroskip.model.network.pattern import Pattern
 
 # Exponent bits, mantissa bits, low bits that are ignored, and the bits of infinity, if there is one, and of NaN.
@@ -29,7 +30,8 @@ SHAPES = {
 }
 NAN = {"fp32": 0x7FFFFFFF, "fp16": 0x7FFF}
 
-# Products a block, fraction bits, floor, kept mantissa bits: the table of Khattak and Mikaitis.
+# Products a block, fraction bits, floor, kept mantissa bits: the table of Khattak and Mikaitis. B200 adds 16-bit
+# numbers as H100 does. What fp8 modes of H100 and B200 do beside the table was found in the same captured results.
 RULES = {
     ("V100", "fp16", "fp32"): (4, 23, -(10**6), 23),
     ("V100", "fp16", "fp16"): (4, 23, -19, 10),
@@ -48,6 +50,24 @@ RULES = {
     ("Ada", "e5m2", "fp32"): (16, 13, -132, 13),
     ("H100", "e4m3", "fp32"): (32, 13, -133, 13),
     ("H100", "e5m2", "fp32"): (32, 13, -133, 13),
+    ("B200", "fp16", "fp32"): (16, 25, -133, 23),
+    ("B200", "bf16", "fp32"): (16, 25, -133, 23),
+    ("B200", "tf32", "fp32"): (8, 25, -133, 23),
+    ("B200", "fp16", "fp16"): (16, 25, -21, 10),
+    ("Ada", "e4m3", "fp16"): (16, 13, -20, 10),
+    ("Ada", "e5m2", "fp16"): (16, 13, -20, 10),
+    ("B200", "e4m3", "fp32"): (32, 25, -133, 23),
+    ("B200", "e5m2", "fp32"): (32, 25, -133, 23),
+    **{(generation, dtype, "fp16"): (16, 24, -21, 10) for generation in ("H100", "B200") for dtype in ("e4m3", "e5m2")},
+}
+# Modes that add c last: the places of 32 products that each block takes.
+EVERY = [*range(32)]
+LOW = [0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29]
+HIGH = [2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31]
+ADDEND_LAST = {
+    ("B200", "e4m3", "fp32"): [EVERY],
+    ("B200", "e5m2", "fp32"): [EVERY],
+    **{(generation, dtype, "fp16"): [LOW, HIGH] for generation in ("H100", "B200") for dtype in ("e4m3", "e5m2")},
 }
 EXACT_MODES = [("exact", dtype, out) for dtype in ("fp16", "bf16", "tf32", "e4m3", "e5m2") for out in ("fp32", "fp16")]
 INT_MODES = [
@@ -56,6 +76,7 @@ INT_MODES = [
         "A100": ("int8", "int4"),
         "Ada": ("int8", "int4"),
         "H100": ("int8",),
+        "B200": ("int8",),
         "exact": ("int8", "int4"),
     }.items()
     for dtype in dtypes
@@ -131,15 +152,41 @@ def block(a: Sequence[int], b: Sequence[int], c: int, mode: tuple[str, str, str]
     largest = max([floor, *(exponent for term, exponent in terms if term)])
     unit = Fraction(2) ** (largest - fraction)
     total = sum(math.trunc(Fraction(term) / unit) for term, _ in terms) * unit
-    return encoded(total, out, nearest=out == "fp16", kept=kept) if total else 0
+    nearest = out == "fp16" or mode in ADDEND_LAST
+    return encoded(total, out, nearest=nearest, kept=kept) if total else 0
+
+
+def added(x: int, y: int, out: str) -> int:
+    """The sum of two results, as IEEE 754 has it. Minus zero is only the sum of two of them."""
+    left, right = number(x, out)[0], number(y, out)[0]
+    special = not_finite([], left if not math.isfinite(left) else right, out)
+    if not math.isfinite(left) and not math.isfinite(right) and left + right != left:
+        return NAN[out]
+    if special is not None:
+        return special
+    total = Fraction(left) + Fraction(right)
+    if not total:
+        return x & y & 2 ** (sum(SHAPES[out][:2]))
+    return encoded(total, out, nearest=True, kept=SHAPES[out][1])
+
+
+def step_from_zero(a: Sequence[int], b: Sequence[int], c: int, mode: tuple[str, str, str]) -> int:
+    """Up to 32 products, block by block, and c last."""
+    total = 0
+    for places in ADDEND_LAST[mode]:
+        there = [place for place in places if place < len(a)]
+        total = block([a[place] for place in there], [b[place] for place in there], total, mode)
+    return added(total, c, mode[2])
 
 
 def expected_floats(a: Any, b: Any, c: Any, mode: tuple[str, str, str]) -> list[int]:
     results = []
-    size = a.shape[1] if mode[0] == "exact" else RULES[mode][0]
+    last = mode in ADDEND_LAST
+    size = a.shape[1] if mode[0] == "exact" else 32 if last else RULES[mode][0]
+    one_step = step_from_zero if last else block
     for row_a, row_b, total in zip(a.tolist(), b.tolist(), c.tolist(), strict=True):
         for start in range(0, a.shape[1], size):
-            total = block(row_a[start : start + size], row_b[start : start + size], total, mode)
+            total = one_step(row_a[start : start + size], row_b[start : start + size], total, mode)
         results.append(total)
     return results
 
@@ -216,7 +263,8 @@ ULP_24 = (2.0**-12, 2.0**-12)
 
 
 @pytest.mark.parametrize(
-    ("generation", "expected"), [("V100", 1.0), ("A100", 1 + 2.0**-22), ("Ada", 1 + 2.0**-22), ("H100", 1 + 2.0**-22)]
+    ("generation", "expected"),
+    [("V100", 1.0), *((generation, 1 + 2.0**-22) for generation in ("A100", "Ada", "H100", "B200"))],
 )
 def test_terms_are_cut_off_one_by_one(generation: str, expected: float) -> None:
     """Four halves of the last place are nothing to V100; later generations have an extra bit (Fasi et al., 3.3)."""
@@ -224,10 +272,11 @@ def test_terms_are_cut_off_one_by_one(generation: str, expected: float) -> None:
     assert one([ULP_24] * 3, FP32_ONE, generation) == fp32(1.0 if generation == "V100" else 1 + 2.0**-23)
 
 
-def test_only_the_h100_sees_a_quarter_of_the_last_place() -> None:
+def test_only_h100_and_b200_see_a_quarter_of_the_last_place() -> None:
     quarter = (2.0**-12, 2.0**-13)
-    found = {g: one([quarter] * 4, FP32_ONE, g) for g in ("V100", "A100", "Ada", "H100")}
-    assert found == {"V100": FP32_ONE, "A100": FP32_ONE, "Ada": FP32_ONE, "H100": FP32_ONE + 1}
+    found = {g: one([quarter] * 4, FP32_ONE, g) for g in ("V100", "A100", "Ada", "H100", "B200")}
+    seen = {"H100": FP32_ONE + 1, "B200": FP32_ONE + 1}
+    assert found == {"V100": FP32_ONE, "A100": FP32_ONE, "Ada": FP32_ONE, **seen}
 
 
 def test_a_sum_is_not_monotonic() -> None:
@@ -344,6 +393,70 @@ def test_fp8_keeps_thirteen_bits() -> None:
     assert run(0 * a, b, np.array([0x3FFFFFFF], np.uint32), mode) == [0x3FFFFC00]
 
 
+def e4m3(*values: float) -> NDArray[np.uint8]:
+    bits: NDArray[np.uint8] = torch.tensor(values).to(torch.float8_e4m3fn).view(torch.uint8).numpy()
+    return bits
+
+
+def fp8_step(values: dict[int, float], c: NDArray[Any], generation: str, out: str) -> int:
+    """A step of 32 e4m3 products, of which some are not zero."""
+    a = e4m3(*(values.get(place, 0.0) for place in range(32)))
+    ones = e4m3(*[1.0] * 32)
+    return int(dot(a, ones, c, generation=generation, dtype="e4m3", out=out))
+
+
+def test_b200_adds_c_to_the_rounded_sum_of_fp8_products() -> None:
+    """H100 cuts the small product off below 13 bits of c = 1; B200 adds it to c, to nearest even."""
+    # 2**-9 of a c of 2**14 is half of its last place, and one and a half are the even next.
+    c = np.array(fp32(2.0**14), np.uint32)
+    assert fp8_step({0: 2.0**-9}, c, "H100", "fp32") == c
+    assert fp8_step({0: 2.0**-9}, c, "B200", "fp32") == fp32(2.0**14 + 2.0**-9)
+    c = np.array(fp32(2.0**15), np.uint32)
+    assert fp8_step({0: 2.0**-9}, c, "B200", "fp32") == c
+    assert fp8_step({0: 2.0**-9, 31: 2.0**-8}, c, "B200", "fp32") == fp32(2.0**15 + 2.0**-7)
+    # c has no part in the largest exponent: a huge c that cancels leaves the products whole.
+    products = {0: 2.0**-9, 5: 1.0}
+    huge = np.array(fp32(-(2.0**30)), np.uint32)
+    assert fp8_step(products, huge, "B200", "fp32") == fp32(-(2.0**30))
+    assert fp8_step(products, np.array(fp32(-1.0), np.uint32), "B200", "fp32") == fp32(2.0**-9)
+
+
+@pytest.mark.parametrize("generation", ["H100", "B200"])
+def test_fp8_to_fp16_rounds_the_lower_places_first(generation: str) -> None:
+    """Of 256 + 2**-4 the fraction is lost where both are in the first block, places k mod 4 < 2, and -256 is not."""
+    zero = np.zeros((), np.uint16)
+    cancelling = {2: -256.0}
+    assert fp8_step({0: 256.0, 1: 2.0**-4} | cancelling, zero, generation, "fp16") == 0
+    assert fp8_step({0: 256.0, 3: 2.0**-4} | cancelling, zero, generation, "fp16") == fp16(2.0**-4)
+    assert fp8_step({6: 256.0, 4: 2.0**-4} | cancelling, zero, generation, "fp16") == fp16(2.0**-4)
+    # c comes last, rounded once more.
+    c = np.array(fp16(2048.0), np.uint16)
+    assert fp8_step({0: 1.0, 2: 2.0**-4}, c, generation, "fp16") == fp16(2050.0)
+    assert fp8_step({0: 1.0}, c, generation, "fp16") == fp16(2048.0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "products", "expected"),
+    [  # Losses of the terms, and of the results.
+        (("A100", "fp16", "fp32"), 20, 3 * 9 * 2.0**-24 + 3 * 2.0**-23),
+        (("B200", "e4m3", "fp32"), 64, 2 * 33 * 2.0**-25 + 4 * 2.0**-23),
+        (("H100", "e4m3", "fp16"), 40, 4 * 17 * 2.0**-24 + 6 * 2.0**-10),
+    ],
+)
+def test_a_sum_is_within_its_bound(mode: tuple[str, str, str], products: int, expected: float) -> None:
+    assert relative_bound(*mode, products) == pytest.approx(expected, rel=2.0**-8)
+    rng = np.random.default_rng(products)
+    a, b = (floats(rng, mode[1], (400, products), -2, 2) for _ in range(2))
+    c = floats(rng, mode[2], (400,), 0, 4)
+    numbers = [
+        np.vectorize(lambda bits, name=name: float(number(int(bits), name)[0]))(x)
+        for x, name in ((a, mode[1]), (b, mode[1]), (c, mode[2]), (np.array(run(a, b, c, mode)), mode[2]))
+    ]
+    terms = numbers[0] * numbers[1]
+    error = np.abs(numbers[3] - terms.sum(axis=1) - numbers[2])
+    assert (error <= expected * (np.abs(terms).sum(axis=1) + np.abs(numbers[2]))).all()
+
+
 def test_exact_sums_survive_any_cancellation() -> None:
     largest, least = 0x7F7F, 0x0001
     a = np.array([[largest, least, largest | 0x8000, 0x3F80]], np.uint16)
@@ -394,12 +507,12 @@ GOOD: dict[str, Any] = {"generation": "A100", "dtype": "fp16", "out": "fp32"}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"generation": "B200"}, "generation must be one of V100, A100, Ada, H100, exact, not 'B200'"),
+        ({"generation": "T4"}, "generation must be one of V100, A100, Ada, H100, B200, exact, not 'T4'"),
         ({"dtype": "fp64"}, "dtype must be one of fp16, bf16, tf32, e4m3, e5m2, int8, int4, not 'fp64'"),
         ({"out": "bf16"}, "out must be one of fp32, fp16, int32, int32_sat, not 'bf16'"),
         ({"out": "int32"}, "out must be fp32 or fp16 for fp16, not 'int32'"),
         ({"dtype": "bf16"}, "c must be uint32, the raw bits of fp32, not uint16"),
-        ({"dtype": "e5m2"}, "dtype e5m2 needs generation Ada or H100, not A100"),
+        ({"dtype": "e5m2"}, "dtype e5m2 needs generation Ada or H100 or B200, not A100"),
         ({"dtype": "tf32", "generation": "V100"}, "dtype must be fp16 on V100, not tf32"),
         ({"dtype": "tf32", "out": "fp16"}, "out must be fp32 for tf32 on A100, not fp16"),
         ({"dtype": "tf32"}, "a must be uint32, the raw bits of tf32, not uint16"),

@@ -21,11 +21,11 @@ from zeroskip.model.mma.numerics import (
 
 MODES = {
     *(("V100", "fp16", out) for out in ("fp32", "fp16")),
-    *((generation, "fp16", "fp16") for generation in ("A100", "Ada", "H100")),
-    *((generation, dtype, "fp32") for generation in ("A100", "Ada", "H100") for dtype in ("fp16", "bf16", "tf32")),
-    *((generation, dtype, "fp32") for generation in ("Ada", "H100") for dtype in ("e4m3", "e5m2")),
+    *((generation, "fp16", "fp16") for generation in ("A100", "Ada", "H100", "B200")),
+    *((g, dtype, "fp32") for g in ("A100", "Ada", "H100", "B200") for dtype in ("fp16", "bf16", "tf32")),
+    *((g, dtype, out) for g in ("Ada", "H100", "B200") for dtype in ("e4m3", "e5m2") for out in ("fp32", "fp16")),
     *((g, dtype, out) for g in ("A100", "Ada") for dtype in ("int8", "int4") for out in ("int32", "int32_sat")),
-    *(("H100", "int8", out) for out in ("int32", "int32_sat")),
+    *((g, "int8", out) for g in ("H100", "B200") for out in ("int32", "int32_sat")),
     *((EXACT, dtype, out) for dtype in ("fp16", "bf16", "tf32", "e4m3", "e5m2") for out in ("fp32", "fp16")),
     *((EXACT, dtype, out) for dtype in ("int8", "int4") for out in ("int32", "int32_sat")),
 }
@@ -47,15 +47,17 @@ def test_modes_are_those_of_the_gpus() -> None:
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
-        (("T4", "fp16", "fp32"), "generation must be one of V100, A100, Ada, H100, exact, not 'T4'"),
+        (("T4", "fp16", "fp32"), "generation must be one of V100, A100, Ada, H100, B200, exact, not 'T4'"),
         (("A100", "fp64", "fp32"), "dtype must be one of fp16, bf16, tf32, e4m3, e5m2, int8, int4, not 'fp64'"),
         (("A100", "fp16", "bf16"), "out must be one of fp32, fp16, int32, int32_sat, not 'bf16'"),
         (("A100", "int8", "fp32"), "out must be int32 or int32_sat for int8, not 'fp32'"),
         (("A100", "bf16", "int32"), "out must be fp32 or fp16 for bf16, not 'int32'"),
         (("V100", "int8", "int32"), "dtype int8 is not one that the tensor cores of V100 multiply"),
         (("H100", "int4", "int32"), "dtype int4 is not one that the tensor cores of H100 multiply"),
-        (("H100", "e4m3", "fp16"), "out must be fp32 for e4m3 on H100, not fp16"),
-        (("A100", "e4m3", "fp32"), "dtype e4m3 needs generation Ada or H100, not A100"),
+        (("B200", "int4", "int32"), "dtype int4 is not one that the tensor cores of B200 multiply"),
+        (("H100", "bf16", "fp16"), "out must be fp32 for bf16 on H100, not fp16"),
+        (("A100", "e4m3", "fp32"), "dtype e4m3 needs generation Ada or H100 or B200, not A100"),
+        (("V100", "e4m3", "fp16"), "dtype e4m3 needs generation Ada or H100 or B200, not V100"),
         (("V100", "bf16", "fp32"), "dtype must be fp16 on V100, not bf16"),
     ],
 )
@@ -76,6 +78,11 @@ RULES = {  # Products, fraction bits, floor, kept bits, by Khattak and Mikaitis.
     ("H100", "tf32", "fp32"): (8, 25, -133, 23),
     ("H100", "fp16", "fp16"): (16, 25, -21, 23),
     ("H100", "e4m3", "fp32"): (32, 13, -133, 13),
+    ("B200", "bf16", "fp32"): (16, 25, -133, 23),
+    ("B200", "fp16", "fp16"): (16, 25, -21, 23),
+    ("Ada", "e4m3", "fp16"): (16, 13, -20, 23),
+    ("H100", "e5m2", "fp16"): (16, 24, -21, 23),
+    ("B200", "e4m3", "fp32"): (32, 25, -133, 23),
 }
 
 
@@ -83,6 +90,24 @@ RULES = {  # Products, fraction bits, floor, kept bits, by Khattak and Mikaitis.
 def test_rules(mode: tuple[str, str, str]) -> None:
     rule = block_rule(*mode)
     assert (rule.products, rule.fraction_bits, rule.floor, rule.kept_bits) == RULES[mode]
+    assert rule.step == (32 if rule.addend_last else rule.products)
+
+
+def test_which_modes_add_c_last() -> None:
+    found = {mode for mode in MODES if mode[0] != EXACT and "int" not in mode[2] and block_rule(*mode).addend_last}
+    assert found == {
+        *((generation, dtype, "fp16") for generation in ("H100", "B200") for dtype in ("e4m3", "e5m2")),
+        *(("B200", dtype, "fp32") for dtype in ("e4m3", "e5m2")),
+    }
+
+
+def test_places_of_the_blocks() -> None:
+    """The lower two of each four come first."""
+    places = block_rule("H100", "e4m3", "fp16").places
+    assert places[:6] == (0, 1, 4, 5, 8, 9)
+    assert places[16:22] == (2, 3, 6, 7, 10, 11)
+    assert sorted(places) == [*range(32)]
+    assert block_rule("B200", "e4m3", "fp32").places == (*range(32),)
 
 
 def test_ada_adds_up_as_a100_does() -> None:
