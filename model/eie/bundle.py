@@ -16,7 +16,7 @@ from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
-from zeroskip.model.network.container import BundleError, Container, check_kinds, check_tensor
+from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import LinearStage, Stage, value_counts
 
@@ -256,10 +256,7 @@ def _check_layers(network: Header[EieGeometry, EieLayer]) -> None:
     for index, layer in enumerate(network.layers):
         where = f"layers[{index}]"
         check_kinds(layer, where, flags=("relu", "bias"))
-        if layer.inputs < 1 or layer.outputs < 1:
-            raise BundleError(
-                f"{where} must have at least one input and one output, not {layer.inputs}, {layer.outputs}"
-            )
+        check_sizes(layer, where, inputs=(1, geometry.activations), outputs=(1, geometry.activations))
         if layer.bias and not 0 <= layer.input_fraction <= VALUE_BITS - 2:
             raise BundleError(
                 f"{where}.input_fraction must be 0 to {VALUE_BITS - 2} where the layer has a bias, "
@@ -288,23 +285,48 @@ FORMAT = BundleFormat(core="eie", geometry=EieGeometry, layer=EieLayer, check=_c
 
 
 def _check_memories(network: EieNetwork) -> None:
+    """Raises BundleError unless the images are such as `assemble` makes."""
     geometry, pointers = network.geometry, network.pointers.astype(np.int64)
     wanted = network.pointer_bases[-1] + network.layers[-1].columns + 1
     if pointers.shape[1] != wanted:
         raise BundleError(f"pointers must be {geometry.pes} x {wanted}, not of shape {pointers.shape}")
+    end = np.zeros(geometry.pes, np.int64)
+    for index, (base, layer) in enumerate(zip(network.pointer_bases, network.layers, strict=True)):
+        begin = pointers[:, base]
+        if np.any(begin != end):
+            pe = int(np.argmax(begin != end))
+            raise BundleError(
+                f"pointers of layers[{index}] must begin with {end[pe]}, where the entries before it end, "
+                f"not {begin[pe]} (PE {pe})"
+            )
+        end = pointers[:, base + layer.columns]
     if np.any(np.diff(pointers, axis=1) < 0):
         pe, column = np.argwhere(np.diff(pointers, axis=1) < 0)[0]
         raise BundleError(f"pointers must not decrease, as they do after number {column} of PE {pe}")
     capacity = network.entries.shape[1] * geometry.entries_per_word
     if pointers.max() > capacity:
         raise BundleError(f"pointers must not exceed the {capacity} entries of the file, not {pointers.max()}")
+    words = -(-int(pointers.max()) // geometry.entries_per_word)
+    if network.entries.shape[1] != words:
+        raise BundleError(f"entries must be the {words} words that the pointers need, not {network.entries.shape[1]}")
+    for pe, image in enumerate(network.entries):
+        _check_unused_bits(image, int(pointers[pe, -1]), geometry, pe)
     if np.any(network.codebooks[:, 0]):
         raise BundleError(f"codebooks[:, 0] must be zero, not {network.codebooks[:, 0].tolist()}")
-    if not np.array_equal(np.sort(network.order), np.arange(network.outputs)):
+    if len(network.order) != network.outputs or np.any(np.sort(network.order) != np.arange(network.outputs)):
         raise BundleError(f"order must name each of the {network.outputs} outputs once")
     try:
         check_fit(geometry, network.layers, pointers)
         for index in range(len(network.layers)):
             decode(network.columns(index), geometry)
     except ValueError as error:
-        raise BundleError(f"memory images: {error}") from error
+        raise BundleError(f"entries and pointers: {error}") from error
+
+
+def _check_unused_bits(image: NDArray[np.uint8], entries: int, geometry: EieGeometry, pe: int) -> None:
+    """Raises BundleError unless all bits of a PE's words behind its last entry, and above the last entry of each word,
+    are zero."""
+    bits = np.unpackbits(image, axis=1, bitorder="little")
+    behind = bits[:, : geometry.word_bits].reshape(-1)[entries * geometry.entry_bits :]
+    if bits[:, geometry.word_bits :].any() or behind.any():
+        raise BundleError(f"entries must have zeros behind the {entries} that the pointers name (PE {pe})")

@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.model.mma.convert import FLOATS
+from zeroskip.model.mma.convert import FLOATS, from_raw, to_raw
 from zeroskip.model.mma.format import illegal
 from zeroskip.model.mma.gemm import Operand
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.layouts import from_linear, to_linear
 from zeroskip.model.mma.numerics import raw_type
 from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
-from zeroskip.model.network.container import BundleError, Container, check_kinds, check_tensor
+from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
+from zeroskip.model.network.samples import MOST_VALUES
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import Stage
 
@@ -103,20 +104,42 @@ def from_container(container: Container) -> MmaNetwork:
 def _check_header(header: Header[TileGeometry, MmaLayer]) -> None:
     if header.geometry.dtype not in FLOATS:
         raise BundleError(f"geometry.dtype must be one of {', '.join(FLOATS)}, not {header.geometry.dtype}")
+    if header.geometry.out != "fp32":
+        raise BundleError(f"geometry.out must be fp32 for a network, not {header.geometry.out}")
     for index, layer in enumerate(header.layers):
-        _check_layer(layer, f"layers[{index}]")
+        _check_layer(layer, header.geometry, f"layers[{index}]")
 
 
 FORMAT = BundleFormat(core="mma", geometry=TileGeometry, layer=MmaLayer, check=_check_header)
 
 
-def _check_layer(layer: MmaLayer, where: str) -> None:
+def _check_layer(layer: MmaLayer, geometry: TileGeometry, where: str) -> None:
     check_kinds(layer, where, flags=("sparse", "relu"))
-    if min(layer.inputs, layer.outputs) < 1 or layer.columns - layer.pad != layer.inputs or layer.pad < 0:
+    check_sizes(
+        layer, where, inputs=(1, MOST_VALUES), outputs=(1, MOST_VALUES), columns=(1, MOST_VALUES), pad=(0, MOST_VALUES)
+    )
+    if layer.columns - layer.pad != layer.inputs:
         raise BundleError(
-            f"{where} must have inputs, outputs, and as many columns as inputs and pad together, "
-            f"not {layer.inputs}, {layer.outputs}, {layer.columns} and {layer.pad}"
+            f"{where} must have as many columns as inputs and pad together, "
+            f"not {layer.columns}, {layer.inputs} and {layer.pad}"
         )
+    if layer.sparse and geometry.pattern.dense:
+        raise BundleError(f"{where}.sparse must be false on a tile that keeps every value, not true")
+    if not layer.sparse and geometry.a_words < geometry.phases:
+        raise BundleError(
+            f"geometry.a_words must be at least {geometry.phases}, the steps of a window of the dense {where}, "
+            f"not {geometry.a_words}"
+        )
+
+
+def _check_numbers(name: str, bits: NDArray[Any], form: str) -> None:
+    """Raises BundleError unless the raw bits are finite numbers of the format."""
+    numbers = from_raw(bits, form)
+    if not np.isfinite(numbers).all():
+        where = tuple(np.argwhere(~np.isfinite(numbers))[0].tolist())
+        raise BundleError(f"{name} must hold finite numbers, not {numbers[where]} at {where}")
+    if np.any(to_raw(numbers, form) != bits):
+        raise BundleError(f"{name} must hold raw bits of {form}, with zeros in the bits that it does not use")
 
 
 def _layer_tensors(
@@ -129,11 +152,14 @@ def _layer_tensors(
     check_tensor(f"values.{index}", values, raw_type(geometry.operand), (layer.outputs, kept))
     check_tensor(f"columns.{index}", columns, np.int32, (layer.columns,))
     check_tensor(f"bias.{index}", bias, raw_type(geometry.result), (layer.outputs,))
+    _check_numbers(f"values.{index}", values, geometry.dtype)
+    _check_numbers(f"bias.{index}", bias, geometry.out)
     if not np.array_equal(np.sort(columns), np.r_[[PAD] * layer.pad, : layer.inputs]):
         raise BundleError(f"columns.{index} must name each of the {layer.inputs} inputs once, and {layer.pad} pads")
     codes = None
     if layer.sparse:
         words = tensors[f"meta.{index}"]
+        check_tensor(f"meta.{index}", words, np.uint32, (layer.outputs, None))
         try:
             codes = from_linear(words, pattern, groups)
         except ValueError as error:

@@ -93,7 +93,7 @@ def _parse(data: bytes) -> Container:
         raise BundleError("metadata has no field 'zeroskip': this safetensors file is not a compiled network")
     try:
         header = json.loads(metadata["zeroskip"])
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # what is no JSON, or has numbers of thousands of digits
         raise BundleError(f"header is not JSON ({error})") from error
     if not isinstance(header, dict):
         raise BundleError("header must be a JSON object")
@@ -131,6 +131,14 @@ def check_kinds(item: Any, where: str, *, flags: tuple[str, ...]) -> None:
         if isinstance(value, bool) != wants_bool or not isinstance(value, int):
             kind = "true or false" if wants_bool else "an integer"
             raise BundleError(f"{where}.{field.name} must be {kind}, not {value!r}")
+
+
+def check_sizes(item: Any, where: str, **bounds: tuple[int, int]) -> None:
+    """Raises BundleError unless each named field of a dataclass, an integer, is from the lowest to the highest of its
+    `bounds`."""
+    for name, (lowest, highest) in bounds.items():
+        if not lowest <= getattr(item, name) <= highest:
+            raise BundleError(f"{where}.{name} must be {lowest} to {highest}, not {getattr(item, name)}")
 
 
 def list_from_json(kind: type, value: Any, where: str) -> tuple[Any, ...]:

@@ -21,6 +21,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.model.network.samples import MOST_VALUES
+
+MOST_ON_A_SIDE = 1 << 20
+"""The greatest number of channels, and the greatest height or width of an image or a window."""
+
+SMALL_PADDING = 32
+"""More padding than this must not be more than the image: where it is, most windows see no image at all."""
+
+MOST_PATCH_VALUES = 1 << 31
+"""The greatest number of values of the patches of one image. With MOST_VALUES it limits the memory that a file of a
+network can ask for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinearStage:
@@ -61,18 +73,39 @@ class _Window:
     padding: tuple[int, int]
 
     def __post_init__(self) -> None:
-        for name, lowest in (("channels", 1), ("height", 1), ("width", 1)):
-            if _integer(self, name) < lowest:
-                raise ValueError(f"{name} must be at least {lowest}, not {getattr(self, name)}")
+        for name in ("channels", "height", "width"):
+            if _integer(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+            if getattr(self, name) > MOST_ON_A_SIDE:
+                raise ValueError(f"{name} must be at most {MOST_ON_A_SIDE:,}, not {getattr(self, name):,}")
         for name, lowest in (("kernel", 1), ("stride", 1), ("padding", 0)):
             pair = getattr(self, name)
             integers = isinstance(pair, tuple) and [type(value) for value in pair] == [int, int]
             if not integers or min(pair) < lowest:
                 raise ValueError(f"{name} must be two integers of at least {lowest}, not {pair!r}")
+            if max(pair) > MOST_ON_A_SIDE:
+                raise ValueError(f"{name} must be at most {MOST_ON_A_SIDE:,}, not {_by(pair)}")
+        for size, padding in zip((self.height, self.width), self.padding, strict=True):
+            if padding > max(size, SMALL_PADDING):
+                raise ValueError(
+                    f"padding must be at most {SMALL_PADDING}, or the {self.height} x {self.width} of the images, "
+                    f"not {_by(self.padding)}"
+                )
         if min(self.out_size) < 1:
             raise ValueError(
                 f"kernel {_by(self.kernel)} must fit into the {self.height} x {self.width} of its input "
                 f"with a padding of {_by(self.padding)}"
+            )
+        padded = [size + 2 * padding for size, padding in zip((self.height, self.width), self.padding, strict=True)]
+        if self.channels * padded[0] * padded[1] > MOST_VALUES:
+            raise ValueError(
+                f"channels, height and width must make at most {MOST_VALUES:,} values an image with its padding, not "
+                f"{self.channels:,} x {padded[0]:,} x {padded[1]:,}"
+            )
+        if self.positions * self.patch > MOST_PATCH_VALUES:
+            raise ValueError(
+                f"kernel {_by(self.kernel)} must see at most {MOST_PATCH_VALUES:,} values at all its positions, not "
+                f"{self.positions * self.patch:,}"
             )
 
     @property
@@ -200,9 +233,10 @@ def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[in
         where = f"stages[{index}]"
         rows = stage.layers
         if rows and (rows.start != following or rows.stop > len(layers)):
+            fields = "first, last" if isinstance(stage, LinearStage) else "layer"
             raise ValueError(
                 f"{where} must continue with layer {following} of {len(layers)}, "
-                f"not use {rows.start} to {rows.stop - 1}"
+                f"not use {rows.start} to {rows.stop - 1} ({fields})"
             )
         following = max(following, rows.stop)
         if isinstance(stage, LinearStage):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
+from support.forging import contents_of, forge
 from support.networks import random_inputs, random_network, small_conv_network
 
 from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.bundle import BundleError, FitError, check_fit
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.network import container
 
 
 @pytest.fixture
@@ -63,11 +62,11 @@ def test_which_layers_have_a_relu_is_read_from_the_file(tmp_path: Path) -> None:
 
 def test_pointers_up_to_the_end_of_the_file(saved: Path) -> None:
     """The last entry of the file can be used, the one after it cannot."""
-    capacity = load_file(saved)["entries"].shape[1] * 8
+    capacity = contents_of(saved)[1]["entries"].shape[1] * 8
     data = saved.read_bytes()
     for last, refused in ((capacity, False), (capacity + 1, True), (capacity + 8, True), (2 * capacity, True)):
         saved.write_bytes(data)
-        rewrite(saved, put("tensors", "pointers", (2, -1), value=last))
+        forge(saved, put("tensors", "pointers", (2, -1), value=last))
         message = ""
         try:
             bundle.load(saved)
@@ -94,17 +93,6 @@ def test_every_cut_is_found(saved: Path) -> None:
             bundle.load(saved)
 
 
-def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
-    """Changes header and tensors, with a digest that fits."""
-    tensors = {name: value.copy() for name, value in load_file(path).items()}
-    data = path.read_bytes()
-    header = json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["zeroskip"])
-    header.pop("digest")
-    change(header, tensors)
-    header["digest"] = container.digest_of(header, tensors)
-    save_file(tensors, path, metadata={"zeroskip": json.dumps(header)})
-
-
 def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], None]:
     def change(header: dict[str, Any], tensors: dict[str, Any]) -> None:
         place: Any = {"header": header, "tensors": tensors}
@@ -129,7 +117,7 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
         (put("header", "layers", 1, "inputs", value=39), "layers[1].inputs must be the 40 outputs before it, not 39"),
         (put("header", "layers", 0, "inputs", value="70"), "layers[0].inputs must be an integer, not '70'"),
         (put("header", "layers", 0, "relu", value=1), "layers[0].relu must be true or false, not 1"),
-        (put("header", "layers", 0, "outputs", value=0), "layers[0] must have at least one input and one output"),
+        (put("header", "layers", 0, "outputs", value=0), "layers[0].outputs must be 1 to 128, not 0"),
         (
             put("header", "layers", 0, "input_fraction", value=15),
             "layers[0].input_fraction must be 0 to 14 where the layer has a bias, not 15",
@@ -164,12 +152,12 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
                 header["layers"][1].update(outputs=2),
                 tensors.update(order=np.arange(2, dtype="u4")),
             ),
-            "memory images: entries must lie within 2 outputs",
+            "entries and pointers: entries must lie within 2 outputs",
         ),
     ],
 )
 def test_wrong_fields(saved: Path, change: Callable[[dict[str, Any], dict[str, Any]], None], message: str) -> None:
-    rewrite(saved, change)
+    forge(saved, change)
     with pytest.raises(BundleError, match=re.escape(message)):
         bundle.load(saved)
 
@@ -207,7 +195,7 @@ def test_wrong_stages(tmp_path: Path, change: Callable[[dict[str, Any], dict[str
     path = tmp_path / "network.zs"
     bundle.save(network, path)
     assert bundle.load(path).stages == network.stages
-    rewrite(path, change)
+    forge(path, change)
     with pytest.raises(BundleError, match=re.escape(message)):
         bundle.load(path)
 
