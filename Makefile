@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test regression lint format docs readme clean
+.PHONY: setup demo test regression mutants lint format docs readme clean
 
 setup: .venv/installed
 
@@ -21,6 +21,10 @@ test: setup
 
 regression: setup
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# Plants 400 small faults and shows which of them no test notices. It takes hours, and goes on where it was stopped.
+mutants: setup
+	$(BIN)/python tests/mutate.py
 
 lint: setup
 	$(BIN)/ruff check .

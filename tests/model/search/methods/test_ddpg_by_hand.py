@@ -1,0 +1,198 @@
+"""The agent's learning against DDPG written out with autograd: the weights after it. And what AMC gives it to learn."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.searching import evaluator, space_of, table_of, trained
+from torch import Tensor, nn
+
+from zeroskip.model.search.layers import read_layers
+from zeroskip.model.search.methods.amc import amc
+from zeroskip.model.search.methods.ddpg import Agent, Replay
+from zeroskip.model.search.methods.observation import Observation
+from zeroskip.model.search.methods.perceptron import Perceptron
+from zeroskip.model.search.settings import AgentSettings, AmcSettings
+
+SEED = 4
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """One thread, as in the commands: such small products are slower with several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def twin(own: Perceptron) -> nn.Sequential:
+    """The same network with autograd."""
+    layers: list[nn.Module] = []
+    for weight, bias in own.layers:
+        linear = nn.Linear(*weight.shape)
+        linear.weight.data.copy_(weight.T)
+        linear.bias.data.copy_(bias)
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def assert_twins(own: Perceptron, other: nn.Sequential) -> None:
+    for (weight, bias), layer in zip(own.layers, other[::2], strict=True):
+        torch.testing.assert_close(weight.T, layer.weight.detach(), atol=2e-6, rtol=1e-4)
+        torch.testing.assert_close(bias, layer.bias.detach(), atol=2e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.7])
+def test_learning_is_ddpg(discount: float) -> None:
+    """Seven updates, the first three of the critic alone, then of both; the baseline of the rewards moves with them."""
+    settings = AgentSettings(
+        hidden=12, actor_rate=3e-3, critic_rate=7e-3, follow=0.1, discount=discount, batch=16, baseline=0.3
+    )
+    agent = Agent(3, capacity=50, settings=settings, seed=SEED, start=0.4)
+    random = torch.Generator().manual_seed(1)
+    for reward in (-0.5, -0.2, -0.9, -0.1):
+        agent.replay.add(torch.rand(4, 3, generator=random), torch.rand(4, generator=random), reward)
+    replay = copy.deepcopy(agent.replay)
+    actor, critic = twin(agent.actor), twin(agent.critic)
+    old_actor, old_critic = copy.deepcopy(actor), copy.deepcopy(critic)
+    assert_twins(agent.actor_target, old_actor)
+    assert_twins(agent.critic_target, old_critic)
+    by_critic = torch.optim.Adam(critic.parameters(), lr=7e-3)
+    by_actor = torch.optim.Adam(actor.parameters(), lr=3e-3)
+    draws = np.random.default_rng(SEED)
+    average = None
+    for number in range(7):
+        agent.learn(actor=number >= 3)
+        at = torch.from_numpy(draws.integers(16, size=16))
+        states, actions, rewards = replay.states[at], replay.actions[at], replay.rewards[at]
+        average = rewards.mean() if average is None else 0.7 * average + 0.3 * rewards.mean()
+        with torch.no_grad():
+            following = replay.following[at]
+            later = old_critic(torch.cat((following, torch.sigmoid(old_actor(following))), 1))
+            wanted = rewards - average + discount * replay.going[at] * later
+        by_critic.zero_grad()
+        nn.functional.mse_loss(critic(torch.cat((states, actions), 1)), wanted).backward()
+        by_critic.step()
+        if number >= 3:
+            by_actor.zero_grad()
+            (-critic(torch.cat((states, torch.sigmoid(actor(states))), 1)).mean()).backward()
+            by_actor.step()
+        if discount:
+            for old, new in ((old_actor, actor), (old_critic, critic)):
+                with torch.no_grad():
+                    for slow, fast in zip(old.parameters(), new.parameters(), strict=True):
+                        slow.copy_(0.9 * slow + 0.1 * fast)
+    assert_twins(agent.actor, actor)
+    assert_twins(agent.critic, critic)
+    assert_twins(agent.actor_target, old_actor)
+    assert_twins(agent.critic_target, old_critic)
+
+
+def test_first_weights() -> None:
+    """Uniform within 1/sqrt(inputs), the actor's last layer at most 3e-3, and its bias such that it answers `start`."""
+    agent = Agent(4, capacity=5, settings=AgentSettings(hidden=200), seed=1, start=0.8)
+    for network, features in ((agent.actor, 4), (agent.critic, 5)):
+        for (weight, bias), fan in zip(network.layers, (features, 200, 200), strict=True):
+            if network is agent.actor and weight.shape[1] == 1:
+                assert float(weight.abs().max()) == pytest.approx(3e-3)
+                assert bias.tolist() == [pytest.approx(math.log(0.8 / 0.2))]
+                continue
+            every = torch.cat((weight.flatten(), bias))
+            assert 0.9 / math.sqrt(fan) < float(every.abs().max()) <= 1 / math.sqrt(fan)
+            assert abs(float(every.mean())) < 0.2 / math.sqrt(fan)
+    assert not torch.equal(agent.actor.layers[1][0], agent.critic.layers[1][0])
+    assert len(agent.replay.states) == 5
+
+
+def test_draws_come_from_what_is_stored() -> None:
+    """A buffer that is not full yet is drawn from as far as it is filled."""
+    replay = Replay(2, 100)
+    replay.add(torch.ones(3, 2), torch.ones(3), 1.0)
+    assert len(replay) == 3
+    assert replay.going[:3, 0].tolist() == [1, 1, 0]
+    assert replay.actions[:4, 0].tolist() == [1, 1, 1, 0]
+
+
+class Watched:
+    """What AMC asks of its agents, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.explored: list[tuple[float, float]] = []
+        self.learned: list[bool] = []
+        self.stored: list[tuple[Tensor, Tensor, float]] = []
+        self.starts: list[float] = []
+        self.sizes: list[int] = []
+        first, explore, learn, add = Agent.__init__, Agent.explore, Agent.learn, Replay.add
+
+        def begun(agent: Agent, features: int, **options: Any) -> None:
+            self.starts.append(options["start"])
+            self.sizes.append(options["capacity"])
+            first(agent, features, **options)
+
+        def explored(agent: Agent, action: float, sigma: float) -> float:
+            self.explored.append((action, sigma))
+            return explore(agent, action, sigma)
+
+        def learned(agent: Agent, *, actor: bool = True) -> None:
+            self.learned.append(actor)
+            learn(agent, actor=actor)
+
+        def stored(replay: Replay, states: Tensor, actions: Tensor, reward: float) -> None:
+            self.stored.append((states, actions, reward))
+            add(replay, states, actions, reward)
+
+        monkeypatch.setattr(Agent, "__init__", begun)
+        monkeypatch.setattr(Agent, "explore", explored)
+        monkeypatch.setattr(Agent, "learn", learned)
+        monkeypatch.setattr(Replay, "add", stored)
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_what_amc_explores_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: int) -> None:
+    """After the warm-up, the actor's plans take turns with neighbours of the best, and the noise falls; every episode
+    is learned from once for each group, by the actor only after the warm-up."""
+    watched = Watched(monkeypatch)
+    settings = AmcSettings(episodes=24, warm_up=8, stages=stages, sigma=0.3, decay=0.9, agent=AgentSettings(hidden=8))
+    module, inputs, _ = trained()
+    layers = read_layers(module, inputs[:4].numpy())
+    space, table = space_of(), table_of()
+    measured: list[dict[str, float]] = []
+    measure = evaluator(tmp_path)
+    single, many = measure.accuracy, measure.accuracies
+    monkeypatch.setattr(measure, "accuracy", lambda plan: measured.append(plan) or single(plan))
+
+    def several(plans: Any, *, trained: bool = False) -> Iterator[float]:
+        plans = list(plans)
+        measured.extend([] if trained or len(plans) == 1 else plans)
+        return many(plans, trained=trained)
+
+    monkeypatch.setattr(measure, "accuracies", several)
+    result = amc(measure, layers, table, 0.5, settings=settings, seed=3)
+    each, warm = 24 // stages, 8 // stages
+    assert watched.learned == stages * ([False] * 2 * warm + [True] * 2 * (each - warm))
+    assert watched.sizes == [200] * stages
+    # With two groups, the actor asks for both, and a neighbour changes one or both.
+    noises = [sigma for _, sigma in watched.explored]
+    for stage in range(stages):
+        proposed = [0.3 * 0.9 ** (number * stages) for number in range(0, each - warm, 2)]
+        for sigma in proposed:
+            assert sum(math.isclose(sigma, noise) for noise in noises) >= 2, stage
+    stretched = noises.count(0.3) - 2 * stages
+    assert stages * (each - warm) // 2 <= stretched <= stages * (each - warm)
+    assert len(watched.stored) == len(result.history) == len(measured) == 24
+    see = Observation(space, layers, table)
+    for (states, actions, reward), plan, episode in zip(watched.stored, measured, result.history, strict=True):
+        assert actions.tolist() == pytest.approx([plan["0"], plan["2"]])
+        torch.testing.assert_close(states, see.all(plan))
+        assert reward == episode.reward == episode.accuracy - 1
+        assert episode.accuracy == single(plan)
+    # The first plan of a stage is the uniform one, where its actor starts.
+    assert watched.starts == [pytest.approx(np.mean(list(measured[stage * each].values()))) for stage in range(stages)]
