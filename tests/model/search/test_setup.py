@@ -134,6 +134,16 @@ def test_what_is_measured_on_is_not_trained_on(tmp_path: Path) -> None:
     assert not rows[0] & rows[1]
 
 
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_every_seed_holds_out_other_samples(tmp_path: Path, seed: int) -> None:
+    """A fifth of the training samples, and no sample of the test split."""
+    made = setup(tmp_path, seed=seed)
+    order = np.random.default_rng(seed + 1).permutation(40)
+    for part, chosen in ((made.validation, order[:8]), (made.train, order[8:])):
+        assert np.array_equal(part.inputs.numpy(), data().train_inputs[chosen])
+        assert np.array_equal(part.labels.numpy(), data().train_labels[chosen])
+
+
 def test_code_that_measures_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = setup(tmp_path)
     monkeypatch.setattr("zeroskip.model.search.storage.code_version.code_hash", lambda: "another version")

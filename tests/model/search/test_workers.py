@@ -18,6 +18,8 @@ import torch
 
 from zeroskip.model import user_code
 from zeroskip.model.loading import load_factory
+from zeroskip.model.search.samples import Samples
+from zeroskip.model.search.short_training import train_for_batches
 from zeroskip.model.search.workers import parse_workers, worker_map
 
 EVERYWHERE = [1, 3, "ray"]
@@ -90,6 +92,32 @@ def test_results_that_nobody_takes_leave_no_tracebacks(capfd: pytest.CaptureFixt
     assert [next(some), next(some)] == [0, 1]
     del some
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("workers", EVERYWHERE)
+def test_trained_weights_are_the_same_everywhere(workers: int | str) -> None:
+    """Not only accuracies: a process that draws other samples, or rounds otherwise, gives other weights."""
+    inputs, labels = torch.randn(30, 4, generator=torch.Generator().manual_seed(0)), torch.arange(30) % 3
+
+    def weights(number: int) -> torch.Tensor:
+        torch.manual_seed(1)
+        module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 3))
+        train_for_batches(
+            module,
+            Samples(inputs=inputs, labels=labels),
+            iterations=5,
+            learning_rate=0.1,
+            batch_size=8,
+            constant=True,
+            seed=3,
+            number=number,
+        )
+        return torch.cat([value.detach().flatten() for value in module.parameters()])
+
+    with worker_map(weights, workers) as do:
+        found = list(do([0, 1, 2]))
+    assert all(torch.equal(weights(number), one) for number, one in enumerate(found))
+    assert not torch.equal(found[0], found[1])
 
 
 @pytest.mark.parametrize("workers", EVERYWHERE)
