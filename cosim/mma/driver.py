@@ -19,6 +19,7 @@ from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.cycles import multiplier_utilisation
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.run_network import batch_size, run_stage
+from zeroskip.model.network.losses import saturated
 from zeroskip.model.network.stages import Stage
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class MmaDriver:
                 session.fail(failing)
             return made.d
 
-        outputs, overflows = run_stage(network, stage, rows, multiply)
+        outputs, losses = run_stage(network, stage, rows, multiply)
         by_layer = np.array([[product.run.cycles for product in products]], np.int64)
         return MmaStageRun(
             outputs=outputs,
@@ -101,7 +102,7 @@ class MmaDriver:
             # All codes of a network are legal: the flag `illegal` is an error like a wrong bit.
             mismatches=sum(product.mismatches + product.run.illegal for product in products),
             cycle_model_equal=all(product.cycle_model_equal for product in products),
-            saturated={"activations": overflows},
+            saturated=saturated(losses),
             transfers=tuple(product.run.transfers for product in products),
         )
 

@@ -16,11 +16,11 @@ from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
-from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
+from zeroskip.model.network.container import ADDED_LATER, BundleError, Container, check_kinds, check_sizes, check_tensor
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import LinearStage, Stage, value_counts
 
-MAX_FRACTION = 128
+MAX_FRACTION = 164
 """float32 values never need more fraction bits than this."""
 
 
@@ -34,7 +34,8 @@ class EieLayer:
     """A row of the layer table: `outputs` x `inputs` weights and, where `bias`, one more column for the bias.
 
     An integer with f fraction bits has the value of the integer divided by 2**f. Accumulators carry
-    `input_fraction + weight_fraction - product_shift` fraction bits, of which `out_shift` are rounded away.
+    `input_fraction + weight_fraction - product_shift` fraction bits, of which `out_shift` are rounded away. The
+    activation of the bias column is `2**bias_exponent`, and its weights are the biases divided by it.
     """
 
     inputs: int
@@ -44,6 +45,7 @@ class EieLayer:
     input_fraction: int
     weight_fraction: int
     output_fraction: int
+    bias_exponent: int = dataclasses.field(default=0, metadata=ADDED_LATER)
 
     @property
     def columns(self) -> int:
@@ -51,8 +53,8 @@ class EieLayer:
 
     @property
     def bias_activation(self) -> int:
-        """The constant one, as the activation of the bias column."""
-        return 1 << self.input_fraction if self.bias else 0
+        """The activation of the bias column."""
+        return 1 << (self.input_fraction + self.bias_exponent) if self.bias else 0
 
     def out_shift(self, geometry: EieGeometry) -> int:
         return self.input_fraction + self.weight_fraction - geometry.product_shift - self.output_fraction
@@ -257,12 +259,13 @@ def _check_layers(network: Header[EieGeometry, EieLayer]) -> None:
         where = f"layers[{index}]"
         check_kinds(layer, where, flags=("relu", "bias"))
         check_sizes(layer, where, inputs=(1, geometry.activations), outputs=(1, geometry.activations))
-        if layer.bias and not 0 <= layer.input_fraction <= VALUE_BITS - 2:
+        if layer.bias and not 0 <= layer.input_fraction + layer.bias_exponent <= VALUE_BITS - 2:
+            scaled = f" of exponent {layer.bias_exponent}" if layer.bias_exponent else ""
             raise BundleError(
-                f"{where}.input_fraction must be 0 to {VALUE_BITS - 2} where the layer has a bias, "
-                f"not {layer.input_fraction}"
+                f"{where}.input_fraction must be {-layer.bias_exponent} to {VALUE_BITS - 2 - layer.bias_exponent} "
+                f"where the layer has a bias{scaled}, not {layer.input_fraction}"
             )
-        for name in ("input_fraction", "weight_fraction", "output_fraction"):
+        for name in ("input_fraction", "weight_fraction", "output_fraction", "bias_exponent"):
             fraction = getattr(layer, name)
             if not -MAX_FRACTION <= fraction <= MAX_FRACTION:
                 raise BundleError(f"{where}.{name} must be {-MAX_FRACTION} to {MAX_FRACTION}, not {fraction}")

@@ -8,20 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.model.eie.fixed_point import most_fraction_bits
+from zeroskip.model.eie.fixed_point import HEADROOM, ONE_FRACTION, activation_fraction, most_fraction_bits
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.eie.shared import SharedLayer
+from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
 from zeroskip.model.progress import Progress, Step, silent
-
-HEADROOM = 2.0
-"""Activations and sums may grow by this factor over calibration before anything saturates."""
-
-# A bias needs the constant one as an activation; more fraction bits than the greatest would gain nothing elsewhere.
-_MAX_FRACTION = VALUE_BITS - 2
-# The fraction of values that are all zero: any would do.
-_ANY_FRACTION = VALUE_BITS - 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +41,25 @@ def calibrate(
 
     Activations keep HEADROOM in their 16 bits. The sums of the magnitudes of all products keep it in the accumulator,
     so that nothing saturates on the calibration data; if the accumulator is too narrow for that, inputs and weights
-    lose the same number of fraction bits. Raises ValueError if the values are too large for any choice."""
+    lose the same number of fraction bits. Activations have more than ONE_FRACTION fraction bits where they need them,
+    and fewer than zero where they are large; a bias column limits both. Raises ValueError if the values are too large
+    for any choice."""
     flat = inputs.reshape(len(inputs), -1)
-    batches = []
+    values = [Magnitudes.of() for _ in range(len(layers) + 1)]
+    sums = [0.0] * len(layers)
     for first in range(0, len(flat), BATCH):
         progress(Step(task="choosing fraction bits", done=first, total=len(flat), unit="samples"))
-        batches.append(_ranges(layers, stages, flat[first : first + BATCH]))
-    tops, sums = (np.max(values, axis=0).tolist() for values in zip(*batches, strict=True))
+        found, greatest = _ranges(layers, stages, flat[first : first + BATCH])
+        values = [one + other for one, other in zip(values, found, strict=True)]
+        sums = np.maximum(sums, greatest).tolist()
     weights = [float(np.abs(layer.codebook).max()) for layer in layers]
 
-    activation_fractions = [min(_fraction(top, VALUE_BITS), _MAX_FRACTION) for top in tops]
+    activation_fractions = [activation_fraction(one) for one in values]
+    for index, layer in enumerate(layers):
+        if layer.bias_codes is not None:
+            # The activation of the bias column must fit too.
+            highest = ONE_FRACTION - layer.bias_exponent
+            activation_fractions[index] = min(activation_fractions[index], highest)
     weight_fractions = []
     for index, layer in enumerate(layers):
         weight = _fraction(weights[index], VALUE_BITS, headroom=1.0)
@@ -65,8 +67,8 @@ def calibrate(
         excess = activation_fractions[index] + weight - room
         if excess > 0:
             fraction = activation_fractions[index] - excess // 2
-            # The constant one of a bias needs an activation with at least zero fraction bits.
-            lowest = fraction if layer.bias_codes is None else min(0, activation_fractions[index])
+            # The activation of a bias column is a whole number.
+            lowest = fraction if layer.bias_codes is None else min(-layer.bias_exponent, activation_fractions[index])
             activation_fractions[index] = max(fraction, lowest)
             weight = room - activation_fractions[index]
         # An output has no more fraction bits than the sum it is rounded from, and the shift has a limit.
@@ -74,10 +76,10 @@ def calibrate(
         activation_fractions[index + 1] = min(activation_fractions[index + 1], sum_fraction)
         weight -= max(0, sum_fraction - activation_fractions[index + 1] - geometry.max_shift)
         weight_fractions.append(weight)
-        if layer.bias_codes is not None and activation_fractions[index] < 0:
+        if layer.bias_codes is not None and activation_fractions[index] < -layer.bias_exponent:
             raise ValueError(
-                f"layer {index}: its inputs reach {tops[index]:.6g}, and {VALUE_BITS} bits do not hold them together "
-                "with the constant one of the bias; scale the inputs down"
+                f"layer {index}: its inputs reach {values[index].top:.6g}, and {VALUE_BITS} bits do not hold them "
+                "together with the constant one of the bias; scale the inputs down"
             )
     return [
         Fractions(
@@ -116,18 +118,17 @@ def float_layer(layer: SharedLayer, rows: NDArray[np.float64]) -> NDArray[np.flo
 
 def _ranges(
     layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
-) -> tuple[list[float], list[float]]:
-    """The greatest magnitude of the input and of each layer's output, and of the sums of magnitudes of products."""
-    tops, sums = [float(np.abs(inputs).max())], []
+) -> tuple[list[Magnitudes], list[float]]:
+    """The magnitudes of the input and of each layer's output, and the greatest sum of magnitudes of products of each
+    layer."""
+    values, sums = [Magnitudes.of(inputs)], []
     for layer, (rows, given) in zip(layers, float_rows(layers, stages, inputs), strict=True):
         magnitudes = np.abs(rows) @ np.abs(layer.codebook[layer.matrix_codes]).astype(np.float64).T
         sums.append(float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max()))
-        tops.append(float(np.abs(given).max()))
-    return tops, sums
+        values.append(Magnitudes.of(given))
+    return values, sums
 
 
 def _fraction(top: float, bits: int, headroom: float = HEADROOM) -> int:
-    """Most fraction bits with which a signed number of `bits` bits holds `headroom * top`."""
-    if top == 0:
-        return _ANY_FRACTION
-    return most_fraction_bits(top, bits, headroom)
+    """As most_fraction_bits; any number would do where all values are zero."""
+    return ONE_FRACTION if top == 0 else most_fraction_bits(top, bits, headroom)

@@ -72,6 +72,7 @@ def compile_network(
             input_fraction=fraction.input,
             weight_fraction=fraction.weight,
             output_fraction=fraction.output,
+            bias_exponent=layer.bias_exponent,
         )
         for layer, matrix, fraction in zip(layers, matrices, fractions, strict=True)
     )
@@ -166,7 +167,7 @@ def _layer_error(
     products = used.sum(axis=1)
     error = error @ np.abs(weight).T + half_weight * ((np.abs(activations) + error) @ used.T)
     if shared.bias_codes is not None:
-        error = error + half_weight * (shared.bias_codes != 0)
+        error = error + half_weight * 2.0**shared.bias_exponent * (shared.bias_codes != 0)
         products = products + (shared.bias_codes != 0)
     if network.geometry.product_shift:
         unit = 2.0 ** -(layer.input_fraction + layer.weight_fraction - network.geometry.product_shift)

@@ -43,7 +43,7 @@ class EieCore:
         """Compiles a torch network, whose weights are shared first where a layer has more than 15 distinct ones, or one
         whose weights are shared already. The first CALIBRATION inputs choose the fraction bits."""
         if isinstance(network, nn.Module):
-            network = share_layers(fold(network, inputs), progress)
+            network = share_layers(fold(network, inputs), progress, inputs=inputs)
         compiled = compile_network(
             network,
             inputs[:CALIBRATION],

@@ -40,7 +40,9 @@ def layer_cost(load: LayerLoad, geometry: EieGeometry) -> float:
 def network_cost(module: nn.Module, inputs: NDArray[np.float32], geometry: EieGeometry) -> float:
     """Cycles of an image from `start` to `done`, the mean over `inputs`, of the network as it is compiled: with the
     activations that its own pruned layers give. Raises ValueError if it cannot be compiled."""
-    network = compile_network(share_layers(fold(module, inputs)), inputs, geometry, fit=MEMORIES, balance_load=False)
+    network = compile_network(
+        share_layers(fold(module, inputs), inputs=inputs), inputs, geometry, fit=MEMORIES, balance_load=False
+    )
     runs = golden.run(network, quantise_inputs(network, inputs, saturate=True)[0])
     counts = cycles.run(network, [layer.inputs for layer in runs])
     return float(counts.sum(axis=1).mean()) + cycles.START_TO_DONE * network.starts_per_image

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import VALUE_BITS
+from zeroskip.model.network.losses import Loss, joined
 from zeroskip.model.network.run import RunStage, run_stages
 from zeroskip.model.network.stages import Stage
 from zeroskip.model.parallel import parallel
@@ -26,17 +27,22 @@ VALUE_MIN = -(1 << (VALUE_BITS - 1))
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerRun:
     """One layer of a batch: its input and output activations (int16, starts x inputs and starts x outputs), and how
-    many additions and how many outputs were saturated in each start (int64, starts). A layer is started once for each
-    image, that of a convolution once for each position of each image."""
+    many additions and how many outputs were saturated in each start (int64, starts). `sums` are the sums that should
+    become outputs that are not zero: those above zero where there is a ReLU, else those that are not zero; of these,
+    `vanished` are rounded to zero. A layer is started once for each image, that of a convolution once for each position
+    of each image."""
 
     inputs: NDArray[np.int16]
     outputs: NDArray[np.int16]
     saturated_sums: NDArray[np.int64]
     saturated_outputs: NDArray[np.int64]
+    sums: int
+    vanished: int
 
 
 def requantise(accumulators: NDArray[np.int64], shift: int, *, relu: bool) -> NDArray[np.int64]:
-    """`round_half_even(accumulators / 2**shift)`, with zero for negative values where `relu`; not yet saturated."""
+    """`round_half_even(accumulators / 2**shift)`, with zero for negative values where `relu`; not yet saturated. `run`
+    computes the same as machine code."""
     unit = np.int64(1) << shift
     floor, rest = np.divmod(accumulators, unit)
     up = (2 * rest > unit) | ((2 * rest == unit) & (floor % 2 == 1))
@@ -59,6 +65,27 @@ def _accumulate(starts, columns, weights, activations, product_shift, highest, l
                     total = lowest
                     saturated[image] += 1
             sums[image, row] = total
+
+
+@parallel
+def _round(sums, shift, relu, outputs, saturated, counts):
+    """Rounds sums and saturates them; `counts` (images x 2) are LayerRun.sums and `vanished` of each image."""
+    half = (np.int64(1) << shift) >> 1
+    for image in numba.prange(sums.shape[0]):
+        for row in range(sums.shape[1]):
+            total = sums[image, row]
+            if total == 0 or (relu and total < 0):
+                outputs[image, row] = 0
+                continue
+            floor = total >> shift
+            rest = total - (floor << shift)
+            if rest > half or (rest == half and half > 0 and floor & 1):
+                floor += 1
+            counts[image, 0] += 1
+            counts[image, 1] += floor == 0
+            held = min(max(floor, VALUE_MIN), VALUE_MAX)
+            saturated[image] += held != floor
+            outputs[image, row] = held
 
 
 BLOCK = 1 << 15
@@ -99,8 +126,20 @@ def _layers_of(network: EieNetwork, runs: list[LayerRun]) -> RunStage:
 
 def outputs(network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250) -> NDArray[np.int16]:
     """The outputs for many images (int16, images x outputs), without keeping those of the layers."""
-    batches = [inputs[first : first + batch] for first in range(0, len(inputs), batch)]
-    return np.concatenate([results(network, run(network, images)) for images in batches])
+    return outputs_and_losses(network, inputs, batch=batch)[0]
+
+
+def outputs_and_losses(
+    network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250
+) -> tuple[NDArray[np.int16], list[Loss]]:
+    """The outputs for many images (int16, images x outputs), and what the layers lost."""
+    found: list[NDArray[np.int16]] = []
+    lost: list[Loss] = []
+    for first in range(0, len(inputs), batch):
+        layers = run(network, inputs[first : first + batch])
+        found.append(results(network, layers))
+        lost += losses(layers)
+    return np.concatenate(found), joined(lost)
 
 
 def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> LayerRun:
@@ -114,15 +153,44 @@ def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -
     outputs = np.empty((len(activations), layer.outputs), np.int16)
     saturated = np.zeros(len(activations), np.int64)
     saturated_outputs = np.zeros(len(activations), np.int64)
+    counts = np.zeros((len(activations), 2), np.int64)
     for first in range(0, len(activations), BLOCK):
         block = slice(first, first + BLOCK)
         count = len(activations[block])
-        extended = np.full((count, layer.columns), layer.bias_activation, np.int64)
+        extended = np.full((count, layer.columns), layer.bias_activation, np.int16)
         extended[:, : layer.inputs] = activations[block]
         sums = np.zeros((count, layer.outputs), np.int64)
         shift, lowest = geometry.product_shift, -highest - 1
         _accumulate(starts, columns, weights, extended, shift, highest, lowest, sums, saturated[block])
-        rounded = requantise(sums, layer.out_shift(geometry), relu=layer.relu)
-        outputs[block] = np.clip(rounded, VALUE_MIN, VALUE_MAX)
-        saturated_outputs[block] = (outputs[block] != rounded).sum(axis=1)
-    return LayerRun(inputs=activations, outputs=outputs, saturated_sums=saturated, saturated_outputs=saturated_outputs)
+        out_shift = layer.out_shift(geometry)
+        _round(sums, out_shift, layer.relu, outputs[block], saturated_outputs[block], counts[block])
+    total, vanished = counts.sum(axis=0).tolist()
+    return LayerRun(
+        inputs=activations,
+        outputs=outputs,
+        saturated_sums=saturated,
+        saturated_outputs=saturated_outputs,
+        sums=total,
+        vanished=vanished,
+    )
+
+
+def losses(runs: list[LayerRun]) -> list[Loss]:
+    """What the layers of a network lost, from what `run` returned."""
+    found = []
+    for index, layer in enumerate(runs):
+        # Every start has as many sums; each of them may saturate more than once.
+        sums = layer.outputs.size
+        found += [
+            Loss(
+                layer=index, what="sums", values=sums, to_zero=0, saturated=min(sums, int(layer.saturated_sums.sum()))
+            ),
+            Loss(
+                layer=index,
+                what="outputs",
+                values=layer.sums,
+                to_zero=layer.vanished,
+                saturated=int(layer.saturated_outputs.sum()),
+            ),
+        ]
+    return found

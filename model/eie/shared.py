@@ -25,12 +25,14 @@ class SharedLayer:
 
     `codebook` is float32 (16,), entry 0 exactly zero and unused entries zero; `weight_codes` is uint8
     (outputs, inputs) and `bias_codes` uint8 (outputs,), or None where the layer has no bias. A weight or bias
-    has code 0 where, and only where, it is exactly zero. Raises ValueError naming the field that is wrong.
+    has code 0 where, and only where, it is exactly zero. The codebook holds biases divided by `2**bias_exponent`, the
+    activation of the bias column. Raises ValueError naming the field that is wrong.
     """
 
     codebook: NDArray[np.float32]
     weight_codes: NDArray[np.uint8]
     bias_codes: NDArray[np.uint8] | None
+    bias_exponent: int = 0
     relu: bool
 
     def __post_init__(self) -> None:
@@ -56,7 +58,7 @@ class SharedLayer:
 
     @property
     def bias(self) -> NDArray[np.float32] | None:
-        return None if self.bias_codes is None else self.codebook[self.bias_codes]
+        return None if self.bias_codes is None else np.ldexp(self.codebook[self.bias_codes], self.bias_exponent)
 
     @property
     def matrix_codes(self) -> NDArray[np.uint8]:

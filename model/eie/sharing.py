@@ -3,43 +3,63 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
+from zeroskip.model.eie.fixed_point import ONE_FRACTION, activation_fraction
 from zeroskip.model.eie.kmeans import cluster
 from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation
+from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.operations import Convolution, Linear, operations
+from zeroskip.model.network.ranges import input_magnitudes
 from zeroskip.model.progress import Progress, Step, silent
 
+_LARGE_BIAS = 64
+"""Biases that are larger than the weights by this factor would leave the weights too few of the shared values and of
+their bits."""
 
-def share_layers(folded: nn.Sequential, progress: Progress = silent) -> list[SharedOperation]:
+
+def share_layers(
+    folded: nn.Sequential, progress: Progress = silent, *, inputs: NDArray[np.float32] | None = None
+) -> list[SharedOperation]:
     """The operations of what `zeroskip.model.network.fold.fold` returns, each layer with its own codebook.
 
-    Exact, with nothing lost, for a layer of at most 15 distinct non-zero values.
+    Exact, with nothing lost, for a layer of at most 15 distinct non-zero values. Samples of the network's `inputs`
+    (samples x ...) say how large the activations are: where these are very small or large, or the biases much larger
+    than the weights, the biases are scaled, so that 16 bits hold all of them.
     """
     network: list[SharedOperation] = []
     found = operations(folded)
+    ranges = None if inputs is None else input_magnitudes(folded, inputs, progress)
     for number, (operation, module) in enumerate(found):
         progress(Step(task="sharing weights", done=number, total=len(found), unit="layers"))
         if isinstance(operation, Linear | Convolution):
             assert isinstance(module, nn.Linear | nn.Conv2d)
-            network.append(_share_layer(module, operation))
+            network.append(_share_layer(module, operation, None if ranges is None else ranges[number]))
         else:
             network.append(operation)
     return network
 
 
-def _share_layer(layer: nn.Linear | nn.Conv2d, operation: Linear | Convolution) -> SharedLayer:
+def _share_layer(
+    layer: nn.Linear | nn.Conv2d, operation: Linear | Convolution, inputs: Magnitudes | None
+) -> SharedLayer:
     weight = layer.weight.detach().flatten(1).numpy()
     # In the hardware the bias is one more column of the matrix, so it uses the same codebook.
-    matrix = weight if layer.bias is None else np.column_stack((weight, layer.bias.detach().numpy()))
+    matrix, exponent = weight, 0
+    if layer.bias is not None:
+        bias = layer.bias.detach().numpy()
+        exponent = 0 if inputs is None else _bias_exponent(weight, bias, activation_fraction(inputs))
+        matrix = np.column_stack((weight, np.ldexp(bias, -exponent)))
     codes = np.zeros(matrix.shape, np.uint8)
     used = matrix != 0
     codebook, codes[used] = cluster(matrix[used])
-    inputs = weight.shape[1]
+    columns = weight.shape[1]
     shared = SharedLayer(
         codebook=codebook,
-        weight_codes=codes[:, :inputs].copy(),
-        bias_codes=None if layer.bias is None else codes[:, inputs].copy(),
+        weight_codes=codes[:, :columns].copy(),
+        bias_codes=None if layer.bias is None else codes[:, columns].copy(),
+        bias_exponent=exponent,
         relu=operation.relu,
     )
     if isinstance(operation, Linear):
@@ -51,3 +71,12 @@ def _share_layer(layer: nn.Linear | nn.Conv2d, operation: Linear | Convolution) 
         padding=operation.padding,
         groups=operation.groups,
     )
+
+
+def _bias_exponent(weight: NDArray[np.float32], bias: NDArray[np.float32], fraction: int) -> int:
+    """The exponent of the activation of the bias column, for inputs of `fraction` fraction bits: zero, the constant
+    one, unless the inputs' format does not hold that, or large biases would cost the weights their bits. Then it is the
+    greatest power of two that the format holds."""
+    if not 0 <= fraction <= ONE_FRACTION:
+        return ONE_FRACTION - fraction
+    return ONE_FRACTION - fraction if np.abs(bias).max() > _LARGE_BIAS * np.abs(weight).max() else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,13 +17,16 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.layouts import from_linear, to_linear
 from zeroskip.model.mma.numerics import raw_type
 from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
-from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
+from zeroskip.model.network.container import ADDED_LATER, BundleError, Container, check_kinds, check_sizes, check_tensor
 from zeroskip.model.network.samples import MOST_VALUES
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import Stage
 
 PAD = -1
 """In MmaNetwork.columns: a column of zeros."""
+
+MAX_EXPONENT = 192
+"""No float32 value needs a larger power of two to come into a tile's format."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,9 @@ class MmaLayer:
 
     B has a column for each row of `inputs` values that the layer's stage gathers; `pad` of A's columns are
     zeros that fill the last group of input channels.
+
+    A and B hold weights and activations multiplied by `2**weight_exponent` and `2**input_exponent`, C the bias
+    multiplied by both, and D is divided by both.
     """
 
     inputs: int
@@ -39,6 +46,13 @@ class MmaLayer:
     pad: int
     sparse: bool
     relu: bool
+    weight_exponent: int = dataclasses.field(default=0, metadata=ADDED_LATER)
+    input_exponent: int = dataclasses.field(default=0, metadata=ADDED_LATER)
+
+    @property
+    def sum_exponent(self) -> int:
+        """C and D are multiplied by two to the power of this."""
+        return self.weight_exponent + self.input_exponent
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +61,8 @@ class MmaNetwork(StagedNetwork):
     column of A multiplies, or PAD, and `biases`, raw bits of `geometry.out`. `stages` define how images go through the
     layers.
 
-    Between layers the host applies ReLU and rounds to `geometry.dtype`, to nearest even.
+    Between layers the host undoes the scaling of D, applies ReLU, scales B and rounds to `geometry.dtype`, to nearest
+    even. Scales are powers of two, so that they change nothing but exponents.
     """
 
     core: ClassVar[str] = "mma"
@@ -123,6 +138,9 @@ def _check_layer(layer: MmaLayer, geometry: TileGeometry, where: str) -> None:
             f"{where} must have as many columns as inputs and pad together, "
             f"not {layer.columns}, {layer.inputs} and {layer.pad}"
         )
+    for name in ("weight_exponent", "input_exponent"):
+        if not -MAX_EXPONENT <= getattr(layer, name) <= MAX_EXPONENT:
+            raise BundleError(f"{where}.{name} must be {-MAX_EXPONENT} to {MAX_EXPONENT}, not {getattr(layer, name)}")
     if layer.sparse and geometry.pattern.dense:
         raise BundleError(f"{where}.sparse must be false on a tile that keeps every value, not true")
     if not layer.sparse and geometry.a_words < geometry.phases:

@@ -14,29 +14,49 @@ from zeroskip.model.mma.convert import FLOATS, from_raw, to_raw
 from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.mma.gemm import Operand, dense_operand, sparse_operand
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.numerics import FloatFormat
+from zeroskip.model.mma.numerics import OPERANDS, FloatFormat
+from zeroskip.model.mma.scale import exponent
 from zeroskip.model.network.fold import fold
 from zeroskip.model.network.lower import averaging_weight, block_diagonal, lower
+from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.operations import MaxPooling, operations
 from zeroskip.model.network.pattern import Pattern
+from zeroskip.model.network.ranges import input_magnitudes
 from zeroskip.model.network.stages import ConvStage, Stage
+from zeroskip.model.progress import Progress, silent
+
+_BIAS_EXPONENT = 126
+"""fp32 holds all magnitudes below two to the power of this, and of twice."""
 
 
-def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeometry) -> MmaNetwork:
+def compile_network(
+    module: nn.Module,
+    shape: tuple[int, ...],
+    geometry: TileGeometry,
+    *,
+    inputs: NDArray[np.float32] | None = None,
+    progress: Progress = silent,
+) -> MmaNetwork:
     """Compiles a network for samples of `shape`: values, or channels x height x width.
+
+    Weights are scaled by a power of two where the tile's format does not hold them, and so are activations, where
+    samples of the network's `inputs` (samples x shape) say how large they are (zeroskip.model.mma.scale).
 
     A layer runs sparse where its weights, rounded to the tile's format, follow the pattern along the input channels and
     sparse takes fewer cycles; otherwise dense. No weight is pruned here (zeroskip.model.pruning.nm does that).
 
-    Raises ValueError if the network cannot be folded, the shape does not fit it, a weight or bias is not finite in
-    the tile's formats, or those are not floating point.
+    Raises ValueError if the network cannot be folded, the shape does not fit it, or the tile's formats are not floating
+    point.
     """
     if geometry.dtype not in FLOATS or geometry.out != "fp32":
         raise ValueError(
             f"a network needs dtype fp16, bf16 or tf32 and out fp32, not {geometry.dtype} and {geometry.out}"
         )
-    read = operations(fold(module))
+    assert isinstance(geometry.operand, FloatFormat)
+    folded = fold(module)
+    read = operations(folded)
     lowered = lower([operation for operation, _ in read], shape)
+    activations = None if inputs is None else input_magnitudes(folded, inputs, progress)
     layers: list[MmaLayer] = []
     operands: list[Operand] = []
     columns: list[NDArray[np.int32]] = []
@@ -46,10 +66,15 @@ def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeo
         stage = lowered.stage_of(row)
         weight, bias = _parameters(layer, stage)
         groups = stage.groups if isinstance(stage, ConvStage) else 1
-        operand, order = _operand(weight, geometry, groups=groups, runs=stage.starts, number=row)
+        weight_exponent = exponent(Magnitudes.of(weight), geometry.operand)
+        input_exponent = 0 if activations is None else exponent(activations[source], geometry.operand)
+        # The scaled bias must stay a number of fp32.
+        room = _BIAS_EXPONENT - math.frexp(float(np.abs(bias).max()))[1]
+        input_exponent -= max(0, weight_exponent + input_exponent - room)
+        operand, order = _operand(np.ldexp(weight, weight_exponent), geometry, groups=groups, runs=stage.starts)
         operands.append(operand)
         columns.append(order)
-        biases.append(to_raw(bias, geometry.out))
+        biases.append(to_raw(np.ldexp(bias, weight_exponent + input_exponent), geometry.out))
         layers.append(
             MmaLayer(
                 inputs=weight[0].size,
@@ -58,6 +83,8 @@ def compile_network(module: nn.Module, shape: tuple[int, ...], geometry: TileGeo
                 pad=int((order == PAD).sum()),
                 sparse=not operand.dense,
                 relu=not isinstance(operation, MaxPooling) and operation.relu,
+                weight_exponent=weight_exponent,
+                input_exponent=input_exponent,
             )
         )
     return MmaNetwork(
@@ -101,15 +128,11 @@ def channel_order(shape: tuple[int, ...], pattern: Pattern, groups: int = 1) -> 
 
 
 def _operand(
-    weight: NDArray[np.float32], geometry: TileGeometry, *, groups: int, runs: int, number: int
+    weight: NDArray[np.float32], geometry: TileGeometry, *, groups: int, runs: int
 ) -> tuple[Operand, NDArray[np.int32]]:
     """A layer's operand and the order of its columns, sparse where that is possible and faster. An image has `runs`
     columns of B; `groups` are those of the convolution."""
-    assert isinstance(geometry.operand, FloatFormat)
     bits = to_raw(weight.reshape(len(weight), -1), geometry.dtype)
-    top = ((1 << geometry.operand.exponent_bits) - 1) << (geometry.operand.mantissa_bits + geometry.operand.dropped)
-    if np.any((bits & bits.dtype.type(top)) == top):
-        raise ValueError(f"layer {number} has a weight that is not finite in {geometry.dtype}")
     plain = np.arange(bits.shape[1], dtype=np.int32)
     dense = dense_operand(bits, geometry.pattern), plain
     order = channel_order(weight.shape[1:], geometry.pattern, groups)
@@ -128,9 +151,12 @@ def _operand(
 
 def rounded_to_zero(module: nn.Module, dtype: str) -> int:
     """Weights of a network that are not zero, but are in the tile's format."""
+    form = OPERANDS[dtype]
+    assert isinstance(form, FloatFormat)
     lost = 0
     for _, layer in operations(fold(module)):
         if isinstance(layer, nn.Linear | nn.Conv2d):
             weight = layer.weight.detach().numpy()
-            lost += int(((weight != 0) & (from_raw(to_raw(weight, dtype), dtype) == 0)).sum())
+            scaled = np.ldexp(weight, exponent(Magnitudes.of(weight), form))
+            lost += int(((weight != 0) & (from_raw(to_raw(scaled, dtype), dtype) == 0)).sum())
     return lost

@@ -35,10 +35,11 @@ class MmaCore:
         settings: MmaSettings,
         progress: Progress = silent,
     ) -> MmaNetwork:
-        """Compiles a torch network. Of `inputs` the shape is used, the range for the file, and some to check what is
-        compiled."""
+        """Compiles a torch network. `inputs` give the shape, the range for the file and the scale of activations, and
+        some of them check what is compiled."""
         progress(Step(task="compiling"))
-        compiled = compile_network(fold(network, inputs), inputs.shape[1:], settings.geometry)
+        folded = fold(network, inputs)
+        compiled = compile_network(folded, inputs.shape[1:], settings.geometry, inputs=inputs, progress=progress)
         return dataclasses.replace(compiled, samples=SampleForm.of(inputs))
 
     def save(self, network: MmaNetwork, path: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zeroskip.model.mma.bundle import PAD, MmaNetwork
 from zeroskip.model.mma.convert import from_raw, to_raw
 from zeroskip.model.mma.golden import gemm
+from zeroskip.model.network.losses import Loss, joined
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
 
@@ -24,10 +25,15 @@ BATCH_VALUES = 1 << 24
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NetworkRun:
-    """`outputs` (float32, images x outputs), and how many activations overflowed the tile's format."""
+    """`outputs` (float32, images x outputs), and what the tile's format lost of each layer's activations."""
 
     outputs: NDArray[np.float32]
-    overflows: int
+    losses: list[Loss]
+
+    @property
+    def overflows(self) -> int:
+        """Activations that became infinite in the tile's format."""
+        return sum(loss.saturated for loss in self.losses)
 
 
 def run(network: MmaNetwork, inputs: NDArray[np.float32], multiply: Multiply | None = None) -> NetworkRun:
@@ -43,12 +49,17 @@ def run(network: MmaNetwork, inputs: NDArray[np.float32], multiply: Multiply | N
             return gemm(network.operands[layer], b, c, network.geometry)
 
     size = batch_size(network)
-    outputs, overflows = [], 0
+    outputs: list[NDArray[np.float32]] = []
+    losses: list[Loss] = []
+
+    def multiply_stage(stage: Stage, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        rows, lost = run_stage(network, stage, rows, multiply)
+        losses.extend(lost)
+        return rows
+
     for first in range(0, len(inputs), size):
-        values, grown = _run_batch(network, inputs[first : first + size], multiply)
-        outputs.append(values)
-        overflows += grown
-    return NetworkRun(outputs=np.concatenate(outputs), overflows=overflows)
+        outputs.append(run_stages(network.stages, inputs[first : first + size], multiply_stage))
+    return NetworkRun(outputs=np.concatenate(outputs), losses=joined(losses))
 
 
 def batch_size(network: MmaNetwork) -> int:
@@ -57,31 +68,36 @@ def batch_size(network: MmaNetwork) -> int:
     return max(1, BATCH_VALUES // widest)
 
 
-def _run_batch(network: MmaNetwork, values: NDArray[np.float32], multiply: Multiply) -> tuple[NDArray[np.float32], int]:
-    overflows = 0
-
-    def multiply_stage(stage: Stage, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        nonlocal overflows
-        rows, grown = run_stage(network, stage, rows, multiply)
-        overflows += grown
-        return rows
-
-    return run_stages(network.stages, values, multiply_stage), overflows
-
-
 def run_stage(
     network: MmaNetwork, stage: Stage, rows: NDArray[np.float32], multiply: Multiply
-) -> tuple[NDArray[np.float32], int]:
+) -> tuple[NDArray[np.float32], list[Loss]]:
     """Runs the layers of a stage on its rows (float32, rows x inputs): the last layer's results (float32, rows x
-    outputs), and how many activations grew beyond the tile's format."""
+    outputs), and what the tile's format lost of each layer's activations."""
     geometry = network.geometry
-    overflows = 0
+    losses = []
     for index in stage.layers:
         layer, columns = network.layers[index], network.columns[index]
-        raw = to_raw(np.ascontiguousarray(rows), geometry.dtype)
-        overflows += int(np.count_nonzero(np.isinf(from_raw(raw, geometry.dtype)) & np.isfinite(rows)))
+        with np.errstate(over="ignore", under="ignore"):
+            scaled = np.ldexp(rows, layer.input_exponent) if layer.input_exponent else rows
+        raw = to_raw(np.ascontiguousarray(scaled), geometry.dtype)
+        losses.append(_loss(index, rows, from_raw(raw, geometry.dtype)))
         b = np.where(columns[:, None] == PAD, raw.dtype.type(0), raw.T[columns])
         c = np.broadcast_to(network.biases[index][:, None], (layer.outputs, b.shape[1]))
         d = from_raw(multiply(index, b, c), geometry.out)
+        if layer.sum_exponent:
+            with np.errstate(over="ignore", under="ignore"):
+                d = np.ldexp(d, -layer.sum_exponent)
         rows = np.maximum(d, 0).T if layer.relu else d.T
-    return rows, overflows
+    return rows, losses
+
+
+def _loss(layer: int, values: NDArray[np.float32], held: NDArray[np.float32]) -> Loss:
+    """What is lost of activations in the tile's format."""
+    present = int(np.count_nonzero(values))
+    return Loss(
+        layer=layer,
+        what="activations",
+        values=present,
+        to_zero=present - int(np.count_nonzero(held)),
+        saturated=int(np.count_nonzero(np.isinf(held))) - int(np.count_nonzero(np.isinf(values))),
+    )

@@ -17,6 +17,7 @@ from zeroskip.model.network.container import (
     BundleError,
     Container,
     dataclass_from_json,
+    dataclass_to_json,
     list_from_json,
     naming,
     read,
@@ -59,7 +60,7 @@ class BundleFormat(Generic[G, L]):
         """Writes a compiled network; an existing file is replaced completely or not at all."""
         header: dict[str, Any] = {
             "geometry": dataclasses.asdict(network.geometry),
-            "layers": [dataclasses.asdict(layer) for layer in network.layers],
+            "layers": [dataclass_to_json(layer) for layer in network.layers],
             "stages": [to_json(stage) for stage in network.stages],
         }
         if network.samples is not None:

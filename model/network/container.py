@@ -112,10 +112,25 @@ def _parse(data: bytes) -> Container:
     return Container(core=header["core"], header=header, tensors=tensors)
 
 
+ADDED_LATER = {"added later": True}
+"""The metadata of a dataclass field that a file has only where it differs from its default, so that files without it
+are those of earlier versions."""
+
+
+def dataclass_to_json(item: Any) -> dict[str, Any]:
+    """The fields of a dataclass as a file has them."""
+    values = dataclasses.asdict(item)
+    for field in dataclasses.fields(item):
+        if field.metadata == ADDED_LATER and values[field.name] == field.default:
+            del values[field.name]
+    return values
+
+
 def dataclass_from_json(kind: type, value: Any, where: str) -> Any:
     """An instance of a dataclass from its fields. Raises BundleError that names the place."""
     names = {field.name for field in dataclasses.fields(kind)}
-    if not isinstance(value, dict) or set(value) != names:
+    later = {field.name for field in dataclasses.fields(kind) if field.metadata == ADDED_LATER}
+    if not isinstance(value, dict) or not names - later <= set(value) <= names:
         given = sorted(value) if isinstance(value, dict) else value
         raise BundleError(f"{where} must have the fields {sorted(names)}, not {given!r}")
     try:

@@ -62,7 +62,9 @@ class SharedLinear(nn.Module):
         both = torch.zeros(self.size, dtype=values.dtype).scatter(0, self.used, values)
         outputs, inputs = self.layer.weight_codes.shape
         weight = both[: outputs * inputs].reshape(outputs, inputs)
-        return weight, None if self.layer.bias_codes is None else both[outputs * inputs :]
+        if self.layer.bias_codes is None:
+            return weight, None
+        return weight, both[outputs * inputs :] * 2.0**self.layer.bias_exponent
 
     def shared_layer(self) -> SharedLayer:
         """The layer with the trained codebook."""

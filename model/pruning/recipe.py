@@ -75,11 +75,13 @@ class PruneAndShareResult:
 def share(
     module: nn.Module,
     *,
+    inputs: np.ndarray | None = None,
     test_inputs: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
     progress: Progress = silent,
 ) -> PruneAndShareResult:
-    """Folds a network and shares its weights, without pruning and training.
+    """Folds a network and shares its weights, without pruning and training. `inputs` are samples by which the biases
+    are scaled, where they must be (share_layers).
 
     The result is exact if, after folding, no layer has more than 15 distinct non-zero weights and biases. Raises
     ValueError where the network cannot be folded.
@@ -89,7 +91,7 @@ def share(
     if test_inputs is not None and test_labels is not None:
         require_shape(pruned, test_inputs, "inputs")
         test = torch.from_numpy(test_inputs), torch.from_numpy(test_labels)
-    return _result(module, pruned, share_layers(pruned, progress), test, progress)
+    return _result(module, pruned, share_layers(pruned, progress, inputs=inputs), test, progress)
 
 
 def prune_and_share(
@@ -135,7 +137,7 @@ def prune_and_share(
         name = f"prune {number}/{len(choosers)}"
         run.stage(name, network, train_inputs, settings.retrain, keep="pruned", choose=choose)
     pruned = fold(network, dataset.train_inputs)
-    operations = share_layers(pruned, steps)
+    operations = share_layers(pruned, steps, inputs=dataset.train_inputs)
     shared = trainable_network(operations)
     run.stage("share", shared, shape_inputs(train_inputs, pruned), settings.share, keep="shared")
     layers = with_trained_codebooks(operations, shared)

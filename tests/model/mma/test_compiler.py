@@ -121,10 +121,13 @@ def test_errors(module: nn.Module, shape: tuple[int, ...], geometry: TileGeometr
         compile_network(module, shape, geometry)
 
 
-def test_weights_must_be_finite_in_the_format() -> None:
+def test_weights_beyond_the_format_are_scaled() -> None:
     module = nn.Linear(4, 2)
     with torch.no_grad():
         module.weight[1, 2] = 1e5
-    with pytest.raises(ValueError, match="layer 0 has a weight that is not finite in fp16"):
-        compile_network(module, (4,), TileGeometry())
-    compile_network(module, (4,), TileGeometry(dtype="bf16"))
+    inputs = np.random.default_rng(0).uniform(-1, 1, (9, 4)).astype(np.float32)
+    expected = module(torch.from_numpy(inputs)).detach().numpy()
+    for dtype in ("fp16", "bf16"):
+        outputs = run(compile_network(module, (4,), TileGeometry(dtype=dtype)), inputs).outputs
+        assert np.abs(outputs - expected).max() < 2.0**-7 * 1e5
+    assert compile_network(module, (4,), TileGeometry(dtype="bf16")).layers[0].weight_exponent == 0

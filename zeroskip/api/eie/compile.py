@@ -81,7 +81,7 @@ class EieRecipe:
             progress(Step(task="loading torch"))
             from zeroskip.model.pruning.recipe import share
 
-            result = share(module, test_inputs=test_inputs, test_labels=test_labels, progress=progress)
+            result = share(module, inputs=inputs, test_inputs=test_inputs, test_labels=test_labels, progress=progress)
         else:
             from zeroskip.model.pruning.presets import user_settings
             from zeroskip.model.pruning.recipe import prune_and_share

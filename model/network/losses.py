@@ -1,0 +1,72 @@
+"""What the number formats of a core lose of a layer's values: counted, and told where it is much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from zeroskip.model.network.magnitudes import LOST_SHARE
+
+SATURATED_SHARE = 0.001
+"""Saturation changes the largest values, so a smaller share of it is told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """Of `values` non-zero values of a layer (`what`: "inputs", "activations"), `to_zero` become zero in the core's
+    format, and `saturated` are larger than it holds. `dead` of its inputs become zero in every sample that has them."""
+
+    layer: int
+    what: str
+    values: int
+    to_zero: int
+    saturated: int
+    dead: int = 0
+
+    @property
+    def much(self) -> bool:
+        """Whether a user should know of it."""
+        return (
+            self.to_zero > LOST_SHARE * self.values or self.saturated > SATURATED_SHARE * self.values or self.dead > 0
+        )
+
+    def __str__(self) -> str:
+        parts = []
+        if self.to_zero:
+            parts.append(f"{self.to_zero:,} of {self.values:,} ({self.to_zero / self.values:.1%}) become zero")
+        if self.saturated:
+            parts.append(f"{self.saturated:,} of {self.values:,} ({self.saturated / self.values:.1%}) are too large")
+        if self.dead:
+            parts.append(f"{self.dead:,} inputs become zero in all samples")
+        return f"layer {self.layer}, {self.what}: {', '.join(parts)} in the core's number format"
+
+    def summary(self) -> dict[str, Any]:
+        """As in the commands' JSON."""
+        return {name: value for name, value in asdict(self).items() if name != "dead"}
+
+
+def joined(losses: Iterable[Loss]) -> list[Loss]:
+    """The losses of several batches, one for each layer and kind of value."""
+    found: dict[tuple[int, str], Loss] = {}
+    for loss in losses:
+        key = (loss.layer, loss.what)
+        if key not in found:
+            found[key] = loss
+            continue
+        one = found[key]
+        found[key] = replace(
+            one,
+            values=one.values + loss.values,
+            to_zero=one.to_zero + loss.to_zero,
+            saturated=one.saturated + loss.saturated,
+        )
+    return list(found.values())
+
+
+def saturated(losses: Iterable[Loss]) -> dict[str, int]:
+    """How many values saturated, by kind."""
+    counts: dict[str, int] = {}
+    for loss in losses:
+        counts[loss.what] = counts.get(loss.what, 0) + loss.saturated
+    return counts
