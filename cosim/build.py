@@ -15,7 +15,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder, require_tools
 from zeroskip.model.import_path import child_path
 from zeroskip.model.sources import PACKAGE, closure_hash, files_hash
+from zeroskip.model.temporary import TemporaryFolder
 
 BUILDING = "building the simulator (once)"
 """The step reported before a design is built; a build takes seconds to minutes."""
@@ -77,10 +77,9 @@ class Design:
         with filelock.FileLock(f"{folder}.lock"):
             if not folder.exists():
                 announce(BUILDING)
-                with tempfile.TemporaryDirectory(dir=folder.parent, prefix="building-") as name:
-                    self._build_in(Path(name), simulator, defines, traced)
-                    os.rename(name, folder)
-                    os.mkdir(name)
+                with TemporaryFolder(parent=folder.parent, prefix="building-") as unfinished:
+                    self._build_in(unfinished, simulator, defines, traced)
+                    os.rename(unfinished, folder)
         return Build(design=self, simulator=simulator, folder=folder, traced=traced)
 
     def _build_in(self, folder: Path, simulator: Simulator, defines: Mapping[str, object], traced: bool) -> None:
@@ -233,12 +232,11 @@ class _QuickVerilator(_Process, Verilator):
 
     def keep_library(self) -> None:
         if not self.waves and not _library_folder().exists():
-            with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="building-") as name:
+            with TemporaryFolder(parent=cache_folder(), prefix="building-") as unfinished:
                 for file in self.library:
-                    shutil.copy(self.build_dir / file, name)
+                    shutil.copy(self.build_dir / file, unfinished)
                 with contextlib.suppress(OSError):  # another process has stored it in the meantime
-                    os.rename(name, _library_folder())
-                os.makedirs(name, exist_ok=True)
+                    os.rename(unfinished, _library_folder())
 
 
 def _library_folder() -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, NoReturn
 
 from zeroskip.cosim.build import Build
 from zeroskip.cosim.simulator import SimulatorError
+from zeroskip.model.temporary import TemporaryFolder
 
 BENCH = "zeroskip.cosim.play_bench"
 
@@ -47,7 +47,7 @@ class Player:
         self._error: BaseException | None = None
 
     def __enter__(self) -> Player:
-        self._folder = tempfile.TemporaryDirectory(prefix="zeroskip-")
+        self._folder = TemporaryFolder()
         self._host, self._bench = socket.socketpair()
         self._host.settimeout(WATCH_SECONDS)
         self._thread = threading.Thread(target=self._simulate, daemon=True)
@@ -66,7 +66,7 @@ class Player:
 
     def file(self, name: str) -> Path:
         """A file of the last program: its record, or another file that the player wrote."""
-        return Path(self._folder.name, name)
+        return self._folder.path / name
 
     def play(self, program: Iterable[bytes], on_starts: Callable[[int], None] = lambda _: None) -> bytes:
         """Plays a program, given in pieces, and returns its record. `on_starts` is called with the number of starts
@@ -121,7 +121,7 @@ class Player:
         try:
             self._build.run(
                 bench=BENCH,
-                folder=Path(self._folder.name),
+                folder=self._folder.path,
                 plusargs={
                     **{name: self.file(name) for name in self._files},
                     "host": str(self._bench.fileno()),

@@ -6,16 +6,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 
+from zeroskip.model.temporary import TemporaryFolder
 from zeroskip.rtl.emit import SharedModules, emit_rtlil
 
 
@@ -49,8 +48,7 @@ def synthesise(component: wiring.Component) -> Cost:
 
     Raises RuntimeError, with the end of its log, if Yosys fails.
     """
-    with tempfile.TemporaryDirectory(prefix="zeroskip-") as name:
-        folder = Path(name)
+    with TemporaryFolder() as folder:
         (folder / "design.il").write_text(emit_rtlil(component, "design", SynthesisPlatform()))
         script = "read_rtlil design.il; synth_ecp5 -top design; tee -q -o cells.json stat -json -hierarchy"
         # In a process of its own: the log of Yosys goes to the standard output of its process.

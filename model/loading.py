@@ -15,8 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from zeroskip.model import user_code
@@ -172,6 +173,7 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
             )
         if not state[name].isfinite().all():
             raise ValueError(f"{path}: {name} must be finite in float32, but holds NaN or infinity")
+    _require_tied(path, expected, state)
     network.load_state_dict(state)
     return replace_views(network) if removed else network
 
@@ -183,6 +185,16 @@ def _require_names(path: Path, state: Mapping[str, Tensor], expected: Mapping[st
         raise ValueError(f"{path}: has {', '.join(unknown)}, which the network does not have")
 
 
+def _require_tied(path: Path, expected: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+    """Raises ValueError if the file has different values for entries that are one tensor of the network: the last would
+    silently replace the others."""
+    first: dict[tuple[int, torch.Size], str] = {}
+    for name, tensor in expected.items():
+        other = first.setdefault((tensor.data_ptr(), tensor.shape), name)
+        if tensor.numel() and not torch.equal(state[name], state[other]):
+            raise ValueError(f"{path}: {name} and {other} must be equal: they are one parameter of the network")
+
+
 def save_weights(module: nn.Module, path: Path, *, removed: bool, samples: SampleForm | None = None) -> None:
     """Writes the state_dict as a safetensors file; an existing file is replaced completely or not at all. `removed`
     records that channels were removed, so that tensors are smaller than those of the factory's network; `samples`, what
@@ -190,9 +202,31 @@ def save_weights(module: nn.Module, path: Path, *, removed: bool, samples: Sampl
     metadata = {CHANNELS: REMOVED} if removed else {}
     if samples is not None:
         metadata[SAMPLES] = json.dumps(dataclasses.asdict(samples))
+    data = save(_savable(module), metadata=metadata or None)
     with replacing(path) as part:
-        state = {name: value.contiguous() for name, value in module.state_dict().items()}
-        save_file(state, part, metadata=metadata or None)
+        part.write_bytes(data)
+
+
+def require_savable(module: nn.Module) -> None:
+    """Raises ValueError, naming it, if an entry of the state_dict cannot be in a safetensors file."""
+    for name, value in _savable(module).items():
+        try:
+            save({name: value})
+        except (ValueError, RuntimeError, NotImplementedError, KeyError, SafetensorError) as error:
+            raise ValueError(f"{name} of the network's state_dict cannot be saved: {error}") from error
+
+
+def _savable(module: nn.Module) -> dict[str, Tensor]:
+    """The state_dict with a storage of its own for each entry, as safetensors needs it: parameters may be tied."""
+    state = module.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta:
+            kind = f"{value.layout}, {value.device}" if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(
+                f"{name} of the network's state_dict must be a dense tensor, not {kind}: it cannot be saved; make it "
+                "a parameter or a buffer that is one"
+            )
+    return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
 
 def trained_with(path: Path) -> SampleForm | None:

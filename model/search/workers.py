@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ import torch
 from zeroskip.model import user_code
 from zeroskip.model.import_path import child_environment
 from zeroskip.model.lost_connections import ignore_lost_connections
+from zeroskip.model.temporary import TemporaryFolder
 
 Map = Callable[[Iterable[Any]], Iterator[Any]]
 """Like the built-in map: yields the results in the order of the items, each as soon as it is known."""
@@ -124,9 +124,9 @@ def _by_ray(work: Callable[[Any], Any]) -> Map:
     if not ray.is_initialized():
         # Ray's processes look for modules first in the folder in which Ray was started. In an empty folder, no file of
         # the user replaces a library's module.
-        empty = tempfile.TemporaryDirectory(prefix="zeroskip-ray-")
+        empty = TemporaryFolder(prefix="zeroskip-ray-")
         atexit.register(empty.cleanup)
-        with child_environment(), contextlib.chdir(empty.name):
+        with child_environment(), contextlib.chdir(empty.path):
             ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
     if _on_other_machines():
         # These need not have the user's files.

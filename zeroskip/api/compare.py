@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
-from zeroskip.api.paths import optional_path, require_json, require_writable
+from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.api.search import SearchSettings, check_budget, in_steps, prepared
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
@@ -65,6 +65,7 @@ class CompareResult:
         return rows
 
 
+@reserves("output")
 def compare(
     network: Network,
     data: Data,

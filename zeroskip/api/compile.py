@@ -22,7 +22,7 @@ from zeroskip.api.inputs import (
     samples_of,
     sources_of,
 )
-from zeroskip.api.paths import optional_path, require_writable
+from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.api.recipe import DataSource, TrainingPlan, load_recipe
 from zeroskip.model.cores import DEFAULT, load_core
 from zeroskip.model.progress import Progress, Step, silent
@@ -109,6 +109,7 @@ class Compiled:
         return rows if self.output is None else [*rows, ("written to", str(self.output))]
 
 
+@reserves("output", "checkpoint")
 def compile(
     network: Network,
     data: Data,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from zeroskip.api.checks import own_settings, require_choices
-from zeroskip.api.paths import optional_path, require_writable
+from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.cores import DEFAULT, core_entry
 from zeroskip.model.progress import Progress, Step, silent
@@ -142,9 +142,13 @@ def demo(
     Raises ValueError if settings do not go together, OSError where the data are missing or a file cannot be written,
     and SimulatorError where the simulator is missing or fails.
     """
-    start = time.monotonic()
     settings = settings or DemoSettings()
-    output = Path(output or settings.folder_name)
+    return _demonstrate(settings, output=Path(output or settings.folder_name), progress=progress)
+
+
+@reserves("output")
+def _demonstrate(settings: DemoSettings, *, output: Path, progress: Progress) -> Demonstration:
+    start = time.monotonic()
     core_demo = load_demo(settings.core)
     own = own_settings(settings.own, core_demo.settings_type, settings.core)
     progress(Step(task="loading torch"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
-from zeroskip.api.paths import optional_path, require_writable
+from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 from zeroskip.model.search.choices import CriterionName, PenaltyName, ScheduleName
@@ -104,6 +104,7 @@ class Finetuned:
         return rows if self.output is None else [*rows, ("written to", str(self.output))]
 
 
+@reserves("output", "checkpoint")
 def finetune(
     network: Network,
     data: Data,
@@ -142,7 +143,7 @@ def finetune(
         # Weights may be trained on in place: they are read before they are written.
         require_writable(output, *sources_of(data, path, checkpoint))
     with one_thread():
-        from zeroskip.model.loading import save_weights
+        from zeroskip.model.loading import require_savable, save_weights
         from zeroskip.model.network.samples import SampleForm
         from zeroskip.model.search.finetune import finetune as prune_and_train
         from zeroskip.model.search.plan import CHANNELS, Plan, load_plan
@@ -150,6 +151,8 @@ def finetune(
         target: Any = load_plan(path) if path is not None else compression if plan is None else plan
         training = _training(settings)
         module, removed = network_of(network, weights, progress)
+        if output is not None:
+            require_savable(module)
         dataset = data_of(data, seed, progress, weights)
         progress(Step(task="pruning"))
         result = prune_and_train(

@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from zeroskip.model.temporary import reserved
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def reserves(*names: str) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """A function that writes the files given by its arguments `names`, some of which may be None: while it runs, other
+    runs cannot write them. Raises OSError if another run is writing one of them."""
+
+    def decorate(function: Callable[Given, Result]) -> Callable[Given, Result]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def run(*given: Given.args, **named: Given.kwargs) -> Result:
+            arguments = signature.bind(*given, **named).arguments
+            with reserved(*(optional_path(arguments.get(name)) for name in names)):
+                return function(*given, **named)
+
+        return run
+
+    return decorate
 
 
 def require_writable(path: Path, *sources: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
-from zeroskip.api.paths import optional_path, require_json, require_writable
+from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.model.cores import CORES, DEFAULT, core_of_cost, core_of_storage, load_costs
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.search.choices import WORK_UNITS, Granularity, Method
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings
+from zeroskip.model.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -140,6 +140,7 @@ class SearchResult:
         return rows
 
 
+@reserves("output")
 def search(
     network: Network,
     data: Data,
@@ -266,8 +267,8 @@ def _journal_path(output: Path | None, resume: bool) -> Iterator[Path]:
     elif resume:
         raise ValueError("resume needs an output: the journal is kept next to it")
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder) / "journal"
+        with TemporaryFolder() as folder:
+            yield folder / "journal"
 
 
 def _result(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
-from zeroskip.api.paths import optional_path, require_writable
+from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -85,6 +85,7 @@ class Simulation:
         return [*rows, *self.verification.rows()]
 
 
+@reserves("outputs", "report")
 def simulate(
     network: CompiledNetwork,
     data: Data,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
-from zeroskip.api.paths import optional_path, require_writable
+from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 
@@ -55,6 +55,7 @@ class Trained:
         return rows if self.output is None else [*rows, ("written to", str(self.output))]
 
 
+@reserves("output", "checkpoint")
 def train(
     network: Network,
     data: Data,
@@ -84,6 +85,10 @@ def train(
     if output is not None:
         require_writable(output, *sources_of(data, checkpoint))
     module, removed = network_of(network, weights, progress)
+    if output is not None:
+        from zeroskip.model.loading import require_savable
+
+        require_savable(module)
     dataset = data_of(data, seed, progress, weights)
     import copy
 

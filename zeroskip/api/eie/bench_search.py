@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from zeroskip.api.checks import require_choices
 from zeroskip.api.inputs import Data, Network, data_of, in_turn, network_of, one_thread, sources_of
-from zeroskip.api.paths import optional_path, require_json, require_writable
+from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.api.tables import Table, yes
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
@@ -90,6 +90,7 @@ class SearchBenchResult:
         ]
 
 
+@reserves("output")
 def bench_search(
     network: Network,
     data: Data,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_choices
-from zeroskip.api.paths import optional_path, require_writable
+from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.progress import Progress, Step, silent
@@ -82,6 +82,7 @@ class LayerResult:
         ]
 
 
+@reserves("output")
 def run_layer(
     file: Path | str,
     *,

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.api.paths import reserves
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class SweepResult:
         return [*rows, *(("written to", str(path)) for path in self.files)]
 
 
+@reserves("output")
 def sweep_eie(
     *,
     output: Path | str,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroskip.api.checks import require_choices
-from zeroskip.api.paths import require_writable
+from zeroskip.api.paths import require_writable, reserves
 from zeroskip.api.tables import yes
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
@@ -106,6 +106,7 @@ class ProductResult:
         ]
 
 
+@reserves("output")
 def run_product(
     file: Path | str,
     *,
