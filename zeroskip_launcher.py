@@ -17,6 +17,6 @@ sys.path[:] = _entries
 
 def main() -> None:
     """Runs the command line."""
-    from zeroskip.cli import main
+    from zeroskip.start import start
 
-    main()
+    start()

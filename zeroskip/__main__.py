@@ -6,7 +6,7 @@ if __name__ in ("__main__", "__mp_main__"):
     # Before anything is imported that a user's file could replace.
     leave_out_current_folder()
 
-from zeroskip.cli import main
-
 if __name__ == "__main__":
-    main()
+    from zeroskip.start import start
+
+    start()

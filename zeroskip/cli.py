@@ -16,7 +16,7 @@ from types import FrameType
 import typer
 
 from zeroskip.commands.compile import compile_command
-from zeroskip.commands.console import NOTHING_KEPT, Interrupted, tell
+from zeroskip.commands.console import Interrupted, tell
 from zeroskip.commands.demo import demo_command
 from zeroskip.commands.finetune import finetune_command
 from zeroskip.commands.search import search_command
@@ -24,11 +24,9 @@ from zeroskip.commands.simulate import simulate_command
 from zeroskip.commands.train import train_command
 from zeroskip.model.cores import CORES
 from zeroskip.model.lost_connections import ignore_lost_connections
+from zeroskip.start import INTERRUPTED, NOTHING_KEPT
 
 Command = Callable[..., None]
-
-INTERRUPTED = 128 + signal.SIGINT
-"""The exit code after Ctrl-C."""
 
 COMMANDS: dict[str, Command] = {
     "demo": demo_command,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from zeroskip.cosim.mma.formats import check_format, modes
-from zeroskip.cosim.mma.play import verify_gemm
+from zeroskip.cosim.mma.play import verify_gemms
 from zeroskip.model.mma.compiler import channel_order
 from zeroskip.model.mma.convert import to_raw
 from zeroskip.model.mma.cycles import multiplier_utilisation
@@ -86,7 +86,7 @@ def _product(name: str, m: int, n: int, inputs: tuple[int, ...], geometry: TileG
     b_ordered = np.where(order[:, None] < 0, b.dtype.type(0), b[order])
 
     def run(operand: Operand, rows: Any) -> tuple[int, int, bool]:
-        checked = verify_gemm(operand, rows, c, geometry, seed=seed)
+        (checked,), _ = verify_gemms([(operand, rows, c)], geometry, seed=seed)
         return checked.run.cycles, checked.run.transfers, checked.equal
 
     dense_cycles, dense_transfers, dense_equal = run(dense, b)

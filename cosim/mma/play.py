@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from zeroskip.cosim.player import Player
 from zeroskip.cosim.session import Session
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.mma.cycles import job_cycles
-from zeroskip.model.mma.gemm import Images, Job, Operand, check_product, jobs
+from zeroskip.model.mma.gemm import Images, Job, Operand, Product, check_product, jobs
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.golden import gemm
 from zeroskip.model.mma.numerics import raw_type
@@ -71,18 +70,37 @@ def play_gemm(
     on_jobs: Callable[[int, int], None] = lambda done, total: None,
 ) -> GemmRun:
     """The same in a session of `gemm_design(geometry)`. `on_jobs` is called with the jobs done, and all of them."""
-    images = Images(operand, b, c, geometry)
-    plan = plan_of(operand, b, geometry)
-    program = (piece for job in plan for piece in job_program(images, job))
-    record = session.play(program, lambda done: on_jobs(done, len(plan))).splitlines()
+    return play_gemms(session, [(operand, b, c)], geometry, on_jobs)[0]
+
+
+def play_gemms(
+    session: Session,
+    products: Sequence[Product],
+    geometry: TileGeometry,
+    on_jobs: Callable[[int, int], None] = lambda done, total: None,
+) -> list[GemmRun]:
+    """Independent products of one size, one after the other."""
+    images = [Images(*product, geometry) for product in products]
+    plan = plan_of(*products[0][:2], geometry)
+    jobs = len(products) * len(plan)
+    program = (piece for each in images for job in plan for piece in job_program(each, job))
+    record = session.play(program, lambda done: on_jobs(done, jobs)).splitlines()
     marks = [line.split() for line in record if line[:1] == b"C"]
     words = [line[2:] for line in record if line[:1] == b"D"]
-    return GemmRun(
-        d=results(images, plan, words)[: operand.rows, : b.shape[1]],
-        job_cycles=tuple(int(mark[1]) for mark in marks),
-        transfers=sum(transfers(geometry, job) for job in plan),
-        illegal=any(mark[2] == b"1" for mark in marks),
-    )
+    words_each = len(words) // len(products)
+
+    def run(number: int) -> GemmRun:
+        operand, b, _ = products[number]
+        own = marks[number * len(plan) : (number + 1) * len(plan)]
+        read = words[number * words_each : (number + 1) * words_each]
+        return GemmRun(
+            d=results(images[number], plan, read)[: operand.rows, : b.shape[1]],
+            job_cycles=tuple(int(mark[1]) for mark in own),
+            transfers=sum(transfers(geometry, job) for job in plan),
+            illegal=any(mark[2] == b"1" for mark in own),
+        )
+
+    return [run(number) for number in range(len(products))]
 
 
 def plan_of(operand: Operand, b: NDArray[Any], geometry: TileGeometry) -> list[Job]:
@@ -93,44 +111,47 @@ def plan_of(operand: Operand, b: NDArray[Any], geometry: TileGeometry) -> list[J
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CheckedGemm:
     """A product on the RTL, compared with the models: how many values of D differ from the golden model's, whether each
-    job took the cycles of the cycle model, the jobs with the first difference, and their waveform."""
+    job took the cycles of the cycle model, and the jobs with the first difference."""
 
     run: GemmRun
     golden: NDArray[Any]
     mismatches: int
     cycle_model_equal: bool
     failing: range | None
-    waveform: Path | None = None
 
     @property
     def equal(self) -> bool:
         return self.mismatches == 0 and self.cycle_model_equal
 
 
-def verify_gemm(
-    operand: Operand,
-    b: NDArray[Any],
-    c: NDArray[Any],
+def verify_gemms(
+    products: Sequence[Product],
     geometry: TileGeometry,
     *,
     simulator: Simulator = Simulator.VERILATOR,
     seed: int = 0,
     waveform: Path | None = None,
     announce: Callable[[str], None] = lambda _: None,
-) -> CheckedGemm:
-    """Runs a product on the RTL and both models. If they differ, the jobs with the first difference are recorded as
-    `waveform`, by default in the cache folder. `announce` is called with a description before any work that takes
-    longer than a second.
+    on_jobs: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[list[CheckedGemm], Path | None]:
+    """Runs products of one size on the RTL and both models. If they differ, the jobs with the first difference are
+    recorded as `waveform`, by default in the cache folder; its path is returned. `announce` is called with a
+    description before any work that takes longer than a second, `on_jobs` with the jobs done, and all of them.
 
     Raises as `run_gemm` does.
     """
-    check_product(operand, b, c, geometry)
+    for product in products:
+        check_product(*product, geometry)
     design = gemm_design(geometry)
     with Session(design, simulator=simulator, seed=seed, waveform=waveform, announce=announce) as session:
-        checked = check_gemm(play_gemm(session, operand, b, c, geometry), operand, b, c, geometry)
-        if checked.failing is not None:
-            session.fail(checked.failing)
-    return dataclasses.replace(checked, waveform=session.waveform)
+        runs = play_gemms(session, products, geometry, on_jobs)
+        checked = [check_gemm(run, *product, geometry) for run, product in zip(runs, products, strict=True)]
+        for number, (one, run) in enumerate(zip(checked, runs, strict=True)):
+            if one.failing is not None:
+                first = number * len(run.job_cycles)
+                session.fail(range(first + one.failing.start, first + one.failing.stop))
+                break
+    return checked, session.waveform
 
 
 def check_gemm(run: GemmRun, operand: Operand, b: NDArray[Any], c: NDArray[Any], geometry: TileGeometry) -> CheckedGemm:

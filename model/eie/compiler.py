@@ -111,7 +111,7 @@ def quantise_inputs(
             f"inputs must be from {VALUE_MIN / 2.0**layer.input_fraction:g} to "
             f"{VALUE_MAX / 2.0**layer.input_fraction:g} ({layer.input_fraction} fraction bits, as calibrated), not "
             f"{flat[sample, position]:g} (sample {sample}, value {position}; {int(outside.sum())} such values); "
-            "to clip them, allow saturation"
+            "to clip them, pass --saturate (saturate=True)"
         )
     return np.clip(rounded, VALUE_MIN, VALUE_MAX).astype(np.int16), int(outside.sum())
 

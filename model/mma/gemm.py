@@ -88,6 +88,10 @@ def sparse_operand(
     return Operand(values=compressed.values, codes=nm.codes(compressed), columns=bits.shape[1], pattern=pattern)
 
 
+Product = tuple[Operand, NDArray[Any], NDArray[Any]]
+"""The operands of D = A B + C: A, and the raw bits of B (K x N) and C (M x N)."""
+
+
 def check_product(operand: Operand, b: NDArray[Any], c: NDArray[Any], geometry: TileGeometry) -> None:
     """Raise ValueError unless D = A B + C is one that a tile of this geometry computes."""
     check_bits("values", operand.values, geometry.dtype)

@@ -1,4 +1,4 @@
-"""A matrix product in raw bits, from an NPZ file made elsewhere."""
+"""Matrix products in raw bits, from an NPZ file made elsewhere."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from numpy.typing import NDArray
 
 from zeroskip.model.data.npz import read_arrays
 from zeroskip.model.mma import format as nm
-from zeroskip.model.mma.gemm import Operand, check_product, dense_operand
+from zeroskip.model.mma.gemm import Operand, Product, check_product, dense_operand
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
 from zeroskip.model.mma.layouts import from_linear
 from zeroskip.model.mma.numerics import check_bits
 from zeroskip.model.network.pattern import Pattern
 
 STRINGS = ("dtype", "out", "generation")
+MATRICES = ("a", "values", "meta", "b", "c")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GemmFile:
-    """D = A B + C: A, the raw bits of `b` (K x N) and `c` (M x N), and a tile that computes it."""
+    """Independent products of one size, and a tile that computes them; `batched` where the file has a batch of them,
+    one otherwise."""
 
-    operand: Operand
-    b: NDArray[Any]
-    c: NDArray[Any]
+    products: list[Product]
+    batched: bool
     geometry: TileGeometry
 
 
@@ -34,6 +35,9 @@ def load_gemm(path: Path, *, m: int, n: int, check: Literal["strict", "relaxed"]
     """Reads and checks a product: `a` (M x K), or `values` (M x kept) and `meta`, the metadata of each row in the
     linear layout (words of any width, zeroskip.model.mma.layouts); `b`, `c`, and the strings `dtype`, `out` and
     `generation`, and `pattern` where it is not NVIDIA's for the format (2:4, 1:2 for tf32, 4:8 pairs for int4).
+
+    Or a batch of independent products: all matrices have one more axis, the first, of the same length. Dot products
+    are matrices of one row and one column.
 
     Codes that `check` forbids are an error unless `illegal`. Nothing is ever unpickled. Raises FileNotFoundError, or
     ValueError naming file, key, rule and value.
@@ -46,12 +50,34 @@ def load_gemm(path: Path, *, m: int, n: int, check: Literal["strict", "relaxed"]
             pattern = Pattern.parse(_string(arrays, "pattern"))
             fields = {"keep": pattern.keep, "group": pattern.group, "pair": pattern.pair}
         geometry = mode_geometry(**strings, m=m, n=n, check=check, **fields)
+        batched = _array(arrays, "c").ndim == 3
+        items = _items(arrays) if batched else {"": arrays}
+        products = [_product(place, item, geometry, illegal) for place, item in items.items()]
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return GemmFile(products=products, batched=batched, geometry=geometry)
+
+
+def _items(arrays: dict[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
+    """The products of a batch, by their place in it."""
+    matrices = {name: array for name, array in arrays.items() if name in MATRICES}
+    shapes = {name: array.shape for name, array in matrices.items()}
+    if any(len(shape) != 3 for shape in shapes.values()) or len({shape[0] for shape in shapes.values()}) != 1:
+        raise ValueError(f"all matrices of a batch must be batch x rows x columns of the same batch, not {shapes}")
+    batch = len(arrays["c"])
+    if not batch:
+        raise ValueError("c must have at least one product in its batch, not 0")
+    return {f"product {i}: ": {name: array[i] for name, array in matrices.items()} for i in range(batch)}
+
+
+def _product(place: str, arrays: dict[str, NDArray[Any]], geometry: TileGeometry, illegal: bool) -> Product:
+    try:
         b, c = (_array(arrays, name) for name in ("b", "c"))
         operand = _operand(arrays, b, geometry, illegal)
         check_product(operand, b, c, geometry)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return GemmFile(operand=operand, b=b, c=c, geometry=geometry)
+        raise ValueError(f"{place}{error}") from error
+    return operand, b, c
 
 
 def _string(arrays: dict[str, NDArray[Any]], name: str) -> str:

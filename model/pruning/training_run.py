@@ -36,14 +36,14 @@ SAMPLES = 16
 @dataclass(frozen=True, kw_only=True)
 class TrainingProgress:
     """`epoch` of the `epochs` of a stage are done, and `done` of the `total` epochs of the run. `loss` is the mean over
-    the last epoch."""
+    the last epoch, or None where the run has just resumed."""
 
     stage: str
     epoch: int
     epochs: int
     done: int
     total: int
-    loss: float
+    loss: float | None
 
 
 class TrainingRun:
@@ -106,7 +106,17 @@ class TrainingRun:
                 module.load_state_dict(at.groups["module"])
                 restore_optimizer(optimizer, at.groups.get("optimizer", {}))
                 masks, first_epoch = at.groups.get("masks", {}), at.epoch
-                _LOG.info(f"resumed from {self.path}: {self.done + first_epoch} of {self.total} epochs are done")
+                self._report_resumed(self.done + first_epoch)
+                self.progress(
+                    TrainingProgress(
+                        stage=name,
+                        epoch=first_epoch,
+                        epochs=training.epochs,
+                        done=self.done + first_epoch,
+                        total=self.total,
+                        loss=None,
+                    )
+                )
             else:
                 masks = choose(module)
 
@@ -135,6 +145,12 @@ class TrainingRun:
                 )
         self.done += training.epochs
         self.kept[keep] = {key: value.clone() for key, value in module.state_dict().items()}
+
+    def _report_resumed(self, done: int) -> None:
+        if done == self.total:
+            _LOG.info(f"{self.path} holds this training, complete: nothing was trained again; delete it to train anew")
+        else:
+            _LOG.info(f"resumed from {self.path}: {done} of {self.total} epochs are done")
 
     def _load(self) -> Checkpoint | None:
         if self.path is None:

@@ -59,9 +59,15 @@ class Setup:
         return Evaluator(self.space, self.train, self.validation, journal, workers, kept)
 
     def exact_cost(self, network: nn.Module) -> float | None:
-        """The cost of a whole network, dense or pruned, by the exact model; None where the table is exact, or where the
-        network cannot be compiled."""
-        return exact_cost(self.table.cost, network, self.dataset.train_inputs[:SAMPLE], self.geometries)
+        """The cost of a whole network, dense or pruned, by the exact model; None where the table is exact, or, with a
+        warning, where the network cannot be compiled."""
+        try:
+            return exact_cost(self.table.cost, network, self.dataset.train_inputs[:SAMPLE], self.geometries)
+        except ValueError as error:
+            warnings.warn(
+                f"no {self.table.cost} by the exact model: the network cannot be compiled: {error}", stacklevel=2
+            )
+            return None
 
     @property
     def module(self) -> nn.Module:

@@ -223,7 +223,7 @@ def test_compile_refuses(
             "version must be 2 or 3, not 9",
         ),
         (with_data(inputs=np.zeros((4, 31))), "inputs must have 30 values a sample, as the network takes, not 31"),
-        (with_data(inputs=np.full((4, 30), 1e6)), "to clip them, allow saturation"),
+        (with_data(inputs=np.full((4, 30), 1e6)), "to clip them, pass --saturate (saturate=True)"),
         (lambda folder: (folder / "net.zs").unlink(), "net.zs: cannot be read: No such file or directory"),
     ],
 )

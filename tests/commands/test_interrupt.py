@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 ZEROSKIP = (sys.executable, "-m", "zeroskip")
+LAUNCHER = "import zeroskip_launcher; zeroskip_launcher.main()"
 DATA = ("zeroskip.networks:digits_mlp", "--data", "digits", "--seed", "3")
 TRAIN = ("train", *DATA, "--epochs", "400", "--output", "w.safetensors")
 SEARCH = ("search", "amc", *DATA, "--episodes", "4000", "--cost", "macs", "--output", "plan.json")
@@ -71,10 +72,30 @@ def test_a_search_keeps_its_journal(tmp_path: Path, command: tuple[str, ...], un
 
 
 def test_before_anything_is_kept(tmp_path: Path) -> None:
-    start = time.monotonic()
-    code, out, err = interrupted(tmp_path, TRAIN, lambda: time.monotonic() > start + 0.6)
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\ndef net(): pathlib.Path('begun').touch(); time.sleep(60)\n"
+    )
+    train = ("train", "slow.py:net", *TRAIN[2:])
+    code, out, err = interrupted(tmp_path, train, (tmp_path / "begun").exists)
     assert (code, out, err) == (130, "", "interrupted: no results are kept\n")
-    assert [*tmp_path.iterdir()] == []
+    assert not [*tmp_path.glob("w.safetensors*")]
+
+
+@pytest.mark.parametrize("start", ["import runpy; runpy.run_module('zeroskip', run_name='__main__')", LAUNCHER])
+def test_while_the_command_line_is_imported(start: str) -> None:
+    """Ctrl-C before the command line is there to handle it."""
+    code = f"""
+import builtins, os, signal
+importing = builtins.__import__
+def interrupting(name, *rest, **named):
+    if name == "typer":
+        os.kill(os.getpid(), signal.SIGINT)
+    return importing(name, *rest, **named)
+builtins.__import__ = interrupting
+{start}
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "interrupted: no results are kept\n")
 
 
 def test_the_second_ends_at_once(tmp_path: Path) -> None:

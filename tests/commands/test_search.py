@@ -390,6 +390,32 @@ def test_what_is_read_is_not_overwritten(learned: Command, tmp_path: Path, name:
     assert (tmp_path / name).read_bytes() == weights
 
 
+@pytest.mark.parametrize("cost", [f"{ARRAY}-cycles", f"{TILE}-cycles"])
+@pytest.mark.parametrize("method", ["sensitivity", "compare"])
+def test_a_network_that_compile_refuses(zs: Command, tmp_path: Path, cost: str, method: str) -> None:
+    """Before anything is measured; and the search goes on where the user asks for it."""
+    code = """
+from torch import nn
+def net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(30, 20), nn.Softsign(), nn.Linear(20, 4))
+"""
+    (tmp_path / "soft.py").write_text(code)
+    search = ("search", method, "soft.py:net", *NETWORK[3:], "--output", "plan.json", "--cost", cost)
+    code, _, err = zs(*search)
+    core = cost.removesuffix("-cycles")
+    assert code == 1
+    assert f"the network cannot be compiled for the {CORES[core].title}, whose cycles are the cost: " in err
+    assert "Softsign" in err
+    assert "--allow-uncompilable" in err
+    assert not [*tmp_path.glob("plan*")]
+    if method == "compare":
+        return
+    granularity = ("--granularity", "nm", "--budget", 0.8) if core == TILE else ("--budget", 0.6)
+    code, _, err = zs(*search, *granularity, "--allow-uncompilable")
+    assert code == 0, err
+    assert "no " + cost + " by the exact model: the network cannot be compiled" in err
+
+
 def test_data_without_labels(zs: Command, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", inputs=np.zeros((10, 30)))
     code, _, err = zs(*SEARCH, "--budget", 0.5)

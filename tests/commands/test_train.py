@@ -12,6 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from zeroskip.api.train import TrainSettings, train
+from zeroskip.model.progress import Step
+
 Command = Callable[..., tuple[int, str, str]]
 
 TRAIN = ("train", "mynet:Net", "--data", "data.npz", "--output", "dense.safetensors", "--json")
@@ -42,6 +45,14 @@ def test_learns_and_goes_on_where_it_stopped(zs: Command, tmp_path: Path, monkey
     code, _, err = zs(*arguments)
     assert code == 0, err
     assert err == "resumed from dense.safetensors.ckpt: 3 of 6 epochs are done\n"
+    assert (tmp_path / "dense.safetensors").read_bytes() == first
+
+    code, _, err = zs(*arguments)
+    assert code == 0, err
+    complete = (
+        "dense.safetensors.ckpt holds this training, complete: nothing was trained again; delete it to train anew"
+    )
+    assert err == f"{complete}\n"
     assert (tmp_path / "dense.safetensors").read_bytes() == first
 
     compiled = ("compile", "mynet:Net", "--weights", "dense.safetensors", "--data", "data.npz", "--output", "net.zs")
@@ -143,3 +154,39 @@ def test_outputs_that_would_destroy_something(
     code, out, err = zs("train", "mynet:Net", "--data", "data.npz", *options)
     assert (code, out, err) == (1, "", f"error: {message}\n")
     assert (tmp_path / "mynet.py").read_text() == before
+
+
+def test_what_cannot_be_saved_is_found_before_training(zs: Command, tmp_path: Path) -> None:
+    code = """
+from torch import nn
+class WithState(nn.Linear):
+    def get_extra_state(self):
+        return {"steps": 3}
+    def set_extra_state(self, state):
+        pass
+def net():
+    return WithState(30, 4)
+"""
+    (tmp_path / "stateful.py").write_text(code)
+    code, _, err = zs("train", "stateful.py:net", *TRAIN[2:])
+    assert code == 1
+    assert "_extra_state of the network's state_dict must be a dense tensor, not dict" in err
+    assert not [*tmp_path.glob("dense.safetensors*")]
+
+
+def test_progress_begins_where_the_run_resumes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(40, 3)).astype(np.float32), np.arange(40) % 2
+    module = torch.nn.Linear(3, 2)
+    arguments = {"settings": TrainSettings(epochs=4), "checkpoint": tmp_path / "c"}
+    epochs: list[int] = []
+
+    def stop(step: Step) -> None:
+        if step.unit == "epochs" and step.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(module, data, progress=stop, **arguments)
+    train(module, data, progress=lambda step: epochs.append(step.done) if step.unit == "epochs" else None, **arguments)
+    assert epochs[-2:] == [3, 4]
+    assert 1 not in epochs

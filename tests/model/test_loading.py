@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.shared import to_module
 from zeroskip.model.eie.sharing import share_layers
-from zeroskip.model.loading import load_weights, save_weights
+from zeroskip.model.loading import load_weights, require_savable, save_weights
 from zeroskip.model.network.fold import fold
 
 
@@ -150,3 +152,76 @@ def test_channels_that_the_next_layer_misses_are_told(tmp_path: Path) -> None:
     smaller = load_weights(Tutorial(), save(state, tmp_path / "odd.safetensors"))
     with pytest.raises(ValueError, match=r"^layer 'fc2' takes 39 values, but the step before it gives 40$"):
         fold(smaller)
+
+
+def tied() -> nn.Module:
+    network = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
+    network[2].weight = network[0].weight
+    return network
+
+
+def test_tied_weights_come_back(tmp_path: Path) -> None:
+    """Both names are in the file, as other tools expect, and the network keeps its tie."""
+    network = tied()
+    save_weights(network, tmp_path / "w.safetensors", removed=False)
+    state = load_file(tmp_path / "w.safetensors")
+    assert sorted(state) == sorted(network.state_dict())
+    loaded = load_weights(tied(), tmp_path / "w.safetensors")
+    assert loaded[2].weight is loaded[0].weight
+    x = torch.randn(5, 6)
+    assert torch.equal(loaded(x), network(x))
+
+
+def test_tied_weights_of_two_values(tmp_path: Path) -> None:
+    state = {name: value.clone() for name, value in tied().state_dict().items()}
+    state["2.weight"][1, 2] += 1
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match=r"2.weight and 0.weight must be equal: they are one parameter"):
+        load_weights(tied(), tmp_path / "w.safetensors")
+
+
+def test_files_have_the_users_permissions(tmp_path: Path) -> None:
+    """Other users may read them where the umask lets them."""
+    before = os.umask(0o022)
+    try:
+        save_weights(nn.Linear(2, 2), tmp_path / "w.safetensors", removed=False)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "w.safetensors").stat().st_mode) == 0o644
+
+
+class WithState(nn.Linear):
+    """Keeps something in its state_dict that is not a tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"steps": 3}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        pass
+
+
+def with_buffer(buffer: Tensor) -> nn.Module:
+    module = nn.Linear(2, 2)
+    module.register_buffer("table", buffer)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (WithState(2, 2), "_extra_state of the network's state_dict must be a dense tensor, not dict"),
+        (with_buffer(torch.eye(3).to_sparse()), "table .* must be a dense tensor, not torch.sparse_coo, cpu"),
+        (with_buffer(torch.empty(3, device="meta")), "table .* must be a dense tensor, not torch.strided, meta"),
+    ],
+)
+def test_what_cannot_be_saved(module: nn.Module, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        require_savable(module)
+
+
+def test_what_can_be_saved(tmp_path: Path) -> None:
+    """Views that safetensors itself refuses."""
+    module = with_buffer(torch.arange(3.0).expand(4, 3).t())
+    require_savable(module)
+    save_weights(module, tmp_path / "w.safetensors", removed=False)
+    assert torch.equal(load_file(tmp_path / "w.safetensors")["table"], torch.arange(3.0)[:, None].repeat(1, 4))

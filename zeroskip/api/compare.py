@@ -11,7 +11,7 @@ from typing import Any
 
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
-from zeroskip.api.search import SearchSettings, check_budget, in_steps, prepared
+from zeroskip.api.search import SearchSettings, check_budget, check_compilable, in_steps, prepared
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 
@@ -108,6 +108,7 @@ def compare(
         def prepare(by: int) -> Any:
             return prepared(module, dataset, search, seed=by, output=output, progress=silent)
 
+        check_compilable(module, dataset, search, progress)
         progress(Step(task="filling the cost table"))
         setup = prepare(seed)
         methods = check_budget(setup, search)

@@ -165,7 +165,8 @@ def in_epochs(progress: Progress) -> Callable[[training_run.TrainingProgress], N
     """Turns the progress of a training run into Steps."""
 
     def report(at: training_run.TrainingProgress) -> None:
-        progress(Step(task=at.stage, done=at.done, total=at.total, unit="epochs", facts={"loss": f"{at.loss:.3g}"}))
+        facts = {} if at.loss is None else {"loss": f"{at.loss:.3g}"}
+        progress(Step(task=at.stage, done=at.done, total=at.total, unit="epochs", facts=facts))
 
     return report
 

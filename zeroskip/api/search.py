@@ -44,7 +44,7 @@ class SearchSettings:
     on this machine's CPU), or the cycles of a core, such as "eie-cycles", on its geometry, of which `sizes` are fields
     that differ from their defaults. `granularity` is "weights", "channels", or "nm" for the N:M `pattern`. `method` is
     "sensitivity", "amc" (He et al., ECCV 2018) or "netadapt" (Yang et al., ECCV 2018), the last two with settings of
-    their own.
+    their own. Cycles are searched for networks that can be compiled for the core; with `allow_uncompilable` for all.
     """
 
     method: Method = "netadapt"
@@ -53,6 +53,7 @@ class SearchSettings:
     pattern: str = "2:4"
     cost: str = CORES[DEFAULT].costs[0]
     sizes: Mapping[str, int] = field(default_factory=dict)
+    allow_uncompilable: bool = False
     amc: AmcSettings = field(default_factory=AmcSettings)
     netadapt: NetAdaptSettings = field(default_factory=NetAdaptSettings)
 
@@ -181,6 +182,7 @@ def search(
         processes = parse_workers(str(workers))
         module, _ = network_of(network, weights, progress)
         dataset = data_of(data, seed, progress, weights)
+        check_compilable(module, dataset, settings, progress)
         setup = prepared(module, dataset, settings, seed=seed, output=output, progress=progress)
         if setup.table.reused:
             _LOG.info(f"cost tables of {setup.table.reused} layers reused from {path.parent / CACHE}")
@@ -222,6 +224,24 @@ def prepared(
         seed=seed,
         cache=None if output is None else output.parent / CACHE,
         progress=progress,
+    )
+
+
+def check_compilable(module: nn.Module, dataset: Dataset, settings: SearchSettings, progress: Progress) -> None:
+    """Raises ValueError if cycles are searched for a network that cannot be compiled, unless the settings allow it."""
+    if settings.allow_uncompilable:
+        return
+    from zeroskip.model.search.costs.exact import require_compilable
+    from zeroskip.model.search.setup import SAMPLE
+
+    progress(Step(task="compiling the dense network"))
+    require_compilable(
+        settings.cost,
+        module,
+        dataset.train_inputs[:SAMPLE],
+        settings.geometries(),
+        remedy="change it, choose another cost, or search all the same with --allow-uncompilable "
+        "(allow_uncompilable=True)",
     )
 
 

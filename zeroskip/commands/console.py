@@ -19,13 +19,11 @@ from rich.table import Table as RichTable
 
 from zeroskip.api.tables import Table
 from zeroskip.model.progress import Progress, Step
+from zeroskip.start import NOTHING_KEPT
 
 # Names are printed as they are: `plain:M` and `a[b]` are neither emoji nor markup.
 errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
 _output = Console(markup=False, emoji=False)
-
-
-NOTHING_KEPT = "interrupted: no results are kept"
 
 
 class Interrupted(Exception):

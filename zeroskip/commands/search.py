@@ -43,6 +43,12 @@ def search_command(
     ] = "weights",
     pattern: options.Pattern = SearchSettings.pattern,
     cost: options.Cost = SearchSettings.cost,
+    allow_uncompilable: Annotated[
+        bool,
+        typer.Option(
+            "--allow-uncompilable", help="Also count a core's cycles for a network that cannot be compiled for it."
+        ),
+    ] = False,
     workers: options.Workers = "1",
     resume: options.Resume = False,
     episodes: Annotated[
@@ -123,6 +129,7 @@ def search_command(
         pattern=pattern,
         cost=cost,
         sizes={} if sizes is None else dataclasses.asdict(sizes),
+        allow_uncompilable=allow_uncompilable,
         amc=AmcSettings(
             episodes=episodes,
             warm_up=max(1, episodes // 4) if warm_up is None else warm_up,

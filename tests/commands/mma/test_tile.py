@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support.operands import floats
 
 from zeroskip.model.mma import bundle as mma_bundle
 from zeroskip.model.mma.format import compress, nm_mask
@@ -74,6 +75,23 @@ def test_torchs_operand(zs: Command, tmp_path: Path) -> None:
     made, metadata = to_torch(compress(dense.view(np.uint16), Pattern(), dtype="fp16"), "fp16")
     np.testing.assert_array_equal(made, values.view(torch.uint16).numpy())
     np.testing.assert_array_equal(metadata, meta.numpy())
+
+
+def test_a_batch_of_dot_products(zs: Command, tmp_path: Path) -> None:
+    """Independent ones, as data sets of captured results have them."""
+    rng = np.random.default_rng(8)
+    a, b = (floats(rng, "fp16", (50, 24), -6, 6) for _ in range(2))
+    c = floats(rng, "fp32", (50,), -6, 6)
+    np.savez(tmp_path / "dots.npz", a=a[:, None], b=b[:, :, None], c=c[:, None, None], **MODE)
+    code, out, err = zs("mma", "dots.npz", "--m", 2, "--n", 2, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["products"], result["m"], result["n"], result["k"]) == (50, 1, 1, 24)
+    assert (result["mismatches"], result["cycle_model_equal"]) == (0, True)
+    d = np.load(tmp_path / "dots.d.npz")["d"]
+    np.testing.assert_array_equal(d[:, 0, 0], dot(a, b, c, **MODE))
+    code, out, _ = zs("mma", "dots.npz", "--m", 2, "--n", 2)
+    assert re.search(r"independent products\s*│\s*50", out)
 
 
 def test_legal_metadata(zs: Command, tmp_path: Path) -> None:

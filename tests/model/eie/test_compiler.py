@@ -110,7 +110,7 @@ def test_inputs_beyond_calibration(network) -> None:  # type: ignore[no-untyped-
     fraction = network.layers[0].input_fraction
     message = (
         f"inputs must be from {-32768 / 2**fraction:g} to {32767 / 2**fraction:g} ({fraction} fraction bits, as "
-        "calibrated), not 5 (sample 1, value 7; 2 such values); to clip them, allow saturation"
+        "calibrated), not 5 (sample 1, value 7; 2 such values); to clip them, pass --saturate (saturate=True)"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         quantise_inputs(network, inputs)

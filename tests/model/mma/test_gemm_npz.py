@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from zeroskip.model.mma import format as nm
-from zeroskip.model.mma.gemm import sparse_operand
+from zeroskip.model.mma.gemm import Operand, sparse_operand
 from zeroskip.model.mma.gemm_npz import GemmFile, load_gemm
+from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.layouts import to_linear
 from zeroskip.model.network.pattern import Pattern
 
@@ -38,9 +40,26 @@ def sparse_arrays(word: Any = np.uint16) -> dict[str, Any]:
     return {**arrays, "values": operand.values, "meta": to_linear(operand.codes, Pattern(), word)}
 
 
-def load(path: Path, arrays: dict[str, NDArray[Any]], **options: Any) -> GemmFile:
+def load_file(path: Path, arrays: dict[str, NDArray[Any]], **options: Any) -> GemmFile:
     np.savez(path / "product.npz", **arrays)
     return load_gemm(path / "product.npz", **{"m": 4, "n": 4, "check": "strict", "illegal": False, **options})
+
+
+@dataclass
+class Loaded:
+    """The only product of a file."""
+
+    operand: Operand
+    b: NDArray[Any]
+    c: NDArray[Any]
+    geometry: TileGeometry
+
+
+def load(path: Path, arrays: dict[str, NDArray[Any]], **options: Any) -> Loaded:
+    file = load_file(path, arrays, **options)
+    (product,) = file.products
+    assert not file.batched
+    return Loaded(*product, file.geometry)
 
 
 def test_dense(tmp_path: Path) -> None:
@@ -147,3 +166,42 @@ def test_damaged_file(tmp_path: Path) -> None:
         load_gemm(tmp_path / "product.npz", m=4, n=4, check="strict", illegal=False)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_gemm(tmp_path / "other.npz", m=4, n=4, check="strict", illegal=False)
+
+
+def batch_of(arrays: dict[str, Any], count: int) -> dict[str, Any]:
+    """`count` products; the numbers of each are other ones, its metadata the same."""
+    return {
+        name: array
+        if name in MODE
+        else np.stack([array if name == "meta" else np.roll(array, i) for i in range(count)])
+        for name, array in arrays.items()
+    }
+
+
+def test_a_batch(tmp_path: Path) -> None:
+    for arrays in (dense_arrays(), sparse_arrays()):
+        batch = batch_of(arrays, 3)
+        file = load_file(tmp_path, batch)
+        assert file.batched
+        assert len(file.products) == 3
+        for i, (operand, b, c) in enumerate(file.products):
+            np.testing.assert_array_equal(operand.values, batch["a" if "a" in batch else "values"][i])
+            np.testing.assert_array_equal(b, batch["b"][i])
+            np.testing.assert_array_equal(c, batch["c"][i])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"b": np.zeros((10, 3), np.uint16)},
+            "of a batch must be batch x rows x columns of the same batch",
+        ),
+        ({"b": np.zeros((2, 10, 3), np.uint16)}, "all matrices of a batch must be"),
+        ({"b": np.zeros((3, 9, 3), np.uint16)}, "product 0: b must have 10 rows"),
+        ({name: np.zeros((0, 5, 3), np.uint16) for name in ("a", "b", "c")}, "c must have at least one product"),
+    ],
+)
+def test_wrong_batches(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_file(tmp_path, batch_of(dense_arrays(), 3) | change)

@@ -120,20 +120,25 @@ def bench_search(
         from zeroskip.model.eie.geometry import EieGeometry
         from zeroskip.model.files import save_json
         from zeroskip.model.pruning.training import TrainingSettings
-        from zeroskip.model.search.setup import prepare
+        from zeroskip.model.search.costs.exact import require_compilable
+        from zeroskip.model.search.setup import SAMPLE, prepare
         from zeroskip.model.search.storage.journal import Journal
         from zeroskip.model.search.workers import parse_workers
 
         require_tools(Simulator.VERILATOR)
         module, _ = network_of(network, weights, progress)
         dataset = data_of(data, 0, progress)
+        geometries = {"eie": EieGeometry(pes=settings.pes)}
+        require_compilable(
+            COSTS[0], module, dataset.train_inputs[:SAMPLE], geometries, remedy="only what compiles can run on the RTL"
+        )
         progress(Step(task="filling the cost table"))
         setup = prepare(
             module,
             dataset,
             granularity=settings.granularity,
             cost=COSTS[0],
-            geometries={"eie": EieGeometry(pes=settings.pes)},
+            geometries=geometries,
             seed=0,
             cache=output.parent / ".search",
             progress=progress,

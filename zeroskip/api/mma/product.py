@@ -1,4 +1,4 @@
-"""A matrix product on the RTL of the N:M tile: `zeroskip mma`. Imports nothing heavy."""
+"""Matrix products on the RTL of the N:M tile: `zeroskip mma`. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ProductSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProductResult:
-    """A product of the `sizes` (M, N, K) on the RTL.
+    """`products` of the `sizes` (M, N, K) on the RTL.
 
     `mismatches` of its `outputs` differ from the golden model; `expected_cycles` are those of the cycle model.
     `utilisation` is the fraction of the multipliers' work that was done, `illegal` whether the RTL's flag was raised.
@@ -45,6 +45,7 @@ class ProductResult:
 
     file: Path
     output: Path
+    products: int
     sizes: tuple[int, int, int]
     geometry: TileGeometry
     dense: bool
@@ -73,6 +74,7 @@ class ProductResult:
         return {
             "file": str(self.file),
             "output": str(self.output),
+            "products": self.products,
             "m": m,
             "n": n,
             "k": k,
@@ -93,6 +95,7 @@ class ProductResult:
         """The same as (label, value) for people."""
         geometry = self.geometry
         return [
+            *([("independent products", f"{self.products:,}")] if self.products > 1 else []),
             ("M x N x K", " x ".join(f"{size:,}" for size in self.sizes)),
             ("mode", f"{geometry.dtype} to {geometry.out}, {geometry.generation}, {self.pattern}"),
             ("tile", f"{geometry.m} x {geometry.n} units, {geometry.k} products per cycle each"),
@@ -118,9 +121,10 @@ def run_product(
     """Run a matrix product, D = A B + C, on the RTL, and compare it with the golden model and the cycle model.
 
     `file` is an NPZ file of raw bits: a (M x K), or values and meta of a compressed A; b (K x N), c (M x N); and the
-    texts dtype, out and generation. d, golden and cycles are written to `output`, an NPZ file; where it is None, to the
-    file with the suffix .d.npz. Raises ValueError if the file is wrong or does not fit the tile, OSError where a
-    file cannot be read or written.
+    texts dtype, out and generation. With one more axis, the first, of all matrices it is a batch of independent
+    products: dot products are a (n x 1 x K), b (n x K x 1) and c (n x 1 x 1). d, golden and cycles are written to
+    `output`, an NPZ file; where it is None, to the file with the suffix .d.npz. Raises ValueError if the file is wrong
+    or does not fit the tile, OSError where a file cannot be read or written.
     """
     start = time.monotonic()
     file = Path(file)
@@ -129,7 +133,7 @@ def run_product(
     progress(Step(task="loading the operands"))
     import numpy as np
 
-    from zeroskip.cosim.mma.play import verify_gemm
+    from zeroskip.cosim.mma.play import verify_gemms
     from zeroskip.cosim.simulator import Simulator, require_tools
     from zeroskip.model.files import save_npz
     from zeroskip.model.mma.cycles import gemm_cycles, multiplier_utilisation
@@ -138,34 +142,42 @@ def run_product(
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
     require_writable(output, file)
-    product = load_gemm(file, m=settings.m, n=settings.n, check=settings.check, illegal=settings.allow_illegal)
-    operand, geometry = product.operand, product.geometry
+    loaded = load_gemm(file, m=settings.m, n=settings.n, check=settings.check, illegal=settings.allow_illegal)
+    products, geometry = loaded.products, loaded.geometry
     progress(Step(task="running on the RTL"))
-    checked = verify_gemm(
-        operand,
-        product.b,
-        product.c,
+    checked, waveform = verify_gemms(
+        products,
         geometry,
         simulator=simulator,
         seed=seed,
         waveform=output.with_suffix(".vcd"),
         announce=lambda task: progress(Step(task=task)),
+        on_jobs=lambda done, total: progress(Step(task="running on the RTL", done=done, total=total, unit="jobs")),
     )
-    run = checked.run
-    sizes = (operand.rows, product.b.shape[1], operand.columns)
-    save_npz(output, d=run.d, golden=checked.golden, cycles=np.int64(run.cycles), illegal=np.bool_(run.illegal))
+    operand, b, _ = products[0]
+    sizes = (operand.rows, b.shape[1], operand.columns)
+    cycles = sum(one.run.cycles for one in checked)
+    illegal = any(one.run.illegal for one in checked)
+    d, golden = (np.stack(matrices) for matrices in ([one.run.d for one in checked], [one.golden for one in checked]))
+    if not loaded.batched:
+        d, golden = d[0], golden[0]
+    save_npz(output, d=d, golden=golden, cycles=np.int64(cycles), illegal=np.bool_(illegal))
+    once = gemm_cycles(geometry, *sizes, dense=operand.dense)
     return ProductResult(
         file=file,
         output=output,
+        products=len(products),
         sizes=sizes,
         geometry=geometry,
         dense=operand.dense,
-        cycles=run.cycles,
-        expected_cycles=gemm_cycles(geometry, *sizes, dense=operand.dense),
-        utilisation=multiplier_utilisation(geometry, *sizes, dense=operand.dense, cycles=run.cycles),
-        outputs=run.d.size,
-        mismatches=checked.mismatches,
-        illegal=run.illegal,
-        waveform=checked.waveform,
+        cycles=cycles,
+        expected_cycles=len(products) * once,
+        utilisation=multiplier_utilisation(
+            geometry, len(products) * operand.rows, *sizes[1:], dense=operand.dense, cycles=cycles
+        ),
+        outputs=d.size,
+        mismatches=sum(one.mismatches for one in checked),
+        illegal=illegal,
+        waveform=waveform,
         seconds=time.monotonic() - start,
     )

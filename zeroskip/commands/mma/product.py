@@ -19,7 +19,7 @@ def product_command(
         Path,
         typer.Argument(
             help="NPZ file of raw bits: a (M x K), or values and meta (linear); b (K x N), c (M x N); "
-            "dtype, out, generation."
+            "dtype, out, generation. With one more axis, the first: a batch of independent products."
         ),
     ],
     output: Annotated[

@@ -1,0 +1,20 @@
+"""Starts the command line, and answers a Ctrl-C that comes while it is imported. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import sys
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 + SIGINT."""
+
+NOTHING_KEPT = "interrupted: no results are kept"
+
+
+def start() -> None:
+    """Runs the command of this process's arguments."""
+    try:
+        from zeroskip.cli import main
+    except KeyboardInterrupt:
+        print(NOTHING_KEPT, file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    main()
