@@ -22,9 +22,9 @@ from zeroskip.commands.finetune import finetune_command
 from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import simulate_command
 from zeroskip.commands.train import train_command
+from zeroskip.interrupted import INTERRUPTED, NOTHING_KEPT
 from zeroskip.model.cores import CORES
 from zeroskip.model.lost_connections import ignore_lost_connections
-from zeroskip.start import INTERRUPTED, NOTHING_KEPT
 
 Command = Callable[..., None]
 

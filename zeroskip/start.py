@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C: 128 + SIGINT."""
-
-NOTHING_KEPT = "interrupted: no results are kept"
+from zeroskip.interrupted import INTERRUPTED, NOTHING_KEPT
 
 
 def start() -> None:

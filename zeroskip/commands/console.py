@@ -18,8 +18,8 @@ from rich.progress import Progress as Bars
 from rich.table import Table as RichTable
 
 from zeroskip.api.tables import Table
+from zeroskip.interrupted import NOTHING_KEPT
 from zeroskip.model.progress import Progress, Step
-from zeroskip.start import NOTHING_KEPT
 
 # Names are printed as they are: `plain:M` and `a[b]` are neither emoji nor markup.
 errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
