@@ -54,7 +54,7 @@ def with_weights(module: nn.Module, weights: Path | None) -> tuple[nn.Module, bo
 
 
 def _sizes(module: nn.Module) -> list[tuple[int, ...]]:
-    return [tuple(value.shape) for value in module.state_dict().values()]
+    return [tuple(value.shape) for value in (*module.parameters(), *module.buffers())]
 
 
 def load_factory(name: str) -> nn.Module:
