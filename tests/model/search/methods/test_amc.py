@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.searching import evaluator, space_of, table_of, trained
+from support.searching import GEOMETRIES, evaluator, space_of, table_of, trained
+from torch import nn
 
-from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.layers import Layer, read_layers
 from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, amc
@@ -21,7 +22,7 @@ from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import deep, shallow, uniform
 from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.settings import AgentSettings, AmcSettings
-from zeroskip.model.search.spaces.space import cost_share
+from zeroskip.model.search.spaces.space import LayerSpace, cost_share
 
 SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=32))
 
@@ -250,6 +251,34 @@ def test_observations() -> None:
     first = [0, 1, 0, 0, 0, 0, 0, 1, 0.0, 64 / 224, 1.0]
     second = [1, 0, 1, 0, 0, 0, 0, 0, 120 / 224, 0.0, 0.25]
     torch.testing.assert_close(seen, torch.tensor([first, second]))
+
+
+def test_observations_of_convolutions() -> None:
+    """n, c, h, w, the stride and the kernel, each from 0 to 1 over the groups; costs as fractions of the dense one."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(2, 6, 3, stride=2), nn.ReLU(), nn.Conv2d(6, 10, 1), nn.ReLU(), nn.Flatten(), nn.Linear(90, 4)
+    ).eval()
+    found = read_layers(module, np.ones((2, 2, 8, 7), np.float32))
+    table = cost_table("macs", found, "weights", geometries=GEOMETRIES)
+    space = LayerSpace(module, "weights", ["0", "2", "5"], torch.empty(0))
+    seen = Observation(space, found, table).all({"0": 0.5, "2": 0.1, "5": 1.0}).numpy()
+    macs = np.array([9 * 108, 9 * 60, 360])
+    raw = np.array(
+        [  # t  n   c  h  w  s  k  cost
+            [0, 6, 2, 8, 7, 2, 3, macs[0]],
+            [1, 10, 6, 3, 3, 1, 1, macs[1]],
+            [2, 4, 90, 1, 1, 0, 1, macs[2]],
+        ],
+        float,
+    )
+    scaled = (raw - raw.min(0)) / (raw.max(0) - raw.min(0))
+    np.testing.assert_allclose(seen[:, :8], scaled, atol=1e-6)
+    whole = macs.sum()
+    saved = [0, macs[0] * 0.5 / whole, (macs[0] * 0.5 + macs[1] * 0.9) / whole]
+    np.testing.assert_allclose(seen[:, 8], saved, atol=1e-6)
+    np.testing.assert_allclose(seen[:, 9], [macs[1:].sum() / whole, macs[2] / whole, 0], atol=1e-6)
+    np.testing.assert_allclose(seen[:, 10], [1.0, 0.5, 0.1], atol=1e-6)
 
 
 def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:

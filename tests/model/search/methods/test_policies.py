@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
-from support.searching import space_of, table_of
+import torch
+from support.searching import GEOMETRIES, space_of, table_of
+from torch import nn
 
-from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.costs.table import CostTable, cost_table
+from zeroskip.model.search.layers import read_layers
 from zeroskip.model.search.methods.policies import FLOOR, deep, fit_to_budget, shallow, uniform
-from zeroskip.model.search.spaces.space import Space
+from zeroskip.model.search.spaces.space import LayerSpace, Space
 
 Policy = Callable[[Space, CostTable, float], dict[str, float]]
 
@@ -69,3 +73,28 @@ def test_budgets_that_cannot_be_met(policy: Policy) -> None:
         policy(space_of(), table_of(), 0.01)
     with pytest.raises(ValueError, match="budget must be above 0 and at most 1"):
         policy(space_of(), table_of(), 0.0)
+
+
+def test_shallow_and_deep_halve_an_odd_number_of_groups_before_the_middle() -> None:
+    """Of three groups, the first is the first half."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10)).eval()
+    layers = read_layers(module, np.ones((2, 10), np.float32))
+    space = LayerSpace(module, "weights", ["0", "2", "4"], torch.empty(0))
+    table = cost_table("macs", layers, "weights", geometries=GEOMETRIES)
+    assert shallow(space, table, 0.9) == {"0": pytest.approx(0.7), "2": 1.0, "4": 1.0}
+    assert deep(space, table, 0.9) == {"0": 1.0, "2": pytest.approx(0.85), "4": pytest.approx(0.85)}
+    # At the floor of 0.2 both later groups are as far as they go alone: (1 + 0.4) / 3 of the cost.
+    assert deep(space, table, 0.4667) == {"0": 1.0, "2": pytest.approx(0.2), "4": pytest.approx(0.2)}
+
+
+def test_the_first_groups_take_what_several_at_once_would_exceed() -> None:
+    """Both layers gain a weight at the same share: half of 200 weights are 50 each, with one more the first has 51."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10)).eval()
+    layers = read_layers(module, np.ones((2, 10), np.float32))
+    space = LayerSpace(module, "weights", ["0", "2"], torch.empty(0))
+    table = cost_table("macs", layers, "weights", geometries=GEOMETRIES)
+    assert uniform(space, table, 0.5) == {"0": 0.5, "2": 0.5}
+    assert uniform(space, table, 0.5051) == {"0": 0.51, "2": 0.5}
+    assert uniform(space, table, 0.5101) == {"0": 0.51, "2": 0.51}
