@@ -24,6 +24,7 @@ from zeroskip.model import user_code
 from zeroskip.model.files import replacing
 from zeroskip.model.network.number_types import float_network, float_state, require_finite
 from zeroskip.model.network.samples import SampleForm
+from zeroskip.model.network.wrappers import unwrap, without_wrappers
 from zeroskip.model.networks.seeded import seeded
 from zeroskip.model.pruning.flattening import replace_views
 from zeroskip.model.pruning.resize import shrink_layers
@@ -43,9 +44,10 @@ def load_network(name: str, weights: Path | None) -> tuple[nn.Module, bool]:
 
 
 def with_weights(module: nn.Module, weights: Path | None) -> tuple[nn.Module, bool]:
-    """The same for a network that is made; it may be changed. Its parameters are float32 afterwards, and finite.
-    Raises ValueError naming a parameter whose type is not taken."""
-    module = float_network(module)
+    """The same for a network that is made; it may be changed. DataParallel and torch.compile around it, or around its
+    layers, are taken off. Its parameters are float32 afterwards, and finite. Raises ValueError naming a parameter whose
+    type is not taken."""
+    module = float_network(unwrap(module))
     sizes = _sizes(module)
     if weights is not None:
         module = load_weights(module, weights)
@@ -151,11 +153,16 @@ def _users_code(what: str) -> Iterator[None]:
 
 def load_weights(network: nn.Module, path: Path) -> nn.Module:
     """Loads a state_dict from a safetensors file. Returns the network to use: `network`, or a copy with smaller layers
-    if channels were removed. Numbers of the types that are taken are converted to float32.
+    if channels were removed. Numbers of the types that are taken are converted to float32. Names may have the parts
+    "module." and "_orig_mod." of DataParallel and torch.compile.
 
     Raises ValueError if the file is damaged, holds other types, or belongs to another network.
     """
     state, metadata = _read_weights(path)
+    try:
+        state = without_wrappers(state, network.state_dict())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     _require_names(path, state, network.state_dict())
     state = float_state(str(path), state, network.state_dict())
     removed = metadata.get(CHANNELS) == REMOVED

@@ -257,6 +257,11 @@ class _Reader:
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and torch_class(module) is not None:
             self._require_dimensions(node, f"a {type(module).__name__}", 2 if is_plain(module, nn.BatchNorm1d) else 4)
             _require_eval(label, module)
+            if module.running_mean is None or module.running_var is None:
+                raise ValueError(
+                    f"{label} has no running statistics, so it has no fixed function in eval mode; supported: "
+                    "track_running_stats=True"
+                )
             return BatchNormStep(**_about(node), module=module)
         if is_plain(module, nn.ReLU):
             return ReluStep(**_about(node))

@@ -262,11 +262,6 @@ class _Folding:
 
     def batch_norm(self, step: BatchNormStep) -> None:
         norm = step.module
-        if norm.running_mean is None or norm.running_var is None:
-            raise ValueError(
-                f"{step.label} has no running statistics, so it has no fixed function in eval mode; supported: "
-                "track_running_stats=True"
-            )
         self._require_width(step.label, norm.num_features)
         if isinstance(norm, nn.BatchNorm2d):
             self._require_images(step.label, "BatchNorm2d")

@@ -293,7 +293,7 @@ def _require_same(network: nn.Module, first: fx.Graph, second: fx.Graph) -> None
     """Raises ValueError unless the graphs for two numbers of samples are the same, but for what reshapes are given."""
     pairs = list(zip(first.nodes, second.nodes, strict=False))
     for one, other in pairs:
-        same = (one.op, one.target, one.name) == (other.op, other.target, other.name)
+        same = (one.op, one.target, one.name) == (other.op, other.target, other.name) and _sample(one) == _sample(other)
         reshape = one.target in RESHAPES or (one.op == "call_method" and one.target in RESHAPE_METHODS)
         if not same or (not reshape and _plain((one.args, one.kwargs)) != _plain((other.args, other.kwargs))):
             raise at_place(
@@ -306,6 +306,12 @@ def _require_same(network: nn.Module, first: fx.Graph, second: fx.Graph) -> None
             f"{type(network).__name__} does something else for {SIZES[0]} samples than for {SIZES[1]}; a compiled "
             "network does the same for each sample"
         )
+
+
+def _sample(node: fx.Node) -> tuple[int, ...] | None:
+    """The shape of a node's value for one sample."""
+    value = node.meta.get(VALUE)
+    return tuple(value.shape[1:]) if isinstance(value, Tensor) else None
 
 
 def _plain(arguments: Any) -> str:

@@ -43,11 +43,14 @@ def without_wrappers(state: Mapping[str, Value], expected: Iterable[str]) -> dic
     ValueError if two tensors then have one name.
     """
     own = set(expected)
-    plain = {_plain(name): name for name in own}
+    plain: dict[str, str] = {}
+    for name in own:
+        # Names that differ in these parts alone must be given as they are.
+        plain[_plain(name)] = "" if _plain(name) in plain else name
     found: dict[str, Value] = {}
     origin: dict[str, str] = {}
     for name, value in state.items():
-        target = name if name in own else plain.get(_plain(name), name)
+        target = name if name in own else plain.get(_plain(name)) or name
         if target in found:
             raise ValueError(f"has {origin[target]} and {name}, which are both {target} of the network")
         found[target], origin[target] = value, name

@@ -9,6 +9,7 @@ from zeroskip.model.data.labels import require_classes
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.samples import channels_last
 from zeroskip.model.pruning.masks import prunable_layers
+from zeroskip.model.pruning.outputs import class_scores
 
 
 def shape_inputs(inputs: Tensor, folded: nn.Sequential) -> Tensor:
@@ -89,10 +90,9 @@ def network_outputs(module: nn.Module, inputs: Tensor) -> Tensor:
         raise ValueError(
             f"inputs of shape {tuple(inputs.shape)} do not fit the network: {error_line(error)}"
         ) from error
-    if not isinstance(outputs, Tensor) or outputs.dim() != 2:
-        given = f"the shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ValueError(f"the network must give outputs of shape (samples, classes), not {given}")
-    return outputs
+    if not isinstance(outputs, Tensor):
+        raise ValueError(f"the network must give outputs of shape (samples, classes), not {type(outputs).__name__}")
+    return class_scores(outputs)
 
 
 def error_line(error: Exception) -> str:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zeroskip.model.pruning.outputs import logits
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distil:
@@ -43,7 +45,8 @@ class Distillation:
     def __call__(self, outputs: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch, from the student's `outputs` (n, classes), `inputs` (n, ...) and `labels` (n,)."""
         with torch.no_grad():
-            targets = self._teacher(inputs)
+            targets = logits(self._teacher(inputs))
+        outputs = logits(outputs)
         if targets.shape != outputs.shape:
             raise ValueError(f"the teacher must give outputs {tuple(outputs.shape)}, not {tuple(targets.shape)}")
         soft = F.kl_div(

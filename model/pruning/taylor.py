@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from zeroskip.model.pruning.criteria import Granularity, total
 from zeroskip.model.pruning.masks import prunable_weights
+from zeroskip.model.pruning.outputs import logits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +46,7 @@ class Taylor:
         try:
             for inputs, labels in batches:
                 with torch.enable_grad():
-                    loss = F.cross_entropy(module(inputs), labels)
+                    loss = F.cross_entropy(logits(module(inputs)), labels)
                     gradients = torch.autograd.grad(loss, list(weights.values()))
                 for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
                     scores[name] += total(gradient * weight.detach(), granularity) ** 2 / len(batches)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zeroskip.model.pruning.data_checks import error_line
+from zeroskip.model.pruning.outputs import class_scores, logits
 
 EVALUATION_BATCH = 256
 """The batch size of evaluation. With larger batches the activations do not fit the cache (Plain-20 takes four times as
@@ -24,8 +25,8 @@ Penalty = Callable[[nn.Module, int], Tensor]
 
 
 def cross_entropy(outputs: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-    """The cross-entropy loss of outputs (n, classes)."""
-    return F.cross_entropy(outputs, labels)
+    """The cross-entropy loss of outputs (n, classes): logits, log-probabilities or probabilities."""
+    return F.cross_entropy(logits(outputs), labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,7 @@ def evaluate(module: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     training = module.training
     module.eval()
     correct = sum(
-        (_outputs(module, some).argmax(1) == true).sum().item()
+        (class_scores(_outputs(module, some)).argmax(1) == true).sum().item()
         for some, true in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True)
     )
     module.train(training)

@@ -225,3 +225,24 @@ def test_what_can_be_saved(tmp_path: Path) -> None:
     require_savable(module)
     save_weights(module, tmp_path / "w.safetensors", removed=False)
     assert torch.equal(load_file(tmp_path / "w.safetensors")["table"], torch.arange(3.0)[:, None].repeat(1, 4))
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_weights_saved_from_a_wrapped_network(tmp_path: Path, prefix: str) -> None:
+    """DataParallel and torch.compile put their own attribute before every name; here also before some alone."""
+    module = Tutorial()
+    names = list(module.state_dict())
+    for changed in (names, names[::2]):
+        state = {(prefix + name if name in changed else name): value for name, value in module.state_dict().items()}
+        other = Tutorial()
+        load_weights(other, save(state, tmp_path / "wrapped.safetensors", None))
+        assert all(torch.equal(value, module.state_dict()[name]) for name, value in other.state_dict().items())
+
+
+def test_weights_that_a_file_has_twice_are_refused(tmp_path: Path) -> None:
+    state = dict(Tutorial().state_dict())
+    state["module.fc3.bias"] = state["fc3.bias"] + 1
+    path = save(state, tmp_path / "twice.safetensors", None)
+    message = f"{path}: has fc3.bias and module.fc3.bias, which are both fc3.bias of the network"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        load_weights(Tutorial(), path)

@@ -42,11 +42,12 @@ def network_of(network: Network, weights: Path | None, progress: Progress) -> tu
     import copy
 
     from zeroskip.model.network.number_types import require_numbers
+    from zeroskip.model.network.wrappers import unwrapped
 
     # Before the copy, which fails for some that are refused.
     require_numbers(network)
     try:
-        module = copy.deepcopy(network)
+        module = copy.deepcopy(unwrapped(network))
     except RuntimeError as error:
         raise ValueError(f"the network must be one that copy.deepcopy copies, but: {error}") from error
     return with_weights(module, weights)

@@ -1,0 +1,102 @@
+"""The safety net: a step that is read wrongly is found by comparing it with torch, and the first such step is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zeroskip.model.network import chain as chain_module
+from zeroskip.model.network import fold as fold_module
+from zeroskip.model.network.fold import fold
+from zeroskip.model.network.steps import ChainStep
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)
+        self.conv2, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.AvgPool2d(2)
+        self.fc = nn.Linear(36, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn(self.conv1(x)))
+        x = self.pool(F.relu(self.conv2(x)))
+        return self.fc(torch.flatten(x, 1))
+
+
+IMAGES = torch.randn(5, 2, 8, 8, generator=torch.Generator().manual_seed(3))
+
+
+def test_the_first_layer_that_is_read_wrongly_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the compiler did not know padding."""
+    monkeypatch.setattr(chain_module, "_conv_padding", lambda label, module: (0, 0))
+    line = Net.forward.__code__.co_firstlineno + 2
+    message = rf"^layer 'conv2' gives something else in torch than what would be compiled .*line {line}\)$"
+    with pytest.raises(ValueError, match=message):
+        fold(Net(), IMAGES)
+
+
+def test_a_step_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the compiler took a layer of the user's for one that does nothing."""
+
+    class Negative(nn.Identity):
+        def forward(self, input: Tensor) -> Tensor:
+            return -input
+
+    module = Net()
+    module.pool = nn.Sequential(module.pool, Negative())
+    monkeypatch.setattr(chain_module, "is_plain", lambda module, *kinds: isinstance(module, kinds))
+    monkeypatch.setattr(
+        "zeroskip.model.network.trace.torch_class",
+        lambda module: None if type(module) in (Net, nn.Sequential) else type(module),
+    )
+    with pytest.raises(
+        ValueError, match=r"^operation 'flatten' gives something else in torch than what would be compil"
+    ):
+        fold(module, IMAGES)
+
+
+def test_a_wrong_fold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if folding forgot the biases."""
+    made = fold_module._Layer.module
+
+    def without_bias(self: Any) -> Any:
+        self.bias = None
+        return made(self)
+
+    monkeypatch.setattr(fold_module._Layer, "module", without_bias)
+    with pytest.raises(
+        ValueError, match=r"^the folded network gives something else than Net in torch \(by \d+\.\d+% of"
+    ):
+        fold(Net(), IMAGES)
+
+
+def test_a_network_that_mixes_samples_is_refused() -> None:
+    class Mixing(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.flip(0))
+
+    with pytest.raises(ValueError, match="operation 'flip' is flip"):
+        fold(Mixing(), IMAGES)
+
+
+def test_rounding_is_no_difference() -> None:
+    """A batch normalisation that takes a large mean away leaves little but rounding errors of float32."""
+    torch.manual_seed(4)
+    module = Net()
+    with torch.no_grad():
+        module.conv1.bias.fill_(3e4)
+        module.bn.running_mean.copy_(module.conv1(IMAGES).mean((0, 2, 3)))
+        module.bn.running_var.fill_(1e-2)
+    fold(module, IMAGES)
+
+
+def test_every_step_says_what_torch_gave() -> None:
+    module = Net().eval()
+    steps: list[ChainStep] = chain_module.chain(module, IMAGES)
+    assert [step.label for step in steps[:3]] == ["layer 'conv1'", "layer 'bn'", "operation 'relu'"]
+    torch.testing.assert_close(steps[1].output, module.bn(module.conv1(IMAGES[:3])))
