@@ -6,12 +6,20 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from zeroskip.model.field_types import require_types
+
 REWARDS = ("error", "cost")
 """The rewards of the AMC paper: R_err = -error, and -error * log(cost), which is R_FLOPs for the cost macs, R_Param for
 params, and the analogous reward of latency for cycles and seconds."""
 
 ITERATIONS = 30
 """The default number of NetAdapt's steps to the budget; the paper's searches take 20 to 28."""
+
+
+def require_budget(budget: float) -> None:
+    """Raises ValueError unless the budget is a fraction of the dense cost."""
+    if not 0 < budget <= 1:
+        raise ValueError(f"budget must be above 0 and at most 1, a fraction of the dense cost, not {budget}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +44,13 @@ class AgentSettings:
     baseline: float = 0.5
 
     def __post_init__(self) -> None:
+        require_types(self)
         for name in ("hidden", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("actor_rate", "critic_rate"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
         for name in ("follow", "discount", "baseline"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
@@ -67,6 +76,7 @@ class AmcSettings:
     agent: AgentSettings = field(default_factory=AgentSettings)
 
     def __post_init__(self) -> None:
+        require_types(self)
         if self.stages < 1:
             raise ValueError(f"stages must be at least 1, not {self.stages}")
         if self.episodes < self.stages:
@@ -99,6 +109,7 @@ class NetAdaptSettings:
     batch_size: int = 128
 
     def __post_init__(self) -> None:
+        require_types(self)
         if self.step is not None and not 0 < self.step <= 1:
             raise ValueError(f"step must be above 0 and at most 1, a fraction of the dense cost, not {self.step}")
         if not 0 < self.decay <= 1:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.api.search import SearchSettings, check_budget, check_compilable, in_steps, prepared
@@ -32,8 +33,9 @@ class CompareSettings:
     learning_rate: float = 0.005
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise ValueError(f"seeds must be at least 1, not {self.seeds}")
+        require_settings(self)
+        require_at_least(self, seeds=1, epochs=0)
+        require_positive(self, "learning_rate")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +67,7 @@ class CompareResult:
         return rows
 
 
+@typed
 @reserves("output")
 def compare(
     network: Network,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.api.checks import own_settings
+from zeroskip.api.checks import own_settings, require_at_least, require_positive, require_settings, typed
 from zeroskip.api.inputs import (
     SPLITS,
     Data,
@@ -46,6 +46,11 @@ class CompileSettings:
     own: Any = None
     epochs: int = 0
     learning_rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        require_settings(self)
+        require_at_least(self, epochs=0)
+        require_positive(self, "learning_rate")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,6 +114,7 @@ class Compiled:
         return rows if self.output is None else [*rows, ("written to", str(self.output))]
 
 
+@typed
 @reserves("output", "checkpoint")
 def compile(
     network: Network,

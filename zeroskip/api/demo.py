@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from zeroskip.api.checks import own_settings, require_choices
+from zeroskip.api.checks import own_settings, require_at_least, require_settings, typed
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.cores import DEFAULT, core_entry
@@ -46,7 +46,8 @@ class DemoSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_choices(self, dataset=DemoData, network=DemoNetwork, simulator=SimulatorName)
+        require_settings(self, dataset=DemoData, network=DemoNetwork, simulator=SimulatorName)
+        require_at_least(self, limit=1, seed=0)
         if self.network == "lenet-5" and self.dataset == "digits":
             raise ValueError("dataset must be fashion-mnist for lenet-5, which takes 28x28 pixels, not 'digits'")
 
@@ -131,6 +132,7 @@ class Demonstration:
         ]
 
 
+@typed
 def demo(
     *, settings: DemoSettings | None = None, output: Path | str | None = None, progress: Progress = silent
 ) -> Demonstration:

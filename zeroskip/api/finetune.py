@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.api.checks import require_choices
+from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.model.progress import Progress, Step, silent
@@ -51,9 +52,11 @@ class FinetuneSettings:
     alpha: float = 0.9
 
     def __post_init__(self) -> None:
-        require_choices(self, criterion=CriterionName, schedule=ScheduleName)
+        require_settings(self, criterion=CriterionName, schedule=ScheduleName)
         if self.regularise is not None:
-            require_choices(self, regularise=PenaltyName)
+            require_settings(self, regularise=PenaltyName)
+        require_at_least(self, rounds=1, train_epochs=0, epochs=0, final_epochs=0, batch_size=1)
+        require_positive(self, "train_rate", "learning_rate", "strength")
         if self.regularise is not None and self.strength is None:
             raise ValueError(f"regularise {self.regularise} needs a strength")
 
@@ -104,6 +107,7 @@ class Finetuned:
         return rows if self.output is None else [*rows, ("written to", str(self.output))]
 
 
+@typed
 @reserves("output", "checkpoint")
 def finetune(
     network: Network,
@@ -137,6 +141,8 @@ def finetune(
     settings = settings or FinetuneSettings()
     if (plan is None) == (compression is None):
         raise ValueError("either a plan or a compression ratio must be given, and not both")
+    if compression is not None and not 1 <= compression < math.inf:
+        raise ValueError(f"compression must be at least 1 and finite, not {compression}")
     plan = getattr(plan, "plan", plan)
     path = Path(plan) if isinstance(plan, str | Path) else None
     if output is not None:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.api.checks import require_choices
+from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.model.cores import CORES, DEFAULT, core_of_cost, core_of_storage, load_costs
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.search.choices import WORK_UNITS, Granularity, Method
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
-from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings
+from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings, require_budget
 from zeroskip.model.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class SearchSettings:
     netadapt: NetAdaptSettings = field(default_factory=NetAdaptSettings)
 
     def __post_init__(self) -> None:
-        require_choices(self, method=Method, granularity=Granularity)
+        require_settings(self, method=Method, granularity=Granularity)
+        require_budget(self.budget)
 
     def geometries(self) -> dict[str, Any]:
         """The geometry of the core that the cost needs, by its name; empty where it needs none. Raises ValueError if
@@ -141,6 +142,7 @@ class SearchResult:
         return rows
 
 
+@typed
 @reserves("output")
 def search(
     network: Network,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from zeroskip.api.checks import require_choices
+from zeroskip.api.checks import require_at_least, require_settings, typed
 from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.cosim.simulator import SimulatorName
@@ -32,9 +32,8 @@ class SimulateSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_choices(self, simulator=SimulatorName)
-        if self.limit is not None and self.limit < 1:
-            raise ValueError(f"limit must be at least 1, not {self.limit}")
+        require_settings(self, simulator=SimulatorName)
+        require_at_least(self, limit=1, seed=0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,6 +84,7 @@ class Simulation:
         return [*rows, *self.verification.rows()]
 
 
+@typed
 @reserves("outputs", "report")
 def simulate(
     network: CompiledNetwork,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.model.progress import Progress, Step, silent
@@ -24,6 +25,11 @@ class TrainSettings:
     learning_rate: float = 0.05
     weight_decay: float = WEIGHT_DECAY
     batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        require_settings(self)
+        require_at_least(self, epochs=0, weight_decay=0, batch_size=1)
+        require_positive(self, "learning_rate")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +61,7 @@ class Trained:
         return rows if self.output is None else [*rows, ("written to", str(self.output))]
 
 
+@typed
 @reserves("output", "checkpoint")
 def train(
     network: Network,

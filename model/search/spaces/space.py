@@ -17,6 +17,7 @@ from zeroskip.model.pruning.masks import keep_largest, kept_count, prunable_laye
 from zeroskip.model.pruning.nm import nm_mask, nm_share
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.plan import WEIGHTS, LayerPlan, Plan, weight_shapes
+from zeroskip.model.search.settings import require_budget
 from zeroskip.model.search.spaces.batch_norm import prune
 
 LEAST_WEIGHTS = 0.02
@@ -221,8 +222,7 @@ def cost_share(space: Space, table: CostTable, densities: Densities) -> float:
 
 def require_reachable(space: Space, table: CostTable, budget: float, smallest: Densities) -> None:
     """Raises ValueError unless the budget is a fraction of the dense cost that the `smallest` densities meet."""
-    if not 0 < budget <= 1:
-        raise ValueError(f"budget must be above 0 and at most 1, a fraction of the dense cost, not {budget}")
+    require_budget(budget)
     reached = cost_share(space, table, smallest)
     if reached > budget:
         raise ValueError(

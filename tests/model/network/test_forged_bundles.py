@@ -110,7 +110,7 @@ def wrong_values(right: Any) -> list[Any]:
     return [*values, True, 7, ""]
 
 
-@pytest.mark.parametrize(("core", "place"), fields())
+@pytest.mark.parametrize(("core", "place"), list(fields()))
 def test_every_field_of_the_header(core: str, place: Place, load: Callable[..., None]) -> None:
     right = at(contents(core)[0], place)
     for value in wrong_values(right):
@@ -128,7 +128,7 @@ def objects() -> Iterator[Any]:
             yield pytest.param(core, place, id=f"{core} {'.'.join(map(str, place)) or 'header'}")
 
 
-@pytest.mark.parametrize(("core", "place"), objects())
+@pytest.mark.parametrize(("core", "place"), list(objects()))
 def test_fields_that_are_missing_or_unknown(core: str, place: Place, load: Callable[..., None]) -> None:
     with pytest.raises(BundleError, match="forged"):
         load(core, lambda header, _: at(header, place).update(forged=1))
@@ -175,7 +175,7 @@ def tensors() -> Iterator[Any]:
             yield pytest.param(core, name, id=f"{core} {name}")
 
 
-@pytest.mark.parametrize(("core", "name"), tensors())
+@pytest.mark.parametrize(("core", "name"), list(tensors()))
 def test_every_tensor(core: str, name: str, load: Callable[..., None]) -> None:
     right: NDArray[Any] = contents(core)[1][name]
     changed = []

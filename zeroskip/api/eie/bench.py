@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from zeroskip.api.checks import require_settings
 from zeroskip.api.inputs import in_turn
 from zeroskip.api.tables import Table, yes
 from zeroskip.model.eie.geometry import EieGeometry
@@ -20,6 +21,9 @@ class EieBenchSettings:
     geometry: EieGeometry = field(default_factory=EieGeometry)
     balance_load: bool = False
     model_only: bool = False
+
+    def __post_init__(self) -> None:
+        require_settings(self)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zeroskip.api.checks import require_choices
+from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
 from zeroskip.api.inputs import Data, Network, data_of, in_turn, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.api.tables import Table, yes
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
-from zeroskip.model.search.settings import NetAdaptSettings
+from zeroskip.model.search.settings import NetAdaptSettings, require_budget
 
 BenchGranularity = Literal["weights", "channels"]
 """What the plans prune: single weights, or whole channels."""
@@ -35,7 +35,10 @@ class SearchBenchSettings:
     pes: int = 8
 
     def __post_init__(self) -> None:
-        require_choices(self, granularity=BenchGranularity)
+        require_settings(self, granularity=BenchGranularity)
+        require_budget(self.budget)
+        require_at_least(self, epochs=0, seeds=1, images=1, pes=1)
+        require_positive(self, "step", "learning_rate")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,6 +93,7 @@ class SearchBenchResult:
         ]
 
 
+@typed
 @reserves("output")
 def bench_search(
     network: Network,

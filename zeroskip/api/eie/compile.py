@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zeroskip.api.checks import require_settings
 from zeroskip.api.inputs import in_epochs, one_thread
 from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
@@ -36,6 +37,9 @@ class EieCompileSettings:
     activation_rows: int | None = None
     layers: int | None = None
     balance_load: bool = True
+
+    def __post_init__(self) -> None:
+        require_settings(self)
 
     def geometry(self) -> EieGeometry:
         """The array, with the defaults of EieGeometry for memories that are to be fitted. Raises ValueError."""

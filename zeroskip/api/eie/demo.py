@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zeroskip.api.checks import require_settings
 from zeroskip.api.inputs import in_epochs
 from zeroskip.api.recipe import Prepared
 from zeroskip.model.eie.geometry import EieGeometry
@@ -26,6 +27,9 @@ class EieDemoSettings:
     """`pes` processing elements; None means 8 for digits and 16 for Fashion-MNIST."""
 
     pes: int | None = None
+
+    def __post_init__(self) -> None:
+        require_settings(self)
 
 
 class EieDemo:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.api.checks import require_choices
+from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
@@ -30,7 +30,7 @@ class LayerSettings:
     simulator: SimulatorName = "verilator"
 
     def __post_init__(self) -> None:
-        require_choices(self, simulator=SimulatorName)
+        require_settings(self, simulator=SimulatorName)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,6 +82,7 @@ class LayerResult:
         ]
 
 
+@typed
 @reserves("output")
 def run_layer(
     file: Path | str,

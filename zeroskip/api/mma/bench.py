@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from zeroskip.api.checks import require_at_least, require_settings
 from zeroskip.api.inputs import in_turn
 from zeroskip.api.tables import Table, yes
 from zeroskip.model.progress import Progress, Step, silent
@@ -25,6 +26,8 @@ class MmaBenchSettings:
     blocks: int = 100_000
 
     def __post_init__(self) -> None:
+        require_settings(self)
+        require_at_least(self, blocks=1)
         if unknown := [name for name in self.parts if name not in PARTS]:
             raise ValueError(f"parts must be some of {', '.join(PARTS)}, not {unknown[0]!r}")
 

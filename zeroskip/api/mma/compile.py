@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroskip.api.checks import require_choices
+from zeroskip.api.checks import require_settings
 from zeroskip.api.inputs import in_epochs, one_thread
 from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
 from zeroskip.model.network.pattern import Pattern
@@ -38,7 +38,7 @@ class MmaCompileSettings:
     n: int = 4
 
     def __post_init__(self) -> None:
-        require_choices(self, method=PruningMethod)
+        require_settings(self, method=PruningMethod)
 
     def parsed_pattern(self) -> Pattern:
         """The pattern. Raises ValueError if it is none, or prunes nothing."""

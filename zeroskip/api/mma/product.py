@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroskip.api.checks import require_choices
+from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.paths import require_writable, reserves
 from zeroskip.api.tables import yes
 from zeroskip.cosim.simulator import SimulatorName
@@ -32,7 +32,7 @@ class ProductSettings:
     simulator: SimulatorName = "verilator"
 
     def __post_init__(self) -> None:
-        require_choices(self, check=CheckName, simulator=SimulatorName)
+        require_settings(self, check=CheckName, simulator=SimulatorName)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,6 +109,7 @@ class ProductResult:
         ]
 
 
+@typed
 @reserves("output")
 def run_product(
     file: Path | str,

@@ -125,7 +125,7 @@ def test_nothing_but_the_seed_matters() -> None:
     [
         ("hidden", 0, "hidden must be at least 1, not 0"),
         ("batch", 0, "batch must be at least 1, not 0"),
-        ("actor_rate", 0.0, "actor_rate must be above 0, not 0"),
+        ("actor_rate", 0.0, "actor_rate must be above 0 and finite, not 0"),
         ("follow", 1.5, "follow must be between 0 and 1, not 1.5"),
         ("discount", -1.0, "discount must be between 0 and 1, not -1"),
     ],
