@@ -230,7 +230,11 @@ def prepared(
 
 
 def check_compilable(module: nn.Module, dataset: Dataset, settings: SearchSettings, progress: Progress) -> None:
-    """Raises ValueError if cycles are searched for a network that cannot be compiled, unless the settings allow it."""
+    """Raises ValueError if the data do not fit the network, and if cycles are searched for a network that cannot be
+    compiled, unless the settings allow it."""
+    from zeroskip.model.pruning.data_checks import require_prunable
+
+    require_prunable(module, dataset)
     if settings.allow_uncompilable:
         return
     from zeroskip.model.search.costs.exact import require_compilable
