@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from zeroskip.model.mma.gemm import jobs
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.numerics import IntFormat
+from zeroskip.model.mma.numerics import IntFormat, block_rule
 
-_FLOAT_LOOP, _INT_LOOP = 5, 1
-"""Cycles from one step of a sum to its next."""
-_FLOAT_LATENCY, _INT_LATENCY = 9, 5
-"""Cycles around the steps: from `start` to the first, and from the last to `done`."""
+
+def _loop_and_latency(geometry: TileGeometry) -> tuple[int, int]:
+    """Cycles from one step of a sum to its next; and cycles around the steps, from `start` to the first and from the
+    last to `done`."""
+    if isinstance(geometry.operand, IntFormat):
+        return 1, 5
+    rule = block_rule(geometry.generation, geometry.dtype, geometry.out)
+    # What is added last needs four stages, and each block before it five.
+    return (4, 8 + 5 * (rule.step // rule.products)) if rule.addend_last else (5, 9)
 
 
 def job_cycles(geometry: TileGeometry, *, sums: int, steps: int) -> int:
@@ -17,10 +22,9 @@ def job_cycles(geometry: TileGeometry, *, sums: int, steps: int) -> int:
 
     One step per cycle; fewer than `loop` sums leave idle cycles.
     """
-    integer = isinstance(geometry.operand, IntFormat)
-    loop = _INT_LOOP if integer else _FLOAT_LOOP
+    loop, latency = _loop_and_latency(geometry)
     entering = sums * steps if sums >= loop else (steps - 1) * loop + sums
-    return entering + (_INT_LATENCY if integer else _FLOAT_LATENCY)
+    return entering + latency
 
 
 def gemm_cycles(geometry: TileGeometry, m: int, n: int, k: int, *, dense: bool) -> int:

@@ -76,11 +76,6 @@ class TileGeometry:
             raise ValueError(f"k must be a multiple of keep ({self.keep}), not {self.k}")
         if isinstance(self.operand, FloatFormat):
             rule = block_rule(self.generation, self.dtype, self.out)
-            if rule.addend_last:
-                raise ValueError(
-                    f"a tile does not compute {self.dtype} to {self.out} as {self.generation} does, which adds c last; "
-                    "zeroskip.model.mma.golden.dot does"
-                )
             if self.k != rule.step:
                 raise ValueError(
                     f"k must be {rule.step}, the products that {self.generation} adds at once in {self.dtype}, "

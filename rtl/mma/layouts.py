@@ -7,15 +7,25 @@ from amaranth.lib import data, enum
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.numerics import IntFormat
+from zeroskip.model.mma.numerics import IntFormat, block_rule
 from zeroskip.rtl.mma.float_dot import FloatDot
 from zeroskip.rtl.mma.int_dot import IntDot
+from zeroskip.rtl.mma.step_dot import StepDot
 from zeroskip.rtl.mma.timing import Timing
+
+
+def dot_class(geometry: TileGeometry) -> type[IntDot | FloatDot | StepDot]:
+    """The geometry's dot-product unit."""
+    if isinstance(geometry.operand, IntFormat):
+        return IntDot
+    rule = block_rule(geometry.generation, geometry.dtype, geometry.out)
+    return StepDot if rule.addend_last else FloatDot
 
 
 def timing(geometry: TileGeometry) -> Timing:
     """The timing of the geometry's dot-product units."""
-    return IntDot.timing if isinstance(geometry.operand, IntFormat) else FloatDot.timing
+    dot = dot_class(geometry)
+    return StepDot.timing_of(geometry) if issubclass(dot, StepDot) else dot.timing
 
 
 def values_layout(geometry: TileGeometry) -> data.ArrayLayout:

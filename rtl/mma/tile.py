@@ -12,12 +12,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.model.mma.numerics import IntFormat
 from zeroskip.rtl.hierarchy import emit_once
 from zeroskip.rtl.mma.checker import Checker
-from zeroskip.rtl.mma.float_dot import FloatDot
-from zeroskip.rtl.mma.int_dot import IntDot
-from zeroskip.rtl.mma.layouts import results_layout, step_layout, timing
+from zeroskip.rtl.mma.layouts import dot_class, results_layout, step_layout, timing
 from zeroskip.rtl.mma.selector import Selector
 from zeroskip.rtl.mma.timing import dot_control
 
@@ -64,7 +61,7 @@ class DotUnit(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.dot = dot = (IntDot if isinstance(self.geometry.operand, IntFormat) else FloatDot)(self.geometry)
+        m.submodules.dot = dot = dot_class(self.geometry)(self.geometry)
         wiring.connect(m, wiring.flipped(self.control), dot.control)
         chosen: Any = self.window
         if not self.geometry.pattern.dense:

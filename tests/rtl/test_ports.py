@@ -32,6 +32,7 @@ ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "zeroskip.rtl.eie": [(geometry(),)],
     "zeroskip.rtl.mma": [(tile,) for tile in INTEGERS],
     "zeroskip.rtl.mma.float_dot": [(tile,) for tile in FLOATS],
+    "zeroskip.rtl.mma.step_dot": [(TileGeometry(generation="B200", dtype="e4m3", k=32),)],
     "zeroskip.rtl.mma.timing": [(Timing(stages=7, take=2),)],
     "zeroskip.rtl.ports": [(8, 4)],
 }

@@ -28,7 +28,7 @@ def unit(generation: str, dtype: str, out: str, pattern: str = "2:4", **sizes: A
     chosen = Pattern.parse(pattern)
     k = 4 * chosen.keep
     if isinstance(OPERANDS[dtype], FloatFormat):
-        k = block_rule(generation, dtype, out).products
+        k = block_rule(generation, dtype, out).step
     shape = {"keep": chosen.keep, "group": chosen.group, "pair": chosen.pair}
     return TileGeometry(generation=generation, dtype=dtype, out=out, **{"m": 1, "n": 1, "k": k, **shape, **sizes})
 
@@ -48,14 +48,25 @@ FLOATS = [
     unit("H100", "tf32", "fp32", "1:2"),
     unit("H100", "e4m3", "fp32"),
     unit("H100", "e5m2", "fp32", "dense"),
+    unit("Ada", "e5m2", "fp16"),
+    unit("H100", "e4m3", "fp16", "dense"),
+    unit("B200", "e5m2", "fp16"),
+    unit("B200", "e4m3", "fp32"),
+    unit("B200", "e5m2", "fp32", "1:4"),
 ]
 AGAIN = [
     unit("Ada", "fp16", "fp32", "4:8 pairs"),
     unit("Ada", "fp16", "fp16", "dense"),
     unit("Ada", "bf16", "fp32", "4:8"),
     unit("Ada", "tf32", "fp32", "1:4"),
+    unit("B200", "fp16", "fp32", "4:8 pairs"),
+    unit("B200", "fp16", "fp16", "dense"),
+    unit("B200", "bf16", "fp32", "4:8"),
+    unit("B200", "tf32", "fp32", "1:4"),
+    unit("H100", "e5m2", "fp16", "1:2"),
+    unit("B200", "e4m3", "fp16", "4:8"),
 ]
-"""Modes that Ada adds up as A100 does."""
+"""Modes that Ada adds up as A100 does, and B200 as H100."""
 INTEGERS = [
     unit("A100", "int8", "int32", m=2, n=3),
     unit("A100", "int8", "int32_sat", check="relaxed"),
@@ -91,7 +102,7 @@ def test_floats(geometry: TileGeometry) -> None:
     ids=named,
 )
 def test_the_floor_of_the_exponent(geometry: TileGeometry) -> None:
-    """What it cuts off a product that stands alone decides on the sign of zero, and on ties."""
+    """What it cuts off a product that stands alone decides on ties, and on the least results."""
     rng = np.random.default_rng(5)
     steps = random_steps(rng, geometry, 2000, longest=1, kinds=("lone", "edge"))
     assert rtl_steps(geometry, steps.fields, seed=5) == steps.results.tolist()
@@ -158,6 +169,8 @@ GEMMS = {
     "int8": unit("A100", "int8", "int32_sat", m=3, n=2, check="relaxed", a_words=5, b_words=3, d_words=3),
     "1:4": unit("A100", "int8", "int32", "1:4", k=2, m=2, n=1, a_words=64, b_words=16, d_words=16),
     "dense": unit("H100", "int8", "int32", "dense", k=6, m=2, n=3, a_words=16, b_words=12, d_words=6),
+    "two blocks": unit("H100", "e4m3", "fp16", m=1, n=2, a_words=6, b_words=4, d_words=9),
+    "c last": unit("B200", "e5m2", "fp32", m=2, n=1, a_words=9, b_words=3, d_words=5),
     "one word": unit("A100", "int8", "int32", "1:2", k=2, m=2, n=2, a_words=2, b_words=1, d_words=1),
 }
 
@@ -219,7 +232,7 @@ def test_gemm(name: str, dense: bool, size: tuple[int, int, int]) -> None:
         assert len(run.job_cycles) > 10
 
 
-@pytest.mark.parametrize("name", ["fp16", "tf32", "bf16", "int8", "1:4"])
+@pytest.mark.parametrize("name", ["fp16", "tf32", "bf16", "int8", "1:4", "two blocks"])
 @pytest.mark.parametrize("seed", range(2))
 def test_gemm_with_any_codes(name: str, seed: int) -> None:
     """Also those that name a row of B twice, or one behind the last."""

@@ -56,7 +56,7 @@ def test_mismatches_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_modes_are_those_that_are_known() -> None:
     found = {(mode.generation, mode.dtype, mode.out) for mode in modes()}
-    assert len(found) == 36
+    assert len(found) == 42
     assert ("V100", "bf16", "fp32") not in found
     assert ("H100", "int4", "int32") not in found
     assert {("V100", "fp16", "fp16"), ("H100", "e5m2", "fp32"), ("Ada", "int4", "int32_sat")} <= found

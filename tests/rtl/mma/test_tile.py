@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ GEOMETRIES = {
     "4:8 pairs": TileGeometry(**INT | {"keep": 4, "group": 8, "pair": 2, "k": 4, "m": 1}),
     "dense": TileGeometry(**INT | {"keep": 1, "group": 1}),
     "fp16": TileGeometry(generation="V100", k=4, m=1, n=1),
+    "two blocks": TileGeometry(generation="H100", dtype="e5m2", out="fp16", k=32, m=1, n=1),
+    "c last": TileGeometry(generation="B200", dtype="e4m3", k=32, m=1, n=1, keep=1, group=1),
 }
 
 
@@ -70,7 +73,7 @@ def illegal_cycles(run: Run, steps: Steps) -> list[int]:
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_steps_at_random(name: str, pauses: tuple[float, float]) -> None:
     geometry, rng = GEOMETRIES[name], np.random.default_rng(len(name))
-    steps = random_steps(rng, geometry, 60 if name == "fp16" else 150)
+    steps = random_steps(rng, geometry, 150 if geometry.out.startswith("int") else 60)
     run = rtl_tile(geometry, steps, seed=1, step_pause=pauses[0], result_pause=pauses[1])
     assert run.results.values == steps.results.tolist()
     assert [flag for _, flag in run.trace] == illegal_cycles(run, steps)
@@ -80,14 +83,16 @@ def test_steps_at_random(name: str, pauses: tuple[float, float]) -> None:
 @pytest.mark.parametrize("keeps_sign", [False, True])
 def test_the_sign_of_what_becomes_zero_is_the_golden_models(monkeypatch: pytest.MonkeyPatch, keeps_sign: bool) -> None:
     monkeypatch.setattr(numerics, "UNDERFLOW_KEEPS_SIGN", keeps_sign)
-    geometry = TileGeometry(generation="V100", k=4, m=1, n=1, out="fp16")
+    geometry = dataclasses.replace(GEOMETRIES["fp16"], out="fp16")
     steps = random_steps(np.random.default_rng(2), geometry, 200, kinds=("lone", "edge"))
     run = rtl_tile(geometry, steps, seed=3)
     assert run.results.values == steps.results.tolist()
     assert (steps.results == 0x8000).any() == keeps_sign
 
 
-@pytest.mark.parametrize(("name", "active"), [("int8", 1), ("fp16", 1), ("fp16", 2), ("fp16", 9)])
+@pytest.mark.parametrize(
+    ("name", "active"), [("int8", 1), ("fp16", 1), ("fp16", 2), ("fp16", 9), ("two blocks", 2), ("c last", 7)]
+)
 def test_cycles(name: str, active: int) -> None:
     """Results leave `latency` cycles behind their last steps; a step waits for the one before it in its slot alone."""
     geometry = GEOMETRIES[name]
