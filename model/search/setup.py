@@ -24,6 +24,7 @@ from zeroskip.model.search.layers import Layer, read_layers
 from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.channels import ChannelSpace
+from zeroskip.model.search.spaces.read_groups import OF_THE_OUTPUTS
 from zeroskip.model.search.spaces.space import LayerSpace, Space
 from zeroskip.model.search.storage.accuracies import Accuracies
 from zeroskip.model.search.storage.journal import Journal
@@ -102,12 +103,14 @@ def prepare(
     _warn_of_other_layers(module)
     measured = configuration(module, dataset, granularity, seed)
     table = cost_table(cost, layers, granularity, geometries=geometries, cache=cache, progress=progress)
+    space = _space(module, granularity, layers, train.inputs)
+    _warn_of_whole_layers(space)
     return Setup(
         dataset=dataset,
         train=train,
         validation=validation,
         layers=layers,
-        space=_space(module, granularity, layers, train.inputs),
+        space=space,
         table=table,
         geometries=geometries,
         accuracies=None if cache is None else Accuracies(cache / "accuracies.sqlite", measured),
@@ -123,6 +126,16 @@ def _warn_of_other_layers(module: nn.Module) -> None:
                 f"'{name}' ({type(layer).__name__}) is neither pruned nor counted in costs: only Linear and Conv2d are",
                 stacklevel=2,
             )
+
+
+def _warn_of_whole_layers(space: Space) -> None:
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in space.whole.items():
+        # Every network has outputs, which nobody expects to lose.
+        if reason != OF_THE_OUTPUTS:
+            by_reason.setdefault(reason, []).append(f"'{name}'")
+    for reason, names in by_reason.items():
+        warnings.warn(f"all channels of {', '.join(names)} stay: {reason}", stacklevel=2)
 
 
 def space_for(module: nn.Module, granularity: str, dataset: Dataset) -> Space:

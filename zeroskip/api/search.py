@@ -80,15 +80,17 @@ class SearchResult:
     `cost` has the dense cost ("dense") and the plan's ("plan") by the cost table; for cycles and seconds also those of
     the whole network by the exact model ("exact_dense", "exact"), or None where the table is exact or the network
     cannot be compiled. `density` is the fraction of all weights that is kept, `not_prunable` names the layers that
-    cannot be pruned at this granularity. `accuracy` are fractions of the validation samples, "dense" and "plan", before
-    fine-tuning; `evaluations` counts the accuracies that were measured, `reused` those that were known from earlier
-    searches. `adapted` is the trained network with which NetAdapt ends, None for other methods.
+    cannot be pruned at this granularity, and `kept_whole` has the reasons why channels of a layer must stay.
+    `accuracy` are fractions of the validation samples, "dense" and "plan", before fine-tuning; `evaluations` counts the
+    accuracies that were measured, `reused` those that were known from earlier searches. `adapted` is the trained
+    network with which NetAdapt ends, None for other methods.
     """
 
     plan: Plan
     cost: dict[str, float | None]
     density: float
     not_prunable: list[str]
+    kept_whole: dict[str, str]
     accuracy: dict[str, float]
     evaluations: int
     reused: int
@@ -107,6 +109,7 @@ class SearchResult:
             "cost": {"name": self.plan.cost, **self.cost, "reached": self.plan.reached, "budget": self.plan.budget},
             "density": self.density,
             "not_prunable": self.not_prunable,
+            "kept_whole": self.kept_whole,
             "accuracy": self.accuracy,
             "evaluations": self.evaluations,
             "reused": self.reused,
@@ -330,6 +333,7 @@ def _result(
         not_prunable=[
             layer.name for layer in setup.layers if not any(layer.name in group.layers for group in space.groups)
         ],
+        kept_whole=dict(space.whole),
         accuracy=accuracy,
         evaluations=evaluator.measured,
         reused=evaluator.reused,

@@ -1,19 +1,16 @@
-"""Channel groups, which can only be removed together, from torch-pruning's dependency graph."""
+"""The channel groups of a network, whose channels can only be removed together, and how to remove them."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zeroskip.model.network.modes import in_mode
-from zeroskip.model.pruning.data_checks import error_line
+from zeroskip.model.pruning.resize import shrink_layers
 
 FIXED = -1
 """The number that stands for a group whose channels cannot be removed."""
@@ -33,16 +30,34 @@ class Graph:
     """The channel groups of a network.
 
     `sizes` holds the number of channels of each group. By the name of a module, `outputs` describes the first dimension
-    of all its tensors, and `inputs` the second dimension of the weight of a Linear or Conv2d layer.
+    of all its tensors, and `inputs` the second dimension of the weight of a Linear or Conv2d layer. `whole` says, by
+    the names of layers that make channels, why these cannot be removed.
     """
 
     sizes: tuple[int, ...]
     outputs: dict[str, Axis]
     inputs: dict[str, Axis]
+    whole: dict[str, str] = field(default_factory=dict)
 
     def members(self, group: int) -> list[str]:
         """The names of the modules whose outputs belong to the group."""
         return [name for name, axis in self.outputs.items() if (axis.group == group).any()]
+
+    def fixed(self, group: int, reason: str) -> Graph:
+        """The graph in which all channels of the group stay."""
+        found = copy.deepcopy(self)
+        found.whole.update(dict.fromkeys(self.members(group), reason))
+        for axis in (*found.outputs.values(), *found.inputs.values()):
+            axis.group[axis.group == group] = FIXED
+        return found
+
+    def removed(self, module: nn.Module, kept: dict[int, NDArray[np.int64]]) -> nn.Module:
+        """A copy of `module` with only the `kept` channels of the groups that `kept` names."""
+        smaller = copy.deepcopy(module)
+        state = self.sliced(module, kept)
+        shrink_layers(smaller, state)
+        smaller.load_state_dict(state)
+        return smaller
 
     def sliced(self, module: nn.Module, kept: dict[int, NDArray[np.int64]]) -> dict[str, Tensor]:
         """The state_dict of `module` with only the `kept` channels of the groups that `kept` names."""
@@ -77,83 +92,6 @@ class Graph:
                     across = columns.reshape(1, -1, *[1] * (weight.dim() - 2)).expand_as(weight)
                     masks[key] = masks[key] & across if key in masks else across.clone()
         return masks
-
-
-def read_graph(module: nn.Module, sample: Tensor) -> Graph:
-    """The channel groups of a network, which is run on `sample` (1, ...).
-
-    Groups pass through residual additions, depthwise convolutions, concatenations and flattening. A group is FIXED if
-    a layer other than Linear, Conv2d, BatchNorm and PReLU has its channels, or a layer has only some of them. Raises
-    ValueError, with the reason, where the graph cannot be built.
-    """
-    # Importing it takes long, and only channel pruning needs it.
-    import torch_pruning
-
-    names = {id(layer): name for name, layer in module.named_modules()}
-    try:
-        with in_mode(module, training=False), _unfrozen(module), warnings.catch_warnings():
-            # It warns about parameters outside of layers, which it does not change.
-            warnings.simplefilter("ignore")
-            built = torch_pruning.DependencyGraph().build_dependency(module, sample, verbose=False)
-            groups = list(built.get_all_groups(root_module_types=[nn.Conv2d, nn.Linear]))
-    except Exception as error:
-        # It runs the user's forward(), which can raise anything.
-        raise ValueError(f"no dependency graph of the network's channels can be built ({error_line(error)})") from error
-    outputs: dict[str, Axis] = {}
-    inputs: dict[str, Axis] = {}
-    for number, group in enumerate(groups):
-        incomplete = False
-        for item in group:
-            layer = item.dep.target.module
-            name = names.get(id(layer))
-            if name is None or isinstance(layer, nn.Identity):
-                continue
-            into = item.dep.handler.__name__ == "prune_in_channels"
-            size = _size(layer, into)
-            if size is None:
-                # Modules without parameters can have any number of channels. Unknown ones with parameters must stay.
-                incomplete |= not into and any(True for _ in layer.parameters(recurse=False))
-                continue
-            side, indices, channels = inputs if into else outputs, list(item.idxs), list(item.root_idxs)
-            if name not in side:
-                side[name] = Axis(group=np.full(size, FIXED), channel=np.zeros(size, np.int64))
-            if max(indices) >= size or set(channels) != set(range(len(group[0].idxs))):
-                # The layer has only some of the group's channels, as where a concatenation is added to something.
-                incomplete = True
-                continue
-            side[name].group[indices] = number
-            side[name].channel[indices] = channels
-        if incomplete:
-            for axis in (*outputs.values(), *inputs.values()):
-                axis.group[axis.group == number] = FIXED
-    return Graph(sizes=tuple(len(group[0].idxs) for group in groups), outputs=outputs, inputs=inputs)
-
-
-@contextmanager
-def _unfrozen(module: nn.Module) -> Iterator[None]:
-    """Within the block all parameters require gradients, from which the graph is read."""
-    frozen = [value for value in module.parameters() if not value.requires_grad]
-    try:
-        for value in frozen:
-            value.requires_grad_(True)
-        yield
-    finally:
-        for value in frozen:
-            value.requires_grad_(False)
-
-
-def _size(layer: nn.Module, into: bool) -> int | None:
-    """The number of inputs (`into`) or outputs of a layer that can lose some of them; None for other modules."""
-    if isinstance(layer, nn.Linear):
-        return layer.in_features if into else layer.out_features
-    if isinstance(layer, nn.Conv2d):
-        # The second dimension of a depthwise weight has one input; there is nothing to remove.
-        return layer.out_channels if not into else layer.in_channels if layer.groups == 1 else None
-    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and not into:
-        return layer.num_features
-    if isinstance(layer, nn.PReLU) and not into and layer.num_parameters > 1:
-        return layer.num_parameters
-    return None
 
 
 def _own_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:

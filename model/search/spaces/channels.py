@@ -14,12 +14,16 @@ from zeroskip.model.pruning.criteria import Criterion, l1
 from zeroskip.model.pruning.data_checks import network_outputs
 from zeroskip.model.pruning.flattening import replace_views
 from zeroskip.model.pruning.masks import keep_largest, prunable_layers
-from zeroskip.model.pruning.resize import shrink_layers
 from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.spaces.batch_norm import prune
-from zeroskip.model.search.spaces.channel_groups import FIXED, Axis, Graph, read_graph
+from zeroskip.model.search.spaces.channel_checks import checked_groups, difference
+from zeroskip.model.search.spaces.channel_groups import FIXED, Axis
+from zeroskip.model.search.spaces.read_groups import read_groups
 from zeroskip.model.search.spaces.reconstruct import Reconstruction
 from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space
+
+CHECKED = 8
+"""The number of samples for which a network without channels is compared with the pruned one."""
 
 LEAST_CHANNELS = 0.1
 """The smallest density of a channel group in a search."""
@@ -59,9 +63,10 @@ class ChannelSpace(Space):
     def __init__(self, module: nn.Module, names: Sequence[str], calibration: Tensor) -> None:
         """`names` are the layers in the order in which the network runs them. Raises ValueError if no channel can be
         removed."""
-        name = type(module).__name__
+        self.name = type(module).__name__
         module = _flattening(module, calibration[:2])
-        self.graph = _removable(module, read_graph(module, calibration[:1]), calibration[:2])
+        self.graph = checked_groups(module, read_groups(module, calibration[:1]), calibration[:1])
+        whole = {name: self.graph.whole[name] for name in names if name in self.graph.whole}
         order = {name: at for at, name in enumerate(names)}
         self.graph_groups: dict[str, int] = {}
         groups = []
@@ -74,8 +79,10 @@ class ChannelSpace(Space):
                 )
                 self.graph_groups[layers[0]] = number
         if not groups:
-            raise ValueError(f"{name} has no channels that can be removed")
+            reasons = "; ".join(f"those of '{name}' stay: {reason}" for name, reason in whole.items())
+            raise ValueError(f"{self.name} has no channels that can be removed{reasons and ': ' + reasons}")
         super().__init__(module, CHANNELS, sorted(groups, key=lambda group: order[group.name]), calibration)
+        self.whole = whole
         self._shares: dict[str, list[list[tuple[int, float]]]] = {}
         for name, layer in prunable_layers(module).items():
             axes = [self.graph.outputs.get(name)]
@@ -96,8 +103,12 @@ class ChannelSpace(Space):
         return pruned
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
-        """The network without the channels whose weights are all zero."""
-        return _sliced(pruned, self.graph, self._chosen(pruned, densities, None))
+        """The network without the channels whose weights are all zero. Raises ValueError if its outputs for some of
+        the calibration samples are not those of `pruned`."""
+        small = self.graph.removed(pruned, self._chosen(pruned, densities, None))
+        if reason := difference(pruned, small, self.calibration[:CHECKED]):
+            raise ValueError(f"{self.name} changes where its pruned channels are removed: {reason}")
+        return small
 
     def points(self, densities: Densities) -> dict[str, tuple[float, ...]]:
         by_group = {self.graph_groups[name]: density for name, density in densities.items()}
@@ -137,33 +148,6 @@ class ChannelSpace(Space):
             total = live.sign() if criterion is None else total.masked_fill(live == 0, -1.0)
             kept[number] = np.flatnonzero(keep_largest(total, count).numpy())
         return kept
-
-
-def _removable(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
-    """The graph, in which every group is FIXED that cannot lose a channel: the network's outputs, and groups without
-    one of whose channels the network fails."""
-    with torch.no_grad():
-        expected = copy.deepcopy(module).eval()(sample).shape
-    for group, size in enumerate(graph.sizes):
-        try:
-            with torch.no_grad():
-                smaller = _sliced(module, graph, {group: np.arange(size - 1)})
-                fits = size > 1 and smaller.eval()(sample).shape == expected
-        except Exception:
-            # It runs the user's forward(), which can raise anything. Then the group keeps its channels.
-            fits = False
-        if not fits:
-            for axis in (*graph.outputs.values(), *graph.inputs.values()):
-                axis.group[axis.group == group] = FIXED
-    return graph
-
-
-def _sliced(module: nn.Module, graph: Graph, kept: dict[int, NDArray[np.int64]]) -> nn.Module:
-    smaller = copy.deepcopy(module)
-    state = graph.sliced(module, kept)
-    shrink_layers(smaller, state)
-    smaller.load_state_dict(state)
-    return smaller
 
 
 def _shares(axis: Axis | None) -> list[tuple[int, float]]:

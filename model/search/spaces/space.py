@@ -74,7 +74,8 @@ class Space(ABC):
 
     Pruning uses masks: a pruned network keeps the shape of the dense network and can be pruned further. Before it is
     measured or saved, `remove` removes the channels that can be removed. `calibration` (n, ...) are training inputs for
-    the recalibration of batch normalisation (zeroskip.model.search.spaces.batch_norm).
+    the recalibration of batch normalisation (zeroskip.model.search.spaces.batch_norm). `whole` says, by the names of
+    layers, why these cannot be pruned, where that depends on the network.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Space(ABC):
         self.granularity = granularity
         self.groups = tuple(groups)
         self.calibration = calibration
+        self.whole: dict[str, str] = {}
 
     @abstractmethod
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:

@@ -25,8 +25,8 @@ finds the user's modules. The code of a core is part of a search's configuration
 @cache
 def code_hash() -> str:
     """A hash of the code that prunes, trains and measures: of the source files here, and torch's version."""
-    packages = [(name, version(name)) for name in ("torch", "torch-pruning")]
-    return hashlib.sha256(f"{packages} {closure_hash(*MEASURING, without=NOT_MEASURING)}".encode()).hexdigest()
+    code = closure_hash(*MEASURING, without=NOT_MEASURING)
+    return hashlib.sha256(f"torch {version('torch')} {code}".encode()).hexdigest()
 
 
 def hash_with_code(configuration: str) -> str:

@@ -28,7 +28,6 @@ PRELOADED = (
     "scipy.sparse",
     "sklearn.datasets",
     "torch.nn.functional",
-    "torch_pruning",
     "typer.testing",
 )
 """What every process inherits. Nothing of zeroskip: it may be imported after a mutant is planted."""

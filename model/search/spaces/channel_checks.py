@@ -1,0 +1,138 @@
+"""Checks by values that a network without some channels computes what it computes where these channels are zero."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from zeroskip.model.network.modes import in_mode
+from zeroskip.model.pruning.data_checks import error_line
+from zeroskip.model.pruning.masks import Masks
+from zeroskip.model.search.spaces.channel_groups import Graph
+from zeroskip.model.search.spaces.channel_probing import double_precision
+
+TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-3}
+"""The largest difference of outputs, as a fraction of the largest output, that rounding may make."""
+
+Kept = dict[int, NDArray[np.int64]]
+"""The channels that are kept, in ascending order, by group. Groups that it does not name keep all."""
+
+
+def difference(masked: nn.Module, small: nn.Module, inputs: Tensor) -> str:
+    """How the outputs of the two networks differ in evaluation mode, in words; "" where they are the same but for
+    rounding."""
+    try:
+        with in_mode(masked, training=False), in_mode(small, training=False), torch.no_grad():
+            expected, found = _outputs(masked, inputs), _outputs(small, inputs)
+    except Exception as error:
+        # It runs the user's forward(), which can raise anything.
+        return f"the network fails without some of them ({error_line(error)})"
+    if found.shape != expected.shape:
+        return f"without some of them the outputs have the shape {tuple(found.shape)}, not {tuple(expected.shape)}"
+    scale = float(expected.abs().max())
+    largest = float((found - expected).abs().max())
+    if torch.allclose(found, expected, rtol=0, atol=TOLERANCE.get(found.dtype, 1e-2) * scale, equal_nan=True):
+        return ""
+    share = f" by {largest / scale:.0%} of the largest" if scale > 0 and math.isfinite(largest / scale) else ""
+    return f"the outputs differ{share} when some of them, which are zero, are removed"
+
+
+def checked_groups(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
+    """The graph, in which every group is FIXED without some of whose channels the network computes something else.
+
+    Channels that are drawn at random are set to zero in a copy of the network, and removed from another, and the
+    outputs must be equal: for several numbers of channels, for `sample` (1, ...) and a random one. The copies have
+    random weights, with which no channel is dead.
+    """
+    probe, sample = double_precision(module, sample)
+    _randomise(probe)
+    other = torch.randn(sample.shape, generator=torch.Generator().manual_seed(0)).to(sample.dtype)
+    inputs = torch.cat([sample, other])
+    choices = _choices(graph.sizes)
+    if not _differences(probe, graph, choices, inputs):
+        return graph
+    # Group by group, each together with those that have passed.
+    passed: set[int] = set()
+    for group in range(len(graph.sizes)):
+        tried = [{one: kept[one] for one in kept.keys() & {*passed, group}} for kept in choices if group in kept]
+        if reason := _differences(probe, graph, tried, inputs):
+            graph = graph.fixed(group, reason)
+        else:
+            passed.add(group)
+    return graph
+
+
+def _choices(sizes: Sequence[int]) -> list[Kept]:
+    """What is kept in each check.
+
+    All groups lose channels in the first checks. Of any two groups, one loses channels and the other does not in one of
+    the rest, which have a check for each binary digit of a group's number: they need not have the same size.
+    """
+    rng = np.random.default_rng(0)
+    by_group = [_samples(size, rng) for size in sizes]
+    # Each group begins with another of its samples, so that groups lose different numbers of channels.
+    choices = [
+        {group: samples[(check + group) % len(samples)] for group, samples in enumerate(by_group)}
+        for check in range(max(map(len, by_group), default=0))
+    ]
+    for digit in range(max(len(sizes) - 1, 0).bit_length()):
+        choices.append({group: samples[0] for group, samples in enumerate(by_group) if group >> digit & 1})
+    return choices
+
+
+def _samples(size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Some of the channels: half and a quarter of them at random, the second half, the first, every other one, and all
+    but one."""
+    order = rng.permutation(size)
+    half, every = max(1, size // 2), np.arange(size)
+    random = [np.sort(order[:half]), np.sort(order[: max(1, size // 4)])]
+    return [*random, every[-half:], every[:half], every[1::2], np.delete(every, order[-1])]
+
+
+def _differences(probe: nn.Module, graph: Graph, choices: list[Kept], inputs: Tensor) -> str:
+    """The first difference that one of the choices makes; "" if there is none."""
+    for kept in choices:
+        try:
+            masked = copy.deepcopy(probe)
+            Masks(masked, graph.masks(masked, kept)).apply()
+            small = graph.removed(masked, kept)
+        except ValueError as error:
+            return str(error)
+        if reason := difference(masked, small, inputs):
+            return reason
+    return ""
+
+
+def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:
+    """The network's outputs; random numbers in its forward() are the same every time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        outputs = network(inputs)
+    return outputs.double() if not outputs.is_floating_point() else outputs
+
+
+def _randomise(network: nn.Module) -> None:
+    """Gives all layers random parameters, with which outputs are neither dead nor huge (He et al., ICCV 2015)."""
+    generator = torch.Generator().manual_seed(1)
+    for layer in network.modules():
+        own: list[tuple[str, Tensor]] = [*layer.named_parameters(recurse=False)]
+        if isinstance(layer, _BatchNorm):
+            own += [(key, value) for key, value in layer.named_buffers(recurse=False) if key.startswith("running_")]
+        for key, value in own:
+            if not value.is_floating_point():
+                continue
+            drawn = torch.rand(value.shape, generator=generator, dtype=torch.float64)
+            if "bias" in key or key == "running_mean":
+                drawn = 0.4 * drawn - 0.1
+            elif value.dim() > 1:
+                drawn = (2 * drawn - 1) * math.sqrt(6 / math.prod(value.shape[1:]))
+            else:
+                drawn = 0.5 + drawn
+            value.data.copy_(drawn)
