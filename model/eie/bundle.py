@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
+from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
 from zeroskip.model.network.container import ADDED_LATER, BundleError, Container, check_kinds, check_sizes, check_tensor
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import LinearStage, Stage, value_counts
@@ -321,7 +321,10 @@ def _check_memories(network: EieNetwork) -> None:
     try:
         check_fit(geometry, network.layers, pointers)
         for index in range(len(network.layers)):
-            decode(network.columns(index), geometry)
+            codes = decode(network.columns(index), geometry)
+            check_groups(network, index, *np.nonzero(codes[:, : network.layers[index].inputs]))
+    except BundleError:
+        raise
     except ValueError as error:
         raise BundleError(f"entries and pointers: {error}") from error
 

@@ -16,7 +16,7 @@ from zeroskip.model.mma.gemm import Operand
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.layouts import from_linear, to_linear
 from zeroskip.model.mma.numerics import raw_type
-from zeroskip.model.network.bundle import BundleFormat, Header, load_with, require_tensors
+from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
 from zeroskip.model.network.container import ADDED_LATER, BundleError, Container, check_kinds, check_sizes, check_tensor
 from zeroskip.model.network.samples import MOST_VALUES
 from zeroskip.model.network.staged import StagedNetwork
@@ -105,7 +105,7 @@ def from_container(container: Container) -> MmaNetwork:
         _layer_tensors(container.tensors, header.geometry, index, layer) for index, layer in enumerate(header.layers)
     ]
     operands, columns, biases = zip(*read, strict=True)
-    return MmaNetwork(
+    network = MmaNetwork(
         geometry=header.geometry,
         layers=header.layers,
         stages=header.stages,
@@ -114,6 +114,13 @@ def from_container(container: Container) -> MmaNetwork:
         columns=columns,
         biases=biases,
     )
+    for index, (operand, order) in enumerate(zip(operands, columns, strict=True)):
+        rows, places = np.nonzero(from_raw(operand.values, header.geometry.dtype))
+        # The last group may reach beyond the columns, where there are no inputs.
+        beyond = np.pad(order, (0, operand.pattern.group), constant_values=PAD)
+        inputs = beyond[operand.where()[rows, places]]
+        check_groups(network, index, rows[inputs != PAD], inputs[inputs != PAD])
+    return network
 
 
 def _check_header(header: Header[TileGeometry, MmaLayer]) -> None:

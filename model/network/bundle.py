@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.network.container import (
@@ -26,6 +27,7 @@ from zeroskip.model.network.container import (
     write,
 )
 from zeroskip.model.network.samples import SampleForm, by
+from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import Stage, image_shape, to_json, value_counts
 
 G = TypeVar("G")
@@ -96,6 +98,14 @@ def _check_samples(samples: SampleForm, first: Stage, inputs: int) -> None:
     if samples.values != inputs or image not in (None, samples.shape):
         wanted = f"{inputs} values" if image is None else by(image)
         raise BundleError(f"samples: shape must be that of the first stage, {wanted}, not {by(samples.shape)}")
+
+
+def check_groups(network: StagedNetwork, index: int, rows: NDArray[Any], columns: NDArray[Any]) -> None:
+    """Raises BundleError unless the weights of layer `index` that are not zero, at `rows` and `columns` of its matrix,
+    are within the groups of its convolution."""
+    groups, layer = network.groups[index], network.layers[index]
+    if np.any(rows * groups // layer.outputs != columns * groups // layer.inputs):
+        raise BundleError(f"layers[{index}] must have zeros between the {groups} groups of its convolution")
 
 
 def load_with(path: Path, from_container: Callable[[Container], N]) -> N:

@@ -56,7 +56,10 @@ def require_classifier(module: nn.Module, dataset: Dataset) -> None:
     try:
         classes = network_outputs(module, torch.from_numpy(dataset.train_inputs[:2])).shape[1]
     except ValueError as error:
-        raise ValueError(f"{dataset.name}: {error}") from error
+        convolution = next((layer for layer in module.modules() if isinstance(layer, nn.Conv2d)), None)
+        shape = dataset.train_inputs.shape[1:]
+        remedy = "" if convolution is None else channels_last(shape, convolution.in_channels)
+        raise ValueError(f"{dataset.name}: {error}{remedy}") from error
     for split in ("train", "test"):
         require_classes(dataset.labels_field(split), getattr(dataset, f"{split}_labels"), classes)
 

@@ -84,6 +84,13 @@ def test_convolutions_are_not_compiled_for_channels_last(core: str) -> None:
         zeroskip.compile(convolutions(), (LAST, LABELS), settings=settings(core))
 
 
+@pytest.mark.parametrize("function", [zeroskip.train, zeroskip.search, zeroskip.finetune])
+def test_convolutions_are_not_trained_on_channels_last(function: Callable[..., object]) -> None:
+    target = {"compression": 2.0} if function is zeroskip.finetune else {}
+    with pytest.raises(ValueError, match=rf"inputs of shape \(2, 4, 5, 3\) do not fit the network: .*{NAMED}"):
+        function(convolutions(), (LAST, LABELS), **target)
+
+
 Call = Callable[[Path, Any, Path], object]
 
 CALLS: dict[str, Call] = {

@@ -222,6 +222,13 @@ def test_sizes_have_bounds(core: str, changes: dict[str, Any], message: str, loa
 
 
 @pytest.mark.parametrize("core", CORES)
+def test_weights_between_groups(core: str, load: Callable[..., None]) -> None:
+    """The second convolution has one group, and weights between the four that its stage now claims."""
+    with pytest.raises(BundleError, match=r"layers\[1\] must have zeros between the 4 groups of its convolution"):
+        load(core, lambda header, _: header["stages"][2].update(groups=4))
+
+
+@pytest.mark.parametrize("core", CORES)
 def test_the_shape_of_the_samples_is_that_of_the_first_stage(core: str, load: Callable[..., None]) -> None:
     for shape in ([8, 8, 1], [64], [1, 8, 9]):
         message = "samples: shape must be that of the first stage, 1 x 8 x 8, not"
