@@ -18,7 +18,7 @@ from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie import cycles
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.eie.paper_layers import PAPER_LAYERS, PaperLayer
+from zeroskip.model.eie.paper_layers import CALIBRATION_SAMPLES, PAPER_LAYERS, PaperLayer
 from zeroskip.model.eie.shared import SharedLayer
 
 CLOCK_MHZ = 800
@@ -42,12 +42,24 @@ def paper_geometry(geometry: EieGeometry, layers: list[PaperLayer]) -> EieGeomet
     )
 
 
+def calibration_seed(seed: int) -> int:
+    """The seed of the activations by which the load is balanced, where those of the run have `seed`."""
+    return seed + 1
+
+
 def bench_layer(
     paper: PaperLayer, geometry: EieGeometry, *, seed: int, balance_load: bool, on_rtl: bool
 ) -> dict[str, Any]:
     """One layer's row: see `zeroskip bench eie --help` for the fields."""
     layer, activations = paper.make(seed)
-    network = compile_network([layer], activations[None], geometry, balance_load=balance_load)
+    # The load is balanced without a look at the activations with which it is measured.
+    network = compile_network(
+        [layer],
+        activations[None],
+        geometry,
+        balance_load=balance_load,
+        balance_on=paper.calibration(calibration_seed(seed)) if balance_load else None,
+    )
     inputs, _ = quantise_inputs(network, activations[None])
     useful = int((layer.weight_codes[:, inputs[0] != 0] != 0).sum())
 
@@ -113,9 +125,12 @@ def bench(
     for layer in layers:
         progress(layer.name)
         rows.append(bench_layer(layer, sized, seed=seed, balance_load=balance_load, on_rtl=on_rtl))
+    calibration = {"seed": calibration_seed(seed), "samples": CALIBRATION_SAMPLES} if balance_load else None
     return {
         "layers": rows,
         "geometry": dataclasses.asdict(sized),
+        "seed": seed,
+        "calibration": calibration,
         "geomean_ratio": _geomean([row["ratio"] for row in rows]),
         "geomean_utilisation": _geomean([row["utilisation"] for row in rows]),
         "model_seconds": sum(row["model_seconds"] for row in rows),

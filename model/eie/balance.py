@@ -1,23 +1,70 @@
-"""Assigns the rows of fully connected layers to processing elements (PEs) so that their load is balanced."""
+"""Assigns the rows of fully connected layers to processing elements (PEs) so that their load is balanced.
+
+A PE whose entries of the last few columns are more than its neighbours' fills its queue, and all PEs wait. The queue
+evens out a few of its depths: within them only the sum of a PE's entries counts. For the expected broadcasts, given how
+often each activation is not zero, the assignment makes two parts of the load's variance small:
+
+    chance    of a column's broadcast: for each column, frequency * (1 - frequency) * (entries of a PE)**2
+    windows   of a few queue depths, in the order of broadcast: (sum of frequency * entries of a PE)**2
+
+Both are sums of products of rows that share a PE. Rows of different PEs are swapped as long as that makes it smaller.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
+from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.model.eie.calibrate import float_rows
+from zeroskip.model.eie.calibrate import float_layer
+from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.shared import SharedLayer
+from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import LinearStage, Stage
+from zeroskip.model.progress import Progress, Step, silent
 
 SAMPLES = 1024
 """Calibration samples by which the frequency of non-zero activations is measured; more change little."""
 
+WINDOWS = (8, 4)
+"""Lengths of the windows, in queue depths of expected broadcasts. Measured on the paper's layers: shorter ones hinder
+the balance of longer ones, and only longer ones leave the queue too much."""
+
+CHANCE = 2.0
+"""Weight of the chance of broadcasts against the windows. Measured: from 2 to 5 the layers take the same cycles."""
+
+EACH_COLUMN = 0.05
+"""Part of a broadcast that counts as chance even where it is certain: of two assignments with equal windows, the one
+whose columns are even by themselves is better."""
+
+ROWS_AT_ONCE = 4096
+"""Rows that may be swapped with one another; the products of all their pairs are stored (64 MB)."""
+
+SWEEPS = 30
+"""At most as many passes over the rows; most searches end after about ten."""
+
+_COLUMNS_AT_ONCE = 2048
+# float32 holds integers up to here exactly, so that sums do not depend on their order.
+_EXACT = 1 << 24
+_FREQUENCY_UNIT = 256
+# A swap gains at least this part of a row's product with itself; the search ends when fewer rows than one in
+# _WORTH_A_SWEEP were swapped.
+_LEAST_GAIN = 1e-3
+_WORTH_A_SWEEP = 200
+
 
 def balance(
-    layers: Sequence[SharedLayer], stages: Sequence[Stage], calibration: NDArray[np.float32], pes: int
+    layers: Sequence[SharedLayer],
+    stages: Sequence[Stage],
+    calibration: NDArray[np.float32],
+    pes: int,
+    queue_depth: int = EieGeometry.queue_depth,
+    progress: Progress = silent,
 ) -> tuple[list[SharedLayer], NDArray[np.uint32] | None]:
     """Reorders the rows of the fully connected layers of the last stage so that the load of `pes` PEs is balanced.
 
@@ -25,21 +72,23 @@ def balance(
     of the network is value `order[i]` of the last stage (uint32, outputs). Without a fully connected last stage the
     layers stay as they are, and the order is None.
 
-    All PEs wait for the PE with the most weights in the columns that are broadcast at the same time. The rows are
-    assigned one at a time, those with the most work first, each to the PE whose rows share the fewest columns with it.
-    A column is weighted by how often its activation is not zero in `calibration` (samples x values).
+    `calibration` (samples x values) gives how often each activation is not zero.
     """
     balanced = list(layers)
     last = stages[-1]
     if not isinstance(last, LinearStage):
         return balanced, None
-    passes = float_rows(layers, stages, calibration[:SAMPLES])
+    used = _frequencies(layers, stages, calibration[:SAMPLES])
     columns = np.arange(layers[last.first].weight_codes.shape[1])
     for index in last.layers:
+        progress(Step(task="balancing the load", done=index - last.first, total=len(last.layers), unit="layers"))
         layer = layers[index]
-        frequencies = (passes[index][0] != 0).mean(axis=0).astype(np.float32)
-        rows = assign_rows(layer.weight_codes != 0, frequencies, pes)
         bias = layer.bias_codes
+        weights = layer.weight_codes[:, columns] != 0
+        frequencies = used[index][columns]
+        if bias is not None:
+            weights, frequencies = np.column_stack((weights, bias != 0)), np.append(frequencies, 1.0)
+        rows = assign_rows(weights, frequencies, pes, queue_depth)
         balanced[index] = dataclasses.replace(
             layer,
             weight_codes=np.ascontiguousarray(layer.weight_codes[np.ix_(rows, columns)]),
@@ -49,25 +98,124 @@ def balance(
     return balanced, np.argsort(columns).astype(np.uint32)
 
 
-def assign_rows(weights: NDArray[np.bool_], frequencies: NDArray[np.float32], pes: int) -> NDArray[np.intp]:
+def _frequencies(
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
+) -> list[NDArray[np.float64]]:
+    """How often each activation of each layer is not zero, over all its starts for `inputs` (samples x values)."""
+    used: list[NDArray[np.float64]] = []
+
+    def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        for index in stage.layers:
+            used.append((rows != 0).mean(axis=0))
+            # Nothing asks for the outputs of the last layer.
+            final = index == len(layers) - 1
+            rows = np.zeros((len(rows), len(layers[index].weight_codes))) if final else float_layer(layers[index], rows)
+        return rows
+
+    run_stages(stages, inputs.reshape(len(inputs), -1).astype(np.float64), run_stage)
+    return used
+
+
+def assign_rows(
+    weights: NDArray[np.bool_],
+    frequencies: NDArray[Any],
+    pes: int,
+    queue_depth: int = EieGeometry.queue_depth,
+) -> NDArray[np.intp]:
     """The row of a matrix (`weights`, rows x columns) that is stored at each place; place k belongs to PE `k % pes`.
 
-    `frequencies` (columns) say how often each activation is not zero. Of equal choices the first is taken, so that the
-    result depends on the arguments alone.
+    `frequencies` (columns, in the order of broadcast) say how often each activation is not zero. The result depends on
+    the arguments alone, not on the machine.
     """
     count = len(weights)
-    free_places = (count - np.arange(pes) + pes - 1) // pes
-    work = weights * frequencies
+    variance = _Variance(frequencies, queue_depth)
+    owner = np.arange(count) % pes
     # How many rows of each PE have a weight in each column.
-    held = np.zeros((pes, weights.shape[1]), np.float32)
-    owner = np.empty(count, np.intp)
-    for row in np.argsort(-work.sum(axis=1), kind="stable"):
-        pe = int(np.where(free_places > 0, held @ work[row], np.inf).argmin())
-        owner[row] = pe
-        free_places[pe] -= 1
-        held[pe] += weights[row]
-    # Within a PE the rows keep their order: sorted by work, the next layer's densest columns would be neighbours.
+    held = np.zeros((pes, weights.shape[1]), np.int64)
+    # Every PE has as many rows as the others in each part but the last.
+    at_once = max(pes, ROWS_AT_ONCE // pes * pes)
+    for first in range(0, count, at_once):
+        part = slice(first, min(first + at_once, count))
+        shares = variance.products(held, weights[part])
+        _swap(variance.products(weights[part], weights[part]), shares, owner[part])
+        for pe in range(pes):
+            held[pe] += weights[part][owner[part] == pe].sum(axis=0)
+    # Within a PE the rows keep their order.
     places = np.empty(count, np.intp)
     for pe in range(pes):
         places[pe::pes] = np.flatnonzero(owner == pe)
     return places
+
+
+class _Variance:
+    """Both parts of the load's variance as products of rows, for columns of these `frequencies`.
+
+    All coefficients are integers, small enough that the sums of products are exact.
+    """
+
+    def __init__(self, frequencies: NDArray[Any], queue_depth: int) -> None:
+        chance = CHANCE * frequencies * (1 + EACH_COLUMN - frequencies)
+        self._unit = math.sqrt(_EXACT / max(1.0, chance.sum()))
+        self._chance = np.floor(self._unit * np.sqrt(chance)).astype(np.float32)
+        self._frequencies = np.rint(_FREQUENCY_UNIT * frequencies).astype(np.int64)
+        # Windows of each length start at the first column, and once more half a length later.
+        broadcasts = np.cumsum(frequencies) - frequencies
+        lengths = [length * queue_depth for length in WINDOWS]
+        windows = [(broadcasts / length + shift).astype(np.int64) for length in lengths for shift in (0, 0.5)]
+        self._starts = [np.flatnonzero(np.diff(window, prepend=-1)) for window in windows]
+
+    def products(self, left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float32]:
+        """The products (float32, left x right) of sums of rows (left x columns) and rows (right x columns)."""
+        exact = np.float32 if left is right else np.float64
+        chance = np.zeros((len(left), len(right)), exact)
+        for first in range(0, left.shape[1], _COLUMNS_AT_ONCE):
+            block = slice(first, first + _COLUMNS_AT_ONCE)
+            factor = left[:, block] * self._chance[block].astype(exact)
+            # Of a matrix and its own transpose, BLAS computes one half.
+            chance += factor @ (factor if left is right else right[:, block] * self._chance[block].astype(exact)).T
+        sums = self._window_sums(left)
+        windows = sums @ (sums if left is right else self._window_sums(right)).T
+        windows *= (self._unit / _FREQUENCY_UNIT) ** 2 / len(self._starts)
+        windows += chance
+        return windows.astype(np.float32)
+
+    def _window_sums(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """The expected entries of rows in each window (rows x windows)."""
+        scaled = [np.add.reduceat(row * self._frequencies, starts) for row in rows for starts in self._starts]
+        return np.array(np.concatenate(scaled).reshape(len(rows), -1), np.float64)
+
+
+@numba.njit(cache=True)
+def _swap(products, shares, owner):
+    """Swaps rows of different PEs, changing `owner` (rows), as long as the sum of `products` (rows x rows) of rows that
+    share a PE becomes smaller. `shares` (pes x rows) are the products of the rows with what each PE has already.
+
+    For each row, the best row to swap with is taken. Of equal choices it is the first.
+    """
+    count = len(owner)
+    for row in range(count):
+        shares[owner[row]] += products[row]
+    for _ in range(SWEEPS):
+        swaps = 0
+        for row in range(count):
+            pe = owner[row]
+            own = products[row, row] - shares[pe, row]
+            # What a swap changes is half the change of the sum; rounding errors must not count as changes.
+            best, change = -1, -_LEAST_GAIN * products[row, row]
+            for other in range(count):
+                there = owner[other]
+                if there != pe:
+                    other_own = products[other, other] - shares[there, other]
+                    swapped = own + other_own + shares[there, row] + shares[pe, other] - 2 * products[row, other]
+                    if swapped < change:
+                        best, change = other, swapped
+            if best >= 0:
+                there = owner[best]
+                for k in range(count):
+                    moved = products[best, k] - products[row, k]
+                    shares[pe, k] += moved
+                    shares[there, k] -= moved
+                owner[row], owner[best] = there, pe
+                swaps += 1
+        if swaps * _WORTH_A_SWEEP < count:
+            break

@@ -47,6 +47,7 @@ def compile_network(
     *,
     fit: Sequence[str] = (),
     balance_load: bool = False,
+    balance_on: NDArray[np.float32] | None = None,
     progress: Progress = silent,
 ) -> EieNetwork:
     """Compiles a shared network. `calibration` are inputs (samples x inputs, or samples x channels x height x width)
@@ -54,14 +55,15 @@ def compile_network(
 
     The memories named in `fit` are made as large as the network needs, to the next power of two; for the others,
     FitError names the one that is too small. With `balance_load`, the rows of fully connected layers are assigned to
-    PEs so that the load is balanced (zeroskip.model.eie.balance); otherwise they are assigned in turn. Raises
+    PEs so that the load is balanced (zeroskip.model.eie.balance); otherwise they are assigned in turn. The balance
+    looks at which activations are not zero for the inputs `balance_on`, by default those of the calibration. Raises
     ValueError if the calibration data do not fit the network."""
     stages, layers = lower_shared(shared, calibration.shape[1:])
     fractions = calibrate(layers, stages, calibration, geometry, progress)
     order = None
     if balance_load:
-        progress(Step(task="balancing the load"))
-        layers, order = balance(layers, stages, calibration, geometry.pes)
+        seen = calibration if balance_on is None else balance_on
+        layers, order = balance(layers, stages, seen, geometry.pes, geometry.queue_depth, progress)
     matrices = [layer.matrix_codes for layer in layers]
     table = tuple(
         EieLayer(

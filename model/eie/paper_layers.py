@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.shared import SharedLayer
 
+CALIBRATION_SAMPLES = 1024
+"""Input vectors by which the load of a layer is balanced; it is measured with another."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PaperLayer:
@@ -35,9 +38,17 @@ class PaperLayer:
         codes = rng.integers(1, 16, (self.outputs, self.inputs), np.uint8)
         codes[rng.random((self.outputs, self.inputs), np.float32) >= self.weight_density] = 0
         layer = SharedLayer(codebook=codebook, weight_codes=codes, bias_codes=None, relu=True)
-        activations = rng.uniform(0.01, 1.0, self.inputs).astype(np.float32)
-        activations[rng.random(self.inputs) >= self.activation_density] = 0
-        return layer, activations
+        return layer, self._activations(rng, 1)[0]
+
+    def calibration(self, seed: int) -> NDArray[np.float32]:
+        """CALIBRATION_SAMPLES input vectors (float32, samples x inputs), drawn apart from those of `make`, whatever the
+        seeds."""
+        return self._activations(np.random.default_rng([seed, PAPER_LAYERS.index(self), 1]), CALIBRATION_SAMPLES)
+
+    def _activations(self, rng: np.random.Generator, samples: int) -> NDArray[np.float32]:
+        activations = rng.uniform(0.01, 1.0, (samples, self.inputs)).astype(np.float32)
+        activations[rng.random((samples, self.inputs)) >= self.activation_density] = 0
+        return activations
 
 
 def _layer(

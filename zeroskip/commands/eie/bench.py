@@ -33,7 +33,8 @@ def bench_command(
 
     ratio: microseconds at 800 MHz, relative to the "actual" ones of the paper's Table IV. utilisation: multiplied
     weights, relative to PEs x cycles. lost: the other cycles by cause, as fractions of all. reference: the same product
-    on this machine, in microseconds. The exit code is 1 unless every output and every cycle is right.
+    on this machine, in microseconds. calibration: the seed and number of the activations by which the load is balanced;
+    those of the run are others, drawn with seed. The exit code is 1 unless every output and every cycle is right.
     """
     settings = EieBenchSettings(
         layers=options.names(layers),
