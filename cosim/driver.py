@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from zeroskip.cosim.build import Design
 from zeroskip.cosim.session import Session
 from zeroskip.model.core import Cycles
+from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.stages import Stage
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class StageRun:
     `outputs` (rows x outputs) are the RTL's outputs, in the form in which the host passes them to the next stage.
     `by_layer` (int64, batches x layers of the stage) and `totals` (int64, batches) are cycles as in
     zeroskip.model.core.Cycles. `values` results were compared, of which `mismatches` differ. `saturated` counts, by
-    kind, values that did not fit the core's formats. A core's own driver adds what its report needs.
+    kind, values that did not fit the core's formats, and `losses` by layer what these lost. A core's own driver adds
+    what its report needs.
     """
 
     outputs: NDArray[Any]
@@ -39,6 +41,7 @@ class StageRun:
     mismatches: int
     cycle_model_equal: bool
     saturated: dict[str, int] = field(default_factory=dict)
+    losses: list[Loss] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,6 +16,7 @@ from zeroskip.cosim.drivers import load_driver
 from zeroskip.cosim.session import Session
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.core import Cycles
+from zeroskip.model.network.losses import Loss, joined
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
 from zeroskip.model.progress import Progress, Step, silent
@@ -31,7 +32,8 @@ class Verification:
     `outputs` (float, images x outputs) are in the user's order, `raw` the same as the core's own bits. `values`
     results of all rows of all stages were compared; `mismatches` of them differ from the golden model given the same
     rows. `cycle_model_equal` is true if all cycles equal those of the cycle model. `saturated` counts, by kind, values
-    that did not fit the core's formats. `waveform` shows the first failing start.
+    that did not fit the core's formats, and `losses` by layer what these lost. `waveform` shows the first
+    failing start.
     """
 
     core: str
@@ -44,6 +46,7 @@ class Verification:
     mismatches: int
     cycle_model_equal: bool
     saturated: dict[str, int]
+    losses: tuple[Loss, ...]
     waveform: Path | None
 
     @property
@@ -172,6 +175,7 @@ def verify(
         mismatches=sum(stage.mismatches for stage in made),
         cycle_model_equal=all(stage.cycle_model_equal for stage in made),
         saturated=dict(saturated),
+        losses=tuple(joined(loss for stage in made for loss in stage.losses)),
         waveform=session.waveform,
     )
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.data.dataset import accuracy
 from zeroskip.model.network.container import Container
+from zeroskip.model.network.losses import Loss, joined
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -168,8 +169,52 @@ class SearchCosts(Protocol):
         ...
 
 
-CHUNK = 250
-"""Images that `golden_accuracy` runs between two progress reports."""
+@runtime_checkable
+class CountsLosses(Protocol):
+    """A core whose golden model counts what the number formats lose."""
+
+    def outputs_and_losses(self, network: Any, inputs: NDArray[np.float32]) -> tuple[NDArray[Any], list[Loss]]:
+        """As `Core.outputs`, and the losses of each layer."""
+        ...
+
+
+GOLDEN_IMAGES = 2_000
+"""At most this many images of a test set go through the golden model where nothing else is asked for."""
+
+UNLABELLED_IMAGES = 256
+"""As many as count the losses where there are no labels, and so no accuracy."""
+
+_CHUNK, _MULTIPLICATIONS = 250, 1 << 31
+"""The golden model runs at most so many images, and multiplications, between two progress reports."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GoldenRun:
+    """`outputs` of the golden model (float, images x outputs), and the `losses` of cores that count them."""
+
+    outputs: NDArray[Any]
+    losses: tuple[Loss, ...]
+
+
+def golden_run(
+    core: Core[Any, Any], network: Any, inputs: NDArray[np.float32], progress: Progress = silent
+) -> GoldenRun:
+    """Runs images (images x ...) through the golden model; inputs that do not fit are clipped."""
+    layers = zip(network.layers, network.starts, strict=True)
+    work = sum(layer.inputs * layer.outputs * starts for layer, starts in layers)
+    together = max(1, min(_CHUNK, _MULTIPLICATIONS // max(work, 1)))
+    outputs: list[NDArray[Any]] = []
+    losses: list[Loss] = []
+    for first in range(0, len(inputs), together):
+        progress(Step(task="running the golden model", done=first, total=len(inputs), unit="images"))
+        images = inputs[first : first + together]
+        if isinstance(core, CountsLosses):
+            values, lost = core.outputs_and_losses(network, images)
+            losses += lost
+        else:
+            values = core.outputs(network, images)
+        outputs.append(values)
+    return GoldenRun(outputs=np.concatenate(outputs), losses=tuple(joined(losses)))
 
 
 def golden_accuracy(
@@ -180,8 +225,4 @@ def golden_accuracy(
     progress: Progress = silent,
 ) -> float:
     """Fraction of the images that the golden model classifies correctly; inputs that do not fit are clipped."""
-    outputs = []
-    for first in range(0, len(inputs), CHUNK):
-        progress(Step(task="running the golden model", done=first, total=len(inputs), unit="images"))
-        outputs.append(core.outputs(network, inputs[first : first + CHUNK]))
-    return accuracy(np.concatenate(outputs), labels)
+    return accuracy(golden_run(core, network, inputs, progress).outputs, labels)

@@ -101,6 +101,7 @@ class EieDriver:
                 "sums": sum(int(layer.saturated_sums.sum()) for layer in layers),
                 "outputs": sum(int(layer.saturated_outputs.sum()) for layer in layers),
             },
+            losses=golden.losses(layers, first=stage.layers.start),
             record=record,
         )
 

@@ -103,6 +103,7 @@ class MmaDriver:
             mismatches=sum(product.mismatches + product.run.illegal for product in products),
             cycle_model_equal=all(product.cycle_model_equal for product in products),
             saturated=saturated(losses),
+            losses=losses,
             transfers=tuple(product.run.transfers for product in products),
         )
 

@@ -21,6 +21,7 @@ from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.eie.storage import storage
 from zeroskip.model.network.container import Container
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.losses import Loss, input_loss
 from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.progress import Progress, silent
 
@@ -61,8 +62,14 @@ class EieCore:
         return bundle.from_container(container)
 
     def outputs(self, network: EieNetwork, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        quantised, _ = quantise_inputs(network, inputs, saturate=True)
-        return float_outputs(network, golden.outputs(network, quantised))
+        return self.outputs_and_losses(network, inputs)[0]
+
+    def outputs_and_losses(
+        self, network: EieNetwork, inputs: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], list[Loss]]:
+        quantised, clipped = quantise_inputs(network, inputs, saturate=True)
+        outputs, losses = golden.outputs_and_losses(network, quantised)
+        return float_outputs(network, outputs), [input_loss(network.flat(inputs), quantised, clipped), *losses]
 
     def rounded_to_zero(self, network: EieNetwork, source: Any) -> int:
         """Biases too; the codes in the memory images show which weights were kept, so `source` is not needed."""

@@ -175,10 +175,10 @@ def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -
     )
 
 
-def losses(runs: list[LayerRun]) -> list[Loss]:
-    """What the layers of a network lost, from what `run` returned."""
+def losses(runs: list[LayerRun], *, first: int = 0) -> list[Loss]:
+    """What layers of a network, from `first` on, lost, from what `run` returned."""
     found = []
-    for index, layer in enumerate(runs):
+    for index, layer in enumerate(runs, first):
         # Every start has as many sums; each of them may saturate more than once.
         sums = layer.outputs.size
         found += [

@@ -19,6 +19,7 @@ from zeroskip.model.mma.settings import MmaSettings
 from zeroskip.model.mma.storage import stored_bits
 from zeroskip.model.network.container import Container
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -49,7 +50,13 @@ class MmaCore:
         return bundle.from_container(container)
 
     def outputs(self, network: MmaNetwork, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        return run(network, np.ascontiguousarray(network.flat(inputs))).outputs
+        return self.outputs_and_losses(network, inputs)[0]
+
+    def outputs_and_losses(
+        self, network: MmaNetwork, inputs: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], list[Loss]]:
+        result = run(network, np.ascontiguousarray(network.flat(inputs)))
+        return result.outputs, result.losses
 
     def rounded_to_zero(self, network: MmaNetwork, source: nn.Module) -> int:
         return rounded_to_zero(source, network.geometry.dtype)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zeroskip.model.network.magnitudes import LOST_SHARE
 
@@ -60,6 +64,7 @@ def joined(losses: Iterable[Loss]) -> list[Loss]:
             values=one.values + loss.values,
             to_zero=one.to_zero + loss.to_zero,
             saturated=one.saturated + loss.saturated,
+            dead=min(one.dead, loss.dead),
         )
     return list(found.values())
 
@@ -70,3 +75,24 @@ def saturated(losses: Iterable[Loss]) -> dict[str, int]:
     for loss in losses:
         counts[loss.what] = counts.get(loss.what, 0) + loss.saturated
     return counts
+
+
+def input_loss(inputs: NDArray[Any], encoded: NDArray[Any], clipped: int) -> Loss:
+    """What is lost of a network's inputs (samples x values) as the core takes them, `encoded`; `clipped` saturated."""
+    present, vanished = inputs != 0, (inputs != 0) & (encoded == 0)
+    dead = vanished.any(axis=0) & (vanished == present).all(axis=0)
+    return Loss(
+        layer=0,
+        what="inputs",
+        values=int(np.count_nonzero(present)),
+        to_zero=int(np.count_nonzero(vanished)),
+        saturated=clipped,
+        dead=int(np.count_nonzero(dead)),
+    )
+
+
+def warn(losses: Iterable[Loss]) -> None:
+    """Warns of each loss that a user should know of."""
+    for loss in losses:
+        if loss.much:
+            warnings.warn(f"{loss}; scale the network or its inputs", stacklevel=3)

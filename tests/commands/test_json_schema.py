@@ -42,13 +42,16 @@ RUN = {
     "seconds": "float",
 }
 DEMO = {"dataset": "text", "weights": {"total": "integer", "kept": "integer", "ratio": "float"}, **RUN}
-SIMULATE = {"network": "text", **RUN}
+SIMULATE = {"network": "text", **RUN, "lost": []}
 COMPILE = {
     "output": "text",
     "core": "text",
     "geometry": "own",
     "layers": "own",
     "accuracy": "own",
+    "golden_images": "integer",
+    "saturated": "own",
+    "lost": [],
     "weights": {"total": "integer", "kept": "integer", "ratio": "float", "rounded_to_zero": "integer"},
     "bits": {"dense": "integer", "image": "integer", "ratio": "float"},
     "left_out": "nothing",

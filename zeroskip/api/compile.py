@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zeroskip.model.core import Core, StoredBits
+    from zeroskip.model.network.losses import Loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +40,19 @@ class CompileSettings:
 
     `own` are the core's own settings, such as EieCompileSettings or MmaCompileSettings; None means their defaults.
     Dense training for `epochs` comes before pruning, at `learning_rate`, which falls along half a cosine; it needs
-    settings that prune.
+    settings that prune. The golden model runs at most `limit` samples of the test split, taken by chance with a fixed
+    seed.
     """
 
     core: str = DEFAULT
     own: Any = None
     epochs: int = 0
     learning_rate: float = 0.05
+    limit: int = 2_000
 
     def __post_init__(self) -> None:
         require_settings(self)
-        require_at_least(self, epochs=0)
+        require_at_least(self, epochs=0, limit=1)
         require_positive(self, "learning_rate")
 
 
@@ -59,7 +62,8 @@ class Compiled:
 
     `accuracy` are fractions of the test split: of the network by step of its preparation, and of the golden model
     ("golden"), which the RTL equals in every bit; empty if the data have no labels. `kept` of `total` weights are not
-    zero; the core's formats round `rounded_to_zero` of these to zero. `bits` is the network's size in the core.
+    zero; the core's formats round `rounded_to_zero` of these to zero. `golden_images` samples went through the golden
+    model, and `losses` are what the core's formats lost of their values. `bits` is the network's size in the core.
     """
 
     core: str
@@ -68,6 +72,8 @@ class Compiled:
     kept: int
     total: int
     rounded_to_zero: int
+    golden_images: int
+    losses: tuple[Loss, ...]
     bits: StoredBits
     left_out: str | None
     """The softmax or log_softmax at the end of the network, which is not compiled: it does not change the class."""
@@ -81,12 +87,17 @@ class Compiled:
     def summary(self) -> dict[str, Any]:
         """What `zeroskip compile --json` prints: the same keys for every core; `geometry` and the keys of each
         layer other than `inputs` and `outputs` are the core's own."""
+        from zeroskip.model.network.losses import saturated
+
         return {
             "output": None if self.output is None else str(self.output),
             "core": self.core,
             "geometry": dataclasses.asdict(self.network.geometry),
             "layers": [dataclasses.asdict(layer) for layer in self.network.layers],
             "accuracy": self.accuracy or None,
+            "golden_images": self.golden_images,
+            "saturated": saturated(self.losses),
+            "lost": [loss.summary() for loss in self.losses if loss.much],
             "weights": {
                 "total": self.total,
                 "kept": self.kept,
@@ -100,11 +111,14 @@ class Compiled:
 
     def rows(self) -> list[tuple[str, str]]:
         """The same as (label, value) for people."""
+        from zeroskip.model.network.losses import saturated
         from zeroskip.model.network.stages import shapes
 
         rows = [("layers", " - ".join(shapes(self.network.stages, self.network.layers)))]
         rows += [(f"accuracy, {step}", f"{value:.2%}") for step, value in self.accuracy.items()]
         rows += [
+            ("samples through the golden model", f"{self.golden_images:,}"),
+            *((f"saturated {kind}", f"{count:,}") for kind, count in saturated(self.losses).items()),
             ("weights kept", f"{self.kept:,} of {self.total:,}"),
             ("bits, dense and image", f"{self.bits.dense:,} and {self.bits.image:,} (1 : {self.bits.ratio:.1f})"),
             *load_core(self.core).layer_facts(self.network),
@@ -159,13 +173,15 @@ def compile(
     prepared = recipe.prepare(module, source, own, plan, progress)
     core = load_core(settings.core)
     compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
-    accuracy = {**prepared.accuracy, **_golden(core, compiled, *prepared.test, progress)}
+    accuracy, images, losses = _golden(core, compiled, *prepared.test, settings.limit, progress)
     if output is not None:
         core.save(compiled, output)
     return Compiled(
         core=settings.core,
         network=compiled,
-        accuracy=accuracy,
+        accuracy={**prepared.accuracy, **accuracy},
+        golden_images=images,
+        losses=losses,
         kept=prepared.kept,
         total=prepared.total,
         rounded_to_zero=core.rounded_to_zero(compiled, prepared.source),
@@ -192,9 +208,19 @@ def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Pat
     return final_softmax(module, train)
 
 
-def _golden(core: Core[Any, Any], network: Any, inputs: Any, labels: Any, progress: Progress) -> dict[str, float]:
-    """The accuracy of the golden model, if there are labels."""
-    from zeroskip.model.core import golden_accuracy
+def _golden(
+    core: Core[Any, Any], network: Any, inputs: Any, labels: Any, limit: int, progress: Progress
+) -> tuple[dict[str, float], int, tuple[Loss, ...]]:
+    """The accuracy of the golden model, if there are labels; the number of samples that it ran, and what the core's
+    formats lost of them, which is told where it is much."""
+    from zeroskip.model.core import UNLABELLED_IMAGES, golden_run
+    from zeroskip.model.data.dataset import accuracy
+    from zeroskip.model.network.losses import warn
+    from zeroskip.model.network.subset import chosen
 
     progress(Step(task="running the golden model"))
-    return {} if labels is None else {"golden": golden_accuracy(core, network, inputs, labels, progress)}
+    taken = chosen(len(inputs), limit if labels is not None else min(limit, UNLABELLED_IMAGES))
+    result = golden_run(core, network, inputs[taken], progress)
+    warn(result.losses)
+    right = {} if labels is None else {"golden": accuracy(result.outputs, labels[taken])}
+    return right, len(taken), result.losses

@@ -16,6 +16,7 @@ from zeroskip.model.progress import Progress, Step, silent
 if TYPE_CHECKING:
     from zeroskip.cosim.verify import Verification
     from zeroskip.model.core import StoredBits
+    from zeroskip.model.network.losses import Loss
 
 CompiledNetwork: TypeAlias = Any
 """The path of a file from `zeroskip compile`, what `zeroskip.compile` returned, or its `network`."""
@@ -41,7 +42,8 @@ class Simulation:
     """A network's run on the RTL.
 
     `verification` has outputs, cycles and how they compare with the models. `accuracy` has fractions by step, here
-    only "hardware"; None if the data have no labels. `clipped_inputs` did not fit the core's format.
+    only "hardware"; None if the data have no labels. `clipped_inputs` did not fit the core's format, and `losses` are
+    what the formats lost of each layer's values.
     """
 
     network: str
@@ -49,6 +51,7 @@ class Simulation:
     accuracy: dict[str, float] | None
     bits: StoredBits
     clipped_inputs: int
+    losses: tuple[Loss, ...]
     report: Path | None
     seconds: float
 
@@ -71,6 +74,7 @@ class Simulation:
             "accuracy": self.accuracy,
             "bits": self.bits.summary(),
             "clipped_inputs": self.clipped_inputs,
+            "lost": [loss.summary() for loss in self.losses if loss.much],
             "report": None if self.report is None else str(self.report),
             "seconds": self.seconds,
         }
@@ -130,6 +134,7 @@ def simulate(
     from zeroskip.model.cores import load_core
     from zeroskip.model.data.dataset import accuracy as accuracy_of
     from zeroskip.model.data.labels import require_classes
+    from zeroskip.model.network.losses import input_loss, warn
 
     compiled.flat(values, f"{name_of(data)}: inputs")
     require_classes(labels_field(data, "test"), labels, compiled.outputs)
@@ -144,6 +149,8 @@ def simulate(
         waveform=None if report is None else report.with_suffix(".vcd"),
         progress=progress,
     )
+    losses = [input_loss(compiled.flat(values), inputs, clipped), *verification.losses]
+    warn(losses)
     accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
     if outputs is not None:
         save_outputs(outputs, verification)
@@ -164,6 +171,7 @@ def simulate(
         accuracy=accuracy,
         bits=load_core(compiled.core).stored_bits(compiled),
         clipped_inputs=clipped,
+        losses=tuple(losses),
         report=report,
         seconds=time.monotonic() - start,
     )

@@ -26,6 +26,9 @@ def compile_command(
     learning_rate: Annotated[
         float, typer.Option(help="Learning rate of dense training at the start; it falls to zero along half a cosine.")
     ] = CompileSettings.learning_rate,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Samples of the test split, taken by chance, that the golden model runs at most.")
+    ] = CompileSettings.limit,
     checkpoint: options.Checkpoint = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
@@ -43,7 +46,11 @@ def compile_command(
             data,
             weights=weights,
             settings=CompileSettings(
-                core=core, own=cores.of(core).settings(), epochs=epochs, learning_rate=learning_rate
+                core=core,
+                own=cores.of(core).settings(),
+                epochs=epochs,
+                learning_rate=learning_rate,
+                limit=limit,
             ),
             output=output,
             checkpoint=checkpoint,

@@ -80,8 +80,8 @@ class EieRecipe:
         progress: Progress,
     ) -> Prepared:
         inputs, _ = data.samples("train")
+        test_inputs, test_labels = data.samples("test")
         if settings.density is None:
-            test_inputs, test_labels = data.samples("test")
             progress(Step(task="loading torch"))
             from zeroskip.model.pruning.recipe import share
 
@@ -106,7 +106,7 @@ class EieRecipe:
             source=result.layers,
             inputs=inputs,
             accuracy=result.accuracies or {},
-            test=result.test or (None, None),
+            test=result.test or (test_inputs, test_labels),
             kept=result.kept,
             total=result.total,
         )

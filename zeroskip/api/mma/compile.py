@@ -117,7 +117,7 @@ class MmaRecipe:
         return Prepared(
             # Folded, as its own forward() may need samples to be read.
             source=fold(module, test[0]),
-            inputs=test[0],
+            inputs=data.samples("train")[0],
             accuracy=accuracy,
             test=test,
             kept=sum(int(weight.count_nonzero()) for weight in weights),
