@@ -186,12 +186,14 @@ class Covers:
 
     def tests(self, mutant: Mutant, budget: float) -> dict[str, float]:
         """The tests that run the statement, as many as take `budget` seconds: first those named like the file, then
-        the fastest. A statement outside functions is run by all that use the file."""
+        the fastest. A statement outside functions is run by all that use the file. One that no test is seen to run may
+        run in another process: then those named like the file are the tests."""
         first, last = mutant.mutation.lines
         found = self.lines.get(mutant.path, {})
         inside = mutant.mutation.inside
         tests = [test for test, lines in found.items() if not inside or any(first <= line <= last for line in lines)]
-        own = f"test_{Path(mutant.path).stem}.py"
+        own = f"/test_{Path(mutant.path).stem}"
+        tests = tests or [test for test in found if own in test]
         tests.sort(key=lambda test: (own not in test, self.seconds[test]))
         chosen: dict[str, float] = {}
         for test in tests:

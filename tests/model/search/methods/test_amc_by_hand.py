@@ -1,0 +1,154 @@
+"""The plans that AMC proposes, drawn again with another generator; and the bounds of a plan against a search of all."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+from support.searching import GEOMETRIES, evaluator, space_of, table_of, trained
+from torch import nn
+
+from zeroskip.model.search.costs.table import cost_table
+from zeroskip.model.search.layers import read_layers
+from zeroskip.model.search.methods.amc import _Bounds, amc
+from zeroskip.model.search.methods.policies import uniform
+from zeroskip.model.search.settings import AgentSettings, AmcSettings
+from zeroskip.model.search.spaces.space import LayerSpace, cost_share
+
+SEED = 11
+SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=8))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """One thread, as in the commands: such small products are slower with several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def proposals(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float64]]:
+    """The densities that are proposed, before they are fitted to the budget."""
+    found: list[NDArray[np.float64]] = []
+    apply = _Bounds.apply
+
+    def spied(bounds: _Bounds, proposed: NDArray[np.float64]) -> dict[str, float]:
+        found.append(proposed.copy())
+        return apply(bounds, proposed)
+
+    monkeypatch.setattr(_Bounds, "apply", spied)
+    return found
+
+
+def search(folder: Path, settings: AmcSettings = SETTINGS, budget: float = 0.5) -> Any:
+    module, inputs, _ = trained()
+    return amc(
+        evaluator(folder), read_layers(module, inputs[:4].numpy()), table_of(), budget, settings=settings, seed=SEED
+    )
+
+
+def test_random_plans_lie_between_the_uniform_plan_and_a_random_one(
+    tmp_path: Path, proposals: list[NDArray[np.float64]]
+) -> None:
+    search(tmp_path)
+    even = np.array(list(uniform(space_of(), table_of(), 0.5).values()))
+    draws = np.random.default_rng(SEED)
+    for found in proposals[:7]:
+        share = draws.uniform()
+        other = draws.uniform(size=2)
+        np.testing.assert_allclose(found, (1 - share) * even + share * other)
+
+
+def test_neighbours_of_the_best_so_far(tmp_path: Path, proposals: list[NDArray[np.float64]]) -> None:
+    """Every second plan after the warm-up is the best one before it, with other densities for one or both groups."""
+    measured: list[dict[str, float]] = []
+    apply = _Bounds.apply
+
+    def kept(bounds: _Bounds, proposed: NDArray[np.float64]) -> dict[str, float]:
+        measured.append(apply(bounds, proposed))
+        return measured[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Bounds, "apply", kept)
+        result = search(tmp_path)
+    plans = [list(uniform(space_of(), table_of(), 0.5).values()), *(list(plan.values()) for plan in measured)]
+    rewards = [episode.accuracy for episode in result.history]
+    changed = []
+    for number in range(8, 24):
+        best = plans[int(np.argmax(rewards[:number]))]
+        differs = int((proposals[number - 1] != np.array(best)).sum())
+        if (number - 8) % 2:
+            changed.append(differs)
+        else:
+            assert differs == 2
+    assert set(changed) == {1, 2}
+
+
+def test_neighbours_are_a_truncated_normal_around_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its standard deviation is 0.3: the draw of each changed group is found again from its uniform number."""
+    from zeroskip.model.search.methods.ddpg import Agent
+
+    seen: list[tuple[float, float, float]] = []
+    explore = Agent.explore
+
+    def spied(agent: Agent, action: float, sigma: float) -> float:
+        copied = np.random.default_rng()
+        copied.bit_generator.state = agent.random.bit_generator.state
+        low, high = ndtr(-action / sigma), ndtr((1 - action) / sigma)
+        expected = action + sigma * ndtri(low + (high - low) * copied.random())
+        seen.append((sigma, float(np.clip(expected, 0, 1)), explore(agent, action, sigma)))
+        return seen[-1][2]
+
+    monkeypatch.setattr(Agent, "explore", spied)
+    search(tmp_path, replace(SETTINGS, sigma=0.1))
+    assert 0.3 in {sigma for sigma, _, _ in seen}
+    for _, expected, found in seen:
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("fill", [True, False])
+@pytest.mark.parametrize("budget", [0.351, 0.601, 0.901])
+def test_bounds_are_one_power_of_all_densities(fill: bool, budget: float) -> None:
+    """The plan is the one of all powers (at least 1 without `fill`) that costs most within the budget; then the groups
+    with the finest steps take what is left."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(8, 10), nn.ReLU(), nn.Linear(10, 6), nn.ReLU(), nn.Linear(6, 30)).eval()
+    layers = read_layers(module, np.ones((2, 8), np.float32))
+    space = LayerSpace(module, "weights", ["0", "2", "4"], torch.empty(0))
+    table = cost_table("macs", layers, "weights", geometries=GEOMETRIES)
+    sizes = {"0": 80, "2": 60, "4": 180}
+    limits = {"0": 1.0, "2": 0.8, "4": 1.0}
+    bounds = _Bounds(space=space, table=table, budget=budget, limits=limits, fill=fill)
+    for proposed in np.random.default_rng(3).uniform(0.05, 0.999, (12, 3)):
+        plan = bounds.apply(proposed)
+        assert cost_share(space, table, plan) <= budget
+        assert all(plan[name] <= limits[name] for name in limits)
+        powers = np.linspace(0 if fill else 1, 40, 40_001)
+        densities = np.minimum(proposed[None] ** powers[:, None], list(limits.values()))
+        counts = np.maximum(np.round(densities * list(sizes.values())), [2, 1, 4])
+        within = np.flatnonzero(counts.sum(1) <= budget * 320)
+        # The least power within the budget; one step of several groups at once goes to the first of them.
+        best = dict(zip(sizes, counts[within[0]], strict=True))
+        for name in sizes:
+            assert plan[name] * sizes[name] >= best[name] - 1e-6
+        if fill:
+            room = {name for name in sizes if plan[name] < limits[name] - 1e-9}
+            assert not room or abs(cost_share(space, table, plan) * 320 - np.floor(budget * 320)) < 1e-6
+            for one, other in itertools.combinations(range(3), 2):
+                names = list(sizes)
+                if proposed[one] < proposed[other] and limits[names[other]] == 1:
+                    assert plan[names[one]] <= plan[names[other]] + 2 / min(sizes.values())
+        else:
+            extra = sum(plan[name] * sizes[name] - best[name] for name in sizes)
+            assert extra <= 3 + 1e-6
+            assert all(plan[name] <= max(proposed[at], 4 / 180) + 1 / 60 for at, name in enumerate(sizes))
