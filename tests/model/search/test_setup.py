@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.loading import load_factory
-from zeroskip.model.search.setup import Setup, prepare
+from zeroskip.model.search.setup import Setup, prepare, space_for
 from zeroskip.model.search.storage.journal import Journal
 
 
@@ -142,6 +142,17 @@ def test_every_seed_holds_out_other_samples(tmp_path: Path, seed: int) -> None:
     for part, chosen in ((made.validation, order[:8]), (made.train, order[8:])):
         assert np.array_equal(part.inputs.numpy(), data().train_inputs[chosen])
         assert np.array_equal(part.labels.numpy(), data().train_labels[chosen])
+
+
+@pytest.mark.parametrize("granularity", ["weights", "channels"])
+def test_so_many_samples_calibrate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, granularity: str) -> None:
+    """The first 7 of those to train on; 16 images count the cycles."""
+    monkeypatch.setattr("zeroskip.model.search.setup.CALIBRATION", 7)
+    made = setup(tmp_path, granularity=granularity)
+    assert torch.equal(made.space.calibration, made.train.inputs[:7])
+    assert [layer.images for layer in made.layers] == [16, 16]
+    again = space_for(Net(), granularity, data())
+    assert np.array_equal(again.calibration.numpy(), data().train_inputs[:7])
 
 
 def test_code_that_measures_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

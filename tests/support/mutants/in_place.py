@@ -40,6 +40,9 @@ def _function(value: Any) -> FunctionType | None:
     elif isinstance(value, functools.cached_property):
         value = value.func
     while isinstance(value, FunctionType) or hasattr(value, "__wrapped__"):
+        if hasattr(value, "py_func"):
+            # Compiled: its code is not what runs.
+            return None
         inner = getattr(value, "__wrapped__", None)
         if inner is None:
             return value if isinstance(value, FunctionType) else None

@@ -51,6 +51,7 @@ def test_totals_take_layers_that_are_not_named_as_dense() -> None:
         (8, 2, 4, [1, 4, 5, 8]),
         # Sixteen jumps, and no more.
         (40, 2, 2, [1, *range(2, 34), 40]),
+        (40, 2, 1, [*range(1, 18), 40]),
     ],
 )
 def test_numbers_of_channels(size: int, points: int, at_once: int | None, counts: list[int]) -> None:
