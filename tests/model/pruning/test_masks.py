@@ -113,6 +113,13 @@ def test_masks_let_go_after_an_error() -> None:
     assert module.weight.count_nonzero() == 4
 
 
+def test_masked_weights_are_zero_after_the_block_whoever_wrote_them() -> None:
+    module = nn.Linear(3, 1)
+    with Masks(module, {"weight": torch.tensor([[True, False, True]])}), torch.no_grad():
+        module.weight.copy_(torch.tensor([[1.0, 2.0, 3.0]]))
+    assert module.weight.tolist() == [[1, 0, 3]]
+
+
 def test_masks_clear_what_no_product_would() -> None:
     module = nn.Linear(3, 1)
     with torch.no_grad():

@@ -13,9 +13,11 @@ from support.by_hand import assert_close, sgd, short_order
 from support.searching import GEOMETRIES, space_of, table_of, trained
 from torch import Tensor, nn
 
+from zeroskip.model.progress import silent
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.layers import read_layers
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
+from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.settings import NetAdaptSettings
 from zeroskip.model.search.spaces.space import LayerSpace, Space
@@ -36,7 +38,13 @@ def one_thread() -> Iterator[None]:
 
 
 def adapt(
-    folder: Path, space: Space, table: CostTable, settings: NetAdaptSettings, budget: float, workers: int = 1
+    folder: Path,
+    space: Space,
+    table: CostTable,
+    settings: NetAdaptSettings,
+    budget: float,
+    workers: int = 1,
+    progress: ReportProgress = silent,
 ) -> NetAdaptResult:
     _, inputs, labels = trained()
     return netadapt(
@@ -49,6 +57,7 @@ def adapt(
         journal=Journal(folder / "journal", "this", resume=False),
         workers=workers,
         seed=SEED,
+        progress=progress,
     )
 
 
@@ -126,10 +135,23 @@ def test_steps_and_weights(tmp_path: Path, pick: Any, workers: int) -> None:
     """The network is the masked one of the last step, in one process or trained in others."""
     settings = NetAdaptSettings(step=0.2, decay=0.95, iterations=6, batch_size=20, learning_rate=0.05, pick=pick)
     steps, module = algorithm_1(settings, pick == "ratio")
-    found = adapt(tmp_path, space_of("weights"), table_of("params", "weights"), settings, BUDGET, workers)
+    states: list[SearchProgress] = []
+    found = adapt(
+        tmp_path, space_of("weights"), table_of("params", "weights"), settings, BUDGET, workers, states.append
+    )
     assert [(step.group, round(step.density * SIZES[step.group]), step.accuracy) for step in found.steps] == steps
     assert len({group for group, *_ in steps}) == 2
     assert_close(found.module, module)
+    # The percentage is that of the way to the budget before the iteration.
+    before = [(accuracy_of(trained()[0]), 1.0), *[(step.accuracy, step.cost) for step in found.steps[:-1]]]
+    for state in states:
+        number = int(state.trying.removeprefix("iteration ").partition(":")[0]) - 1
+        accuracy, cost = before[number]
+        assert state.done == round(100 * (1 - cost) / (1 - BUDGET))
+        assert (state.total, state.best, state.cost) == (100, accuracy, cost)
+    shown = {state.trying: state.accuracy for state in states}
+    for number, step in enumerate(found.steps, 1):
+        assert shown[f"iteration {number}: {step.group} at {step.density:.1%}"] == step.accuracy
     counts = {name: int(found.module.get_parameter(f"{name}.weight").count_nonzero()) for name in SIZES}
     assert counts == {name: round(density * SIZES[name]) for name, density in found.densities.items()}
 

@@ -15,11 +15,11 @@ from torch import nn
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.table import CostTable, LayerTable
 from zeroskip.model.search.evaluation import Evaluator
-from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve
+from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve, steps_of
 from zeroskip.model.search.plan import WEIGHTS
 from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.samples import Samples
-from zeroskip.model.search.spaces.space import LayerSpace
+from zeroskip.model.search.spaces.space import LayerSpace, PruningGroup
 
 
 def space(granularity: str = WEIGHTS) -> LayerSpace:
@@ -92,6 +92,15 @@ def test_a_budget_that_cannot_be_met() -> None:
             solve(found(a=FRAGILE, b=ROBUST), space(), table(), budget)
 
 
+def test_below_the_scanned_densities_the_accuracy_falls_to_zero() -> None:
+    """From 0.3 (a) and 0.8 (b) at density 0.1 to 0 at 0.02, in a straight line: both layers have the same accuracy."""
+    densities = solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.03)
+    # (100 a + 300 b) / 400 = 0.03, with a = 0.02 + 0.08 x / 0.3 and b = 0.02 + 0.08 x / 0.8.
+    accuracy = 0.01 * 4 / (0.08 / 0.3 + 3 * 0.08 / 0.8)
+    assert densities["a"] == pytest.approx(0.02 + 0.08 * accuracy / 0.3, abs=2e-5)
+    assert densities["b"] == pytest.approx(0.02 + 0.08 * accuracy / 0.8, abs=2e-5)
+
+
 def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
     """One scan: its progress, its curves (a point of each measured again), and the unchanged network."""
     measure = evaluator(tmp_path)
@@ -113,6 +122,21 @@ def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
         assert accuracy == evaluate(alone, validation.inputs, validation.labels)
     for name, value in module.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize(
+    ("granularity", "steps"),
+    [
+        ("weights", [0.8, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02]),
+        ("channels", [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]),
+        ("2:4", [0.5]),
+    ],
+)
+def test_densities_of_a_scan(granularity: str, steps: list[float]) -> None:
+    """Weights are scanned further down than channels; patterns have one density."""
+    counts = (2, 4) if granularity == "2:4" else range(1, 1001)
+    group = PruningGroup(name="a", layers=("a",), total=counts[-1], counts=counts)
+    assert steps_of(group, granularity) == tuple(steps)
 
 
 @pytest.mark.parametrize("cut", [0.2, 0.5, 0.9])

@@ -88,6 +88,15 @@ def test_plans() -> None:
         other.densities(plan)
 
 
+def test_what_a_pattern_keeps() -> None:
+    """Half of 216 and of 120 weights; a density of 1 is not pruned, and neither is a layer that is not named."""
+    space = LayerSpace(network(), "2:4", ["0", "3"], torch.empty(0))
+    assert space.kept({"0": 0.5, "3": 1.0}) == pytest.approx((108 + 120) / 336)
+    assert space.kept({"3": 0.5}) == pytest.approx((216 + 60) / 336)
+    assert space.kept({"0": 0.5, "3": 0.5}) == pytest.approx(0.5)
+    assert space.kept({}) == 1
+
+
 def test_layers_that_do_not_run_stay_whole() -> None:
     space = LayerSpace(network(), "weights", ["3"], torch.empty(0))
     assert space.plan({"3": 0.5}, method="", cost="", budget=1, reached=1).densities == {"0": 1.0, "3": 0.5}
