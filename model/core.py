@@ -177,6 +177,10 @@ class CountsLosses(Protocol):
         """As `Core.outputs`, and the losses of each layer."""
         ...
 
+    def weight_losses(self, network: Any, source: Any) -> list[Loss]:
+        """The losses of each layer's weights, which `Core.rounded_to_zero` counts together."""
+        ...
+
 
 GOLDEN_IMAGES = 2_000
 """At most this many images of a test set go through the golden model where nothing else is asked for."""

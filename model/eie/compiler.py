@@ -15,6 +15,7 @@ from zeroskip.model.eie.format import decode
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, averaging_layer, shapes_of
+from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import lower
 from zeroskip.model.network.operations import AveragePooling
 from zeroskip.model.network.run import run_stages
@@ -118,13 +119,14 @@ def quantise_inputs(
     return np.clip(rounded, VALUE_MIN, VALUE_MAX).astype(np.int16), int(outside.sum())
 
 
-def lost_weights(network: EieNetwork) -> int:
-    """Kept weights and biases whose value rounds to zero."""
-    lost = 0
+def weight_losses(network: EieNetwork) -> list[Loss]:
+    """The kept weights and biases of each layer whose value rounds to zero."""
+    losses = []
     for index, codebook in enumerate(network.codebooks):
         codes = decode(network.columns(index), network.geometry)
-        lost += int(((codes != 0) & (codebook[codes] == 0)).sum())
-    return lost
+        lost = int(((codes != 0) & (codebook[codes] == 0)).sum())
+        losses.append(Loss(layer=index, what="weights", values=int((codes != 0).sum()), to_zero=lost, saturated=0))
+    return losses
 
 
 def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from zeroskip.model.core import StoredBits
 from zeroskip.model.cores import CORES
 from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.compiler import compile_network, float_outputs, lost_weights, quantise_inputs
+from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs, weight_losses
 from zeroskip.model.eie.settings import EieSettings
 from zeroskip.model.eie.shared import SharedOperation
 from zeroskip.model.eie.sharing import share_layers
@@ -72,8 +72,11 @@ class EieCore:
         return float_outputs(network, outputs), [input_loss(network.flat(inputs), quantised, clipped), *losses]
 
     def rounded_to_zero(self, network: EieNetwork, source: Any) -> int:
+        return sum(loss.to_zero for loss in self.weight_losses(network, source))
+
+    def weight_losses(self, network: EieNetwork, source: Any) -> list[Loss]:
         """Biases too; the codes in the memory images show which weights were kept, so `source` is not needed."""
-        return lost_weights(network)
+        return weight_losses(network)
 
     def stored_bits(self, network: EieNetwork) -> StoredBits:
         stored = storage(network)

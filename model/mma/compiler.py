@@ -17,6 +17,7 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import OPERANDS, FloatFormat
 from zeroskip.model.mma.scale import exponent
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import averaging_weight, block_diagonal, lower
 from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.operations import MaxPooling, operations
@@ -149,14 +150,22 @@ def _operand(
         return dense
 
 
-def rounded_to_zero(module: nn.Module, dtype: str) -> int:
-    """Weights of a network that are not zero, but are in the tile's format."""
+def weight_losses(module: nn.Module, dtype: str) -> list[Loss]:
+    """The weights of each layer of a network that are not zero, but are in the tile's format."""
     form = OPERANDS[dtype]
     assert isinstance(form, FloatFormat)
-    lost = 0
-    for _, layer in operations(fold(module)):
+    losses = []
+    rows = [layer for operation, layer in operations(fold(module)) if not isinstance(operation, MaxPooling)]
+    for row, layer in enumerate(rows):
         if isinstance(layer, nn.Linear | nn.Conv2d):
             weight = layer.weight.detach().numpy()
             scaled = np.ldexp(weight, exponent(Magnitudes.of(weight), form))
-            lost += int(((weight != 0) & (from_raw(to_raw(scaled, dtype), dtype) == 0)).sum())
-    return lost
+            present = int(np.count_nonzero(weight))
+            held = int(np.count_nonzero(from_raw(to_raw(scaled, dtype), dtype)))
+            losses.append(Loss(layer=row, what="weights", values=present, to_zero=present - held, saturated=0))
+    return losses
+
+
+def rounded_to_zero(module: nn.Module, dtype: str) -> int:
+    """How many weights of all layers are not zero, but are in the tile's format."""
+    return sum(loss.to_zero for loss in weight_losses(module, dtype))

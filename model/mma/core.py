@@ -13,7 +13,7 @@ from zeroskip.model.core import StoredBits
 from zeroskip.model.cores import CORES
 from zeroskip.model.mma import bundle
 from zeroskip.model.mma.bundle import MmaNetwork
-from zeroskip.model.mma.compiler import compile_network, rounded_to_zero
+from zeroskip.model.mma.compiler import compile_network, rounded_to_zero, weight_losses
 from zeroskip.model.mma.run_network import run
 from zeroskip.model.mma.settings import MmaSettings
 from zeroskip.model.mma.storage import stored_bits
@@ -60,6 +60,9 @@ class MmaCore:
 
     def rounded_to_zero(self, network: MmaNetwork, source: nn.Module) -> int:
         return rounded_to_zero(source, network.geometry.dtype)
+
+    def weight_losses(self, network: MmaNetwork, source: nn.Module) -> list[Loss]:
+        return weight_losses(source, network.geometry.dtype)
 
     def stored_bits(self, network: MmaNetwork) -> StoredBits:
         return stored_bits(network)

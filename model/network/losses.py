@@ -18,8 +18,9 @@ SATURATED_SHARE = 0.001
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """Of `values` non-zero values of a layer (`what`: "inputs", "activations"), `to_zero` become zero in the core's
-    format, and `saturated` are larger than it holds. `dead` of its inputs become zero in every sample that has them."""
+    """Of `values` non-zero values of a layer (`what`: "weights", "inputs", "activations"), `to_zero` become zero in the
+    core's format, and `saturated` are larger than it holds. `dead` of its inputs become zero in every sample that has
+    them."""
 
     layer: int
     what: str
@@ -70,9 +71,11 @@ def joined(losses: Iterable[Loss]) -> list[Loss]:
 
 
 def saturated(losses: Iterable[Loss]) -> dict[str, int]:
-    """How many values saturated, by kind."""
+    """How many values saturated, by kind; weights never do."""
     counts: dict[str, int] = {}
     for loss in losses:
+        if loss.what == "weights":
+            continue
         counts[loss.what] = counts.get(loss.what, 0) + loss.saturated
     return counts
 

@@ -127,3 +127,18 @@ def test_limit_is_how_many_samples_the_golden_model_runs(core: str) -> None:
     assert compiled.accuracy["golden"] == (outputs.argmax(axis=1) == labels)[taken].mean()
     with pytest.raises(ValueError, match="limit must be at least 1, not 0"):
         zeroskip.CompileSettings(limit=0)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_lost_weights_are_told_by_layer(core: str) -> None:
+    """Nothing but the weights of the second layer has a range that its format does not hold."""
+    module = network()
+    with torch.no_grad():
+        module[2].weight.copy_(torch.tensor([1e-30, 1.0, 1e30]).repeat(8).reshape(3, 8))
+    data = (inputs(60), np.arange(60) % 3)
+    with pytest.warns(UserWarning, match=r"^layer 1, weights: (8|16) of 24 \(\d\d.\d%\) become zero"):
+        summary = zeroskip.compile(module, data, settings=settings(core)).summary()
+    lost = [one for one in summary["lost"] if one["what"] == "weights"]
+    # The largest is kept, so 1 is lost as well.
+    assert lost == [{"layer": 1, "what": "weights", "values": 24, "to_zero": 16, "saturated": 0}]
+    assert summary["weights"]["rounded_to_zero"] == 16

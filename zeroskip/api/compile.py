@@ -120,6 +120,7 @@ class Compiled:
             ("samples through the golden model", f"{self.golden_images:,}"),
             *((f"saturated {kind}", f"{count:,}") for kind, count in saturated(self.losses).items()),
             ("weights kept", f"{self.kept:,} of {self.total:,}"),
+            ("weights rounded to zero", f"{self.rounded_to_zero:,}"),
             ("bits, dense and image", f"{self.bits.dense:,} and {self.bits.image:,} (1 : {self.bits.ratio:.1f})"),
             *load_core(self.core).layer_facts(self.network),
         ]
@@ -169,11 +170,17 @@ def compile(
         labelled=functools.cache(lambda: data_of(data, seed, progress)),
         samples=functools.cache(lambda split: samples_of(data, split, progress)),
     )
+    from zeroskip.model.core import CountsLosses
+    from zeroskip.model.network.losses import warn
+
     softmax = _require_fit(module, data, source, weights)
     prepared = recipe.prepare(module, source, own, plan, progress)
     core = load_core(settings.core)
     compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
     accuracy, images, losses = _golden(core, compiled, *prepared.test, settings.limit, progress)
+    if isinstance(core, CountsLosses):
+        losses = (*core.weight_losses(compiled, prepared.source), *losses)
+    warn(losses)
     if output is not None:
         core.save(compiled, output)
     return Compiled(
@@ -212,15 +219,13 @@ def _golden(
     core: Core[Any, Any], network: Any, inputs: Any, labels: Any, limit: int, progress: Progress
 ) -> tuple[dict[str, float], int, tuple[Loss, ...]]:
     """The accuracy of the golden model, if there are labels; the number of samples that it ran, and what the core's
-    formats lost of them, which is told where it is much."""
+    formats lost of them."""
     from zeroskip.model.core import UNLABELLED_IMAGES, golden_run
     from zeroskip.model.data.dataset import accuracy
-    from zeroskip.model.network.losses import warn
     from zeroskip.model.network.subset import chosen
 
     progress(Step(task="running the golden model"))
     taken = chosen(len(inputs), limit if labels is not None else min(limit, UNLABELLED_IMAGES))
     result = golden_run(core, network, inputs[taken], progress)
-    warn(result.losses)
     right = {} if labels is None else {"golden": accuracy(result.outputs, labels[taken])}
     return right, len(taken), result.losses

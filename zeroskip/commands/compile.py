@@ -9,7 +9,7 @@ import typer
 
 from zeroskip.api.compile import CompileSettings, compile
 from zeroskip.commands import options
-from zeroskip.commands.console import Kept, show, tell, working
+from zeroskip.commands.console import Kept, show, working
 from zeroskip.commands.core_options import CoreOptions, with_core_options
 from zeroskip.model.cores import DEFAULT
 
@@ -57,6 +57,4 @@ def compile_command(
             seed=seed,
             progress=progress,
         )
-    if result.rounded_to_zero:
-        tell(f"warning: {result.rounded_to_zero:,} weights are rounded to zero by the core's number formats", "yellow")
     show(result.summary(), result.rows(), title=f"{network}, compiled", as_json=as_json)
