@@ -80,7 +80,8 @@ class Rounding:
         ones = Const(highest, self.result.exponent_bits)
         sign: Value = counted.sign
         if not self.underflow_keeps_sign:
-            sign = counted.sign & (field.any() | rounded[:mantissa_bits].any())
+            # A significand of zero has the exponent zero.
+            sign = counted.sign & rounded.any()
         number = Mux(
             field >= highest,
             Cat(Const(0, mantissa_bits), ones, counted.sign),
