@@ -74,6 +74,7 @@ def test_given_order_stays_where_none_is_better(text: str) -> None:
     assert (found.before, found.after, found.total, found.efficacy) == (36, 36, 36, 1)
 
 
+@pytest.mark.filterwarnings("error")
 def test_no_weights_no_order() -> None:
     found = search(torch.zeros(2, 8), Pattern(), seed=0)
     assert (found.order.tolist(), found.efficacy) == (list(range(8)), 1)

@@ -293,10 +293,20 @@ def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
         ({"warm_up": 500}, "warm_up must be from 1 to the 400 episodes, not 500"),
         ({"reward": "speed"}, "reward must be one of error, cost, not 'speed'"),
         ({"stages": 0}, "stages must be at least 1, not 0"),
+        ({"warm_up": 0}, "warm_up must be from 1 to the 400 episodes, not 0"),
+        ({"warm_up": 401}, "warm_up must be from 1 to the 400 episodes, not 401"),
+        ({"episodes": 2, "stages": 3}, "episodes must be at least one a stage, 3, not 2"),
         ({"sigma": 0.0}, "sigma must be above 0 and at most 1, not 0"),
+        ({"sigma": 1.01}, "sigma must be above 0 and at most 1, not 1.01"),
+        ({"decay": 0.0}, "decay must be above 0 and at most 1, not 0"),
         ({"decay": 1.5}, "decay must be above 0 and at most 1, not 1.5"),
     ],
 )
 def test_settings(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AmcSettings(**options)
+
+
+def test_settings_at_their_limits() -> None:
+    AmcSettings(episodes=3, warm_up=3, stages=3, sigma=1.0, decay=1.0)
+    AmcSettings(episodes=1, warm_up=1)

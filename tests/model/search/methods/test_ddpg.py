@@ -126,6 +126,9 @@ def test_nothing_but_the_seed_matters() -> None:
         ("hidden", 0, "hidden must be at least 1, not 0"),
         ("batch", 0, "batch must be at least 1, not 0"),
         ("actor_rate", 0.0, "actor_rate must be above 0 and finite, not 0"),
+        ("critic_rate", 0.0, "critic_rate must be above 0 and finite, not 0"),
+        ("baseline", 1.01, "baseline must be between 0 and 1, not 1.01"),
+        ("baseline", -0.01, "baseline must be between 0 and 1, not -0.01"),
         ("follow", 1.5, "follow must be between 0 and 1, not 1.5"),
         ("discount", -1.0, "discount must be between 0 and 1, not -1"),
     ],
@@ -133,3 +136,8 @@ def test_nothing_but_the_seed_matters() -> None:
 def test_settings(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AgentSettings(**{field: value})
+
+
+def test_settings_at_their_limits() -> None:
+    AgentSettings(hidden=1, batch=1, follow=0.0, discount=1.0, baseline=1.0)
+    AgentSettings(follow=1.0, discount=0.0, baseline=0.0)

@@ -160,7 +160,10 @@ def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
     ("field", "value", "message"),
     [
         ("step", 0.0, "step must be above 0 and at most 1"),
+        ("step", 1.01, "step must be above 0 and at most 1"),
+        ("step", -0.1, "step must be above 0 and at most 1"),
         ("decay", 1.5, "decay must be above 0 and at most 1, not 1.5"),
+        ("decay", 0.0, "decay must be above 0 and at most 1, not 0.0"),
         ("pick", "best", "pick must be one of accuracy, ratio, not 'best'"),
         ("iterations", -1, "iterations must be at least 0, not -1"),
         ("learning_rate", 0.0, "learning_rate must be above 0 and finite, not 0.0"),
@@ -171,6 +174,12 @@ def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
 def test_settings(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NetAdaptSettings(**{field: value})
+
+
+def test_settings_at_their_limits() -> None:
+    NetAdaptSettings(step=1.0, decay=1.0, iterations=0, batch_size=1)
+    assert NetAdaptSettings(decay=1.0).first_step(0.4) == pytest.approx(0.6 / 30)
+    assert NetAdaptSettings(step=0.9, decay=0.5).first_step(0.4) == 0.9
 
 
 def test_seconds(tmp_path: Path) -> None:
