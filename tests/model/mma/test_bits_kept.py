@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from zeroskip.model.mma.convert import from_raw, to_raw
@@ -71,4 +72,37 @@ def test_the_relative_bound_is_nearly_reached(generation: str, dtype: str, block
     error = 1 + terms.sum() - summed(generation, dtype, terms, c=1.0)
     assert error == terms.sum()
     bound = relative_bound(generation, dtype, "fp32", blocks * products) * (1 + terms.sum())
+    assert 0.55 * bound < error <= bound
+
+
+@pytest.mark.parametrize(("generation", "products"), [("V100", 4), ("A100", 8), ("Ada", 8), ("H100", 16), ("B200", 16)])
+def test_the_relative_bound_of_fp16_results_is_nearly_reached(generation: str, products: int) -> None:
+    """1 + 2^-11 lies in the middle between two numbers of fp16, and becomes 1; the bound allows one unit."""
+    a, b = np.zeros((2, products), np.float32)
+    a[:2], b[:2] = [1, 2.0**-6], [1, 2.0**-5]
+    raw = dot(
+        to_raw(a[None], "fp16"),
+        to_raw(b[None], "fp16"),
+        np.zeros(1, np.uint16),
+        generation=generation,
+        dtype="fp16",
+        out="fp16",
+    )
+    assert raw.tolist() == [0x3C00]
+    bound = relative_bound(generation, "fp16", "fp16", products) * (1 + 2.0**-11)
+    assert 0.45 * bound < 2.0**-11 <= bound
+
+
+@pytest.mark.parametrize(("generation", "products"), [("Ada", 16), ("H100", 32)])
+@pytest.mark.parametrize("c", [1.0, -1.0])
+def test_the_relative_bound_of_fp8_is_nearly_reached(generation: str, products: int, c: float) -> None:
+    """Every product is 1.75 times 2^-14, below the 13 bits that are kept beside one of 1: all but that are lost."""
+    a = np.full(products, c * 2.0**-7, np.float32)
+    b = np.full(products, 1.75 * 2.0**-7, np.float32)
+    a[0], b[0] = c, 1
+    raw_a, raw_b = (torch.from_numpy(one[None]).to(torch.float8_e5m2).view(torch.uint8).numpy() for one in (a, b))
+    raw = dot(raw_a, raw_b, np.zeros(1, np.uint32), generation=generation, dtype="e5m2", out="fp32")
+    exact = float((a.astype(np.float64) * b).sum())
+    error = abs(exact - float(from_raw(raw, "fp32")[0]))
+    bound = relative_bound(generation, "e5m2", "fp32", products) * abs(exact)
     assert 0.55 * bound < error <= bound
