@@ -8,8 +8,8 @@ from zeroskip.model.search.settings import ITERATIONS, AgentSettings, AmcSetting
 
 
 def test_amc() -> None:
-    """Two hidden layers of 300, batches of 64, a soft update of 0.01, 400 episodes of which 100 are random (AMC, section
-    4.1); another discount, noise and rate of the actor."""
+    """Two hidden layers of 300, batches of 64, a soft update of 0.01, and 400 episodes of which 100 are random (AMC,
+    section 4.1); another discount, noise and rate of the actor."""
     assert AgentSettings() == AgentSettings(
         hidden=300, actor_rate=1e-3, critic_rate=1e-3, follow=0.01, discount=0.0, batch=64, baseline=0.5
     )
