@@ -126,6 +126,19 @@ def test_errors_come_back(workers: int | str) -> None:
         list(do([1, 0, 2]))
 
 
+def test_work_in_progress_ends_with_an_error_elsewhere() -> None:
+    """Nobody waits for what other processes are doing then."""
+
+    def work(item: int) -> float:
+        time.sleep(1 if item else 60)
+        return 1 / (1 - item)
+
+    began = time.monotonic()
+    with pytest.raises(ZeroDivisionError), worker_map(work, 2) as do:
+        next(do([1, 0]))
+    assert time.monotonic() - began < 40
+
+
 @pytest.mark.parametrize("workers", EVERYWHERE)
 def test_networks_from_a_users_file(workers: int | str, tmp_path: Path) -> None:
     """A network of a class that no other process could import."""
