@@ -112,6 +112,15 @@ def test_one_wrong_label_of_a_dataset(name: str, label: int, tmp_path: Path) -> 
         calls(tmp_path)[name](data, [])
 
 
+@pytest.mark.parametrize("core", CORES)
+def test_wrong_labels_beyond_the_limit(core: str) -> None:
+    compiled = zeroskip.compile(network(), (inputs(), None), settings=zeroskip.CompileSettings(core=core))
+    labels = np.zeros(SAMPLES, int)
+    labels[-1] = 3
+    with pytest.raises(ValueError, match=r"labels must be class numbers below 3, .* not 3 \(in 1 of 20 samples\)"):
+        zeroskip.simulate(compiled, (inputs(), labels), settings=zeroskip.SimulateSettings(limit=2))
+
+
 def test_a_split_without_samples() -> None:
     given, labels = inputs(), np.zeros(SAMPLES, np.int64)
     with pytest.raises(ValueError, match=r"mine: test_inputs must hold at least one sample, not \(0, 4\)"):

@@ -127,20 +127,23 @@ def simulate(
         raise ValueError(f"outputs and report must be different files, not both {outputs}")
     name, compiled = load_compiled(network)
     values, labels = samples_of(data, "test", progress)
+    from zeroskip.model.data.labels import require_classes
+
+    field = f"{name_of(data)}: inputs"
+    compiled.flat(values, field)
+    # All of them: wrong ones beyond the limit mean that the data are not the network's.
+    require_classes(labels_field(data, "test"), labels, compiled.outputs)
     values, labels = values[: settings.limit], None if labels is None else labels[: settings.limit]
+    if compiled.samples is not None:
+        compiled.samples.warn_of_range([values], field)
     progress(Step(task="loading the simulator"))
     from zeroskip.cosim.drivers import load_driver
     from zeroskip.cosim.verify import verify
     from zeroskip.model.cores import load_core
     from zeroskip.model.data.dataset import accuracy as accuracy_of
-    from zeroskip.model.data.labels import require_classes
     from zeroskip.model.network.losses import input_loss, warn
 
-    compiled.flat(values, f"{name_of(data)}: inputs")
-    require_classes(labels_field(data, "test"), labels, compiled.outputs)
     inputs, clipped = load_driver(compiled.core).encode(compiled, values, saturate=settings.saturate)
-    if compiled.samples is not None:
-        compiled.samples.warn_of_range([values], f"{name_of(data)}: inputs")
     verification = verify(
         compiled,
         inputs,
