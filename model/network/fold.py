@@ -58,8 +58,9 @@ def fold(module: nn.Module, samples: Samples | None = None) -> nn.Sequential:
     except WrongShape as wrong:
         try:
             folded = fold(module)
-        except ValueError:
-            raise wrong from None
+        except ValueError as error:
+            # Perhaps no shape would help.
+            raise WrongShape(f"{error}; and {wrong}") from None
         if isinstance(folded[0], nn.Linear) and given.dim() > 2 and given[0].numel() == folded[0].in_features:
             # A network of flat values may be given images: cores see them as flat.
             return fold(module, given.flatten(1))

@@ -73,15 +73,22 @@ class SampleForm:
             )
 
 
-def require_shape(shape: tuple[int, ...], inputs: NDArray[Any], field: str) -> None:
+def require_shape(shape: tuple[int, ...], inputs: NDArray[Any], field: str, *, flat: bool = True) -> None:
     """Raises ValueError, with a remedy, unless `inputs` (samples x ...), which errors call `field`, have samples of
     `shape`.
 
-    Images of one channel (1 x height x width) also fit flat samples: their values have no other order.
+    Where the network takes `flat` values, as those do that begin with a fully connected layer, flat samples also fit
+    images of one channel (1 x height x width) and samples of two axes, and these images fit flat samples: their values
+    have no other order.
     """
     given = tuple(inputs.shape[1:])
-    if given == shape or (len(shape) == 1 and len(given) == 3 and given[0] == 1 and math.prod(given) == shape[0]):
+    if given == shape:
         return
+    if flat and math.prod(given) == math.prod(shape):
+        if len(given) == 1 and (len(shape) == 2 or _one_channel(shape)):
+            return
+        if len(shape) == 1 and _one_channel(given):
+            return
     if math.prod(given) != math.prod(shape):
         raise ValueError(
             f"{field} must have {math.prod(shape)} values a sample, as the network takes, not {math.prod(given)} "
@@ -90,6 +97,10 @@ def require_shape(shape: tuple[int, ...], inputs: NDArray[Any], field: str) -> N
     raise ValueError(
         f"{field} must be samples x {by(shape)}, as the network takes, not samples x {by(given)}{_remedy(shape, given)}"
     )
+
+
+def _one_channel(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[0] == 1
 
 
 def channels_last(given: tuple[int, ...], channels: int) -> str:

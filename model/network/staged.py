@@ -40,7 +40,7 @@ class StagedNetwork:
         if self.sample_shape is None:
             require_shape((self.inputs,), rows, field)
         else:
-            require_shape(self.sample_shape, inputs, field)
+            require_shape(self.sample_shape, inputs, field, flat=image_shape(self.stages[0]) is None)
         return rows
 
     @property

@@ -134,8 +134,6 @@ def simulate(
     # All of them: wrong ones beyond the limit mean that the data are not the network's.
     require_classes(labels_field(data, "test"), labels, compiled.outputs)
     values, labels = values[: settings.limit], None if labels is None else labels[: settings.limit]
-    if compiled.samples is not None:
-        compiled.samples.warn_of_range([values], field)
     progress(Step(task="loading the simulator"))
     from zeroskip.cosim.drivers import load_driver
     from zeroskip.cosim.verify import verify
@@ -144,6 +142,8 @@ def simulate(
     from zeroskip.model.network.losses import input_loss, warn
 
     inputs, clipped = load_driver(compiled.core).encode(compiled, values, saturate=settings.saturate)
+    if compiled.samples is not None:
+        compiled.samples.warn_of_range([values], field)
     verification = verify(
         compiled,
         inputs,

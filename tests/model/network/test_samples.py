@@ -18,7 +18,7 @@ def made(shape: tuple[int, ...]) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("shape", "given"),
-    [((12,), (12,)), ((3, 4, 5), (3, 4, 5)), ((16,), (1, 4, 4)), ((6, 5), (6, 5))],
+    [((12,), (12,)), ((3, 4, 5), (3, 4, 5)), ((16,), (1, 4, 4)), ((1, 4, 4), (16,)), ((6, 5), (6, 5)), ((6, 5), (30,))],
 )
 def test_what_fits(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
     require_shape(shape, made(given), "inputs")
@@ -73,7 +73,10 @@ def test_what_fits(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
 )
 def test_what_does_not(shape: tuple[int, ...], given: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        require_shape(shape, made(given), "inputs")
+        require_shape(shape, made(given), "inputs", flat=False)
+    if not (len(given) == 1 and shape[0] == 1):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            require_shape(shape, made(given), "inputs")
 
 
 def test_the_remedies_are_right() -> None:
