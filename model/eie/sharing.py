@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
@@ -17,6 +19,13 @@ from zeroskip.model.progress import Progress, Step, silent
 _LARGE_BIAS = 64
 """Biases that are larger than the weights by this factor would leave the weights too few of the shared values and of
 their bits."""
+
+_SEEN = 19
+"""Inputs with this many fraction bits, and weights as large as the biases, change an output by less than its last of 16
+bits, even where many of them add up."""
+
+_SPARE = 8
+"""So many fraction bits of the inputs may be given up later, for the accumulators."""
 
 
 def share_layers(
@@ -75,8 +84,18 @@ def _share_layer(
 
 def _bias_exponent(weight: NDArray[np.float32], bias: NDArray[np.float32], fraction: int) -> int:
     """The exponent of the activation of the bias column, for inputs of `fraction` fraction bits: zero, the constant
-    one, unless the inputs' format does not hold that, or large biases would cost the weights their bits. Then it is the
-    greatest power of two that the format holds."""
-    if not 0 <= fraction <= ONE_FRACTION:
+    one, unless the inputs' format does not hold that, or large biases would cost the weights their bits. Then it is
+    the power of two, of those that the format holds, that makes the biases about as large as the weights."""
+    top, other = float(np.abs(weight).max()), float(np.abs(bias).max())
+    if 0 <= fraction <= ONE_FRACTION and other <= _LARGE_BIAS * top:
+        return 0
+    if top == 0:
+        # The inputs do not matter: any fraction bits would do.
+        return max(0, -fraction)
+    if other == 0:
         return ONE_FRACTION - fraction
-    return ONE_FRACTION - fraction if np.abs(bias).max() > _LARGE_BIAS * np.abs(weight).max() else 0
+    size = math.ceil(math.log2(other / top))
+    if fraction > ONE_FRACTION:
+        # Where biases make the outputs large, more bits of the inputs are not seen in them.
+        fraction = max(ONE_FRACTION, min(fraction, _SEEN - size))
+    return min(max(size, _SPARE - fraction), ONE_FRACTION - fraction)

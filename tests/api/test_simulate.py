@@ -38,6 +38,24 @@ def test_what_compile_returned(core: str) -> None:
     assert (result.summary()["core"], result.summary()["report"]) == (core, None)
 
 
+@pytest.mark.parametrize("scale", [2e-5, 1e6])
+@pytest.mark.parametrize("core", CORES)
+def test_numbers_of_any_size_run_on_the_rtl(core: str, scale: float) -> None:
+    """Scales that the formats need are in the layer table of the array, and around the products of the tile."""
+    module, (inputs, labels) = small(), samples(5)
+    with torch.no_grad():
+        for layer in (module[0], module[2]):
+            layer.bias.mul_(scale)
+    inputs = inputs * np.float32(scale)
+    compiled = zeroskip.compile(module, (inputs, labels), settings=zeroskip.CompileSettings(core=core))
+    result = zeroskip.simulate(compiled, (inputs, labels))
+    assert result.equal
+    assert set(result.verification.saturated.values()) == {0}
+    expected = module(torch.from_numpy(inputs)).detach().numpy()
+    # The array's weights are shared; half of this is their error.
+    assert np.abs(result.outputs - expected).max() < 0.1 * np.abs(expected).max()
+
+
 def test_arrays_without_labels(tmp_path: Path) -> None:
     inputs, labels = samples(6)
     compiled = zeroskip.compile(small(), (inputs, labels))

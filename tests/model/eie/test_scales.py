@@ -59,6 +59,20 @@ def test_biases_of_another_size_than_the_weights_do_not_take_their_bits(bias: fl
     assert worst(mlp(1e-3, bias), samples(bias * 1e3)) < 2e-3
 
 
+@pytest.mark.parametrize("scale", [1e-35, 1e-9, 2e-5, 1e-3, 1e5, 1e9])
+def test_ordinary_biases_beside_inputs_of_any_scale(scale: float) -> None:
+    """The outputs are as large as the biases, or as the products; neither may cost the other its bits."""
+    assert worst(mlp(1.0, 0.3), samples(scale)) < 2e-3
+
+
+def test_weights_or_biases_that_are_all_zero() -> None:
+    for scale in (1e-30, 2e-5, 1.0, 1e6):
+        for zeroed in ("weight", "bias"):
+            network = mlp(1.0, scale)
+            getattr(network[0], zeroed).data.zero_()
+            assert worst(network, samples(scale)) < 2e-3
+
+
 def test_ordinary_activations_keep_the_constant_one_and_at_most_14_fraction_bits() -> None:
     for scale in (0.1, 1.0, 100.0):
         for bias in (None, 0.5):
