@@ -168,6 +168,8 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
     removed = metadata.get(CHANNELS) == REMOVED
     expected = network.state_dict()
     if removed:
+        samples = _samples(path, metadata)
+        network = replace_views(network, None if samples is None else torch.zeros(1, *samples.shape))
         try:
             shrink_layers(network, state)
         except ValueError as error:
@@ -182,7 +184,7 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
             raise ValueError(f"{path}: {name} must be finite in float32, but holds NaN or infinity")
     _require_tied(path, expected, state)
     network.load_state_dict(state)
-    return replace_views(network) if removed else network
+    return network
 
 
 def _require_names(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
@@ -239,7 +241,11 @@ def _savable(module: nn.Module) -> dict[str, Tensor]:
 def trained_with(path: Path) -> SampleForm | None:
     """The samples with which the weights in a file were trained; None where it does not say. Raises ValueError or
     OSError."""
-    text = _read_weights(path)[1].get(SAMPLES)
+    return _samples(path, _read_weights(path)[1])
+
+
+def _samples(path: Path, metadata: Mapping[str, str]) -> SampleForm | None:
+    text = metadata.get(SAMPLES)
     if text is None:
         return None
     try:

@@ -38,7 +38,7 @@ def _flattening(module: nn.Module, sample: Tensor) -> nn.Module:
             torch.manual_seed(0)
             return network_outputs(network, sample)
 
-    flattening = replace_views(module)
+    flattening = replace_views(module, sample)
     if flattening is module:
         return module
     try:

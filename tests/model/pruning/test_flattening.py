@@ -81,3 +81,35 @@ def test_others_stay_what_they_are(flatten: Callable[[Tensor], Tensor]) -> None:
     module = Net(flatten)
     assert replace_views(module) is module
     assert all(part.training for part in module.modules())
+
+
+def guarded(x: Tensor) -> Tensor:
+    if x.shape[2:] != (3, 3):
+        raise ValueError("images must be 8 x 8")
+    return x.view(-1, 4 * x.size(2) * x.size(3))
+
+
+def test_a_network_that_looks_at_shapes_needs_samples() -> None:
+    """With them, it takes other numbers of samples and of channels, in both modes, and is itself not changed."""
+    torch.manual_seed(1)
+    module = Net(guarded).train()
+    images = torch.randn(5, 1, 8, 8)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    assert replace_views(module) is module
+    changed = replace_views(module, images)
+    assert changed is not module
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    changed.train()
+    assert changed(images).shape == (5, 3)
+    assert torch.equal(changed.eval()(images), module.eval()(images))
+    changed.features = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    changed.fc = nn.Linear(2 * 9, 3)
+    assert changed(images).shape == (5, 3)
+
+
+def test_a_reshape_of_known_samples_to_something_else_stays() -> None:
+    def by_rows(x: Tensor) -> Tensor:
+        return guarded(x).view(-1, 36) if x.dim() == 4 else x.view(x.size(0), 4, -1)
+
+    module = Net(lambda x: by_rows(x).view(x.size(0), 6, 6).view(x.size(0), 36))
+    assert replace_views(module, torch.randn(5, 1, 8, 8)) is module
