@@ -191,7 +191,11 @@ class Covers:
         first, last = mutant.mutation.lines
         found = self.lines.get(mutant.path, {})
         inside = mutant.mutation.inside
-        tests = [test for test, lines in found.items() if not inside or any(first <= line <= last for line in lines)]
+        tests = list(found) if not inside else []
+        # A line that is newer than the recording has its neighbours' tests.
+        for around in (0, 3, 10):
+            near = range(first - around, last + around + 1)
+            tests = tests or [test for test, lines in found.items() if not lines.isdisjoint(near)]
         own = f"/test_{Path(mutant.path).stem}"
         tests = tests or [test for test in found if own in test]
         tests.sort(key=lambda test: (own not in test, self.seconds[test]))
