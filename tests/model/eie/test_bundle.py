@@ -122,6 +122,10 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
             put("header", "layers", 0, "input_fraction", value=15),
             "layers[0].input_fraction must be 0 to 14 where the layer has a bias, not 15",
         ),
+        (
+            put("header", "layers", 0, "input_fraction", value=-1),
+            "layers[0].input_fraction must be 0 to 14 where the layer has a bias, not -1",
+        ),
         (put("header", "layers", 0, "weight_fraction", value=99), "layers[0] must round away 0 to 31 bits, not 99"),
         (
             put("header", "layers", 1, "input_fraction", value=7),
