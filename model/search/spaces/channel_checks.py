@@ -18,8 +18,11 @@ from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.search.spaces.channel_groups import Graph
 from zeroskip.model.search.spaces.channel_probing import double_precision
 
+QUICK = 1e-4
+"""The largest difference of outputs, as a fraction of the largest output, that needs no closer look."""
+
 TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-3}
-"""The largest difference of outputs, as a fraction of the largest output, that rounding may make."""
+"""The largest difference, likewise, that rounding may make; float32 is for networks that do not run in float64."""
 
 Kept = dict[int, NDArray[np.int64]]
 """The channels that are kept, in ascending order, by group. Groups that it does not name keep all."""
@@ -27,7 +30,15 @@ Kept = dict[int, NDArray[np.int64]]
 
 def difference(masked: nn.Module, small: nn.Module, inputs: Tensor) -> str:
     """How the outputs of the two networks differ in evaluation mode, in words; "" where they are the same but for
-    rounding."""
+    rounding, which a difference is by definition if it vanishes in float64."""
+    if not _compare(masked, small, inputs, QUICK):
+        return ""
+    masked, inputs = double_precision(masked, inputs)
+    small = copy.deepcopy(small).to(inputs.dtype)
+    return _compare(masked, small, inputs, TOLERANCE.get(inputs.dtype, 1e-2))
+
+
+def _compare(masked: nn.Module, small: nn.Module, inputs: Tensor, tolerance: float) -> str:
     try:
         with in_mode(masked, training=False), in_mode(small, training=False), torch.no_grad():
             expected, found = _outputs(masked, inputs), _outputs(small, inputs)
@@ -37,11 +48,11 @@ def difference(masked: nn.Module, small: nn.Module, inputs: Tensor) -> str:
     if found.shape != expected.shape:
         return f"without some of them the outputs have the shape {tuple(found.shape)}, not {tuple(expected.shape)}"
     scale = float(expected.abs().max())
-    largest = float((found - expected).abs().max())
-    if torch.allclose(found, expected, rtol=0, atol=TOLERANCE.get(found.dtype, 1e-2) * scale, equal_nan=True):
+    if torch.allclose(found, expected, rtol=0, atol=tolerance * scale, equal_nan=True):
         return ""
-    share = f" by {largest / scale:.0%} of the largest" if scale > 0 and math.isfinite(largest / scale) else ""
-    return f"the outputs differ{share} when some of them, which are zero, are removed"
+    share = float((found - expected).abs().max()) / scale if scale > 0 else math.inf
+    by = f" by {share:.0%} of the largest" if math.isfinite(share) else ""
+    return f"the outputs differ{by} when some of them, which are zero, are removed"
 
 
 def checked_groups(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
@@ -49,9 +60,9 @@ def checked_groups(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
 
     Channels that are drawn at random are set to zero in a copy of the network, and removed from another, and the
     outputs must be equal: for several numbers of channels, for `sample` (1, ...) and a random one. The copies have
-    random weights, with which no channel is dead.
+    random weights, with which no channel is dead. A difference counts if it is there in float64 too.
     """
-    probe, sample = double_precision(module, sample)
+    probe = copy.deepcopy(module).eval()
     _randomise(probe)
     other = torch.randn(sample.shape, generator=torch.Generator().manual_seed(0)).to(sample.dtype)
     inputs = torch.cat([sample, other])

@@ -67,7 +67,7 @@ def is_depthwise(layer: nn.Module) -> bool:
 def read_dependences(module: nn.Module, sample: Tensor) -> Dependences:
     """Follows the channels through a network, which is run on inputs like `sample` (1, ...), in evaluation mode.
 
-    All Linear and Conv2d layers (but depthwise ones) are cut: random values take the place of their outputs. A test
+    All Linear and Conv2d layers are cut: random values take the place of their outputs. A test
     changes some channels in one sample of a batch, and every feature that then differs from the first, unchanged sample
     depends on one of them. The layers themselves do not run, so that the tests are cheap. The number of runs grows
     with the logarithm of the number of channels, unless features depend on several channels of a layer.
@@ -219,8 +219,7 @@ class _Probe:
 
             return hook
 
-        cut = {name: layer for name, layer in prunable_layers(self.network).items() if makes_channels(layer)}
-        handles = [layer.register_forward_hook(record(name)) for name, layer in cut.items()]
+        handles = [layer.register_forward_hook(record(name)) for name, layer in prunable_layers(self.network).items()]
         try:
             with torch.no_grad():
                 self.network(self.sample)

@@ -43,9 +43,9 @@ def read_groups(module: nn.Module, sample: Tensor) -> Graph:
         # It runs the user's forward(), which can raise anything.
         raise ValueError(f"no dependency graph of the network's channels can be built ({error_line(error)})") from error
     layers = dict(module.named_modules())
-    parts = _connected(dependences)
+    parts = _connected(dependences, layers)
     fixed = _fixed(parts, layers)
-    names = [name for name in parts.channels if name != INPUTS]
+    names = [name for name in parts.channels if name != INPUTS and makes_channels(layers[name])]
     sizes: list[int] = []
     whole: dict[str, str] = {}
     group_of, channel_of = np.full(parts.count, FIXED), np.zeros(parts.count, np.int64)
@@ -69,13 +69,11 @@ def read_groups(module: nn.Module, sample: Tensor) -> Graph:
         if name == OUTPUTS:
             continue
         layer = layers[name]
-        if isinstance(layer, nn.Conv2d) and is_depthwise(layer):
-            outputs[name] = axis(of.repeat(layer.out_channels // layer.groups))
-        elif not makes_channels(layer):
+        if not isinstance(layer, nn.Linear | nn.Conv2d):
             outputs[name] = axis(of)
         elif name in parts.channels:
             outputs[name] = axis(parts.channels[name])
-            if not isinstance(layer, nn.Conv2d) or layer.groups == 1:
+            if isinstance(layer, nn.Linear) or layer.groups == 1:
                 inputs[name] = axis(of)
     return Graph(sizes=tuple(sizes), outputs=outputs, inputs=inputs, whole=whole)
 
@@ -90,12 +88,19 @@ class _Parts:
     count: int
 
 
-def _connected(found: Dependences) -> _Parts:
+def _connected(found: Dependences, layers: dict[str, nn.Module]) -> _Parts:
     ends = list(accumulate([*found.channels.values(), *found.features.values()], initial=0))
     makers = dict(zip(found.channels, ends, strict=False))
     readers = dict(zip(found.features, ends[len(makers) :], strict=False))
     pairs = [np.zeros((0, 2), np.int64)]
     pairs += [edge + np.array([makers[maker], readers[reader]]) for (maker, reader), edge in found.edges.items()]
+    for name in found.channels.keys() & found.features.keys():
+        layer = layers[name]
+        if isinstance(layer, nn.Conv2d) and is_depthwise(layer):
+            # It makes its channels of one feature each.
+            channel = np.arange(layer.out_channels)
+            feature = channel // (layer.out_channels // layer.groups)
+            pairs.append(np.stack([makers[name] + channel, readers[name] + feature], 1))
     count, label = _components(np.concatenate(pairs), ends[-1])
     return _Parts(
         channels={name: label[makers[name] : makers[name] + size] for name, size in found.channels.items()},
@@ -116,7 +121,7 @@ def _fixed(parts: _Parts, layers: dict[str, nn.Module]) -> dict[int, str]:
     fixed = {int(part): "they meet the network's inputs" for part in parts.channels[INPUTS]}
     for name, of in parts.channels.items():
         layer = layers.get(name)
-        if name != INPUTS and isinstance(layer, nn.Conv2d) and layer.groups > 1:
+        if isinstance(layer, nn.Conv2d) and layer.groups > 1 and makes_channels(layer):
             reason = f"the grouped convolution '{name}', which is not depthwise, has them"
             fixed |= dict.fromkeys([*parts.features[name].tolist(), *of.tolist()], reason)
     return fixed | {int(part): OF_THE_OUTPUTS for part in parts.features[OUTPUTS]}
@@ -155,5 +160,5 @@ def _unlike(makers: list[str], found: Dependences, layers: dict[str, nn.Module])
         if maker in makers and len(edge):
             if len(np.unique(np.bincount(edge[:, 0], minlength=found.channels[maker]))) > 1:
                 return "an operation treats some of them in another way than the others"
-            read |= reader != OUTPUTS and makes_channels(layers[reader])
+            read |= isinstance(layers.get(reader), nn.Linear | nn.Conv2d)
     return "" if read else "no layer that can be followed reads them"
