@@ -22,7 +22,7 @@ test: setup
 regression: setup
 	$(BIN)/python -m pytest -n 2 -m slow
 
-# Plants 400 small faults and shows which of them no test notices. It takes hours, and goes on where it was stopped.
+# Plants 400 small faults and shows which of them no test notices. About an hour; it goes on where it was stopped.
 mutants: setup
 	$(BIN)/python tests/mutate.py
 

@@ -20,3 +20,9 @@ def test_windows_begin_at_the_first_column_and_half_a_length_later(monkeypatch: 
     ]
     half = balance._Variance(np.full(40, 0.5), 8)
     assert [starts.tolist() for starts in half._starts][:2] == [[0, 16, 32], [0, 8, 24]]
+
+
+def test_frequencies_are_rounded_to_the_nearest() -> None:
+    frequencies = np.array([0.0, 1 / 3, 2 / 3, 1.0])
+    found = balance._Variance(frequencies, 8)._frequencies
+    assert found.tolist() == [round(balance._FREQUENCY_UNIT * frequency) for frequency in frequencies.tolist()]
