@@ -311,14 +311,16 @@ class _Reader:
             return self._unknown_reshape(node)
         if after == before:
             return None
-        if after != (before[0], math.prod(before[1:])):
+        # Also (samples, values, 1), on the way of a squeeze(-1).squeeze(-1).
+        if after[:2] != (before[0], math.prod(before[1:])) or any(size != 1 for size in after[2:]):
             raise ValueError(
                 f"{_label(node)} reshapes samples of shape {before[1:]} to {after[1:]}, and {before[0]} samples to "
                 f"{after[0]}; supported: flattening each sample, as torch.flatten(x, 1) does"
                 if after
                 else f"{_label(node)} leaves no samples; supported: flattening each sample, as torch.flatten(x, 1) does"
             )
-        return FlattenStep(**_about(node), width=after[1])
+        flat = {**_about(node), "output": node.meta[VALUE].flatten(1)}
+        return FlattenStep(**flat, width=after[1])
 
     def _unknown_reshape(self, node: fx.Node) -> FlattenStep:
         if node.op == "call_module":
@@ -440,7 +442,8 @@ def _require_eval(label: str, module: nn.Module) -> None:
 def _conv_padding(label: str, module: nn.Conv2d) -> tuple[int, int]:
     if pair(module.dilation) != (1, 1):
         raise ValueError(f"{label} has the dilation {module.dilation}; supported: 1")
-    high, wide = module.kernel_size
+    # The attribute kernel_size may have been changed since: torch computes with the weight.
+    high, wide = module.weight.shape[2:]
     padding = {"valid": (0, 0), "same": (high // 2, wide // 2)}.get(str(module.padding)) or pair(module.padding)
     if padding is None or (padding != (0, 0) and module.padding_mode != "zeros"):
         raise ValueError(

@@ -23,7 +23,7 @@ from zeroskip.model.network.steps import (
     ReluStep,
     SoftmaxStep,
 )
-from zeroskip.model.network.trace import WrongShape
+from zeroskip.model.network.trace import Untraceable, WrongShape
 from zeroskip.model.network.wrappers import unwrapped
 
 Samples = Tensor | NDArray[Any]
@@ -58,6 +58,9 @@ def fold(module: nn.Module, samples: Samples | None = None) -> nn.Sequential:
     except WrongShape as wrong:
         try:
             folded = fold(module)
+        except Untraceable:
+            # It decides by shapes.
+            raise wrong from None
         except ValueError as error:
             # Perhaps no shape would help.
             raise WrongShape(f"{error}; and {wrong}") from None
@@ -242,7 +245,7 @@ class _Folding:
             self.waiting = None
         window = _Window(
             channels=conv.in_channels,
-            kernel=conv.kernel_size,
+            kernel=tuple(weight.shape[2:]),
             stride=conv.stride,
             padding=step.padding,
             groups=conv.groups,

@@ -122,10 +122,8 @@ def _trace(network: nn.Module, samples: Tensor | None) -> fx.Graph:
         remedy = "its forward() must be a fixed sequence of layers, without decisions that depend on the input"
         if samples is None:
             remedy += " (those that depend on its shape need samples of the input)"
-        raise at_place(
-            f"{type(network).__name__} cannot be traced ({_line_of(error)}); {remedy}",
-            _place_in(error),
-        ) from error
+        problem = f"{type(network).__name__} cannot be traced ({_line_of(error)}); {remedy}"
+        raise Untraceable(str(at_place(problem, _place_in(error)))) from error
     finally:
         # fx stores tensors that forward() makes in the module.
         for name in set(vars(network)) - before:
@@ -134,6 +132,10 @@ def _trace(network: nn.Module, samples: Tensor | None) -> fx.Graph:
 
 class WrongShape(ValueError):
     """The network does not take samples of this shape."""
+
+
+class Untraceable(ValueError):
+    """forward() does not run on proxies: without samples, perhaps because it decides by shapes."""
 
 
 class _Refused(Exception):

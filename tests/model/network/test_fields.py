@@ -303,6 +303,9 @@ FUNCTIONS: dict[str, Case] = {
     "reshape to itself": (Line(lambda m, x: x.reshape(-1, 4, 9, 8)), OK),
     "view of another number of samples": (Line(lambda m, x: x.view(-1, 144)), "reshapes samples of shape (4, 9, 8)"),
     "view of two samples as one": (Line(lambda m, x: x.reshape(1, -1)), "for 2 samples than for 3"),
+    "squeeze of an average": (Line(lambda m, x: F.adaptive_avg_pool2d(x, 1).squeeze(-1).squeeze(-1)), OK),
+    "squeeze of both": (Line(lambda m, x: F.adaptive_avg_pool2d(x, 1).squeeze((2, 3))), OK),
+    "view as images of one value": (Line(lambda m, x: x.view(-1, 288, 1, 1)), OK),
     "permute": (Line(lambda m, x: x.permute(0, 2, 3, 1).flatten(1)), "is permute"),
     "transpose": (Line(lambda m, x: x.transpose(2, 3)), "is transpose"),
     "mean": (Line(lambda m, x: x.mean((2, 3))), OK),
@@ -391,6 +394,34 @@ def test_a_softmax_of_images(module: nn.Module, expected: str) -> None:
         return
     logits = nn.Sequential(*[layer for layer in module if "Softmax" not in type(layer).__name__])
     torch.testing.assert_close(fold(module, samples(IMAGES))(samples(IMAGES)), logits(samples(IMAGES)).flatten(1))
+
+
+def changed(module: nn.Module, **attributes: Any) -> nn.Module:
+    for name, value in attributes.items():
+        setattr(module, name, value)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (changed(conv(), padding=(1, 1)), OK),
+        (changed(conv(), padding="same"), OK),
+        (changed(conv(padding=1), padding_mode="circular"), "pads by 'circular'"),
+        (changed(conv(padding="same"), padding_mode="reflect"), "pads by 'reflect'"),
+        (changed(conv(padding=1, padding_mode="circular"), padding_mode="zeros"), OK),
+        (changed(conv(), dilation=(2, 2)), "has the dilation (2, 2)"),
+        (changed(conv(), kernel_size=(5, 5)), OK),
+        (changed(conv(padding="same"), weight=nn.Parameter(torch.ones(6, 4, 5, 5))), OK),
+        (pooled(changed(nn.BatchNorm2d(4), affine=False)), OK),
+        (pooled(changed(nn.BatchNorm2d(4), eps=0.7, track_running_stats=False)), OK),
+        (pooled(changed(nn.BatchNorm2d(4), running_mean=None, running_var=None)), "no running statistics"),
+        (pooled(changed(nn.MaxPool2d(2), ceil_mode=True)), "ceil_mode = True"),
+        (pooled(changed(nn.AvgPool2d(2), divisor_override=5)), "divisor_override = 5"),
+    ],
+)
+def test_attributes_that_were_changed_later(module: nn.Module, expected: str) -> None:
+    check(IMAGES, module, expected)
 
 
 def norm() -> nn.Module:
