@@ -50,9 +50,12 @@ def _graph(module: nn.Module, samples: Tensor | None) -> fx.Graph | None:
     with torch.random.fork_rng(devices=[]):
         try:
             # A copy: in train mode, running it changes the statistics of batch normalisation.
-            return trace(copy.deepcopy(module), samples)
+            graph = trace(copy.deepcopy(module), samples)
         except ValueError:
             return None
+    # A tensor that forward() makes would be a constant, for these samples only.
+    made = any(node.op == "get_attr" and str(node.target).startswith("_tensor_constant") for node in graph.nodes)
+    return None if made else graph
 
 
 class _FlatteningNetwork(nn.Module):
