@@ -18,6 +18,7 @@ from torch import nn
 
 from zeroskip.model.search.costs.table import cost_table
 from zeroskip.model.search.layers import read_layers
+from zeroskip.model.search.methods import amc as amc_module
 from zeroskip.model.search.methods.amc import _Bounds, amc
 from zeroskip.model.search.methods.policies import uniform
 from zeroskip.model.search.settings import AgentSettings, AmcSettings
@@ -152,3 +153,21 @@ def test_bounds_are_one_power_of_all_densities(fill: bool, budget: float) -> Non
             extra = sum(plan[name] * sizes[name] - best[name] for name in sizes)
             assert extra <= 3 + 1e-6
             assert all(plan[name] <= max(proposed[at], 4 / 180) + 1 / 60 for at, name in enumerate(sizes))
+
+
+@pytest.mark.parametrize(("episodes", "stages", "each"), [(5, 2, [2, 3]), (7, 3, [2, 2, 3])])
+def test_stages_share_the_episodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, episodes: int, stages: int, each: list[int]
+) -> None:
+    """Later stages get one more where they do not divide evenly."""
+    asked: list[int] = []
+    run = amc_module._Search.run
+
+    def spied(search: Any, count: int) -> Any:
+        asked.append(count)
+        return run(search, count)
+
+    monkeypatch.setattr(amc_module._Search, "run", spied)
+    result = search(tmp_path, replace(SETTINGS, episodes=episodes, warm_up=2, stages=stages))
+    assert asked == each
+    assert len(result.history) == episodes
