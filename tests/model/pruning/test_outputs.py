@@ -75,3 +75,18 @@ def test_other_shapes_are_refused() -> None:
         class_scores(torch.zeros(2, 5, 3, 1))
     with pytest.raises(ValueError, match=r"not the shape \(2,\)$"):
         class_scores(torch.zeros(2))
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        # Rows that sum to one with a score below zero, of one row or of all.
+        torch.tensor([[1.5, -0.5], [0.25, 0.75]]),
+        torch.tensor([[1.5, -0.5], [2.0, -1.0]]),
+        # No score below zero, but a sum of another number.
+        torch.tensor([[0.5, 0.5], [0.5, 0.6]]),
+        torch.tensor([[3.0, 1.0], [0.25, 0.75]]),
+    ],
+)
+def test_logits_that_look_like_probabilities(scores: torch.Tensor) -> None:
+    assert torch.equal(logits(scores), scores)

@@ -155,6 +155,13 @@ def test_so_many_samples_calibrate(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert np.array_equal(again.calibration.numpy(), data().train_inputs[:7])
 
 
+def test_a_pruned_network_that_cannot_be_compiled_has_no_exact_cost(tmp_path: Path) -> None:
+    made = setup(tmp_path, cost="eie-cycles")
+    assert made.exact_cost(nn.Sequential(nn.Linear(8, 3))) is not None
+    with pytest.warns(UserWarning, match="no eie-cycles by the exact model: the network cannot be compiled"):
+        assert made.exact_cost(nn.Sequential(nn.Linear(8, 3), nn.Tanh())) is None
+
+
 def test_code_that_measures_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = setup(tmp_path)
     monkeypatch.setattr("zeroskip.model.search.storage.code_version.code_hash", lambda: "another version")
