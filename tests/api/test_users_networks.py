@@ -53,7 +53,7 @@ def trained(request: pytest.FixtureRequest) -> zeroskip.Trained:
 
 @pytest.mark.parametrize(("trained", "core", "name"), CASES, indirect=["trained"])
 def test_from_training_to_the_rtl(trained: zeroskip.Trained, core: str, name: str) -> None:
-    """Each step on the result of the one before it: training, search, fine-tuning, compiling, and the RTL against torch."""
+    """Each step on the result of the one before it: training, search, fine-tuning, compiling, and then the RTL."""
     brought = NETWORKS[name]
     granularity, sizes, own, bound = CORES[core]
     inputs, labels = (values[:900] for values in brought.data())
