@@ -72,7 +72,7 @@ def test_the_result_names_the_seeds(plain: dict) -> None:
 @pytest.mark.slow
 def test_with_a_balanced_load_all_layers_reach_the_target(plain: dict) -> None:
     balanced = bench([], EieGeometry(), seed=0, balance_load=True, on_rtl=False)
-    assert round(balanced["geomean_ratio"], 3) <= 0.735
+    assert balanced["geomean_ratio"] <= 0.735
     assert balanced["geomean_utilisation"] >= 0.94
     for row, in_turn in zip(balanced["layers"], plain["layers"], strict=True):
         assert row["cycles"] < in_turn["cycles"]
