@@ -21,7 +21,9 @@ _HOST = "".join(letter if letter.isalnum() else "-" for letter in socket.gethost
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path to write to, which replaces `path` at the end of the block. If the block fails, `path`
-    does not change and the temporary file is removed. A missing folder is created."""
+    does not change and the temporary file is removed. A missing folder is created; a link stays, and the file that it
+    leads to is replaced."""
+    named, path = path, path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_parts(path)
     temporary = path.with_name(f"{path.name}.{_HOST}.{os.getpid()}{PART}")
@@ -31,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename is None:
             # A full disk is noticed by write(), which knows no file.
-            raise OSError(error.errno, f"{path} cannot be written: {error.strerror}") from error
+            raise OSError(f"{named} cannot be written: {error.strerror}") from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ class TemporaryFolder:
     def cleanup(self) -> None:
         """Removes the folder and its lock."""
         shutil.rmtree(self.path, ignore_errors=True)
-        _give_up(self._lock)
+        _give_up(self._lock, self.path)
 
     def __enter__(self) -> Path:
         return self.path
@@ -71,13 +71,15 @@ def reserved(*paths: Path | None) -> Iterator[None]:
                 raise OSError(
                     f"{path} is being written by another run of zeroskip; wait for its end, or name another output"
                 ) from None
-            held.callback(_give_up, lock)
+            held.callback(_give_up, lock, None)
         yield
 
 
-def _give_up(lock: filelock.BaseFileLock) -> None:
-    """Removes a lock file while it is held: whoever opened it before notices, and makes a new one."""
-    Path(lock.lock_file).unlink(missing_ok=True)
+def _give_up(lock: filelock.BaseFileLock, folder: Path | None) -> None:
+    """Removes a lock file while it is held: whoever opened it before notices, and makes a new one. Where `folder` could
+    not be removed, as something still writes to it, the file stays, and the next run tries again."""
+    if folder is None or not folder.exists():
+        Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
 
 
@@ -86,7 +88,8 @@ def _remove_unheld(parent: Path, prefix: str) -> None:
     for name in parent.glob(f"{prefix}{NAME}{LOCK}"):
         lock = filelock.FileLock(name)
         # A lock that is held, or is another user's.
-        with contextlib.suppress(filelock.Timeout, OSError), lock.acquire(timeout=0):
-            shutil.rmtree(str(name).removesuffix(LOCK), ignore_errors=True)
-            # As in _give_up.
-            name.unlink(missing_ok=True)
+        with contextlib.suppress(filelock.Timeout, OSError):
+            lock.acquire(timeout=0)
+            folder = Path(str(name).removesuffix(LOCK))
+            shutil.rmtree(folder, ignore_errors=True)
+            _give_up(lock, folder)

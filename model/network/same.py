@@ -21,12 +21,14 @@ from zeroskip.model.network.steps import (
     ReluStep,
     SoftmaxStep,
 )
+from zeroskip.model.network.trace import at_least
 
 TOLERANCE = 1e-3
 """The largest difference, as a fraction of the largest magnitude: far above rounding, far below another function."""
 
-SAMPLES = 16
-"""The number of samples on which a folded network is compared with torch's."""
+SAMPLES = 32
+"""The number of samples, repeated where there are fewer, on which a folded network is compared with torch's: far more
+than those at which it was traced, as forward() may look at their number."""
 
 
 @torch.no_grad()
@@ -79,7 +81,7 @@ def require_same(network: nn.Module, folded: nn.Sequential, samples: Tensor, sof
     differences = []
     for number in dict.fromkeys((samples.dtype, torch.float64)):
         ours, theirs = copy.deepcopy(folded).to(number), copy.deepcopy(network).to(number)
-        given = samples[:SAMPLES].to(number)
+        given = at_least(samples, SAMPLES)[:SAMPLES].to(number)
         found = ours(given.flatten(1) if isinstance(folded[0], nn.Linear) else given)
         try:
             with in_mode(theirs, training=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -139,7 +140,15 @@ def test_json_is_alone_on_standard_output_where_the_users_code_prints(zs: Comman
     [
         (
             ("--output", "mynet.py"),
-            "mynet.py cannot be written: its name is that of Python code; choose another output",
+            "mynet.py cannot be written: files of this kind must not end in .py; name it *.safetensors",
+        ),
+        (
+            ("--output", "other.zs"),
+            "other.zs cannot be written: files of this kind must not end in .zs; name it *.safetensors",
+        ),
+        (
+            ("--output", "pipe"),
+            "pipe cannot be written: it is a device or a pipe; name a file",
         ),
         (
             ("--output", "w.ckpt", "--checkpoint", "w.ckpt"),
@@ -151,6 +160,7 @@ def test_outputs_that_would_destroy_something(
     zs: Command, tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
     before = (tmp_path / "mynet.py").read_text()
+    os.mkfifo(tmp_path / "pipe")
     code, out, err = zs("train", "mynet:Net", "--data", "data.npz", *options)
     assert (code, out, err) == (1, "", f"error: {message}\n")
     assert (tmp_path / "mynet.py").read_text() == before

@@ -52,3 +52,13 @@ def test_other_errors_stay(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error, replacing(tmp_path / "plan.json"):
         (tmp_path / "none").read_text()
     assert (error.value.errno, error.value.filename) == (errno.ENOENT, str(tmp_path / "none"))
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    link = tmp_path / "plan.json"
+    link.symlink_to(tmp_path / "folder" / "real.json")
+    save_json(link, 1)
+    assert link.is_symlink()
+    assert (tmp_path / "folder" / "real.json").read_text() == "1\n"
+    assert len([*tmp_path.iterdir()]) == 2

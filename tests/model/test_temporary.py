@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,3 +102,20 @@ def test_the_lock_does_not_depend_on_the_current_folder(tmp_path: Path, monkeypa
     with pytest.raises(OSError, match="another run"), reserved(Path(tmp_path.name, "a")):
         pass
     killed(process)
+
+
+def test_a_folder_that_is_still_written_to_is_removed_later(own_place: Path) -> None:
+    """As by a simulator that outlives its killed parent for a moment."""
+    process = started("folder = TemporaryFolder()")
+    killed(process)
+    rmtree = shutil.rmtree
+    try:
+        shutil.rmtree = lambda *_, **__: None
+        with TemporaryFolder():
+            pass
+    finally:
+        shutil.rmtree = rmtree
+    assert [*own_place.iterdir()] != []
+    with TemporaryFolder():
+        pass
+    assert [*own_place.iterdir()] == []

@@ -94,7 +94,7 @@ def compare(
     settings = settings or CompareSettings()
     search = settings.search
     require_json(output)
-    require_writable(output, *sources_of(data, weights))
+    require_writable(output, *sources_of(data, weights), suffix=".json")
     folder = output.with_suffix(".trials")
     with one_thread():
         from zeroskip.model.files import save_json

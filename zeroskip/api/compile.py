@@ -165,7 +165,7 @@ def compile(
     core_settings = recipe.core_settings(own)
     recipe.check(own, plan)
     if output is not None:
-        require_writable(output, *sources_of(data, weights, checkpoint))
+        require_writable(output, *sources_of(data, weights, checkpoint), suffix=".zs")
     module, _ = network_of(network, weights, progress)
     source = DataSource(
         labelled=functools.cache(lambda: data_of(data, seed, progress)),

@@ -160,7 +160,7 @@ def _demonstrate(settings: DemoSettings, *, output: Path, progress: Progress) ->
     require_tools(simulator)
     dataset, module = _inputs(settings)
     core_settings = core_demo.core_settings(settings.title, own)
-    require_writable(output / "network.zs")
+    require_writable(output / "network.zs", suffix=".zs")
     prepared = core_demo.prepare(
         module, dataset, settings.title, settings.seed, output / "training.safetensors", progress
     )

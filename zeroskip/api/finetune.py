@@ -147,7 +147,7 @@ def finetune(
     path = Path(plan) if isinstance(plan, str | Path) else None
     if output is not None:
         # Weights may be trained on in place: they are read before they are written.
-        require_writable(output, *sources_of(data, path, checkpoint))
+        require_writable(output, *sources_of(data, path, checkpoint), suffix=".safetensors")
     with one_thread():
         from zeroskip.model.loading import require_savable, save_weights
         from zeroskip.model.network.samples import SampleForm

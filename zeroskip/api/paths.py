@@ -33,14 +33,20 @@ def reserves(*names: str) -> Callable[[Callable[Given, Result]], Callable[Given,
     return decorate
 
 
-def require_writable(path: Path, *sources: Path) -> None:
-    """Makes the folder of a file to be written. Raises OSError if the file could not be written later, or is one of
-    `sources`, which are read."""
+SUFFIXES = (".py", ".npz", ".safetensors", ".zs", ".json")
+"""Names of files that are valuable: code, data, weights, compiled networks and plans."""
+
+
+def require_writable(path: Path, *sources: Path, suffix: str) -> None:
+    """Makes the folder of a file to be written. Raises OSError if the file could not be written later, is one of
+    `sources`, which are read, or has the name of another kind of file than those with `suffix`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise OSError(f"{path} cannot be written: it is a folder, or its folder is read-only")
-    if path.suffix == ".py":
-        raise OSError(f"{path} cannot be written: its name is that of Python code; choose another output")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} cannot be written: it is a device or a pipe; name a file")
+    if path.suffix in SUFFIXES and path.suffix != suffix:
+        raise OSError(f"{path} cannot be written: files of this kind must not end in {path.suffix}; name it *{suffix}")
     if path.resolve() in [source.resolve() for source in sources]:
         raise OSError(f"{path} cannot be written: it is also an input; choose another output")
 

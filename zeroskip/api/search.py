@@ -283,9 +283,9 @@ def _require_outputs(output: Path, method: str, read: list[Path]) -> None:
     from zeroskip.model.search.views.detail_files import adapted_weights
 
     require_json(output)
-    require_writable(output, *read)
+    require_writable(output, *read, suffix=".json")
     if method == "netadapt":
-        require_writable(adapted_weights(output), *read)
+        require_writable(adapted_weights(output), *read, suffix=".safetensors")
 
 
 @contextmanager

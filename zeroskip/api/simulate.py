@@ -120,9 +120,9 @@ def simulate(
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
     source = Path(network) if isinstance(network, str | Path) else None
-    for path in (report, outputs):
+    for path, suffix in ((report, ".html"), (outputs, ".npz")):
         if path is not None:
-            require_writable(path, *sources_of(data, source))
+            require_writable(path, *sources_of(data, source), suffix=suffix)
     if outputs is not None and report is not None and outputs.resolve() == report.resolve():
         raise ValueError(f"outputs and report must be different files, not both {outputs}")
     name, compiled = load_compiled(network)

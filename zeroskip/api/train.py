@@ -90,7 +90,7 @@ def train(
     checkpoint = optional_path(checkpoint)
     settings = settings or TrainSettings()
     if output is not None:
-        require_writable(output, *sources_of(data, checkpoint))
+        require_writable(output, *sources_of(data, checkpoint), suffix=".safetensors")
     module, removed = network_of(network, weights, progress)
     if output is not None:
         from zeroskip.model.loading import require_savable

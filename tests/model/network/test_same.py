@@ -100,3 +100,14 @@ def test_every_step_says_what_torch_gave() -> None:
     steps: list[ChainStep] = chain_module.chain(module, IMAGES)
     assert [step.label for step in steps[:3]] == ["layer 'conv1'", "layer 'bn'", "operation 'relu'"]
     torch.testing.assert_close(steps[1].output, module.bn(module.conv1(IMAGES[:3])))
+
+
+def test_a_network_that_looks_at_a_larger_number_of_samples_is_refused() -> None:
+    """It is the same for the few samples at which it is traced."""
+
+    class ManySamples(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) if x.shape[0] < 20 else -super().forward(x)
+
+    with pytest.raises(ValueError, match=r"the folded network gives something else than ManySamples in torch"):
+        fold(ManySamples(), IMAGES)

@@ -116,7 +116,7 @@ def bench_search(
     settings = settings or SearchBenchSettings()
     output, weights = Path(output), optional_path(weights)
     require_json(output)
-    require_writable(output, *sources_of(data, weights))
+    require_writable(output, *sources_of(data, weights), suffix=".json")
     with one_thread():
         from zeroskip.api.eie.plans_on_rtl import COSTS, SearchBench
         from zeroskip.api.eie.plans_on_rtl import bench_search as search_and_run

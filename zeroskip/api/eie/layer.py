@@ -111,7 +111,7 @@ def run_layer(
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
     if output is not None:
-        require_writable(output, file)
+        require_writable(output, file, suffix=".npz")
     layer = load_layer(file)
     progress(Step(task="running on the RTL"))
     result = on_rtl.run_layer(

@@ -142,7 +142,7 @@ def run_product(
 
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
-    require_writable(output, file)
+    require_writable(output, file, suffix=".npz")
     loaded = load_gemm(file, m=settings.m, n=settings.n, check=settings.check, illegal=settings.allow_illegal)
     products, geometry = loaded.products, loaded.geometry
     progress(Step(task="running on the RTL"))
