@@ -181,7 +181,9 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
                 f"{path}: {name} must have the shape {tuple(tensor.shape)}, not {tuple(state[name].shape)}"
             )
         if not state[name].isfinite().all():
-            raise ValueError(f"{path}: {name} must be finite in float32, but holds NaN or infinity")
+            raise ValueError(
+                f"{path}: {name} must be finite in float32, but holds NaN or infinity, or numbers beyond 3.4e38"
+            )
     _require_tied(path, expected, state)
     network.load_state_dict(state)
     return network

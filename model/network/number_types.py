@@ -56,7 +56,9 @@ def require_finite(module: nn.Module) -> None:
             entries |= {f"{name}.{own}".lstrip("."): value for own, value in layer.named_buffers(recurse=False)}
     for name, value in entries.items():
         if not value.isfinite().all():
-            raise ValueError(f"'{name}' of the network must be finite, but holds NaN or infinity")
+            raise ValueError(
+                f"'{name}' of the network must be finite in float32, but holds NaN or infinity, or numbers beyond 3.4e38"
+            )
 
 
 def float_state(where: str, state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -78,7 +78,10 @@ def require_prunable(module: nn.Module, dataset: Dataset) -> None:
     owners: dict[int, str] = {}
     for name, value in module.named_parameters(remove_duplicate=False):
         if id(value) in weights and (other := owners.setdefault(id(value), name)) != name:
-            raise ValueError(f"'{other}' and '{name}' must be different weights, not one that two layers use")
+            raise ValueError(
+                f"'{other}' and '{name}' must be different weights, not one that two layers use; give each layer a "
+                "weight of its own: nn.Parameter(layer.weight.detach().clone())"
+            )
     require_classifier(module, dataset)
 
 

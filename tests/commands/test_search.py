@@ -359,7 +359,7 @@ def test_damaged_accuracies(learned: Command, tmp_path: Path) -> None:
         (("--budget", 0.5, "--cost", "latency"), "cost latency needs the granularity channels"),
         (("--budget", 0.5, "--workers", "none"), "workers must be a number from 1, or ray, not 'none'"),
         (("--budget", 0.5, "--output", "weights.safetensors"), "output must end in .json, not '.safetensors'"),
-        (("--budget", 0.5, "--episodes", 5), "--episodes is an option of the AMC"),
+        (("--budget", 0.5, "--episodes", 5), "--episodes is an option of AMC"),
         (
             ("--budget", 0.5, "--cost", "macs", "--pes", 4),
             "--pes is an option of the EIE array, which --cost macs does not",

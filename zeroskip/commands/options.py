@@ -73,7 +73,7 @@ def refuse_panel(context: typer.Context, panel: str, chosen: str) -> None:
     """Raise ValueError if an option of `panel` was given, which means nothing with what was chosen."""
     for parameter in context.command.params:
         if was_given(context, str(parameter.name)) and getattr(parameter, "rich_help_panel", None) == panel:
-            raise ValueError(f"{parameter.opts[0]} is an option of the {panel}, which {chosen} does not use")
+            raise ValueError(f"{parameter.opts[0]} is an option of {panel}, which {chosen} does not use")
 
 
 def refuse(context: typer.Context, name: str, chosen: str) -> None:

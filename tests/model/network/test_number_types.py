@@ -205,8 +205,14 @@ BAD: dict[str, tuple[Callable[[], nn.Module], str]] = {
         with_quantised_layer,
         "layer '3' must be a layer of floating-point numbers, not torch.ao.nn.quantized.modules.linear.Linear",
     ),
-    "NaN": (lambda: with_value("3.bias", float("nan")), "'3.bias' of the network must be finite, but holds NaN or inf"),
-    "infinity": (lambda: with_value("0.weight", float("-inf")), "'0.weight' of the network must be finite, but holds"),
+    "NaN": (
+        lambda: with_value("3.bias", float("nan")),
+        "'3.bias' of the network must be finite in float32, but holds NaN or inf",
+    ),
+    "infinity": (
+        lambda: with_value("0.weight", float("-inf")),
+        "'0.weight' of the network must be finite in float32, but holds",
+    ),
     "variance": (lambda: with_value("1.running_var", float("inf")), "'1.running_var' of the network must be finite"),
 }
 
