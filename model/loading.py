@@ -182,7 +182,7 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
             )
         if not state[name].isfinite().all():
             raise ValueError(
-                f"{path}: {name} must be finite in float32, but holds NaN or infinity, or numbers beyond 3.4e38"
+                f"{path}: {name} must be finite in float32, but holds NaN, infinity or numbers beyond 3.4e38"
             )
     _require_tied(path, expected, state)
     network.load_state_dict(state)

@@ -57,7 +57,7 @@ def require_finite(module: nn.Module) -> None:
     for name, value in entries.items():
         if not value.isfinite().all():
             raise ValueError(
-                f"'{name}' of the network must be finite in float32, but holds NaN or infinity, or numbers beyond 3.4e38"
+                f"'{name}' of the network must be finite in float32, but holds NaN, infinity or numbers beyond 3.4e38"
             )
 
 
