@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 
+from zeroskip.cosim.emit import SHARED
 from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder, require_tools
 from zeroskip.model.import_path import child_path
 from zeroskip.model.sources import PACKAGE, closure_hash, files_hash
@@ -88,7 +90,7 @@ class Design:
         files: list[Path | VerilatorControlFile] = [*self.sources, design]
         if simulator is Simulator.VERILATOR:
             control = folder / "public.vlt"
-            control.write_text(f'`verilator_config\npublic_flat_rw -module "{self.top}" -port "*"\n')
+            control.write_text(_control_file(self.top, design.read_text()))
             files.insert(0, VerilatorControlFile(control))
         log = folder / "build.log"
         runner = _runner(simulator)
@@ -243,6 +245,15 @@ def _library_folder() -> Path:
     return cache_folder() / f"verilated-{tools_hash()[:24]}"
 
 
+def _control_file(top: str, design: str) -> str:
+    """The bench needs the ports of `top`. Those of the modules that a design shares (emit.py) are visible too: then the
+    code inside depends on nothing outside, and Verilator makes one function for all instances. With one for each, an
+    array of 64 PEs does not fit the processor's caches."""
+    shared = re.findall(rf"^module (\w+) ?\([^;]*;\n +{re.escape(SHARED)}", design, re.M)
+    lines = [f'public_flat_rw -module "{top}" -port "*"', *(f'public_flat_rd -module "{n}" -port "*"' for n in shared)]
+    return "\n".join(["`verilator_config", *lines, ""])
+
+
 def _build_args(simulator: Simulator, traced: bool) -> list[str]:
     if simulator is Simulator.ICARUS:
         return ["-g2012"]
@@ -250,6 +261,9 @@ def _build_args(simulator: Simulator, traced: bool) -> list[str]:
     optimisation = "-O0" if traced else "-O2"
     return [
         *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "unique", "--x-initial", "unique"),
+        # With these two passes, which -O3 switches on, Verilator would give equal code in equal modules other names,
+        # and make a function of each.
+        *("-fno-dfg-scoped", "-fno-table"),
         *("--output-split", "0", "-CFLAGS", optimisation),
     ]
 

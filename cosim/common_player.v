@@ -5,8 +5,9 @@
 //
 // Program (+program=FILE), binary: commands of a byte and a count (4 bytes). All players know
 //   "L" count transfers   load port, LOAD_BYTES bytes each, most significant first
-//   "S" ...               start the component
-// Record (+record=FILE), text: a line that begins with "C" after each start, and the player's own lines.
+//   "S" ... limit         start the component; limit (4 bytes): the most cycles that it may take
+// Record (+record=FILE), text: a line that begins with "C" after each start, and the player's own lines. If a start is
+// not done after its limit, the program ends there, and the last line begins with "T".
 //
 // Where WAVEFORM is defined, +waveform=FILE +first=A +last=B records the starts A to B of a program, counted from zero,
 // as VCD; the program ends after them.
@@ -54,16 +55,19 @@
     localparam LOAD_BYTES = (`LOAD_BITS + 7) / 8;
     reg [8*LOAD_BYTES-1:0] transfer;
     reg load_valid;
+    // Registers start at random: a transfer before the reset would change a memory that is filled directly.
+    initial load_valid = 1'b0;
     wire load_ready;
     reg [7:0] command;
-    reg [31:0] count;
+    reg [31:0] count, limit, cycles;
 
-    // The next command and its count; `got` is zero at the end of the program.
+    // The next command, its count and its limit; `got` is zero at the end of the program.
     task read_command;
         begin
             got = $fread(command, program_file);
             if (got == 1) got = $fread(count, program_file);
             if (got != 0 && command == "S") begin
+                got = $fread(limit, program_file);
 `ifdef WAVEFORM
                 if (starts == first_shown) begin
                     $dumpfile(waveform_name);

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.cosim.build import Design
-from zeroskip.cosim.session import Session
+from zeroskip.cosim.session import Session, Setup
+from zeroskip.cosim.simulator import LoadName
 from zeroskip.model.core import Cycles
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.stages import Stage
@@ -74,9 +75,8 @@ class Driver(Protocol[N, S, R]):
         """The player with a core of `geometry`."""
         ...
 
-    def setup(self, network: N) -> Sequence[bytes]:
-        """The program that is played once before all stages and loads what stays in the core's memories. Empty if every
-        stage loads what it needs."""
+    def setup(self, network: N, load: LoadName) -> Setup:
+        """What the core's memories hold before all stages. Empty if every stage loads what it needs."""
         ...
 
     def images_together(self, network: N, images: int) -> int:

@@ -11,6 +11,9 @@ from amaranth.lib import wiring
 from zeroskip.rtl.emit import SharedModules, emit_rtlil
 from zeroskip.rtl.sram import Sram
 
+SHARED = "/*verilator no_inline_module*/"
+"""Marks a module of which a design holds many instances."""
+
 
 class SimulationPlatform(SharedModules):
     """Makes every Sram an instance of the model in sram.v, so that its size costs nothing to emit or to build."""
@@ -41,7 +44,7 @@ def emit_verilog(component: wiring.Component, name: str) -> str:
     # If Verilator inlined them, they would be compiled many times again.
     return re.sub(
         rf"^(module ({'|'.join(platform.modules)}) ?\([^;]*;\n)",
-        r"\1  /*verilator no_inline_module*/\n",
+        rf"\1  {SHARED}\n",
         source,
         flags=re.M,
     )

@@ -28,7 +28,8 @@ class Player:
     """A running simulator, as a context: it starts with the block and ends with it, even after an exception.
 
     `plusargs` are those of the player's Verilog; `files` are the plusargs that name a file which it writes for each
-    program. Memories and registers start with random contents by `seed`, or unknown if the simulator supports that.
+    program. Memories and registers start with random contents by `seed`, or unknown if the simulator supports that, but
+    for `memories`: the first words of memories (sram.v), as lines of hexadecimal numbers, by the instances' names.
     """
 
     def __init__(
@@ -38,16 +39,21 @@ class Player:
         seed: int = 0,
         files: Sequence[str] = (),
         plusargs: Mapping[str, str | Path] = {},
+        memories: Mapping[str, str] = {},
     ) -> None:
         self._build = build
         self._seed = seed
         self._files = ("program", "record", *files)
         self._plusargs = plusargs
+        self._memories = memories
         self._process: subprocess.Popen[Any] | None = None
         self._error: BaseException | None = None
 
     def __enter__(self) -> Player:
         self._folder = TemporaryFolder()
+        self.file("memories").mkdir()
+        for name, words in self._memories.items():
+            self.file("memories").joinpath(f"{name}.hex").write_text(words)
         self._host, self._bench = socket.socketpair()
         self._host.settimeout(WATCH_SECONDS)
         self._thread = threading.Thread(target=self._simulate, daemon=True)
@@ -125,6 +131,7 @@ class Player:
                 plusargs={
                     **{name: self.file(name) for name in self._files},
                     "host": str(self._bench.fileno()),
+                    **({"memories": self.file("memories")} if self._memories else {}),
                     **self._plusargs,
                 },
                 seed=self._seed,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from zeroskip.cosim.build import Design
 from zeroskip.cosim.player import Player
@@ -14,10 +16,27 @@ from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder
 TRACED_SECONDS, TRACED_SLOWDOWN = 60, 20
 """Time limit of the run that records a waveform: seconds to start, and a factor of the failed run's time."""
 
+LIMIT_CYCLES, LIMIT_FACTOR = 1000, 2
+"""The most cycles that a start may take: a factor of those of the cycle model, and some more."""
+
+
+def most_cycles(expected: Any) -> Any:
+    """Cycles (a number or an array) after which a start that takes `expected` ones by the cycle model has hung."""
+    return LIMIT_FACTOR * expected + LIMIT_CYCLES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a simulator holds before the first program: contents of `memories` (Player), and then what `program` does,
+    if there is one."""
+
+    memories: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[bytes] = ()
+
 
 class Session:
-    """A context in which programs are played. The simulator is built if necessary, plays `setup` before the block
-    begins, and runs until the block ends.
+    """A context in which programs are played. The simulator is built if necessary, is set up before the block begins,
+    and runs until the block ends.
 
     At the first failure (a program fails, or `fail` is called), the failing starts run again on a traced build. Their
     waveform (VCD) is written to `waveform`, by default in the cache folder. `files` are files that the player writes in
@@ -29,7 +48,7 @@ class Session:
         self,
         design: Design,
         *,
-        setup: Sequence[bytes] = (),
+        setup: Setup | None = None,
         files: Sequence[str] = (),
         simulator: Simulator = Simulator.VERILATOR,
         seed: int = 0,
@@ -37,7 +56,7 @@ class Session:
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._design = design
-        self._setup = setup
+        self._setup = setup or Setup()
         self._files = files
         self._simulator = simulator
         self._seed = seed
@@ -49,11 +68,11 @@ class Session:
 
     def __enter__(self) -> Session:
         build = self._design.build(self._simulator, announce=self._announce)
-        self._player = Player(build, seed=self._seed, files=self._files)
+        self._player = Player(build, seed=self._seed, files=self._files, memories=self._setup.memories)
         self._player.__enter__()
         try:
-            if self._setup:
-                self._player.play(self._setup)
+            if self._setup.program:
+                self._player.play(self._setup.program)
         except BaseException as error:
             self._player.__exit__(type(error), error, None)
             raise
@@ -74,13 +93,17 @@ class Session:
             self._seconds = time.monotonic() - begin
             # It failed in the start after the recorded ones, or while the last recorded results were read.
             recorded = self._player.starts_recorded()
-            self.fail(range(max(0, recorded - 1), recorded + 1))
-            if self.waveform is None:
-                raise
-            first, *rest = str(error).split("\n")
-            found = SimulatorError("\n".join([f"{first}; waveform: {self.waveform}", *rest]))
-            found.waveform = self.waveform
-            raise found from error
+            raise self.failed(range(max(0, recorded - 1), recorded + 1), str(error)) from error
+
+    def failed(self, starts: range, message: str) -> SimulatorError:
+        """Records the waveform of the failing `starts` of the last program, and returns the error that names it."""
+        self.fail(starts)
+        first, *rest = message.split("\n")
+        if self.waveform is not None:
+            first = f"{first}; waveform: {self.waveform}"
+        error = SimulatorError("\n".join([first, *rest]))
+        error.waveform = self.waveform
+        return error
 
     def file(self, name: str) -> str:
         """The contents of one of `files` for the last program."""
@@ -109,9 +132,10 @@ class Session:
             "last": str(starts.stop - 1),
         }
         try:
-            with Player(build, seed=self._seed, files=self._files, plusargs=plusargs) as player:
-                if self._setup:
-                    player.play(self._setup)
+            memories = self._setup.memories
+            with Player(build, seed=self._seed, files=self._files, plusargs=plusargs, memories=memories) as player:
+                if self._setup.program:
+                    player.play(self._setup.program)
                 player.play([self._player.file("program").read_bytes()], watch)
         except (SimulatorError, TimeoutError):
             # The traced build fails in the same way, or does not end.

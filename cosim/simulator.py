@@ -15,6 +15,11 @@ SimulatorName: TypeAlias = Literal["verilator", "icarus"]
 """The simulators' names in options and settings."""
 
 
+LoadName: TypeAlias = Literal["direct", "ports"]
+"""How a network gets into a core's memories: they hold it when the simulation starts, or it goes through the load
+port."""
+
+
 class SimulatorError(RuntimeError):
     """A simulator that is missing, does not build a design, or does not run it to the end.
 

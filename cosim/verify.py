@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zeroskip.cosim.driver import RtlRun, StageRun
 from zeroskip.cosim.drivers import load_driver
 from zeroskip.cosim.session import Session
-from zeroskip.cosim.simulator import Simulator
+from zeroskip.cosim.simulator import LoadName, Simulator
 from zeroskip.model.core import Cycles
 from zeroskip.model.network.losses import Loss, joined
 from zeroskip.model.network.run import run_stages
@@ -115,6 +115,7 @@ def verify(
     inputs: NDArray[Any],
     *,
     simulator: Simulator = Simulator.VERILATOR,
+    load: LoadName = "direct",
     seed: int = 0,
     waveform: Path | None = None,
     progress: Progress = silent,
@@ -122,10 +123,12 @@ def verify(
     """Runs a batch on the RTL, stage by stage, and each stage on the golden model and the cycle model of its core.
 
     `inputs` (images x values) have the form of the first stage (Driver.encode); the RTL's outputs of each stage are the
-    inputs of the next. One simulator runs all stages; its memories start with random contents by `seed`. If the RTL
-    differs from a model, the first such start is recorded as `waveform`, by default in the cache folder.
+    inputs of the next. One simulator runs all stages; its memories start with random contents by `seed`, but for what
+    `load` puts there. If the RTL differs from a model, the first such start is recorded as `waveform`, by default in
+    the cache folder.
 
-    Raises SimulatorError if the simulator is missing or fails.
+    Raises SimulatorError if the simulator is missing or fails, or a start takes much longer than the cycle model says
+    (zeroskip.cosim.session.most_cycles).
     """
     driver = load_driver(network.core)
     stages: list[Stage] = list(network.stages)
@@ -136,7 +139,7 @@ def verify(
     done = 0
     with Session(
         driver.design(network.geometry),
-        setup=driver.setup(network),
+        setup=driver.setup(network, load),
         files=driver.files,
         simulator=simulator,
         seed=seed,

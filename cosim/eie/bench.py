@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from zeroskip.cosim.eie.record import ACTIVITIES
+from zeroskip.cosim.simulator import LoadName
 from zeroskip.cosim.verify import verify
 from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie import cycles
@@ -48,7 +49,13 @@ def calibration_seed(seed: int) -> int:
 
 
 def bench_layer(
-    paper: PaperLayer, geometry: EieGeometry, *, seed: int, balance_load: bool, on_rtl: bool
+    paper: PaperLayer,
+    geometry: EieGeometry,
+    *,
+    seed: int,
+    balance_load: bool,
+    on_rtl: bool,
+    load: LoadName = "direct",
 ) -> dict[str, Any]:
     """One layer's row: see `zeroskip bench eie --help` for the fields."""
     layer, activations = paper.make(seed)
@@ -69,7 +76,7 @@ def bench_layer(
     row: dict[str, Any] = {"name": paper.name, "cycles": predicted, "model_seconds": time.perf_counter() - start}
     if on_rtl:
         start = time.perf_counter()
-        verification = verify(network, inputs)
+        verification = verify(network, inputs, load=load)
         row["rtl_seconds"] = time.perf_counter() - start
         row["cycles"] = int(verification.cycles[0])
         lost = verification.run.activity.sum(axis=0)
@@ -113,6 +120,7 @@ def bench(
     seed: int,
     balance_load: bool,
     on_rtl: bool,
+    load: LoadName = "direct",
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Rows of the layers `names` (all where empty), and geometric means. Raises ValueError for an unknown name."""
@@ -124,7 +132,7 @@ def bench(
     rows = []
     for layer in layers:
         progress(layer.name)
-        rows.append(bench_layer(layer, sized, seed=seed, balance_load=balance_load, on_rtl=on_rtl))
+        rows.append(bench_layer(layer, sized, seed=seed, balance_load=balance_load, on_rtl=on_rtl, load=load))
     calibration = {"seed": calibration_seed(seed), "samples": CALIBRATION_SAMPLES} if balance_load else None
     return {
         "layers": rows,

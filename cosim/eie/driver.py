@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from zeroskip.cosim.build import Design
 from zeroskip.cosim.driver import RtlRun, StageRun
 from zeroskip.cosim.eie.design import player_design
-from zeroskip.cosim.eie.program import network_program, stage_program
-from zeroskip.cosim.eie.record import Record, parse_record
-from zeroskip.cosim.session import Session
+from zeroskip.cosim.eie.memories import network_memories
+from zeroskip.cosim.eie.program import network_program, stage_program, tables_program
+from zeroskip.cosim.eie.record import ACTIVITIES, Record, hung_start, parse_record
+from zeroskip.cosim.session import Session, Setup, most_cycles
+from zeroskip.cosim.simulator import LoadName
 from zeroskip.model.core import Cycles
 from zeroskip.model.eie import cycles as cycle_model
 from zeroskip.model.eie import golden
@@ -51,6 +53,14 @@ class EieRun(RtlRun):
         """Cycles in which PEs multiply weights, as a fraction of all cycles of all PEs from `start` to `done`."""
         return float(self.activity[:, 0].sum() / (self.cycles.totals.sum() * len(self.activity)))
 
+    @property
+    def pe_cycles(self) -> dict[str, int]:
+        """What the cycles of all PEs went to, from `start` to `done`: those of ACTIVITIES, and those that take `start`.
+        They add up to cycles x PEs."""
+        pes = len(self.activity)
+        of_layers = dict(zip(ACTIVITIES, self.activity.sum(axis=0).tolist(), strict=True))
+        return {**of_layers, "start": int(self.cycles.totals.sum() - self.cycles.by_layer.sum()) * pes}
+
 
 class EieDriver:
     files = ("trace",)
@@ -58,9 +68,12 @@ class EieDriver:
     def design(self, geometry: EieGeometry) -> Design:
         return player_design(geometry)
 
-    def setup(self, network: EieNetwork) -> Sequence[bytes]:
-        """The network is loaded once, for all stages and images."""
-        return [network_program(network)]
+    def setup(self, network: EieNetwork, load: LoadName) -> Setup:
+        """The network is loaded once, for all stages and images. The few words of codebooks and layer table go through
+        the load port in any case."""
+        if load == "ports":
+            return Setup(program=[network_program(network)])
+        return Setup(memories=network_memories(network), program=[tables_program(network)])
 
     def images_together(self, network: EieNetwork, images: int) -> int:
         return max(images, 1)
@@ -73,19 +86,26 @@ class EieDriver:
         rows: NDArray[np.int16],
         on_rows: Callable[[int], None],
     ) -> EieStageRun:
-        text = session.play(stage_program(network, stage, rows), on_rows)
-        record = parse_record(network, stage, len(rows), text, session.file("trace"))
         layers = []
         activations = rows
         for index in stage.layers:
             layers.append(golden.run_layer(network, index, activations))
             activations = layers[-1].outputs
-        predicted = np.zeros_like(record.layer_cycles)
+        predicted = np.zeros((len(rows), len(network.layers)), np.int64)
         for index, layer in zip(stage.layers, layers, strict=True):
             predicted[:, index] = cycle_model.run_layer(network, index, layer.inputs)
+        expected = predicted.sum(axis=1) + cycle_model.START_TO_DONE
+        text = session.play(stage_program(network, stage, rows, most_cycles(expected)), on_rows)
+        if (hung := hung_start(text)) is not None:
+            raise session.failed(
+                range(hung.start, hung.start + 1),
+                f"start {hung.start} was not done after {hung.cycles:,} cycles, in layer {hung.layer}; the cycle model "
+                f"expected {expected[hung.start]:,}",
+            )
+        record = parse_record(network, stage, len(rows), text, session.file("trace"))
         different = record.outputs != layers[-1].outputs
         other_cycles = np.any(record.layer_cycles != predicted, axis=1)
-        other_cycles |= record.cycles != predicted.sum(axis=1) + cycle_model.START_TO_DONE
+        other_cycles |= record.cycles != expected
         if len(wrong := np.flatnonzero(np.any(different, axis=1) | other_cycles)):
             session.fail(range(int(wrong[0]), int(wrong[0]) + 1))
         images = len(rows) // stage.starts

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.cosim.simulator import Simulator
+from zeroskip.cosim.simulator import LoadName, Simulator
 from zeroskip.cosim.verify import Verification, verify
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.compiler import compile_network, error_bound, quantise_inputs
@@ -34,7 +34,7 @@ class LayerOnRtl:
 
 
 def run_layer(
-    file: LayerFile, geometry: EieGeometry, *, fit: list[str], balance_load: bool, simulator: Simulator
+    file: LayerFile, geometry: EieGeometry, *, fit: list[str], balance_load: bool, simulator: Simulator, load: LoadName
 ) -> LayerOnRtl:
     """Runs the layer on the RTL, with the memories named in `fit` as large as it needs."""
     spread = spread_bias(file)
@@ -47,7 +47,7 @@ def run_layer(
         balance_load=balance_load,
         balance_on=_likely(spread.inputs, len(file.activations)) if balance_load else None,
     )
-    verification = verify(network, quantise_inputs(network, inputs)[0], simulator=simulator)
+    verification = verify(network, quantise_inputs(network, inputs)[0], simulator=simulator, load=load)
     outputs = verification.outputs[0]
 
     weight = file.codebook.astype(np.float64)[file.codes]

@@ -3,10 +3,11 @@
 //
 // Program:
 //   "L" count transfers
-//   "S" layer             start with that layer, wait for done
+//   "S" layer limit       start with that layer, wait for done
 //   "R" count             read activations 0 to count - 1
 // Record:
 //   "C" cycles, then the cycles of each layer        after each start
+//   "T" cycles, then the layer that runs             after a start that is not done after its limit
 //   "R" values                                       after each read
 //   "A" busy padding stalled starved draining        of each PE over all starts of the program, at its end
 // Trace (+trace=FILE): the monitor in hexadecimal, a line a cycle, of the first start of the program.
@@ -20,6 +21,7 @@ module player (
     reg [`INDEX_BITS-1:0] read_index;
     wire read_ready, idle, done, result_valid;
     wire signed [15:0] result;
+    reg signed [15:0] value;
     wire [`MONITOR_BITS-1:0] monitor;
 
     eie_array array (
@@ -48,7 +50,7 @@ module player (
     wire draining = monitor[2 + `LAYER_BITS];
     wire [2*`PES-1:0] activity = monitor[3 + `LAYER_BITS +: 2*`PES];
 
-    reg [31:0] to_read, cycles;
+    reg [31:0] to_read;
     integer traced, trace_file, pe, l;
     reg [8*1024-1:0] trace_name;
     reg [31:0] layer_cycles [0:255];
@@ -128,6 +130,11 @@ module player (
                         end
                         $fwrite(record_file, "\n");
                         state <= COMMAND;
+                    end else if (cycles > limit) begin
+                        $fwrite(record_file, "T %0d %0d\n", cycles, layer);
+                        close_files;
+                        finished <= 1'b1;
+                        state <= OPENING;
                     end else cycles <= cycles + 1;
                 READING: begin
                     if (read_valid && read_ready) begin
@@ -136,7 +143,9 @@ module player (
                         to_read <= to_read - 1;
                     end
                     if (result_valid) begin
-                        $fwrite(record_file, " %0d", result);
+                        // Unmasked: Verilator 5.48 may print bits above those of a wire.
+                        value = result;
+                        $fwrite(record_file, " %0d", value);
                         count = count - 1;
                         if (count == 0) begin
                             $fwrite(record_file, "\n");

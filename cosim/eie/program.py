@@ -14,17 +14,24 @@ from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.network.stages import Stage
 from zeroskip.rtl.eie.layouts import LoadTarget, layer_layout, load_layout
 
+NO_LIMIT = 2**32 - 1
+"""Cycles that no start takes."""
+
 PROGRAM_ROWS = 4096
 """Starts that are packed together, which bounds the memory that packing takes."""
 
 
 def network_transfers(network: EieNetwork) -> list[dict[str, Any]]:
     """The transfers of the load port that put a network into the memories of the array, as `load_layout` fields."""
+    return matrix_transfers(network) + table_transfers(network)
+
+
+def matrix_transfers(network: EieNetwork) -> list[dict[str, Any]]:
+    """Those for the sparse matrices of the PEs: entries and column pointers."""
     geometry = network.geometry
-    last = {stage.layers[-1] for stage in network.stages if stage.layers}
     transfers: list[dict[str, Any]] = []
 
-    def load(target: Any, address: int, data: int, pe: int = 0) -> None:
+    def load(target: Any, address: int, data: int, pe: int) -> None:
         transfers.append({"target": target, "pe": pe, "address": address, "data": data})
 
     for pe in range(geometry.pes):
@@ -38,6 +45,18 @@ def network_transfers(network: EieNetwork) -> list[dict[str, Any]]:
             )
         for address, pointer in enumerate(network.pointers[pe].tolist()):
             load(LoadTarget.POINTERS, address, pointer, pe)
+    return transfers
+
+
+def table_transfers(network: EieNetwork) -> list[dict[str, Any]]:
+    """Those for the codebooks and the layer table."""
+    geometry = network.geometry
+    last = {stage.layers[-1] for stage in network.stages if stage.layers}
+    transfers: list[dict[str, Any]] = []
+
+    def load(target: Any, address: int, data: int) -> None:
+        transfers.append({"target": target, "pe": 0, "address": address, "data": data})
+
     for index, (layer, base) in enumerate(zip(network.layers, network.pointer_bases, strict=True)):
         for code, value in enumerate(network.codebooks[index].tolist()):
             load(LoadTarget.CODEBOOKS, index * geometry.codebook_size + code, value % (1 << VALUE_BITS))
@@ -100,25 +119,43 @@ class Packer:
 
 def network_program(network: EieNetwork) -> bytes:
     """The program that loads the whole network."""
+    return _load_program(network, network_transfers(network))
+
+
+def tables_program(network: EieNetwork) -> bytes:
+    """The program that loads the codebooks and the layer table alone."""
+    return _load_program(network, table_transfers(network))
+
+
+def _load_program(network: EieNetwork, transfers: list[dict[str, Any]]) -> bytes:
     packer = Packer(network.geometry)
-    transfers = network_transfers(network)
     return struct.pack(">cI", b"L", len(transfers)) + b"".join(packer.one(transfer) for transfer in transfers)
 
 
-def stage_program(network: EieNetwork, stage: Stage, rows: NDArray[np.int16]) -> Iterator[bytes]:
+def stage_program(
+    network: EieNetwork, stage: Stage, rows: NDArray[np.int16], limits: NDArray[np.int64] | None = None
+) -> Iterator[bytes]:
     """The program that loads each of the rows (int16, starts x inputs), starts the stage on it, and reads the
-    outputs."""
+    outputs. A start that takes more cycles than its limit (starts; without limits, it may take any number) ends the
+    program."""
+    if limits is None:
+        limits = np.full(len(rows), NO_LIMIT)
     for first in range(0, len(rows), PROGRAM_ROWS):
-        yield _starts(network, stage, rows[first : first + PROGRAM_ROWS])
+        part = slice(first, first + PROGRAM_ROWS)
+        yield _starts(network, stage, rows[part], limits[part])
 
 
-def _starts(network: EieNetwork, stage: Stage, rows: NDArray[np.int16]) -> bytes:
+def _starts(network: EieNetwork, stage: Stage, rows: NDArray[np.int16], limits: NDArray[np.int64]) -> bytes:
     count, loads = Packer(network.geometry).activations(rows)
     outputs = network.layers[stage.layers[-1]].outputs
     head = struct.pack(">cI", b"L", count)
-    tail = struct.pack(">cIcI", b"S", stage.layers[0], b"R", outputs)
-    program = np.empty((len(rows), len(head) + loads.shape[1] + len(tail)), np.uint8)
-    program[:, : len(head)] = np.frombuffer(head, np.uint8)
-    program[:, len(head) : -len(tail)] = loads
-    program[:, -len(tail) :] = np.frombuffer(tail, np.uint8)
-    return program.tobytes()
+    start = struct.pack(">cI", b"S", stage.layers[0])
+    read = struct.pack(">cI", b"R", outputs)
+    parts = [
+        np.broadcast_to(np.frombuffer(head, np.uint8), (len(rows), len(head))),
+        loads,
+        np.broadcast_to(np.frombuffer(start, np.uint8), (len(rows), len(start))),
+        np.minimum(limits, NO_LIMIT).astype(">u4").view(np.uint8).reshape(len(rows), 4),
+        np.broadcast_to(np.frombuffer(read, np.uint8), (len(rows), len(read))),
+    ]
+    return np.concatenate(parts, axis=1).tobytes()

@@ -38,6 +38,24 @@ class Record:
     layer_trace: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, kw_only=True)
+class HungStart:
+    """A start of the program, counted from zero, that was not done after `cycles`, and the layer that it was in."""
+
+    start: int
+    cycles: int
+    layer: int
+
+
+def hung_start(record: bytes) -> HungStart | None:
+    """The start with which the record ends because it hung."""
+    *_, last = record.splitlines() or [b""]
+    if not last.startswith(b"T"):
+        return None
+    cycles, layer = map(int, last.split()[1:])
+    return HungStart(start=record.count(b"C"), cycles=cycles, layer=layer)
+
+
 def parse_record(network: EieNetwork, stage: Stage, starts: int, record: bytes, trace: str) -> Record:
     """Parses the record of `starts` starts of a stage, and the trace of the first start."""
     geometry, outputs = network.geometry, network.layers[stage.layers[-1]].outputs

@@ -13,7 +13,8 @@ from zeroskip.cosim.build import Design
 from zeroskip.cosim.driver import RtlRun, StageRun
 from zeroskip.cosim.mma.design import gemm_design
 from zeroskip.cosim.mma.play import CheckedGemm, check_gemm, play_gemm
-from zeroskip.cosim.session import Session
+from zeroskip.cosim.session import Session, Setup
+from zeroskip.cosim.simulator import LoadName
 from zeroskip.model.core import Cycles
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.cycles import multiplier_utilisation
@@ -63,9 +64,9 @@ class MmaDriver:
     def design(self, geometry: TileGeometry) -> Design:
         return gemm_design(geometry)
 
-    def setup(self, network: MmaNetwork) -> Sequence[bytes]:
-        """Each product loads its operands."""
-        return []
+    def setup(self, network: MmaNetwork, load: LoadName) -> Setup:
+        """Nothing, whatever `load` is: each product loads its operands through the ports."""
+        return Setup()
 
     def images_together(self, network: MmaNetwork, images: int) -> int:
         return batch_size(network)

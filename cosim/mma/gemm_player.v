@@ -3,10 +3,11 @@
 //
 // Program:
 //   "L" count transfers
-//   "S" 0 job               start port, JOB_BYTES bytes; wait for done
+//   "S" 0 limit job         start port, JOB_BYTES bytes; wait for done
 //   "R" count, base         words base (4 bytes) to base + count - 1 of each row of D
 // Record:
 //   "C" cycles illegal      after each job
+//   "T" cycles              after a job that is not done after its limit
 //   "D" word                in hexadecimal, row by row of each word
 module gemm_player (
     input clk,
@@ -41,7 +42,7 @@ module gemm_player (
         .result__ready(1'b1)
     );
 
-    reg [31:0] base, waiting, cycles;
+    reg [31:0] base, waiting;
 
     always @(posedge clk) begin
         if (rst) begin
@@ -90,6 +91,11 @@ module gemm_player (
                     if (done) begin
                         $fwrite(record_file, "C %0d %0d\n", cycles, illegal);
                         state <= COMMAND;
+                    end else if (cycles > limit) begin
+                        $fwrite(record_file, "T %0d\n", cycles);
+                        close_files;
+                        finished <= 1'b1;
+                        state <= OPENING;
                     end else cycles <= cycles + 1;
                 READING: begin
                     if (read_valid && read_ready) begin

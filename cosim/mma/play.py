@@ -14,7 +14,7 @@ from zeroskip.cosim.bits import Words, from_hexadecimal, to_bits, to_numbers
 from zeroskip.cosim.mma.design import gemm_design, tile_design
 from zeroskip.cosim.mma.program import job_program, results, transfers
 from zeroskip.cosim.player import Player
-from zeroskip.cosim.session import Session
+from zeroskip.cosim.session import Session, most_cycles
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.mma.cycles import job_cycles
 from zeroskip.model.mma.gemm import Images, Job, Operand, Product, check_product, jobs
@@ -83,8 +83,17 @@ def play_gemms(
     images = [Images(*product, geometry) for product in products]
     plan = plan_of(*products[0][:2], geometry)
     jobs = len(products) * len(plan)
-    program = (piece for each in images for job in plan for piece in job_program(each, job))
+    expected = expected_cycles(plan, geometry)
+    limited = list(zip(plan, most_cycles(np.array(expected)).tolist(), strict=True))
+    program = (piece for each in images for job, limit in limited for piece in job_program(each, job, limit))
     record = session.play(program, lambda done: on_jobs(done, jobs)).splitlines()
+    if record and record[-1][:1] == b"T":
+        job = sum(line[:1] == b"C" for line in record)
+        raise session.failed(
+            range(job, job + 1),
+            f"job {job} of {jobs} was not done after {int(record[-1].split()[1]):,} cycles; the cycle model expected "
+            f"{expected[job % len(plan)]:,}",
+        )
     marks = [line.split() for line in record if line[:1] == b"C"]
     words = [line[2:] for line in record if line[:1] == b"D"]
     words_each = len(words) // len(products)
@@ -101,6 +110,11 @@ def play_gemms(
         )
 
     return [run(number) for number in range(len(products))]
+
+
+def expected_cycles(plan: list[Job], geometry: TileGeometry) -> list[int]:
+    """Cycles of each job by the cycle model."""
+    return [job_cycles(geometry, sums=job.sums, steps=len(job.steps)) for job in plan]
 
 
 def plan_of(operand: Operand, b: NDArray[Any], geometry: TileGeometry) -> list[Job]:
@@ -159,8 +173,7 @@ def check_gemm(run: GemmRun, operand: Operand, b: NDArray[Any], c: NDArray[Any],
     golden = gemm(operand, b, c, geometry)
     plan = plan_of(operand, b, geometry)
     different = run.d != golden
-    predicted = [job_cycles(geometry, sums=job.sums, steps=len(job.steps)) for job in plan]
-    slow = np.flatnonzero(np.array(run.job_cycles) != predicted)
+    slow = np.flatnonzero(np.array(run.job_cycles) != expected_cycles(plan, geometry))
     failing = [*(range(index, index + 1) for index in slow[:1].tolist()), *_failing_jobs(plan, different, geometry)]
     return CheckedGemm(
         run=run,

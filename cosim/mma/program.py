@@ -16,9 +16,9 @@ from zeroskip.model.mma.numerics import raw_type
 from zeroskip.rtl.mma.layouts import MatrixTarget, a_row_layout, job_layout, load_layout
 
 
-def job_program(images: Images, job: Job) -> Iterator[bytes]:
+def job_program(images: Images, job: Job, limit: int) -> Iterator[bytes]:
     """The program that loads the operands of a job that are not in the memories yet, runs it, and reads its part of D
-    at the end."""
+    at the end. If the job takes more cycles than `limit`, the program ends there."""
     geometry = images.geometry
     if job.new_b:
         yield from _load(geometry, MatrixTarget.B, _b_bits(images, job))
@@ -39,7 +39,7 @@ def job_program(images: Images, job: Job) -> Iterator[bytes]:
     word = Words(job_layout(geometry), 1)
     for field, value in fields.items():
         word.number(field, value)
-    yield struct.pack(">cI", b"S", 0) + word.to_bytes()
+    yield struct.pack(">cII", b"S", 0, limit) + word.to_bytes()
     if job.last:
         yield struct.pack(">cII", b"R", job.sums, 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,10 @@ from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.ports import accumulators_port, files_control
 from zeroskip.rtl.ports import read_port, write_port
 from zeroskip.rtl.sram import Sram
+
+WORD_BITS = 5
+WORD = 1 << WORD_BITS
+"""The flags of the rows are set in words of this many bits."""
 
 
 class ActivationFile(wiring.Component):
@@ -51,8 +55,12 @@ class ActivationFile(wiring.Component):
         rows = self.geometry.activation_rows
         read, write, flag = self.access.read, self.access.write, self.access.flag
 
-        def only(row: Any) -> Any:
-            return (Const(1, rows) << row)[:rows]
+        def only(row: Value) -> Value:
+            """`rows` bits, of which that of `row` is set. Made of short words: a shift to `rows` bits would be twice as
+            wide before it is cut, and simulators would compute all of it in every cycle."""
+            low = (Const(1, WORD) << row[:WORD_BITS])[:WORD]
+            words = [Mux(row[WORD_BITS:] == word, low, 0) for word in range(-(-rows // WORD))]
+            return Cat(words)[:rows]
 
         m.submodules.sums = sums = Sram(depth=rows, width=self.geometry.accumulator_bits)
         wiring.connect(m, sums.write, wiring.flipped(write))
@@ -65,7 +73,7 @@ class ActivationFile(wiring.Component):
             read.data.eq(Mux(known, sums.read.data, 0)),
         ]
         with m.If(read.en):
-            m.d.sync += known.eq((written & only(read.addr)).any())
+            m.d.sync += known.eq(written.bit_select(read.addr, 1))
         with m.If(write.en):
             m.d.sync += written.eq(written | only(write.addr))
 

@@ -17,7 +17,7 @@ from zeroskip.cosim.eie.design import player_design
 from zeroskip.cosim.eie.program import network_program, stage_program
 from zeroskip.cosim.mma.design import tile_design
 from zeroskip.cosim.player import Player
-from zeroskip.cosim.session import Session
+from zeroskip.cosim.session import Session, Setup
 from zeroskip.cosim.simulator import Simulator, SimulatorError
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
@@ -93,7 +93,9 @@ def test_the_error_names_the_waveform(network: EieNetwork, monkeypatch: pytest.M
     with (
         pytest.raises(SimulatorError, match="waveform") as caught,
         Session(
-            player_design(network.geometry), setup=[network_program(network)], waveform=tmp_path / "ended.vcd"
+            player_design(network.geometry),
+            setup=Setup(program=[network_program(network)]),
+            waveform=tmp_path / "ended.vcd",
         ) as session,
     ):
         session.play(program, lambda starts: os.kill(killed[0], signal.SIGKILL) if starts else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from support.networks import random_inputs, random_network
 from support.tile_networks import mlp, pruned
 
+from zeroskip.cosim.eie import driver
 from zeroskip.cosim.mma import play
+from zeroskip.cosim.simulator import SimulatorError
 from zeroskip.cosim.verify import Verification, verify
 from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.bundle import EieNetwork
@@ -83,6 +86,45 @@ def test_a_product_of_the_tile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     verification = verify(network, np.ones((3, 30), np.float32), waveform=tmp_path / "wrong.vcd")
     assert (verification.mismatches, verification.equal) == (2, False)
     assert {"clk", "done", "start_valid"} <= signals(shown(verification, tmp_path / "wrong.vcd"))
+
+
+def test_a_start_of_the_array_that_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A layer table without a last layer: the array runs on and on, and the error says where, with the waveform."""
+    network = random_network(np.random.default_rng(11), EieGeometry(pes=4), (70, 40, 9), 0.2)
+    inputs = random_inputs(np.random.default_rng(11), 1, 70, (0.5,))
+    expected = int(cycles.run(network, [layer.inputs for layer in golden.run(network, inputs)]).sum()) + 1
+    tables = driver.tables_program
+
+    class WithoutLast:
+        stages = ()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(network, name)
+
+    monkeypatch.setattr(driver, "tables_program", lambda _: tables(WithoutLast()))
+    with pytest.raises(SimulatorError, match="start 0 was not done after") as caught:
+        verify(network, inputs, waveform=tmp_path / "hung.vcd")
+    found = re.search(
+        r"after ([\d,]+) cycles, in layer \d; the cycle model expected ([\d,]+); waveform: (\S+)$", str(caught.value)
+    )
+    assert found is not None
+    took, predicted = (int(number.replace(",", "")) for number in found.groups()[:2])
+    assert predicted == expected
+    assert 2 * expected + 1000 < took <= 2 * expected + 1002
+    assert caught.value.waveform == Path(found[3]) == tmp_path / "hung.vcd"
+    assert took < edges(tmp_path / "hung.vcd", "clk") < took + 100
+
+
+def test_a_job_of_the_tile_that_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The program's limit is far below what the job takes."""
+    monkeypatch.setattr(play, "most_cycles", lambda expected: expected - 5)
+    network = compile_network(
+        pruned(mlp(7), Pattern()), (30,), TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16)
+    )
+    with pytest.raises(SimulatorError, match=r"job 0 of \d+ was not done after .* expected \d+; waveform: ") as caught:
+        verify(network, np.ones((3, 30), np.float32), waveform=tmp_path / "hung.vcd")
+    assert caught.value.waveform == tmp_path / "hung.vcd"
+    assert {"clk", "done", "start_valid"} <= signals(tmp_path / "hung.vcd")
 
 
 def test_nothing_is_recorded_of_a_run_that_is_right(tmp_path: Path, small: tuple[EieNetwork, np.ndarray]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zeroskip.api.checks import require_at_least, require_settings, typed
 from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
-from zeroskip.cosim.simulator import SimulatorName
+from zeroskip.cosim.simulator import LoadName, SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
@@ -25,15 +25,18 @@ CompiledNetwork: TypeAlias = Any
 @dataclass(frozen=True, kw_only=True)
 class SimulateSettings:
     """`limit` is how many samples run; None means all. With `saturate`, inputs that do not fit the core's format
-    are clipped and counted. `seed` is for the random contents of the memories before they are loaded."""
+    are clipped and counted. `seed` is for the random contents of the memories before they are loaded. `load`: the EIE
+    array's memories hold the matrices when the simulation starts, or they go through its load port, which takes many
+    cycles more; the operands of the tile always go through its ports."""
 
     limit: int | None = None
     saturate: bool = False
     simulator: SimulatorName = "verilator"
+    load: LoadName = "direct"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_settings(self, simulator=SimulatorName)
+        require_settings(self, simulator=SimulatorName, load=LoadName)
         require_at_least(self, limit=1, seed=0)
 
 
@@ -148,6 +151,7 @@ def simulate(
         compiled,
         inputs,
         simulator=simulator,
+        load=settings.load,
         seed=settings.seed,
         waveform=None if report is None else report.with_suffix(".vcd"),
         progress=progress,

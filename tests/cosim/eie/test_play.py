@@ -15,7 +15,7 @@ from zeroskip.cosim.eie.design import array_design, player_design
 from zeroskip.cosim.eie.driver import EieRun
 from zeroskip.cosim.eie.program import network_program, stage_program
 from zeroskip.cosim.player import Player
-from zeroskip.cosim.simulator import Simulator
+from zeroskip.cosim.simulator import LoadName, Simulator
 from zeroskip.cosim.verify import verify
 from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.bundle import EieNetwork
@@ -35,8 +35,13 @@ SIMULATORS = [
 DENSITIES = (0.5, 0.0, 0.05, 1.0)
 
 
-def check(network: EieNetwork, inputs: np.ndarray, simulator: Simulator = Simulator.VERILATOR) -> EieRun:
-    verification = verify(network, inputs, simulator=simulator, seed=int(inputs.sum()) % 1000)
+def check(
+    network: EieNetwork,
+    inputs: np.ndarray,
+    simulator: Simulator = Simulator.VERILATOR,
+    load: LoadName = "direct",
+) -> EieRun:
+    verification = verify(network, inputs, simulator=simulator, load=load, seed=int(inputs.sum()) % 1000)
     assert verification.mismatches == 0
     assert verification.cycle_model_equal
     run: EieRun = verification.run
@@ -54,17 +59,19 @@ GEOMETRIES = {
 }
 
 
+@pytest.mark.parametrize("load", ["ports", "direct"])
 @pytest.mark.parametrize("name", GEOMETRIES)
-def test_geometries(name: str) -> None:
+def test_geometries(name: str, load: LoadName) -> None:
     rng = np.random.default_rng(7)
     network = random_network(rng, GEOMETRIES[name], (150, 70, 33, 5), 0.15)
-    check(network, random_inputs(rng, 12, 150, DENSITIES))
+    check(network, random_inputs(rng, 12, 150, DENSITIES), load=load)
 
 
-def test_64_pes() -> None:
+@pytest.mark.parametrize("load", ["ports", "direct"])
+def test_64_pes(load: LoadName) -> None:
     rng = np.random.default_rng(8)
     network = random_network(rng, EieGeometry(pes=64), (300, 130, 10), 0.2)
-    check(network, random_inputs(rng, 8, 300, DENSITIES))
+    check(network, random_inputs(rng, 8, 300, DENSITIES), load=load)
 
 
 # The corners share one geometry, and so one build.

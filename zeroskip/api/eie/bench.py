@@ -8,6 +8,7 @@ from typing import Any
 from zeroskip.api.checks import require_settings
 from zeroskip.api.inputs import in_turn
 from zeroskip.api.tables import Table, yes
+from zeroskip.cosim.simulator import LoadName
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -15,15 +16,17 @@ from zeroskip.model.progress import Progress, Step, silent
 @dataclass(frozen=True, kw_only=True)
 class EieBenchSettings:
     """The `layers` by their names in the paper's Table III, all nine if there are none; the array; whether rows are
-    assigned to PEs so that the load is balanced; and whether only the cycle model runs, not the RTL."""
+    assigned to PEs so that the load is balanced; whether only the cycle model runs, not the RTL; and whether the
+    memories hold the matrices when the simulation starts, or they go through the load port."""
 
     layers: tuple[str, ...] = ()
     geometry: EieGeometry = field(default_factory=EieGeometry)
     balance_load: bool = False
     model_only: bool = False
+    load: LoadName = "direct"
 
     def __post_init__(self) -> None:
-        require_settings(self)
+        require_settings(self, load=LoadName)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,6 +98,7 @@ def bench_eie(
         seed=seed,
         balance_load=settings.balance_load,
         on_rtl=not settings.model_only,
+        load=settings.load,
         progress=in_turn(progress, len(settings.layers) or len(PAPER_LAYERS), "layers"),
     )
     return EieBenchResult(figures=figures, settings=settings)

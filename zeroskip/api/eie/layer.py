@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.paths import optional_path, require_writable, reserves
-from zeroskip.cosim.simulator import SimulatorName
+from zeroskip.cosim.simulator import LoadName, SimulatorName
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class LayerSettings:
     """The array; its memories named in `fit` are made as large as the layer needs. With `balance_load` rows are
-    assigned to PEs so that the load is balanced, otherwise in turn."""
+    assigned to PEs so that the load is balanced, otherwise in turn. `load`: the memories hold the matrix when the
+    simulation starts, or it goes through the load port."""
 
     geometry: EieGeometry = field(default_factory=EieGeometry)
     fit: tuple[str, ...] = MEMORIES
     balance_load: bool = False
     simulator: SimulatorName = "verilator"
+    load: LoadName = "direct"
 
     def __post_init__(self) -> None:
-        require_settings(self, simulator=SimulatorName)
+        require_settings(self, simulator=SimulatorName, load=LoadName)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,9 +55,11 @@ class LayerResult:
         return {
             "file": str(self.file),
             "outputs": self.result.outputs.tolist(),
+            "argmax": int(self.result.outputs.argmax()),
             "raw": verification.raw[0].tolist(),
             "cycles": int(verification.cycles[0]),
             "utilisation": verification.run.utilisation,
+            "pe_cycles": verification.run.pe_cycles,
             "max_difference": self.result.difference,
             "bound": self.result.bound,
             "within_bound": self.result.within,
@@ -66,6 +70,12 @@ class LayerResult:
             "geometry": dataclasses.asdict(self.result.network.geometry),
             "seconds": self.seconds,
         }
+
+    def _cycles_by_cause(self) -> str:
+        """What each part of the cycles of all PEs went to."""
+        cycles = self.result.verification.run.pe_cycles
+        total = sum(cycles.values())
+        return ", ".join(f"{cause} {count / total:.1%}" for cause, count in cycles.items())
 
     def rows(self) -> list[tuple[str, str]]:
         """The same as (label, value) for people."""
@@ -78,7 +88,9 @@ class LayerResult:
             ("outputs, inputs", f"{codes.shape[0]:,}, {codes.shape[1]:,}"),
             ("weights", f"{weights:,} ({weights / codes.size:.1%})"),
             ("largest difference from the float product", difference),
+            ("largest output", f"number {self.result.outputs.argmax():,}, {self.result.outputs.max():.6g}"),
             *self.result.verification.rows()[1:],
+            ("cycles of all PEs", self._cycles_by_cause()),
         ]
 
 
@@ -115,7 +127,12 @@ def run_layer(
     layer = load_layer(file)
     progress(Step(task="running on the RTL"))
     result = on_rtl.run_layer(
-        layer, settings.geometry, fit=list(settings.fit), balance_load=settings.balance_load, simulator=simulator
+        layer,
+        settings.geometry,
+        fit=list(settings.fit),
+        balance_load=settings.balance_load,
+        simulator=simulator,
+        load=settings.load,
     )
     verification = result.verification
     if output is not None:

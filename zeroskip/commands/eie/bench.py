@@ -26,6 +26,7 @@ def bench_command(
     word_bits: eie_options.WordBits = 64,
     balance_load: eie_options.BalanceLoad = EieBenchSettings.balance_load,
     model_only: Annotated[bool, typer.Option("--model-only", help="Run only the cycle model, not the RTL.")] = False,
+    load: options.Load = EieBenchSettings.load,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -41,6 +42,7 @@ def bench_command(
         geometry=word_geometry(pes=pes, queue_depth=queue_depth, index_bits=index_bits, word_bits=word_bits),
         balance_load=balance_load,
         model_only=model_only,
+        load=load,
     )
     with working() as progress:
         result = bench_eie(settings=settings, seed=seed, progress=progress)

@@ -34,6 +34,7 @@ def layer_command(
     activation_rows: eie_options.ActivationRows = None,
     balance_load: eie_options.BalanceLoad = LayerSettings.balance_load,
     simulator: options.Simulator = "verilator",
+    load: options.Load = LayerSettings.load,
     as_json: options.Json = False,
 ) -> None:
     """Run a layer from a file on the RTL of the EIE array.
@@ -57,6 +58,7 @@ def layer_command(
         fit=tuple(field for field in MEMORIES if field not in given),
         balance_load=balance_load,
         simulator=simulator,
+        load=load,
     )
     with working() as progress:
         result = run_layer(file, settings=settings, output=output, progress=progress)
