@@ -17,6 +17,7 @@ from zeroskip.model.pruning.data_checks import error_line
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.search.spaces.channel_groups import Graph
 from zeroskip.model.search.spaces.channel_probing import double_precision
+from zeroskip.model.search.spaces.work import TOO_LONG, Allowance, TooLong, work_of
 
 QUICK = 1e-4
 """The largest difference of outputs, as a fraction of the largest output, that needs no closer look."""
@@ -56,7 +57,8 @@ def _compare(masked: nn.Module, small: nn.Module, inputs: Tensor, tolerance: flo
 
 
 def checked_groups(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
-    """The graph, in which every group is FIXED without some of whose channels the network computes something else.
+    """The graph, in which every group is FIXED without some of whose channels the network computes something else,
+    and every group that cannot be checked within the limit of work (zeroskip.model.search.spaces.work).
 
     Channels that are drawn at random are set to zero in a copy of the network, and removed from another, and the
     outputs must be equal: for several numbers of channels, for `sample` (1, ...) and a random one. The copies have
@@ -67,16 +69,39 @@ def checked_groups(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
     other = torch.randn(sample.shape, generator=torch.Generator().manual_seed(0)).to(sample.dtype)
     inputs = torch.cat([sample, other])
     choices = _choices(graph.sizes)
+    allowance, work = Allowance(), 2 * _work(probe, inputs)
+    if work * len(choices) > allowance.left:
+        return _all_fixed(graph, range(len(graph.sizes)))
+    allowance.spend(work * len(choices))
     if not _differences(probe, graph, choices, inputs):
         return graph
     # Group by group, each together with those that have passed.
     passed: set[int] = set()
     for group in range(len(graph.sizes)):
         tried = [{one: kept[one] for one in kept.keys() & {*passed, group}} for kept in choices if group in kept]
+        try:
+            allowance.spend(work * len(tried))
+        except TooLong:
+            return _all_fixed(graph, range(group, len(graph.sizes)))
         if reason := _differences(probe, graph, tried, inputs):
             graph = graph.fixed(group, reason)
         else:
             passed.add(group)
+    return graph
+
+
+def _work(network: nn.Module, inputs: Tensor) -> float:
+    """The work of a run; 0 where the network cannot run, which the checks find out at once."""
+    try:
+        return sum(work_of(lambda: network(inputs)))
+    except Exception:
+        # It runs the user's forward(), which can raise anything.
+        return 0.0
+
+
+def _all_fixed(graph: Graph, groups: Sequence[int]) -> Graph:
+    for group in groups:
+        graph = graph.fixed(group, TOO_LONG)
     return graph
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zeroskip.model.pruning.masks import prunable_layers
+from zeroskip.model.search.spaces.work import Allowance, TooLong, work_of
 
 INPUTS = "the network's inputs"
 """The name under which all inputs of the network are one channel."""
@@ -22,8 +23,18 @@ INPUTS = "the network's inputs"
 OUTPUTS = "the network's outputs"
 """The name under which all outputs of the network are one feature."""
 
-LARGEST_RUN = 4_000_000
-"""The number of values of a layer's outputs in one run, which bounds the memory."""
+LARGEST_RUN = 500_000
+"""The number of values of a layer's outputs in one run, which bounds the memory, and is fast where caches hold it."""
+
+LARGEST_SINGLE = 64
+"""The largest number of channels that are tested one by one. In wider layers, where features depend on several
+channels, all channels count as connected. They stay whole either way, as long as the layer mixes its inputs."""
+
+SMALL = 1_000_000
+"""The number of values of all layers' outputs up to which a network is tested with images of their own size."""
+
+LEAST_SIDE = 4
+"""The smallest height and width of a layer's outputs with smaller images, at which positions still differ."""
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 """The smallest change of a feature that counts, as a fraction of the largest value there."""
@@ -47,12 +58,14 @@ class Dependences:
     `channels` are the numbers of output channels of the layers that make them, in the order in which the network runs
     these layers, and 1 for INPUTS. `features` are the numbers of input features of the layers that read them, and 1 for
     OUTPUTS. `edges` holds, by both names, which of the features depend on which of the channels: pairs (channel,
-    feature), int64 (pairs, 2).
+    feature), int64 (pairs, 2). `unread` are the layers whose channels could not be told apart within the limit of work;
+    all of their channels are connected.
     """
 
     channels: dict[str, int]
     features: dict[str, int]
     edges: dict[tuple[str, str], NDArray[np.int64]]
+    unread: set[str] = field(default_factory=set)
 
 
 def makes_channels(layer: nn.Module) -> bool:
@@ -74,27 +87,51 @@ def read_dependences(module: nn.Module, sample: Tensor) -> Dependences:
 
     Raises what the network's forward() raises.
     """
-    probe = _Probe(module, sample)
+    probe = _probe(module, sample)
     names = list(probe.channels)
-    whole = {name: probe.run([{name: np.ones(count, bool)}]) for name, count in probe.channels.items()}
-    reach = {name: {reader for reader, changed in found.items() if changed.any()} for name, found in whole.items()}
+    found = probe.run([{name: np.ones(count, bool)} for name, count in probe.channels.items()])
+    whole = {name: {reader: changed[at] for reader, changed in found.items()} for at, name in enumerate(names)}
+    reach = {name: [reader for reader, changed in found.items() if changed.any()] for name, found in whole.items()}
     edges: dict[tuple[str, str], NDArray[np.int64]] = {}
-    for together in _apart(names, reach):
+    unread: set[str] = set()
+    for together in _apart(names, whole, reach):
         sizes = {name: probe.channels[name] for name in together}
-        digits = probe.run(_digit_tests(sizes))
+        try:
+            digits = probe.run(_digit_tests(sizes))
+        except TooLong:
+            unread.update(together)
+            edges |= {
+                (name, reader): _tied(whole[name][reader], sizes[name]) for name in together for reader in reach[name]
+            }
+            continue
         for name in together:
-            unclear = False
+            unclear = []
             for reader in reach[name]:
-                found = _by_digits(whole[name][reader][0], digits[reader], sizes[name])
-                unclear |= found is None
-                if found is not None:
-                    edges[name, reader] = found
-            if unclear:
+                # What changes though it depends on none of these layers when they change alone is taken to be of each.
+                others = np.any([whole[other][reader] for other in together if other != name] or [False], axis=0)
+                pairs = _by_digits(whole[name][reader], digits[reader] & (whole[name][reader] | ~others), sizes[name])
+                if pairs is None:
+                    unclear.append(reader)
+                    pairs = _tied(whole[name][reader] | (digits[reader].any(0) & ~others), sizes[name])
+                edges[name, reader] = pairs
+            if unclear and sizes[name] <= LARGEST_SINGLE:
                 # Some features depend on several channels: every channel gets a test of its own.
-                single = probe.run([{name: row} for row in np.eye(sizes[name], dtype=bool)])
+                try:
+                    single = probe.run([{name: row} for row in np.eye(sizes[name], dtype=bool)])
+                except TooLong:
+                    continue
                 for reader in reach[name]:
-                    edges[name, reader] = _one_by_one(whole[name][reader][0], single[reader])
-    return Dependences(channels=probe.channels, features=probe.features, edges=edges)
+                    edges[name, reader] = _one_by_one(whole[name][reader], single[reader])
+    return Dependences(channels=probe.channels, features=probe.features, edges=edges, unread=unread)
+
+
+def _tied(depends: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """Pairs (channel, feature) that connect all channels and all features that depend on the layer."""
+    features = np.flatnonzero(depends)
+    if not len(features):
+        return np.zeros((0, 2), np.int64)
+    first = np.stack([np.arange(count), np.full(count, features[0])], 1)
+    return np.concatenate([first, np.stack([np.zeros_like(features), features], 1)[1:]])
 
 
 def double_precision(module: nn.Module, sample: Tensor) -> tuple[nn.Module, Tensor]:
@@ -110,17 +147,20 @@ def double_precision(module: nn.Module, sample: Tensor) -> tuple[nn.Module, Tens
     return network, inputs
 
 
-def _apart(names: Sequence[str], reach: dict[str, set[str]]) -> list[list[str]]:
-    """The layers, in sets that reach no common reader and can be tested at once."""
-    sets: list[tuple[list[str], set[str]]] = []
+def _apart(
+    names: Sequence[str], whole: dict[str, dict[str, NDArray[np.bool_]]], reach: dict[str, list[str]]
+) -> list[list[str]]:
+    """The layers, in sets that reach no common feature and can be tested at once."""
+    sets: list[tuple[list[str], dict[str, NDArray[np.bool_]]]] = []
     for name in names:
-        for members, readers in sets:
-            if not readers & reach[name]:
+        mine = {reader: whole[name][reader] for reader in reach[name]}
+        for members, reached in sets:
+            if not any((reached[reader] & depends).any() for reader, depends in mine.items() if reader in reached):
                 members.append(name)
-                readers |= reach[name]
+                reached.update({reader: reached.get(reader, False) | depends for reader, depends in mine.items()})
                 break
         else:
-            sets.append(([name], set(reach[name])))
+            sets.append(([name], mine))
     return [members for members, _ in sets]
 
 
@@ -190,6 +230,65 @@ class _Run:
     changed: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
+def _calls(network: nn.Module, sample: Tensor) -> tuple[dict[str, list[_Call]], Any]:
+    """What the calls of all Linear and Conv2d layers give, in the order in which the layers run; and the outputs."""
+    calls: dict[str, list[_Call]] = {}
+
+    def record(name: str) -> Any:
+        def hook(layer: nn.Module, given: Any, result: Tensor) -> None:
+            calls.setdefault(name, []).append(_Call(tuple(result.shape), result.dtype))
+
+        return hook
+
+    handles = [layer.register_forward_hook(record(name)) for name, layer in prunable_layers(network).items()]
+    try:
+        with torch.no_grad():
+            outputs = network(sample)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls, outputs
+
+
+def _probe(module: nn.Module, sample: Tensor) -> _Probe:
+    """A probe of the network with images as small as it takes, where they are large; the checks of the groups that are
+    found use images of their own size."""
+    network = copy.deepcopy(module).eval()
+    calls, outputs = _calls(network, sample)
+    best = sample
+    if sample.dim() == 4:
+        while min(best.shape[2:]) > 1 and sum(math.prod(call.shape) for of in calls.values() for call in of) > SMALL:
+            smaller = best[..., ::2, ::2]
+            try:
+                found, same = _calls(network, smaller)
+            except Exception:
+                # The user's forward() can raise anything.
+                break
+            if not (_alike(calls, found) and same.shape == outputs.shape):
+                break
+            best, calls = smaller, found
+    try:
+        probe = _Probe(module, best)
+    except Exception:
+        if best is sample:
+            raise
+        probe = _Probe(module, sample)
+    return probe
+
+
+def _alike(calls: dict[str, list[_Call]], smaller: dict[str, list[_Call]]) -> bool:
+    """Whether the same layers run, with the same channels, and sides of at least LEAST_SIDE."""
+    if [(name, len(of)) for name, of in calls.items()] != [(name, len(of)) for name, of in smaller.items()]:
+        return False
+    for name, of in calls.items():
+        for one, other in zip(of, smaller[name], strict=True):
+            if len(one.shape) != len(other.shape) or one.shape[:2] != other.shape[:2]:
+                return False
+            if any(new < min(old, LEAST_SIDE) for old, new in zip(one.shape, other.shape, strict=True)):
+                return False
+    return True
+
+
 class _Probe:
     """A copy of the network in which layers that make channels give random values instead.
 
@@ -197,9 +296,8 @@ class _Probe:
     """
 
     def __init__(self, module: nn.Module, sample: Tensor) -> None:
-        self.calls: dict[str, list[_Call]] = {}
         self.network, self.sample = double_precision(module, sample)
-        self._record_calls()
+        self.calls, _ = _calls(self.network, self.sample)
         layers = dict(self.network.named_modules())
         self.channels = {name: layers[name].weight.shape[0] for name in self.calls} | {INPUTS: 1}
         self.readers = {name: reader for name, layer in layers.items() if (reader := _reader(layer)) is not None}
@@ -211,21 +309,9 @@ class _Probe:
         for name in self.readers:
             if name not in self.calls:
                 layers[name].register_forward_pre_hook(self._watch(name), with_kwargs=True)
-
-    def _record_calls(self) -> None:
-        def record(name: str) -> Any:
-            def hook(layer: nn.Module, given: Any, result: Tensor) -> None:
-                self.calls.setdefault(name, []).append(_Call(tuple(result.shape), result.dtype))
-
-            return hook
-
-        handles = [layer.register_forward_hook(record(name)) for name, layer in prunable_layers(self.network).items()]
-        try:
-            with torch.no_grad():
-                self.network(self.sample)
-        finally:
-            for handle in handles:
-                handle.remove()
+        self.allowance = Allowance()
+        fixed, both = work_of(lambda: self._run([{}], ROUNDS[0]))
+        self.fixed, self.by_sample = fixed, both / 2
 
     def _randomise(self) -> None:
         """Gives the other layers random parameters: with those of the network, one could hide a channel, as a batch
@@ -249,6 +335,9 @@ class _Probe:
         """Which features change in which test, bool (tests, features), by reader."""
         largest = max((math.prod(call.shape) for calls in self.calls.values() for call in calls), default=1)
         step = max(1, LARGEST_RUN // max(largest, self.sample.numel()) - 1)
+        self.allowance.spend(
+            len(ROUNDS) * (math.ceil(len(tests) / step) * (self.fixed + self.by_sample) + len(tests) * self.by_sample)
+        )
         found = {name: np.zeros((len(tests), count), bool) for name, count in self.features.items()}
         for start in range(0, len(tests), step):
             chunk = tests[start : start + step]
@@ -272,14 +361,17 @@ class _Probe:
     def _see(self, name: str, seen: Tensor, at: int | None) -> None:
         """Compares every sample of `seen`, features in dimension `at`, with the first."""
         count = len(self._running.tests) + 1
-        if len(seen) % count:
-            raise ValueError(f"'{name}' must get the same number of rows from every sample, not {len(seen)} of {count}")
-        rows = seen.movedim(at, -1) if at is not None else seen.unsqueeze(-1)
-        rows = rows.reshape(count, -1, rows.shape[-1]).detach()
+        if seen.dim() < 1 or len(seen) % count or (at is not None and at % seen.dim() == 0):
+            raise ValueError(
+                f"'{name}' must get the same number of rows from every sample, not {tuple(seen.shape)} of {count}"
+            )
+        rows = seen.detach().reshape(count, -1, *seen.shape[1:])
+        difference = (rows[1:] - rows[:1]).abs_()
+        feature = None if at is None else 1 + at % seen.dim()
+        largest = difference.amax([one for one in range(1, difference.dim()) if one != feature])
         bound = TOLERANCE.get(rows.dtype, 1e-2) * rows[0].abs().max()
         # NaN counts as changed.
-        changed = ~((rows[1:] - rows[0]).abs() <= bound)
-        found = changed.any(1).numpy()
+        found = (~(largest <= bound)).reshape(count - 1, -1).numpy()
         before = self._running.changed.get(name)
         self._running.changed[name] = found if before is None else before | found
 

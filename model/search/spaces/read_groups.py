@@ -21,6 +21,7 @@ from zeroskip.model.search.spaces.channel_probing import (
     makes_channels,
     read_dependences,
 )
+from zeroskip.model.search.spaces.work import TOO_LONG
 
 OF_THE_OUTPUTS = "they are the network's outputs"
 """Why the last layer stays whole."""
@@ -51,7 +52,8 @@ def read_groups(module: nn.Module, sample: Tensor) -> Graph:
     group_of, channel_of = np.full(parts.count, FIXED), np.zeros(parts.count, np.int64)
     for members in _sharing([parts.channels[name] for name in names], parts.count):
         makers = [names[at] for at in members]
-        reason = _reason(makers, parts, fixed) or _unlike(makers, dependences, layers)
+        reason = "" if dependences.unread.isdisjoint(makers) else TOO_LONG
+        reason = reason or _reason(makers, parts, fixed) or _unlike(makers, dependences, layers)
         if reason:
             whole.update(dict.fromkeys(makers, reason))
             continue
