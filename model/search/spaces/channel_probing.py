@@ -85,9 +85,21 @@ def read_dependences(module: nn.Module, sample: Tensor) -> Dependences:
     depends on one of them. The layers themselves do not run, so that the tests are cheap. The number of runs grows
     with the logarithm of the number of channels, unless features depend on several channels of a layer.
 
-    Raises what the network's forward() raises.
+    Raises what the network's forward() raises, and TooLong.
     """
-    probe = _probe(module, sample)
+    small = _smallest(module, sample)
+    if small is not sample:
+        try:
+            return _read(_Probe(module, small))
+        except TooLong:
+            raise
+        except Exception:
+            # The user's forward(), which can raise anything, may need images of their own size.
+            pass
+    return _read(_Probe(module, sample))
+
+
+def _read(probe: _Probe) -> Dependences:
     names = list(probe.channels)
     found = probe.run([{name: np.ones(count, bool)} for name, count in probe.channels.items()])
     whole = {name: {reader: changed[at] for reader, changed in found.items()} for at, name in enumerate(names)}
@@ -250,30 +262,25 @@ def _calls(network: nn.Module, sample: Tensor) -> tuple[dict[str, list[_Call]], 
     return calls, outputs
 
 
-def _probe(module: nn.Module, sample: Tensor) -> _Probe:
-    """A probe of the network with images as small as it takes, where they are large; the checks of the groups that are
-    found use images of their own size."""
+def _smallest(module: nn.Module, sample: Tensor) -> Tensor:
+    """The sample, or, where a network has large images, one with images as small as it takes; the checks of the groups
+    that are found use images of their own size."""
     network = copy.deepcopy(module).eval()
     calls, outputs = _calls(network, sample)
     best = sample
-    if sample.dim() == 4:
-        while min(best.shape[2:]) > 1 and sum(math.prod(call.shape) for of in calls.values() for call in of) > SMALL:
-            smaller = best[..., ::2, ::2]
-            try:
-                found, same = _calls(network, smaller)
-            except Exception:
-                # The user's forward() can raise anything.
-                break
-            if not (_alike(calls, found) and same.shape == outputs.shape):
-                break
-            best, calls = smaller, found
-    try:
-        probe = _Probe(module, best)
-    except Exception:
-        if best is sample:
-            raise
-        probe = _Probe(module, sample)
-    return probe
+    while best.dim() == 4 and min(best.shape[2:]) > 1:
+        if sum(math.prod(call.shape) for of in calls.values() for call in of) <= SMALL:
+            break
+        smaller = best[..., ::2, ::2]
+        try:
+            found, same = _calls(network, smaller)
+        except Exception:
+            # As in read_dependences.
+            break
+        if not (_alike(calls, found) and same.shape == outputs.shape):
+            break
+        best, calls = smaller, found
+    return best
 
 
 def _alike(calls: dict[str, list[_Call]], smaller: dict[str, list[_Call]]) -> bool:
