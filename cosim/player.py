@@ -51,9 +51,14 @@ class Player:
 
     def __enter__(self) -> Player:
         self._folder = TemporaryFolder()
-        self.file("memories").mkdir()
-        for name, words in self._memories.items():
-            self.file("memories").joinpath(f"{name}.hex").write_text(words)
+        try:
+            self.file("memories").mkdir()
+            for name, words in self._memories.items():
+                self.file("memories").joinpath(f"{name}.hex").write_text(words)
+        except BaseException:
+            # As where the disk is full.
+            self._folder.cleanup()
+            raise
         self._host, self._bench = socket.socketpair()
         self._host.settimeout(WATCH_SECONDS)
         self._thread = threading.Thread(target=self._simulate, daemon=True)

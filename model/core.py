@@ -182,9 +182,6 @@ class CountsLosses(Protocol):
         ...
 
 
-GOLDEN_IMAGES = 2_000
-"""At most this many images of a test set go through the golden model where nothing else is asked for."""
-
 UNLABELLED_IMAGES = 256
 """As many as count the losses where there are no labels, and so no accuracy."""
 

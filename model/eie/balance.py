@@ -54,7 +54,7 @@ TRIES = 8000
 """At most as many pairs of rows whose swap is simulated; with more, few cycles are saved for the time."""
 
 _MOST_VISITS = 4e9
-"""The limit of the same in visits of a column and a PE, which take about 2 ns."""
+"""At most as many visits of a column and a PE, of about 2 ns, while swaps are simulated."""
 
 _COLUMNS_AT_ONCE = 2048
 # float32 holds integers up to here exactly, so that sums do not depend on their order.

@@ -28,8 +28,8 @@ from zeroskip.model.network.trace import PLACE, RESHAPE_METHODS, RESHAPES, VALUE
 from zeroskip.model.network.wrappers import unwrapped
 
 SUPPORTED = (
-    "Linear, Conv2d, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), BatchNorm1d, BatchNorm2d, "
-    "Flatten (from dimension 1), Dropout, Identity, and at the end Softmax or LogSoftmax"
+    "Linear, Conv2d, ReLU, MaxPool2d, AvgPool2d, adaptive poolings to sizes that divide the image, BatchNorm1d, "
+    "BatchNorm2d, Flatten (from dimension 1), Dropout, Identity, and at the end Softmax or LogSoftmax"
 )
 
 

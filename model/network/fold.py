@@ -49,15 +49,21 @@ def fold(module: nn.Module, samples: Samples | None = None) -> nn.Sequential:
 
     Raises ValueError naming the layer or operation that cannot be brought into this form, or where the result differs.
     """
+    return _folded(module, samples)[0]
+
+
+def _folded(module: nn.Module, samples: Samples | None) -> tuple[nn.Sequential, SoftmaxStep | None]:
+    """What `fold` returns, and the softmax that it left out."""
     module = unwrapped(module)
     if samples is None:
-        return _fold(chain(module)).result()
+        folding = _fold(chain(module))
+        return folding.result(), folding.softmax
     given = as_inputs_of(module, torch.as_tensor(samples))
     try:
         folding = _fold(chain(module, given))
     except WrongShape as wrong:
         try:
-            folded = fold(module)
+            folded, softmax = _folded(module, None)
         except Untraceable:
             # It decides by shapes.
             raise wrong from None
@@ -66,12 +72,12 @@ def fold(module: nn.Module, samples: Samples | None = None) -> nn.Sequential:
             raise WrongShape(f"{error}; and {wrong}") from None
         if isinstance(folded[0], nn.Linear) and given.dim() > 2 and given[0].numel() == folded[0].in_features:
             # A network of flat values may be given images: cores see them as flat.
-            return fold(module, given.flatten(1))
+            return _folded(module, given.flatten(1))
         # Lowering knows better what is wrong with the shape.
-        return folded
+        return folded, softmax
     folded = folding.result()
     require_same(module, folded, given, folding.softmax)
-    return folded
+    return folded, folding.softmax
 
 
 def _fold(steps: Sequence[ChainStep]) -> _Folding:
@@ -87,8 +93,8 @@ def _fold(steps: Sequence[ChainStep]) -> _Folding:
 def final_softmax(module: nn.Module, samples: Samples | None = None) -> str | None:
     """The name of the softmax or log_softmax at the end of a network, which `fold` leaves out as it does not change the
     class; None where there is none. Raises ValueError as `fold` does."""
-    steps = chain(module, None if samples is None else torch.as_tensor(samples))
-    return next((f"{step.kind} ({step.label})" for step in steps if isinstance(step, SoftmaxStep)), None)
+    softmax = _folded(module, samples)[1]
+    return None if softmax is None else f"{softmax.kind} ({softmax.label})"
 
 
 @dataclass(frozen=True, kw_only=True)

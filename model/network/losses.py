@@ -19,15 +19,21 @@ SATURATED_SHARE = 0.001
 @dataclass(frozen=True, kw_only=True)
 class Loss:
     """Of `values` non-zero values of a layer (`what`: "weights", "inputs", "activations"), `to_zero` become zero in the
-    core's format, and `saturated` are larger than it holds. `dead` of its inputs become zero in every sample that has
-    them."""
+    core's format, and `saturated` are larger than it holds. The inputs (their numbers)
+    in `vanished` become zero in some samples, those in `alive` stay non-zero in some."""
 
     layer: int
     what: str
     values: int
     to_zero: int
     saturated: int
-    dead: int = 0
+    vanished: frozenset[int] = frozenset()
+    alive: frozenset[int] = frozenset()
+
+    @property
+    def dead(self) -> int:
+        """Inputs that become zero in every sample that has them."""
+        return len(self.vanished - self.alive)
 
     @property
     def much(self) -> bool:
@@ -48,7 +54,7 @@ class Loss:
 
     def summary(self) -> dict[str, Any]:
         """As in the commands' JSON."""
-        return {name: value for name, value in asdict(self).items() if name != "dead"}
+        return {name: value for name, value in asdict(self).items() if name not in ("vanished", "alive")}
 
 
 def joined(losses: Iterable[Loss]) -> list[Loss]:
@@ -65,7 +71,8 @@ def joined(losses: Iterable[Loss]) -> list[Loss]:
             values=one.values + loss.values,
             to_zero=one.to_zero + loss.to_zero,
             saturated=one.saturated + loss.saturated,
-            dead=min(one.dead, loss.dead),
+            vanished=one.vanished | loss.vanished,
+            alive=one.alive | loss.alive,
         )
     return list(found.values())
 
@@ -83,15 +90,20 @@ def saturated(losses: Iterable[Loss]) -> dict[str, int]:
 def input_loss(inputs: NDArray[Any], encoded: NDArray[Any], clipped: int) -> Loss:
     """What is lost of a network's inputs (samples x values) as the core takes them, `encoded`; `clipped` saturated."""
     present, vanished = inputs != 0, (inputs != 0) & (encoded == 0)
-    dead = vanished.any(axis=0) & (vanished == present).all(axis=0)
     return Loss(
         layer=0,
         what="inputs",
         values=int(np.count_nonzero(present)),
         to_zero=int(np.count_nonzero(vanished)),
         saturated=clipped,
-        dead=int(np.count_nonzero(dead)),
+        vanished=_inputs(vanished),
+        alive=_inputs(present & ~vanished),
     )
+
+
+def _inputs(where: NDArray[np.bool_]) -> frozenset[int]:
+    """The inputs that are true in a sample (samples x values)."""
+    return frozenset(np.flatnonzero(where.any(axis=0)).tolist())
 
 
 def warn(losses: Iterable[Loss]) -> None:

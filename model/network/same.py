@@ -86,7 +86,13 @@ def require_same(network: nn.Module, folded: nn.Sequential, samples: Tensor, sof
         try:
             with in_mode(theirs, training=False):
                 wanted = theirs(given).flatten(1)
-        except RuntimeError:
+        except Exception as error:
+            # It runs the user's forward(), which can raise anything.
+            if number == samples.dtype:
+                raise ValueError(
+                    f"{type(network).__name__} fails for {SAMPLES} samples ({type(error).__name__}: {error}); it must "
+                    "take any number of samples"
+                ) from error
             # A network may hold tensors of a type that cannot be changed.
             continue
         found = found if softmax is None else _compute(softmax, found)
@@ -100,8 +106,13 @@ def require_same(network: nn.Module, folded: nn.Sequential, samples: Tensor, sof
 
 
 def _close(found: Tensor, wanted: Tensor) -> bool:
-    if not wanted.isfinite().all():
-        return torch.equal(found.isfinite(), wanted.isfinite())
+    finite = wanted.isfinite()
+    # NaN is equal to NaN here, and infinity to infinity of the same sign.
+    if not torch.allclose(found[~finite], wanted[~finite], equal_nan=True):
+        return False
+    found, wanted = found[finite], wanted[finite]
+    if not wanted.numel():
+        return True
     # Half precision rounds more coarsely.
     tolerance = max(TOLERANCE, 16 * torch.finfo(wanted.dtype).eps)
     return bool((found - wanted).abs().max() <= tolerance * wanted.abs().max() + torch.finfo(wanted.dtype).tiny)

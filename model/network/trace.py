@@ -110,7 +110,7 @@ def _line_of(error: BaseException) -> str:
 
 
 def _trace(network: nn.Module, samples: Tensor | None) -> fx.Graph:
-    before = set(vars(network))
+    before = [(module, _attributes(module)) for module in network.modules()]
     tracer = _Tracer(samples)
     try:
         with torch.no_grad():
@@ -125,9 +125,25 @@ def _trace(network: nn.Module, samples: Tensor | None) -> fx.Graph:
         problem = f"{type(network).__name__} cannot be traced ({_line_of(error)}); {remedy}"
         raise Untraceable(str(at_place(problem, _place_in(error)))) from error
     finally:
-        # fx stores tensors that forward() makes in the module.
-        for name in set(vars(network)) - before:
-            delattr(network, name)
+        # forward() may keep proxies in its modules, and fx keeps tensors there that forward() makes.
+        for module, attributes in before:
+            _restore(module, attributes)
+
+
+_TABLES = ("_parameters", "_buffers", "_modules")
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    return {**vars(module), **{name: dict(vars(module)[name]) for name in _TABLES}}
+
+
+def _restore(module: nn.Module, attributes: dict[str, Any]) -> None:
+    tables = {name: vars(module)[name] for name in _TABLES}
+    for name, table in tables.items():
+        table.clear()
+        table.update(attributes[name])
+    vars(module).clear()
+    vars(module).update({**attributes, **tables})
 
 
 class WrongShape(ValueError):

@@ -178,3 +178,20 @@ def test_settings_of_another_core() -> None:
 def test_a_core_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match=f"core must be one of {', '.join(CORES)}, not 'tpu'"):
         zeroskip.compile("no_such_module:net", "no_such_file.npz", settings=zeroskip.CompileSettings(core="tpu"))
+
+
+@pytest.mark.parametrize("core", list(CORES))
+@pytest.mark.parametrize("ending", [nn.Identity(), nn.LogSoftmax(1)])
+def test_images_for_a_network_of_flat_values(core: str, ending: nn.Module) -> None:
+    """Cores see them as flat, whether or not the network flattens them itself."""
+    network = nn.Sequential(nn.Linear(16, 3), ending)
+    rng = np.random.default_rng(0)
+    images = rng.random((40, 1, 4, 4)).astype(np.float32)
+    compiled, flat = (
+        zeroskip.compile(network, (inputs, None), settings=zeroskip.CompileSettings(core=core))
+        for inputs in (images, images.reshape(40, 16))
+    )
+    np.testing.assert_array_equal(
+        load_core(core).outputs(compiled.network, images), load_core(core).outputs(flat.network, images.reshape(40, 16))
+    )
+    assert compiled.summary()["left_out"] == flat.summary()["left_out"]

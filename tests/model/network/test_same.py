@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from zeroskip.model.network import chain as chain_module
 from zeroskip.model.network import fold as fold_module
+from zeroskip.model.network import same as same_module
 from zeroskip.model.network.fold import fold
 from zeroskip.model.network.steps import ChainStep
 
@@ -111,3 +113,50 @@ def test_a_network_that_looks_at_a_larger_number_of_samples_is_refused() -> None
 
     with pytest.raises(ValueError, match=r"the folded network gives something else than ManySamples in torch"):
         fold(ManySamples(), IMAGES)
+
+
+def test_a_network_that_fails_for_more_samples_is_refused_with_the_reason() -> None:
+    class Few(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.shape[0] > 8:
+                raise RuntimeError("at most 8 images")
+            return super().forward(x)
+
+    with pytest.raises(ValueError, match=r"^Few fails for 32 samples \(RuntimeError: at most 8 images\)"):
+        fold(Few(), IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "close"),
+    [
+        ([float("inf"), 1.0, 2.0], [float("inf"), 1.0, 2.0], True),
+        ([float("inf"), 5.0, 9.0], [float("inf"), 1.0, 2.0], False),
+        ([float("-inf"), 1.0], [float("inf"), 1.0], False),
+        ([float("nan"), 1.0], [float("nan"), 1.0], True),
+        ([1.0, 1.0], [float("nan"), 1.0], False),
+    ],
+)
+def test_values_beside_infinity_are_compared(found: list[float], wanted: list[float], close: bool) -> None:
+    assert same_module._close(torch.tensor(found), torch.tensor(wanted)) == close
+
+
+def test_nothing_of_the_tracing_stays_in_the_network() -> None:
+    """forward() may keep its values, in the network and in parts of it."""
+
+    class Keeping(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = None
+            self.register_buffer("seen", torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.last = x
+            self.fc.mean = x.mean()
+            self.seen = x
+            return super().forward(x)
+
+    network = Keeping()
+    fold(network, IMAGES)
+    # Tensors of torch's own runs, which pickle takes, and no proxies of tensors.
+    assert [type(kept) for kept in (network.last, network.fc.mean, network.seen)] == [Tensor] * 3
+    pickle.dumps((network.last, network.fc.mean, network.state_dict()))
