@@ -1,7 +1,8 @@
 """Number formats of tensor cores, and the rule by which each generation of GPUs adds a block of products.
 
 The parameters are those that Khattak and Mikaitis (arXiv 2512.07004) and Xie et al. (MMA-Sim, arXiv 2511.10909) found
-by probing the GPUs; `zeroskip.model.mma.golden` states the rule itself.
+by probing the GPUs, but for fp8 on B200 and fp8 with fp16 results on H100 and B200, which were found by a search over
+their captured results; `zeroskip.model.mma.golden` states the rule itself.
 """
 
 from __future__ import annotations

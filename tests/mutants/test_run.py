@@ -134,7 +134,7 @@ def test_a_small_project(tmp_path: Path) -> None:
     assert "-> if x >= most" not in out, "it is listed as equivalent"
     count = len(results)
     assert code == 1
-    assert f"{count - 3} of {count} mutants are killed or equivalent" in out
+    assert f"{count - 3} of {count} mutants are killed, run out of time, or are equivalent" in out
 
     lines = journal.read_text()
     assert mutate(tmp_path)[:2] == (code, out)
@@ -146,6 +146,6 @@ def test_a_small_project(tmp_path: Path) -> None:
         + "\n\ndef test_more():\n    assert unused(2) == 6\n    assert clamped(10) == 11\n"
     )
     code, out, err = mutate(tmp_path)
-    assert (code, f"{count} of {count} mutants are killed or equivalent" in out) == (0, True)
+    assert (code, f"{count} of {count} mutants are killed, run out of time, or are equivalent" in out) == (0, True)
     new = journal.read_text().removeprefix(lines).splitlines()
     assert len(new) == 4, "only what survived is tried again"

@@ -122,7 +122,7 @@ def _show(mutants: Sequence[Mutant], results: Sequence[Result], known: Mapping[s
     for name, counts in [*sorted(folders.items()), ("all", count)]:
         print(f"{name:32}" + "".join(f"{counts[column]:12}" for column in columns))
     detected = count["killed"] + count["timeout"] + count["equivalent"]
-    print(f"\n{detected} of {len(results)} mutants are killed or equivalent")
+    print(f"\n{detected} of {len(results)} mutants are killed, run out of time, or are equivalent")
     return 0 if detected >= 0.9 * len(results) else 1
 
 
