@@ -25,6 +25,10 @@ QUICK = 1e-4
 TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-3}
 """The largest difference, likewise, that rounding may make; float32 is for networks that do not run in float64."""
 
+LARGER = (2, 4, 8, 16)
+"""Samples are checked again with values larger by these factors. A mean over channels doubles where half of them are
+removed, and for one of the factors it then crosses a threshold that compares it."""
+
 Kept = dict[int, NDArray[np.int64]]
 """The channels that are kept, in ascending order, by group. Groups that it does not name keep all."""
 
@@ -66,13 +70,13 @@ def checked_groups(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
     and every group that cannot be checked within the limit of work (zeroskip.model.search.spaces.work).
 
     Channels that are drawn at random are set to zero in a copy of the network, and removed from another, and the
-    outputs must be equal: for several numbers of channels, for `sample` (1, ...) and a random one. The copies have
-    random weights, with which no channel is dead. A difference counts if it is there in float64 too.
+    outputs must be equal: for several numbers of channels, for `sample` (1, ...), a random one and larger ones. The
+    copies have random weights, with which no channel is dead. A difference counts if it is there in float64 too.
     """
     probe = copy.deepcopy(module).eval()
     _randomise(probe)
     other = torch.randn(sample.shape, generator=torch.Generator().manual_seed(0)).to(sample.dtype)
-    inputs = torch.cat([sample, other])
+    inputs = torch.cat([sample, other, *(factor * other for factor in LARGER)])
     choices = _choices(graph.sizes)
     allowance, work = Allowance(), 2 * _work(probe, inputs)
     if work * len(choices) > allowance.left:

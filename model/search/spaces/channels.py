@@ -16,7 +16,7 @@ from zeroskip.model.pruning.flattening import replace_views
 from zeroskip.model.pruning.masks import keep_largest, prunable_layers
 from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.spaces.batch_norm import prune
-from zeroskip.model.search.spaces.channel_checks import checked_groups, difference
+from zeroskip.model.search.spaces.channel_checks import LARGER, checked_groups, difference
 from zeroskip.model.search.spaces.channel_groups import FIXED, Axis
 from zeroskip.model.search.spaces.read_groups import read_groups
 from zeroskip.model.search.spaces.reconstruct import Reconstruction
@@ -106,7 +106,9 @@ class ChannelSpace(Space):
         """The network without the channels whose weights are all zero. Raises ValueError if its outputs for some of
         the calibration samples are not those of `pruned`."""
         small = self.graph.removed(pruned, self._chosen(pruned, densities, None))
-        if reason := difference(pruned, small, self.calibration[:CHECKED]):
+        samples = self.calibration[:CHECKED]
+        # Larger values reach what a threshold hides from the others.
+        if reason := difference(pruned, small, torch.cat([samples, *(factor * samples[:2] for factor in LARGER)])):
             raise ValueError(f"{self.name} changes where its pruned channels are removed: {reason}")
         return small
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zeroskip.model.networks import mobilenet_v1
 from zeroskip.model.search.spaces import channel_probing, work
 from zeroskip.model.search.spaces.channel_checks import checked_groups
+from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.spaces.read_groups import read_groups
 
 
@@ -83,3 +84,22 @@ def test_what_is_not_checked_within_the_limit_stays(monkeypatch: pytest.MonkeyPa
     assert not checked.members(0)
     with pytest.raises(ValueError, match="reading its channels would take too long"):
         read_groups(net, sample)
+
+
+def test_a_threshold_that_only_larger_values_reach() -> None:
+    """A gate by the mean over all channels, which is closed for the samples that are known."""
+
+    class Gate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.o = nn.Conv2d(3, 8, 3), nn.Linear(8, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.a(x).relu()
+            y = y * (1 + 10 * (y.mean((1, 2, 3), keepdim=True) > 1.0))
+            return self.o(y.mean((2, 3)))
+
+    torch.manual_seed(1)
+    gate, samples = Gate().eval(), torch.randn(64, 3, 8, 8)
+    with pytest.raises(ValueError, match=r"no channels that can be removed: those of 'a' stay"):
+        ChannelSpace(gate, ["a", "o"], samples)
