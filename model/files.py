@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename is None:
             # A full disk is noticed by write(), which knows no file.
-            raise OSError(f"{named} cannot be written: {error.strerror}") from error
+            raise OSError(f"{named} cannot be written: {error.strerror or error}") from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -105,6 +105,7 @@ def small_verification(pes: int, **changes: Any) -> Verification:
         "mismatches": 0,
         "cycle_model_equal": True,
         "saturated": {"sums": 0, "outputs": 0},
+        "losses": (),
         "waveform": None,
     }
     return Verification(**(fields | changes))

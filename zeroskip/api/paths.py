@@ -45,10 +45,10 @@ def require_writable(path: Path, *sources: Path, suffix: str) -> None:
         raise OSError(f"{path} cannot be written: it is a folder, or its folder is read-only")
     if path.exists() and not path.is_file():
         raise OSError(f"{path} cannot be written: it is a device or a pipe; name a file")
-    if path.suffix in SUFFIXES and path.suffix != suffix:
-        raise OSError(f"{path} cannot be written: files of this kind must not end in {path.suffix}; name it *{suffix}")
     if path.resolve() in [source.resolve() for source in sources]:
         raise OSError(f"{path} cannot be written: it is also an input; choose another output")
+    if path.suffix in SUFFIXES and path.suffix != suffix:
+        raise OSError(f"{path} cannot be written: files of this kind must not end in {path.suffix}; name it *{suffix}")
 
 
 def require_json(path: Path) -> None:

@@ -251,18 +251,6 @@ def test_one_illegal_code_is_reported(row: int) -> None:
     check_gemm(geometry, dataclasses.replace(operand, codes=codes), b, c)
 
 
-def test_no_block_of_zeros_ends_a_product() -> None:
-    """A dense product may end within a window: a sum that was cut off to -0 stays what it is."""
-    geometry = GEMMS["bf16"]
-    a, b = np.full((1, 9), 0x8000 | 50 << 7, np.uint16), np.full((9, 1), 49 << 7, np.uint16)
-    c = np.zeros((1, 1), np.uint32)
-    found = {
-        columns: int(check_gemm(geometry, dense_operand(a[:, :columns], geometry.pattern), b[:columns], c).d[0, 0])
-        for columns in (8, 9)
-    }
-    assert found == {8: 0x80000000, 9: 0x80000000}
-
-
 def test_nothing_hangs_on_what_memories_hold_at_first() -> None:
     geometry = GEMMS["int8"]
     operand, b, c = some_product(geometry, (4, 3, 40), dense=False, legal=True, seed=0)

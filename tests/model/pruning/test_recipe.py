@@ -87,7 +87,9 @@ def test_resumed_run_equals_an_uninterrupted_one(
     module = network()
     torch.manual_seed(epochs)
     resumed = prune_and_share(module, digits, settings=SHORT, seed=3, checkpoint=path, progress=reports.append)
-    assert [report.done for report in reports] == list(range(epochs + 1, EPOCHS + 1))
+    assert [report.done for report in reports] == list(range(epochs, EPOCHS + 1))
+    # The first report says where it resumes.
+    assert [report.loss is None for report in reports] == [True] + [False] * (EPOCHS - epochs)
     assert_same(resumed, uninterrupted)
 
 
@@ -96,7 +98,7 @@ def test_finished_run_is_only_read(digits: Dataset, uninterrupted: PruneAndShare
     prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path)
     before, reports = path.read_bytes(), []
     again = prune_and_share(network(), digits, settings=SHORT, seed=3, checkpoint=path, progress=reports.append)
-    assert reports == []
+    assert [(report.done, report.loss) for report in reports] == [(EPOCHS, None)]
     assert path.read_bytes() == before
     assert_same(again, uninterrupted)
 
