@@ -56,7 +56,9 @@ def test_training_keeps_its_epochs(tmp_path: Path) -> None:
     code, _, err = interrupted(tmp_path, TRAIN, lambda: checkpoint.stat().st_mtime > time.time() - 0.5)
     assert code == 130
     resumed, again = err.splitlines()
-    assert resumed == f"resumed from w.safetensors.ckpt: {told[1]} of 400 epochs are done"
+    # Ctrl-C may come after an epoch was saved, and before it was reported.
+    done = [int(told[1]), int(told[1]) + 1]
+    assert resumed in [f"resumed from w.safetensors.ckpt: {epochs} of 400 epochs are done" for epochs in done]
     assert again.startswith("interrupted after ")
 
 
