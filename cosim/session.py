@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from zeroskip.cosim.build import Design
 from zeroskip.cosim.player import Player
 from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder
@@ -19,10 +21,13 @@ TRACED_SECONDS, TRACED_SLOWDOWN = 60, 20
 LIMIT_CYCLES, LIMIT_FACTOR = 1000, 2
 """The most cycles that a start may take: a factor of those of the cycle model, and some more."""
 
+NO_LIMIT = 2**32 - 1
+"""The greatest limit that the four bytes of a program hold."""
+
 
 def most_cycles(expected: Any) -> Any:
     """Cycles (a number or an array) after which a start that takes `expected` ones by the cycle model has hung."""
-    return LIMIT_FACTOR * expected + LIMIT_CYCLES
+    return np.minimum(LIMIT_FACTOR * expected + LIMIT_CYCLES, NO_LIMIT)
 
 
 @dataclass(frozen=True, kw_only=True)

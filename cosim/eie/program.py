@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.cosim.session import NO_LIMIT
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.network.stages import Stage
 from zeroskip.rtl.eie.layouts import LoadTarget, layer_layout, load_layout
-
-NO_LIMIT = 2**32 - 1
-"""Cycles that no start takes."""
 
 PROGRAM_ROWS = 4096
 """Starts that are packed together, which bounds the memory that packing takes."""
@@ -155,7 +153,7 @@ def _starts(network: EieNetwork, stage: Stage, rows: NDArray[np.int16], limits: 
         np.broadcast_to(np.frombuffer(head, np.uint8), (len(rows), len(head))),
         loads,
         np.broadcast_to(np.frombuffer(start, np.uint8), (len(rows), len(start))),
-        np.minimum(limits, NO_LIMIT).astype(">u4").view(np.uint8).reshape(len(rows), 4),
+        limits.astype(">u4").view(np.uint8).reshape(len(rows), 4),
         np.broadcast_to(np.frombuffer(read, np.uint8), (len(rows), len(read))),
     ]
     return np.concatenate(parts, axis=1).tobytes()

@@ -39,7 +39,7 @@ def job_program(images: Images, job: Job, limit: int) -> Iterator[bytes]:
     word = Words(job_layout(geometry), 1)
     for field, value in fields.items():
         word.number(field, value)
-    yield struct.pack(">cII", b"S", 0, min(limit, 2**32 - 1)) + word.to_bytes()
+    yield struct.pack(">cII", b"S", 0, limit) + word.to_bytes()
     if job.last:
         yield struct.pack(">cII", b"R", job.sums, 0)
 

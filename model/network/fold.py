@@ -42,7 +42,7 @@ def fold(module: nn.Module, samples: Samples | None = None) -> nn.Sequential:
     A BatchNorm after a Linear or Conv2d is folded back into it; another one is folded forward into the Linear or Conv2d
     after it, or becomes a layer of its own where that is not possible: before a ReLU, a max pooling, a convolution
     that pads by zeros, and at the end. A layer gets a bias only where it had one or folding needs one. A softmax or
-    log_softmax at the end is left out (`final_softmax`). `module` is not changed.
+    log_softmax at the end is left out (`fold_and_softmax` names it). `module` is not changed.
 
     With `samples`, inputs of the network, its forward() may look at shapes, and the result is compared with what torch
     gives for a few of them.
@@ -52,8 +52,14 @@ def fold(module: nn.Module, samples: Samples | None = None) -> nn.Sequential:
     return _folded(module, samples)[0]
 
 
+def fold_and_softmax(module: nn.Module, samples: Samples | None = None) -> tuple[nn.Sequential, str | None]:
+    """What `fold` returns, and the name of the softmax or log_softmax at the end of the network, which it leaves out as
+    it does not change the class; None where there is none. Raises ValueError as `fold` does."""
+    folded, softmax = _folded(module, samples)
+    return folded, None if softmax is None else f"{softmax.kind} ({softmax.label})"
+
+
 def _folded(module: nn.Module, samples: Samples | None) -> tuple[nn.Sequential, SoftmaxStep | None]:
-    """What `fold` returns, and the softmax that it left out."""
     module = unwrapped(module)
     if samples is None:
         folding = _fold(chain(module))
@@ -88,13 +94,6 @@ def _fold(steps: Sequence[ChainStep]) -> _Folding:
         except ValueError as error:
             raise step.error(str(error)) from error
     return folding
-
-
-def final_softmax(module: nn.Module, samples: Samples | None = None) -> str | None:
-    """The name of the softmax or log_softmax at the end of a network, which `fold` leaves out as it does not change the
-    class; None where there is none. Raises ValueError as `fold` does."""
-    softmax = _folded(module, samples)[1]
-    return None if softmax is None else f"{softmax.kind} ({softmax.label})"
 
 
 @dataclass(frozen=True, kw_only=True)

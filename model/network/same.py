@@ -105,12 +105,20 @@ def require_same(network: nn.Module, folded: nn.Sequential, samples: Tensor, sof
     )
 
 
-def _close(found: Tensor, wanted: Tensor) -> bool:
+def finite_parts(found: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor] | None:
+    """The values where `wanted` is finite, of both; None where the others differ. NaN is equal to NaN there, and
+    infinity to infinity of the same sign."""
     finite = wanted.isfinite()
-    # NaN is equal to NaN here, and infinity to infinity of the same sign.
     if not torch.allclose(found[~finite], wanted[~finite], equal_nan=True):
+        return None
+    return found[finite], wanted[finite]
+
+
+def _close(found: Tensor, wanted: Tensor) -> bool:
+    parts = finite_parts(found, wanted)
+    if parts is None:
         return False
-    found, wanted = found[finite], wanted[finite]
+    found, wanted = parts
     if not wanted.numel():
         return True
     # Half precision rounds more coarsely.

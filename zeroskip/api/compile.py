@@ -204,16 +204,16 @@ def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Pat
     """The softmax at the end of the network, if it has one. Raises ValueError, before any long work, if the network
     cannot be folded, or inputs or labels do not fit it or the samples with which its `weights` were trained."""
     from zeroskip.model.data.labels import require_classes
-    from zeroskip.model.network.fold import final_softmax, fold
+    from zeroskip.model.network.fold import fold_and_softmax
     from zeroskip.model.pruning.data_checks import require_shape
 
     splits = {split: source.samples(split) for split in SPLITS}
     train, field = splits["train"][0], f"{name_of(data)}: inputs"
-    folded = fold(module, train)
+    folded, softmax = fold_and_softmax(module, train)
     for split, (inputs, labels) in splits.items():
         require_classes(labels_field(data, split), labels, require_shape(folded, inputs, field))
     require_as_trained(weights, field, *(inputs for inputs, _ in splits.values()))
-    return final_softmax(module, train)
+    return softmax
 
 
 def _golden(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zeroskip.model.network.modes import in_mode
+from zeroskip.model.network.same import finite_parts
 from zeroskip.model.pruning.data_checks import error_line
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.search.spaces.channel_groups import Graph
@@ -52,11 +53,10 @@ def _compare(masked: nn.Module, small: nn.Module, inputs: Tensor, tolerance: flo
         return f"the network fails without some of them ({error_line(error)})"
     if found.shape != expected.shape:
         return f"without some of them the outputs have the shape {tuple(found.shape)}, not {tuple(expected.shape)}"
-    finite = expected.isfinite()
-    # NaN is equal to NaN here, and infinity to infinity of the same sign.
-    if not torch.allclose(found[~finite], expected[~finite], equal_nan=True):
+    parts = finite_parts(found, expected)
+    if parts is None:
         return "NaN or infinity among the outputs change when some of them, which are zero, are removed"
-    found, expected = found[finite], expected[finite]
+    found, expected = parts
     scale = float(expected.abs().max()) if expected.numel() else 0.0
     if torch.allclose(found, expected, rtol=0, atol=tolerance * scale):
         return ""
