@@ -111,7 +111,7 @@ def compare(
         def prepare(by: int) -> Any:
             return prepared(module, dataset, search, seed=by, output=output, progress=silent)
 
-        check_compilable(module, dataset, search, progress)
+        exact_dense = check_compilable(module, dataset, search, progress)
         progress(Step(task="filling the cost table"))
         setup = prepare(seed)
         methods = check_budget(setup, search)
@@ -120,7 +120,7 @@ def compare(
             _LOG.info(f"resumed from {folder}: {begun} trials were begun")
         what = Comparison(
             prepare=prepare,
-            exact_dense=setup.exact_cost(setup.module),
+            exact_dense=setup.exact_cost(setup.module) if exact_dense is None else exact_dense,
             module=module,
             dataset=dataset,
             budget=search.budget,

@@ -187,7 +187,7 @@ def search(
         processes = parse_workers(str(workers))
         module, _ = network_of(network, weights, progress)
         dataset = data_of(data, seed, progress, weights)
-        check_compilable(module, dataset, settings, progress)
+        dense = check_compilable(module, dataset, settings, progress)
         setup = prepared(module, dataset, settings, seed=seed, output=output, progress=progress)
         if setup.table.reused:
             _LOG.info(f"cost tables of {setup.table.reused} layers reused from {path.parent / CACHE}")
@@ -209,7 +209,7 @@ def search(
             progress=in_steps(progress, WORK_UNITS[settings.method]),
         )
         progress(Step(task="measuring the plan"))
-        return _result(setup, settings, found, evaluator, output, start)
+        return _result(setup, settings, found, evaluator, dense, output, start)
 
 
 def prepared(
@@ -232,19 +232,20 @@ def prepared(
     )
 
 
-def check_compilable(module: nn.Module, dataset: Dataset, settings: SearchSettings, progress: Progress) -> None:
-    """Raises ValueError if the data do not fit the network, and if cycles are searched for a network that cannot be
-    compiled, unless the settings allow it."""
+def check_compilable(module: nn.Module, dataset: Dataset, settings: SearchSettings, progress: Progress) -> float | None:
+    """The exact cycles of the dense network, where they are the cost and must be known; else None. Raises ValueError if
+    the data do not fit the network, and if cycles are searched for a network that cannot be compiled, unless the
+    settings allow it."""
     from zeroskip.model.pruning.data_checks import require_prunable
 
     require_prunable(module, dataset)
     if settings.allow_uncompilable:
-        return
+        return None
     from zeroskip.model.search.costs.exact import require_compilable
     from zeroskip.model.search.setup import SAMPLE
 
     progress(Step(task="compiling the dense network"))
-    require_compilable(
+    return require_compilable(
         settings.cost,
         module,
         dataset.train_inputs[:SAMPLE],
@@ -305,10 +306,12 @@ def _result(
     settings: SearchSettings,
     found: MethodResult,
     evaluator: Evaluator,
+    dense: float | None,
     output: Path | None,
     start: float,
 ) -> SearchResult:
-    """Measures the plan that was found, and writes what belongs to it."""
+    """Measures the plan that was found, and writes what belongs to it. `dense` is the dense network's exact cost, where
+    it is known."""
     from zeroskip.model.network.samples import SampleForm
     from zeroskip.model.search.methods.netadapt import NetAdaptResult
     from zeroskip.model.search.spaces.space import cost_share
@@ -316,7 +319,8 @@ def _result(
     space, table, densities = setup.space, setup.table, found.densities
     reached = cost_share(space, table, densities)
     plan = space.plan(densities, method=settings.method, cost=table.cost, budget=settings.budget, reached=reached)
-    dense, left = setup.exact_cost(setup.module), setup.exact_cost(space.remove(space.masked(densities), densities))
+    dense = setup.exact_cost(setup.module) if dense is None else dense
+    left = setup.exact_cost(space.remove(space.masked(densities), densities))
     both = dense is not None and left is not None
     accuracy = {"dense": evaluator.accuracy({}), "plan": evaluator.accuracy(densities)}
     if setup.accuracies is not None and evaluator.reused:

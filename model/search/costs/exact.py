@@ -36,13 +36,13 @@ def exact_cost(
 
 def require_compilable(
     cost: str, module: nn.Module, inputs: NDArray[np.float32], geometries: Mapping[str, Any], *, remedy: str
-) -> None:
-    """Raises ValueError, with the `remedy`, where the cost counts cycles of a core for which the network cannot be
-    compiled: `zeroskip.compile` would refuse what a search finds."""
+) -> float | None:
+    """`exact_cost` where the cost counts cycles of a core, else None. Raises ValueError, with the `remedy`, where the
+    network cannot be compiled for the core: `zeroskip.compile` would refuse what a search finds."""
     if cost not in CORE_COSTS:
-        return
+        return None
     try:
-        exact_cost(cost, module, inputs, geometries)
+        return exact_cost(cost, module, inputs, geometries)
     except ValueError as error:
         title = CORES[core_geometry(cost, geometries)[0]].title
         raise ValueError(
