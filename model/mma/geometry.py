@@ -139,7 +139,6 @@ def mode_geometry(*, generation: str, dtype: str, out: str, **fields: Any) -> Ti
     """
     if generation not in GENERATIONS:
         raise ValueError(f"generation must be one of {', '.join(GENERATIONS)}, not {generation!r}")
-    check_mode(generation, dtype, out)
     pattern = _PATTERNS.get(dtype, Pattern())
     deep = INTEGER_BLOCK[dtype] if dtype in INTEGER_BLOCK else block_rule(generation, dtype, out).step
     shape = {"k": deep, "keep": pattern.keep, "group": pattern.group, "pair": pattern.pair, **fields}

@@ -60,12 +60,13 @@ def _decode_result(bits, half):
 
 @_jit
 def _bit_length(value):
-    length = 0
+    """Of a value above zero."""
+    length = 1
     for step in (32, 16, 8, 4, 2, 1):
         if value >> step:
             value >>= step
             length += step
-    return length + (1 if value else 0)
+    return length
 
 
 @_jit

@@ -201,8 +201,7 @@ class _Reader:
         if node.target is F.adaptive_avg_pool2d:
             return self._adaptive(node, _argument(node, 1, "output_size", None), AveragePoolStep)
         if node.target is F.adaptive_max_pool2d:
-            if _argument(node, 2, "return_indices", False):
-                raise ValueError(f"{_label(node)} returns indices; supported: max pooling that returns values alone")
+            # With indices, it is another function.
             return self._adaptive(node, _argument(node, 1, "output_size", None), MaxPoolStep)
         if node.target in _DROPOUTS:
             if _argument(node, 2, "train" if node.target is torch.dropout else "training", _DROPOUTS[node.target]):

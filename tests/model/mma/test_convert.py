@@ -46,3 +46,13 @@ def test_back_and_forth(form: str) -> None:
     raw = to_raw(hard_values(np.random.default_rng(3)), form)
     np.testing.assert_array_equal(to_raw(from_raw(raw, form), form), raw)
     assert np.isnan(from_raw(to_raw(np.float32([np.nan, -np.nan]), form), form)).all()
+
+
+@pytest.mark.parametrize("form", ["bf16", "tf32"])
+def test_nan_stays_nan_whatever_its_bits(form: str) -> None:
+    """Also where the only bits that tell it from infinity are cut off; the bits that are kept stay, and it is quiet."""
+    payloads = np.append(1 << np.arange(23, dtype=np.uint32), np.uint32([3, 0x1FFF, 0xFFFF, 0x2000, 0x7FFFFF]))
+    bits = np.concatenate((payloads | np.uint32(0x7F800000), payloads | np.uint32(0xFF800000)))
+    dropped = {"bf16": 16, "tf32": 13}[form]
+    raw = to_raw(bits.view(np.float32), form).astype(np.uint32) << np.uint32(16 if form == "bf16" else 0)
+    assert raw.tolist() == ((bits >> dropped << dropped) | 0x400000).tolist()

@@ -267,7 +267,10 @@ FUNCTIONS: dict[str, Case] = {
     "max_pool2d ceil_mode": (Line(lambda m, x: F.max_pool2d(x, 2, ceil_mode=True)), "ceil_mode = True"),
     "max_pool2d ceil_mode that changes nothing": (Line(lambda m, x: F.max_pool2d(x, (3, 2), ceil_mode=True)), OK),
     "max_pool2d dilation": (Line(lambda m, x: F.max_pool2d(x, 2, dilation=(1, 2))), "dilation = (1, 2)"),
-    "max_pool2d return_indices": (Line(lambda m, x: F.max_pool2d(x, 2, return_indices=True)[0]), "max_pool2d"),
+    "max_pool2d return_indices": (
+        Line(lambda m, x: F.max_pool2d(x, 2, return_indices=True)[0]),
+        "is max_pool2d_with_indices",
+    ),
     "avg_pool2d": (Line(lambda m, x: F.avg_pool2d(x, 3, 2, 1)), OK),
     "avg_pool2d ceil_mode": (Line(lambda m, x: F.avg_pool2d(x, 2, ceil_mode=True)), "ceil_mode = True"),
     "avg_pool2d count_include_pad": (
@@ -279,7 +282,7 @@ FUNCTIONS: dict[str, Case] = {
     "adaptive_max_pool2d": (Line(lambda m, x: F.adaptive_max_pool2d(x, (3, 1))), OK),
     "adaptive_max_pool2d indices": (
         Line(lambda m, x: F.adaptive_max_pool2d(x, 1, return_indices=True)[0]),
-        "adaptive_max_pool2d",
+        "is adaptive_max_pool2d_with_indices",
     ),
     "lp_pool2d": (Line(lambda m, x: F.lp_pool2d(x, 2.0, 2)), "is lp_pool2d"),
     "dropout": (Line(lambda m, x: F.dropout(x, 0.9, m.training)), OK),

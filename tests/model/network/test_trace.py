@@ -181,3 +181,30 @@ def test_samples_in_the_type_of_the_network() -> None:
 def test_images_for_a_network_of_flat_values() -> None:
     module = nn.Sequential(nn.Linear(64, 3), nn.ReLU())
     torch.testing.assert_close(fold(module, IMAGES)(IMAGES.flatten(1)), module(IMAGES.flatten(1)))
+
+
+@pytest.mark.parametrize("bad", [2, 3])
+def test_a_number_of_samples_that_forward_does_not_take_is_told(bad: int) -> None:
+    """It runs on both numbers of samples before it is traced with either."""
+
+    def before(m: Net, x: Tensor) -> Tensor:
+        if len(x) == bad:
+            raise RuntimeError(f"{bad} samples are too few")
+        return x
+
+    message = f"Net does not take samples of shape (1, 8, 8): RuntimeError: {bad} samples are too few"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        fold(Net(before), IMAGES)
+
+
+@pytest.mark.parametrize("copied", ["contiguous", "clone", "detach"])
+def test_copies_need_no_samples(copied: str) -> None:
+    module = Net(lambda m, x: getattr(x, copied)())
+    torch.testing.assert_close(fold(module)(IMAGES), module(IMAGES), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["double", "float", "cpu"])
+def test_conversions_need_samples(name: str) -> None:
+    """Without them nobody knows what the type was before."""
+    with pytest.raises(ValueError, match=f"operation '{name}.*' converts to another type"):
+        fold(Net(lambda m, x: getattr(x, name)()))

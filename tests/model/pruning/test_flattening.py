@@ -113,3 +113,13 @@ def test_a_reshape_of_known_samples_to_something_else_stays() -> None:
 
     module = Net(lambda x: by_rows(x).view(x.size(0), 6, 6).view(x.size(0), 36))
     assert replace_views(module, torch.randn(5, 1, 8, 8)) is module
+
+
+def test_the_callers_random_numbers_stay() -> None:
+    """Networks that look at shapes are run, with their dropout."""
+    torch.manual_seed(1)
+    module = Net(lambda x: x.view(-1, 36) if x.shape[-1] == 3 else x.flatten(1))
+    before = torch.random.get_rng_state()
+    changed = replace_views(module, torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(2)))
+    assert changed is not module
+    assert torch.equal(torch.random.get_rng_state(), before)

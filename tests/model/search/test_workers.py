@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import multiprocessing
 import os
@@ -170,3 +171,16 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=re.escape("pip install 'zeroskip[ray]'")):
         parse_workers("ray")
+
+
+def test_ray_finds_what_a_forward_imports_and_opens_only_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imported_late.py").write_text("FACTOR = 7\n")
+    (tmp_path / "opened_late.txt").write_text("8")
+    monkeypatch.chdir(tmp_path)
+
+    def work(item: int) -> int:
+        factor: int = importlib.import_module("imported_late").FACTOR
+        return item * factor * int(Path("opened_late.txt").read_text())
+
+    with worker_map(work, "ray") as do:
+        assert list(do([1, 2])) == [56, 112]

@@ -26,8 +26,9 @@ NET = (
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, a user's. sys.path is as it was after the test."""
+    """The current folder, a user's. sys.path is as it was after the test. Messages name the folders of PYTHONPATH."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return tmp_path
 
