@@ -1,0 +1,29 @@
+"""Cycle-exact model of the mapping unit (zeroskip.rtl.mapping.mapper): `start` to `done`, while no triples wait."""
+
+from __future__ import annotations
+
+from zeroskip.model.mapping.geometry import MapperGeometry
+
+_MERGE = 10
+"""Cycles around the blocks of a pass that merges: reader 4, merger 3, matcher or thinner 1, packer 3, less the first
+block's own cycle."""
+_PRESORT = 7
+"""The same of the pass that sorts each block, without the block sorter."""
+
+
+def map_cycles(geometry: MapperGeometry, outputs: int, inputs: int, offsets: int) -> int:
+    """Cycles of a map: each offset takes as many as both lists have words, and the pipeline is filled once."""
+    return offsets * (geometry.blocks(outputs) + geometry.blocks(inputs)) + _MERGE
+
+
+def sort_cycles(geometry: MapperGeometry, keys: int) -> int:
+    """Cycles of a sort: a pass that sorts each word, and passes that merge runs until there is one."""
+    words = geometry.blocks(keys)
+    cycles = words + _PRESORT + max(1, geometry.levels)
+    length = 1
+    while True:
+        # A run without a partner is merged with a word that has no keys.
+        cycles += words + (-(-words // length) % 2) + _MERGE
+        length *= 2
+        if length >= words:
+            return cycles

@@ -1,0 +1,221 @@
+"""The mapping unit: kernel maps and sorted lists, from memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from zeroskip.model.bits import bits_for
+from zeroskip.model.mapping.geometry import MapperGeometry
+from zeroskip.rtl.mapping.block_sorter import BlockSorter
+from zeroskip.rtl.mapping.layouts import (
+    MapperTarget,
+    job_layout,
+    load_layout,
+    stored_layout,
+    triple_layout,
+    triples_layout,
+    word_layout,
+)
+from zeroskip.rtl.mapping.matcher import Matcher
+from zeroskip.rtl.mapping.merger import Merger
+from zeroskip.rtl.mapping.packer import Packer
+from zeroskip.rtl.mapping.reader import Reader
+from zeroskip.rtl.mapping.sequencer import Sequencer
+from zeroskip.rtl.mapping.thinner import Thinner
+from zeroskip.rtl.sram import Sram
+
+
+class Mapper(wiring.Component):
+    """PointAcc's mapping unit (Lin et al., MICRO 2021): finds the kernel maps of sparse convolutions by merging sorted
+    lists of keys, and sorts the lists before.
+
+    The keys lie in two equal memories, one for each reader. zeroskip.model.mapping.golden computes the triples and the
+    sorted lists, and zeroskip.model.mapping.cycles the cycles from `start` to `done` while no triples wait.
+
+        memory -> reader a -> merger -> matcher -> packer -> triples
+        memory -> reader b ->    |
+                                 +----> thinner -> packer -> memory
+        memory -> reader a -> block sorter -^
+
+    Latency: `result` follows `read` by two cycles. Throughput: `width` keys a cycle, offset by offset without a gap;
+    one transfer of `load` a cycle, one word of `result` in two cycles.
+
+    Parameters
+    ----------
+    geometry : MapperGeometry
+
+    Ports
+    -----
+    load : stream of load_layout, in
+        Words for the memories (see MapperTarget). Waits while a sort writes.
+    start : stream of job_layout, in
+        Jobs; one is taken while none runs.
+    triples : stream of triples_layout, out
+        The map, by offset, then by output. Everything stops while triples wait.
+    done : 1, out
+        High for one cycle when all triples of a map have left, or the sorted list stands in the memory.
+    sorted : range(keys + 1), out
+        Keys of the last sorted list, from the cycle after `done`.
+    disordered : 1, out
+        High if a list of the last map was not sorted, or held a key twice: then the triples are wrong.
+    read : stream of addresses, in
+        Requests for words of the memory; they wait while a job runs.
+    result : stream of word_layout, out
+        These words, in order.
+    """
+
+    def __init__(self, geometry: MapperGeometry) -> None:
+        self.geometry = geometry
+        super().__init__(
+            {
+                "load": In(stream.Signature(load_layout(geometry))),
+                "start": In(stream.Signature(job_layout(geometry))),
+                "triples": Out(stream.Signature(triples_layout(geometry))),
+                "done": Out(1),
+                "sorted": Out(bits_for(geometry.keys + 1)),
+                "disordered": Out(1),
+                "read": In(stream.Signature(geometry.address_bits)),
+                "result": Out(stream.Signature(word_layout(geometry))),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        geometry = self.geometry
+        m.submodules.sequencer = sequencer = Sequencer(geometry)
+        m.submodules.reader_a = reader_a = Reader(geometry)
+        m.submodules.reader_b = reader_b = Reader(geometry)
+        m.submodules.block_sorter = block_sorter = BlockSorter(geometry)
+        m.submodules.merger = merger = Merger(geometry)
+        m.submodules.matcher = matcher = Matcher(geometry)
+        m.submodules.thinner = thinner = Thinner(geometry)
+        m.submodules.pack_triples = pack_triples = Packer(shape=triple_layout(geometry), lanes=geometry.pairs)
+        m.submodules.pack_keys = pack_keys = Packer(shape=stored_layout(geometry), lanes=geometry.width)
+
+        wiring.connect(m, wiring.flipped(self.start), sequencer.start)
+        wiring.connect(m, sequencer.a, reader_a.run)
+        wiring.connect(m, sequencer.b, reader_b.run)
+        self._route(m, sequencer.presort, reader_a.o, block_sorter.i, merger.a)
+        wiring.connect(m, reader_b.o, merger.b)
+        self._join(m, sequencer, block_sorter.o, merger.o, matcher.i, thinner.i)
+        wiring.connect(m, matcher.o, pack_triples.i)
+        wiring.connect(m, thinner.o, pack_keys.i)
+        wiring.connect(m, pack_triples.o, wiring.flipped(self.triples))
+        m.d.comb += [
+            matcher.clear.eq(self._begins),
+            self.disordered.eq(matcher.disordered),
+            thinner.unique.eq(sequencer.unique),
+            sequencer.finished.eq(pack_triples.done | pack_keys.done),
+            self.done.eq(sequencer.done),
+        ]
+        self._memories(m, sequencer, [reader_a, reader_b], pack_keys)
+        return m
+
+    @property
+    def _begins(self) -> Any:
+        """A job begins."""
+        return self.start.valid & self.start.ready
+
+    def _route(self, m: Module, choose: Any, source: Any, chosen: Any, other: Any) -> None:
+        """Connects a stream to one of two."""
+        m.d.comb += [
+            chosen.payload.eq(source.payload),
+            other.payload.eq(source.payload),
+            chosen.valid.eq(source.valid & choose),
+            other.valid.eq(source.valid & ~choose),
+            source.ready.eq(Mux(choose, chosen.ready, other.ready)),
+        ]
+
+    def _join(self, m: Module, sequencer: Sequencer, blocks: Any, merged: Any, matcher: Any, thinner: Any) -> None:
+        """Connects sorted blocks to the thinner, and merged ones to it or, in maps, to the matcher."""
+        m.d.comb += [
+            matcher.payload.eq(merged.payload),
+            matcher.valid.eq(merged.valid & ~sequencer.sort),
+            thinner.payload.eq(Mux(sequencer.presort, blocks.payload.as_value(), merged.payload.as_value())),
+            thinner.valid.eq(Mux(sequencer.presort, blocks.valid, merged.valid & sequencer.sort)),
+            blocks.ready.eq(sequencer.presort & thinner.ready),
+            merged.ready.eq(Mux(sequencer.sort, ~sequencer.presort & thinner.ready, matcher.ready)),
+        ]
+
+    def _memories(self, m: Module, sequencer: Sequencer, readers: list[Reader], packer: Packer) -> None:
+        """The memories, which the load port and the packer of sorted keys write."""
+        load, layout = self.load.payload, word_layout(self.geometry)
+        loading = self.load.valid & self.load.ready
+        m.submodules.shifts = shifts = memory.Memory(
+            shape=Shape(self.geometry.key_bits), depth=self.geometry.offsets, init=[]
+        )
+        lookup, table = shifts.read_port(domain="comb"), shifts.write_port()
+        m.d.comb += [
+            self.load.ready.eq(~packer.o.valid),
+            lookup.addr.eq(sequencer.shift.addr),
+            sequencer.shift.data.eq(lookup.data),
+            table.en.eq(loading & (load.target == MapperTarget.SHIFTS)),
+            table.addr.eq(load.address),
+            table.data.eq(load.data),
+        ]
+        copies = [Sram(depth=self.geometry.words, width=layout.size) for _ in readers]
+        m.submodules.copy_a, m.submodules.copy_b = copies
+        write = copies[0].write
+        m.d.comb += [
+            write.en.eq(loading & (load.target == MapperTarget.KEYS)),
+            write.addr.eq(load.address),
+            write.data.eq(load.data),
+        ]
+        self._write(m, sequencer, write, packer)
+        m.d.comb += [copies[1].write.en.eq(write.en), copies[1].write.addr.eq(write.addr)]
+        m.d.comb += copies[1].write.data.eq(write.data)
+        for reader, copy in zip(readers, copies, strict=True):
+            m.d.comb += [
+                copy.read.en.eq(reader.memory.en),
+                copy.read.addr.eq(reader.memory.addr),
+                reader.memory.data.eq(copy.read.data),
+            ]
+        self._answer(m, sequencer, copies[0])
+
+    def _write(self, m: Module, sequencer: Sequencer, write: Any, packer: Packer) -> None:
+        """Writes packed keys word by word, and counts them."""
+        at = Signal(self.geometry.address_bits)
+        m.d.comb += packer.o.ready.eq(1)
+        with m.If(packer.o.valid):
+            words = [
+                Cat(Mux(sequencer.renumber, Cat(position, at)[: len(value.index)], value.index), value.key)
+                for position, value in self._numbered(packer)
+            ]
+            m.d.comb += [
+                write.en.eq(1),
+                write.addr.eq(sequencer.into + at),
+                write.data.eq(Cat(*words)),
+            ]
+            m.d.sync += [at.eq(at + 1), self.sorted.eq(self.sorted + packer.o.payload.count)]
+        with m.If(self._begins | sequencer.finished):
+            m.d.sync += at.eq(0)
+        with m.If((self._begins & self.start.payload.sort) | (sequencer.finished & ~sequencer.last)):
+            m.d.sync += self.sorted.eq(0)
+
+    def _numbered(self, packer: Packer) -> list[tuple[Any, Any]]:
+        """The packer's values with their places in a word."""
+        levels = self.geometry.levels
+        return [(Const(lane, levels), packer.o.payload.values[lane]) for lane in range(self.geometry.width)]
+
+    def _answer(self, m: Module, sequencer: Sequencer, copy: Sram) -> None:
+        """Reads a word for `read` while no job runs, and keeps it until it is taken."""
+        fresh, answering, asking = Signal(), Signal(), Signal()
+        answer = Signal(word_layout(self.geometry))
+        m.d.comb += [
+            # A job begins only where nothing is read in the same cycle: its first read comes later.
+            self.read.ready.eq(sequencer.start.ready & ~fresh & (~answering | self.result.ready)),
+            asking.eq(self.read.valid & self.read.ready),
+            self.result.valid.eq(answering),
+            self.result.payload.eq(answer),
+        ]
+        with m.If(asking):
+            m.d.comb += [copy.read.en.eq(1), copy.read.addr.eq(self.read.payload)]
+        m.d.sync += fresh.eq(asking)
+        with m.If(fresh):
+            m.d.sync += [answer.eq(copy.read.data), answering.eq(1)]
+        with m.Elif(self.result.ready):
+            m.d.sync += answering.eq(0)

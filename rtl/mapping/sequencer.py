@@ -1,0 +1,186 @@
+"""Turns a job of the mapping unit into passes over the lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from zeroskip.model.mapping.geometry import MapperGeometry
+from zeroskip.rtl.mapping.layouts import job_layout, run_layout
+from zeroskip.rtl.ports import lookup_port
+
+
+class Sequencer(wiring.Component):
+    """Gives both readers their runs, pass by pass.
+
+    A map is one pass: for each offset, list a (the outputs), moved by the offset's shift, and list b (the inputs). A
+    sort begins with a pass in which reader a brings the list to the block sorter; then, pass by pass, pairs of sorted
+    runs are merged into runs twice as long. The passes write to `target` and `spare` in turn, and the last to `target`.
+
+    Latency: the first runs are offered in the cycle after `start` was taken, those of a next pass in the cycle after
+    `finished`. Throughput: a run a cycle for each reader.
+
+    Parameters
+    ----------
+    geometry : MapperGeometry
+
+    Ports
+    -----
+    start : stream of job_layout, in
+        Jobs; one is taken while none runs.
+    shift : lookup_port(offsets, key_bits), out
+        The table of shifts.
+    a, b : streams of run_layout, out
+        The runs of the readers.
+    finished : 1, in
+        High for one cycle when all of a pass has been written, or has left.
+    sort, presort, last : 1, out
+        The job is a sort; the pass sorts blocks; it is the last pass.
+    into : address_bits, out
+        The first word that the pass of a sort writes.
+    unique, renumber : 1, out
+        Those of the job, in its last pass.
+    done : 1, out
+        High for one cycle at the end of the job, with `finished`.
+    """
+
+    def __init__(self, geometry: MapperGeometry) -> None:
+        self.geometry = geometry
+        super().__init__(
+            {
+                "start": In(stream.Signature(job_layout(geometry))),
+                "shift": Out(lookup_port(geometry.offsets, geometry.key_bits)),
+                "a": Out(stream.Signature(run_layout(geometry))),
+                "b": Out(stream.Signature(run_layout(geometry))),
+                "finished": In(1),
+                "sort": Out(1),
+                "presort": Out(1),
+                "last": Out(1),
+                "into": Out(geometry.address_bits),
+                "unique": Out(1),
+                "renumber": Out(1),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        job, busy = Signal(job_layout(self.geometry)), Signal()
+        # The words of list a, and those of the runs that are merged.
+        words, length = Signal.like(self.a.payload.end), Signal.like(self.a.payload.end)
+        to_target, begin = Signal(), Signal()
+        new = self.start.payload
+        starts = Signal()
+        m.d.comb += [
+            self.start.ready.eq(~busy),
+            starts.eq(self.start.valid & ~busy),
+            begin.eq(starts | (self.finished & ~self.last)),
+            self.sort.eq(job.sort),
+            self.last.eq(~job.sort | (~self.presort & (length << 1 >= words))),
+            self.done.eq(self.finished & self.last),
+            self.into.eq(Mux(to_target, job.target, job.spare)),
+            self.unique.eq(job.unique & self.last),
+            self.renumber.eq(job.renumber & self.last),
+        ]
+        with m.If(starts):
+            m.d.sync += [
+                job.eq(new),
+                busy.eq(1),
+                words.eq(self._blocks(new.a_count)),
+                length.eq(1),
+                self.presort.eq(new.sort),
+                to_target.eq(self._even_merges(m, self._blocks(new.a_count))),
+            ]
+        with m.Elif(self.finished):
+            m.d.sync += [busy.eq(~self.last), self.presort.eq(0), to_target.eq(~to_target)]
+            with m.If(~self.presort):
+                m.d.sync += length.eq(length << 1)
+        source = Mux(self.presort, job.a_base, Mux(to_target, job.spare, job.target))
+        self._runs_of_a(m, job, begin=begin, words=words, length=length, source=source)
+        self._runs_of_b(m, job, begin=begin, words=words, length=length, source=source)
+        return m
+
+    def _blocks(self, count: Value) -> Value:
+        """Words of a list; an empty one is read as one word."""
+        words = (count + self.geometry.width - 1) >> self.geometry.levels
+        return Mux(count == 0, 1, words)
+
+    def _even_merges(self, m: Module, words: Value) -> Signal:
+        """Whether a list of so many words takes an even number of merging passes: max(1, ceil(log2(words)))."""
+        even = Signal()
+        below = Signal.like(self.a.payload.end)
+        m.d.comb += [below.eq(words - 1), even.eq(0)]
+        for bit in range(1, len(below)):
+            with m.If(below[bit]):
+                m.d.comb += even.eq(bit % 2)
+        return even
+
+    def _runs_of_a(self, m: Module, job: Any, *, begin: Value, words: Signal, length: Signal, source: Value) -> None:
+        run, offering, first = self.a.payload, Signal(), Signal.like(self.a.payload.first)
+        number = Signal.like(job.offsets)
+        m.d.comb += [
+            self.a.valid.eq(offering),
+            self.shift.addr.eq(number),
+            run.count.eq(job.a_count),
+            run.kept.eq(Mux(self.presort, job.kept, Const(-1, len(run.kept)))),
+            run.first.eq(first),
+        ]
+        with m.If(job.sort):
+            m.d.comb += [
+                run.base.eq(source),
+                run.end.eq(Mux(self.presort, words, _least(first + length, words))),
+                run.final.eq(self.presort | (first + (length << 1) >= words)),
+            ]
+        with m.Else():
+            m.d.comb += [
+                run.base.eq(job.a_base),
+                run.end.eq(words),
+                run.shift.eq(self.shift.data),
+                run.source.eq(1),
+                run.final.eq(number + 1 == job.offsets),
+            ]
+        with m.If(begin):
+            m.d.sync += [offering.eq(1), first.eq(0), number.eq(0)]
+        with m.Elif(self.a.valid & self.a.ready):
+            m.d.sync += [offering.eq(~run.final), number.eq(number + 1)]
+            with m.If(job.sort):
+                m.d.sync += first.eq(first + (length << 1))
+
+    def _runs_of_b(self, m: Module, job: Any, *, begin: Value, words: Signal, length: Signal, source: Value) -> None:
+        run, offering, pair = self.b.payload, Signal(), Signal.like(self.b.payload.first)
+        number = Signal.like(job.offsets)
+        first = Signal.like(pair)
+        m.d.comb += [
+            self.b.valid.eq(offering & ~self.presort),
+            run.kept.eq(-1),
+        ]
+        with m.If(job.sort):
+            # The last run may have no partner: then its partner is a word behind the list.
+            m.d.comb += [
+                first.eq(pair + length),
+                run.base.eq(source),
+                run.count.eq(job.a_count),
+                run.first.eq(first),
+                run.end.eq(Mux(first < words, _least(first + length, words), first + 1)),
+                run.final.eq(pair + (length << 1) >= words),
+            ]
+        with m.Else():
+            m.d.comb += [
+                run.base.eq(job.b_base),
+                run.count.eq(job.b_count),
+                run.end.eq(self._blocks(job.b_count)),
+                run.final.eq(number + 1 == job.offsets),
+            ]
+        with m.If(begin):
+            m.d.sync += [offering.eq(1), pair.eq(0), number.eq(0)]
+        with m.Elif(self.b.valid & self.b.ready):
+            m.d.sync += [offering.eq(~run.final), number.eq(number + 1)]
+            with m.If(job.sort):
+                m.d.sync += pair.eq(pair + (length << 1))
+
+
+def _least(x: Value, y: Value) -> Value:
+    return Mux(x < y, x, y)
