@@ -13,13 +13,14 @@ products and the addend c:
 
 Some fp8 modes add c last (`BlockRule.addend_last`). A step of 32 products begins from zero, and c is added to its
 result, to nearest even; the next step's c is that sum. fp8 to fp32 on B200 is one block of 32, rounded to nearest
-even. fp8 to fp16 on H100 and B200 is two blocks of 16: the places k with k mod 4 < 2, and to their result the others.
+even. `mma.sync` of H100, and fp8 to fp16 on B200, are two blocks of 16: the places k with k mod 4 < 2, and to their
+result the others.
 
 A NaN, zero times infinity, or infinities of both signs give NaN (all bits one except the sign). Integers are added
 exactly and wrap or saturate at 32 bits, after every `INTEGER_BLOCK` products.
 
-How sparse float products are grouped into blocks is not published. Here the rule is applied to the kept products in
-compressed order, which is a hypothesis.
+Sparse products follow the same rule: the blocks go over the kept products in compressed order. An H100 does so in every
+format (tests/model/mma/test_captures.py); for the other GPUs this is a hypothesis.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Number formats of tensor cores, and the rule by which each generation of GPUs adds a block of products.
 
 The parameters are those that Khattak and Mikaitis (arXiv 2512.07004) and Xie et al. (MMA-Sim, arXiv 2511.10909) found
-by probing the GPUs, but for fp8 on B200 and fp8 with fp16 results on H100 and B200, which were found by a search over
-their captured results; `zeroskip.model.mma.golden` states the rule itself.
+by probing the GPUs, but for fp8 on B200 and some fp8 modes of H100, which were found by a search over captured results.
+All modes of H100 are held to results of an H100, dense and sparse (tests/model/mma/test_captures.py).
+`zeroskip.model.mma.golden` states the rule itself.
 """
 
 from __future__ import annotations
@@ -79,13 +80,16 @@ RESULTS: dict[str, FloatFormat | IntFormat] = {
 EXACT = "exact"
 """The generation that no GPU is: the exact sum, rounded to nearest even once."""
 
-GENERATIONS = ("V100", "A100", "Ada", "H100", "B200")
+GENERATIONS = ("V100", "A100", "Ada", "H100", "B200", "H100-mma", "H100-wgmma")
+"""GPUs. The two instructions of Hopper add fp8 differently, and only fp8: "H100-mma" is `mma.sync`, "H100-wgmma" is
+`wgmma`. Plain "H100" is `wgmma` for fp32 results of fp8 and `mma.sync` for its fp16 results."""
 
 UNDERFLOW_KEEPS_SIGN = False
 """Whether a negative sum that truncation or rounding makes zero is -0, or +0 like a sum that is zero.
 
-No published GPU result decides it. The independent models of these GPUs (MMA-Sim among them) give +0, and so do the
-golden model and the tile. This is the only place where it is said; both read it by `block_rule`.
+An H100 gives +0 in every mode (tests/model/mma/test_captures.py). For the other GPUs no result decides it; their
+independent models (MMA-Sim among them) give +0, too. This is the only place where it is said: the golden model and the
+tile read it by `block_rule`.
 """
 
 
@@ -146,18 +150,29 @@ _WIDE: dict[
     "H100": (16, 25, -133, -21),
     "B200": (16, 25, -133, -21),
 }
-_FP8: dict[tuple[str, str], dict[str, Any]] = {
-    ("Ada", "fp32"): {"products": 16, "fraction_bits": 13, "kept_bits": 13},
-    ("Ada", "fp16"): {"products": 16, "fraction_bits": 13},
-    ("H100", "fp32"): {"products": 32, "fraction_bits": 13, "kept_bits": 13},
-    ("B200", "fp32"): {"products": 32, "fraction_bits": 25, "nearest": True, "addend_last": True},
-    **{
-        (generation, "fp16"): {"products": 16, "step": 32, "fraction_bits": 24, "addend_last": True}
-        for generation in ("H100", "B200")
+_WGMMA = {
+    "fp32": {"products": 32, "fraction_bits": 13, "kept_bits": 13},
+    "fp16": {"products": 32, "fraction_bits": 13},
+}
+_TWO_BLOCKS = {
+    "fp32": {"products": 16, "step": 32, "fraction_bits": 25, "addend_last": True},
+    "fp16": {"products": 16, "step": 32, "fraction_bits": 24, "addend_last": True},
+}
+_FP8: dict[str, dict[str, dict[str, Any]]] = {
+    "Ada": {
+        "fp32": {"products": 16, "fraction_bits": 13, "kept_bits": 13},
+        "fp16": {"products": 16, "fraction_bits": 13},
     },
+    "H100": {"fp32": _WGMMA["fp32"], "fp16": _TWO_BLOCKS["fp16"]},
+    "B200": {
+        "fp32": {"products": 32, "fraction_bits": 25, "nearest": True, "addend_last": True},
+        "fp16": _TWO_BLOCKS["fp16"],
+    },
+    "H100-mma": _TWO_BLOCKS,
+    "H100-wgmma": _WGMMA,
 }
 """What differs from the rule of 16-bit operands, by generation and result."""
-_FP8_GENERATIONS = tuple(dict.fromkeys(generation for generation, _ in _FP8))
+_HOPPER_INSTRUCTIONS = ("H100-mma", "H100-wgmma")
 _INTEGERS = {"A100": ("int8", "int4"), "Ada": ("int8", "int4"), "H100": ("int8",), "B200": ("int8",)}
 
 
@@ -179,12 +194,16 @@ def check_mode(generation: str, dtype: str, out: str) -> None:
         raise ValueError(f"out must be {'int32 or int32_sat' if integer else 'fp32 or fp16'} for {dtype}, not {out!r}")
     if generation == EXACT:
         return
+    if generation in _HOPPER_INSTRUCTIONS and dtype not in ("e4m3", "e5m2"):
+        raise ValueError(
+            f"dtype must be e4m3 or e5m2 for {generation}, not {dtype}; H100 takes it, by both instructions"
+        )
     if integer:
         if dtype not in _INTEGERS.get(generation, ()):
             raise ValueError(f"dtype {dtype} is not one that the tensor cores of {generation} multiply")
     elif dtype in ("e4m3", "e5m2"):
-        if generation not in _FP8_GENERATIONS:
-            raise ValueError(f"dtype {dtype} needs generation {' or '.join(_FP8_GENERATIONS)}, not {generation}")
+        if generation not in _FP8:
+            raise ValueError(f"dtype {dtype} needs generation {' or '.join(_FP8)}, not {generation}")
     elif generation == "V100" and dtype != "fp16":
         raise ValueError(f"dtype must be fp16 on V100, not {dtype}")
     elif out == "fp16" and dtype != "fp16":
@@ -196,7 +215,7 @@ def block_rule(generation: str, dtype: str, out: str) -> BlockRule:
     check_mode(generation, dtype, out)
     if generation == EXACT or isinstance(OPERANDS[dtype], IntFormat):
         raise ValueError(f"{dtype} on {generation} is not added by the block rule")
-    products, fraction_bits, floor32, floor16 = _WIDE[generation]
+    products, fraction_bits, floor32, floor16 = _WIDE["H100" if generation in _HOPPER_INSTRUCTIONS else generation]
     fields: dict[str, Any] = {
         "products": products // 2 if dtype == "tf32" else products,
         "fraction_bits": fraction_bits,
@@ -207,5 +226,5 @@ def block_rule(generation: str, dtype: str, out: str) -> BlockRule:
         "underflow_keeps_sign": UNDERFLOW_KEEPS_SIGN,
     }
     if dtype in ("e4m3", "e5m2"):
-        fields |= _FP8[generation, out]
+        fields |= _FP8[generation][out]
     return BlockRule(**{"step": fields["products"], **fields})

@@ -56,9 +56,10 @@ def test_mismatches_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_modes_are_those_that_are_known() -> None:
     found = {(mode.generation, mode.dtype, mode.out) for mode in modes()}
-    assert len(found) == 42
+    assert len(found) == 50
     assert ("V100", "bf16", "fp32") not in found
     assert ("H100", "int4", "int32") not in found
+    assert {mode[1] for mode in found if mode[0] in ("H100-mma", "H100-wgmma")} == {"e4m3", "e5m2"}
     assert {("V100", "fp16", "fp16"), ("H100", "e5m2", "fp32"), ("Ada", "int4", "int32_sat")} <= found
 
 

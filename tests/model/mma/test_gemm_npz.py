@@ -126,7 +126,10 @@ def test_illegal_codes(tmp_path: Path) -> None:
         ({"dtype": "fp17"}, "dtype must be one of fp16, bf16"),
         ({"out": "int32"}, "out must be fp32 or fp16 for fp16, not 'int32'"),
         ({"generation": "T4"}, "generation must be one of V100, A100, Ada, H100, B200"),
-        ({"generation": "exact"}, "generation must be one of V100, A100, Ada, H100, B200, not 'exact'"),
+        (
+            {"generation": "exact"},
+            "generation must be one of V100, A100, Ada, H100, B200, H100-mma, H100-wgmma, not 'exact'",
+        ),
         ({"dtype": "bf16", "generation": "V100"}, "dtype must be fp16 on V100, not bf16"),
         ({"meta": np.zeros((5, 1), np.uint16)}, "either 'a' or 'values' and 'meta', not both"),
         ({"a": np.zeros((5, 10), np.float16)}, "a must be uint16, the raw bits of fp16, not float16"),

@@ -82,8 +82,14 @@ def test_floats_are_multiplied_block_by_block(generation: str, dtype: str) -> No
         ({"b_words": (1 << 24) + 1}, "b_words must be from 1 to 16777216, not 16777217"),
         ({"d_words": 0}, "d_words must be from 1 to 16777216, not 0"),
         ({"check": "none"}, "check must be strict or relaxed, not 'none'"),
-        ({"generation": "exact"}, "generation must be one of V100, A100, Ada, H100, B200 on a tile, not exact"),
-        ({"generation": "T4"}, "generation must be one of V100, A100, Ada, H100, B200, exact, not 'T4'"),
+        (
+            {"generation": "exact"},
+            "generation must be one of V100, A100, Ada, H100, B200, H100-mma, H100-wgmma on a tile, not exact",
+        ),
+        (
+            {"generation": "T4"},
+            "generation must be one of V100, A100, Ada, H100, B200, H100-mma, H100-wgmma, exact, not 'T4'",
+        ),
         ({"dtype": "int8"}, "out must be int32 or int32_sat for int8, not 'fp32'"),
         ({"dtype": "int8", "out": "int32", "k": 7}, r"k must be a multiple of keep \(2\), not 7"),
         ({"keep": 3}, r"keep must be at least 1 and divide group \(4\), not 3"),

@@ -50,6 +50,9 @@ RULES = {
     ("Ada", "e5m2", "fp32"): (16, 13, -132, 13),
     ("H100", "e4m3", "fp32"): (32, 13, -133, 13),
     ("H100", "e5m2", "fp32"): (32, 13, -133, 13),
+    **{("H100-wgmma", dtype, "fp32"): (32, 13, -133, 13) for dtype in ("e4m3", "e5m2")},
+    **{("H100-wgmma", dtype, "fp16"): (32, 13, -21, 10) for dtype in ("e4m3", "e5m2")},
+    **{("H100-mma", dtype, "fp32"): (16, 25, -133, 23) for dtype in ("e4m3", "e5m2")},
     ("B200", "fp16", "fp32"): (16, 25, -133, 23),
     ("B200", "bf16", "fp32"): (16, 25, -133, 23),
     ("B200", "tf32", "fp32"): (8, 25, -133, 23),
@@ -58,7 +61,7 @@ RULES = {
     ("Ada", "e5m2", "fp16"): (16, 13, -20, 10),
     ("B200", "e4m3", "fp32"): (32, 25, -133, 23),
     ("B200", "e5m2", "fp32"): (32, 25, -133, 23),
-    **{(generation, dtype, "fp16"): (16, 24, -21, 10) for generation in ("H100", "B200") for dtype in ("e4m3", "e5m2")},
+    **{(g, dtype, "fp16"): (16, 24, -21, 10) for g in ("H100", "B200", "H100-mma") for dtype in ("e4m3", "e5m2")},
 }
 # Modes that add c last: the places of 32 products that each block takes.
 EVERY = [*range(32)]
@@ -67,8 +70,11 @@ HIGH = [2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31]
 ADDEND_LAST = {
     ("B200", "e4m3", "fp32"): [EVERY],
     ("B200", "e5m2", "fp32"): [EVERY],
-    **{(generation, dtype, "fp16"): [LOW, HIGH] for generation in ("H100", "B200") for dtype in ("e4m3", "e5m2")},
+    **{(g, dtype, "fp16"): [LOW, HIGH] for g in ("H100", "B200", "H100-mma") for dtype in ("e4m3", "e5m2")},
+    **{("H100-mma", dtype, "fp32"): [LOW, HIGH] for dtype in ("e4m3", "e5m2")},
 }
+# Of these the blocks are rounded to nearest; those of H100-mma to fp32 are cut off.
+NEAREST = {mode for mode in ADDEND_LAST if mode[0] == "B200" or mode[2] == "fp16"}
 EXACT_MODES = [("exact", dtype, out) for dtype in ("fp16", "bf16", "tf32", "e4m3", "e5m2") for out in ("fp32", "fp16")]
 INT_MODES = [
     (generation, dtype, out)
@@ -152,7 +158,7 @@ def block(a: Sequence[int], b: Sequence[int], c: int, mode: tuple[str, str, str]
     largest = max([floor, *(exponent for term, exponent in terms if term)])
     unit = Fraction(2) ** (largest - fraction)
     total = sum(math.trunc(Fraction(term) / unit) for term, _ in terms) * unit
-    nearest = out == "fp16" or mode in ADDEND_LAST
+    nearest = out == "fp16" or mode in NEAREST
     return encoded(total, out, nearest=nearest, kept=kept) if total else 0
 
 
@@ -507,12 +513,15 @@ GOOD: dict[str, Any] = {"generation": "A100", "dtype": "fp16", "out": "fp32"}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"generation": "T4"}, "generation must be one of V100, A100, Ada, H100, B200, exact, not 'T4'"),
+        (
+            {"generation": "T4"},
+            "generation must be one of V100, A100, Ada, H100, B200, H100-mma, H100-wgmma, exact, not 'T4'",
+        ),
         ({"dtype": "fp64"}, "dtype must be one of fp16, bf16, tf32, e4m3, e5m2, int8, int4, not 'fp64'"),
         ({"out": "bf16"}, "out must be one of fp32, fp16, int32, int32_sat, not 'bf16'"),
         ({"out": "int32"}, "out must be fp32 or fp16 for fp16, not 'int32'"),
         ({"dtype": "bf16"}, "c must be uint32, the raw bits of fp32, not uint16"),
-        ({"dtype": "e5m2"}, "dtype e5m2 needs generation Ada or H100 or B200, not A100"),
+        ({"dtype": "e5m2"}, "dtype e5m2 needs generation Ada or H100 or B200 or H100-mma or H100-wgmma, not A100"),
         ({"dtype": "tf32", "generation": "V100"}, "dtype must be fp16 on V100, not tf32"),
         ({"dtype": "tf32", "out": "fp16"}, "out must be fp32 for tf32 on A100, not fp16"),
         ({"dtype": "tf32"}, "a must be uint32, the raw bits of tf32, not uint16"),

@@ -19,11 +19,12 @@ from zeroskip.model.mma.numerics import (
     raw_type,
 )
 
+FP8_GENERATIONS = ("Ada", "H100", "B200", "H100-mma", "H100-wgmma")
 MODES = {
     *(("V100", "fp16", out) for out in ("fp32", "fp16")),
     *((generation, "fp16", "fp16") for generation in ("A100", "Ada", "H100", "B200")),
     *((g, dtype, "fp32") for g in ("A100", "Ada", "H100", "B200") for dtype in ("fp16", "bf16", "tf32")),
-    *((g, dtype, out) for g in ("Ada", "H100", "B200") for dtype in ("e4m3", "e5m2") for out in ("fp32", "fp16")),
+    *((g, dtype, out) for g in FP8_GENERATIONS for dtype in ("e4m3", "e5m2") for out in ("fp32", "fp16")),
     *((g, dtype, out) for g in ("A100", "Ada") for dtype in ("int8", "int4") for out in ("int32", "int32_sat")),
     *((g, "int8", out) for g in ("H100", "B200") for out in ("int32", "int32_sat")),
     *((EXACT, dtype, out) for dtype in ("fp16", "bf16", "tf32", "e4m3", "e5m2") for out in ("fp32", "fp16")),
@@ -47,7 +48,10 @@ def test_modes_are_those_of_the_gpus() -> None:
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
-        (("T4", "fp16", "fp32"), "generation must be one of V100, A100, Ada, H100, B200, exact, not 'T4'"),
+        (
+            ("T4", "fp16", "fp32"),
+            "generation must be one of V100, A100, Ada, H100, B200, H100-mma, H100-wgmma, exact, not 'T4'",
+        ),
         (("A100", "fp64", "fp32"), "dtype must be one of fp16, bf16, tf32, e4m3, e5m2, int8, int4, not 'fp64'"),
         (("A100", "fp16", "bf16"), "out must be one of fp32, fp16, int32, int32_sat, not 'bf16'"),
         (("A100", "int8", "fp32"), "out must be int32 or int32_sat for int8, not 'fp32'"),
@@ -55,9 +59,17 @@ def test_modes_are_those_of_the_gpus() -> None:
         (("V100", "int8", "int32"), "dtype int8 is not one that the tensor cores of V100 multiply"),
         (("H100", "int4", "int32"), "dtype int4 is not one that the tensor cores of H100 multiply"),
         (("B200", "int4", "int32"), "dtype int4 is not one that the tensor cores of B200 multiply"),
+        (("H100-mma", "fp16", "fp32"), "dtype must be e4m3 or e5m2 for H100-mma, not fp16; H100 takes it"),
+        (("H100-wgmma", "int8", "int32"), "dtype must be e4m3 or e5m2 for H100-wgmma, not int8; H100 takes it"),
         (("H100", "bf16", "fp16"), "out must be fp32 for bf16 on H100, not fp16"),
-        (("A100", "e4m3", "fp32"), "dtype e4m3 needs generation Ada or H100 or B200, not A100"),
-        (("V100", "e4m3", "fp16"), "dtype e4m3 needs generation Ada or H100 or B200, not V100"),
+        (
+            ("A100", "e4m3", "fp32"),
+            "dtype e4m3 needs generation Ada or H100 or B200 or H100-mma or H100-wgmma, not A100",
+        ),
+        (
+            ("V100", "e4m3", "fp16"),
+            "dtype e4m3 needs generation Ada or H100 or B200 or H100-mma or H100-wgmma, not V100",
+        ),
         (("V100", "bf16", "fp32"), "dtype must be fp16 on V100, not bf16"),
     ],
 )
@@ -83,6 +95,8 @@ RULES = {  # Products, fraction bits, floor, kept bits, by Khattak and Mikaitis.
     ("Ada", "e4m3", "fp16"): (16, 13, -20, 23),
     ("H100", "e5m2", "fp16"): (16, 24, -21, 23),
     ("B200", "e4m3", "fp32"): (32, 25, -133, 23),
+    ("H100-mma", "e4m3", "fp32"): (16, 25, -133, 23),
+    ("H100-wgmma", "e5m2", "fp16"): (32, 13, -21, 23),
 }
 
 
@@ -96,7 +110,8 @@ def test_rules(mode: tuple[str, str, str]) -> None:
 def test_which_modes_add_c_last() -> None:
     found = {mode for mode in MODES if mode[0] != EXACT and "int" not in mode[2] and block_rule(*mode).addend_last}
     assert found == {
-        *((generation, dtype, "fp16") for generation in ("H100", "B200") for dtype in ("e4m3", "e5m2")),
+        *((g, dtype, "fp16") for g in ("H100", "B200", "H100-mma") for dtype in ("e4m3", "e5m2")),
+        *(("H100-mma", dtype, "fp32") for dtype in ("e4m3", "e5m2")),
         *(("B200", dtype, "fp32") for dtype in ("e4m3", "e5m2")),
     }
 

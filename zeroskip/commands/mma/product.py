@@ -40,7 +40,8 @@ def product_command(
     """Run a matrix product, D = A B + C, on the RTL of the N:M tile.
 
     dtype: fp16, bf16, tf32, e4m3, e5m2, int8 or int4. out: fp32 or fp16, int32 or int32_sat. generation: V100, A100,
-    Ada, H100 or B200. The exit code is 1 unless every bit equals the golden model and the cycles equal the cycle model.
+    Ada, H100 or B200; for fp8 also H100-mma or H100-wgmma. The exit code is 1 unless every bit equals the golden model
+    and the cycles equal the cycle model.
     """
     settings = ProductSettings(m=m, n=n, check=check, allow_illegal=allow_illegal, simulator=simulator)
     with working() as progress:
