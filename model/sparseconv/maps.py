@@ -5,6 +5,7 @@ Coordinates count in steps of their own level: a strided layer divides them, as 
 
 from __future__ import annotations
 
+import ctypes
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from zeroskip.model.sparseconv.keys import (
     unique_coords,
     version_of,
 )
+from zeroskip.model.sparseconv.native import search
+from zeroskip.model.sparseconv.native.library import library
 
 CONVENTIONS = ("spconv", "minkowski")
 
@@ -185,12 +188,16 @@ def build_map(
 ) -> KernelMap:
     """Finds the pairs: for each output and element, the input at output * stride + offset, where there is one."""
     symmetric = in_coords is out_coords and geometry.mirrored and set(geometry.stride) == {1}
-    pairs = _search(in_coords, out_coords, geometry, symmetric)
+    kernels = library(in_coords, out_coords)
+    if kernels is None:
+        inputs, outputs, starts = _search(in_coords, out_coords, geometry, symmetric)
+    else:
+        inputs, outputs, starts = _search_compiled(kernels, in_coords, out_coords, geometry, symmetric)
     return KernelMap(
         geometry=geometry,
-        inputs=torch.cat([found[0] for found in pairs]).to(torch.int32),
-        outputs=torch.cat([found[1] for found in pairs]).to(torch.int32),
-        starts=tuple(accumulate((len(found[0]) for found in pairs), initial=0)),
+        inputs=inputs,
+        outputs=outputs,
+        starts=starts,
         in_coords=in_coords,
         out_coords=out_coords,
         in_range=in_range,
@@ -201,11 +208,28 @@ def build_map(
     )
 
 
+def _search_compiled(
+    kernels: ctypes.CDLL, in_coords: Tensor, out_coords: Tensor, geometry: KernelGeometry, symmetric: bool
+) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+    """What `_search` returns, by merging sorted keys."""
+    layout = search_layout(in_coords, out_coords, geometry)
+    order, out_order = index_of(in_coords).order, index_of(out_coords).order
+    keys, _ = search.pack(kernels, in_coords, layout.least, layout.shifts, order)
+    queries = keys
+    if in_coords is not out_coords or set(geometry.stride) != {1}:
+        queries, _ = search.pack(kernels, out_coords, layout.least, layout.shifts, out_order, (1, *geometry.stride))
+    steps = [layout.step((0, *offset)) for offset in geometry.offsets()]
+    return search.pairs(kernels, keys, order, queries, out_order, steps, symmetric)
+
+
 def _search(
     in_coords: Tensor, out_coords: Tensor, geometry: KernelGeometry, symmetric: bool
-) -> list[tuple[Tensor, Tensor]]:
-    """(inputs, outputs) of each element, by output. With symmetry only the first half is looked up."""
-    layout, keys, queries = packed_for_search(in_coords, out_coords, geometry)
+) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+    """(inputs, outputs, starts), by element and then by output. With symmetry only the first half is looked up."""
+    layout = search_layout(in_coords, out_coords, geometry)
+    keys = layout.pack(sorted_coords(in_coords))
+    steps = torch.tensor((1, *geometry.stride), device=keys.device)
+    queries = layout.pack(out_coords.to(torch.int64) * steps)
     order = index_of(in_coords).order
     offsets = geometry.offsets()
     looked_up = offsets[: len(offsets) // 2] if symmetric else offsets
@@ -223,7 +247,8 @@ def _search(
             for inputs, outputs in reversed(found)
         ]
         found = [*found, (every, every), *mirrored]
-    return found
+    inputs, outputs = (torch.cat(columns).to(torch.int32) for columns in zip(*found, strict=True))
+    return inputs, outputs, tuple(accumulate((len(one) for one, _ in found), initial=0))
 
 
 def _sorted_pairs(inputs: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -231,11 +256,9 @@ def _sorted_pairs(inputs: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
     return inputs[order], outputs
 
 
-def packed_for_search(
-    in_coords: Tensor, out_coords: Tensor, geometry: KernelGeometry
-) -> tuple[KeyLayout, Tensor, Tensor]:
-    """A layout that holds the inputs and all places where an input is looked for, sorted keys of the inputs, and a key
-    for each output, in its row's order: that of output * stride; an element's offset is added to it."""
+def search_layout(in_coords: Tensor, out_coords: Tensor, geometry: KernelGeometry) -> KeyLayout:
+    """A layout of keys that holds the inputs, the outputs times the stride, and all places where an input is looked
+    for: adding an element's offset to a key is exact there."""
     index, out_index = index_of(in_coords), index_of(out_coords)
     low, high = geometry.reach()
     stride = (1, *geometry.stride)
@@ -247,11 +270,7 @@ def packed_for_search(
         max(own, other * step + offset, other * step)
         for own, other, step, offset in zip(index.largest, out_index.largest, stride, (0, *high), strict=True)
     ]
-    layout = KeyLayout.spanning(least, largest)
-    keys = layout.pack(sorted_coords(in_coords))
-    places = out_coords.to(torch.int64) * torch.tensor(stride, device=keys.device)
-    queries = layout.pack(places)
-    return layout, keys, queries
+    return KeyLayout.spanning(least, largest)
 
 
 def submanifold_map(
