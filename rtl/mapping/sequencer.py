@@ -130,6 +130,8 @@ class Sequencer(wiring.Component):
         ]
         with m.If(job.sort):
             m.d.comb += [
+                run.shift.eq(0),
+                run.source.eq(0),
                 run.base.eq(source),
                 run.end.eq(Mux(self.presort, words, _least(first + length, words))),
                 run.final.eq(self.presort | (first + (length << 1) >= words)),
@@ -153,14 +155,14 @@ class Sequencer(wiring.Component):
         run, offering, pair = self.b.payload, Signal(), Signal.like(self.b.payload.first)
         number = Signal.like(job.offsets)
         first = Signal.like(pair)
-        m.d.comb += [
-            self.b.valid.eq(offering & ~self.presort),
-            run.kept.eq(-1),
-        ]
+        m.d.comb += [self.b.valid.eq(offering & ~self.presort), first.eq(pair + length)]
+        # Inputs are read as they are. Constants for a part of the payload stand in each branch: those outside would be
+        # emitted as initial values, which Verilator drops from a signal that is driven elsewhere too.
+        as_they_are = [run.kept.eq(Const(-1, len(run.kept))), run.shift.eq(0), run.source.eq(0)]
         with m.If(job.sort):
             # The last run may have no partner: then its partner is a word behind the list.
             m.d.comb += [
-                first.eq(pair + length),
+                *as_they_are,
                 run.base.eq(source),
                 run.count.eq(job.a_count),
                 run.first.eq(first),
@@ -169,8 +171,10 @@ class Sequencer(wiring.Component):
             ]
         with m.Else():
             m.d.comb += [
+                *as_they_are,
                 run.base.eq(job.b_base),
                 run.count.eq(job.b_count),
+                run.first.eq(0),
                 run.end.eq(self._blocks(job.b_count)),
                 run.final.eq(number + 1 == job.offsets),
             ]

@@ -1,0 +1,123 @@
+"""Programs of the mapping unit's player (mapper_player.v), and the lists and triples in its record."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.cosim.bits import Words, from_hexadecimal, to_bits
+from zeroskip.model.mapping.geometry import MapperGeometry
+from zeroskip.model.mapping.golden import KeyList
+from zeroskip.model.mapping.layer import LayerPlan, Sort
+from zeroskip.rtl.mapping.layouts import (
+    MapperTarget,
+    job_layout,
+    load_layout,
+    stored_layout,
+    triple_layout,
+    word_layout,
+)
+
+
+def layer_program(plan: LayerPlan, limits: Sequence[int]) -> Iterator[bytes]:
+    """The program that loads the points of a layer, sorts them, reads the sorted lists, and finds the map. A job that
+    takes more cycles than its limit ends the program."""
+    geometry = plan.geometry
+    for sort, limit in zip(plan.sorts, limits[:-1], strict=True):
+        if sort.load and len(sort.source):
+            yield _load(geometry, MapperTarget.KEYS, sort.base, _word_bits(sort.source, geometry))
+        yield _start(geometry, _sort_job(sort), limit)
+        if len(sort.found):
+            yield struct.pack(">cII", b"R", geometry.blocks(len(sort.found)), sort.target)
+    moves = to_bits(plan.moves[:, None] & ((1 << geometry.key_bits) - 1), geometry.key_bits)
+    yield _load(geometry, MapperTarget.SHIFTS, 0, moves)
+    yield _start(geometry, _map_job(plan), limits[-1])
+
+
+def transfers(plan: LayerPlan) -> int:
+    """Transfers around the jobs: words of the lists and the shifts that are loaded, and of the sorted lists that are
+    read."""
+    width = plan.geometry.width
+    loaded = sum(-(-len(sort.source) // width) for sort in plan.sorts if sort.load)
+    return loaded + len(plan.moves) + sum(-(-len(sort.found) // width) for sort in plan.sorts)
+
+
+def _sort_job(sort: Sort) -> dict[str, int]:
+    return {
+        "sort": 1,
+        "a_base": sort.base,
+        "a_count": len(sort.source),
+        "kept": sort.kept,
+        "unique": sort.unique,
+        "renumber": sort.unique,
+        "target": sort.target,
+        "spare": sort.spare,
+    }
+
+
+def _map_job(plan: LayerPlan) -> dict[str, int]:
+    return {
+        "a_base": plan.outputs.target,
+        "a_count": len(plan.outputs.found),
+        "b_base": plan.inputs.target,
+        "b_count": len(plan.inputs.found),
+        "offsets": len(plan.moves),
+    }
+
+
+def _start(geometry: MapperGeometry, job: Mapping[str, int], limit: int) -> bytes:
+    word = Words(job_layout(geometry), 1)
+    for field, value in job.items():
+        word.number(field, value)
+    return struct.pack(">cII", b"S", 0, limit) + word.to_bytes()
+
+
+def _load(geometry: MapperGeometry, target: Any, base: int, bits: NDArray[np.uint8]) -> bytes:
+    """Transfers of words (words x bits), from address `base` on."""
+    words = Words(load_layout(geometry), len(bits))
+    words.number("target", target.value)
+    words.number("address", base + np.arange(len(bits)))
+    words.put("data", bits)
+    return struct.pack(">cI", b"L", len(bits)) + words.to_bytes()
+
+
+def _word_bits(listed: KeyList, geometry: MapperGeometry) -> NDArray[np.uint8]:
+    """A list as words of the memory (words x bits); the end of the last word is zero."""
+    stored = stored_layout(geometry)
+    bits = np.zeros((geometry.blocks(len(listed)) * geometry.width, stored.size), np.uint8)
+    for field, values in (("key", listed.keys), ("index", listed.indices)):
+        offset, width = stored[field].offset, stored[field].width
+        bits[: len(listed), offset : offset + width] = to_bits(values[:, None], width)
+    return bits.reshape(-1, word_layout(geometry).size)
+
+
+def _numbers(bits: NDArray[np.uint8], layout: Any, field: str) -> NDArray[np.int64]:
+    """A field of structs (structs x bits)."""
+    offset, width = layout[field].offset, layout[field].width
+    packed = np.packbits(bits[:, offset : offset + width], axis=1, bitorder="little")
+    wide = np.zeros((len(bits), 8), np.uint8)
+    wide[:, : packed.shape[1]] = packed
+    return wide.view("<i8")[:, 0].astype(np.int64)
+
+
+def read_list(words: list[bytes], count: int, geometry: MapperGeometry) -> KeyList:
+    """The `count` keys of a sorted list, from the words that were read."""
+    stored = stored_layout(geometry)
+    if not words:
+        return KeyList(keys=np.zeros(0, np.int64), indices=np.zeros(0, np.int64))
+    bits = from_hexadecimal(words, word_layout(geometry).size).reshape(-1, stored.size)[:count]
+    return KeyList(keys=_numbers(bits, stored, "key"), indices=_numbers(bits, stored, "index"))
+
+
+def read_triples(counts: NDArray[np.int64], words: list[bytes], geometry: MapperGeometry) -> NDArray[np.int64]:
+    """The triples (offset, input, output), from words of which each holds so many."""
+    layout = triple_layout(geometry)
+    if not words:
+        return np.zeros((0, 3), np.int64)
+    bits = from_hexadecimal(words, layout.size * geometry.pairs).reshape(len(words), geometry.pairs, layout.size)
+    bits = bits[np.arange(geometry.pairs) < counts[:, None]]
+    return np.stack([_numbers(bits, layout, field) for field in ("offset", "input", "output")], axis=1)
