@@ -12,5 +12,5 @@ For users it is `zeroskip.sparseconv`. Names, arguments and defaults follow torc
   `functional` takes one from the tensor's cache, or makes it.
 - `kernel`: the order of a kernel's elements, and weights of torchsparse, MinkowskiEngine, spconv and dense layers.
 - `keys`: `KeyLayout`, coordinates as sortable 64-bit keys; `index_of(coords)`, `unique_coords(coords)`.
-- `execution`: the ways to execute; `with execution("reference"): ...` chooses one.
+- `execution`: the ways to execute; `with execution("reference"): ...` chooses one. On a GPU it is `triton_gemm`.
 """

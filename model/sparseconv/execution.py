@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from zeroskip.model.sparseconv import fused, reference
+from zeroskip.model.sparseconv import fused, reference, triton_gemm
 from zeroskip.model.sparseconv.choice import AUTO, REFERENCE, chosen
 from zeroskip.model.sparseconv.maps import KernelMap
 
@@ -27,7 +27,7 @@ class Execution(Protocol):
         ...
 
 
-EXECUTIONS: dict[str, Execution] = {REFERENCE: reference, fused.NAME: fused}
+EXECUTIONS: dict[str, Execution] = {REFERENCE: reference, fused.NAME: fused, triton_gemm.NAME: triton_gemm}
 
 
 @contextmanager
@@ -51,7 +51,12 @@ def chosen_execution(feats: Tensor) -> Execution:
     """The execution for these features. Raises `ValueError` where the chosen one has no kernel for them."""
     name = chosen.get()
     if name == AUTO:
-        return fused if fused.can_run(feats) else reference
+        return next((way for way in (fused, triton_gemm) if way.can_run(feats)), reference)
     if name == fused.NAME and not fused.can_run(feats):
         raise ValueError(f"execution fused needs a C++ compiler and features on the CPU, not {feats.device}; use auto")
+    if name == triton_gemm.NAME and not triton_gemm.can_run(feats):
+        raise ValueError(
+            f"execution triton needs Triton and features on a GPU, not float64, but these are {feats.dtype} on "
+            f"{feats.device}; use auto"
+        )
     return EXECUTIONS[name]

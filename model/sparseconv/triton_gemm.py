@@ -67,7 +67,7 @@ def convolve(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
         COLUMNS=columns,
         DEPTH=_block(in_channels, 32, 64),
         PRECISION=_precision(),
-        SUM=triton_kernels.tl.int32 if into is torch.int32 else triton_kernels.tl.float32,
+        WHOLE=into is torch.int32,
     )
     return result
 

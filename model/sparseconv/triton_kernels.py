@@ -22,8 +22,9 @@ def convolve(
     COLUMNS: tl.constexpr,
     DEPTH: tl.constexpr,
     PRECISION: tl.constexpr,
-    SUM: tl.constexpr,
+    WHOLE: tl.constexpr,
 ):
+    SUM: tl.constexpr = tl.int32 if WHOLE else tl.float32
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     sums = tl.zeros((ROWS, COLUMNS), SUM)

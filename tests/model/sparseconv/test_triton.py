@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zeroskip.model.sparseconv import reference, triton_gemm
+from zeroskip.model.sparseconv.execution import chosen_execution, execution
 from zeroskip.model.sparseconv.functional import find_map
 from zeroskip.model.sparseconv.maps import KernelMap
 from zeroskip.model.sparseconv.tensor import SparseTensor
@@ -87,3 +88,5 @@ def test_where_it_runs() -> None:
     feats, *_ = operands((4, 6, 3, 1), torch.float32)
     assert triton_gemm.can_run(feats) == (DEVICE == "cuda")
     assert not triton_gemm.can_run(feats.double())
+    with execution("triton"), pytest.raises(ValueError, match="triton needs Triton and features on a GPU, not float64"):
+        chosen_execution(feats.double())
