@@ -14,9 +14,10 @@ from support.searching import GEOMETRIES, space_of, table_of, trained
 from torch import Tensor, nn
 
 from zeroskip.model.progress import silent
+from zeroskip.model.pruning.criteria import l2
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.layers import read_layers
-from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
+from zeroskip.model.search.methods.netadapt import NetAdaptResult, _densities, _merit, netadapt
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.settings import NetAdaptSettings
@@ -205,3 +206,45 @@ def test_of_equal_proposals_the_first_is_chosen(tmp_path: Path, monkeypatch: pyt
         space = LayerSpace(module, "weights", ["0", "2", "4"], torch.empty(0))
         found = adapt(tmp_path / pick, space, table, settings, 0.85)
         assert [step.group for step in found.steps] == ["0"]
+
+
+def test_the_value_of_a_proposal() -> None:
+    """As in the authors' code: -(loss + 1e-6) / (saving + 1e-5). Without a loss, the larger saving is better."""
+    ratio, accuracy = NetAdaptSettings(pick="ratio"), NetAdaptSettings(pick="accuracy")
+    for reached, before, saved in (
+        (0.5, 0.5, 0.1),
+        (0.5, 0.5, 0.2),
+        (0.4, 0.5, 0.0),
+        (0.6, 0.5, 1e-5),
+        (0.3, 0.7, 0.4),
+    ):
+        loss = before - reached
+        expected = -(loss + 1 / 1_000_000) / (saved + 1 / 100_000)
+        assert _merit(ratio, reached, before, saved) == pytest.approx(expected, rel=1e-9)
+        assert _merit(accuracy, reached, before, saved) == reached
+    assert _merit(ratio, 0.5, 0.5, 0.2) > _merit(ratio, 0.5, 0.5, 0.1)
+
+
+def test_the_densities_that_are_proposed() -> None:
+    """Of 160 and 64 weights. Each group alone keeps as many as meet the target, also where they just meet it; where
+    none can, each is pruned as far as it goes, without the one that is there already."""
+    weights = space_of("weights"), table_of("params", "weights")
+    assert _densities(*weights, {"0": 1.0, "2": 1.0}, 0.5) == [("0", 0.3)]
+    assert _densities(*weights, {"0": 1.0, "2": 1.0}, 200 / 224) == [("0", 136 / 160), ("2", 40 / 64)]
+    patterns = space_of("2:4"), table_of("params", "2:4")
+    assert _densities(*patterns, {"0": 1.0, "2": 1.0}, 0.4) == [("0", 0.5), ("2", 0.5)]
+    assert _densities(*patterns, {"0": 0.5, "2": 1.0}, 0.4) == [("2", 0.5)]
+    assert _densities(*patterns, {"0": 0.5, "2": 0.5}, 0.4) == []
+
+
+def test_a_step_refits_what_channels_leave_behind(tmp_path: Path) -> None:
+    """Without training, the network after one step is the pruned and refitted one, not only the masked one."""
+    space = space_of("channels")
+    settings = NetAdaptSettings(step=0.3, iterations=0)
+    found = adapt(tmp_path, space, table_of("params", "channels"), settings, 0.75)
+    assert len(found.steps) == 1
+    refitted = space.pruned(space.module, found.densities, l2).state_dict()
+    assert all(torch.equal(value, refitted[name]) for name, value in found.module.state_dict().items())
+    mask = space.masks(space.module, found.densities, l2)["2.weight"]
+    masked = space.module.get_parameter("2.weight") * mask
+    assert not torch.allclose(found.module.get_parameter("2.weight"), masked, rtol=0.01, atol=0.01)
