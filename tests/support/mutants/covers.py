@@ -187,17 +187,20 @@ class Covers:
     def tests(self, mutant: Mutant, budget: float) -> dict[str, float]:
         """The tests that run the statement, as many as take `budget` seconds: first those named like the file, then
         the fastest. A statement outside functions is run by all that use the file. One that no test is seen to run may
-        run in another process: then those named like the file are the tests."""
+        run in another process: then those named like the file are tests too."""
         first, last = mutant.mutation.lines
         found = self.lines.get(mutant.path, {})
         inside = mutant.mutation.inside
-        tests = list(found) if not inside else []
-        # A line that is newer than the recording has its neighbours' tests.
-        for around in (0, 3, 10):
-            near = range(first - around, last + around + 1)
-            tests = tests or [test for test, lines in found.items() if not lines.isdisjoint(near)]
         own = f"/test_{Path(mutant.path).stem}"
-        tests = tests or [test for test in found if own in test]
+
+        def near(around: int) -> list[str]:
+            lines = range(first - around, last + around + 1)
+            return [test for test, run in found.items() if not run.isdisjoint(lines)]
+
+        tests = near(0) if inside else list(found)
+        if not tests:
+            # A line that is newer than the recording has its neighbours' tests.
+            tests = list(dict.fromkeys([*(near(3) or near(10)), *(test for test in found if own in test)]))
         tests.sort(key=lambda test: (own not in test, self.seconds[test]))
         chosen: dict[str, float] = {}
         for test in tests:
