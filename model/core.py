@@ -14,7 +14,6 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.model.data.dataset import accuracy
 from zeroskip.model.network.container import Container
 from zeroskip.model.network.losses import Loss, joined
 from zeroskip.model.network.staged import StagedNetwork
@@ -182,6 +181,12 @@ class CountsLosses(Protocol):
         ...
 
 
+def weight_losses(core: Core[Any, Any], network: Any, source: Any) -> list[Loss]:
+    """The losses of each layer's weights, in a network that was compiled from `source`; none for a core that does not
+    count them."""
+    return core.weight_losses(network, source) if isinstance(core, CountsLosses) else []
+
+
 UNLABELLED_IMAGES = 256
 """As many as count the losses where there are no labels, and so no accuracy."""
 
@@ -216,14 +221,3 @@ def golden_run(
             values = core.outputs(network, images)
         outputs.append(values)
     return GoldenRun(outputs=np.concatenate(outputs), losses=tuple(joined(losses)))
-
-
-def golden_accuracy(
-    core: Core[Any, Any],
-    network: Any,
-    inputs: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    progress: Progress = silent,
-) -> float:
-    """Fraction of the images that the golden model classifies correctly; inputs that do not fit are clipped."""
-    return accuracy(golden_run(core, network, inputs, progress).outputs, labels)

@@ -27,10 +27,10 @@ VALUE_MIN = -(1 << (VALUE_BITS - 1))
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerRun:
     """One layer of a batch: its input and output activations (int16, starts x inputs and starts x outputs), and how
-    many additions and how many outputs were saturated in each start (int64, starts). `sums` are the sums that should
-    become outputs that are not zero: those above zero where there is a ReLU, else those that are not zero; of these,
-    `vanished` are rounded to zero. A layer is started once for each image, that of a convolution once for each position
-    of each image."""
+    many sums and how many outputs were saturated in each start (int64, starts). A sum counts once, however many of its
+    additions saturate. `sums` are the sums that should become outputs that are not zero: those above zero where there
+    is a ReLU, else those that are not zero; of these, `vanished` are rounded to zero. A layer is started once for each
+    image, that of a convolution once for each position of each image."""
 
     inputs: NDArray[np.int16]
     outputs: NDArray[np.int16]
@@ -52,19 +52,22 @@ def requantise(accumulators: NDArray[np.int64], shift: int, *, relu: bool) -> ND
 
 @parallel
 def _accumulate(starts, columns, weights, activations, product_shift, highest, lowest, sums, saturated):
-    """Saturating sums of the rows `starts` (CSR) of a sparse matrix, for each image of `activations`."""
+    """Saturating sums of the rows `starts` (CSR) of a sparse matrix, for each image of `activations`; how many of them
+    saturated is added to `saturated`."""
     for image in numba.prange(activations.shape[0]):
         for row in range(len(starts) - 1):
             total = np.int64(0)
+            clipped = False
             for entry in range(starts[row], starts[row + 1]):
                 total += (weights[entry] * activations[image, columns[entry]]) >> product_shift
                 if total > highest:
                     total = highest
-                    saturated[image] += 1
+                    clipped = True
                 elif total < lowest:
                     total = lowest
-                    saturated[image] += 1
+                    clipped = True
             sums[image, row] = total
+            saturated[image] += clipped
 
 
 @parallel
@@ -179,11 +182,13 @@ def losses(runs: list[LayerRun], *, first: int = 0) -> list[Loss]:
     """What layers of a network, from `first` on, lost, from what `run` returned."""
     found = []
     for index, layer in enumerate(runs, first):
-        # Every start has as many sums; each of them may saturate more than once.
-        sums = layer.outputs.size
         found += [
             Loss(
-                layer=index, what="sums", values=sums, to_zero=0, saturated=min(sums, int(layer.saturated_sums.sum()))
+                layer=index,
+                what="sums",
+                values=layer.outputs.size,
+                to_zero=0,
+                saturated=int(layer.saturated_sums.sum()),
             ),
             Loss(
                 layer=index,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.network.magnitudes import LOST_SHARE
+from zeroskip.model.warned import warn
 
 SATURATED_SHARE = 0.001
 """Saturation changes the largest values, so a smaller share of it is told."""
@@ -106,8 +106,8 @@ def _inputs(where: NDArray[np.bool_]) -> frozenset[int]:
     return frozenset(np.flatnonzero(where.any(axis=0)).tolist())
 
 
-def warn(losses: Iterable[Loss]) -> None:
+def warn_of(losses: Iterable[Loss]) -> None:
     """Warns of each loss that a user should know of."""
     for loss in losses:
         if loss.much:
-            warnings.warn(f"{loss}; scale the network or its inputs", stacklevel=3)
+            warn(f"{loss}; scale the network or its inputs", stacklevel=3)

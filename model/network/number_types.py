@@ -3,13 +3,14 @@ name, as their values are not weights: int8 codes need a scale, for example."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+
+from zeroskip.model.warned import warn
 
 CONVERTED = (torch.float16, torch.bfloat16, torch.float64)
 """Converted to float32, which holds every value of the first two exactly."""
@@ -111,7 +112,7 @@ def _tell(where: str, converted: Mapping[str, torch.dtype]) -> None:
     first, more = next(iter(converted)), len(converted) - 1
     types = ", ".join(sorted({_short(kind) for kind in converted.values()}))
     names = f"{first} and {more} more" if more else first
-    warnings.warn(f"{where}: {types} is converted to float32 ({names})", stacklevel=3)
+    warn(f"{where}: {types} is converted to float32 ({names})", stacklevel=3)
 
 
 def _short(kind: torch.dtype) -> str:

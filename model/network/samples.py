@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
+
+from zeroskip.model.warned import warn
 
 FAR = 1.0
 """Values that lie beyond the known range by this many times its width are warned of: 0 to 255 for 0 to 1, for example,
@@ -66,7 +67,7 @@ class SampleForm:
         width = self.high - self.low
         beyond = max(self.low - low, high - self.high)
         if (beyond > 0 and beyond >= FAR * width) or 0 < (high - low) * NARROW <= width:
-            warnings.warn(
+            warn(
                 f"{field} are from {low:g} to {high:g}, but the network was made with values from {self.low:g} to "
                 f"{self.high:g}; scale them as there, or the results mean nothing",
                 stacklevel=2,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from zeroskip.model.search.spaces.space import Densities, Space
 from zeroskip.model.search.storage.accuracies import Accuracies
 from zeroskip.model.search.storage.journal import Journal
 from zeroskip.model.search.workers import worker_map
+from zeroskip.model.warned import warn
 
 VALIDATION_SAMPLES = 5_000
 """The largest number of validation samples that a plan without training is measured on."""
@@ -62,7 +62,7 @@ class _MeasureTrained:
                 )
         except Exception as error:
             # The training diverges, or the user's forward() fails in train mode. The search can still choose a plan.
-            warnings.warn(f"the short training failed, so its plan gets the accuracy 0: {error}", stacklevel=2)
+            warn(f"the short training failed, so its plan gets the accuracy 0: {error}", stacklevel=2)
             return 0.0
         return evaluate(network, self.validation.inputs, self.validation.labels)
 

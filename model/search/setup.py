@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from zeroskip.model.search.spaces.read_groups import OF_THE_OUTPUTS
 from zeroskip.model.search.spaces.space import LayerSpace, Space
 from zeroskip.model.search.storage.accuracies import Accuracies
 from zeroskip.model.search.storage.journal import Journal
+from zeroskip.model.warned import warn
 
 SAMPLE = 16
 """The number of images whose activations the cycles are counted with."""
@@ -65,9 +65,7 @@ class Setup:
         try:
             return exact_cost(self.table.cost, network, self.dataset.train_inputs[:SAMPLE], self.geometries)
         except ValueError as error:
-            warnings.warn(
-                f"no {self.table.cost} by the exact model: the network cannot be compiled: {error}", stacklevel=2
-            )
+            warn(f"no {self.table.cost} by the exact model: the network cannot be compiled: {error}", stacklevel=2)
             return None
 
     @property
@@ -122,7 +120,7 @@ def _warn_of_other_layers(module: nn.Module) -> None:
     for name, layer in module.named_modules():
         known = isinstance(layer, nn.Linear | nn.Conv2d)
         if not known and any(own.dim() > 1 for own in layer.parameters(recurse=False)):
-            warnings.warn(
+            warn(
                 f"'{name}' ({type(layer).__name__}) is neither pruned nor counted in costs: only Linear and Conv2d are",
                 stacklevel=2,
             )
@@ -135,7 +133,7 @@ def _warn_of_whole_layers(space: Space) -> None:
         if reason != OF_THE_OUTPUTS:
             by_reason.setdefault(reason, []).append(f"'{name}'")
     for reason, names in by_reason.items():
-        warnings.warn(f"all channels of {', '.join(names)} stay: {reason}", stacklevel=2)
+        warn(f"all channels of {', '.join(names)} stay: {reason}", stacklevel=2)
 
 
 def space_for(module: nn.Module, granularity: str, dataset: Dataset) -> Space:

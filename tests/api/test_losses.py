@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from torch import nn
 
 import zeroskip
+from zeroskip.api.eie.compile import EieCompileSettings
 from zeroskip.api.mma.compile import MmaCompileSettings
 from zeroskip.model.cores import CORES, load_core
 from zeroskip.model.data.dataset import Dataset
@@ -111,6 +114,46 @@ def test_simulate_tells_what_is_lost(core: str) -> None:
         result = zeroskip.simulate(compiled, (inputs(3, 1e-9), None))
     assert result.equal
     assert {(one["layer"], one["to_zero"]) for one in result.summary()["lost"]} == {(0, 90)}
+
+
+@pytest.mark.parametrize("together", [250, 3])
+def test_saturated_sums_are_counted_alike(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Narrow accumulators saturate again and again in one sum. Compiling looks at parts, the simulation at the whole."""
+    monkeypatch.setattr("zeroskip.model.core._CHUNK", together)
+    own = EieCompileSettings(accumulator_bits=16)
+    data = split(inputs(50), inputs(20, 30))
+    compiled = zeroskip.compile(network(), data, settings=zeroskip.CompileSettings(own=own))
+    simulation = zeroskip.simulate(compiled, data, settings=zeroskip.SimulateSettings(saturate=True))
+    found = compiled.summary()["saturated"]["sums"]
+    assert found == simulation.summary()["saturated"]["sums"]
+    assert 20 * (8 + 3) / 2 < found <= 20 * (8 + 3)
+    lost = [[one for one in of.summary()["lost"] if one["what"] == "sums"] for of in (compiled, simulation)]
+    assert lost[0] == lost[1]
+    assert sum(one["saturated"] for one in lost[0]) == found
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_the_demo_tells_what_is_lost(core: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test images of another range than those of the training, in most pixels."""
+    from zeroskip.api.demo import load_demo
+    from zeroskip.api.recipe import Prepared
+    from zeroskip.model.data import digits
+
+    known = digits.load_digits()
+    test = dataclasses.replace(
+        known, test_inputs=known.test_inputs[:5] * np.float32(1e8), test_labels=known.test_labels[:5]
+    )
+    monkeypatch.setattr(digits, "load_digits", lambda: test)
+    module = nn.Linear(64, 10)
+    prepared = Prepared(source=module, inputs=known.train_inputs, accuracy={}, test=None, kept=640, total=640)
+    monkeypatch.setattr(type(load_demo(core)), "prepare", lambda *_: prepared)
+    with pytest.warns(UserWarning, match="are too large") as told:
+        result = zeroskip.demo(settings=zeroskip.DemoSettings(core=core, limit=1), output=tmp_path / "run").summary()
+    kind = {"eie": "inputs", "mma": "activations"}[core]
+    lost = next(one for one in result["lost"] if one["what"] == kind)
+    # Of all images of the split, not of those that run on the RTL.
+    assert lost["saturated"] == np.count_nonzero(test.test_inputs)
+    assert [str(one.message) for one in told] == result["warnings"]
 
 
 @pytest.mark.parametrize("core", CORES)

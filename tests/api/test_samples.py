@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -139,6 +140,16 @@ def test_weights_know_the_range(name: str, weights: Path, tmp_path: Path) -> Non
         CALLS[name](weights, (IMAGES * 255, LABELS), tmp_path)
 
 
+@pytest.mark.parametrize("core", CORES)
+def test_the_result_says_so_where_python_shows_the_warning_once(core: str, weights: Path, tmp_path: Path) -> None:
+    """A notebook that compiles again sees the warning no more, but each result has it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = CALLS[f"compile {core}"](weights, (IMAGES * 255, LABELS), tmp_path)
+    told = result.summary()["warnings"]
+    assert len([one for one in told if re.search(RANGES, one)]) == 1
+
+
 def test_fine_tuned_weights_know_them_too(weights: Path, tmp_path: Path) -> None:
     path = tmp_path / "tuned.safetensors"
     fine = zeroskip.FinetuneSettings(epochs=1)
@@ -151,8 +162,9 @@ def test_fine_tuned_weights_know_them_too(weights: Path, tmp_path: Path) -> None
 def test_simulate_warns_of_another_range(core: str) -> None:
     compiled = zeroskip.compile(convolutions(), (IMAGES, LABELS), settings=settings(core))
     run = zeroskip.SimulateSettings(saturate=True, limit=2)
-    with pytest.warns(UserWarning, match=RANGES):
-        zeroskip.simulate(compiled, (IMAGES * 255, LABELS), settings=run)
+    with pytest.warns(UserWarning, match=RANGES) as told:
+        result = zeroskip.simulate(compiled, (IMAGES * 255, LABELS), settings=run)
+    assert result.summary()["warnings"] == [str(one.message) for one in told]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        zeroskip.simulate(compiled, (IMAGES, LABELS), settings=run)
+        assert zeroskip.simulate(compiled, (IMAGES, LABELS), settings=run).summary()["warnings"] == []

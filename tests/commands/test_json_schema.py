@@ -38,11 +38,13 @@ RUN = {
     "accuracy": "own",
     "bits": {"dense": "integer", "image": "integer", "ratio": "float"},
     "clipped_inputs": "integer",
+    "lost": [],
+    "warnings": [],
     "report": "text",
     "seconds": "float",
 }
 DEMO = {"dataset": "text", "weights": {"total": "integer", "kept": "integer", "ratio": "float"}, **RUN}
-SIMULATE = {"network": "text", **RUN, "lost": []}
+SIMULATE = {"network": "text", **RUN}
 COMPILE = {
     "output": "text",
     "core": "text",
@@ -52,6 +54,7 @@ COMPILE = {
     "golden_images": "integer",
     "saturated": "own",
     "lost": [],
+    "warnings": [],
     "weights": {"total": "integer", "kept": "integer", "ratio": "float", "rounded_to_zero": "integer"},
     "bits": {"dense": "integer", "image": "integer", "ratio": "float"},
     "left_out": "nothing",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from zeroskip.model.core import Cycles, golden_accuracy
+from zeroskip.model.core import Cycles, golden_run
 from zeroskip.model.cores import CORES, core_of_cost, core_of_storage, load_core
 from zeroskip.model.network.container import read
 from zeroskip.model.sources import PACKAGE, import_closure
@@ -42,14 +42,16 @@ def test_a_compiled_network_computes_what_torch_does(core) -> None:
     np.testing.assert_array_equal(outputs, expected)
 
 
-def test_accuracy_is_that_of_the_outputs(core) -> None:
-    inputs = _inputs()
-    network = core.compile(_module(), inputs, core.settings_type())
-
-    labels = core.outputs(network, inputs).argmax(axis=1)
-    assert golden_accuracy(core, network, inputs, labels) == 1
-    labels[:3] = (labels[:3] + 1) % 3
-    assert golden_accuracy(core, network, inputs, labels) == 0.5
+def test_a_golden_run_in_parts_is_that_of_the_whole(core, monkeypatch) -> None:
+    monkeypatch.setattr("zeroskip.model.core._CHUNK", 4)
+    inputs = _inputs(10)
+    inputs[3] *= 1e6
+    network = core.compile(_module(), _inputs(), core.settings_type())
+    result = golden_run(core, network, inputs)
+    outputs, losses = core.outputs_and_losses(network, inputs)
+    np.testing.assert_array_equal(result.outputs, outputs)
+    assert list(result.losses) == losses
+    assert any(loss.saturated for loss in losses)
 
 
 def test_a_saved_network_comes_back(core, tmp_path) -> None:

@@ -24,6 +24,7 @@ from zeroskip.api.inputs import (
 )
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.api.recipe import DataSource, TrainingPlan, load_recipe
+from zeroskip.api.told import keeps_warnings
 from zeroskip.model.cores import DEFAULT, load_core
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -79,6 +80,8 @@ class Compiled:
     """The softmax or log_softmax at the end of the network, which is not compiled: it does not change the class."""
     output: Path | None
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What was warned of: losses that are much, ranges of values that do not fit, numbers that were converted."""
 
     def save(self, path: Path | str) -> None:
         """Writes the network's file (.zs), for `zeroskip.simulate` and `zeroskip simulate`."""
@@ -106,6 +109,7 @@ class Compiled:
             },
             "bits": self.bits.summary(),
             "left_out": self.left_out,
+            "warnings": list(self.warnings),
             "seconds": self.seconds,
         }
 
@@ -131,6 +135,7 @@ class Compiled:
 
 @typed
 @reserves("output", "checkpoint")
+@keeps_warnings
 def compile(
     network: Network,
     data: Data,
@@ -171,17 +176,16 @@ def compile(
         labelled=functools.cache(lambda: data_of(data, seed, progress)),
         samples=functools.cache(lambda split: samples_of(data, split, progress)),
     )
-    from zeroskip.model.core import CountsLosses
-    from zeroskip.model.network.losses import warn
+    from zeroskip.model.core import weight_losses
+    from zeroskip.model.network.losses import warn_of
 
     softmax = _require_fit(module, data, source, weights)
     prepared = recipe.prepare(module, source, own, plan, progress)
     core = load_core(settings.core)
     compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
     accuracy, images, losses = _golden(core, compiled, *prepared.test, settings.limit, progress)
-    if isinstance(core, CountsLosses):
-        losses = (*core.weight_losses(compiled, prepared.source), *losses)
-    warn(losses)
+    losses = (*weight_losses(core, compiled, prepared.source), *losses)
+    warn_of(losses)
     if output is not None:
         core.save(compiled, output)
     return Compiled(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from zeroskip.api.checks import own_settings, require_at_least, require_settings, typed
 from zeroskip.api.paths import optional_path, require_writable, reserves
+from zeroskip.api.told import keeps_warnings
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.cores import DEFAULT, core_entry
 from zeroskip.model.progress import Progress, Step, silent
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from zeroskip.cosim.verify import Verification
     from zeroskip.model.core import StoredBits
     from zeroskip.model.data.dataset import Dataset
+    from zeroskip.model.network.losses import Loss
 
 DemoData = Literal["digits", "fashion-mnist"]
 DemoNetwork = Literal["lenet-300-100", "lenet-5"]
@@ -89,7 +91,8 @@ class Demonstration:
     """The demo's network on the RTL, with its accuracies.
 
     `accuracy` are fractions of the test split by step: of the preparation, of the golden model ("golden") and, if
-    all images ran on the RTL, of the hardware. `kept` of `total` weights are not zero.
+    all images ran on the RTL, of the hardware. `kept` of `total` weights are not zero. `losses` are what the core's
+    formats lost of the network and, in the golden model, of all images of the test split.
     """
 
     title: str
@@ -99,8 +102,11 @@ class Demonstration:
     total: int
     bits: StoredBits
     clipped_inputs: int
+    losses: tuple[Loss, ...]
     report: Path
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What was warned of: losses that are much."""
 
     @property
     def equal(self) -> bool:
@@ -117,6 +123,8 @@ class Demonstration:
             "weights": {"total": self.total, "kept": self.kept, "ratio": self.total / self.kept},
             "bits": self.bits.summary(),
             "clipped_inputs": self.clipped_inputs,
+            "lost": [loss.summary() for loss in self.losses if loss.much],
+            "warnings": list(self.warnings),
             "report": str(self.report),
             "seconds": self.seconds,
         }
@@ -149,6 +157,7 @@ def demo(
 
 
 @reserves("output")
+@keeps_warnings
 def _demonstrate(settings: DemoSettings, *, output: Path, progress: Progress) -> Demonstration:
     start = time.monotonic()
     core_demo = load_demo(settings.core)
@@ -168,9 +177,10 @@ def _demonstrate(settings: DemoSettings, *, output: Path, progress: Progress) ->
     from zeroskip.cosim.drivers import load_driver
     from zeroskip.cosim.report.page import write_report
     from zeroskip.cosim.verify import verify
-    from zeroskip.model.core import golden_accuracy
+    from zeroskip.model.core import golden_run, weight_losses
     from zeroskip.model.cores import load_core
     from zeroskip.model.data.dataset import accuracy as accuracy_of
+    from zeroskip.model.network.losses import warn_of
 
     core = load_core(settings.core)
     network = core.compile(prepared.source, prepared.inputs, core_settings, progress)
@@ -186,7 +196,10 @@ def _demonstrate(settings: DemoSettings, *, output: Path, progress: Progress) ->
         waveform=report.with_suffix(".vcd"),
         progress=progress,
     )
-    accuracy = {**prepared.accuracy, "golden": golden_accuracy(core, network, dataset.test_inputs, dataset.test_labels)}
+    golden = golden_run(core, network, dataset.test_inputs, progress)
+    losses = (*weight_losses(core, network, prepared.source), *golden.losses)
+    warn_of(losses)
+    accuracy = {**prepared.accuracy, "golden": accuracy_of(golden.outputs, dataset.test_labels)}
     if verification.images == len(inputs):
         accuracy["hardware"] = accuracy_of(verification.outputs, dataset.test_labels)
     progress(Step(task="writing the report"))
@@ -209,6 +222,7 @@ def _demonstrate(settings: DemoSettings, *, output: Path, progress: Progress) ->
         total=prepared.total,
         bits=core.stored_bits(network),
         clipped_inputs=clipped,
+        losses=losses,
         report=report,
         seconds=time.monotonic() - start,
     )

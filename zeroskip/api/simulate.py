@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zeroskip.api.checks import require_at_least, require_settings, typed
 from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
+from zeroskip.api.told import keeps_warnings
 from zeroskip.cosim.simulator import LoadName, SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -57,6 +58,8 @@ class Simulation:
     losses: tuple[Loss, ...]
     report: Path | None
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What was warned of: losses that are much, and ranges of values that do not fit."""
 
     @property
     def equal(self) -> bool:
@@ -78,6 +81,7 @@ class Simulation:
             "bits": self.bits.summary(),
             "clipped_inputs": self.clipped_inputs,
             "lost": [loss.summary() for loss in self.losses if loss.much],
+            "warnings": list(self.warnings),
             "report": None if self.report is None else str(self.report),
             "seconds": self.seconds,
         }
@@ -93,6 +97,7 @@ class Simulation:
 
 @typed
 @reserves("outputs", "report")
+@keeps_warnings
 def simulate(
     network: CompiledNetwork,
     data: Data,
@@ -142,7 +147,7 @@ def simulate(
     from zeroskip.cosim.verify import verify
     from zeroskip.model.cores import load_core
     from zeroskip.model.data.dataset import accuracy as accuracy_of
-    from zeroskip.model.network.losses import input_loss, warn
+    from zeroskip.model.network.losses import input_loss, warn_of
 
     inputs, clipped = load_driver(compiled.core).encode(compiled, values, saturate=settings.saturate)
     if compiled.samples is not None:
@@ -157,7 +162,7 @@ def simulate(
         progress=progress,
     )
     losses = [input_loss(compiled.flat(values), inputs, clipped), *verification.losses]
-    warn(losses)
+    warn_of(losses)
     accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
     if outputs is not None:
         save_outputs(outputs, verification)

@@ -102,7 +102,7 @@ def test_saturating_sums_and_outputs() -> None:
     network = random_network(rng, geometry, (150, 70, 33, 5), 0.15, shift=2, magnitude=32767)
     inputs = random_inputs(rng, 8, 150, DENSITIES, magnitude=32767)
     layers = golden.run(network, inputs)
-    assert sum(layer.saturated_sums.sum() for layer in layers) > 1000
+    assert sum(layer.saturated_sums.sum() for layer in layers) > 400
     assert sum(layer.saturated_outputs.sum() for layer in layers) > 100
     check(network, inputs)
 

@@ -16,7 +16,7 @@ from zeroskip.model.eie.golden import requantise, run
 
 
 def reference(network: EieNetwork, image: list[int]) -> tuple[list[int], int, int]:
-    """Outputs of one image, saturated sums and saturated outputs, in Python integers."""
+    """Outputs of one image, saturated sums (each once) and saturated outputs, in Python integers."""
     geometry = network.geometry
     top = 2 ** (geometry.accumulator_bits - 1)
     sums = outputs = 0
@@ -24,11 +24,12 @@ def reference(network: EieNetwork, image: list[int]) -> tuple[list[int], int, in
         image = [*image, layer.bias_activation] if layer.bias else image
         result = []
         for row in network.weights(index).tolist():
-            total = 0
+            total, clipped = 0, False
             for weight, activation in zip(row, image, strict=True):
                 exact = total + ((weight * activation) >> geometry.product_shift)
                 total = max(-top, min(top - 1, exact))
-                sums += total != exact
+                clipped = clipped or total != exact
+            sums += clipped
             rounded = round(Fraction(total, 2 ** layer.out_shift(geometry)))  # half to even
             if layer.relu:
                 rounded = max(rounded, 0)
