@@ -53,8 +53,8 @@ class TemporaryFolder:
 
 
 @contextmanager
-def reserved(*paths: Path | None) -> Iterator[None]:
-    """Within the block, no other run can reserve the files `paths`; None is skipped.
+def reserved(*paths: Path) -> Iterator[None]:
+    """Within the block, no other run can reserve the files `paths`.
 
     Raises OSError if another run has reserved one of them.
     """
@@ -63,7 +63,7 @@ def reserved(*paths: Path | None) -> Iterator[None]:
     folder.mkdir(mode=0o700, exist_ok=True)
     _remove_unheld(folder, "")
     with contextlib.ExitStack() as held:
-        for path in sorted({path.resolve() for path in paths if path is not None}):
+        for path in sorted({path.resolve() for path in paths}):
             lock = filelock.FileLock(folder / f"{hashlib.sha256(os.fsencode(path)).hexdigest()}{LOCK}")
             try:
                 lock.acquire(timeout=WAIT)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.labels import require_classes
@@ -67,6 +68,13 @@ def require_classifier(module: nn.Module, dataset: Dataset) -> None:
 def require_prunable(module: nn.Module, dataset: Dataset) -> None:
     """Raises ValueError unless the network is a classifier of the data in which the weight of every layer is a
     parameter of its own, so that it can be pruned."""
+    require_own_weights(module)
+    require_classifier(module, dataset)
+
+
+def require_own_weights(module: nn.Module) -> None:
+    """Raises ValueError, naming the layer, unless the weight of every Linear and Conv2d layer is a parameter of its
+    own."""
     layers = prunable_layers(module)
     for name, layer in layers.items():
         if not isinstance(layer.weight, nn.Parameter):
@@ -74,15 +82,52 @@ def require_prunable(module: nn.Module, dataset: Dataset) -> None:
                 f"the weight of '{name}' must be a parameter, not computed from others; remove weight_norm or "
                 "spectral_norm first (torch.nn.utils.parametrize.remove_parametrizations, remove_weight_norm)"
             )
-    weights = {id(layer.weight) for layer in layers.values()}
-    owners: dict[int, str] = {}
-    for name, value in module.named_parameters(remove_duplicate=False):
-        if id(value) in weights and (other := owners.setdefault(id(value), name)) != name:
+    _require_own(module, [layer.weight for layer in layers.values()])
+
+
+def require_own_channels(module: nn.Module) -> None:
+    """Raises ValueError, naming the layer, unless all that each layer has for its channels is its own: two layers that
+    share a bias, say, cannot lose different channels."""
+    require_own_weights(module)
+    layers = [layer for layer in module.modules() if isinstance(layer, _OF_CHANNELS)]
+    _require_own(module, [value for layer in layers for value in _tensors(layer).values()])
+
+
+_OF_CHANNELS = (nn.Linear, nn.Conv2d, _BatchNorm, nn.PReLU)
+
+
+def _require_own(module: nn.Module, tensors: list[Tensor]) -> None:
+    """Raises ValueError if one of the `tensors` has two names in the network."""
+    places = {place for value in tensors if (place := _place(value)) is not None}
+    owners: dict[tuple[int, int], str] = {}
+    # A layer that is reached by two names is listed once.
+    everything = [
+        (f"{name}.{key}".lstrip("."), value)
+        for name, layer in module.named_modules()
+        for key, value in _tensors(layer).items()
+    ]
+    for name, value in everything:
+        place = _place(value)
+        if place is not None and place in places and (other := owners.setdefault(place, name)) != name:
+            kind = name.rpartition(".")[2]
+            copy = f"layer.{kind}.detach().clone()"
+            copy = f"nn.Parameter({copy})" if isinstance(value, nn.Parameter) else copy
             raise ValueError(
-                f"'{other}' and '{name}' must be different weights, not one that two layers use; give each layer a "
-                "weight of its own: nn.Parameter(layer.weight.detach().clone())"
+                f"'{other}' and '{name}' must be different tensors, not one that two layers use; give each layer one "
+                f"of its own: layer.{kind} = {copy}"
             )
-    require_classifier(module, dataset)
+
+
+def _tensors(layer: nn.Module) -> dict[str, Tensor]:
+    """The layer's own parameters and buffers."""
+    return {**dict(layer.named_parameters(recurse=False)), **dict(layer.named_buffers(recurse=False))}
+
+
+def _place(value: Tensor) -> tuple[int, int] | None:
+    """Where the values are in memory; None where there are none."""
+    if value.dim() == 0 or value.numel() == 0 or value.is_meta:
+        return None
+    return value.untyped_storage().data_ptr(), value.storage_offset()
 
 
 def network_outputs(module: nn.Module, inputs: Tensor) -> Tensor:

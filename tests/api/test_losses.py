@@ -118,7 +118,7 @@ def test_simulate_tells_what_is_lost(core: str) -> None:
 
 @pytest.mark.parametrize("together", [250, 3])
 def test_saturated_sums_are_counted_alike(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Narrow accumulators saturate again and again in one sum. Compiling looks at parts, the simulation at the whole."""
+    """A narrow accumulator saturates often in one sum. Compiling looks at parts, the simulation at the whole."""
     monkeypatch.setattr("zeroskip.model.core._CHUNK", together)
     own = EieCompileSettings(accumulator_bits=16)
     data = split(inputs(50), inputs(20, 30))

@@ -73,7 +73,7 @@ def test_a_file_is_reserved_once(tmp_path: Path) -> None:
     for path in (tmp_path / "plan.json", tmp_path / "folder" / ".." / "plan.json", link):
         with pytest.raises(OSError, match=r"plan.json is being written by another run of zeroskip"), reserved(path):
             pass
-    with reserved(tmp_path / "other.json", None):
+    with reserved(tmp_path / "other.json"):
         pass
     killed(process)
     with reserved(tmp_path / "plan.json"):

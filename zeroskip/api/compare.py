@@ -67,8 +67,17 @@ class CompareResult:
         return rows
 
 
+def _picture(output: Path) -> Path:
+    return output.with_suffix(".png")
+
+
+def _trials(output: Path) -> Path:
+    """The folder of the plans and journals of the trials."""
+    return output.with_suffix(".trials")
+
+
 @typed
-@reserves("output")
+@reserves("output", beside=lambda output: [_picture(output), _trials(output)])
 def compare(
     network: Network,
     data: Data,
@@ -95,7 +104,7 @@ def compare(
     search = settings.search
     require_json(output)
     require_writable(output, *sources_of(data, weights), suffix=".json")
-    folder = output.with_suffix(".trials")
+    folder = _trials(output)
     with one_thread():
         from zeroskip.model.files import save_json
         from zeroskip.model.pruning.training import TrainingSettings
@@ -144,6 +153,6 @@ def compare(
             policies=policies,
             seconds=time.monotonic() - start,
         )
-        save_picture(of_comparison(policies, result.dense), output.with_suffix(".png"))
+        save_picture(of_comparison(policies, result.dense), _picture(output))
         save_json(output, result.summary())
     return result

@@ -156,7 +156,12 @@ def demo(
     return _demonstrate(settings, output=Path(output or settings.folder_name), progress=progress)
 
 
-@reserves("output")
+def _files(folder: Path) -> list[Path]:
+    """All that a demo writes."""
+    return [folder / name for name in ("network.zs", "training.safetensors", "report.html", "report.vcd")]
+
+
+@reserves("output", beside=_files)
 @keeps_warnings
 def _demonstrate(settings: DemoSettings, *, output: Path, progress: Progress) -> Demonstration:
     start = time.monotonic()

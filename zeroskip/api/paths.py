@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -15,9 +15,16 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
-def reserves(*names: str) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
-    """A function that writes the files given by its arguments `names`, some of which may be None: while it runs, other
-    runs cannot write them. Raises OSError if another run is writing one of them."""
+def _nothing(path: Path) -> Iterable[Path]:
+    return ()
+
+
+def reserves(
+    *names: str, beside: Callable[[Path], Iterable[Path]] = _nothing
+) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """A function that writes the files given by its arguments `names`, some of which may be None, and the files
+    `beside` each of them: while it runs, other runs cannot write them. Raises OSError if another run is writing one of
+    them."""
 
     def decorate(function: Callable[Given, Result]) -> Callable[Given, Result]:
         signature = inspect.signature(function)
@@ -25,7 +32,8 @@ def reserves(*names: str) -> Callable[[Callable[Given, Result]], Callable[Given,
         @functools.wraps(function)
         def run(*given: Given.args, **named: Given.kwargs) -> Result:
             arguments = signature.bind(*given, **named).arguments
-            with reserved(*(optional_path(arguments.get(name)) for name in names)):
+            paths = [path for name in names if (path := optional_path(arguments.get(name))) is not None]
+            with reserved(*paths, *(other for path in paths for other in beside(path))):
                 return function(*given, **named)
 
         return run

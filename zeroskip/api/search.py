@@ -18,6 +18,7 @@ from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.search.choices import WORK_UNITS, Granularity, Method
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings, require_budget
+from zeroskip.model.search.views.side_files import PICTURE, adapted_weights, journal_of, side_files
 from zeroskip.model.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class SearchResult:
 
 
 @typed
-@reserves("output")
+@reserves("output", beside=side_files)
 def search(
     network: Network,
     data: Data,
@@ -281,8 +282,6 @@ def in_steps(progress: Progress, unit: str) -> ReportProgress:
 
 
 def _require_outputs(output: Path, method: str, read: list[Path]) -> None:
-    from zeroskip.model.search.views.detail_files import adapted_weights
-
     require_json(output)
     require_writable(output, *read, suffix=".json")
     if method == "netadapt":
@@ -293,7 +292,7 @@ def _require_outputs(output: Path, method: str, read: list[Path]) -> None:
 def _journal_path(output: Path | None, resume: bool) -> Iterator[Path]:
     """The path of the journal; without an output it is deleted at the end."""
     if output is not None:
-        yield Path(f"{output}.journal")
+        yield journal_of(output)
     elif resume:
         raise ValueError("resume needs an output: the journal is kept next to it")
     else:
@@ -354,6 +353,6 @@ def _write(plan: Plan, found: MethodResult, output: Path, samples: SampleForm) -
     from zeroskip.model.search.views.detail_files import save_details
     from zeroskip.model.search.views.pictures import of_plan, save_picture
 
-    files = [*save_details(found, output, samples), save_picture(of_plan(plan), output.with_suffix(".png"))]
+    files = [*save_details(found, output, samples), save_picture(of_plan(plan), output.with_suffix(PICTURE))]
     save_plan(plan, output)
     return files

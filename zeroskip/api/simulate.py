@@ -95,8 +95,13 @@ class Simulation:
         return [*rows, *self.verification.rows()]
 
 
+def _waveform(report: Path) -> Path:
+    """The waveform of a failure, next to the report."""
+    return report.with_suffix(".vcd")
+
+
 @typed
-@reserves("outputs", "report")
+@reserves("outputs", "report", beside=lambda path: [_waveform(path)])
 @keeps_warnings
 def simulate(
     network: CompiledNetwork,
@@ -158,7 +163,7 @@ def simulate(
         simulator=simulator,
         load=settings.load,
         seed=settings.seed,
-        waveform=None if report is None else report.with_suffix(".vcd"),
+        waveform=None if report is None else _waveform(report),
         progress=progress,
     )
     losses = [input_loss(compiled.flat(values), inputs, clipped), *verification.losses]

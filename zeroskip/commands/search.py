@@ -16,6 +16,7 @@ from zeroskip.commands.core_options import CoreOptions, with_core_options
 from zeroskip.model.cores import core_of_cost
 from zeroskip.model.search.choices import METHODS, WORK_UNITS, Granularity
 from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings
+from zeroskip.model.search.views.side_files import journal_of
 
 AMC_PANEL, NETADAPT_PANEL, COMPARE_PANEL = "AMC", "NetAdapt", "Compare"
 PANELS = {"amc": AMC_PANEL, "netadapt": NETADAPT_PANEL, "compare": COMPARE_PANEL}
@@ -145,6 +146,6 @@ def search_command(
             comparison = CompareSettings(search=settings, seeds=seeds, epochs=epochs, learning_rate=learning_rate)
             result: Any = compare(network, data, settings=comparison, progress=progress, **run)
     else:
-        with working(Kept(WORK_UNITS[method], Path(f"{output}.journal"), how)) as progress:
+        with working(Kept(WORK_UNITS[method], journal_of(output), how)) as progress:
             result = search(network, data, settings=settings, progress=progress, **run)
     show(result.summary(), result.rows(), title=f"{network}: {method}", as_json=as_json)

@@ -71,6 +71,12 @@ class Graph:
             if name in self.inputs:
                 key = f"{name}.weight".lstrip(".")
                 state[key] = state[key][:, kept_indices(self.inputs[name], kept)]
+        # A layer that is reached by several names has its tensors under each of them.
+        names = {id(layer): name for name, layer in module.named_modules()}
+        for other, layer in module.named_modules(remove_duplicate=False):
+            if (name := names[id(layer)]) != other:
+                for key, value in _own_tensors("", layer).items():
+                    state[f"{other}.{key}"] = state[f"{name}.{key}".lstrip(".")]
         return state
 
     def masks(self, module: nn.Module, kept: dict[int, NDArray[np.int64]]) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zeroskip.model.pruning.criteria import Criterion, l1
-from zeroskip.model.pruning.data_checks import network_outputs
+from zeroskip.model.pruning.data_checks import network_outputs, require_own_channels
 from zeroskip.model.pruning.flattening import replace_views
 from zeroskip.model.pruning.masks import keep_largest, prunable_layers
 from zeroskip.model.search.plan import CHANNELS
@@ -62,8 +62,9 @@ class ChannelSpace(Space):
 
     def __init__(self, module: nn.Module, names: Sequence[str], calibration: Tensor) -> None:
         """`names` are the layers in the order in which the network runs them. Raises ValueError if no channel can be
-        removed."""
+        removed, and for layers that share what they have for their channels."""
         self.name = type(module).__name__
+        require_own_channels(module)
         module = _flattening(module, calibration[:2])
         self.graph = checked_groups(module, read_groups(module, calibration[:1]), calibration[:1])
         whole = {name: self.graph.whole[name] for name in names if name in self.graph.whole}

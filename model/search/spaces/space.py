@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.criteria import Criterion, l1
+from zeroskip.model.pruning.data_checks import require_own_weights
 from zeroskip.model.pruning.masks import keep_largest, kept_count, prunable_layers
 from zeroskip.model.pruning.nm import nm_mask, nm_share
 from zeroskip.model.search.costs.table import CostTable
@@ -161,7 +162,8 @@ class LayerSpace(Space):
 
     def __init__(self, module: nn.Module, granularity: str, names: Sequence[str], calibration: Tensor) -> None:
         """`names` are the layers to prune, in the order in which the network runs them. Raises ValueError if
-        there is nothing to prune."""
+        there is nothing to prune, or a weight is not its layer's own parameter."""
+        require_own_weights(module)
         if granularity != WEIGHTS and Pattern.parse(granularity).dense:
             raise ValueError(f"granularity must be an N:M pattern that prunes, not {granularity!r}")
         layers = prunable_layers(module)

@@ -12,6 +12,7 @@ from zeroskip.model.search.methods.amc import AmcResult
 from zeroskip.model.search.methods.netadapt import NetAdaptResult
 from zeroskip.model.search.methods.run_method import MethodResult
 from zeroskip.model.search.methods.sensitivity import SensitivityScan
+from zeroskip.model.search.views import side_files
 from zeroskip.model.search.views.pictures import of_scan, of_search, save_picture
 
 
@@ -29,17 +30,12 @@ def save_details(result: MethodResult, output: Path, samples: SampleForm) -> lis
             return []
 
 
-def adapted_weights(output: Path) -> Path:
-    """The path of the weights that NetAdapt ends with, for the plan `output`."""
-    return output.with_suffix(".adapted.safetensors")
-
-
 def _save_scan(curves: SensitivityScan, output: Path) -> list[Path]:
     rows = [(name, *point) for name, curve in curves.curves.items() for point in curve]
     return [
-        save_csv(output.with_suffix(".curves.csv"), ("group", "density", "accuracy"), rows),
-        save_json(output.with_suffix(".curves.json"), dataclasses.asdict(curves)),
-        save_picture(of_scan(curves), output.with_suffix(".curves.png")),
+        save_csv(output.with_suffix(side_files.CURVES), ("group", "density", "accuracy"), rows),
+        save_json(output.with_suffix(side_files.CURVES_DATA), dataclasses.asdict(curves)),
+        save_picture(of_scan(curves), output.with_suffix(side_files.CURVES_PICTURE)),
     ]
 
 
@@ -48,12 +44,12 @@ def _save_netadapt(adapted: NetAdaptResult, output: Path, samples: SampleForm) -
     head = ("iteration", "group", "density", "accuracy", "cost")
     rows = [(number, step.group, step.density, step.accuracy, step.cost) for number, step in enumerate(steps, 1)]
     picture = of_search([step.accuracy for step in steps], [step.cost for step in steps], "iteration")
-    weights = adapted_weights(output)
+    weights = side_files.adapted_weights(output)
     # Masked, in the dense network's shape: the long fine-tuning can start from these weights.
     save_weights(adapted.module, weights, removed=False, samples=samples)
     return [
-        save_csv(output.with_suffix(".iterations.csv"), head, rows),
-        save_picture(picture, output.with_suffix(".iterations.png")),
+        save_csv(output.with_suffix(side_files.ITERATIONS), head, rows),
+        save_picture(picture, output.with_suffix(side_files.ITERATIONS_PICTURE)),
         weights,
     ]
 
@@ -64,6 +60,6 @@ def _save_amc(found: AmcResult, output: Path) -> list[Path]:
     rows = [(number, one.accuracy, one.cost, one.reward) for number, one in enumerate(episodes, 1)]
     picture = of_search([one.accuracy for one in episodes], [one.cost for one in episodes], "episode")
     return [
-        save_csv(output.with_suffix(".episodes.csv"), head, rows),
-        save_picture(picture, output.with_suffix(".episodes.png")),
+        save_csv(output.with_suffix(side_files.EPISODES), head, rows),
+        save_picture(picture, output.with_suffix(side_files.EPISODES_PICTURE)),
     ]

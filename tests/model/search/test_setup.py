@@ -108,7 +108,7 @@ def test_weights_must_be_parameters_of_their_own(tmp_path: Path) -> None:
         setup(tmp_path, module=computed)
     shared.words = nn.Embedding(12, 8)
     shared.words.weight = shared.first.weight
-    with pytest.raises(ValueError, match=r"'first.weight' and 'words.weight' must be different weights"):
+    with pytest.raises(ValueError, match=r"'first.weight' and 'words.weight' must be different tensors"):
         setup(tmp_path, module=shared)
 
 

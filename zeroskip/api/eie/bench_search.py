@@ -93,8 +93,15 @@ class SearchBenchResult:
         ]
 
 
+def _journals(output: Path) -> dict[str, Path]:
+    """The path of the journal of the search for each cost."""
+    from zeroskip.api.eie.plans_on_rtl import COSTS
+
+    return {cost: Path(f"{output}.{cost}.journal") for cost in COSTS}
+
+
 @typed
-@reserves("output")
+@reserves("output", beside=lambda output: _journals(output).values())
 def bench_search(
     network: Network,
     data: Data,
@@ -163,7 +170,7 @@ def bench_search(
         )
 
         def journal(cost: str) -> Journal:
-            return Journal(Path(f"{output}.{cost}.journal"), f"{setup.configuration} {netadapt} {cost}", resume=resume)
+            return Journal(_journals(output)[cost], f"{setup.configuration} {netadapt} {cost}", resume=resume)
 
         plans = search_and_run(
             what,

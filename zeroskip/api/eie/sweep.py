@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroskip.api.checks import typed
 from zeroskip.api.paths import reserves
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -44,7 +45,13 @@ class SweepResult:
         return [*rows, *(("written to", str(path)) for path in self.files)]
 
 
-@reserves("output")
+def _page(folder: Path) -> Path:
+    """The page about the plots and the data in a folder."""
+    return folder.with_name(f"{folder.name}.md")
+
+
+@typed
+@reserves("output", beside=lambda folder: [_page(folder)])
 def sweep_eie(
     *,
     output: Path | str,
@@ -94,7 +101,7 @@ def _write(figures: dict[str, Any], output: Path) -> list[Path]:
     from zeroskip.model.eie.sweep_page import page
     from zeroskip.model.eie.sweep_plots import write_plots
 
-    data, text = output / "sweeps.json", output.with_name(f"{output.name}.md")
+    data, text = output / "sweeps.json", _page(output)
     data.write_text(_json(figures))
     plots = write_plots(figures, output)
     text.write_text(page(figures, output.name))

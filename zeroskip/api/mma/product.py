@@ -110,7 +110,6 @@ class ProductResult:
 
 
 @typed
-@reserves("output")
 def run_product(
     file: Path | str,
     *,
@@ -127,10 +126,21 @@ def run_product(
     `output`, an NPZ file; where it is None, to the file with the suffix .d.npz. Raises ValueError if the file is wrong
     or does not fit the tile, OSError where a file cannot be read or written.
     """
-    start = time.monotonic()
     file = Path(file)
     output = Path(output or file.with_suffix(".d.npz"))
-    settings = settings or ProductSettings()
+    return _run_product(file, settings or ProductSettings(), output=output, seed=seed, progress=progress)
+
+
+def _waveform(output: Path) -> Path:
+    """The waveform of a failure, next to the output."""
+    return output.with_suffix(".vcd")
+
+
+@reserves("output", beside=lambda output: [_waveform(output)])
+def _run_product(
+    file: Path, settings: ProductSettings, *, output: Path, seed: int, progress: Progress
+) -> ProductResult:
+    start = time.monotonic()
     progress(Step(task="loading the operands"))
     import numpy as np
 
@@ -151,7 +161,7 @@ def run_product(
         geometry,
         simulator=simulator,
         seed=seed,
-        waveform=output.with_suffix(".vcd"),
+        waveform=_waveform(output),
         announce=lambda task: progress(Step(task=task)),
         on_jobs=lambda done, total: progress(Step(task="running on the RTL", done=done, total=total, unit="jobs")),
     )
