@@ -75,7 +75,7 @@ class Graph:
         names = {id(layer): name for name, layer in module.named_modules()}
         for other, layer in module.named_modules(remove_duplicate=False):
             if (name := names[id(layer)]) != other:
-                for key, value in _own_tensors("", layer).items():
+                for key in _own_tensors("", layer):
                     state[f"{other}.{key}"] = state[f"{name}.{key}".lstrip(".")]
         return state
 
