@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from zeroskip.model.network.kinds import is_plain, refuse_hidden_changes, torch_class
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.pooling import Pair, adaptive_window, average_window, max_window, pair, require_image_mean
-from zeroskip.model.network.same import require_same_steps
+from zeroskip.model.network.same import require_same_counts, require_same_steps
 from zeroskip.model.network.steps import (
     AveragePoolStep,
     BatchNormStep,
@@ -24,7 +24,7 @@ from zeroskip.model.network.steps import (
     SoftmaxStep,
     at_place,
 )
-from zeroskip.model.network.trace import PLACE, RESHAPE_METHODS, RESHAPES, VALUE, at_least, trace
+from zeroskip.model.network.trace import COMPARED, PLACE, RESHAPE_METHODS, RESHAPES, VALUE, at_least, trace
 from zeroskip.model.network.wrappers import unwrapped
 
 SUPPORTED = (
@@ -54,8 +54,9 @@ def chain(module: nn.Module, samples: Tensor | None = None) -> list[ChainStep]:
         _refuse_dead_writes(module, graph)
         reader = _Reader(module, graph)
         steps = reader.steps()
-        if reader.input is not None:
+        if reader.input is not None and samples is not None:
             require_same_steps(reader.input, steps)
+            require_same_counts(module, samples, reader.compared)
     return steps
 
 
@@ -100,6 +101,8 @@ class _Reader:
         self.graph = graph
         self.current: fx.Node | None = None
         self.input: Tensor | None = None
+        # What forward() compares the number of samples with.
+        self.compared: set[int] = set()
         # Values that are no tensors: the shape of the current one, and its first element. The number of
         # samples is the same all along the chain, so they never go stale.
         self.shapes: set[fx.Node] = set()
@@ -120,6 +123,7 @@ class _Reader:
     def _read(self, node: fx.Node) -> list[ChainStep]:
         if node.op == "placeholder":
             self.current, self.input = node, node.meta.get(VALUE)
+            self.compared = node.meta[COMPARED]
         elif node.op == "output":
             if node.args[0] is not self.current:
                 raise ValueError(f"the network must return the result of its last step, not {node.args[0]}")

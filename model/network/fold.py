@@ -79,11 +79,25 @@ def _folded(module: nn.Module, samples: Samples | None) -> tuple[nn.Sequential, 
         if isinstance(folded[0], nn.Linear) and given.dim() > 2 and given[0].numel() == folded[0].in_features:
             # A network of flat values may be given images: cores see them as flat.
             return _folded(module, given.flatten(1))
-        # Lowering knows better what is wrong with the shape.
+        if _runs(folded, given):
+            # The shape is right, and something else is wrong with the network, which torch cannot run.
+            raise wrong from None
+        # It does not run on these samples, and who runs it on them knows better what is wrong with their shape.
         return folded, softmax
     folded = folding.result()
     require_same(module, folded, given, folding.softmax)
     return folded, folding.softmax
+
+
+@torch.no_grad()
+def _runs(folded: nn.Sequential, samples: Tensor) -> bool:
+    """Whether a folded network takes samples (n, ...) of this shape."""
+    given = samples[:1].float()
+    try:
+        folded(given.flatten(1) if isinstance(folded[0], nn.Linear) else given)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _fold(steps: Sequence[ChainStep]) -> _Folding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,13 @@ TOLERANCE = 1e-3
 SAMPLES = 32
 """The number of samples, repeated where there are fewer, on which a folded network is compared with torch's: far more
 than those at which it was traced, as forward() may look at their number."""
+
+FEW = 3
+"""Samples with which larger numbers of samples are compared."""
+
+LARGER, VALUES = 1_000, 1 << 20
+"""A network is also run on so many samples, as far as they have no more than so many values, and must give the same for
+each as where it runs on a few."""
 
 
 @torch.no_grad()
@@ -72,6 +79,42 @@ def _compute(step: ChainStep, values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def require_same_counts(network: nn.Module, samples: Tensor, compared: Collection[int]) -> None:
+    """Raises ValueError unless the network (in eval mode) gives the same for each of the samples (n, ...), however many
+    it gets: LARGER, and the numbers next to those with which its forward() compares their number, `compared`."""
+    largest = max(SAMPLES, min(LARGER, VALUES // max(samples[0].numel(), 1)))
+    name, most = type(network).__name__, max(compared, default=0)
+    if most > largest:
+        raise ValueError(
+            f"{name} compares the number of samples with {most:,}, which is too many to check (at most {largest:,}); a "
+            "compiled network does the same for each sample: take this out of forward()"
+        )
+    near = {size for count in compared for size in (count - 1, count, count + 1) if size >= 1}
+    few = _outputs(network, at_least(samples, FEW)[:FEW])
+    for size in sorted({*near, largest}):
+        found = _outputs(network, at_least(samples, size)[:size])
+        same, wanted = found[:FEW], few[:size]
+        if len(found) != size or same.shape != wanted.shape or not _close(same, wanted):
+            raise ValueError(
+                f"{name} gives something else for {size:,} samples than for {FEW}; a compiled network does the same "
+                "for each sample"
+            )
+
+
+def _outputs(network: nn.Module, samples: Tensor) -> Tensor:
+    """What the network gives (samples, ...). Raises ValueError where it fails."""
+    try:
+        outputs: Tensor = network(samples)
+    except Exception as error:
+        # It runs the user's forward(), which can raise anything.
+        raise ValueError(
+            f"{type(network).__name__} fails for {len(samples):,} samples ({type(error).__name__}: {error}); it must "
+            "take any number of samples"
+        ) from error
+    return outputs
+
+
+@torch.no_grad()
 def require_same(network: nn.Module, folded: nn.Sequential, samples: Tensor, softmax: SoftmaxStep | None) -> None:
     """Raises ValueError unless the folded network gives what the network gives for a few of the samples (n, ...), in
     eval mode, apart from the `softmax` at its end.
@@ -85,14 +128,10 @@ def require_same(network: nn.Module, folded: nn.Sequential, samples: Tensor, sof
         found = ours(given.flatten(1) if isinstance(folded[0], nn.Linear) else given)
         try:
             with in_mode(theirs, training=False):
-                wanted = theirs(given).flatten(1)
-        except Exception as error:
-            # It runs the user's forward(), which can raise anything.
+                wanted = _outputs(theirs, given).flatten(1)
+        except ValueError:
             if number == samples.dtype:
-                raise ValueError(
-                    f"{type(network).__name__} fails for {SAMPLES} samples ({type(error).__name__}: {error}); it must "
-                    "take any number of samples"
-                ) from error
+                raise
             # A network may hold tensors of a type that cannot be changed.
             continue
         found = found if softmax is None else _compute(softmax, found)

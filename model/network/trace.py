@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 from torch.fx import _symbolic_trace
 
 from zeroskip.model.network.kinds import torch_class
+from zeroskip.model.network.sample_counts import counted
 from zeroskip.model.network.steps import at_place
 from zeroskip.model.network.wrappers import unwrapped
 from zeroskip.model.user_code.messages import readable, shown
@@ -31,12 +32,14 @@ VALUE, PLACE = "zeroskip value", "zeroskip place"
 """Keys in the `meta` of a node: what torch gave (a Tensor, or anything else that a function returns), and the line of
 the user's code."""
 
+COMPARED = "zeroskip compared"
+"""Key in the `meta` of the input's node: the numbers with which forward() compares the number of samples."""
+
 RESHAPES = (torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze, torch.unflatten)
 RESHAPE_METHODS = ("flatten", "reshape", "view", "squeeze", "unsqueeze", "unflatten", "view_as", "reshape_as")
 """Operations that only change a shape: their arguments may be numbers of samples."""
 
 _QUERIES = {
-    "shape",
     "ndim",
     "dtype",
     "device",
@@ -50,7 +53,6 @@ _QUERIES = {
     "requires_grad",
     "itemsize",
     "nbytes",
-    "size",
     "dim",
     "ndimension",
     "numel",
@@ -63,7 +65,7 @@ _QUERIES = {
     "get_device",
     "element_size",
 }
-"""Attributes and methods of a tensor that do not depend on its values."""
+"""Attributes and methods of a tensor that do not depend on its values, besides `shape` and `size`."""
 
 _HERE = Path(__file__).parent
 _OUTSIDE = tuple(f"{folder}/" for folder in (Path(torch.__file__).parent, _HERE, _HERE.parent / "pruning"))
@@ -83,6 +85,9 @@ def trace(network: nn.Module, samples: Tensor | None) -> fx.Graph:
     _require_runs(network, few)
     first, second = (_trace(network, few[:size]) for size in SIZES)
     _require_same(network, first, second)
+    for one, other in zip(first.nodes, second.nodes, strict=True):
+        if other.op == "placeholder":
+            other.meta[COMPARED] |= one.meta[COMPARED]
     return second
 
 
@@ -163,6 +168,7 @@ class _Tracer(fx.Tracer):
         super().__init__()
         self.samples = samples
         self.running = False
+        self.compared: set[int] = set()
 
     def create_args_for_root(
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
@@ -207,6 +213,8 @@ class _Tracer(fx.Tracer):
         node.meta[PLACE] = _place(_Tracer.trace.__code__)
         if self.samples is not None and kind != "output":
             node.meta[VALUE] = self._value(node)
+        if kind == "placeholder":
+            node.meta[COMPARED] = self.compared
         return node
 
     def _value(self, node: fx.Node) -> Any:
@@ -258,6 +266,12 @@ class _Known(fx.Proxy):
     def __getattr__(self, k: str) -> Any:
         value = self.node.meta[VALUE]
         if isinstance(value, Tensor):
+            compared: set[int] = self.tracer.compared  # type: ignore[attr-defined]
+            if k == "shape":
+                return counted(value.shape, compared)
+            if k == "size":
+                shape = counted(value.shape, compared)
+                return lambda dim=None: shape if dim is None else shape[dim]
             if k in _QUERIES:
                 return getattr(value, k)
             if not hasattr(value, k):

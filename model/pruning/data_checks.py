@@ -127,7 +127,7 @@ def _place(value: Tensor) -> tuple[int, int] | None:
     """Where the values are in memory; None where there are none."""
     if value.dim() == 0 or value.numel() == 0 or value.is_meta:
         return None
-    return value.untyped_storage().data_ptr(), value.storage_offset()
+    return value.untyped_storage().data_ptr(), int(value.storage_offset())
 
 
 def network_outputs(module: nn.Module, inputs: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -104,26 +105,66 @@ def test_every_step_says_what_torch_gave() -> None:
     torch.testing.assert_close(steps[1].output, module.bn(module.conv1(IMAGES[:3])))
 
 
-def test_a_network_that_looks_at_a_larger_number_of_samples_is_refused() -> None:
+class Counting(Net):
+    def __init__(self, changes: Callable[[Tensor], bool]) -> None:
+        super().__init__()
+        self.changes = changes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(-x if self.changes(x) else x)
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        (lambda x: x.shape[0] > 32, 33),
+        (lambda x: x.size(0) == 64, 64),
+        (lambda x: x.shape == (50, 2, 8, 8), 50),
+        (lambda x: x.size()[0] % 7 == 0, 7),
+        (lambda x: len(x) > 20, 1_000),
+    ],
+)
+def test_decisions_by_the_number_of_samples_are_refused(changes: Callable[[Tensor], bool], size: int) -> None:
     """It is the same for the few samples at which it is traced."""
-
-    class ManySamples(Net):
-        def forward(self, x: Tensor) -> Tensor:
-            return super().forward(x) if x.shape[0] < 20 else -super().forward(x)
-
-    with pytest.raises(ValueError, match=r"the folded network gives something else than ManySamples in torch"):
-        fold(ManySamples(), IMAGES)
+    message = f"^Counting gives something else for {size:,} samples than for 3; a compiled network does the same"
+    with pytest.raises(ValueError, match=message):
+        fold(Counting(changes), IMAGES)
 
 
-def test_a_network_that_fails_for_more_samples_is_refused_with_the_reason() -> None:
+def test_a_comparison_with_more_samples_than_can_be_tried_is_refused() -> None:
+    message = r"^Counting compares the number of samples with 9,000, which is too many to check \(at most 1,000\)"
+    with pytest.raises(ValueError, match=message):
+        fold(Counting(lambda x: x.shape[0] > 9_000), IMAGES)
+
+
+def test_comparisons_that_change_nothing_are_taken() -> None:
+    def guard(x: Tensor) -> bool:
+        assert x.shape[0] >= 1
+        assert x.shape[0] <= 512 or x.dim() == 4
+        return x.shape[1:] != (2, 8, 8) or x.view(x.size(0), -1).shape[0] != x.size(dim=0)
+
+    fold(Counting(guard), IMAGES)
+
+
+@pytest.mark.parametrize(("most", "size"), [(lambda x: x.shape[0] > 8, 9), (lambda x: len(x) > 900, 1_000)])
+def test_a_network_that_fails_for_more_samples_is_refused_with_the_reason(
+    most: Callable[[Tensor], bool], size: int
+) -> None:
     class Few(Net):
         def forward(self, x: Tensor) -> Tensor:
-            if x.shape[0] > 8:
-                raise RuntimeError("at most 8 images")
+            if most(x):
+                raise RuntimeError("too many images")
             return super().forward(x)
 
-    with pytest.raises(ValueError, match=r"^Few fails for 32 samples \(RuntimeError: at most 8 images\)"):
+    with pytest.raises(ValueError, match=rf"^Few fails for {size:,} samples \(RuntimeError: too many images\)"):
         fold(Few(), IMAGES)
+
+
+def test_a_network_that_torch_cannot_run_is_refused() -> None:
+    """Not by the shape of the samples, which the folded network takes: a dropout that takes no images."""
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Dropout1d(), nn.Flatten(), nn.Linear(108, 3))
+    with pytest.raises(ValueError, match=r"^Sequential does not take samples of shape .* dropout1d: Expected 2D or 3D"):
+        fold(net, IMAGES)
 
 
 @pytest.mark.parametrize(
