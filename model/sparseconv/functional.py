@@ -11,6 +11,7 @@ from torch import Tensor
 from zeroskip.model.sparseconv.autograd import Convolve
 from zeroskip.model.sparseconv.execution import chosen_execution
 from zeroskip.model.sparseconv.maps import CONVENTIONS, KernelMap, generative_map, strided_map, submanifold_map
+from zeroskip.model.sparseconv.settings import convention_of
 from zeroskip.model.sparseconv.tensor import SparseTensor
 from zeroskip.model.sparseconv.tuples import Size, make_ntuple
 
@@ -32,13 +33,15 @@ def conv3d(
 ) -> SparseTensor:
     """`conv` along three axes, with the arguments of torchsparse 2.1; `config` and `training` change no result.
 
-    Where `config` has a `downsample_mode` ("spconv", "minkowski"), it is the convention unless `convention` is given.
+    The `downsample_mode` ("spconv", "minkowski") of `config`, or else of the settings, is the convention of strided
+    layers unless `convention` is given.
     """
     if input.ndim != 3:
         raise ValueError(f"conv3d needs a tensor with 3 axes, not {input.ndim}; conv takes 1 to 4")
-    mode = config.get("downsample_mode") if isinstance(config, dict) else getattr(config, "downsample_mode", None)
-    if convention is None and mode is not None and not generative:
-        convention = mode
+    if convention is None and not transposed:
+        convention = convention_of(config)
+        if convention == "minkowski":
+            padding = 0  # has no effect with this mode, says torchsparse
     return conv(
         input,
         weight,
@@ -88,6 +91,7 @@ def conv(
 
     Raises `ValueError` or `TypeError` for what does not fit together.
     """
+    input.require_features()
     size = make_ntuple(kernel_size, input.ndim, "kernel_size", least=1)
     steps = make_ntuple(stride, input.ndim, "stride", least=1)
     feats, weight = _operands(input.feats, weight, size, bias)
@@ -186,7 +190,9 @@ def find_map(
     in_place = _is_in_place(steps, submanifold)
     level = out_stride(input, steps, transposed=True) if transposed else input.stride
     if generative and not in_place:
-        fine_range = input._caches.cmaps.get(level, (None, None))[1]
+        known_level = input._caches.cmaps.get(level)
+        # Networks for torchsparse put the coordinates alone there, too.
+        fine_range = known_level[1] if isinstance(known_level, tuple) else None
         return generative_map(input.coords, size, steps, spread, pad, convention, input.spatial_range, fine_range)
     known = input._caches.kmaps.setdefault((level, size, steps, spread), [])
     rule = None if in_place else convention or "spconv"

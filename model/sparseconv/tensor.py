@@ -2,59 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from zeroskip.model.sparseconv.caches import TensorCache, new_cache
 from zeroskip.model.sparseconv.keys import bounds, index_of, require_int32, same_coords
 from zeroskip.model.sparseconv.tuples import Size, make_ntuple
 
-if TYPE_CHECKING:
-    from zeroskip.model.sparseconv.maps import KernelMap
-
 _COORDINATE_TYPES = (torch.int32, torch.int64, torch.int16, torch.int8, torch.uint8)
 _FEATURE_TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.int32)
-
-
-class TensorCache:
-    """What the tensors of one network share, so that it is found once.
-
-    `cmaps`: coordinates and spatial range by tensor stride. `kmaps`: the kernel maps by (tensor stride of the input,
-    kernel size, stride, dilation), the newest last; a map is used only for the coordinates that it was made for.
-    """
-
-    def __init__(self) -> None:
-        self.cmaps: dict[tuple[int, ...], tuple[Tensor, tuple[int, ...] | None]] = {}
-        self.kmaps: dict[tuple[tuple[int, ...], ...], list[KernelMap]] = {}
+_LABEL_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
 
 
 class SparseTensor:
     """Features at voxels, as torchsparse 2.1 has them.
 
     Args:
-        feats: (N, channels): float32, float16, bfloat16, float64, int8, or int32 (the sums of int8 layers).
+        feats: (N, channels): float32, float16, bfloat16, float64, int8, or int32 (the sums of int8 layers). Labels of
+            voxels are kept, too, for collation: (N,) integers or bools, or (N, channels) int64. No layer takes them.
         coords: (N, 1 + axes), 1 to 4 axes. **The batch index is the first column**, not negative; coordinates may be
-            negative. int32; other integers are converted. No two rows are equal.
+            negative. int32; other integers are converted. No two rows are equal, except those of labels. Before
+            collation there is no batch index yet: three columns may hold x, y and z.
         stride: the tensor stride: how many voxels of the first level one step of these coordinates spans. The
             coordinates themselves count in steps of this level.
         spatial_range: (batches, *extents): coordinates lie from 0 to below it. A dense tensor of this size is what
             strided layers see; None: the box around the voxels.
 
     Rows may be in any order, batches may be missing, and there may be none at all. Tensors that are not contiguous are
-    copied.
+    copied. NumPy arrays are converted.
 
     Raises `TypeError` for wrong types, `ValueError` for wrong shapes or values, duplicates among them.
     """
 
     def __init__(
-        self, feats: Tensor, coords: Tensor, stride: Size = 1, spatial_range: tuple[int, ...] | None = None
+        self,
+        feats: Tensor | NDArray[Any],
+        coords: Tensor | NDArray[Any],
+        stride: Size = 1,
+        spatial_range: tuple[int, ...] | None = None,
     ) -> None:
-        self._coords = _checked_coords(coords)
+        feats, coords = as_tensor(feats), as_tensor(coords)
+        self._coords = _columns_of(coords) if _are_labels(feats) else _checked_coords(coords)
         self._feats = _checked_feats(feats, self._coords)
         self._stride = make_ntuple(stride, self.ndim, "stride", least=1)
         self._spatial_range = None if spatial_range is None else _checked_range(spatial_range, self._coords)
-        self._caches = TensorCache()
+        self._caches = new_cache()
 
     @property
     def ndim(self) -> int:
@@ -63,23 +59,21 @@ class SparseTensor:
 
     @property
     def feats(self) -> Tensor:
-        """Features (N, channels). May be set to others of as many rows."""
+        """Features (N, channels). May be set to others; the next layer checks them."""
         return self._feats
 
     @feats.setter
     def feats(self, feats: Tensor) -> None:
-        self._feats = _checked_feats(feats, self._coords)
+        self._feats = _rows_of(as_tensor(feats))
 
     @property
     def coords(self) -> Tensor:
-        """Coordinates (N, 1 + axes) int32, the batch index first. May be set to others of as many rows."""
+        """Coordinates (N, 1 + axes) int32, the batch index first. May be set to others; the next layer checks them."""
         return self._coords
 
     @coords.setter
     def coords(self, coords: Tensor) -> None:
-        checked = _checked_coords(coords)
-        _checked_feats(self._feats, checked)
-        self._coords = checked
+        self._coords = _columns_of(as_tensor(coords))
 
     @property
     def stride(self) -> tuple[int, ...]:
@@ -102,6 +96,17 @@ class SparseTensor:
     F = feats
     C = coords
     s = stride
+
+    def require_features(self) -> None:
+        """Raises `TypeError` or `ValueError` unless this is what layers take: features (not labels), as many rows of
+        coordinates, no two of them equal, a batch index that is not negative. Layers call it."""
+        if _are_labels(self._feats):
+            raise TypeError(
+                f"layers take features (N, channels) of a float type, int8 or int32, not labels: {self._feats.dtype} "
+                f"of shape {tuple(self._feats.shape)}"
+            )
+        _checked_feats(self._feats, self._coords)
+        _require_batches(self._coords)
 
     def with_feats(self, feats: Tensor) -> SparseTensor:
         """The same voxels with other features (N, any channels): coordinates, stride and caches are shared."""
@@ -148,6 +153,7 @@ class SparseTensor:
 
     def dense(self, spatial_range: tuple[int, ...] | None = None) -> Tensor:
         """The tensor with zeros where no voxel is: (batches, *extents, channels), differentiable."""
+        self.require_features()
         if spatial_range is None and self._spatial_range is None:
             raise ValueError("dense() needs the size: call dense((batches, *extents)), or make the tensor with it")
         size = self._spatial_range if spatial_range is None else _checked_range(spatial_range, self._coords)
@@ -164,6 +170,11 @@ class SparseTensor:
     def __add__(self, other: SparseTensor) -> SparseTensor:
         """Sums features voxel by voxel. Raises `ValueError` unless stride and coordinates are equal."""
         require_same_voxels(self, other)
+        if self._feats.shape[1:] != other.feats.shape[1:]:
+            raise ValueError(
+                f"tensors that are added must have as many channels, not {self._feats.shape[1]} and "
+                f"{other.feats.shape[1]}"
+            )
         return self.with_feats(self._feats + other.feats)
 
     def __len__(self) -> int:
@@ -189,7 +200,19 @@ def require_same_voxels(first: SparseTensor, second: SparseTensor) -> None:
         )
 
 
-def _checked_coords(coords: Tensor) -> Tensor:
+def as_tensor(values: Tensor | NDArray[Any]) -> Tensor:
+    """A NumPy array as a tensor."""
+    return torch.from_numpy(values) if isinstance(values, np.ndarray) else values
+
+
+def _are_labels(feats: Tensor) -> bool:
+    if not isinstance(feats, Tensor):
+        return False
+    return feats.dtype is torch.int64 or (feats.dim() == 1 and feats.dtype in _LABEL_TYPES)
+
+
+def _columns_of(coords: Tensor) -> Tensor:
+    """Contiguous int32 coordinates; raises for wrong types and shapes."""
     if not isinstance(coords, Tensor):
         raise TypeError(f"coords must be a torch tensor, not {type(coords).__name__}")
     if coords.dtype not in _COORDINATE_TYPES:
@@ -200,33 +223,54 @@ def _checked_coords(coords: Tensor) -> Tensor:
         )
     if coords.dtype is torch.int64:
         require_int32(*bounds(coords))
-    checked = coords.detach().to(torch.int32).contiguous() if _must_convert(coords) else coords
-    index = index_of(checked)
+    return coords.detach().to(torch.int32).contiguous() if _must_convert(coords) else coords
+
+
+def _checked_coords(coords: Tensor) -> Tensor:
+    checked = _columns_of(coords)
+    if checked.shape[1] == 3:
+        index_of(checked)  # x, y and z before collation may be negative, but not equal
+    else:
+        _require_batches(checked)
+    return checked
+
+
+def _require_batches(coords: Tensor) -> None:
+    """Raises `ValueError` where two rows are equal, or a batch index is negative."""
+    index = index_of(coords)
     if index.least[0] < 0:
         raise ValueError(
             f"batch indices (the first column of coords) must not be negative, not {index.least[0]}; if your batch "
-            "index is the last column, as in torchsparse before 2.1, reorder the columns"
+            "index is the last column, as in torchsparse before 2.1, reorder the columns; if there is none yet, "
+            "collate the tensors first"
         )
-    return checked
 
 
 def _must_convert(coords: Tensor) -> bool:
     return coords.dtype is not torch.int32 or not coords.is_contiguous()
 
 
-def _checked_feats(feats: Tensor, coords: Tensor) -> Tensor:
+def _rows_of(feats: Tensor) -> Tensor:
+    """Features or labels; raises for wrong types and shapes."""
     if not isinstance(feats, Tensor):
         raise TypeError(f"feats must be a torch tensor, not {type(feats).__name__}")
+    if _are_labels(feats):
+        return feats
     if feats.dtype not in _FEATURE_TYPES:
         names = ", ".join(str(dtype).removeprefix("torch.") for dtype in _FEATURE_TYPES)
         raise TypeError(f"feats must be one of {names}, not {feats.dtype}")
     if feats.dim() != 2:
         raise ValueError(f"feats must be (N, channels), not {tuple(feats.shape)}")
-    if len(feats) != len(coords):
-        raise ValueError(f"feats and coords must have as many rows, not {len(feats)} and {len(coords)}")
-    if feats.device != coords.device:
-        raise ValueError(f"feats and coords must be on the same device, not {feats.device} and {coords.device}")
     return feats
+
+
+def _checked_feats(feats: Tensor, coords: Tensor) -> Tensor:
+    checked = _rows_of(feats)
+    if len(checked) != len(coords):
+        raise ValueError(f"feats and coords must have as many rows, not {len(checked)} and {len(coords)}")
+    if checked.device != coords.device:
+        raise ValueError(f"feats and coords must be on the same device, not {checked.device} and {coords.device}")
+    return checked
 
 
 def _checked_range(spatial_range: tuple[int, ...], coords: Tensor) -> tuple[int, ...]:

@@ -1,17 +1,30 @@
 """Sparse convolution on point clouds, with the names, arguments and defaults of torchsparse 2.1.
 
-A network that was written for torchsparse runs on a CPU with `zeroskip.sparseconv` imported in its place.
+A network that was written for torchsparse runs on a CPU with `zeroskip.sparseconv` imported in its place:
+
+    import zeroskip.sparseconv as torchsparse
+    from zeroskip.sparseconv import nn as spnn
 """
 
 from zeroskip.model.sparseconv.execution import execution
 from zeroskip.model.sparseconv.functional import conv, conv3d, find_map
 from zeroskip.model.sparseconv.kernel import from_dense, from_minkowski, from_spconv
 from zeroskip.model.sparseconv.maps import KernelMap
+from zeroskip.model.sparseconv.operators import cat
+from zeroskip.model.sparseconv.points import PointTensor
 from zeroskip.model.sparseconv.tensor import SparseTensor
+from zeroskip.sparseconv import backbones, backends, nn, tensor, utils
+
+__version__ = "2.1.0"
+"""The version of torchsparse whose names these are."""
 
 __all__ = [
     "KernelMap",
+    "PointTensor",
     "SparseTensor",
+    "backbones",
+    "backends",
+    "cat",
     "conv",
     "conv3d",
     "execution",
@@ -19,4 +32,7 @@ __all__ = [
     "from_dense",
     "from_minkowski",
     "from_spconv",
+    "nn",
+    "tensor",
+    "utils",
 ]

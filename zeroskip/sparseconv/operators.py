@@ -1,0 +1,5 @@
+"""`cat`, as torchsparse.operators has it."""
+
+from zeroskip.model.sparseconv.operators import cat
+
+__all__ = ["cat"]
