@@ -13,6 +13,7 @@ from zeroskip.model.sparseconv.maps import KernelMap
 from zeroskip.model.sparseconv.operators import cat
 from zeroskip.model.sparseconv.points import PointTensor
 from zeroskip.model.sparseconv.tensor import SparseTensor
+from zeroskip.model.sparseconv.weights import load_weights
 from zeroskip.sparseconv import backbones, backends, nn, tensor, utils
 
 __version__ = "2.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "from_dense",
     "from_minkowski",
     "from_spconv",
+    "load_weights",
     "nn",
     "tensor",
     "utils",
