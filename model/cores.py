@@ -51,6 +51,9 @@ _ENTRIES = (
 CORES: dict[str, CoreEntry] = {entry.name: entry for entry in _ENTRIES}
 """The cores by name, in the order in which help and reports list them."""
 
+UNITS = {"mapping": CoreEntry(name="mapping", title="Mapping unit", help="which finds the maps of sparse convolutions")}
+"""The cores that run no networks by name: they have rooms and commands of their own."""
+
 DEFAULT = next(iter(CORES))
 """The core that a command uses where none is named."""
 

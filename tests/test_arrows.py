@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from zeroskip.model.cores import CORES
+from zeroskip.model.cores import CORES, UNITS
 from zeroskip.model.sources import PACKAGE, direct_imports
 
 FORBIDDEN = {
@@ -65,7 +65,7 @@ def _room(module: str) -> str:
 
 def _core_of(module: str) -> str | None:
     """The core in whose folder a module is, in any part of the package."""
-    return next((part for part in module.split(".")[:-1] if part in CORES), None)
+    return next((part for part in module.split(".")[:-1] if part in CORES or part in UNITS), None)
 
 
 def test_the_imports_are_found() -> None:

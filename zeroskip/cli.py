@@ -23,7 +23,7 @@ from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import simulate_command
 from zeroskip.commands.train import train_command
 from zeroskip.interrupted import INTERRUPTED, NOTHING_KEPT
-from zeroskip.model.cores import CORES
+from zeroskip.model.cores import CORES, UNITS
 from zeroskip.model.lost_connections import ignore_lost_connections
 
 Command = Callable[..., None]
@@ -45,7 +45,7 @@ GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
 }
 
 # The commands that belong to one core.
-for _core in CORES:
+for _core in (*CORES, *UNITS):
     _room = importlib.import_module(f"zeroskip.commands.{_core}.commands")
     COMMANDS |= _room.COMMANDS
     for (_group, _name), _command in _room.IN_GROUPS.items():

@@ -1,0 +1,130 @@
+"""`zeroskip mapping` as a user runs it, and one clear error for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.point_clouds import cube, distinct_points, map_by_hand
+
+from zeroskip.cosim.session import Session
+from zeroskip.model.mapping import layer
+from zeroskip.model.mapping.geometry import MapperGeometry
+from zeroskip.model.mapping.layer import plan_layer
+from zeroskip.model.mapping.layer_npz import LayerFile, fitted_geometry
+
+Command = Callable[..., tuple[int, str, str]]
+
+CLOUD = distinct_points(MapperGeometry(), 300, seed=1)
+OFFSETS = cube(3, 3)
+
+
+def test_the_map_of_a_file(zs: Command, tmp_path: Path) -> None:
+    np.savez(tmp_path / "layer.npz", inputs=CLOUD, offsets=OFFSETS)
+    code, out, err = zs("mapping", "layer.npz", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    expected = map_by_hand(CLOUD, CLOUD, OFFSETS)
+    assert (result["width"], result["inputs"], result["offsets"]) == (8, len(CLOUD), 27)
+    assert (result["triples"], result["mismatches"], result["equal"]) == (len(expected), 0, True)
+    assert result["model_equal"]
+    # Each offset merges both lists, 8 keys a cycle.
+    assert result["map_cycles"] == 27 * 2 * -(-len(CLOUD) // 8) + 10
+    saved = np.load(tmp_path / "layer.map.npz")
+    assert saved["triples"].tolist() == expected
+    assert saved["outputs"][np.argsort(saved["output_rows"])].tolist() == CLOUD.tolist()
+    assert saved["cycles"].tolist() == [*result["sort_cycles"], result["map_cycles"]]
+
+
+def test_a_strided_layer_for_people(zs: Command, tmp_path: Path) -> None:
+    np.savez(tmp_path / "layer.npz", inputs=CLOUD, offsets=OFFSETS, strides=[2, 2, 2])
+    code, out, err = zs("mapping", "layer.npz", "--output", "map.npz")
+    assert code == 0, err
+    assert "0 mismatches" in out
+    down = np.unique(np.column_stack([CLOUD[:, 0], CLOUD[:, 1:] // 2 * 2]), axis=0)
+    assert np.load(tmp_path / "map.npz")["outputs"].tolist() == down.tolist()
+
+
+def test_a_wrong_triple_is_told(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = layer.kernel_map
+
+    def wrong(*arguments: Any) -> Any:
+        triples = right(*arguments)
+        triples[0, 1] ^= 1
+        return triples
+
+    monkeypatch.setattr(layer, "kernel_map", wrong)
+    failed: list[range] = []
+    monkeypatch.setattr(Session, "fail", lambda _, starts: failed.append(starts))
+    np.savez(tmp_path / "layer.npz", inputs=CLOUD, offsets=OFFSETS)
+    code, out, _ = zs("mapping", "layer.npz", "--json")
+    assert code == 1
+    result = json.loads(out)
+    assert (result["mismatches"], result["equal"]) == (1, False)
+    assert failed == [range(1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"offsets": None}, "the file must hold inputs and offsets, and may hold outputs or strides; missing: offsets"),
+        ({"features": np.zeros(3)}, "missing: none, unknown: features"),
+        ({"inputs": CLOUD.astype(float)}, "coordinates must be integers, not float64"),
+        ({"inputs": CLOUD * np.nan}, "coordinates must be integers, not float64"),
+        ({"inputs": CLOUD[:, 0]}, "coordinates must be points x 4"),
+        ({"inputs": CLOUD[:, :1]}, "inputs must have a batch number and 1 to 4 coordinates, not 0 coordinates"),
+        ({"inputs": np.concatenate([CLOUD, CLOUD[5:6]])}, "inputs must hold each point once, not the same in rows 5"),
+        ({"outputs": CLOUD[[3, 3]]}, "outputs must hold each point once, not the same in rows 0 and 1"),
+        ({"inputs": -CLOUD - 1}, "batch must be from 0 to 15, not -"),
+        ({"offsets": OFFSETS[:, :2]}, "offsets must be count x 3"),
+        ({"offsets": OFFSETS * np.nan}, "offsets must be integers, not float64"),
+        ({"offsets": OFFSETS[:0]}, "offsets must be from 1 to 512, not 0"),
+        ({"strides": np.array([2, 3, 2])}, "strides must be powers of two below 4096, not 3"),
+        ({"strides": np.array([0.5])}, "strides must be one row of integers, not float64"),
+        ({"strides": np.array([2, 2, 2]), "outputs": CLOUD}, "outputs and strides must not both be given"),
+        ({"inputs": CLOUD * [1, 1, 1, 1_000_000]}, "coordinates must be from"),
+        ({"inputs": CLOUD * [100_000, 1, 1, 1]}, "batch must be from 0 to 65535, not"),
+    ],
+)
+def test_wrong_files_are_refused(zs: Command, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    arrays = {"inputs": CLOUD, "offsets": OFFSETS, **changes}
+    np.savez(tmp_path / "layer.npz", **{name: array for name, array in arrays.items() if array is not None})
+    code, out, err = zs("mapping", "layer.npz", "--json")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: layer.npz: ")
+    assert message in err
+
+
+def test_a_wrong_width_is_refused(zs: Command, tmp_path: Path) -> None:
+    np.savez(tmp_path / "layer.npz", inputs=CLOUD, offsets=OFFSETS)
+    code, _, err = zs("mapping", "layer.npz", "--width", 6)
+    assert code == 1
+    assert err == "error: width must be a power of two from 1 to 64, not 6\n"
+
+
+def test_the_unit_runs_no_networks(zs: Command) -> None:
+    code, _, err = zs("compile", "mynet:Net", "--data", "data.npz", "--output", "net.zs", "--core", "mapping")
+    assert code != 0
+    assert "mapping" in err
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3, 4])
+@pytest.mark.parametrize("spread", [5, 4000, 100_000])
+def test_the_unit_fits_the_points(dims: int, spread: int) -> None:
+    """Where four large coordinates do not fit a key, planning refuses them."""
+    rng = np.random.default_rng(dims)
+    points = np.unique(
+        np.column_stack([rng.integers(0, 40, 50), rng.integers(-spread, spread + 1, (50, dims))]), axis=0
+    )
+    file = LayerFile(inputs=points, offsets=20 * cube(3, dims), outputs=None, strides=None)
+    geometry = fitted_geometry(file, width=4)
+    assert geometry.dims == dims
+    if spread == 100_000 and dims > 3:
+        with pytest.raises(ValueError, match="coordinates must be from"):
+            plan_layer(points, file.offsets, geometry)
+    else:
+        assert plan_layer(points, file.offsets, geometry).triples.tolist() == map_by_hand(points, points, file.offsets)

@@ -1,0 +1,110 @@
+"""Kernel maps on the RTL of the mapping unit: `zeroskip mapping`. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroskip.api.checks import require_settings, typed
+from zeroskip.api.paths import require_writable, reserves
+from zeroskip.cosim.simulator import SimulatorName
+from zeroskip.model.progress import Progress, Step, silent
+
+if TYPE_CHECKING:
+    from zeroskip.cosim.mapping.play import LayerRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappingSettings:
+    """How many keys the unit merges in a cycle (a power of two up to 64), and the simulator."""
+
+    width: int = 8
+    simulator: SimulatorName = "verilator"
+
+    def __post_init__(self) -> None:
+        require_settings(self, simulator=SimulatorName)
+        if not 1 <= self.width <= 64 or self.width & (self.width - 1):
+            raise ValueError(f"width must be a power of two from 1 to 64, not {self.width}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MappingResult:
+    """A layer's map on the RTL: the `run`, beside both models."""
+
+    file: Path
+    output: Path
+    run: LayerRun
+    seconds: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether every triple and every cycle is right."""
+        return self.run.equal
+
+    def summary(self) -> dict[str, Any]:
+        """What `zeroskip mapping --json` prints."""
+        return {
+            "file": str(self.file),
+            "output": str(self.output),
+            **self.run.summary(),
+            "seconds": self.seconds,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The same as (label, value) for people."""
+        return [*self.run.rows(), ("written to", str(self.output))]
+
+
+@typed
+@reserves("output")
+def run_mapping(
+    file: Path | str,
+    *,
+    settings: MappingSettings | None = None,
+    output: Path | str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> MappingResult:
+    """Sort the points of a sparse layer and find its kernel map on the RTL, and compare both with the golden model and
+    the cycle model.
+
+    `file` is an NPZ file of integers: inputs (points x (batch, x, y, ...)), offsets (count x coordinates), and, where
+    the outputs are not the inputs, outputs (points) or strides (powers of two). triples (offset, input, output),
+    outputs and cycles are written to `output`, an NPZ file; where it is None, to the file with the suffix .map.npz.
+    Raises ValueError if the file is wrong or does not fit the unit, OSError where a file cannot be read or written.
+    """
+    start = time.monotonic()
+    file = Path(file)
+    output = Path(output or file.with_suffix(".map.npz"))
+    settings = settings or MappingSettings()
+    progress(Step(task="loading the points"))
+    import numpy as np
+
+    from zeroskip.cosim.mapping.play import run_layer
+    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.files import save_npz
+    from zeroskip.model.mapping.layer_npz import fitted_geometry, load_layer, naming
+
+    simulator = Simulator(settings.simulator)
+    require_tools(simulator)
+    require_writable(output, file, suffix=".npz")
+    layer = load_layer(file)
+    with naming(file):
+        geometry = fitted_geometry(layer, width=settings.width)
+        run = run_layer(
+            layer.inputs,
+            layer.offsets,
+            geometry,
+            outputs=layer.outputs,
+            strides=layer.strides,
+            simulator=simulator,
+            seed=seed,
+            waveform=output.with_suffix(".vcd"),
+            announce=lambda task: progress(Step(task=task)),
+            on_jobs=lambda done, total: progress(Step(task="running on the RTL", done=done, total=total, unit="jobs")),
+        )
+    cycles = np.array([*run.sort_cycles, run.map_cycles], np.int64)
+    save_npz(output, triples=run.triples, outputs=run.outputs, output_rows=run.output_rows, cycles=cycles)
+    return MappingResult(file=file, output=output, run=run, seconds=time.monotonic() - start)
