@@ -18,4 +18,6 @@ For users it is `zeroskip.sparseconv`. Names, arguments and defaults follow torc
   `spcrop`, `to_dense`, `from_dense`; `lookup`: which row holds a coordinate; `quantize`, `collate`: from point clouds
   to batches.
 - `execution`: the ways to execute; `with execution("reference"): ...` chooses one. On a GPU it is `triton_gemm`.
+  `grouping`: which elements are multiplied together. `tuner`: `with tuning(): network(x)` finds the fastest for each
+  layer and keeps it on disk.
 """

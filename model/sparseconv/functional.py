@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from zeroskip.model.sparseconv.autograd import Convolve
-from zeroskip.model.sparseconv.execution import chosen_execution
 from zeroskip.model.sparseconv.maps import CONVENTIONS, KernelMap, generative_map, strided_map, submanifold_map
 from zeroskip.model.sparseconv.settings import convention_of
 from zeroskip.model.sparseconv.tensor import SparseTensor
+from zeroskip.model.sparseconv.tuner import chosen_execution
 from zeroskip.model.sparseconv.tuples import Size, make_ntuple
 
 
@@ -109,7 +109,7 @@ def conv(
             convention=convention,
             submanifold=submanifold,
         )
-        sums = Convolve.apply(feats, weight, kmap, chosen_execution(feats))
+        sums = Convolve.apply(feats, weight, kmap, chosen_execution(feats, weight, kmap))
         result = input._sharing(sums, kmap.out_coords, out_stride(input, steps, transposed), kmap.out_range)
     if bias is not None:
         result = result.with_feats(result.feats + bias.to(result.feats.dtype))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zeroskip.model.sparseconv.maps import KernelMap
 from zeroskip.model.sparseconv.native.library import compiled, integer, pointer, threads
-from zeroskip.model.sparseconv.reference import sum_type
+from zeroskip.model.sparseconv.reference import finished, sum_type
 
 NAME = "fused"
 
@@ -55,7 +55,7 @@ def convolve(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
         integer(_tile(kmap.out_count, columns * sums.element_size())),
         threads(len(kmap.inputs) * feats.shape[1] * columns),
     )
-    return sums if feats.dtype is torch.int8 else sums.to(feats.dtype)
+    return finished(sums, feats.dtype)
 
 
 def weight_gradient(feats: Tensor, gradient: Tensor, kmap: KernelMap) -> Tensor:

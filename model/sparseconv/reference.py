@@ -17,6 +17,18 @@ def sum_type(dtype: torch.dtype) -> torch.dtype:
     return torch.int32 if dtype is torch.int8 else dtype
 
 
+def multiply(left: Tensor, right: Tensor) -> Tensor:
+    """The product of operands that were converted to their `sum_type`. GPUs multiply no int32: float64 is exact."""
+    if left.dtype is torch.int32 and left.device.type != "cpu":
+        return (left.double() @ right.double()).to(torch.int32)
+    return left @ right
+
+
+def finished(sums: Tensor, dtype: torch.dtype) -> Tensor:
+    """Sums in the type of a layer's result: that of its features, or int32 for int8."""
+    return sums if dtype is torch.int8 else sums.to(dtype)
+
+
 def convolve(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
     """Sums (outputs, out channels) of feats (inputs, in channels) by weight (volume, in channels, out channels)."""
     wide = sum_type(feats.dtype)
@@ -24,10 +36,10 @@ def convolve(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
     for element, matrix in enumerate(weight.to(wide)):
         inputs, outputs = kmap.pairs(element)
         if element == kmap.identity:
-            sums += feats.to(wide) @ matrix
+            sums += multiply(feats.to(wide), matrix)
         elif len(inputs):
-            sums.index_add_(0, outputs, feats.index_select(0, inputs).to(wide) @ matrix)
-    return sums if feats.dtype is torch.int8 else sums.to(feats.dtype)
+            sums.index_add_(0, outputs, multiply(feats.index_select(0, inputs).to(wide), matrix))
+    return finished(sums, feats.dtype)
 
 
 def weight_gradient(feats: Tensor, gradient: Tensor, kmap: KernelMap) -> Tensor:

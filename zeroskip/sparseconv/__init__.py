@@ -13,6 +13,7 @@ from zeroskip.model.sparseconv.maps import KernelMap
 from zeroskip.model.sparseconv.operators import cat
 from zeroskip.model.sparseconv.points import PointTensor
 from zeroskip.model.sparseconv.tensor import SparseTensor
+from zeroskip.model.sparseconv.tuner import tune, tuning
 from zeroskip.model.sparseconv.weights import load_weights
 from zeroskip.sparseconv import backbones, backends, nn, tensor, utils
 
@@ -36,5 +37,7 @@ __all__ = [
     "load_weights",
     "nn",
     "tensor",
+    "tune",
+    "tuning",
     "utils",
 ]

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from zeroskip.model.sparseconv import reference, triton_gemm
-from zeroskip.model.sparseconv.execution import chosen_execution, execution
+from zeroskip.model.sparseconv.execution import execution
 from zeroskip.model.sparseconv.functional import find_map
 from zeroskip.model.sparseconv.maps import KernelMap
 from zeroskip.model.sparseconv.tensor import SparseTensor
+from zeroskip.model.sparseconv.tuner import chosen_execution
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="optional: pip install triton")
 
@@ -85,8 +86,8 @@ def test_without_outputs() -> None:
 
 
 def test_where_it_runs() -> None:
-    feats, *_ = operands((4, 6, 3, 1), torch.float32)
+    feats, weight, kmap = operands((4, 6, 3, 1), torch.float32)
     assert triton_gemm.can_run(feats) == (DEVICE == "cuda")
     assert not triton_gemm.can_run(feats.double())
     with execution("triton"), pytest.raises(ValueError, match="triton needs Triton and features on a GPU, not float64"):
-        chosen_execution(feats.double())
+        chosen_execution(feats.double(), weight, kmap)
