@@ -201,8 +201,8 @@ def require_same_voxels(first: SparseTensor, second: SparseTensor) -> None:
 
 
 def as_tensor(values: Tensor | NDArray[Any]) -> Tensor:
-    """A NumPy array as a tensor."""
-    return torch.from_numpy(values) if isinstance(values, np.ndarray) else values
+    """A NumPy array as a tensor, whichever way its rows run."""
+    return torch.from_numpy(np.ascontiguousarray(values)) if isinstance(values, np.ndarray) else values
 
 
 def _are_labels(feats: Tensor) -> bool:
