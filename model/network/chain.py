@@ -172,6 +172,8 @@ class _Reader:
 
     def _own_tensor(self, node: fx.Node, tensor: str) -> str:
         """The message for an operation that uses a tensor of the network."""
+        if tensor.startswith("_tensor_constant"):
+            return f"{_label(node)} is {_target_name(node)} with a tensor that forward() makes; supported: {SUPPORTED}"
         name = tensor.rpartition(".")[0]
         layer = self.module.get_submodule(name)
         kind = next((kind for kind in _WITH_WEIGHTS if isinstance(layer, kind)), None)
@@ -480,6 +482,10 @@ def _label(node: fx.Node) -> str:
 
 
 def _target_name(node: fx.Node) -> str:
+    if node.target is getattr:
+        return f"x.{node.args[1]}"
+    if node.target is operator.getitem:
+        return "x[...], a part of a value"
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", repr(node.target))
 
 

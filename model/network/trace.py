@@ -280,6 +280,14 @@ class _Known(fx.Proxy):
                 raise self.tracer.refusal()  # type: ignore[attr-defined]
         return fx.Proxy.__getattr__(self, k)
 
+    def __setitem__(self, place: Any, value: Any) -> None:
+        problem = (
+            f"{type(self.tracer.root).__name__} assigns to a part of a value (x[...] = ...); a compiled network "
+            "changes no value in place: do it to the samples before they reach the network, or by the weights of the layer "
+            "that reads the value"
+        )
+        raise _Refused(str(at_place(problem, _place(_Tracer.trace.__code__))))
+
     def __len__(self) -> int:
         return len(self.node.meta[VALUE])
 

@@ -57,13 +57,14 @@ class Dependences:
 
     `channels` are the numbers of output channels of the layers that make them, in the order in which the network runs
     these layers, and 1 for INPUTS. `features` are the numbers of input features of the layers that read them, and 1 for
-    OUTPUTS. `edges` holds, by both names, which of the features depend on which of the channels: pairs (channel,
-    feature), int64 (pairs, 2). `unread` are the layers whose channels could not be told apart within the limit of work;
-    all of their channels are connected.
+    OUTPUTS; `outputs` is the number of the network's outputs for a sample. `edges` holds, by both names, which of the
+    features depend on which of the channels: pairs (channel, feature), int64 (pairs, 2). `unread` are the layers whose
+    channels could not be told apart within the limit of work; all of their channels are connected.
     """
 
     channels: dict[str, int]
     features: dict[str, int]
+    outputs: int
     edges: dict[tuple[str, str], NDArray[np.int64]]
     unread: set[str] = field(default_factory=set)
 
@@ -134,7 +135,9 @@ def _read(probe: _Probe) -> Dependences:
                     continue
                 for reader in reach[name]:
                     edges[name, reader] = _one_by_one(whole[name][reader], single[reader])
-    return Dependences(channels=probe.channels, features=probe.features, edges=edges, unread=unread)
+    return Dependences(
+        channels=probe.channels, features=probe.features, outputs=probe.outputs, edges=edges, unread=unread
+    )
 
 
 def _tied(depends: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
@@ -304,7 +307,8 @@ class _Probe:
 
     def __init__(self, module: nn.Module, sample: Tensor) -> None:
         self.network, self.sample = double_precision(module, sample)
-        self.calls, _ = _calls(self.network, self.sample)
+        self.calls, outputs = _calls(self.network, self.sample)
+        self.outputs = outputs.numel()
         layers = dict(self.network.named_modules())
         self.channels = {name: layers[name].weight.shape[0] for name in self.calls} | {INPUTS: 1}
         self.readers = {name: reader for name, layer in layers.items() if (reader := _reader(layer)) is not None}

@@ -55,7 +55,8 @@ def read_groups(module: nn.Module, sample: Tensor) -> Graph:
         reason = "" if dependences.unread.isdisjoint(makers) else TOO_LONG
         reason = reason or _reason(makers, parts, fixed) or _unlike(makers, dependences, layers)
         if reason:
-            whole.update(dict.fromkeys(makers, reason))
+            at_the_end = reason == OF_THE_OUTPUTS
+            whole.update({name: _at_the_end(name, dependences, layers) if at_the_end else reason for name in makers})
             continue
         # In the order of the channels of the layer that runs first.
         _, first = np.unique(parts.channels[makers[0]], return_index=True)
@@ -153,6 +154,16 @@ def _reason(makers: list[str], parts: _Parts, fixed: dict[int, str]) -> str:
         if len(found) < len(mine):
             return "an operation combines only some of them with those of another layer"
     return ""
+
+
+def _at_the_end(maker: str, found: Dependences, layers: dict[str, nn.Module]) -> str:
+    """Why the channels of a layer stay that reach the outputs without another layer between."""
+    readers = [reader for (name, reader), edge in found.edges.items() if name == maker and len(edge)]
+    if any(isinstance(layers.get(reader), nn.Linear | nn.Conv2d) for reader in readers):
+        return "an operation takes them to the network's outputs, past the layers that read them"
+    if found.channels[maker] > found.outputs:
+        return "an operation that is no layer makes the network's outputs of them"
+    return OF_THE_OUTPUTS
 
 
 def _unlike(makers: list[str], found: Dependences, layers: dict[str, nn.Module]) -> str:

@@ -208,3 +208,42 @@ def test_conversions_need_samples(name: str) -> None:
     """Without them nobody knows what the type was before."""
     with pytest.raises(ValueError, match=f"operation '{name}.*' converts to another type"):
         fold(Net(lambda m, x: getattr(x, name)()))
+
+
+def assigned(m: Net, x: Tensor) -> Tensor:
+    x[:, 0] = 0
+    return x
+
+
+def scaled(m: Net, x: Tensor) -> Tensor:
+    x = F.relu(x)
+    x[:, 0] *= 2
+    return x
+
+
+def masked(m: Net, x: Tensor) -> Tensor:
+    x[x < 0] = 0
+    return x
+
+
+@pytest.mark.parametrize("before", [assigned, scaled, masked], ids=lambda f: f.__name__)
+def test_assignments_in_place_are_refused_for_what_they_are(before: Callable[[Net, Tensor], Tensor]) -> None:
+    line = before.__code__.co_firstlineno + (2 if before is scaled else 1)
+    message = (
+        rf"^Net assigns to a part of a value \(x\[...\] = ...\); .* samples before .*test_trace.py, line {line}\)$"
+    )
+    with pytest.raises(ValueError, match=message):
+        fold(Net(before), IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("before", "named"),
+    [
+        (lambda m, x: x.mT, r"operation 'getattr_1' is x\.mT"),
+        (lambda m, x: x[:, :1], r"operation 'getitem' is x\[\.\.\.\], a part of a value"),
+        (lambda m, x: torch.add(x, torch.ones(8)), "operation 'add' is add with a tensor that forward\\(\\) makes"),
+    ],
+)
+def test_what_is_no_layer_is_named(before: Callable[[Net, Tensor], Tensor], named: str) -> None:
+    with pytest.raises(ValueError, match=f"^{named}; supported: .*test_trace.py, line"):
+        fold(Net(before), IMAGES)

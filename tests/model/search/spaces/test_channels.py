@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -283,3 +284,38 @@ def test_plans_that_tear_apart_what_belongs_together() -> None:
     torn = Plan(granularity="channels", layers=layers, method="", cost="", budget=1, reached=1)
     with pytest.raises(ValueError, match=re.escape("density of '4.body.3' must be 0.5, as it shares its channels")):
         space.densities(torn)
+
+
+class Ending(nn.Module):
+    """Three outputs, made in the way that is given of eight channels of `a`."""
+
+    def __init__(self, end: Callable[[Ending, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(12, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.matrix, self.end = nn.Parameter(torch.randn(8, 3)), end
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self, torch.relu(self.b(torch.relu(self.a(x)))))
+
+
+OUTPUTS = "they are the network's outputs"
+NO_LAYER = "an operation that is no layer makes the network's outputs of them"
+
+
+@pytest.mark.parametrize(
+    ("end", "whole"),
+    [
+        (lambda net, x: net.c(x), {"c": OUTPUTS}),
+        (lambda net, x: torch.log_softmax(net.c(x), 1), {"c": OUTPUTS}),
+        (lambda net, x: x @ net.matrix, {"b": NO_LAYER}),
+        (lambda net, x: x[:, :3], {"b": NO_LAYER}),
+        (
+            lambda net, x: net.c(x) * x.mean(1, keepdim=True),
+            {"b": "an operation takes them to the network's outputs, past the layers that read them", "c": OUTPUTS},
+        ),
+    ],
+)
+def test_why_channels_at_the_end_stay(end: Callable[[Ending, Tensor], Tensor], whole: dict[str, str]) -> None:
+    torch.manual_seed(0)
+    samples = torch.randn(8, 12, generator=torch.Generator().manual_seed(0))
+    assert ChannelSpace(Ending(end).eval(), ["a", "b", "c"], samples).whole == whole
