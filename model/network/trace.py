@@ -281,10 +281,10 @@ class _Known(fx.Proxy):
         return fx.Proxy.__getattr__(self, k)
 
     def __setitem__(self, place: Any, value: Any) -> None:
+        name = type(self.tracer.root).__name__  # type: ignore[attr-defined]
         problem = (
-            f"{type(self.tracer.root).__name__} assigns to a part of a value (x[...] = ...); a compiled network "
-            "changes no value in place: do it to the samples before they reach the network, or by the weights of the layer "
-            "that reads the value"
+            f"{name} assigns to a part of a value (x[...] = ...); a compiled network changes no value in place: do it to "
+            "the samples before they reach the network, or by the weights of the layer that reads the value"
         )
         raise _Refused(str(at_place(problem, _place(_Tracer.trace.__code__))))
 
