@@ -104,7 +104,8 @@ def require_same_counts(network: nn.Module, samples: Tensor, compared: Collectio
 def _outputs(network: nn.Module, samples: Tensor) -> Tensor:
     """What the network gives (samples, ...). Raises ValueError where it fails."""
     try:
-        outputs: Tensor = network(samples)
+        # A copy: forward() may change its input in place.
+        outputs: Tensor = network(samples.clone())
     except Exception as error:
         # It runs the user's forward(), which can raise anything.
         raise ValueError(

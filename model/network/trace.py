@@ -100,7 +100,7 @@ def at_least(samples: Tensor, count: int) -> Tensor:
 def _require_runs(network: nn.Module, samples: Tensor) -> None:
     for size in SIZES:
         try:
-            network(samples[:size])
+            network(samples[:size].clone())
         except Exception as error:
             # The user's forward() can raise anything.
             problem = (
@@ -283,8 +283,8 @@ class _Known(fx.Proxy):
     def __setitem__(self, place: Any, value: Any) -> None:
         name = type(self.tracer.root).__name__  # type: ignore[attr-defined]
         problem = (
-            f"{name} assigns to a part of a value (x[...] = ...); a compiled network changes no value in place: do it to "
-            "the samples before they reach the network, or by the weights of the layer that reads the value"
+            f"{name} assigns to a part of a value (x[...] = ...); a compiled network changes no value in place: do it "
+            "to the samples before they reach the network, or by the weights of the layer that reads the value"
         )
         raise _Refused(str(at_place(problem, _place(_Tracer.trace.__code__))))
 

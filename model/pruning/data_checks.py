@@ -135,7 +135,8 @@ def network_outputs(module: nn.Module, inputs: Tensor) -> Tensor:
     where the inputs do not fit, or the outputs do not have this shape."""
     try:
         with in_mode(module, training=False), torch.no_grad():
-            outputs = module(inputs)
+            # A copy: forward() may change its input in place.
+            outputs = module(inputs.clone())
     except Exception as error:
         # The user's forward() can raise anything.
         raise ValueError(

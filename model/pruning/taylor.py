@@ -46,7 +46,7 @@ class Taylor:
         try:
             for inputs, labels in batches:
                 with torch.enable_grad():
-                    loss = F.cross_entropy(logits(module(inputs)), labels)
+                    loss = F.cross_entropy(logits(module(inputs.clone())), labels)
                     gradients = torch.autograd.grad(loss, list(weights.values()))
                 for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
                     scores[name] += total(gradient * weight.detach(), granularity) ** 2 / len(batches)

@@ -122,7 +122,8 @@ def train(
 def _outputs(module: nn.Module, inputs: Tensor) -> Tensor:
     mode = "train" if module.training else "evaluation"
     try:
-        outputs = module(inputs)
+        # A copy: forward() may change its input in place.
+        outputs = module(inputs.clone())
     except Exception as error:
         # The user's forward() can raise anything, and no other check runs it on batches and in train mode.
         raise ValueError(f"the network fails in {mode} mode: {error_line(error)}") from error

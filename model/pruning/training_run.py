@@ -200,7 +200,7 @@ def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: i
     """
     with in_mode(module, training=False), torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        outputs = module(torch.from_numpy(dataset.train_inputs[:SAMPLES]))
+        outputs = module(torch.from_numpy(dataset.train_inputs[:SAMPLES].copy()))
     facts = (settings, seed, module, _sources(module), dataset.train_inputs.shape, outputs.shape)
     digest = hashlib.sha256(repr(facts).encode() + outputs.numpy().tobytes())
     for array in (dataset.train_inputs, dataset.train_labels):

@@ -41,7 +41,7 @@ def recalibrate_batch_norm(module: nn.Module, samples: Tensor) -> None:
                 norm.momentum = None
             # All batches have the same weight in the average, so an incomplete last batch is left out.
             for batch in samples[: max(1, len(samples) // BATCH) * BATCH].split(BATCH):
-                module(batch)
+                module(batch.clone())
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

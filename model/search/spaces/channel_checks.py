@@ -102,7 +102,7 @@ def checked_groups(module: nn.Module, graph: Graph, sample: Tensor) -> Graph:
 def _work(network: nn.Module, inputs: Tensor) -> float:
     """The work of a run; 0 where the network cannot run, which the checks find out at once."""
     try:
-        return sum(work_of(lambda: network(inputs)))
+        return sum(work_of(lambda: network(inputs.clone())))
     except Exception:
         # It runs the user's forward(), which can raise anything.
         return 0.0
@@ -159,7 +159,7 @@ def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:
     """The network's outputs; random numbers in its forward() are the same every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        outputs = network(inputs)
+        outputs = network(inputs.clone())
     return outputs.double() if not outputs.is_floating_point() else outputs
 
 

@@ -155,7 +155,7 @@ def double_precision(module: nn.Module, sample: Tensor) -> tuple[nn.Module, Tens
     network, inputs = copy.deepcopy(module).eval().double(), sample.double()
     try:
         with torch.no_grad():
-            network(inputs)
+            network(inputs.clone())
     except Exception:
         # The user's forward() can raise anything, as where it makes float32 tensors of its own.
         return copy.deepcopy(module).eval(), sample
@@ -258,7 +258,7 @@ def _calls(network: nn.Module, sample: Tensor) -> tuple[dict[str, list[_Call]], 
     handles = [layer.register_forward_hook(record(name)) for name, layer in prunable_layers(network).items()]
     try:
         with torch.no_grad():
-            outputs = network(sample)
+            outputs = network(sample.clone())
     finally:
         for handle in handles:
             handle.remove()

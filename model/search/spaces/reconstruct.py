@@ -79,7 +79,7 @@ def _grams(module: nn.Module, samples: Tensor, names: list[str]) -> dict[str, Te
     try:
         with in_mode(module, training=False):
             for batch in samples.split(256):
-                module(batch)
+                module(batch.clone())
     finally:
         for handle in handles:
             handle.remove()
