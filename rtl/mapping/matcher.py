@@ -53,7 +53,7 @@ class Matcher(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         take, begins = Signal(), Signal(init=1)
-        number = Signal.like(self.o.payload.values[0].offset)
+        number = Signal.like(self.o.payload.values[0].offset, init=-1)
         before = Signal(entry_layout(self.geometry))
         entries = [self.i.payload.entries[lane] for lane in range(self.geometry.width)]
         m.d.comb += [self.i.ready.eq(~self.o.valid | self.o.ready), take.eq(self.i.valid & self.i.ready)]

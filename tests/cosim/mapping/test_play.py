@@ -70,6 +70,20 @@ def test_strided_layers(name: str) -> None:
     assert run.sort_cycles[1] == cycles.sort_cycles(geometry, len(cloud))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [16, 32, 64])
+def test_wide_units(width: int) -> None:
+    """Building them takes minutes."""
+    geometry = MapperGeometry(width=width, dims=2, coordinate_bits=9, batch_bits=2, index_bits=12, words=64)
+    cloud = distinct_points(geometry, 900, seed=width, spread=20)
+    offsets = cube(3, 2)
+    check(run_layer(cloud, offsets, geometry), cloud, cloud, offsets)
+    down = np.unique(np.column_stack([cloud[:, 0], cloud[:, 1:] // 2 * 2]), axis=0)
+    check(run_layer(cloud, offsets, geometry, strides=(2, 2)), cloud, down, offsets)
+    plan = plan_layer(cloud, offsets, geometry)
+    assert run_layer_with_pauses(plan, pause=0.4).tolist() == map_by_hand(cloud, cloud, offsets)
+
+
 @pytest.mark.parametrize("name", GEOMETRIES)
 @pytest.mark.parametrize("pause", [0.2, 0.9])
 def test_triples_that_wait(name: str, pause: float) -> None:
