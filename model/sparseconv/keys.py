@@ -156,7 +156,21 @@ def unique_coords(coords: Tensor) -> Tensor:
     least, largest = bounds(coords)
     require_int32(least, largest)
     layout = KeyLayout.spanning(least, largest)
-    result = layout.unpack(torch.unique(layout.pack(coords)))
+    return coords_of_keys(layout, layout.pack(coords))
+
+
+def coords_of_keys(layout: KeyLayout, keys: Tensor) -> Tensor:
+    """The different ones of the coordinates behind keys, sorted, int32. The keys may change their order.
+
+    The index is kept with the coordinates.
+    """
+    kernels = library(keys)
+    if kernels is None:
+        result = layout.unpack(torch.unique(keys))
+    else:
+        different = search.unique(kernels, keys, sum(layout.bits))
+        result = search.unpack(kernels, different, (layout.least, layout.shifts, layout.bits))
+    least, largest = bounds(result)
     result._coordinate_index = CoordinateIndex(  # type: ignore[attr-defined]
         version=version_of(result), least=tuple(least), largest=tuple(largest), order=None
     )

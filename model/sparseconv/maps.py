@@ -19,7 +19,9 @@ from torch import Tensor
 from zeroskip.model.sparseconv.kernel import centred_first, kernel_elements, minkowski_first
 from zeroskip.model.sparseconv.keys import (
     KeyLayout,
+    coords_of_keys,
     index_of,
+    require_int32,
     same_coords,
     sorted_coords,
     unique_coords,
@@ -414,23 +416,57 @@ def _dense_outputs(
 ) -> tuple[Tensor, tuple[int, ...] | None]:
     """Coordinates of the outputs of a dense convolution that see an input, and its spatial range."""
     index = index_of(coords)
-    out_extents = []
+    low = [min(entry, 0) for entry in index.least[1:]] if spatial_range is None else [0] * len(geometry.size)
+    high = index.largest[1:] if spatial_range is None else [extent - 1 for extent in spatial_range[1:]]
+    first, last = geometry.reach()
+    axes = list(zip(low, high, first, last, geometry.stride, strict=True))
+    # Kernels lie in the box, widened by the padding, which is -first, on both sides.
+    least = [-(-start // stride) for start, _, _, _, stride in axes]
+    largest = [(end - before - after) // stride for _, end, before, after, stride in axes]
+    out_range = None if spatial_range is None else (spatial_range[0], *(max(end + 1, 0) for end in largest))
+    # And they reach an input.
+    least = [
+        max(limit, -(-(entry - after) // stride))
+        for limit, entry, (_, _, _, after, stride) in zip(least, index.least[1:], axes, strict=True)
+    ]
+    largest = [
+        min(limit, (entry - before) // stride)
+        for limit, entry, (_, _, before, _, stride) in zip(largest, index.largest[1:], axes, strict=True)
+    ]
+    if len(coords) == 0 or any(start > end for start, end in zip(least, largest, strict=True)):
+        return unique_coords(coords[:0]), out_range
+    kernels = library(coords)
+    if kernels is None:
+        return _reached(coords, geometry, least, largest), out_range
+    layout = KeyLayout.spanning((index.least[0], *least), (index.largest[0], *largest))
+    require_int32(least, largest)
+    keys = search.reached(
+        kernels,
+        coords,
+        geometry.size,
+        geometry.stride,
+        geometry.first,
+        geometry.dilation,
+        layout.least,
+        (index.largest[0], *largest),
+        layout.shifts,
+    )
+    return coords_of_keys(layout, keys), out_range
+
+
+def _reached(coords: Tensor, geometry: KernelGeometry, least: list[int], largest: list[int]) -> Tensor:
+    """The different outputs from `least` to `largest` that see an input, axis by axis."""
     for axis, (size, stride, step, first) in enumerate(
         zip(geometry.size, geometry.stride, geometry.dilation, geometry.first, strict=True), start=1
     ):
-        low = min(index.least[axis], 0) if spatial_range is None else 0
-        high = index.largest[axis] if spatial_range is None else spatial_range[axis] - 1
-        least = -(-low // stride)
-        largest = (high - 2 * first - (size - 1) * step) // stride
-        out_extents.append(max(largest + 1, 0))
         parts = []
         for element in range(size):
             place = coords[:, axis].to(torch.int64) - (first + element * step)
             hit = place % stride == 0
             place = torch.div(place, stride, rounding_mode="floor")
-            hit &= (place >= least) & (place <= largest)
+            hit &= (place >= least[axis - 1]) & (place <= largest[axis - 1])
             kept = coords[hit].to(torch.int64)
             kept[:, axis] = place[hit]
             parts.append(kept)
         coords = unique_coords(torch.cat(parts))
-    return coords, None if spatial_range is None else (spatial_range[0], *out_extents)
+    return coords

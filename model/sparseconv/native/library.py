@@ -37,6 +37,9 @@ _RETURNS = {
     "zeroskip_bounds": None,
     "zeroskip_pack": ctypes.c_int,
     "zeroskip_sort": None,
+    "zeroskip_unique": ctypes.c_int64,
+    "zeroskip_unpack": None,
+    "zeroskip_reached": ctypes.c_int64,
     "zeroskip_search": ctypes.c_void_p,
     "zeroskip_take": None,
 }

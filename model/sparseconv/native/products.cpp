@@ -8,6 +8,10 @@
 #include <type_traits>
 #include <vector>
 
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
 namespace {
 
 enum Kind : int { kFloat32 = 0, kFloat16 = 1, kBfloat16 = 2, kInt8 = 3, kFloat64 = 4 };
@@ -70,6 +74,21 @@ float widen(Brain value) {
   std::memcpy(&result, &bits, 4);
   return result;
 }
+
+template <class X, class S>
+void widen_row(const X* from, S* to, int64_t count) {
+  for (int64_t entry = 0; entry < count; ++entry) to[entry] = widen(from[entry]);
+}
+
+#if defined(__F16C__)
+template <>
+void widen_row<Half, float>(const Half* from, float* to, int64_t count) {
+  int64_t entry = 0;
+  for (; entry + 8 <= count; entry += 8)
+    _mm256_storeu_ps(to + entry, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(from + entry))));
+  for (; entry < count; ++entry) to[entry] = widen(from[entry]);
+}
+#endif
 
 // `rows` rows of sums += rows of x times w, over `depth` channels. w holds one block: depth x (vectors * lanes).
 template <class S, int rows, int vectors>
@@ -185,7 +204,7 @@ void convolve(const X* x, const S* weight, Y* y, const Map& map, int64_t count, 
             from[pair] = row;
           } else {
             S* copy = wide.data() + pair * depth;
-            for (int64_t channel = 0; channel < depth; ++channel) copy[channel] = widen(row[channel]);
+            widen_row(row, copy, depth);
             from[pair] = copy;
           }
           to[pair] = sums.data() + (map.outputs[start + pair] - first) * width;
@@ -296,8 +315,8 @@ void weight_gradient(const X* x, const X* gradient, S* result, const Map& map, i
         for (int64_t pair = 0; pair < pairs; ++pair) {
           const X* from = x + int64_t(map.inputs[begin + pair]) * depth;
           const X* to = gradient + int64_t(map.outputs[begin + pair]) * columns;
-          for (int64_t channel = 0; channel < depth; ++channel) left[pair * depth + channel] = widen(from[channel]);
-          for (int64_t column = 0; column < columns; ++column) right[pair * width + column] = widen(to[column]);
+          widen_row(from, left.data() + pair * depth, depth);
+          widen_row(to, right.data() + pair * width, columns);
         }
         for (int64_t start = 0; start < width; start += kBlock<S>) {
           const int vectors = int(std::min<int64_t>(kBlock<S>, width - start) / kLanes<S>);

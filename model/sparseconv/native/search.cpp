@@ -12,6 +12,42 @@ struct Found {
 
 constexpr int kDigitBits = 11, kDigits = 1 << kDigitBits;
 
+// A stable sort, digit by digit; `order` is sorted alike. Each part of the keys is moved by one thread.
+template <bool with_order>
+void radix_sort(int64_t* keys, int64_t* order, int64_t count, int bits, int threads) {
+  std::vector<int64_t> other_keys(count), other_order(with_order ? count : 0);
+  const int parts = count > 50000 ? std::max(threads, 1) : 1;
+  std::vector<int64_t> places(int64_t(parts) * kDigits);
+  int64_t *from = keys, *from_order = order, *to = other_keys.data(), *to_order = other_order.data();
+  for (int shift = 0; shift < bits; shift += kDigitBits) {
+    std::fill(places.begin(), places.end(), 0);
+#pragma omp parallel for num_threads(parts)
+    for (int part = 0; part < parts; ++part)
+      for (int64_t row = count * part / parts; row < count * (part + 1) / parts; ++row)
+        ++places[int64_t(part) * kDigits + (from[row] >> shift & (kDigits - 1))];
+    int64_t place = 0;
+    for (int digit = 0; digit < kDigits; ++digit)
+      for (int part = 0; part < parts; ++part) {
+        const int64_t size = places[int64_t(part) * kDigits + digit];
+        places[int64_t(part) * kDigits + digit] = place;
+        place += size;
+      }
+#pragma omp parallel for num_threads(parts)
+    for (int part = 0; part < parts; ++part)
+      for (int64_t row = count * part / parts; row < count * (part + 1) / parts; ++row) {
+        const int64_t target = places[int64_t(part) * kDigits + (from[row] >> shift & (kDigits - 1))]++;
+        to[target] = from[row];
+        if (with_order) to_order[target] = from_order[row];
+      }
+    std::swap(from, to);
+    std::swap(from_order, to_order);
+  }
+  if (from != keys) {
+    std::copy_n(from, count, keys);
+    if (with_order) std::copy_n(from_order, count, order);
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -50,38 +86,73 @@ int zeroskip_pack(const int32_t* coords, int64_t count, int64_t columns, const i
 
 // Sorts keys of so many bits, none negative, and tells in `order` where each was before: a stable radix sort.
 void zeroskip_sort(int64_t* keys, int64_t* order, int64_t count, int bits, int threads) {
-  std::vector<int64_t> other_keys(count), other_order(count);
   for (int64_t row = 0; row < count; ++row) order[row] = row;
-  const int parts = count > 50000 ? std::max(threads, 1) : 1;
-  std::vector<int64_t> places(int64_t(parts) * kDigits);
-  int64_t *from = keys, *from_order = order, *to = other_keys.data(), *to_order = other_order.data();
-  for (int shift = 0; shift < bits; shift += kDigitBits) {
-    std::fill(places.begin(), places.end(), 0);
+  radix_sort<true>(keys, order, count, bits, threads);
+}
+
+// Sorts keys of so many bits, none negative, and moves the different ones to the front. Returns their number.
+int64_t zeroskip_unique(int64_t* keys, int64_t count, int bits, int threads) {
+  if (!std::is_sorted(keys, keys + count)) radix_sort<false>(keys, nullptr, count, bits, threads);
+  return std::unique(keys, keys + count) - keys;
+}
+
+// Coordinates (count, columns) of keys.
+void zeroskip_unpack(const int64_t* keys, int64_t count, int64_t columns, const int64_t* least, const int64_t* shifts,
+                     const int64_t* bits, int32_t* coords, int threads) {
+#pragma omp parallel for num_threads(threads)
+  for (int64_t row = 0; row < count; ++row)
+    for (int64_t column = 0; column < columns; ++column)
+      coords[row * columns + column] =
+          int32_t((keys[row] >> shifts[column] & ((int64_t(1) << bits[column]) - 1)) + least[column]);
+}
+
+// Keys of the outputs of a dense convolution that see each input (count, 1 + axes), in any order and with repetitions:
+// along each axis all o from least to largest with o * stride + first + k * dilation = the input. Fields of keys are less
+// `least`, at `shifts`. Returns their number; `keys` may be null.
+int64_t zeroskip_reached(const int32_t* coords, int64_t count, int64_t axes, const int64_t* size, const int64_t* stride,
+                         const int64_t* first, const int64_t* dilation, const int64_t* least, const int64_t* largest,
+                         const int64_t* shifts, int64_t* keys, int threads) {
+  const int parts = count > 20000 ? std::max(threads, 1) : 1;
+  std::vector<int64_t> sizes(parts, 0);
+  // Each part writes behind those before it: their numbers are counted first.
+  for (int pass = 0; pass < (keys ? 2 : 1); ++pass) {
 #pragma omp parallel for num_threads(parts)
-    for (int part = 0; part < parts; ++part)
-      for (int64_t row = count * part / parts; row < count * (part + 1) / parts; ++row)
-        ++places[int64_t(part) * kDigits + (from[row] >> shift & (kDigits - 1))];
-    int64_t place = 0;
-    for (int digit = 0; digit < kDigits; ++digit)
-      for (int part = 0; part < parts; ++part) {
-        const int64_t size = places[int64_t(part) * kDigits + digit];
-        places[int64_t(part) * kDigits + digit] = place;
-        place += size;
-      }
-#pragma omp parallel for num_threads(parts)
-    for (int part = 0; part < parts; ++part)
+    for (int part = 0; part < parts; ++part) {
+      int64_t* target = keys;
+      if (pass == 1)
+        for (int other = 0; other < part; ++other) target += sizes[other];
+      std::vector<std::vector<int64_t>> found(axes);
+      int64_t total = 0;
       for (int64_t row = count * part / parts; row < count * (part + 1) / parts; ++row) {
-        const int64_t target = places[int64_t(part) * kDigits + (from[row] >> shift & (kDigits - 1))]++;
-        to[target] = from[row];
-        to_order[target] = from_order[row];
+        const int32_t* values = coords + row * (axes + 1);
+        int64_t combinations = 1;
+        for (int64_t axis = 0; axis < axes; ++axis) {
+          found[axis].clear();
+          for (int64_t element = 0; element < size[axis]; ++element) {
+            const int64_t place = values[axis + 1] - first[axis] - element * dilation[axis];
+            const int64_t output = place / stride[axis];
+            if (output * stride[axis] == place && output >= least[axis + 1] && output <= largest[axis + 1])
+              found[axis].push_back((output - least[axis + 1]) << shifts[axis + 1]);
+          }
+          combinations *= int64_t(found[axis].size());
+        }
+        total += combinations;
+        if (pass == 0) continue;
+        for (int64_t number = 0; number < combinations; ++number) {
+          int64_t key = (values[0] - least[0]) << shifts[0], rest = number;
+          for (int64_t axis = axes - 1; axis >= 0; --axis) {
+            key += found[axis][rest % int64_t(found[axis].size())];
+            rest /= int64_t(found[axis].size());
+          }
+          *target++ = key;
+        }
       }
-    std::swap(from, to);
-    std::swap(from_order, to_order);
+      if (pass == 0) sizes[part] = total;
+    }
   }
-  if (from != keys) {
-    std::copy_n(from, count, keys);
-    std::copy_n(from_order, count, order);
-  }
+  int64_t total = 0;
+  for (int64_t one : sizes) total += one;
+  return total;
 }
 
 // Looks up key + step in `keys` for each of the first `looked_up` elements and each output. Both lists are sorted; the

@@ -57,6 +57,53 @@ def sort(kernels: ctypes.CDLL, keys: Tensor, bits: int) -> Tensor:
     return order
 
 
+def unique(kernels: ctypes.CDLL, keys: Tensor, bits: int) -> Tensor:
+    """The different ones of keys of so many bits, sorted. Their order is changed in place."""
+    count = kernels.zeroskip_unique(pointer(keys), integer(len(keys)), bits, threads(8 * len(keys)))
+    return keys[:count]
+
+
+def unpack(kernels: ctypes.CDLL, keys: Tensor, layout: tuple[Sequence[int], ...]) -> Tensor:
+    """Coordinates (N, columns) int32 of keys. `layout`: least values, shifts and widths of the columns."""
+    coords = torch.empty(len(keys), len(layout[0]), dtype=torch.int32)
+    least, shifts, bits = (torch.tensor(values, dtype=torch.int64) for values in layout)
+    kernels.zeroskip_unpack(
+        pointer(keys),
+        integer(len(keys)),
+        integer(coords.shape[1]),
+        pointer(least),
+        pointer(shifts),
+        pointer(bits),
+        pointer(coords),
+        threads(coords.numel()),
+    )
+    return coords
+
+
+def reached(
+    kernels: ctypes.CDLL,
+    coords: Tensor,
+    size: Sequence[int],
+    stride: Sequence[int],
+    first: Sequence[int],
+    dilation: Sequence[int],
+    least: Sequence[int],
+    largest: Sequence[int],
+    shifts: Sequence[int],
+) -> Tensor:
+    """Keys of the outputs that see an input of coords (N, 1 + axes), with repetitions. `least`, `largest` and `shifts`
+    are of the outputs' columns, the batch index first."""
+    tables = [
+        torch.tensor(tuple(values), dtype=torch.int64)
+        for values in (size, stride, first, dilation, least, largest, shifts)
+    ]
+    arguments = (pointer(coords), integer(len(coords)), integer(len(size)), *map(pointer, tables))
+    work = threads(len(coords) * sum(size))
+    keys = torch.empty(kernels.zeroskip_reached(*arguments, None, work), dtype=torch.int64)
+    kernels.zeroskip_reached(*arguments, pointer(keys), work)
+    return keys
+
+
 def pairs(
     kernels: ctypes.CDLL,
     keys: Tensor,
