@@ -325,7 +325,7 @@ FUNCTIONS: dict[str, Case] = {
     "batch_norm": (Line(lambda m, x: F.batch_norm(x, torch.zeros(4), torch.ones(4))), "batch_norm"),
     "scaled": (Line(lambda m, x: x * 2), "is mul"),
     "shifted in place": (Line(lambda m, x: x.add_(1)), "is add_"),
-    "channel": (Line(lambda m, x: x[:, :2]), "is getitem"),
+    "channel": (Line(lambda m, x: x[:, :2]), "is x[...], a part of a value"),
     "pad": (Line(lambda m, x: F.pad(x, (1, 1))), "is pad"),
     "interpolate": (Line(lambda m, x: F.interpolate(x, scale_factor=2.0)), "is interpolate"),
 }
