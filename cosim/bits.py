@@ -44,7 +44,12 @@ class Words:
 
     def to_bytes(self) -> bytes:
         """The words, most significant byte first."""
-        return np.packbits(self.bits, axis=1, bitorder="little")[:, ::-1].tobytes()
+        return to_bytes(self.bits)
+
+
+def to_bytes(bits: NDArray[np.uint8]) -> bytes:
+    """Words (rows x bits, the lowest first), each in whole bytes, most significant byte first."""
+    return np.packbits(bits, axis=1, bitorder="little")[:, ::-1].tobytes()
 
 
 def from_hexadecimal(words: list[bytes], width: int) -> NDArray[np.uint8]:

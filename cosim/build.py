@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,6 +111,9 @@ class Design:
                     waves=traced and simulator is Simulator.VERILATOR,
                 )
             except (SystemExit, RuntimeError) as error:
+                # The runner gives a sentence; a code is that of an interruption (zeroskip.cli).
+                if isinstance(error, SystemExit) and not isinstance(error.code, str):
+                    raise
                 raise SimulatorError(
                     f"{simulator.value} could not build {self.top}: {error}\n{_end_of(log)}"
                 ) from error
@@ -175,7 +179,7 @@ class Build:
 
 
 class _Process(Runner):
-    """cocotb's runner, but silent and able to pass file descriptors to the simulator."""
+    """cocotb's runner, but silent and able to pass file descriptors to the simulator. It leaves no process behind."""
 
     inherited: tuple[int, ...] = ()
 
@@ -201,9 +205,18 @@ class _Process(Runner):
                 stdout=stdout,
                 stderr=subprocess.STDOUT,
                 pass_fds=self.inherited,
+                process_group=0,
             )
-            self.started(process)
-            if code := process.wait():
+            try:
+                self.started(process)
+                code = process.wait()
+            except BaseException:
+                # An interruption, which may have reached this process alone: its children must write no more.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
+            if code:
                 raise RuntimeError(f"{Path(command[0]).name} ended with exit code {code}")
 
 

@@ -53,7 +53,7 @@
 
 `ifdef LOAD_BITS
     localparam LOAD_BYTES = (`LOAD_BITS + 7) / 8;
-    reg [8*LOAD_BYTES-1:0] transfer;
+    reg [8*LOAD_BYTES-1:0] transfer, next;
     reg load_valid;
     // Registers start at random: a transfer before the reset would change a memory that is filled directly.
     initial load_valid = 1'b0;
@@ -87,7 +87,9 @@
                 load_valid <= 1'b0;
                 state <= COMMAND;
             end else begin
-                got = $fread(transfer, program_file);
+                // Not into `transfer` itself, which the component takes at this edge.
+                got = $fread(next, program_file);
+                transfer <= next;
                 load_valid <= 1'b1;
                 count = count - 1;
             end

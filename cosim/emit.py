@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from amaranth.back import verilog
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module
@@ -48,3 +49,23 @@ def emit_verilog(component: wiring.Component, name: str) -> str:
         source,
         flags=re.M,
     )
+
+
+def memory_access(name: str, memories: Sequence[str]) -> str:
+    """Verilog of a module `name` through which a player fills and prints memories (sram.v) by their numbers in
+    `memories`, the instances that hold them, as seen from the top."""
+
+    def task(verb: str, ports: Sequence[str]) -> list[str]:
+        inputs = ", ".join(f"input integer {port}" for port in ("memory", *ports))
+        calls = [f"{index}: {memory}.model.{verb}({', '.join(ports)});" for index, memory in enumerate(memories)]
+        return [
+            f"    task {verb}({inputs});",
+            "        case (memory)",
+            *(f"            {call}" for call in calls),
+            '            default: $fatal(1, "there is no memory %0d", memory);',
+            "        endcase",
+            "    endtask",
+        ]
+
+    tasks = [*task("fill", ("source", "count")), *task("print", ("record", "address"))]
+    return "\n".join(["", f"module {name};", *tasks, "endmodule", ""])

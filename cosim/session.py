@@ -13,7 +13,7 @@ import numpy as np
 
 from zeroskip.cosim.build import Design
 from zeroskip.cosim.player import Player
-from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder
+from zeroskip.cosim.simulator import LoadName, Simulator, SimulatorError, cache_folder
 
 TRACED_SECONDS, TRACED_SLOWDOWN = 60, 20
 """Time limit of the run that records a waveform: seconds to start, and a factor of the failed run's time."""
@@ -33,8 +33,9 @@ def most_cycles(expected: Any) -> Any:
 @dataclass(frozen=True, kw_only=True)
 class Setup:
     """What a simulator holds before the first program: contents of `memories` (Player), and then what `program` does,
-    if there is one."""
+    if there is one. `load`: how a core that loads each product by itself does it."""
 
+    load: LoadName = "direct"
     memories: Mapping[str, str] = field(default_factory=dict)
     program: Sequence[bytes] = ()
 
@@ -61,7 +62,7 @@ class Session:
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._design = design
-        self._setup = setup or Setup()
+        self.setup = setup or Setup()
         self._files = files
         self._simulator = simulator
         self._seed = seed
@@ -73,11 +74,11 @@ class Session:
 
     def __enter__(self) -> Session:
         build = self._design.build(self._simulator, announce=self._announce)
-        self._player = Player(build, seed=self._seed, files=self._files, memories=self._setup.memories)
+        self._player = Player(build, seed=self._seed, files=self._files, memories=self.setup.memories)
         self._player.__enter__()
         try:
-            if self._setup.program:
-                self._player.play(self._setup.program)
+            if self.setup.program:
+                self._player.play(self.setup.program)
         except BaseException as error:
             self._player.__exit__(type(error), error, None)
             raise
@@ -137,10 +138,10 @@ class Session:
             "last": str(starts.stop - 1),
         }
         try:
-            memories = self._setup.memories
+            memories = self.setup.memories
             with Player(build, seed=self._seed, files=self._files, plusargs=plusargs, memories=memories) as player:
-                if self._setup.program:
-                    player.play(self._setup.program)
+                if self.setup.program:
+                    player.play(self.setup.program)
                 player.play([self._player.file("program").read_bytes()], watch)
         except (SimulatorError, TimeoutError):
             # The traced build fails in the same way, or does not end.

@@ -17,8 +17,8 @@ SimulatorName: TypeAlias = Literal["verilator", "icarus"]
 
 
 LoadName: TypeAlias = Literal["direct", "ports"]
-"""How a network gets into a core's memories: they hold it when the simulation starts, or it goes through the load
-port."""
+"""How matrices get into a core's memories, and results out of those of the tile: directly, in no cycle, or through the
+ports."""
 
 
 class SimulatorError(RuntimeError):

@@ -3,6 +3,8 @@
 //
 // +memories=FOLDER: a memory whose instance has the name NAME starts with the words of FOLDER/NAME.hex, where that file
 // exists. +dump=FOLDER: it writes its words to FOLDER/NAME.hex at the end of the simulation.
+//
+// A player may call `fill` and `print` in cycles in which the design does not use the memory.
 module zeroskip_sram #(
     parameter WIDTH = 1,
     parameter DEPTH = 1,
@@ -40,7 +42,18 @@ module zeroskip_sram #(
         end
 
     always @(posedge clk) begin
-        if (w_en) words[w_addr] <= w_data;
         if (r_en) r_data <= (w_en && w_addr == r_addr) ? ~words[r_addr] : words[r_addr];
+        // Blocking, as in `fill`: simulators accept only one kind of assignment to a variable. The read comes before it.
+        if (w_en) words[w_addr] = w_data;
     end
+
+    // The first `count` words come from a binary file, each in whole bytes, most significant first.
+    task fill(input integer source, input integer count);
+        file = $fread(words, source, 0, count);
+    endtask
+
+    // Writes a word in hexadecimal, a line behind "D".
+    task print(input integer record, input integer address);
+        $fwrite(record, "D %h\n", words[address]);
+    endtask
 endmodule

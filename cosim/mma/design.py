@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zeroskip.cosim.build import Design, geometry_key
-from zeroskip.cosim.emit import emit_verilog
+from zeroskip.cosim.emit import emit_verilog, memory_access
 from zeroskip.model.bits import bits_for
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.sources import PACKAGE
@@ -12,13 +12,20 @@ from zeroskip.rtl.mma.layouts import job_layout, load_layout, results_layout, st
 from zeroskip.rtl.mma.tile import Tile
 
 
+def banks(geometry: TileGeometry) -> list[str]:
+    """The banks of A, then B, then C and D (zeroskip.rtl.mma.gemm), as instances in the player. The number of a bank in
+    this list is that of the player's commands."""
+    counts = {"a": geometry.m, "b": geometry.n, "d": geometry.m}
+    return [f"gemm_player.gemm.{matrix}{index}" for matrix, count in counts.items() for index in range(count)]
+
+
 def gemm_design(geometry: TileGeometry) -> Design:
     """The player of matrix products with a Gemm of `geometry`."""
     return Design(
         component=Gemm,
         key=geometry_key(geometry),
         top="gemm_player",
-        verilog=lambda: emit_verilog(Gemm(geometry), "gemm"),
+        verilog=lambda: emit_verilog(Gemm(geometry), "gemm") + memory_access("memories", banks(geometry)),
         sources=(PACKAGE / "cosim/sram.v", PACKAGE / "cosim/mma/gemm_player.v"),
         included=(PACKAGE / "cosim/common_player.v",),
         defines={
@@ -28,6 +35,7 @@ def gemm_design(geometry: TileGeometry) -> Design:
             "ADDRESS_BITS": bits_for(geometry.d_words),
             "RESULT_BITS": results_layout(geometry).elem_shape.size,
             "ROWS": geometry.m,
+            "D_BANKS": geometry.m + geometry.n,
         },
     )
 

@@ -37,11 +37,11 @@ class MmaStageRun(StageRun):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MmaRun(RtlRun):
-    """`transfers` (int64, layers) counts, over all images, the transfers that load operands and read results, one a
-    cycle, while no job runs. `useful` (float64, layers) is the number of cycles that the products of weights and
-    activations take if all multipliers are busy: products / multipliers. All weights of a dense layer count, and the
-    weights that the pattern keeps of a sparse layer; padding and the zeros between a convolution's groups do not.
-    `multipliers` is the number of multipliers."""
+    """`transfers` (int64, layers) counts, over all images, the transfers that load operands and read results through
+    the ports, one a cycle, while no job runs; they are counted where a simulation does without them, too. `useful`
+    (float64, layers) is the number of cycles that the products of weights and activations take if all multipliers are
+    busy: products / multipliers. All weights of a dense layer count, and the weights that the pattern keeps of a sparse
+    layer; padding and the zeros between a convolution's groups do not. `multipliers` is the number of multipliers."""
 
     transfers: NDArray[np.int64]
     useful: NDArray[np.float64]
@@ -65,8 +65,8 @@ class MmaDriver:
         return gemm_design(geometry)
 
     def setup(self, network: MmaNetwork, load: LoadName) -> Setup:
-        """Nothing, whatever `load` is: each product loads its operands through the ports."""
-        return Setup()
+        """Nothing but how: each product loads its operands."""
+        return Setup(load=load)
 
     def images_together(self, network: MmaNetwork, images: int) -> int:
         return batch_size(network)

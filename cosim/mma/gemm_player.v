@@ -5,6 +5,9 @@
 //   "L" count transfers
 //   "S" 0 limit job         start port, JOB_BYTES bytes; wait for done
 //   "R" count, base         words base (4 bytes) to base + count - 1 of each row of D
+// Without cycles of a port, and with the same effect:
+//   "F" count bank words    words 0 to count - 1 of a bank (4 bytes; zeroskip.cosim.mma.design.banks), in whole bytes
+//   "P" count, base         as "R"
 // Record:
 //   "C" cycles illegal      after each job
 //   "T" cycles              after a job that is not done after its limit
@@ -42,7 +45,10 @@ module gemm_player (
         .result__ready(1'b1)
     );
 
+    memories memories ();
+
     reg [31:0] base, waiting;
+    integer bank, address;
 
     always @(posedge clk) begin
         if (rst) begin
@@ -71,6 +77,14 @@ module gemm_player (
                         got = $fread(job, program_file);
                         start_valid <= 1'b1;
                         state <= STARTING;
+                    end else if (command == "F") begin
+                        got = $fread(bank, program_file);
+                        memories.fill(bank, program_file, count);
+                    end else if (command == "P") begin
+                        got = $fread(base, program_file);
+                        for (address = base; address < base + count; address = address + 1)
+                            for (bank = 0; bank < `ROWS; bank = bank + 1)
+                                memories.print(`D_BANKS + bank, record_file, address);
                     end else begin
                         got = $fread(base, program_file);
                         waiting = count * `ROWS;

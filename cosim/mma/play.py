@@ -14,8 +14,8 @@ from zeroskip.cosim.bits import Words, from_hexadecimal, to_bits, to_numbers
 from zeroskip.cosim.mma.design import gemm_design, tile_design
 from zeroskip.cosim.mma.program import job_program, results, transfers
 from zeroskip.cosim.player import Player
-from zeroskip.cosim.session import Session, most_cycles
-from zeroskip.cosim.simulator import Simulator
+from zeroskip.cosim.session import Session, Setup, most_cycles
+from zeroskip.cosim.simulator import LoadName, Simulator
 from zeroskip.model.mma.cycles import job_cycles
 from zeroskip.model.mma.gemm import Images, Job, Operand, Product, check_product, jobs
 from zeroskip.model.mma.geometry import TileGeometry
@@ -27,8 +27,8 @@ from zeroskip.rtl.mma.layouts import step_layout
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GemmRun:
     """A product on the RTL: raw bits of D (M x N), the cycles of each job from `start` to `done`, the number of
-    transfers that loaded the matrices and read D (one a cycle, none during a job), and whether there was an illegal
-    metadata code."""
+    transfers that load the matrices and read D through the ports (one a cycle, none during a job), and whether there
+    was an illegal metadata code."""
 
     d: NDArray[Any]
     job_cycles: tuple[int, ...]
@@ -48,16 +48,17 @@ def run_gemm(
     geometry: TileGeometry,
     *,
     simulator: Simulator = Simulator.VERILATOR,
+    load: LoadName = "direct",
     seed: int = 0,
 ) -> GemmRun:
     """D = A B + C on the RTL, for raw bits `b` (K x N) and `c` (M x N). The memories start with random contents, by
-    `seed`.
+    `seed`; `load` says how the matrices get into them, and D out of them.
 
     Raises ValueError for matrices that do not fit (zeroskip.model.mma.gemm.check_product), and SimulatorError where the
     simulator is missing or fails.
     """
     check_product(operand, b, c, geometry)
-    with Session(gemm_design(geometry), simulator=simulator, seed=seed) as session:
+    with Session(gemm_design(geometry), setup=Setup(load=load), simulator=simulator, seed=seed) as session:
         return play_gemm(session, operand, b, c, geometry)
 
 
@@ -85,7 +86,8 @@ def play_gemms(
     jobs = len(products) * len(plan)
     expected = expected_cycles(plan, geometry)
     limited = list(zip(plan, most_cycles(np.array(expected)).tolist(), strict=True))
-    program = (piece for each in images for job, limit in limited for piece in job_program(each, job, limit))
+    load = session.setup.load
+    program = (piece for each in images for job, limit in limited for piece in job_program(each, job, limit, load))
     record = session.play(program, lambda done: on_jobs(done, jobs)).splitlines()
     if record and record[-1][:1] == b"T":
         job = sum(line[:1] == b"C" for line in record)
@@ -143,6 +145,7 @@ def verify_gemms(
     geometry: TileGeometry,
     *,
     simulator: Simulator = Simulator.VERILATOR,
+    load: LoadName = "direct",
     seed: int = 0,
     waveform: Path | None = None,
     announce: Callable[[str], None] = lambda _: None,
@@ -156,8 +159,14 @@ def verify_gemms(
     """
     for product in products:
         check_product(*product, geometry)
-    design = gemm_design(geometry)
-    with Session(design, simulator=simulator, seed=seed, waveform=waveform, announce=announce) as session:
+    with Session(
+        gemm_design(geometry),
+        setup=Setup(load=load),
+        simulator=simulator,
+        seed=seed,
+        waveform=waveform,
+        announce=announce,
+    ) as session:
         runs = play_gemms(session, products, geometry, on_jobs)
         checked = [check_gemm(run, *product, geometry) for run, product in zip(runs, products, strict=True)]
         for number, (one, run) in enumerate(zip(checked, runs, strict=True)):

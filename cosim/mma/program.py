@@ -9,22 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.cosim.bits import Words, from_hexadecimal, to_bits, to_numbers
+from zeroskip.cosim.bits import Words, from_hexadecimal, to_bits, to_bytes, to_numbers
+from zeroskip.cosim.simulator import LoadName
 from zeroskip.model.mma.gemm import Images, Job
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import raw_type
 from zeroskip.rtl.mma.layouts import MatrixTarget, a_row_layout, job_layout, load_layout
 
 
-def job_program(images: Images, job: Job, limit: int) -> Iterator[bytes]:
+def job_program(images: Images, job: Job, limit: int, load: LoadName) -> Iterator[bytes]:
     """The program that loads the operands of a job that are not in the memories yet, runs it, and reads its part of D
-    at the end. If the job takes more cycles than `limit`, the program ends there."""
+    at the end, through the ports or directly. If the job takes more cycles than `limit`, the program ends there."""
     geometry = images.geometry
+    put, read = (_transfer, b"R") if load == "ports" else (_fill, b"P")
     if job.new_b:
-        yield from _load(geometry, MatrixTarget.B, _b_bits(images, job))
-    yield from _load(geometry, MatrixTarget.A, _a_bits(images, job))
+        yield from put(geometry, MatrixTarget.B, _b_bits(images, job))
+    yield from put(geometry, MatrixTarget.A, _a_bits(images, job))
     if job.new_c:
-        yield from _load(geometry, MatrixTarget.C, _c_bits(images, job))
+        yield from put(geometry, MatrixTarget.C, _c_bits(images, job))
     fields = {
         "a_base": 0,
         "b_base": 0,
@@ -41,18 +43,25 @@ def job_program(images: Images, job: Job, limit: int) -> Iterator[bytes]:
         word.number(field, value)
     yield struct.pack(">cII", b"S", 0, limit) + word.to_bytes()
     if job.last:
-        yield struct.pack(">cII", b"R", job.sums, 0)
+        yield struct.pack(">cII", read, job.sums, 0)
 
 
 def transfers(geometry: TileGeometry, job: Job) -> int:
-    """Transfers around a job: words of the banks of A, of B and C if they are new, and of D at the end."""
+    """Transfers of the ports around a job: words of the banks of A, of B and C if they are new, and of D at the end."""
     a = geometry.m * len(job.rows) * len(job.steps)
     b = geometry.n * len(job.columns) * len(job.windows) if job.new_b else 0
     return a + b + geometry.m * job.sums * (job.new_c + job.last)
 
 
-def _load(geometry: TileGeometry, target: Any, banks: NDArray[np.uint8]) -> Iterator[bytes]:
-    """Transfers of words (banks x addresses x bits), from address 0 on."""
+def _fill(geometry: TileGeometry, target: Any, banks: NDArray[np.uint8]) -> Iterator[bytes]:
+    """Words (banks x addresses x bits), from address 0 on, as the contents of memories."""
+    first = {MatrixTarget.A: 0, MatrixTarget.B: geometry.m, MatrixTarget.C: geometry.m + geometry.n}[target]
+    for bank, bits in enumerate(banks, first):
+        yield struct.pack(">cII", b"F", len(bits), bank) + to_bytes(bits)
+
+
+def _transfer(geometry: TileGeometry, target: Any, banks: NDArray[np.uint8]) -> Iterator[bytes]:
+    """The same words as transfers of the load port."""
     for bank, bits in enumerate(banks):
         words = Words(load_layout(geometry), len(bits))
         words.number("target", target.value)

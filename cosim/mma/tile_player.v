@@ -10,7 +10,7 @@ module tile_player (
 `include "common_player.v"
 
     localparam STEP_BYTES = (`STEP_BITS + 7) / 8;
-    reg [8*STEP_BYTES-1:0] step;
+    reg [8*STEP_BYTES-1:0] step, next;
     reg valid, ready;
     wire step_ready, result_valid, illegal;
     wire [`RESULT_BITS-1:0] result;
@@ -53,7 +53,9 @@ module tile_player (
             if (!valid || step_ready) begin
                 valid <= 1'b0;
                 if (($urandom & 255) >= pause && got != 0) begin
-                    got = $fread(step, program_file);
+                    // Not into `step` itself, which the tile takes at this edge.
+                    got = $fread(next, program_file);
+                    step <= next;
                     valid <= got != 0;
                 end
             end

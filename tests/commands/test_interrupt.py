@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ZEROSKIP = (sys.executable, "-m", "zeroskip")
@@ -71,6 +72,45 @@ def test_a_search_keeps_its_journal(tmp_path: Path, command: tuple[str, ...], un
         rf"interrupted after \d+ of {unit}, which are kept in plan.json.journal; continue with --resume\n", err
     )
     assert not (tmp_path / "plan.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [(signal.SIGINT, 130, "interrupted: no results are kept\n"), (signal.SIGTERM, 143, "")],
+)
+def test_while_the_simulator_is_built(tmp_path: Path, number: int, code: int, told: str) -> None:
+    """A signal to this process alone, as `kill` sends it: what it started ends with it, and the cache holds nothing
+    that is half written."""
+    bits = {"a": (1, 8), "b": (8, 1)}
+    matrices = {name: np.zeros(shape, np.uint16) for name, shape in bits.items()}
+    mode = {"dtype": "fp16", "out": "fp32", "generation": "A100"}
+    np.savez(tmp_path / "p.npz", c=np.zeros((1, 1), np.uint32), **matrices, **mode)  # type: ignore[arg-type]
+    cache = tmp_path / "cache"
+    running = subprocess.Popen(
+        [*ZEROSKIP, "mma", "p.npz", "--m", "1", "--n", "1"],
+        cwd=tmp_path,
+        env=os.environ | {"ZEROSKIP_CACHE": str(cache)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with running:
+        while running.poll() is None and not [*cache.glob("building-*/verilated*.d")]:
+            time.sleep(0.02)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out, err) == (code, "", told)
+    assert {path.suffix for path in cache.iterdir()} <= {".lock"}
+    assert not [*cache.glob("building-*")]
+    assert not [file for file in Path("/proc").glob("[0-9]*/cmdline") if str(cache) in command_line(file)]
+
+
+def command_line(file: Path) -> str:
+    """Of a process, which may have ended."""
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 def test_before_anything_is_kept(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ CompiledNetwork: TypeAlias = Any
 @dataclass(frozen=True, kw_only=True)
 class SimulateSettings:
     """`limit` is how many samples run; None means all. With `saturate`, inputs that do not fit the core's format
-    are clipped and counted. `seed` is for the random contents of the memories before they are loaded. `load`: the EIE
-    array's memories hold the matrices when the simulation starts, or they go through its load port, which takes many
-    cycles more; the operands of the tile always go through its ports."""
+    are clipped and counted. `seed` is for the random contents of the memories before they are loaded. `load`:
+    matrices get into the core's memories directly, and results out of those of the tile, or through the ports, which
+    takes many cycles more."""
 
     limit: int | None = None
     saturate: bool = False

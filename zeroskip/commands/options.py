@@ -69,8 +69,8 @@ Simulator = Annotated[
 Load = Annotated[
     LoadName,
     typer.Option(
-        help="How matrices get into the memories: they are there at the start, or go through the load port, one word a "
-        "cycle."
+        help="How matrices get into the memories, and results out of those of the tile: directly, or through the "
+        "ports, one word a cycle."
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]

@@ -23,6 +23,7 @@ def simulate_command(
     outputs: Annotated[Path | None, typer.Option(help="NPZ file to write outputs and cycles to.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML report to write.", show_default="NETWORK.html")] = None,
     simulator: options.Simulator = "verilator",
+    load: options.Load = SimulateSettings.load,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the random contents of the memories before they are loaded.")
     ] = 0,
@@ -40,7 +41,7 @@ def simulate_command(
         result = simulate(
             network,
             data,
-            settings=SimulateSettings(limit=limit, simulator=simulator, seed=seed, **own),
+            settings=SimulateSettings(limit=limit, simulator=simulator, load=load, seed=seed, **own),
             outputs=outputs,
             report=report or Path(str(network).removesuffix(".zs") + ".html"),
             progress=progress,

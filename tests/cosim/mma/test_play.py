@@ -12,7 +12,7 @@ from support.operands import KINDS, block_numbers, random_bits
 from support.steps import random_steps
 
 from zeroskip.cosim.mma.play import GemmRun, run_gemm, run_steps
-from zeroskip.cosim.simulator import Simulator
+from zeroskip.cosim.simulator import LoadName, Simulator
 from zeroskip.model.mma import cycles, golden
 from zeroskip.model.mma import format as nm
 from zeroskip.model.mma.gemm import Operand, dense_operand, jobs, sparse_operand
@@ -213,7 +213,7 @@ def check_gemm(geometry: TileGeometry, operand: Operand, b: Any, c: Any, **optio
 SIZES = [(1, 1, 1), (7, 5, 70), (9, 11, 19)]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("size", "load"), [*((size, "direct") for size in SIZES), (SIZES[1], "ports")], ids=str)
 @pytest.mark.parametrize(
     ("name", "dense"),
     [
@@ -223,11 +223,11 @@ SIZES = [(1, 1, 1), (7, 5, 70), (9, 11, 19)]
         if dense or not geometry.pattern.dense
     ],
 )
-def test_gemm(name: str, dense: bool, size: tuple[int, int, int]) -> None:
+def test_gemm(name: str, dense: bool, size: tuple[int, int, int], load: LoadName) -> None:
     geometry = GEMMS[name]
     seed = 8 * SIZES.index(size) + sorted(GEMMS).index(name)
     operand, b, c = some_product(geometry, size, dense=dense, legal=True, seed=seed)
-    run = check_gemm(geometry, operand, b, c, seed=seed)
+    run = check_gemm(geometry, operand, b, c, load=load, seed=seed)
     if name in ("int8", "one word") and size == (7, 5, 70):
         assert len(run.job_cycles) > 10
 

@@ -10,6 +10,7 @@ from support.tile_networks import averaging, conv, mlp, pruned
 
 from zeroskip.cosim.mma.blocks import random_blocks
 from zeroskip.cosim.mma.formats import check_format, modes
+from zeroskip.cosim.simulator import LoadName
 from zeroskip.cosim.verify import verify
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry
@@ -22,12 +23,13 @@ from zeroskip.model.progress import Step
 TINY = TileGeometry(m=2, n=2, a_words=32, b_words=8, d_words=16)
 
 
+@pytest.mark.parametrize("load", ["direct", "ports"])
 @pytest.mark.parametrize(("make", "shape"), [(mlp, (30,)), (conv, (1, 12, 12)), (averaging, (1, 8, 8))])
-def test_network(make: Any, shape: tuple[int, ...]) -> None:
+def test_network(make: Any, shape: tuple[int, ...], load: LoadName) -> None:
     network = compile_network(pruned(make(7), Pattern()), shape, TINY)
     inputs = np.random.default_rng(7).normal(size=(9, network.inputs)).astype(np.float32)
     reports: list[Step] = []
-    verification = verify(network, inputs, seed=7, progress=reports.append)
+    verification = verify(network, inputs, load=load, seed=7, progress=reports.append)
     assert verification.equal
     np.testing.assert_array_equal(verification.outputs, run(network, inputs).outputs)
     assert verification.values == sum(

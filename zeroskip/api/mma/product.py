@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.paths import require_writable, reserves
 from zeroskip.api.tables import yes
-from zeroskip.cosim.simulator import SimulatorName
+from zeroskip.cosim.simulator import LoadName, SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
@@ -23,16 +23,18 @@ CheckName = Literal["strict", "relaxed"]
 @dataclass(frozen=True, kw_only=True)
 class ProductSettings:
     """The sizes of the tile, which metadata are legal ("strict": increasing indices, "relaxed": distinct ones), and
-    whether illegal metadata run too."""
+    whether illegal metadata run too. `load`: operands and results get into and out of the memories directly, or through
+    the ports, which takes many cycles more."""
 
     m: int = 4
     n: int = 4
     check: CheckName = "strict"
     allow_illegal: bool = False
     simulator: SimulatorName = "verilator"
+    load: LoadName = "direct"
 
     def __post_init__(self) -> None:
-        require_settings(self, check=CheckName, simulator=SimulatorName)
+        require_settings(self, check=CheckName, simulator=SimulatorName, load=LoadName)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,6 +162,7 @@ def _run_product(
         products,
         geometry,
         simulator=simulator,
+        load=settings.load,
         seed=seed,
         waveform=_waveform(output),
         announce=lambda task: progress(Step(task=task)),

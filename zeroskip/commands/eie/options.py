@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from zeroskip.api.eie.compile import EieCompileSettings
-from zeroskip.commands import options
 
 Pes = Annotated[int, typer.Option(help="Processing elements (PEs), a power of two.")]
 QueueDepth = Annotated[
@@ -84,4 +83,3 @@ class SimulateOptions:
     """Fields of zeroskip.api.simulate.SimulateSettings."""
 
     saturate: Annotated[bool, typer.Option(help="Clip inputs that do not fit, and count them.")] = False
-    load: options.Load = "direct"

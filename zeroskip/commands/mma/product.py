@@ -34,6 +34,7 @@ def product_command(
         bool, typer.Option("--allow-illegal", help="Also run illegal metadata; the RTL's flag reports them.")
     ] = False,
     simulator: options.Simulator = "verilator",
+    load: options.Load = ProductSettings.load,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -43,7 +44,7 @@ def product_command(
     Ada, H100 or B200; for fp8 also H100-mma or H100-wgmma. The exit code is 1 unless every bit equals the golden model
     and the cycles equal the cycle model.
     """
-    settings = ProductSettings(m=m, n=n, check=check, allow_illegal=allow_illegal, simulator=simulator)
+    settings = ProductSettings(m=m, n=n, check=check, allow_illegal=allow_illegal, simulator=simulator, load=load)
     with working() as progress:
         result = run_product(file, settings=settings, output=output, seed=seed, progress=progress)
     show(result.summary(), result.rows(), title=f"{file.name} on the {CORES['mma'].title}", as_json=as_json)
