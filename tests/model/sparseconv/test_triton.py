@@ -17,7 +17,8 @@ from zeroskip.model.sparseconv.maps import KernelMap
 from zeroskip.model.sparseconv.tensor import SparseTensor
 from zeroskip.model.sparseconv.tuner import chosen_execution
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="optional: pip install triton")
+if importlib.util.find_spec("triton") is None:
+    pytest.skip("optional: pip install triton", allow_module_level=True)
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # The interpreter cuts numbers off where a GPU rounds them to bfloat16.
