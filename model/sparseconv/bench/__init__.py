@@ -1,0 +1,1 @@
+"""What `zeroskip bench sparseconv` measures: scenes, timing beside peers, and the peers themselves."""
