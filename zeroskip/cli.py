@@ -21,6 +21,7 @@ from zeroskip.commands.demo import demo_command
 from zeroskip.commands.finetune import finetune_command
 from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import simulate_command
+from zeroskip.commands.sparseconv.bench import bench_command as bench_sparseconv_command
 from zeroskip.commands.train import train_command
 from zeroskip.interrupted import INTERRUPTED, NOTHING_KEPT
 from zeroskip.model.cores import CORES, UNITS
@@ -38,8 +39,8 @@ COMMANDS: dict[str, Command] = {
 }
 GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
     "bench": (
-        "Measure the hardware and the searches, next to published figures.",
-        {},
+        "Measure the hardware, the searches and sparse convolution, next to published figures and other libraries.",
+        {"sparseconv": bench_sparseconv_command},
     ),
     "sweep": ("Vary the parameters of a core and predict its cycles with the exact cycle model.", {}),
 }

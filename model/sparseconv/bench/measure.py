@@ -12,7 +12,7 @@ from zeroskip.model.progress import Progress, Step
 from zeroskip.model.sparseconv.bench.layer import STEPS, Layer, operands
 from zeroskip.model.sparseconv.bench.peers import Peer, installed
 from zeroskip.model.sparseconv.bench.scenes import Scene, surface
-from zeroskip.model.sparseconv.bench.timing import in_turn, seconds
+from zeroskip.model.sparseconv.bench.timing import in_turn, timed
 from zeroskip.model.sparseconv.functional import find_map
 
 OURS, PLAIN = "zeroskip", "torch"
@@ -31,7 +31,7 @@ def measure_scene(
         peers = {name: stack.enter_context(Peer(name, scene, feats, weight)) for name in installed(scene)}
         for number, step in enumerate(STEPS):
             progress(Step(task=f"{scene.name}, {step}", done=number, total=len(STEPS)))
-            runs = {name: _own(layer, step) for name, layer in layers.items()}
+            runs = {name: timed(getattr(layer, step)) for name, layer in layers.items()}
             runs |= {name: peer.step(step) for name, peer in peers.items() if step in peer.steps}
             for name, median in in_turn(runs, repeats).items():
                 times.setdefault(name, {})[step] = 1000 * median
@@ -41,7 +41,7 @@ def measure_scene(
     errors = {name: float((sums - other).abs().max()) / largest for name, other in results.items()}
     kmap = find_map(layers[OURS].mapped, 3)
     gathered = torch.randn(len(kmap.inputs), channels[0])
-    product = in_turn({"matmul": lambda: seconds(lambda: gathered @ weight[0])}, repeats)["matmul"]
+    product = in_turn({"matmul": timed(lambda: gathered @ weight[0])}, repeats)["matmul"]
     own = times.pop(OURS)
     return {
         "name": scene.name,
@@ -59,11 +59,6 @@ def measure_scene(
     }
 
 
-def _own(layer: Layer, step: str) -> Any:
-    run = getattr(layer, step)
-    return lambda: seconds(run)
-
-
 def measure_growth(
     sizes: Sequence[int], channels: tuple[int, int], *, repeats: int, seed: int, progress: Progress
 ) -> list[dict[str, Any]]:
@@ -75,7 +70,7 @@ def measure_growth(
         feats, weight = operands(scene, channels, seed)
         layers = {OURS: Layer(scene, feats, weight, "auto"), PLAIN: Layer(scene, feats, weight, "reference")}
         found = {
-            step: in_turn({name: _own(layer, step) for name, layer in layers.items()}, repeats)
+            step: in_turn({name: timed(getattr(layer, step)) for name, layer in layers.items()}, repeats)
             for step in ("map", "conv")
         }
         rows.append(
@@ -98,9 +93,11 @@ def deterministic(scene: Scene, channels: tuple[int, int], *, runs: int, seed: i
             torch.set_num_threads(1 + run % 2)
             layer = Layer(scene, feats, weight, "auto")
             layer.train()
+            assert layer.trained.feats.grad is not None
+            assert layer.parameter.grad is not None
             found = [layer.end_to_end().feats, layer.trained.feats.grad, layer.parameter.grad]
             first = first or found
-            if not all(torch.equal(one, other) for one, other in zip(found, first, strict=True)):
+            if not all(map(torch.equal, found, first)):
                 return False
     finally:
         torch.set_num_threads(threads)

@@ -104,7 +104,7 @@ class Dense:
         return torch.nn.functional.conv3d(dense, self.weight, padding=1)[0, :, x, y, z].T
 
 
-PEERS = {"spconv": Spconv, "open3d": Open3d, "dense": Dense}
+PEERS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {"spconv": Spconv, "open3d": Open3d, "dense": Dense}
 
 
 def serve(name: str, scene: str, threads: int) -> None:

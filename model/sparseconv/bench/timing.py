@@ -16,6 +16,11 @@ def seconds(run: Run) -> float:
     return time.perf_counter() - start
 
 
+def timed(run: Run) -> Callable[[], float]:
+    """The call as one that returns its seconds."""
+    return lambda: seconds(run)
+
+
 def in_turn(runs: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, float]:
     """The median of `repeats` times of each, in seconds. Each of `runs` runs once and returns its time; all of them run
     in turn, once before the first that counts."""
