@@ -1,4 +1,4 @@
-"""Programs of the mapping unit's player (mapper_player.v), and the lists and triples in its record."""
+"""Programs of the mapping unit's player (mapper_player.v), and the lists, triples and neighbours in its record."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from zeroskip.cosim.bits import Words, from_hexadecimal, to_bits
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mapping.golden import KeyList
 from zeroskip.model.mapping.layer import LayerPlan, Sort
+from zeroskip.model.mapping.nearest import NearestPlan
+from zeroskip.model.mapping.ranking import NONE
 from zeroskip.rtl.mapping.layouts import (
     MapperTarget,
     job_layout,
@@ -33,9 +35,47 @@ def layer_program(plan: LayerPlan, limits: Sequence[int]) -> Iterator[bytes]:
         yield _start(geometry, _sort_job(sort), limit)
         if len(sort.found):
             yield struct.pack(">cII", b"R", geometry.blocks(len(sort.found)), sort.target)
-    moves = to_bits(plan.moves[:, None] & ((1 << geometry.key_bits) - 1), geometry.key_bits)
-    yield _load(geometry, MapperTarget.SHIFTS, 0, moves)
+    yield _load_moves(geometry, plan.moves)
     yield _start(geometry, _map_job(plan), limits[-1])
+
+
+def nearest_program(plan: NearestPlan, limits: Sequence[int]) -> Iterator[bytes]:
+    """The program that loads points, and ranks them for the queries of each job. A job that takes more cycles than its
+    limit ends the program."""
+    geometry = plan.geometry
+    if len(plan.points):
+        yield _load(geometry, MapperTarget.KEYS, 0, _word_bits(plan.points, geometry))
+    for job, limit in zip(plan.jobs, limits, strict=True):
+        yield _load_moves(geometry, plan.moves[job.start : job.stop])
+        fields = {
+            "rank": 1,
+            "a_base": 0,
+            "a_count": len(plan.points),
+            "offsets": len(job),
+            "target": plan.target,
+            "nearest": plan.count,
+            "limit": plan.limit,
+        }
+        yield _start(geometry, fields, limit)
+        yield struct.pack(">cII", b"R", result_words(plan, job), plan.target)
+
+
+def result_words(plan: NearestPlan, job: range) -> int:
+    """Words of the memory that the results of a job take."""
+    return -(-len(job) * plan.count // plan.geometry.width)
+
+
+def read_neighbours(words: list[bytes], plan: NearestPlan, job: range) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices and squared distances (both queries x count) of a job, from the words that were read."""
+    found = read_list(words, len(job) * plan.count, plan.geometry)
+    none = found.keys == (1 << plan.geometry.key_bits) - 1
+    indices, squared = (np.where(none, NONE, values).reshape(-1, plan.count) for values in (found.indices, found.keys))
+    return indices, squared
+
+
+def _load_moves(geometry: MapperGeometry, moves: NDArray[np.int64]) -> bytes:
+    bits = to_bits(moves[:, None] & ((1 << geometry.key_bits) - 1), geometry.key_bits)
+    return _load(geometry, MapperTarget.SHIFTS, 0, bits)
 
 
 def transfers(plan: LayerPlan) -> int:

@@ -10,6 +10,9 @@ block's own cycle."""
 _PRESORT = 7
 """The same of the pass that sorts each block, without the block sorter."""
 
+_RANK = 12
+"""The same of a ranking: two more than a merge, for the distances."""
+
 
 def map_cycles(geometry: MapperGeometry, outputs: int, inputs: int, offsets: int) -> int:
     """Cycles of a map: each offset takes as many as both lists have words, and the pipeline is filled once."""
@@ -27,3 +30,8 @@ def sort_cycles(geometry: MapperGeometry, keys: int) -> int:
         length *= 2
         if length >= words:
             return cycles
+
+
+def rank_cycles(geometry: MapperGeometry, points: int, queries: int) -> int:
+    """Cycles of a ranking: each query takes as many as the points have words, and the pipeline is filled once."""
+    return queries * geometry.blocks(points) + _RANK + max(1, geometry.levels)

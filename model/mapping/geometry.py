@@ -98,6 +98,12 @@ class MapperGeometry:
         return self.width.bit_length() - 1
 
     @property
+    def distance_bits(self) -> int:
+        """Width of a squared distance of points that are less than half of the range apart in each coordinate. The unit
+        ranks distances where they fit a key, and all ones is none of them."""
+        return (self.dims << (2 * self.coordinate_bits - 2)).bit_length()
+
+    @property
     def address_bits(self) -> int:
         """Width of a word's address."""
         return bits_for(self.words)

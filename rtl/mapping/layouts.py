@@ -93,11 +93,17 @@ def job_layout(geometry: MapperGeometry) -> data.StructLayout:
     A sort (`sort` is 1): list a loses the bits of its keys that are not `kept`, and is sorted, by key, then by index.
     `unique` keeps the first of equal keys, `renumber` gives the sorted keys the indices 0, 1, 2, ... The result begins
     at word `target`; as many words from `spare` on are overwritten. `target` may be `a_base`.
+
+    A ranking (`rank` is 1): the shifts of the table are minus the keys of `offsets` queries. For each query, the
+    `nearest` points of list a (1 to `width`) of its batch whose squared distance is at most `limit` are stored from
+    word `target` on, the distance in place of the key, from the nearest on; a distance of all ones stands for none. In
+    each coordinate, points and queries are less than 2 ** (coordinate_bits - 1) apart.
     """
     words, keys = geometry.address_bits, bits_for(geometry.keys + 1)
     return data.StructLayout(
         {
             "sort": 1,
+            "rank": 1,
             "a_base": words,
             "a_count": keys,
             "b_base": words,
@@ -108,6 +114,8 @@ def job_layout(geometry: MapperGeometry) -> data.StructLayout:
             "renumber": 1,
             "target": words,
             "spare": words,
+            "nearest": bits_for(geometry.width + 1),
+            "limit": geometry.key_bits,
         }
     )
 

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from zeroskip.model.bits import bits_for
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.rtl.mapping.block_sorter import BlockSorter
+from zeroskip.rtl.mapping.distances import Distances
 from zeroskip.rtl.mapping.layouts import (
     MapperTarget,
     job_layout,
@@ -41,6 +42,9 @@ class Mapper(wiring.Component):
                                  +----> thinner -> packer -> memory
         memory -> reader a -> block sorter -^
 
+    The same comparators rank points by their distance to queries: reader a -> distances -> block sorter -> merger,
+    which keeps the nearest -> thinner -> packer -> memory.
+
     Latency: `result` follows `read` by two cycles. Throughput: `width` keys a cycle, offset by offset without a gap;
     one transfer of `load` a cycle, one word of `result` in two cycles.
 
@@ -51,15 +55,15 @@ class Mapper(wiring.Component):
     Ports
     -----
     load : stream of load_layout, in
-        Words for the memories (see MapperTarget). Waits while a sort writes.
+        Words for the memories (see MapperTarget). Waits while a job writes.
     start : stream of job_layout, in
         Jobs; one is taken while none runs.
     triples : stream of triples_layout, out
         The map, by offset, then by output. Everything stops while triples wait.
     done : 1, out
-        High for one cycle when all triples of a map have left, or the sorted list stands in the memory.
+        High for one cycle when all triples of a map have left, or the results of another job stand in the memory.
     sorted : range(keys + 1), out
-        Keys of the last sorted list, from the cycle after `done`.
+        Keys that the last sort or ranking stored, from the cycle after `done`.
     disordered : 1, out
         High if a list of the last map was not sorted, or held a key twice: then the triples are wrong.
     read : stream of addresses, in
@@ -89,6 +93,7 @@ class Mapper(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(geometry)
         m.submodules.reader_a = reader_a = Reader(geometry)
         m.submodules.reader_b = reader_b = Reader(geometry)
+        m.submodules.distances = distances = Distances(geometry)
         m.submodules.block_sorter = block_sorter = BlockSorter(geometry)
         m.submodules.merger = merger = Merger(geometry)
         m.submodules.matcher = matcher = Matcher(geometry)
@@ -99,16 +104,35 @@ class Mapper(wiring.Component):
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
         wiring.connect(m, sequencer.a, reader_a.run)
         wiring.connect(m, sequencer.b, reader_b.run)
-        self._route(m, sequencer.presort, reader_a.o, block_sorter.i, merger.a)
         wiring.connect(m, reader_b.o, merger.b)
-        self._join(m, sequencer, block_sorter.o, merger.o, matcher.i, thinner.i)
+        presort, rank, mapping = sequencer.presort, sequencer.rank, ~sequencer.sort & ~sequencer.rank
+        for used, source, sink in (
+            (presort, reader_a.o, block_sorter.i),
+            (presort, block_sorter.o, thinner.i),
+            (~presort & ~rank, reader_a.o, merger.a),
+            (sequencer.sort & ~presort, merger.o, thinner.i),
+            (mapping, merger.o, matcher.i),
+            (rank, reader_a.o, distances.i),
+            (rank, distances.o, block_sorter.i),
+            (rank, block_sorter.o, merger.a),
+            (rank, merger.o, thinner.i),
+        ):
+            with m.If(used):
+                m.d.comb += [
+                    sink.payload.eq(source.payload),
+                    sink.valid.eq(source.valid),
+                    source.ready.eq(sink.ready),
+                ]
         wiring.connect(m, matcher.o, pack_triples.i)
         wiring.connect(m, thinner.o, pack_keys.i)
         wiring.connect(m, pack_triples.o, wiring.flipped(self.triples))
         m.d.comb += [
             matcher.clear.eq(self._begins),
             self.disordered.eq(matcher.disordered),
+            merger.top.eq(sequencer.rank),
+            distances.limit.eq(sequencer.limit),
             thinner.unique.eq(sequencer.unique),
+            thinner.nearest.eq(sequencer.nearest),
             sequencer.finished.eq(pack_triples.done | pack_keys.done),
             self.done.eq(sequencer.done),
         ]
@@ -119,27 +143,6 @@ class Mapper(wiring.Component):
     def _begins(self) -> Any:
         """A job begins."""
         return self.start.valid & self.start.ready
-
-    def _route(self, m: Module, choose: Any, source: Any, chosen: Any, other: Any) -> None:
-        """Connects a stream to one of two."""
-        m.d.comb += [
-            chosen.payload.eq(source.payload),
-            other.payload.eq(source.payload),
-            chosen.valid.eq(source.valid & choose),
-            other.valid.eq(source.valid & ~choose),
-            source.ready.eq(Mux(choose, chosen.ready, other.ready)),
-        ]
-
-    def _join(self, m: Module, sequencer: Sequencer, blocks: Any, merged: Any, matcher: Any, thinner: Any) -> None:
-        """Connects sorted blocks to the thinner, and merged ones to it or, in maps, to the matcher."""
-        m.d.comb += [
-            matcher.payload.eq(merged.payload),
-            matcher.valid.eq(merged.valid & ~sequencer.sort),
-            thinner.payload.eq(Mux(sequencer.presort, blocks.payload.as_value(), merged.payload.as_value())),
-            thinner.valid.eq(Mux(sequencer.presort, blocks.valid, merged.valid & sequencer.sort)),
-            blocks.ready.eq(sequencer.presort & thinner.ready),
-            merged.ready.eq(Mux(sequencer.sort, ~sequencer.presort & thinner.ready, matcher.ready)),
-        ]
 
     def _memories(self, m: Module, sequencer: Sequencer, readers: list[Reader], packer: Packer) -> None:
         """The memories, which the load port and the packer of sorted keys write."""
@@ -193,7 +196,10 @@ class Mapper(wiring.Component):
             m.d.sync += [at.eq(at + 1), self.sorted.eq(self.sorted + packer.o.payload.count)]
         with m.If(self._begins | sequencer.finished):
             m.d.sync += at.eq(0)
-        with m.If((self._begins & self.start.payload.sort) | (sequencer.finished & ~sequencer.last)):
+        with m.If(
+            (self._begins & (self.start.payload.sort | self.start.payload.rank))
+            | (sequencer.finished & ~sequencer.last)
+        ):
             m.d.sync += self.sorted.eq(0)
 
     def _numbered(self, packer: Packer) -> list[tuple[Any, Any]]:

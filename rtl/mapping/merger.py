@@ -25,6 +25,9 @@ class Merger(wiring.Component):
     The comparators from the register back to it (1 + log2(width) columns) set the clock; the half that leaves has a
     register after the first column.
 
+    With `top`, the register keeps the smaller half, and of each run of list a the `width` smallest entries leave, as
+    one block.
+
     Latency: a block leaves two cycles after the block that pushes it out was taken; the last block of a pass, three
     cycles after the last one of its pair. Throughput: one block a cycle. Everything stops while a block waits at `o`.
 
@@ -35,7 +38,9 @@ class Merger(wiring.Component):
     Ports
     -----
     a, b : streams of block_layout, in
-        Sorted runs; each stream brings as many of them as the other.
+        Sorted runs; each stream brings as many of them as the other. With `top`, runs of sorted blocks at `a` alone.
+    top : 1, in
+        Keeps the smallest entries. Changes between passes.
     o : stream of block_layout, out
         The merged runs: as many blocks as came in, whose absent entries are at the end.
     """
@@ -45,7 +50,7 @@ class Merger(wiring.Component):
     def __init__(self, geometry: MapperGeometry) -> None:
         self.geometry = geometry
         block = stream.Signature(block_layout(geometry))
-        super().__init__({"a": In(block), "b": In(block), "o": Out(block)})
+        super().__init__({"a": In(block), "b": In(block), "top": In(1), "o": Out(block)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -58,7 +63,8 @@ class Merger(wiring.Component):
         low, high = exchange(m, _values(kept), list(reversed(_values(new))), "half", keep=begins)
         with m.If(take):
             m.d.sync += holding.eq(1)
-            for lane, value in enumerate(settle(m, high, "keep")):
+            stay = [Mux(self.top & ~begins, small, large) for small, large in zip(low, high, strict=True)]
+            for lane, value in enumerate(settle(m, stay, "keep")):
                 m.d.sync += kept[lane].eq(value)
         with m.Elif(flush & advance):
             m.d.sync += [holding.eq(0), flush.eq(0)]
@@ -69,7 +75,7 @@ class Merger(wiring.Component):
         )
         with m.If(advance):
             m.d.sync += [
-                halves.valid.eq(holding & (take | flush)),
+                halves.valid.eq(holding & (flush | (take & (begins | ~self.top)))),
                 halves.last.eq(begins),
                 halves.final.eq(flush),
                 *(halves.entries[lane].eq(value) for lane, value in enumerate(low)),
@@ -88,8 +94,8 @@ class Merger(wiring.Component):
         new = Signal(a.payload.entries.shape())
         first_of_a, first_of_b = (side.payload.entries[0].as_value() for side in (a, b))
         m.d.comb += [
-            choose_a.eq(~a_ended & (b_ended | (first_of_a < first_of_b))),
-            take.eq(free & (a.valid | a_ended) & (b.valid | b_ended)),
+            choose_a.eq(self.top | (~a_ended & (b_ended | (first_of_a < first_of_b)))),
+            take.eq(free & (a.valid | a_ended) & (b.valid | b_ended | self.top)),
             a.ready.eq(take & choose_a),
             b.ready.eq(take & ~choose_a),
             new.eq(Mux(choose_a, a.payload.entries.as_value(), b.payload.entries.as_value())),
@@ -97,7 +103,7 @@ class Merger(wiring.Component):
         chosen_last = Mux(choose_a, a.payload.last, b.payload.last)
         with m.If(take):
             m.d.sync += begins.eq(0)
-            with m.If(chosen_last & (a_ended | b_ended)):
+            with m.If(chosen_last & (a_ended | b_ended | self.top)):
                 final = Mux(choose_a, a.payload.final, b.payload.final)
                 m.d.sync += [a_ended.eq(0), b_ended.eq(0), begins.eq(1), flush.eq(final)]
             with m.Elif(chosen_last):

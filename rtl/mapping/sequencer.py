@@ -8,6 +8,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from zeroskip.model.bits import bits_for
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.rtl.mapping.layouts import job_layout, run_layout
 from zeroskip.rtl.ports import lookup_port
@@ -19,6 +20,7 @@ class Sequencer(wiring.Component):
     A map is one pass: for each offset, list a (the outputs), moved by the offset's shift, and list b (the inputs). A
     sort begins with a pass in which reader a brings the list to the block sorter; then, pass by pass, pairs of sorted
     runs are merged into runs twice as long. The passes write to `target` and `spare` in turn, and the last to `target`.
+    A ranking is one pass over list a for each query.
 
     Latency: the first runs are offered in the cycle after `start` was taken, those of a next pass in the cycle after
     `finished`. Throughput: a run a cycle for each reader.
@@ -37,12 +39,16 @@ class Sequencer(wiring.Component):
         The runs of the readers.
     finished : 1, in
         High for one cycle when all of a pass has been written, or has left.
-    sort, presort, last : 1, out
-        The job is a sort; the pass sorts blocks; it is the last pass.
+    sort, rank, presort, last : 1, out
+        The job is a sort; it is a ranking; the pass sorts blocks; it is the last pass.
     into : address_bits, out
         The first word that the pass of a sort writes.
     unique, renumber : 1, out
         Those of the job, in its last pass.
+    nearest : range(width + 1), out
+        That of the job, if it is a ranking, else 0.
+    limit : key_bits, out
+        That of the job.
     done : 1, out
         High for one cycle at the end of the job, with `finished`.
     """
@@ -57,11 +63,14 @@ class Sequencer(wiring.Component):
                 "b": Out(stream.Signature(run_layout(geometry))),
                 "finished": In(1),
                 "sort": Out(1),
+                "rank": Out(1),
                 "presort": Out(1),
                 "last": Out(1),
                 "into": Out(geometry.address_bits),
                 "unique": Out(1),
                 "renumber": Out(1),
+                "nearest": Out(bits_for(geometry.width + 1)),
+                "limit": Out(geometry.key_bits),
                 "done": Out(1),
             }
         )
@@ -79,9 +88,12 @@ class Sequencer(wiring.Component):
             starts.eq(self.start.valid & ~busy),
             begin.eq(starts | (self.finished & ~self.last)),
             self.sort.eq(job.sort),
+            self.rank.eq(job.rank),
+            self.nearest.eq(Mux(job.rank, job.nearest, 0)),
+            self.limit.eq(job.limit),
             self.last.eq(~job.sort | (~self.presort & (length << 1 >= words))),
             self.done.eq(self.finished & self.last),
-            self.into.eq(Mux(to_target, job.target, job.spare)),
+            self.into.eq(Mux(to_target | job.rank, job.target, job.spare)),
             self.unique.eq(job.unique & self.last),
             self.renumber.eq(job.renumber & self.last),
         ]
@@ -141,7 +153,7 @@ class Sequencer(wiring.Component):
                 run.base.eq(job.a_base),
                 run.end.eq(words),
                 run.shift.eq(self.shift.data),
-                run.source.eq(1),
+                run.source.eq(~job.rank),
                 run.final.eq(number + 1 == job.offsets),
             ]
         with m.If(begin):
@@ -155,7 +167,7 @@ class Sequencer(wiring.Component):
         run, offering, pair = self.b.payload, Signal(), Signal.like(self.b.payload.first)
         number = Signal.like(job.offsets)
         first = Signal.like(pair)
-        m.d.comb += [self.b.valid.eq(offering & ~self.presort), first.eq(pair + length)]
+        m.d.comb += [self.b.valid.eq(offering & ~self.presort & ~job.rank), first.eq(pair + length)]
         # Inputs are read as they are. Constants for a part of the payload stand in each branch: those outside would be
         # emitted as initial values, which Verilator drops from a signal that is driven elsewhere too.
         as_they_are = [run.kept.eq(Const(-1, len(run.kept))), run.shift.eq(0), run.source.eq(0)]

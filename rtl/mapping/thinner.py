@@ -1,13 +1,14 @@
-"""Drops absent entries, and keys that occur twice."""
+"""Chooses the entries of sorted runs that are stored."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from zeroskip.model.bits import bits_for
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.rtl.mapping.layouts import block_layout, entry_layout, lanes_layout, stored_layout
 
@@ -28,6 +29,8 @@ class Thinner(wiring.Component):
         Runs.
     unique : 1, in
         Keeps the first of equal keys. The pass must have one run.
+    nearest : range(width + 1), in
+        Entries that are kept of each block, where it is not 0.
     o : stream of lanes_layout of stored_layout, out
         The entries as the memory stores them.
     """
@@ -40,6 +43,7 @@ class Thinner(wiring.Component):
             {
                 "i": In(stream.Signature(block_layout(geometry))),
                 "unique": In(1),
+                "nearest": In(bits_for(geometry.width + 1)),
                 "o": Out(stream.Signature(lanes_layout(stored_layout(geometry), geometry.width))),
             }
         )
@@ -56,8 +60,8 @@ class Thinner(wiring.Component):
             for lane, (x, y) in enumerate(zip([before, *entries[:-1]], entries, strict=True)):
                 again = self.unique & (x.key == y.key) & (~begins if lane == 0 else 1)
                 m.d.sync += [
-                    self.o.payload.valid[lane].eq(~y.absent & ~again),
-                    self.o.payload.values[lane].key.eq(y.key),
+                    self.o.payload.valid[lane].eq(Mux(self.nearest == 0, ~y.absent & ~again, lane < self.nearest)),
+                    self.o.payload.values[lane].key.eq(Mux(y.absent, Const(-1, len(y.key)), y.key)),
                     self.o.payload.values[lane].index.eq(y.index),
                 ]
         return m

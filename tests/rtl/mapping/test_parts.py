@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise
 from random import Random
 from typing import Any
 
@@ -14,6 +14,7 @@ from support.bench import Bench, Transfers
 
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.rtl.mapping.block_sorter import BlockSorter
+from zeroskip.rtl.mapping.distances import Distances
 from zeroskip.rtl.mapping.layouts import stored_layout, triple_layout, word_layout
 from zeroskip.rtl.mapping.matcher import Matcher
 from zeroskip.rtl.mapping.merger import Merger
@@ -327,3 +328,81 @@ def test_layouts_hold_their_words() -> None:
     geometry = geometry_of(4)
     assert stored_layout(geometry).size == geometry.key_bits + geometry.index_bits
     assert triple_layout(geometry).size == 4 + 2 * geometry.index_bits
+
+
+@pytest.mark.parametrize("pauses", PAUSES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_merger_keeps_the_smallest(width: int, pauses: tuple[float, float]) -> None:
+    """Of runs of sorted blocks, which need not follow each other in order; two passes."""
+    random = Random(width)
+    sizes = [1, 5, 2, 1, 7]
+    runs = [
+        [sorted((random.randrange(2), *entry[1:]) for entry in some_entries(random, width)) for _ in range(size)]
+        for size in sizes
+    ]
+    ends = [False, False, True, False, True]
+    blocks = [
+        block(one, last=place == len(run) - 1, final=final and place == len(run) - 1)
+        for run, final in zip(runs, ends, strict=True)
+        for place, one in enumerate(run)
+    ]
+    dut = Merger(geometry_of(width))
+    bench = Bench(dut, width)
+
+    async def setting(ctx: Any) -> None:
+        ctx.set(dut.top, 1)
+
+    bench.first(setting)
+    bench.feed(dut.a, blocks, pauses[0])
+    out = bench.drain(dut.o, len(runs), pauses[1])
+    bench.run(settle=5)
+    made = [plain_block(value) for value in out.values]
+    assert [entries_of([one]) for one in made] == [sorted(chain(*run))[:width] for run in runs]
+    assert [one["last"] for one in made] == [True] * len(runs)
+    assert [one["final"] for one in made] == ends
+
+
+@pytest.mark.parametrize("pauses", PAUSES)
+@pytest.mark.parametrize("dims", [2, 3, 4])
+def test_distances(dims: int, pauses: tuple[float, float]) -> None:
+    """Of points less than half of the range away, also at its ends; those of other batches are absent."""
+    geometry = MapperGeometry(width=4, dims=dims, coordinate_bits=6, batch_bits=3, index_bits=7, reach=1)
+    random, half = Random(dims), 32
+    blocks, expected = [], []
+    for _ in range(30):
+        entries = []
+        for index in range(4):
+            query = [random.randrange(8), *(random.randrange(64) for _ in range(dims))]
+            moves = [random.choice([0, 0, 1, -1, 7]) if random.random() < 0.3 else 0]
+            moves += [random.choice([random.randint(-31, 31), 0, 31, -32, 1]) for _ in range(dims)]
+            point = [q + d for q, d in zip(query, moves, strict=True)]
+            if not 0 <= point[0] < 8 or not all(0 <= c < 64 for c in point[1:]):
+                point, moves = query, [0] * (dims + 1)
+            keys = []
+            for values in (point, query):
+                key = 0
+                for value in values:
+                    key = key * 2 * half + value
+                keys.append(key)
+            difference = (keys[0] - keys[1]) % (1 << geometry.key_bits)
+            absent = random.randrange(4) == 0
+            entries.append((int(absent), difference, 0, index))
+            squared = sum(d * d for d in moves[1:])
+            expected.append(None if absent or moves[0] or squared > 1500 else (squared, index))
+        blocks.append(block(entries, last=random.random() < 0.3, final=False))
+    dut = Distances(geometry)
+    bench = Bench(dut, dims)
+
+    async def setting(ctx: Any) -> None:
+        ctx.set(dut.limit, 1500)
+
+    bench.first(setting)
+    into = bench.feed(dut.i, blocks, pauses[0])
+    out = bench.drain(dut.o, len(blocks), pauses[1])
+    bench.run()
+    made = [plain_block(value) for value in out.values]
+    assert [None if absent else (key, index) for absent, key, _, index in entries_of(made)] == expected
+    assert [one["last"] for one in made] == [one["last"] for one in blocks]
+    assert sum(one is not None for one in expected) > 30
+    if pauses == (0.0, 0.0):
+        assert out.cycles == [cycle + dut.latency for cycle in into.cycles]
