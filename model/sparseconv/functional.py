@@ -197,7 +197,7 @@ def find_map(
     known = input._caches.kmaps.setdefault((level, size, steps, spread), [])
     rule = None if in_place else convention or "spconv"
     if transposed and not in_place:
-        return _undoing(input, known, size, steps, spread)
+        return _undoing(input, known, (size, steps, spread), pad, rule)
     for kmap in reversed(known):
         if kmap.convention == rule and kmap.padding in (None, pad) and kmap.starts_at(input.coords):
             break
@@ -219,14 +219,17 @@ def _is_in_place(steps: tuple[int, ...], submanifold: bool | None) -> bool:
 def _undoing(
     input: SparseTensor,
     known: list[KernelMap],
-    size: tuple[int, ...],
-    steps: tuple[int, ...],
-    spread: tuple[int, ...],
+    kernel: tuple[tuple[int, ...], ...],
+    pad: tuple[int, ...],
+    rule: str | None,
 ) -> KernelMap:
-    """The transposed of the strided map that made the tensor's coordinates."""
-    for kmap in reversed(known):
-        if kmap.convention is not None and kmap.ends_at(input.coords):
-            return kmap.transposed
+    """The transposed of the strided map that made the tensor's coordinates: that of a layer with the same padding and
+    convention where several did, the newest of the others otherwise."""
+    made = [kmap for kmap in known if kmap.convention is not None and kmap.ends_at(input.coords)]
+    if made:
+        alike = [kmap for kmap in made if kmap.padding == pad and kmap.convention == rule]
+        return (alike or made)[-1].transposed
+    size, steps, spread = kernel
     raise ValueError(
         f"a transposed layer must undo a strided one of this network: none of kernel size {size}, stride {steps} and "
         f"dilation {spread} has made the coordinates of this tensor (tensor stride {input.stride}); run it before on a "

@@ -184,5 +184,12 @@ def require_int32(least: Sequence[int], largest: Sequence[int]) -> None:
 
 
 def version_of(coords: Tensor) -> int:
-    """How often the tensor was changed in place; tensors of inference mode do not count that."""
-    return 0 if coords.is_inference() else coords._version
+    """A number that changes when the tensor is changed in place.
+
+    Tensors of inference mode do not count their changes: for them it is a sum of their values, each with a factor that
+    its place determines.
+    """
+    if not coords.is_inference():
+        return coords._version
+    places = torch.arange(1, coords.numel() + 1, device=coords.device)
+    return int((coords.flatten().to(torch.int64) * (places * 6364136223846793005)).sum())

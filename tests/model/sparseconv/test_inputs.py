@@ -86,13 +86,50 @@ def test_a_map_of_other_coordinates_is_not_used() -> None:
         conv(second, weight(27, 3), 3, stride=2, transposed=True)
 
 
-def test_coordinates_changed_in_place_have_new_maps() -> None:
-    coords = COORDS.clone()
-    before = SparseTensor(FEATS, coords)
-    conv(before, weight(), 3)
-    coords[2] = torch.tensor([0, 2, 0, 0])
-    fresh = conv(SparseTensor(FEATS, coords.clone()), weight(), 3)
-    assert torch.equal(conv(before, weight(), 3).feats, fresh.feats)
+def test_layers_with_other_rules_have_other_maps() -> None:
+    """They have kernel size, stride and dilation in common, which the cache is keyed by."""
+    coords = scene(torch.Generator().manual_seed(8), [0, 1], [7, 7, 7], 0.3)
+    feats, kernel = torch.randn(len(coords), 2), weight()
+    shared = SparseTensor(feats, coords)
+    layers = [
+        {"stride": 2, "padding": 1},
+        {"stride": 2, "padding": 2},
+        {"stride": 2, "convention": "minkowski"},
+        {"submanifold": False, "padding": 1},
+        {"submanifold": True},
+        {"stride": 2, "padding": 1},
+    ]
+    for layer in layers:
+        own = conv(SparseTensor(feats, coords.clone()), kernel, 3, **layer)
+        result = conv(shared, kernel, 3, **layer)
+        assert torch.equal(result.coords, own.coords)
+        assert torch.equal(result.feats, own.feats)
+
+
+def test_transposed_undoes_the_layer_of_the_same_rule() -> None:
+    """Both strided layers make the same voxels, through other elements of the kernel."""
+    coords = torch.cartesian_prod(torch.tensor([0]), *[torch.arange(6)] * 2).int()
+    feats, kernel = torch.randn(36, 2), torch.randn(16, 2, 2)
+    fine = SparseTensor(feats, coords)
+    rules = [{"padding": 1, "convention": "spconv"}, {"padding": 0, "convention": "minkowski"}]
+    both = [conv(fine, kernel, 4, stride=2, **rule) for rule in rules]
+    assert torch.equal(both[0].coords, both[1].coords)
+    for rule, coarse in zip(rules, both, strict=True):
+        alone = conv(SparseTensor(feats, coords.clone()), kernel, 4, stride=2, **rule)
+        own = conv(alone, kernel, 4, stride=2, transposed=True, **rule)
+        assert torch.equal(conv(coarse, kernel, 4, stride=2, transposed=True, **rule).feats, own.feats)
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_coordinates_changed_in_place_have_new_maps(inference: bool) -> None:
+    """In inference mode, too, where torch does not count changes."""
+    with torch.inference_mode(inference):
+        coords = COORDS.clone()
+        before = SparseTensor(FEATS, coords)
+        conv(before, weight(), 3)
+        coords[2] = torch.tensor([0, 2, 0, 0])
+        fresh = conv(SparseTensor(FEATS, coords.clone()), weight(), 3)
+        assert torch.equal(conv(before, weight(), 3).feats, fresh.feats)
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int16])
