@@ -12,10 +12,11 @@ from support.searching import evaluator, space_of, trained
 from torch import nn
 
 from zeroskip.model.pruning.training import evaluate
-from zeroskip.model.search.evaluation import Evaluator
+from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.short_training import train_for_batches
 from zeroskip.model.search.spaces.space import LayerSpace
+from zeroskip.model.search.storage.accuracies import Accuracies
 from zeroskip.model.search.storage.journal import Journal
 
 HARD = {"0": 0.15, "2": 0.2}
@@ -63,6 +64,29 @@ def test_what_is_trained_is_another_accuracy(tmp_path: Path) -> None:
     resumed = evaluator(tmp_path, resume=True)
     assert (resumed.accuracy(HARD), *resumed.accuracies([HARD], trained=True)) == (before, after)
     assert resumed.measured == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("found", [(), (0,), (2,), (0, 1), (1, 3), (0, 1, 2, 3)])
+def test_every_plan_has_its_own_accuracy_whichever_were_found(
+    tmp_path: Path, workers: int, found: tuple[int, ...]
+) -> None:
+    """Of five plans, one of which is asked twice, some are in the shared database and one is in the journal."""
+    plans = [{"0": 0.3}, {"0": 0.1}, {"2": 0.15}, {"0": 0.1, "2": 0.1}, HARD]
+    pruned = [space_of().masked(plan) for plan in plans]
+    _, inputs, labels = trained()
+    alone = [evaluate(module, inputs, labels) for module in pruned]
+    assert len(set(alone)) == len(plans)
+    samples = Samples(inputs=inputs, labels=labels)
+    journal, kept = Journal(tmp_path / "j", "", resume=False), Accuracies(tmp_path / "a.sqlite", "")
+    for number in found:
+        kept.add(plan_key(plans[number]), alone[number])
+    journal.add(plan_key(plans[4]), alone[4])
+    measure = Evaluator(space_of(), samples, samples, journal, workers, kept)
+    asked = [3, 0, 4, 1, 3, 2]
+    assert list(measure.accuracies([plans[number] for number in asked])) == [alone[number] for number in asked]
+    assert (measure.reused, measure.measured) == (len(found), 4 - len(found))
+    assert kept.find([plan_key(plan) for plan in plans]) == {plan_key(plans[n]): alone[n] for n in range(4)}
 
 
 def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None:
