@@ -124,6 +124,7 @@ def test_a_frozen_network_cannot_be_trained() -> None:
         ({"epochs": -1}, "epochs must be at least 0, not -1"),
         ({"learning_rate": 0}, "learning_rate must be above 0 and finite, not 0"),
         ({"learning_rate": math.nan}, "learning_rate must be above 0 and finite, not nan"),
+        ({"learning_rate": math.inf}, "learning_rate must be above 0 and finite, not inf"),
         ({"weight_decay": -0.1}, "weight_decay must be at least 0 and finite, not -0.1"),
         ({"weight_decay": math.inf}, "weight_decay must be at least 0 and finite, not inf"),
         ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
