@@ -10,11 +10,12 @@ number of pairs, by powers of two.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from typing import Any
 
 import filelock
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zeroskip.model.cache import cache_folder
 from zeroskip.model.sparseconv.choice import AUTO, chosen
@@ -76,16 +77,37 @@ def tuning(samples: int = 5, training: bool = False) -> Iterator[None]:
         _tuning.reset(token)
 
 
-def tune(model: Any, data_loader: Iterable[Any], n_samples: int = 10, collect_fn: Any = None) -> None:
-    """Runs a network on the first `n_samples` of `data_loader` with tuning, as torchsparse's `tune` does.
+def tune(
+    model: nn.Module,
+    data_loader: Iterable[Any],
+    n_samples: int = 100,
+    collect_fn: Callable[[Any], Any] = lambda data: data,
+    enable_fp16: bool = False,
+    kmap_mode: str | None = None,
+    save_dir: str | None = None,
+    tune_id: str | None = None,
+    tune_with_bwd: bool = False,
+) -> None:
+    """Runs a network on the first `n_samples` of `data_loader` with tuning, with the arguments of torchsparse's `tune`.
 
-    `collect_fn` makes the network's input of a sample.
+    `collect_fn` makes the network's input of a sample. `enable_fp16` runs it under autocast to float16, and
+    `tune_with_bwd` times gradients, too. The network is in evaluation mode meanwhile. `kmap_mode`, `save_dir` and
+    `tune_id` have no effect: choices are kept in the cache folder, for all networks.
     """
-    with tuning(), torch.no_grad():
-        for number, sample in enumerate(data_loader):
-            if number == n_samples:
-                break
-            model(sample if collect_fn is None else collect_fn(sample))
+    kind = next((parameter.device.type for parameter in model.parameters()), "cpu")
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with (
+            tuning(training=tune_with_bwd),
+            torch.no_grad(),
+            torch.autocast(kind, dtype=torch.float16, enabled=enable_fp16),
+        ):
+            for sample in itertools.islice(data_loader, n_samples):
+                model(collect_fn(sample))
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def chosen_execution(feats: Tensor, weight: Tensor, kmap: KernelMap) -> Execution:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.voxels import scene
-from torch import Tensor
+from torch import Tensor, nn
 
 from zeroskip.model.sparseconv import tuner
 from zeroskip.model.sparseconv.execution import EXECUTIONS, execution
@@ -139,18 +139,27 @@ def test_a_damaged_file_of_choices_is_made_anew(content: str) -> None:
     assert len(json.loads(path.read_text())["choices"]) == 1
 
 
+class Network(nn.Module):
+    """One layer, which keeps what it was called with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.randn(9, 2, 2))
+        self.seen: list[tuple[SparseTensor, bool]] = []
+
+    def forward(self, input: SparseTensor) -> SparseTensor:
+        self.seen.append((input, self.training))
+        return conv(input, self.kernel, 3)
+
+
 def test_every_execution_is_measured(own_cache: Path) -> None:
-    seen: list[SparseTensor] = []
     coords = scene(torch.Generator().manual_seed(0), [0], [5, 5], 0.5)
-    feats = torch.randn(len(coords), 2, requires_grad=True)
-    weight = torch.randn(9, 2, 2)
-
-    def network(input: SparseTensor) -> SparseTensor:
-        seen.append(input)
-        return conv(input, weight, 3)
-
-    tune(network, [SparseTensor(feats, coords)] * 3, n_samples=2)
-    assert len(seen) == 2
-    kmap = seen[0]._caches.kmaps[((1, 1), (3, 3), (1, 1), (1, 1))][0]
-    times = tuner.measured(feats, weight, kmap, tuner.Tuning(samples=1, training=True))
+    feats = torch.randn(len(coords), 2)
+    network = Network()
+    tune(network, [{"input": SparseTensor(feats, coords)}] * 3, n_samples=2, collect_fn=lambda data: data["input"])
+    assert [training for _, training in network.seen] == [False, False]
+    assert network.training
+    assert len(list((own_cache / "sparseconv").glob("choices-*.json"))) == 1
+    kmap = network.seen[0][0]._caches.kmaps[((1, 1), (3, 3), (1, 1), (1, 1))][0]
+    times = tuner.measured(feats, network.kernel, kmap, tuner.Tuning(samples=1, training=True))
     assert {name.split(":")[0] for name in times} == set(HERE)

@@ -2,6 +2,6 @@
 
 from zeroskip.model.sparseconv.operators import from_dense, to_dense
 from zeroskip.model.sparseconv.tuples import make_ntuple, make_tensor
-from zeroskip.sparseconv.utils import collate, quantize, tensor_cache
+from zeroskip.sparseconv.utils import collate, quantize, tensor_cache, tune
 
-__all__ = ["collate", "from_dense", "make_ntuple", "make_tensor", "quantize", "tensor_cache", "to_dense"]
+__all__ = ["collate", "from_dense", "make_ntuple", "make_tensor", "quantize", "tensor_cache", "to_dense", "tune"]

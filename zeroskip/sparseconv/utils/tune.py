@@ -1,0 +1,5 @@
+"""Choosing the fastest execution of each layer."""
+
+from zeroskip.model.sparseconv.tuner import tune
+
+__all__ = ["tune"]
