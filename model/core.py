@@ -187,9 +187,6 @@ def weight_losses(core: Core[Any, Any], network: Any, source: Any) -> list[Loss]
     return core.weight_losses(network, source) if isinstance(core, CountsLosses) else []
 
 
-UNLABELLED_IMAGES = 256
-"""As many as count the losses where there are no labels, and so no accuracy."""
-
 _CHUNK, _MULTIPLICATIONS = 250, 1 << 31
 """The golden model runs at most so many images, and multiplications, between two progress reports."""
 

@@ -33,6 +33,7 @@ from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.paper_layers import PaperLayer
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.eie.storage import storage
+from zeroskip.model.processes import end_processes
 
 PAPER = EieGeometry()
 """The paper's array: the sizes that a sweep does not vary."""
@@ -225,7 +226,7 @@ def _results(
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
-    others = set(multiprocessing.active_children())
+    others = multiprocessing.active_children()
     try:
         futures = {
             executor.submit(_facts, layer, seed)
@@ -236,9 +237,7 @@ def _results(
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BaseException:
-        # After an error or Ctrl-C the remaining work is not needed.
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
+        end_processes(but=others)
         raise
     finally:
         executor.shutdown(cancel_futures=True)

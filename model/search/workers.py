@@ -24,6 +24,7 @@ import torch
 from zeroskip.model import user_code
 from zeroskip.model.import_path import child_environment
 from zeroskip.model.lost_connections import ignore_lost_connections
+from zeroskip.model.processes import end_processes
 from zeroskip.model.temporary import TemporaryFolder
 
 Map = Callable[[Iterable[Any]], Iterator[Any]]
@@ -67,7 +68,7 @@ def worker_map(work: Callable[[Any], Any], workers: int | str) -> Iterator[Map]:
 def _pool(work: Callable[[Any], Any], workers: int) -> Iterator[ProcessPoolExecutor]:
     global _work
     before, _work = _work, work
-    others = set(multiprocessing.active_children())
+    others = multiprocessing.active_children()
     try:
         # A forked process has the network, whatever its class, and the data; nothing needs to be sent.
         context = multiprocessing.get_context("fork")
@@ -78,9 +79,7 @@ def _pool(work: Callable[[Any], Any], workers: int) -> Iterator[ProcessPoolExecu
                 # The caller has taken all that it wanted.
                 raise
             except BaseException:
-                # After an error, or Ctrl-C, nobody waits for the work in progress.
-                for process in set(multiprocessing.active_children()) - others:
-                    process.terminate()
+                end_processes(but=others)
                 raise
             finally:
                 pool.shutdown(cancel_futures=True)

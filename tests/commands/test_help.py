@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 
+import numpy as np
 import pytest
+import torch
 from rich.text import Text
 from typer.main import get_command_from_info
 
+import zeroskip
 from zeroskip.cli import COMMANDS, GROUPS, make_app
 
 HEAVY = ("torch", "numpy", "numba", "amaranth", "cocotb", "cocotb_tools", "matplotlib", "scipy", "sklearn", "ray")
@@ -76,3 +81,14 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="module 'zeroskip' has no attribute 'trian'"):
         _ = zeroskip.trian
+
+
+def test_the_help_says_how_many_unlabelled_samples_run(zs: Callable[..., tuple[int, str, str]]) -> None:
+    """As many as it says do run."""
+    code, out, _ = zs("compile", "--help")
+    assert code == 0
+    found = re.search(r"without\s+labels\s+at\s+most\s+(\d+)", re.sub(r"[│\s]+", " ", out))
+    assert found is not None
+    inputs = np.zeros((400, 30), np.float32) + np.arange(30, dtype=np.float32)
+    compiled = zeroskip.compile(torch.nn.Linear(30, 2), (inputs, None))
+    assert compiled.golden_images == int(found.group(1)) == 256

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from zeroskip.model.network.losses import Loss
 
 
+UNLABELLED_IMAGES = 256
+"""As many count the losses where there are no labels, and so no accuracy."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompileSettings:
     """The core, and how the network is trained for it.
@@ -42,7 +46,7 @@ class CompileSettings:
     `own` are the core's own settings, such as EieCompileSettings or MmaCompileSettings; None means their defaults.
     Dense training for `epochs` comes before pruning, at `learning_rate`, which falls along half a cosine; it needs
     settings that prune. The golden model runs at most `limit` samples of the test split, taken by chance with a fixed
-    seed.
+    seed; at most UNLABELLED_IMAGES where there are no labels.
     """
 
     core: str = DEFAULT
@@ -213,10 +217,11 @@ def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Pat
 
     splits = {split: source.samples(split) for split in SPLITS}
     train, field = splits["train"][0], f"{name_of(data)}: inputs"
+    # First: it knows the order of the axes.
+    require_as_trained(weights, field, *(inputs for inputs, _ in splits.values()))
     folded, softmax = fold_and_softmax(module, train)
     for split, (inputs, labels) in splits.items():
         require_classes(labels_field(data, split), labels, require_shape(folded, inputs, field))
-    require_as_trained(weights, field, *(inputs for inputs, _ in splits.values()))
     return softmax
 
 
@@ -225,7 +230,7 @@ def _golden(
 ) -> tuple[dict[str, float], int, tuple[Loss, ...]]:
     """The accuracy of the golden model, if there are labels; the number of samples that it ran, and what the core's
     formats lost of them."""
-    from zeroskip.model.core import UNLABELLED_IMAGES, golden_run
+    from zeroskip.model.core import golden_run
     from zeroskip.model.data.dataset import accuracy
     from zeroskip.model.network.subset import chosen
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zeroskip.api.compile import CompileSettings, compile
+from zeroskip.api.compile import UNLABELLED_IMAGES, CompileSettings, compile
 from zeroskip.commands import options
 from zeroskip.commands.console import Kept, show, working
 from zeroskip.commands.core_options import CoreOptions, with_core_options
@@ -27,7 +27,12 @@ def compile_command(
         float, typer.Option(help="Learning rate of dense training at the start; it falls to zero along half a cosine.")
     ] = CompileSettings.learning_rate,
     limit: Annotated[
-        int, typer.Option(min=1, help="Samples of the test split, taken by chance, that the golden model runs at most.")
+        int,
+        typer.Option(
+            min=1,
+            help="Samples of the test split, taken by chance, that the golden model runs at most; without labels at "
+            f"most {UNLABELLED_IMAGES}.",
+        ),
     ] = CompileSettings.limit,
     checkpoint: options.Checkpoint = None,
     seed: options.Seed = 0,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
+from zeroskip.api.eie.compile import PES
 from zeroskip.api.inputs import Data, Network, data_of, in_turn, network_of, one_thread, sources_of
 from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.api.tables import Table, yes
@@ -32,7 +33,7 @@ class SearchBenchSettings:
     learning_rate: float = 0.005
     seeds: int = 3
     images: int = 50
-    pes: int = 8
+    pes: int = PES
 
     def __post_init__(self) -> None:
         require_settings(self, granularity=BenchGranularity)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+PES = 8
+"""Processing elements of an array that nobody chose; the paper's array, the default of EieGeometry, has 64."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EieCompileSettings:
     """Compile settings of the EIE array.
@@ -26,12 +30,12 @@ class EieCompileSettings:
     `balance_load` rows are assigned to PEs so that the load is balanced, otherwise in turn."""
 
     density: float | None = None
-    pes: int = 8
-    index_bits: int = 4
-    queue_depth: int = 8
-    entries_per_word: int = 8
-    accumulator_bits: int = 32
-    product_shift: int = 0
+    pes: int = PES
+    index_bits: int = EieGeometry.index_bits
+    queue_depth: int = EieGeometry.queue_depth
+    entries_per_word: int = EieGeometry.entries_per_word
+    accumulator_bits: int = EieGeometry.accumulator_bits
+    product_shift: int = EieGeometry.product_shift
     entry_words: int | None = None
     pointers: int | None = None
     activation_rows: int | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroskip.api.checks import require_settings
+from zeroskip.api.eie.compile import PES
 from zeroskip.api.inputs import in_epochs
 from zeroskip.api.recipe import Prepared
 from zeroskip.model.eie.geometry import EieGeometry
@@ -36,7 +37,7 @@ class EieDemo:
     settings_type = EieDemoSettings
 
     def core_settings(self, title: str, settings: EieDemoSettings) -> EieSettings:
-        pes = settings.pes if settings.pes is not None else 8 if title == "digits" else 16
+        pes = settings.pes if settings.pes is not None else PES if title == "digits" else 16
         return EieSettings(geometry=EieGeometry(pes=pes))
 
     def prepare(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zeroskip.api.eie.compile import EieCompileSettings
+from zeroskip.api.eie.compile import PES, EieCompileSettings
 
 Pes = Annotated[int, typer.Option(help="Processing elements (PEs), a power of two.")]
 QueueDepth = Annotated[
@@ -36,7 +36,7 @@ BalanceLoad = Annotated[
 class SearchOptions:
     """The sizes on which a search counts cycles."""
 
-    pes: Pes = 8
+    pes: Pes = PES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +52,12 @@ class CompileOptions:
             show_default="the weights that are zero already",
         ),
     ] = None
-    pes: Pes = 8
-    index_bits: IndexBits = 4
-    queue_depth: QueueDepth = 8
-    entries_per_word: EntriesPerWord = 8
-    accumulator_bits: AccumulatorBits = 32
-    product_shift: ProductShift = 0
+    pes: Pes = PES
+    index_bits: IndexBits = EieCompileSettings.index_bits
+    queue_depth: QueueDepth = EieCompileSettings.queue_depth
+    entries_per_word: EntriesPerWord = EieCompileSettings.entries_per_word
+    accumulator_bits: AccumulatorBits = EieCompileSettings.accumulator_bits
+    product_shift: ProductShift = EieCompileSettings.product_shift
     entry_words: EntryWords = None
     pointers: Pointers = None
     activation_rows: ActivationRows = None
