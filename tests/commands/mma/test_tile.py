@@ -51,6 +51,17 @@ def test_dense_product(zs: Command, tmp_path: Path) -> None:
     assert not saved["illegal"]
 
 
+def test_through_the_ports(zs: Command, tmp_path: Path) -> None:
+    """The same file as with operands that go directly into the memories."""
+    save_product(tmp_path / "p.npz")
+    saved = []
+    for load in ("direct", "ports"):
+        code, out, err = zs("mma", "p.npz", "--m", 2, "--n", 2, "--load", load, "--output", f"{load}.npz", "--json")
+        assert (code, json.loads(out)["mismatches"]) == (0, 0), err
+        saved.append(dict(np.load(tmp_path / f"{load}.npz")))
+    np.testing.assert_equal(*saved)
+
+
 def test_torchs_operand(zs: Command, tmp_path: Path) -> None:
     """What torch compresses for its CUTLASS kernels goes through the tile, and does as its dense form does."""
     rng = np.random.default_rng(2)
