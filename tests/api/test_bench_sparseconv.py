@@ -28,6 +28,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small")
 def test_all_parts() -> None:
+    """Every part has its rows and its table, and what could not be had is named."""
     settings = SparseconvBenchSettings(channels=(4, 4), repeats=1, widths=(4,))
     result = bench_sparseconv(settings=settings)
     figures = json.loads(json.dumps(result.summary()))

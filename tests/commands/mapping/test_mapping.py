@@ -24,6 +24,7 @@ OFFSETS = cube(3, 3)
 
 
 def test_the_map_of_a_file(zs: Command, tmp_path: Path) -> None:
+    """The file, the JSON and the exit code tell of the same map."""
     np.savez(tmp_path / "layer.npz", inputs=CLOUD, offsets=OFFSETS)
     code, out, err = zs("mapping", "layer.npz", "--json")
     assert code == 0, err

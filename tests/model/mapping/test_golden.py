@@ -52,6 +52,7 @@ def test_empty_lists_have_no_map() -> None:
 
 
 def test_sorting_is_stable_and_keeps_the_first() -> None:
+    """Of equal keys the one with the lowest index comes first, and is the one that stays."""
     rng = np.random.default_rng(3)
     listed = KeyList(keys=rng.integers(0, 40, 200), indices=rng.permutation(200))
     pairs = sorted(zip(listed.keys.tolist(), listed.indices.tolist(), strict=True))

@@ -191,6 +191,7 @@ def test_crop() -> None:
 
 
 def test_to_dense_and_back() -> None:
+    """A dense tensor holds every voxel at its place, and gives the same tensor back."""
     x = cloud()
     dense = to_dense(x.feats, x.coords, (4, 6, 5, 4))
     assert torch.equal(dense.movedim(-1, 1)[:3], scatter(x.feats, x.coords, [6, 5, 4], [0, 0, 0]))

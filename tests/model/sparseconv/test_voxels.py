@@ -132,6 +132,7 @@ def test_downsampled_coordinates() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_quantize(seed: int) -> None:
+    """Each voxel once, with the row of its first point, and the voxel of each point."""
     random = np.random.default_rng(seed)
     points = random.normal(scale=2, size=(300, 3))
     before = points.copy()
