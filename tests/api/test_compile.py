@@ -59,6 +59,7 @@ def test_the_summary_has_the_same_keys_for_every_core(core: str) -> None:
         "accuracy": dict,
         "golden_images": int,
         "saturated": dict,
+        "warnings": list,
         "lost": list,
         "weights": dict,
         "bits": dict,
