@@ -1,7 +1,7 @@
 """Train a MinkUNet to tell planes, spheres, boxes and poles in synthetic point clouds apart.
 
 The network is written as for torchsparse; only the imports differ. It sees voxels without colour or height, so it has
-to learn shapes. Takes a few minutes on two cores and ends with the accuracy on scenes that it has not seen.
+to learn shapes. Takes less than a minute and ends with the accuracy on scenes that it has not seen.
 
 Run it with: python examples/minkunet.py
 """
