@@ -193,6 +193,9 @@ def find_map(
         known_level = input._caches.cmaps.get(level)
         # Networks for torchsparse put the coordinates alone there, too.
         fine_range = known_level[1] if isinstance(known_level, tuple) else None
+        if convention == "spconv":
+            # A dense transposed convolution knows nothing of the tensor that its input came from.
+            fine_range = None
         return generative_map(input.coords, size, steps, spread, pad, convention, input.spatial_range, fine_range)
     known = input._caches.kmaps.setdefault((level, size, steps, spread), [])
     rule = None if in_place else convention or "spconv"

@@ -106,6 +106,19 @@ def test_layers_with_other_rules_have_other_maps() -> None:
         assert torch.equal(result.feats, own.feats)
 
 
+def test_dense_transposed_layers_have_their_own_range() -> None:
+    """Torch's: (extent - 1) * stride - 2 * padding + size, whatever the levels that the network knows."""
+    coords = scene(torch.Generator().manual_seed(9), [0], [5, 6], 0.5)
+    tensor = SparseTensor(torch.randn(len(coords), 2), coords, spatial_range=(1, 5, 6))
+    rule = {"padding": 1, "submanifold": False, "convention": "spconv"}
+    conv(tensor, torch.randn(4, 2, 2), 2, **rule)
+    result = conv(tensor, torch.randn(4, 2, 2), 2, transposed=True, generative=True, **rule)
+    assert result.spatial_range == (
+        1,
+        *torch.conv_transpose2d(torch.ones(1, 5, 6), torch.ones(1, 1, 2, 2), padding=1).shape[1:],
+    )
+
+
 def test_transposed_undoes_the_layer_of_the_same_rule() -> None:
     """Both strided layers make the same voxels, through other elements of the kernel."""
     coords = torch.cartesian_prod(torch.tensor([0]), *[torch.arange(6)] * 2).int()
