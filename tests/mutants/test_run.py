@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 MODULE = """
@@ -149,3 +150,31 @@ def test_a_small_project(tmp_path: Path) -> None:
     assert (code, f"{count} of {count} mutants are killed, run out of time, or are equivalent" in out) == (0, True)
     new = journal.read_text().removeprefix(lines).splitlines()
     assert len(new) == 4, "only what survived is tried again"
+
+
+def test_nothing_goes_on_after_the_tester_was_killed(tmp_path: Path) -> None:
+    """Neither the process in which it runs the tests, nor what these have started."""
+    (tmp_path / "tester.py").write_text(
+        "import os, subprocess, time\nfrom pathlib import Path\nfrom support.mutants.forked import forked\n\n\n"
+        "def work():\n    started = subprocess.Popen(['sleep', '600'])\n"
+        "    Path('ids').write_text(f'{os.getpid()} {started.pid} ')\n    time.sleep(600)\n\n\n"
+        "forked(work, limit=600, log=Path('log'))\n"
+    )
+    root = Path(__file__).parents[1]
+    tester = subprocess.Popen([sys.executable, "tester.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)})
+    until = time.monotonic() + 60
+    while not (tmp_path / "ids").exists() or not (tmp_path / "ids").read_text().endswith(" "):
+        assert tester.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    tester.kill()
+    tester.wait()
+    ids = (tmp_path / "ids").read_text().split()
+    while any(alive(number) for number in ids):
+        assert time.monotonic() < until, f"{ids} go on"
+        time.sleep(0.1)
+
+
+def alive(number: str) -> bool:
+    stat = Path(f"/proc/{number}/stat")
+    return stat.exists() and stat.read_text().rpartition(") ")[2][0] != "Z"

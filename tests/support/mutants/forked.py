@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,11 +61,12 @@ def forked(work: Callable[[], int], *, limit: float, log: Path) -> Ended:
     goes to the file `log`."""
     running = log.with_suffix(".test")
     running.write_text("import")
-    began = time.monotonic()
+    began, parent = time.monotonic(), os.getpid()
     process = os.fork()
     if process == 0:
         try:
             os.setsid()
+            threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(output, 1)
@@ -97,6 +99,13 @@ def _wait(process: int, until: float) -> Literal["passed", "failed", "timeout", 
             os.waitpid(process, 0)
             return "timeout"
         time.sleep(0.05)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process, and those that it has started, soon after its parent has ended: by Ctrl-C, or killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _kill(group: int) -> None:
