@@ -44,7 +44,6 @@ def _layer(activations, bias, pointers, weights, per_word, window, depth, popped
     pes = len(pushed)
     inputs = len(activations)
     windows = (inputs + window - 1) // window
-    popped[:] = -1
     pushed[:] = 0
     taken[:] = -1
     end[:] = -1
