@@ -34,7 +34,9 @@ NAMES = {
     "nn.functional": "conv3d relu leaky_relu silu global_avg_pool global_max_pool spcrop spcount sphash sphashquery "
     "spvoxelize spdevoxelize calc_ti_weights spdownsample set_conv_mode get_conv_mode set_kmap_mode get_kmap_mode "
     "set_downsample_mode get_downsample_mode conv_config Dataflow ConvMode",
-    "nn.functional.conv_config": "get_default_conv_config set_global_conv_config get_global_conv_config "
+    "nn.functional.conv.conv_mode": "set_conv_mode set_downsample_mode ConvMode",
+    "nn.functional.conv.conv_config": "_default_conv_config Dataflow get_default_conv_config "
+    "set_global_conv_config get_global_conv_config "
     "clear_global_conv_config",
     "nn.utils": "fapply get_kernel_offsets",
     "utils": "make_ntuple make_tensor to_dense",
@@ -55,10 +57,7 @@ NAMES = {
 
 @pytest.mark.parametrize("module", NAMES)
 def test_names(module: str) -> None:
-    if module.endswith("conv_config"):
-        found: Any = F.conv_config
-    else:
-        found = importlib.import_module("zeroskip.sparseconv" + (f".{module}" if module else ""))
+    found = importlib.import_module("zeroskip.sparseconv" + (f".{module}" if module else ""))
     assert [name for name in NAMES[module].split() if not hasattr(found, name)] == []
 
 

@@ -1,7 +1,6 @@
 """Functions, as torchsparse.nn.functional has them, and those of pooling and of voxels."""
 
-from zeroskip.model.sparseconv import settings as conv_config
-from zeroskip.model.sparseconv.functional import conv, conv3d
+from zeroskip.model.sparseconv.functional import conv3d
 from zeroskip.model.sparseconv.lookup import rows_at, spcount, sphash, sphashquery
 from zeroskip.model.sparseconv.nn.functions import leaky_relu, relu, silu, spdownsample
 from zeroskip.model.sparseconv.operators import spcrop
@@ -17,6 +16,8 @@ from zeroskip.model.sparseconv.settings import (
     set_kmap_mode,
 )
 from zeroskip.model.sparseconv.voxels import calc_ti_weights, devoxelize, spdevoxelize, spvoxelize, voxelize
+from zeroskip.sparseconv.nn.functional import conv
+from zeroskip.sparseconv.nn.functional.conv import conv_config
 
 __all__ = [
     "ConvMode",
