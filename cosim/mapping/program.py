@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.cosim.bits import Words, from_hexadecimal, to_bits
+from zeroskip.model.mapping.farthest import FarthestPlan
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mapping.golden import KeyList
 from zeroskip.model.mapping.layer import LayerPlan, Sort
@@ -58,6 +59,33 @@ def nearest_program(plan: NearestPlan, limits: Sequence[int]) -> Iterator[bytes]
         }
         yield _start(geometry, fields, limit)
         yield struct.pack(">cII", b"R", result_words(plan, job), plan.target)
+
+
+def farthest_program(plan: FarthestPlan, limit: int) -> Iterator[bytes]:
+    """The program that loads points, finds samples, and reads them. A job that takes more cycles than its limit ends
+    the program."""
+    geometry, samples = plan.geometry, len(plan.samples) - 1
+    yield _load(geometry, MapperTarget.KEYS, 0, _word_bits(plan.points, geometry))
+    yield _load_moves(geometry, np.array([plan.move]))
+    fields = {
+        "rank": 1,
+        "farthest": 1,
+        "a_base": 0,
+        "a_count": len(plan.points),
+        "b_base": plan.distances,
+        "b_count": len(plan.points),
+        "offsets": samples,
+        "target": plan.target,
+        "nearest": 1,
+        "limit": (1 << geometry.key_bits) - 1,
+    }
+    yield _start(geometry, fields, limit)
+    yield struct.pack(">cII", b"R", samples, plan.target)
+
+
+def read_samples(words: list[bytes], geometry: MapperGeometry) -> NDArray[np.int64]:
+    """The samples (int64) of a job, from the words that were read: each in the first place of its word."""
+    return read_list(words, len(words) * geometry.width, geometry).indices[:: geometry.width]
 
 
 def result_words(plan: NearestPlan, job: range) -> int:

@@ -35,3 +35,9 @@ def sort_cycles(geometry: MapperGeometry, keys: int) -> int:
 def rank_cycles(geometry: MapperGeometry, points: int, queries: int) -> int:
     """Cycles of a ranking: each query takes as many as the points have words, and the pipeline is filled once."""
     return queries * geometry.blocks(points) + _RANK + max(1, geometry.levels)
+
+
+def farthest_cycles(geometry: MapperGeometry, points: int, samples: int) -> int:
+    """Cycles of farthest-point sampling, for `samples` points after the first: each takes as many as the points have
+    words, the pipeline of a ranking with a stage more, and two in which its key is looked up for the next."""
+    return samples * (rank_cycles(geometry, points, 1) + 1) + 2 * (samples - 1)

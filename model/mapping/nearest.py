@@ -54,14 +54,9 @@ def plan_nearest(
         raise ValueError(f"count must be from 1 to the width of the unit ({geometry.width}), not {count}")
     if radius is not None and radius < 0:
         raise ValueError(f"radius must be at least 0, not {radius}")
-    if geometry.distance_bits > geometry.key_bits:
-        raise ValueError(
-            f"key_bits must be at least {geometry.distance_bits} to hold squared distances, not {geometry.key_bits}: "
-            "use more batch_bits or dims"
-        )
     listed, asked = points(cloud, geometry), pack(queries, geometry)
     check_indices("points", listed, geometry)
-    _check_spread(cloud, queries, geometry)
+    check_distances([cloud, queries], geometry)
     target = geometry.blocks(len(listed))
     at_once = min(geometry.offsets, (geometry.words - target) * geometry.width // count)
     if at_once < 1:
@@ -84,9 +79,15 @@ def plan_nearest(
     )
 
 
-def _check_spread(cloud: NDArray[Any], queries: NDArray[Any], geometry: MapperGeometry) -> None:
-    """Each coordinate of a difference must fit its field, with its sign."""
-    places = np.concatenate([np.asarray(cloud)[:, 1:], np.asarray(queries)[:, 1:]]).astype(np.int64)
+def check_distances(clouds: list[NDArray[Any]], geometry: MapperGeometry) -> None:
+    """Raises ValueError where squared distances do not fit a key, or coordinates of the points (each n x (1 + dims))
+    are so far apart that a difference does not fit its field with its sign."""
+    if geometry.distance_bits > geometry.key_bits:
+        raise ValueError(
+            f"key_bits must be at least {geometry.distance_bits} to hold squared distances, not {geometry.key_bits}: "
+            "use more batch_bits or dims"
+        )
+    places = np.concatenate([np.asarray(cloud)[:, 1:].astype(np.int64) for cloud in clouds])
     spread = int((places.max(axis=0) - places.min(axis=0)).max()) if len(places) else 0
     if spread >= (half := 1 << (geometry.coordinate_bits - 1)):
         raise ValueError(

@@ -98,12 +98,18 @@ def job_layout(geometry: MapperGeometry) -> data.StructLayout:
     `nearest` points of list a (1 to `width`) of its batch whose squared distance is at most `limit` are stored from
     word `target` on, the distance in place of the key, from the nearest on; a distance of all ones stands for none. In
     each coordinate, points and queries are less than 2 ** (coordinate_bits - 1) apart.
+
+    Farthest-point sampling (`rank` and `farthest` are 1, `nearest` is 1, `limit` all ones): the indices of list a are
+    the places of the points, and shift 0 is minus the key of the first sample. `offsets` more samples are found, each
+    the farthest from all before; word `target` + i gets sample i + 1 in its first place. List b, as long as list a,
+    holds distances, and is overwritten.
     """
     words, keys = geometry.address_bits, bits_for(geometry.keys + 1)
     return data.StructLayout(
         {
             "sort": 1,
             "rank": 1,
+            "farthest": 1,
             "a_base": words,
             "a_count": keys,
             "b_base": words,

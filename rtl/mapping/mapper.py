@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal
-from amaranth.lib import memory, stream, wiring
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
@@ -21,6 +21,7 @@ from zeroskip.rtl.mapping.layouts import (
     triples_layout,
     word_layout,
 )
+from zeroskip.rtl.mapping.least_distances import LeastDistances
 from zeroskip.rtl.mapping.matcher import Matcher
 from zeroskip.rtl.mapping.merger import Merger
 from zeroskip.rtl.mapping.packer import Packer
@@ -43,7 +44,8 @@ class Mapper(wiring.Component):
         memory -> reader a -> block sorter -^
 
     The same comparators rank points by their distance to queries: reader a -> distances -> block sorter -> merger,
-    which keeps the nearest -> thinner -> packer -> memory.
+    which keeps the nearest -> thinner -> packer -> memory. Farthest-point sampling has a stage more, after the
+    distances, which keeps the least of them in the memory.
 
     Latency: `result` follows `read` by two cycles. Throughput: `width` keys a cycle, offset by offset without a gap;
     one transfer of `load` a cycle, one word of `result` in two cycles.
@@ -94,6 +96,7 @@ class Mapper(wiring.Component):
         m.submodules.reader_a = reader_a = Reader(geometry)
         m.submodules.reader_b = reader_b = Reader(geometry)
         m.submodules.distances = distances = Distances(geometry)
+        m.submodules.least = least = LeastDistances(geometry)
         m.submodules.block_sorter = block_sorter = BlockSorter(geometry)
         m.submodules.merger = merger = Merger(geometry)
         m.submodules.matcher = matcher = Matcher(geometry)
@@ -104,8 +107,8 @@ class Mapper(wiring.Component):
         wiring.connect(m, wiring.flipped(self.start), sequencer.start)
         wiring.connect(m, sequencer.a, reader_a.run)
         wiring.connect(m, sequencer.b, reader_b.run)
-        wiring.connect(m, reader_b.o, merger.b)
-        presort, rank, mapping = sequencer.presort, sequencer.rank, ~sequencer.sort & ~sequencer.rank
+        presort, rank, farthest = sequencer.presort, sequencer.rank, sequencer.farthest
+        mapping = ~sequencer.sort & ~rank
         for used, source, sink in (
             (presort, reader_a.o, block_sorter.i),
             (presort, block_sorter.o, thinner.i),
@@ -113,7 +116,11 @@ class Mapper(wiring.Component):
             (sequencer.sort & ~presort, merger.o, thinner.i),
             (mapping, merger.o, matcher.i),
             (rank, reader_a.o, distances.i),
-            (rank, distances.o, block_sorter.i),
+            (rank & ~farthest, distances.o, block_sorter.i),
+            (farthest, distances.o, least.i),
+            (farthest, least.o, block_sorter.i),
+            (farthest, reader_b.o, least.before),
+            (~rank, reader_b.o, merger.b),
             (rank, block_sorter.o, merger.a),
             (rank, merger.o, thinner.i),
         ):
@@ -131,12 +138,14 @@ class Mapper(wiring.Component):
             self.disordered.eq(matcher.disordered),
             merger.top.eq(sequencer.rank),
             distances.limit.eq(sequencer.limit),
+            least.first.eq(sequencer.first),
+            least.base.eq(sequencer.list_b),
             thinner.unique.eq(sequencer.unique),
             thinner.nearest.eq(sequencer.nearest),
             sequencer.finished.eq(pack_triples.done | pack_keys.done),
             self.done.eq(sequencer.done),
         ]
-        self._memories(m, sequencer, [reader_a, reader_b], pack_keys)
+        self._memories(m, sequencer, [reader_a, reader_b], pack_keys, least)
         return m
 
     @property
@@ -144,8 +153,10 @@ class Mapper(wiring.Component):
         """A job begins."""
         return self.start.valid & self.start.ready
 
-    def _memories(self, m: Module, sequencer: Sequencer, readers: list[Reader], packer: Packer) -> None:
-        """The memories, which the load port and the packer of sorted keys write."""
+    def _memories(
+        self, m: Module, sequencer: Sequencer, readers: list[Reader], packer: Packer, least: LeastDistances
+    ) -> None:
+        """The memories, which the load port, the packer of sorted keys and the stage of least distances write."""
         load, layout = self.load.payload, word_layout(self.geometry)
         loading = self.load.valid & self.load.ready
         m.submodules.shifts = shifts = memory.Memory(
@@ -153,7 +164,7 @@ class Mapper(wiring.Component):
         )
         lookup, table = shifts.read_port(domain="comb"), shifts.write_port()
         m.d.comb += [
-            self.load.ready.eq(~packer.o.valid),
+            self.load.ready.eq(~packer.o.valid & ~least.write.en),
             lookup.addr.eq(sequencer.shift.addr),
             sequencer.shift.data.eq(lookup.data),
             table.en.eq(loading & (load.target == MapperTarget.SHIFTS)),
@@ -168,6 +179,9 @@ class Mapper(wiring.Component):
             write.addr.eq(load.address),
             write.data.eq(load.data),
         ]
+        # The least distances of a pass are all stored before its result is.
+        with m.If(least.write.en):
+            m.d.comb += [write.en.eq(1), write.addr.eq(least.write.addr), write.data.eq(least.write.data)]
         self._write(m, sequencer, write, packer)
         m.d.comb += [copies[1].write.en.eq(write.en), copies[1].write.addr.eq(write.addr)]
         m.d.comb += copies[1].write.data.eq(write.data)
@@ -178,6 +192,7 @@ class Mapper(wiring.Component):
                 reader.memory.data.eq(copy.read.data),
             ]
         self._answer(m, sequencer, copies[0])
+        self._follow(m, sequencer, copies[0], packer)
 
     def _write(self, m: Module, sequencer: Sequencer, write: Any, packer: Packer) -> None:
         """Writes packed keys word by word, and counts them."""
@@ -206,6 +221,22 @@ class Mapper(wiring.Component):
         """The packer's values with their places in a word."""
         levels = self.geometry.levels
         return [(Const(lane, levels), packer.o.payload.values[lane]) for lane in range(self.geometry.width)]
+
+    def _follow(self, m: Module, sequencer: Sequencer, copy: Sram, packer: Packer) -> None:
+        """After a pass of farthest-point sampling, looks up the key of its sample, the origin of the next pass."""
+        levels = self.geometry.levels
+        chosen = Signal(self.geometry.index_bits)
+        asking, here = Signal(), Signal()
+        word = data.View(word_layout(self.geometry), copy.read.data)
+        with m.If(packer.o.valid):
+            m.d.sync += chosen.eq(packer.o.payload["values"][0].index)
+        m.d.sync += [asking.eq(sequencer.finished & sequencer.farthest & ~sequencer.last), here.eq(asking)]
+        with m.If(asking):
+            m.d.comb += [copy.read.en.eq(1), copy.read.addr.eq(sequencer.list_a + (chosen >> levels))]
+        m.d.comb += sequencer.proceed.eq(here)
+        with m.If(here):
+            keys = Array(word[lane].key for lane in range(self.geometry.width))
+            m.d.sync += sequencer.origin.eq(-keys[chosen[:levels]] if levels else -keys[0])
 
     def _answer(self, m: Module, sequencer: Sequencer, copy: Sram) -> None:
         """Reads a word for `read` while no job runs, and keeps it until it is taken."""

@@ -20,10 +20,10 @@ class Sequencer(wiring.Component):
     A map is one pass: for each offset, list a (the outputs), moved by the offset's shift, and list b (the inputs). A
     sort begins with a pass in which reader a brings the list to the block sorter; then, pass by pass, pairs of sorted
     runs are merged into runs twice as long. The passes write to `target` and `spare` in turn, and the last to `target`.
-    A ranking is one pass over list a for each query.
+    A ranking is one pass in which list a is read for each query; farthest-point sampling one pass for each sample.
 
     Latency: the first runs are offered in the cycle after `start` was taken, those of a next pass in the cycle after
-    `finished`. Throughput: a run a cycle for each reader.
+    `finished`, or after `proceed` in farthest-point sampling. Throughput: a run a cycle for each reader.
 
     Parameters
     ----------
@@ -37,12 +37,20 @@ class Sequencer(wiring.Component):
         The table of shifts.
     a, b : streams of run_layout, out
         The runs of the readers.
+    origin : key_bits, in
+        Minus the key of the last sample.
+    proceed : 1, in
+        High for one cycle before `origin` is that of the last pass's sample.
     finished : 1, in
         High for one cycle when all of a pass has been written, or has left.
-    sort, rank, presort, last : 1, out
-        The job is a sort; it is a ranking; the pass sorts blocks; it is the last pass.
+    sort, rank, farthest : 1, out
+        The job is a sort; it is a ranking; it is farthest-point sampling, a kind of ranking.
+    presort, first, last : 1, out
+        The pass sorts blocks; it is the job's first pass; it is the last.
     into : address_bits, out
-        The first word that the pass of a sort writes.
+        The first word that the pass writes.
+    list_a, list_b : address_bits, out
+        The first words of the job's lists.
     unique, renumber : 1, out
         Those of the job, in its last pass.
     nearest : range(width + 1), out
@@ -61,12 +69,18 @@ class Sequencer(wiring.Component):
                 "shift": Out(lookup_port(geometry.offsets, geometry.key_bits)),
                 "a": Out(stream.Signature(run_layout(geometry))),
                 "b": Out(stream.Signature(run_layout(geometry))),
+                "origin": In(geometry.key_bits),
+                "proceed": In(1),
                 "finished": In(1),
                 "sort": Out(1),
                 "rank": Out(1),
+                "farthest": Out(1),
                 "presort": Out(1),
+                "first": Out(1),
                 "last": Out(1),
                 "into": Out(geometry.address_bits),
+                "list_a": Out(geometry.address_bits),
+                "list_b": Out(geometry.address_bits),
                 "unique": Out(1),
                 "renumber": Out(1),
                 "nearest": Out(bits_for(geometry.width + 1)),
@@ -81,19 +95,30 @@ class Sequencer(wiring.Component):
         # The words of list a, and those of the runs that are merged.
         words, length = Signal.like(self.a.payload.end), Signal.like(self.a.payload.end)
         to_target, begin = Signal(), Signal()
+        passes = Signal.like(job.offsets)
         new = self.start.payload
         starts = Signal()
         m.d.comb += [
             self.start.ready.eq(~busy),
             starts.eq(self.start.valid & ~busy),
-            begin.eq(starts | (self.finished & ~self.last)),
+            begin.eq(starts | Mux(job.farthest, self.proceed, self.finished & ~self.last)),
             self.sort.eq(job.sort),
             self.rank.eq(job.rank),
+            self.farthest.eq(job.farthest),
+            self.first.eq(passes == 0),
+            self.list_a.eq(job.a_base),
+            self.list_b.eq(job.b_base),
             self.nearest.eq(Mux(job.rank, job.nearest, 0)),
             self.limit.eq(job.limit),
-            self.last.eq(~job.sort | (~self.presort & (length << 1 >= words))),
+            self.last.eq(
+                Mux(
+                    job.sort,
+                    ~self.presort & (length << 1 >= words),
+                    ~job.farthest | (passes + 1 == job.offsets),
+                )
+            ),
             self.done.eq(self.finished & self.last),
-            self.into.eq(Mux(to_target | job.rank, job.target, job.spare)),
+            self.into.eq(Mux(to_target | job.rank, job.target, job.spare) + Mux(job.farthest, passes, 0)),
             self.unique.eq(job.unique & self.last),
             self.renumber.eq(job.renumber & self.last),
         ]
@@ -101,13 +126,14 @@ class Sequencer(wiring.Component):
             m.d.sync += [
                 job.eq(new),
                 busy.eq(1),
+                passes.eq(0),
                 words.eq(self._blocks(new.a_count)),
                 length.eq(1),
                 self.presort.eq(new.sort),
                 to_target.eq(self._even_merges(m, self._blocks(new.a_count))),
             ]
         with m.Elif(self.finished):
-            m.d.sync += [busy.eq(~self.last), self.presort.eq(0), to_target.eq(~to_target)]
+            m.d.sync += [busy.eq(~self.last), passes.eq(passes + 1), self.presort.eq(0), to_target.eq(~to_target)]
             with m.If(~self.presort):
                 m.d.sync += length.eq(length << 1)
         source = Mux(self.presort, job.a_base, Mux(to_target, job.spare, job.target))
@@ -152,9 +178,9 @@ class Sequencer(wiring.Component):
             m.d.comb += [
                 run.base.eq(job.a_base),
                 run.end.eq(words),
-                run.shift.eq(self.shift.data),
+                run.shift.eq(Mux(job.farthest & ~self.first, self.origin, self.shift.data)),
                 run.source.eq(~job.rank),
-                run.final.eq(number + 1 == job.offsets),
+                run.final.eq(job.farthest | (number + 1 == job.offsets)),
             ]
         with m.If(begin):
             m.d.sync += [offering.eq(1), first.eq(0), number.eq(0)]
@@ -167,7 +193,7 @@ class Sequencer(wiring.Component):
         run, offering, pair = self.b.payload, Signal(), Signal.like(self.b.payload.first)
         number = Signal.like(job.offsets)
         first = Signal.like(pair)
-        m.d.comb += [self.b.valid.eq(offering & ~self.presort & ~job.rank), first.eq(pair + length)]
+        m.d.comb += [self.b.valid.eq(offering & ~self.presort & (~job.rank | job.farthest)), first.eq(pair + length)]
         # Inputs are read as they are. Constants for a part of the payload stand in each branch: those outside would be
         # emitted as initial values, which Verilator drops from a signal that is driven elsewhere too.
         as_they_are = [run.kept.eq(Const(-1, len(run.kept))), run.shift.eq(0), run.source.eq(0)]
@@ -188,7 +214,7 @@ class Sequencer(wiring.Component):
                 run.count.eq(job.b_count),
                 run.first.eq(0),
                 run.end.eq(self._blocks(job.b_count)),
-                run.final.eq(number + 1 == job.offsets),
+                run.final.eq(job.farthest | (number + 1 == job.offsets)),
             ]
         with m.If(begin):
             m.d.sync += [offering.eq(1), pair.eq(0), number.eq(0)]

@@ -74,7 +74,7 @@ def test_strided_layers(name: str) -> None:
 @pytest.mark.parametrize("width", [16, 32, 64])
 def test_wide_units(width: int) -> None:
     """Building them takes minutes."""
-    geometry = MapperGeometry(width=width, dims=2, coordinate_bits=9, batch_bits=2, index_bits=12, words=64)
+    geometry = MapperGeometry(width=width, dims=2, coordinate_bits=9, batch_bits=2, index_bits=12, words=256)
     cloud = distinct_points(geometry, 900, seed=width, spread=20)
     offsets = cube(3, 2)
     check(run_layer(cloud, offsets, geometry), cloud, cloud, offsets)

@@ -16,6 +16,7 @@ from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.rtl.mapping.block_sorter import BlockSorter
 from zeroskip.rtl.mapping.distances import Distances
 from zeroskip.rtl.mapping.layouts import stored_layout, triple_layout, word_layout
+from zeroskip.rtl.mapping.least_distances import LeastDistances
 from zeroskip.rtl.mapping.matcher import Matcher
 from zeroskip.rtl.mapping.merger import Merger
 from zeroskip.rtl.mapping.packer import Packer
@@ -404,5 +405,44 @@ def test_distances(dims: int, pauses: tuple[float, float]) -> None:
     assert [None if absent else (key, index) for absent, key, _, index in entries_of(made)] == expected
     assert [one["last"] for one in made] == [one["last"] for one in blocks]
     assert sum(one is not None for one in expected) > 30
+    if pauses == (0.0, 0.0):
+        assert out.cycles == [cycle + dut.latency for cycle in into.cycles]
+
+
+@pytest.mark.parametrize("pauses", PAUSES)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("first", [0, 1])
+def test_least_distances(width: int, first: int, pauses: tuple[float, float]) -> None:
+    """Two passes; each stores its words from `base` on."""
+    random = Random(width)
+    geometry = geometry_of(width)
+    new, old = ([some_entries(random, width, keys=1 << geometry.key_bits) for _ in range(14)] for _ in range(2))
+    ends = [6, 13]
+    sides = [[block(one, last=i in ends, final=i in ends) for i, one in enumerate(side)] for side in (new, old)]
+    dut = LeastDistances(geometry)
+    bench = Bench(dut, width)
+
+    async def setting(ctx: Any) -> None:
+        ctx.set(dut.first, first)
+        ctx.set(dut.base, 20)
+
+    bench.first(setting)
+    into = bench.feed(dut.i, sides[0], pauses[0])
+    bench.feed(dut.before, sides[1], pauses[0])
+    out = bench.drain(dut.o, len(new), pauses[1])
+    stored = bench.watch(dut.write.en, dut.write.addr, dut.write.data)
+    bench.run()
+
+    top = (1 << geometry.key_bits) - 1
+    least = [
+        [x[1] if first else min(x[1], y[1]) for x, y in zip(*pair, strict=True)] for pair in zip(new, old, strict=True)
+    ]
+    made = [plain_block(value) for value in out.values]
+    pairs = [pair for one, keys in zip(new, least, strict=True) for pair in zip(one, keys, strict=True)]
+    assert entries_of(made) == [(x[0], top - key, x[2], x[3]) for x, key in pairs]
+    assert [one["final"] for one in made] == [one["final"] for one in sides[0]]
+    assert [address for address, _ in stored.values] == [*range(20, 27), *range(20, 27)]
+    assert [[value["key"] for value in words] for _, words in stored.values] == least
+    assert stored.cycles == into.cycles
     if pauses == (0.0, 0.0):
         assert out.cycles == [cycle + dut.latency for cycle in into.cycles]
