@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,7 @@ def test_maps_are_by_element_then_by_output(ordered: bool) -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 def test_sums_and_gradients(dtype: torch.dtype, channels: tuple[int, int], threads: int) -> None:
     """Against plain torch in float64 on the same operands: within a rounding of the result's type, and of float32."""
-    coords = surface(25, ordered=False)
+    coords = surface(16, ordered=False)
     generator = torch.Generator().manual_seed(1)
     feats = torch.randn(len(coords), channels[0], generator=generator).to(dtype)
     weight = torch.randn(27, *channels, generator=generator).to(dtype)
@@ -161,6 +162,46 @@ def test_kernels_are_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
             warnings.simplefilter("error")
             assert library.compiled() is not None
         assert built.stat().st_mtime_ns == written
+    finally:
+        library.compiled.cache_clear()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="flags of x86 compilers")
+@pytest.mark.parametrize("target", [("-fopenmp",), ("-fopenmp", "-mavx2", "-mfma", "-mf16c"), ()])
+def test_kernels_of_other_processors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: tuple[str, ...]) -> None:
+    """Narrower vectors, no instruction for bytes, no threads: small integers, whose sums are exact."""
+    if "-mavx2" in target and "avx2" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has no AVX2")
+    monkeypatch.setenv("ZEROSKIP_CACHE", str(tmp_path))
+    monkeypatch.setattr(library, "_TARGETS", (target,))
+    generator = torch.Generator().manual_seed(5)
+    coords = surface(12, ordered=False)
+    feats = torch.randint(-100, 100, (len(coords), 37), generator=generator)
+    weight = torch.randint(-3, 3, (27, 37, 45), generator=generator)
+
+    def step(dtype: torch.dtype) -> tuple[Tensor, ...]:
+        result = conv(SparseTensor(feats.to(dtype), coords.clone()), weight.to(dtype), 3).feats
+        if dtype is torch.int8:
+            return (result.double(),)
+        operands = (feats.to(dtype).requires_grad_(), weight.to(dtype).requires_grad_())
+        layer = conv(SparseTensor(operands[0], coords.clone()), operands[1], 3, stride=2, padding=1).feats
+        gradients = torch.autograd.grad(layer, operands, torch.ones_like(layer))
+        return tuple(value.detach().double() for value in (result, layer, *gradients))
+
+    with execution("reference"):
+        wanted = step(torch.float64)
+    library.compiled.cache_clear()
+    try:
+        for dtype in (torch.float32, torch.float64, torch.int8):
+            with execution("fused"):
+                found = step(dtype)
+            for ours, exact in zip(found, wanted, strict=False):
+                assert torch.equal(ours, exact)
+        for dtype in (torch.float16, torch.bfloat16):
+            with execution("fused"):
+                found = step(dtype)
+            for ours, exact in zip(found, wanted, strict=True):
+                assert torch.equal(ours, exact.to(dtype).double())
     finally:
         library.compiled.cache_clear()
 
