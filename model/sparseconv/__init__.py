@@ -13,6 +13,7 @@ For users it is `zeroskip.sparseconv`. Names, arguments and defaults follow torc
 - `kernel`: the order of a kernel's elements, and weights of torchsparse, MinkowskiEngine, spconv and dense layers.
 - `keys`: `KeyLayout`, coordinates as sortable 64-bit keys; `index_of(coords)`, `unique_coords(coords)`.
 - `nn`: layers; `backbones`: networks of torchsparse; `settings`: its switches, of which the downsample mode has effect.
+- `spconv`: tensor and layers with spconv's names; `conv_on(x, weight, kmap)` in `functional` convolves on a known map.
 - `weights`: weights of networks that were trained with other libraries.
 - `pooling`: `max_pool`, `avg_pool` and global pooling; `voxels`: points to voxels and back; `operators`: `cat`,
   `spcrop`, `to_dense`, `from_dense`; `lookup`: which row holds a coordinate; `quantize`, `collate`: from point clouds

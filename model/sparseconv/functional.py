@@ -118,6 +118,23 @@ def conv(
     return result
 
 
+def conv_on(input: SparseTensor, weight: Tensor, kmap: KernelMap, bias: Tensor | None = None) -> SparseTensor:
+    """Convolves on a map that is known; operands as those of `conv`. The result keeps the input's tensor stride.
+
+    Raises `ValueError` where the map is not for inputs at the coordinates of the tensor.
+    """
+    input.require_features()
+    feats, weight = _operands(input.feats, weight, kmap.geometry.size, bias)
+    if not kmap.starts_at(input.coords):
+        raise ValueError(
+            f"the kernel map must start at the coordinates of the tensor ({len(input)} voxels), but it is for "
+            f"{kmap.in_count} other ones"
+        )
+    sums = Convolve.apply(feats, weight, kmap, chosen_execution(feats, weight, kmap))
+    result = input._sharing(sums, kmap.out_coords, input.stride, kmap.out_range)
+    return result if bias is None else result.with_feats(result.feats + bias.to(result.feats.dtype))
+
+
 def _operands(feats: Tensor, weight: Tensor, size: tuple[int, ...], bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Features and weights of one type and right shapes; weights as (volume, in, out)."""
     volume = prod(size)

@@ -15,7 +15,7 @@ from zeroskip.model.sparseconv.points import PointTensor
 from zeroskip.model.sparseconv.tensor import SparseTensor
 from zeroskip.model.sparseconv.tuner import tune, tuning
 from zeroskip.model.sparseconv.weights import load_weights
-from zeroskip.sparseconv import backbones, backends, nn, tensor, utils
+from zeroskip.sparseconv import backbones, backends, nn, spconv, tensor, utils
 
 __version__ = "2.1.0"
 """The version of torchsparse whose names these are."""
@@ -36,6 +36,7 @@ __all__ = [
     "from_spconv",
     "load_weights",
     "nn",
+    "spconv",
     "tensor",
     "tune",
     "tuning",
