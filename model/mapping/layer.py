@@ -38,7 +38,8 @@ class Sort:
 class LayerPlan:
     """The jobs of a layer: the sorts, and the map between the sorted outputs and inputs.
 
-    `moves` (int64, offsets) are added to keys. `triples` (int64, triples x 3) are what the golden model expects.
+    `moves` (int64, offsets) are what the `offsets` (integers, count x dims) add to keys. `triples` (int64, triples x 3)
+    are what the golden model expects.
     `cycles` are those of the cycle model for each job, the map last.
     """
 
@@ -46,6 +47,7 @@ class LayerPlan:
     sorts: tuple[Sort, ...]
     inputs: Sort
     outputs: Sort
+    offsets: NDArray[Any]
     moves: NDArray[np.int64]
     triples: NDArray[np.int64]
     cycles: tuple[int, ...]
@@ -104,6 +106,7 @@ def plan_layer(
         sorts=sorts,
         inputs=own,
         outputs=ends,
+        offsets=np.asarray(offsets),
         moves=moves,
         triples=kernel_map(ends.found, own.found, offsets, geometry),
         cycles=cycles,

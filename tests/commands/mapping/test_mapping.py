@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,36 @@ def test_the_map_of_a_file(zs: Command, tmp_path: Path) -> None:
     assert saved["triples"].tolist() == expected
     assert saved["outputs"][np.argsort(saved["output_rows"])].tolist() == CLOUD.tolist()
     assert saved["cycles"].tolist() == [*result["sort_cycles"], result["map_cycles"]]
+
+
+def test_the_report_of_a_run(zs: Command, tmp_path: Path) -> None:
+    """Each offset with its triples, the cycles, and the same bytes again."""
+    np.savez(tmp_path / "layer.npz", inputs=CLOUD, offsets=OFFSETS)
+    pages = []
+    for _ in range(2):
+        code, out, err = zs("mapping", "layer.npz", "--report", "map.html", "--json")
+        assert code == 0, err
+        pages.append((tmp_path / "map.html").read_text())
+    assert pages[0] == pages[1]
+    result = json.loads(out)
+    assert result["report"] == "map.html"
+    expected = map_by_hand(CLOUD, CLOUD, OFFSETS)
+    for number, offset in enumerate(OFFSETS.tolist()):
+        count = sum(triple[0] == number for triple in expected)
+        name = f"({', '.join(map(str, offset))})"
+        shown = f"{count:,} ({100 * count / len(CLOUD):.1f}%)"
+        assert re.search(rf'{re.escape(name)}</span>.*?class="value">{re.escape(shown)}<', pages[0]), name
+    for figure in (len(expected), result["cycles"], *result["sort_cycles"], result["map_cycles"]):
+        assert f">{figure:,}<" in pages[0]
+    assert "every number equals the golden model" in pages[0]
+
+
+def test_output_and_report_are_two_files(zs: Command, tmp_path: Path) -> None:
+    np.savez(tmp_path / "layer.npz", inputs=CLOUD, offsets=OFFSETS)
+    code, _, err = zs("mapping", "layer.npz", "--output", "map", "--report", "map")
+    assert code == 1
+    assert "map" in err
+    assert not (tmp_path / "map").exists()
 
 
 def test_a_strided_layer_for_people(zs: Command, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class MappingResult:
 
     file: Path
     output: Path
+    report: Path | None
     run: LayerRun
     seconds: float
 
@@ -49,21 +50,24 @@ class MappingResult:
             "file": str(self.file),
             "output": str(self.output),
             **self.run.summary(),
+            "report": None if self.report is None else str(self.report),
             "seconds": self.seconds,
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """The same as (label, value) for people."""
-        return [*self.run.rows(), ("written to", str(self.output))]
+        report = [] if self.report is None else [("report", str(self.report))]
+        return [*self.run.rows(), ("written to", str(self.output)), *report]
 
 
 @typed
-@reserves("output")
+@reserves("output", "report")
 def run_mapping(
     file: Path | str,
     *,
     settings: MappingSettings | None = None,
     output: Path | str | None = None,
+    report: Path | str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> MappingResult:
@@ -73,6 +77,8 @@ def run_mapping(
     `file` is an NPZ file of integers: inputs (points x (batch, x, y, ...)), offsets (count x coordinates), and, where
     the outputs are not the inputs, outputs (points) or strides (powers of two). triples (offset, input, output),
     outputs and cycles are written to `output`, an NPZ file; where it is None, to the file with the suffix .map.npz.
+    `report` is an HTML page to write.
+
     Raises ValueError if the file is wrong or does not fit the unit, OSError where a file cannot be read or written.
     """
     start = time.monotonic()
@@ -83,6 +89,7 @@ def run_mapping(
     import numpy as np
 
     from zeroskip.cosim.mapping.play import run_layer
+    from zeroskip.cosim.mapping.report import write_report
     from zeroskip.cosim.simulator import Simulator, require_tools
     from zeroskip.model.files import save_npz
     from zeroskip.model.mapping.layer_npz import fitted_geometry, load_layer, naming
@@ -90,6 +97,11 @@ def run_mapping(
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
     require_writable(output, file, suffix=".npz")
+    if report is not None:
+        report = Path(report)
+        require_writable(report, file, suffix=".html")
+        if report.resolve() == output.resolve():
+            raise ValueError(f"output and report must be different files, not both {output}")
     layer = load_layer(file)
     with naming(file):
         geometry = fitted_geometry(layer, width=settings.width)
@@ -107,4 +119,6 @@ def run_mapping(
         )
     cycles = np.array([*run.sort_cycles, run.map_cycles], np.int64)
     save_npz(output, triples=run.triples, outputs=run.outputs, output_rows=run.output_rows, cycles=cycles)
-    return MappingResult(file=file, output=output, run=run, seconds=time.monotonic() - start)
+    if report is not None:
+        write_report(report, title=f"zeroskip: {file.name}", run=run)
+    return MappingResult(file=file, output=output, report=report, run=run, seconds=time.monotonic() - start)

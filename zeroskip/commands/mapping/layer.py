@@ -25,6 +25,7 @@ def mapping_command(
         Path | None,
         typer.Option(help="NPZ file to write triples, outputs and cycles to.", show_default="FILE with .map.npz"),
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML page to write.", show_default="none")] = None,
     width: Annotated[
         int, typer.Option(help="Keys that the unit merges in a cycle, a power of two from 1 to 64.")
     ] = MappingSettings.width,
@@ -40,6 +41,6 @@ def mapping_command(
     """
     settings = MappingSettings(width=width, simulator=simulator)
     with working() as progress:
-        result = run_mapping(file, settings=settings, output=output, seed=seed, progress=progress)
+        result = run_mapping(file, settings=settings, output=output, report=report, seed=seed, progress=progress)
     show(result.summary(), result.rows(), title=f"{file.name} on the {UNITS['mapping'].title}", as_json=as_json)
     finish(result.equal)
