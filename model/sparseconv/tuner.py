@@ -83,16 +83,21 @@ def tune(
     n_samples: int = 100,
     collect_fn: Callable[[Any], Any] = lambda data: data,
     enable_fp16: bool = False,
-    kmap_mode: str | None = None,
     save_dir: str | None = None,
-    tune_id: str | None = None,
+    tune_tag: str | None = None,
+    force_retune: bool = False,
+    dataflow_range: Any = None,
+    dataflow_prune: bool = False,
     tune_with_bwd: bool = False,
+    verbose: bool = True,
+    skip_warning: bool = False,
 ) -> None:
     """Runs a network on the first `n_samples` of `data_loader` with tuning, with the arguments of torchsparse's `tune`.
 
-    `collect_fn` makes the network's input of a sample. `enable_fp16` runs it under autocast to float16, and
-    `tune_with_bwd` times gradients, too. The network is in evaluation mode meanwhile. `kmap_mode`, `save_dir` and
-    `tune_id` have no effect: choices are kept in the cache folder, for all networks.
+    `collect_fn` makes the network's input of a sample; of a dictionary the network takes the entry "input".
+    `enable_fp16` runs it under autocast to float16, and `tune_with_bwd` times gradients, too. The network is in
+    evaluation mode meanwhile. The other arguments have no effect: choices are kept in the cache folder, for all
+    networks.
     """
     kind = next((parameter.device.type for parameter in model.parameters()), "cpu")
     modes = [(module, module.training) for module in model.modules()]
@@ -104,7 +109,8 @@ def tune(
             torch.autocast(kind, dtype=torch.float16, enabled=enable_fp16),
         ):
             for sample in itertools.islice(data_loader, n_samples):
-                model(collect_fn(sample))
+                data = collect_fn(sample)
+                model(data["input"] if isinstance(data, dict) else data)
     finally:
         for module, training in modes:
             module.training = training

@@ -8,9 +8,8 @@ A network that was written for torchsparse runs on a CPU with `zeroskip.sparseco
 
 from zeroskip.model.sparseconv.execution import execution
 from zeroskip.model.sparseconv.functional import conv, conv3d, find_map
-from zeroskip.model.sparseconv.kernel import from_dense, from_minkowski, from_spconv
 from zeroskip.model.sparseconv.maps import KernelMap
-from zeroskip.model.sparseconv.operators import cat
+from zeroskip.model.sparseconv.operators import cat, from_dense, to_dense
 from zeroskip.model.sparseconv.points import PointTensor
 from zeroskip.model.sparseconv.tensor import SparseTensor
 from zeroskip.model.sparseconv.tuner import tune, tuning
@@ -32,12 +31,11 @@ __all__ = [
     "execution",
     "find_map",
     "from_dense",
-    "from_minkowski",
-    "from_spconv",
     "load_weights",
     "nn",
     "spconv",
     "tensor",
+    "to_dense",
     "tune",
     "tuning",
     "utils",

@@ -28,7 +28,7 @@ from zeroskip.sparseconv.utils.tensor_cache import (
 )
 
 NAMES = {
-    "": "SparseTensor PointTensor cat nn utils backbones backends tensor __version__",
+    "": "SparseTensor PointTensor cat nn utils backbones backends tensor tune __version__",
     "nn": "Conv3d BatchNorm GroupNorm ReLU LeakyReLU SiLU GlobalAvgPool GlobalMaxPool SparseCrop functional utils",
     "nn.modules": "Conv3d BatchNorm ReLU",
     "nn.functional": "conv3d relu leaky_relu silu global_avg_pool global_max_pool spcrop spcount sphash sphashquery "
