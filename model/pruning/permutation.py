@@ -102,7 +102,7 @@ def _swap(columns, places, swaps, group, lanes, pair, first_threshold):
     work = np.empty((group // pair, columns.shape[1]), np.int32)
     kept = np.empty(len(places) // group, np.int64)
     for number in range(len(kept)):
-        kept[number] = _kept_of_group(columns, places[number * group : (number + 1) * group], lanes, pair, work)
+        kept[number] = _kept_of_group(columns, places[number * group :], lanes, pair, work)
     # Swaps within a pair, or within a group without pairs, change nothing.
     block = group if pair == 1 else pair
     changes, tried = np.int64(0), 0
@@ -112,11 +112,11 @@ def _swap(columns, places, swaps, group, lanes, pair, first_threshold):
             continue
         one, other = left // group, right // group
         places[left], places[right] = places[right], places[left]
-        new_one = _kept_of_group(columns, places[one * group : (one + 1) * group], lanes, pair, work)
+        new_one = _kept_of_group(columns, places[one * group :], lanes, pair, work)
         gain = new_one - kept[one]
         new_other = new_one
         if other != one:
-            new_other = _kept_of_group(columns, places[other * group : (other + 1) * group], lanes, pair, work)
+            new_other = _kept_of_group(columns, places[other * group :], lanes, pair, work)
             gain += new_other - kept[other]
         if tried < WARM_UP:
             # The mean change by a swap, which scales the threshold.
@@ -131,7 +131,7 @@ def _swap(columns, places, swaps, group, lanes, pair, first_threshold):
 
 @numba.njit(cache=True)
 def _kept_of_group(columns, members, lanes, pair, work):
-    """The sum, over all rows, of the `lanes` largest positions of one group."""
+    """The sum, over all rows, of the `lanes` largest positions of the group that stands first in `members`."""
     positions, rows = work.shape
     for position in range(positions):
         for row in range(rows):

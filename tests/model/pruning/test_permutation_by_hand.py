@@ -57,8 +57,9 @@ def searched(weight: np.ndarray, keep: int, group: int, pair: int, seed: int, pr
     ("text", "keep", "group", "pair", "channels"),
     [("2:4", 2, 4, 1, 16), ("2:4", 2, 4, 1, 11), ("1:2", 1, 2, 1, 10), ("4:8 pairs", 4, 8, 2, 24)],
 )
-def test_the_same_order(text: str, keep: int, group: int, pair: int, channels: int) -> None:
+@pytest.mark.parametrize("seed", range(5, 17))
+def test_the_same_order(text: str, keep: int, group: int, pair: int, channels: int, seed: int) -> None:
     weight = torch.randn(3, channels, generator=torch.Generator().manual_seed(2))
-    expected = searched(weight.numpy().astype(np.float64), keep, group, pair, 5, 700)
-    assert search(weight, Pattern.parse(text), seed=5, proposals=700).order.tolist() == expected
+    expected = searched(weight.numpy().astype(np.float64), keep, group, pair, seed, 700)
+    assert search(weight, Pattern.parse(text), seed=seed, proposals=700).order.tolist() == expected
     assert expected != list(range(channels))
