@@ -73,3 +73,13 @@ def test_batches_of_equal_images_take_the_same_for_each() -> None:
     images = np.repeat((rng.random((1, 100)) < 0.5).astype(np.int16), 6, axis=0)
     alone = cycles.layer_cycles(columns, images[:1], array, bias=False)
     assert cycles.layer_cycles(columns, images, array, bias=False).tolist() == alone.tolist() * 6
+
+
+def test_windows_without_activations_between_others() -> None:
+    """Of five windows, some are empty; the cycles are those of the RTL."""
+    rng = np.random.default_rng(9)
+    network = random_network(rng, geometry(pes=4), (320, 8), 0.3, bias=False)
+    images = np.zeros((5, 320), np.int16)
+    for image, places in enumerate(([3, 130], [3, 319], [70, 71, 200], [0, 64, 192, 256], [319])):
+        images[image, places] = 700
+    assert cycles.run(network, [images]).tolist() == [[16], [17], [16], [17], [17]]
