@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,17 @@ class SparseTensor:
 
     def __len__(self) -> int:
         return len(self._coords)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes, as those of a DataLoader: without the maps, which are found again."""
+        return {**self.__dict__, "_caches": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({**state, "_caches": new_cache()})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SparseTensor:
+        """Features and coordinates are copied; the maps hold for both and are shared."""
+        return self._sharing(copy.deepcopy(self._feats, memo), self._coords.clone(), self._stride, self._spatial_range)
 
     def __repr__(self) -> str:
         return (

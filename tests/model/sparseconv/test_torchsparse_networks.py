@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import pickle
 from itertools import product
 from typing import Any
 
@@ -250,3 +252,29 @@ def test_points_carry_what_is_computed_once() -> None:
     assert both.F.tolist() == [[2], [2]]
     assert both.idx_query == {(1, 1, 1): "kept"}
     assert both.additional_features is points.additional_features
+
+
+def test_a_tensor_copied_or_sent_to_another_process() -> None:
+    torch.manual_seed(0)
+    _, x = full_grid(1, [4, 4, 4], 2)
+    down = spnn.Conv3d(2, 3, 2, 2)(x)
+    up = spnn.Conv3d(3, 1, 2, 2, transposed=True)
+    twin = copy.deepcopy(SparseTensor(x.F, x.C))
+    twin.F[0] = 7
+    assert not torch.equal(twin.F, x.F)
+    down.F = down.F.detach()
+    assert torch.equal(up(copy.deepcopy(down)).F, up(down).F)
+    there = pickle.loads(pickle.dumps(down))
+    assert torch.equal(there.F, down.F)
+    assert torch.equal(there.C, down.C)
+    assert (there.s, there.spatial_range) == (down.s, down.spatial_range)
+    assert torch.equal(spnn.Conv3d(3, 1, 3)(there).C, down.C)
+
+
+def test_scenes_come_from_worker_processes() -> None:
+    loader = torch.utils.data.DataLoader(Points(), batch_size=2, num_workers=1, collate_fn=sparse_collate_fn)
+    here = torch.utils.data.DataLoader(Points(), batch_size=2, collate_fn=sparse_collate_fn)
+    for batch, wanted in zip(loader, here, strict=True):
+        assert torch.equal(batch["input"].C, wanted["input"].C)
+        assert torch.equal(batch["label"].F, wanted["label"].F)
+        assert spnn.Conv3d(4, 1)(batch["input"]).C is batch["input"].C
