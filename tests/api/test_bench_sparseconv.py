@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import torch
 
 from zeroskip.api.sparseconv import bench
 from zeroskip.api.sparseconv.bench import SparseconvBenchResult, SparseconvBenchSettings, bench_sparseconv
@@ -66,6 +67,7 @@ def test_what_makes_it_fail(wrong: dict[str, Any]) -> None:
         ({"scenes": ("kitti",)}, "scenes must be some of surface, street, autzen, not 'kitti'"),
         ({"channels": (0, 4)}, "channels must be at least 1, not 0"),
         ({"repeats": 0}, "repeats must be at least 1, not 0"),
+        ({"device": "tpu"}, "device must be one of cpu, cuda, not 'tpu'"),
         ({"widths": (3,)}, "widths must be powers of two from 1 to 64, not 3"),
     ],
 )
@@ -77,3 +79,9 @@ def test_wrong_settings(fields: dict[str, Any], message: str) -> None:
 def test_wrong_widths_of_the_command(zs: Any) -> None:
     code, _, err = zs("bench", "sparseconv", "--widths", "8,x")
     assert (code, "widths must be numbers, separated by commas, not 'x'" in err) == (1, True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_without_a_gpu() -> None:
+    with pytest.raises(ValueError, match="device must be cpu where torch sees no GPU, not cuda"):
+        bench_sparseconv(settings=SparseconvBenchSettings(device="cuda"))

@@ -54,4 +54,4 @@ def operands(scene: Scene, channels: tuple[int, int], seed: int) -> tuple[Tensor
     make = torch.Generator().manual_seed(seed)
     feats = torch.randn(len(scene.coords), channels[0], generator=make)
     weight = torch.randn(KERNEL**3, *channels, generator=make) / (KERNEL**3 * channels[0]) ** 0.5
-    return feats, weight
+    return feats.to(scene.coords.device), weight.to(scene.coords.device)

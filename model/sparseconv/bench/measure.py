@@ -40,7 +40,7 @@ def measure_scene(
     largest = float(sums.abs().max())
     errors = {name: float((sums - other).abs().max()) / largest for name, other in results.items()}
     kmap = find_map(layers[OURS].mapped, 3)
-    gathered = torch.randn(len(kmap.inputs), channels[0])
+    gathered = torch.randn(len(kmap.inputs), channels[0], device=feats.device)
     product = in_turn({"matmul": timed(lambda: gathered @ weight[0])}, repeats)["matmul"]
     own = times.pop(OURS)
     return {
@@ -60,13 +60,13 @@ def measure_scene(
 
 
 def measure_growth(
-    sizes: Sequence[int], channels: tuple[int, int], *, repeats: int, seed: int, progress: Progress
+    sizes: Sequence[int], channels: tuple[int, int], *, device: str, repeats: int, seed: int, progress: Progress
 ) -> list[dict[str, Any]]:
     """Map and convolution of surfaces of these sizes, here and by plain torch."""
     rows = []
     for number, size in enumerate(sizes):
         progress(Step(task="growth", done=number, total=len(sizes)))
-        scene = surface(size)
+        scene = surface(size).on(device)
         feats, weight = operands(scene, channels, seed)
         layers = {OURS: Layer(scene, feats, weight, "auto"), PLAIN: Layer(scene, feats, weight, "reference")}
         found = {

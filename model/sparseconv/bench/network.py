@@ -19,8 +19,9 @@ _WAYS = {"zeroskip": "auto", "torch": "reference"}
 def measure_network(scene: Scene, *, repeats: int, seed: int) -> dict[str, Any]:
     """Medians in ms, here and by plain torch, and the largest difference relative to the largest output."""
     torch.manual_seed(seed)
-    network = SparseResUNet42(in_channels=4, width_multiplier=0.5).eval()
-    feats = torch.randn(len(scene.coords), 4)
+    device = scene.coords.device
+    network = SparseResUNet42(in_channels=4, width_multiplier=0.5).eval().to(device)
+    feats = torch.randn(len(scene.coords), 4).to(device)
 
     def forward(how: str) -> torch.Tensor:
         with execution(how), torch.no_grad():

@@ -25,7 +25,9 @@ LARGEST_BOX = 8_000_000
 
 
 def installed(scene: Scene) -> list[str]:
-    """The peers that can run on the scene here."""
+    """The peers that can run on the scene here: on a CPU, and in one process beside ours."""
+    if scene.coords.device.type != "cpu":
+        return []
     box = int((scene.coords[:, 1:].max(dim=0).values + 1).long().prod())
     found = [name for name, module in MODULES.items() if importlib.util.find_spec(module) is not None]
     return [name for name in found if name != "dense" or box <= LARGEST_BOX]

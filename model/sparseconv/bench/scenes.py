@@ -21,6 +21,10 @@ class Scene:
     name: str
     coords: Tensor
 
+    def on(self, device: str) -> Scene:
+        """The scene with its coordinates on a device."""
+        return Scene(name=self.name, coords=self.coords.to(device))
+
 
 def surface(voxels: int = 50_176) -> Scene:
     """A height field, one voxel for each place of a square: about 8 pairs a voxel, as real scans have."""

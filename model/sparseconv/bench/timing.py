@@ -6,14 +6,23 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
+import torch
+
 Run = Callable[[], object]
 
 
 def seconds(run: Run) -> float:
-    """How long one call takes."""
+    """How long one call takes, what it started on a GPU included."""
+    _wait()
     start = time.perf_counter()
     run()
+    _wait()
     return time.perf_counter() - start
+
+
+def _wait() -> None:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def timed(run: Run) -> Callable[[], float]:

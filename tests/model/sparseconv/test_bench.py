@@ -97,7 +97,9 @@ def test_a_scene_is_measured() -> None:
 
 
 def test_growth_and_groupings_name_their_sizes() -> None:
-    assert [row["voxels"] for row in measure_growth((100, 400), (2, 2), repeats=1, seed=0, progress=silent)] == [
+    assert [
+        row["voxels"] for row in measure_growth((100, 400), (2, 2), device="cpu", repeats=1, seed=0, progress=silent)
+    ] == [
         100,
         400,
     ]

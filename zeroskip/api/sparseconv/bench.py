@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from zeroskip.api.checks import require_at_least, require_settings, typed
 from zeroskip.api.tables import Table, yes
@@ -13,6 +13,7 @@ PARTS = ("scenes", "network", "grouping", "growth", "mapping")
 """Layers on scenes beside peers, a whole MinkUNet, groupings, larger and larger surfaces, the mapping unit on RTL."""
 SCENES = ("surface", "street", "autzen")
 """A synthetic height field, and two LiDAR scans (zeroskip.model.data.scans)."""
+Device = Literal["cpu", "cuda"]
 _MAPPED = ("surface", "street")
 _GROWTH = (1_000, 10_000, 100_000, 1_000_000)
 
@@ -20,16 +21,18 @@ _GROWTH = (1_000, 10_000, 100_000, 1_000_000)
 @dataclass(frozen=True, kw_only=True)
 class SparseconvBenchSettings:
     """The `parts` that run (of PARTS; none means all) on `scenes` (of SCENES); `channels` in and out of the layers;
-    `repeats`, of whose times the median counts; and the `widths` of the mapping units."""
+    `repeats`, of whose times the median counts; the `device` of scenes, network and growth (cpu or cuda; peers run on a
+    CPU only); and the `widths` of the mapping units."""
 
     parts: tuple[str, ...] = ()
     scenes: tuple[str, ...] = SCENES
     channels: tuple[int, int] = (32, 64)
     repeats: int = 9
+    device: Device = "cpu"
     widths: tuple[int, ...] = (4, 8, 16, 32)
 
     def __post_init__(self) -> None:
-        require_settings(self)
+        require_settings(self, device=Device)
         require_at_least(self, repeats=1)
         for name, known in (("parts", PARTS), ("scenes", SCENES)):
             if unknown := [value for value in getattr(self, name) if value not in known]:
@@ -168,6 +171,9 @@ def bench_sparseconv(
     from zeroskip.model.sparseconv.bench.network import measure_network
     from zeroskip.model.sparseconv.bench.scenes import Scene, scan, surface
 
+    device = settings.device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device must be cpu where torch sees no GPU, not cuda")
     scenes: dict[str, Scene] = {}
     missing: dict[str, str] = {}
     for name in settings.scenes:
@@ -177,21 +183,25 @@ def bench_sparseconv(
         except RuntimeError as error:
             missing[name] = str(error)
     common: dict[str, Any] = {"repeats": settings.repeats, "seed": seed}
-    figures: dict[str, Any] = {"threads": torch.get_num_threads(), "missing": missing}
+    figures: dict[str, Any] = {
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "missing": missing,
+    }
     if "scenes" in parts:
         figures["scenes"] = [
-            measure_scene(scene, settings.channels, **common, progress=progress) for scene in scenes.values()
+            measure_scene(scene.on(device), settings.channels, **common, progress=progress) for scene in scenes.values()
         ]
         progress(Step(task="equal bits"))
-        figures["deterministic"] = deterministic(surface(), settings.channels, runs=20, seed=seed)
+        figures["deterministic"] = deterministic(surface().on(device), settings.channels, runs=20, seed=seed)
     if "network" in parts:
         progress(Step(task="a whole MinkUNet"))
-        figures["network"] = measure_network(surface(), **common)
+        figures["network"] = measure_network(surface().on(device), **common)
     if "grouping" in parts:
         progress(Step(task="groupings"))
         figures["grouping"] = measure_groupings(settings.channels, **common)
     if "growth" in parts:
-        figures["growth"] = measure_growth(_GROWTH, settings.channels, **common, progress=progress)
+        figures["growth"] = measure_growth(_GROWTH, settings.channels, device=device, **common, progress=progress)
     if "mapping" in parts:
         mapped = [scenes[name] for name in _MAPPED if name in scenes]
         figures["mapping_unit"] = [row for scene in mapped for row in _unit(scene, settings, seed, progress)]

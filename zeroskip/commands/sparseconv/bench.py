@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zeroskip.api.sparseconv.bench import PARTS, SCENES, SparseconvBenchSettings, bench_sparseconv
+from zeroskip.api.sparseconv.bench import PARTS, SCENES, Device, SparseconvBenchSettings, bench_sparseconv
 from zeroskip.commands import options
 from zeroskip.commands.console import finish, show_tables, working
 
@@ -38,6 +38,9 @@ def bench_command(
         _DEFAULT.channels
     ),
     repeats: Annotated[int, typer.Option(help="Times of each step, of which the median counts.")] = _DEFAULT.repeats,
+    device: Annotated[
+        Device, typer.Option(help="Where scenes, network and growth run: peers run on a CPU only.")
+    ] = _DEFAULT.device,
     widths: Annotated[
         str, typer.Option(metavar="N,...", help="Keys a cycle of the mapping units, powers of two up to 64.")
     ] = ",".join(map(str, _DEFAULT.widths)),
@@ -55,6 +58,7 @@ def bench_command(
         scenes=options.names(scenes),
         channels=channels,
         repeats=repeats,
+        device=device,
         widths=_widths(widths),
     )
     with working() as progress:
