@@ -12,11 +12,14 @@ struct Found {
 
 constexpr int kDigitBits = 11, kDigits = 1 << kDigitBits;
 
+// One thread passes over so many rows sooner than another one wakes on a busy machine.
+constexpr int64_t kFewRows = 200000;
+
 // A stable sort, digit by digit; `order` is sorted alike. Each part of the keys is moved by one thread.
 template <bool with_order>
 void radix_sort(int64_t* keys, int64_t* order, int64_t count, int bits, int threads) {
   std::vector<int64_t> other_keys(count), other_order(with_order ? count : 0);
-  const int parts = count > 50000 ? std::max(threads, 1) : 1;
+  const int parts = count > kFewRows ? std::max(threads, 1) : 1;
   std::vector<int64_t> places(int64_t(parts) * kDigits);
   int64_t *from = keys, *from_order = order, *to = other_keys.data(), *to_order = other_order.data();
   for (int shift = 0; shift < bits; shift += kDigitBits) {
@@ -57,7 +60,7 @@ void zeroskip_bounds(const int32_t* coords, int64_t count, int64_t columns, int6
                      int threads) {
   for (int64_t column = 0; column < columns; ++column) {
     int32_t low = count ? coords[column] : 0, high = low;
-#pragma omp parallel for num_threads(threads) reduction(min : low) reduction(max : high) if (count > 100000)
+#pragma omp parallel for num_threads(threads) reduction(min : low) reduction(max : high) if (count > kFewRows)
     for (int64_t row = 0; row < count; ++row) {
       low = std::min(low, coords[row * columns + column]);
       high = std::max(high, coords[row * columns + column]);
@@ -71,7 +74,7 @@ void zeroskip_bounds(const int32_t* coords, int64_t count, int64_t columns, int6
 // Returns 1 where the keys increase strictly.
 int zeroskip_pack(const int32_t* coords, int64_t count, int64_t columns, const int64_t* order, const int64_t* scale,
                   const int64_t* least, const int64_t* shifts, int64_t* keys, int threads) {
-#pragma omp parallel for num_threads(threads) if (count > 20000)
+#pragma omp parallel for num_threads(threads) if (count > kFewRows)
   for (int64_t row = 0; row < count; ++row) {
     const int32_t* values = coords + (order ? order[row] : row) * columns;
     uint64_t key = 0;
@@ -112,7 +115,7 @@ void zeroskip_unpack(const int64_t* keys, int64_t count, int64_t columns, const 
 int64_t zeroskip_reached(const int32_t* coords, int64_t count, int64_t axes, const int64_t* size, const int64_t* stride,
                          const int64_t* first, const int64_t* dilation, const int64_t* least, const int64_t* largest,
                          const int64_t* shifts, int64_t* keys, int threads) {
-  const int parts = count > 20000 ? std::max(threads, 1) : 1;
+  const int parts = count > kFewRows ? std::max(threads, 1) : 1;
   std::vector<int64_t> sizes(parts, 0);
   // Each part writes behind those before it: their numbers are counted first.
   for (int pass = 0; pass < (keys ? 2 : 1); ++pass) {

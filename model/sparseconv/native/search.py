@@ -147,6 +147,6 @@ def pairs(
         int(symmetric),
         int(order is None),
         integer(len(keys)),
-        threads(starts[-1]),
+        threads(starts[-1] // 8),
     )
     return found[0], found[1], starts

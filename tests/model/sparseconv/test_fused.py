@@ -61,6 +61,21 @@ def test_maps_equal_those_of_plain_torch(layer: dict[str, int], ordered: bool, t
         assert torch.equal(ours.outputs, theirs.outputs)
 
 
+@pytest.mark.parametrize("layer", [{"kernel_size": 3}, {"kernel_size": 2, "stride": 2, "padding": 1}])
+def test_maps_of_many_voxels(layer: dict[str, int]) -> None:
+    """From 200,000 voxels on, several threads sort and pack."""
+    coords = surface(330, ordered=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    found = find_map(SparseTensor(torch.zeros(len(coords), 1), coords), **layer)
+    torch.set_num_threads(before)
+    with execution("reference"):
+        plain = find_map(SparseTensor(torch.zeros(len(coords), 1), coords.clone()), **layer)
+    assert torch.equal(found.out_coords, plain.out_coords)
+    assert torch.equal(found.inputs, plain.inputs)
+    assert torch.equal(found.outputs, plain.outputs)
+
+
 @pytest.mark.parametrize("ordered", [True, False])
 def test_maps_are_by_element_then_by_output(ordered: bool) -> None:
     found = find_map(SparseTensor(torch.zeros(2 * 30**2, 1), surface(30, ordered)), 3)
