@@ -67,6 +67,18 @@ def test_convolution_as_dense(size: int, stride: int) -> None:
     assert y.stride == (stride,) * 3
 
 
+def test_padding_of_axes_with_stride_1() -> None:
+    """Odd sizes have half padding along them, whatever is asked for, as in torchsparse."""
+    torch.manual_seed(0)
+    x = cloud()
+    layer = spnn.Conv3d(4, 3, (3, 3, 2), (2, 1, 1)).double()
+    assert layer.padding == (0, 1, 0)
+    dense = scatter(x.feats, x.coords, [6, 5, 4], [0, 0, 0])
+    wanted = torch.conv3d(dense, dense_weight(layer.kernel.detach(), [3, 3, 2]), None, (2, 1, 1), (0, 1, 0))
+    y = layer(x)
+    torch.testing.assert_close(y.feats, gather(wanted, y.coords, [0, 0, 0]))
+
+
 def test_weights_are_shaped_as_torchsparse_shapes_them() -> None:
     assert spnn.Conv3d(4, 5, 3).kernel.shape == (27, 4, 5)
     assert spnn.Conv3d(4, 5, 1).kernel.shape == (4, 5)

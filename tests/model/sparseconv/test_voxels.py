@@ -211,6 +211,9 @@ def test_one_clear_error(call: object, error: type[Exception], message: str) -> 
 
 
 def test_narrow_floats_are_summed_in_float32() -> None:
-    feats = torch.ones(4096, 1, dtype=torch.float16)
+    """The sum is larger than any float16; the mean is not."""
+    feats = torch.full((4096, 1), 100, dtype=torch.float16)
     rows: Tensor = torch.zeros(4096, dtype=torch.int64)
-    assert spvoxelize(feats, rows, spcount(rows, 1)).tolist() == [[1]]
+    assert spvoxelize(feats, rows, spcount(rows, 1)).tolist() == [[100]]
+    corners, weights = torch.zeros(1, 1000, dtype=torch.int64), torch.full((1, 1000), 0.001)
+    assert spdevoxelize(torch.tensor([[2048.0]]).half(), corners, weights).tolist() == [[2048]]
