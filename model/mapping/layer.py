@@ -39,8 +39,7 @@ class LayerPlan:
     """The jobs of a layer: the sorts, and the map between the sorted outputs and inputs.
 
     `moves` (int64, offsets) are what the `offsets` (integers, count x dims) add to keys. `triples` (int64, triples x 3)
-    are what the golden model expects.
-    `cycles` are those of the cycle model for each job, the map last.
+    are what the golden model expects. `cycles` are those of the cycle model for each job, the map last.
     """
 
     geometry: MapperGeometry

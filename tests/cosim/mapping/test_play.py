@@ -11,7 +11,7 @@ from support.point_clouds import cube, distinct_points, map_by_hand
 
 from zeroskip.cosim.mapping import play
 from zeroskip.cosim.mapping.play import LayerRun, run_layer, run_layer_with_pauses
-from zeroskip.cosim.simulator import Simulator
+from zeroskip.cosim.simulator import Simulator, SimulatorError
 from zeroskip.model.mapping import cycles
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mapping.layer import plan_layer
@@ -125,4 +125,14 @@ def test_a_wrong_triple_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) 
     assert run.mismatches == 1
     assert not run.equal
     assert run.waveform == tmp_path / "map.vcd"
+    assert (tmp_path / "map.vcd").stat().st_size > 0
+
+
+def test_a_job_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    geometry = GEOMETRIES["1"]
+    cloud = distinct_points(geometry, 30, seed=2)
+    right = play.most_cycles
+    monkeypatch.setattr(play, "most_cycles", lambda expected: right(expected) * [1, 0] + [0, 9])
+    with pytest.raises(SimulatorError, match=r"job 1 of 2 was not done after 10 cycles; the cycle model expected \d+"):
+        run_layer(cloud, cube(3, 1), geometry, waveform=tmp_path / "map.vcd")
     assert (tmp_path / "map.vcd").stat().st_size > 0
