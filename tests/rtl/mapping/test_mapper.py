@@ -276,3 +276,53 @@ def test_lists_that_are_not_sorted_are_reported(width: int, fault: str, side: in
     jobs = [map_job(geometry, *places, 1), map_job(geometry, (0, listed), (0, listed), 1)]
     run = rtl_mapper(geometry, dict(places), [0], jobs)
     assert run.disordered == [True, False]
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.5])
+def test_loading_beside_a_job_and_reading_one_after_the_other(pause: float) -> None:
+    """Words that are loaded while a sort writes arrive, and requests need not wait for the word before."""
+    geometry = geometry_of(2, words=128)
+    ((base, listed),) = lists_of(geometry, (40,), seed=3)
+    dut = Mapper(geometry)
+    bench = Bench(dut, 5)
+    others = [bench.random.getrandbits(word_layout(geometry).size) for _ in range(15)]
+    transfers = [
+        {"target": MapperTarget.KEYS, "address": 80 + index, "data": word} for index, word in enumerate(others)
+    ]
+    job = {"sort": 1, "a_base": base, "a_count": 40, "kept": -1 % (1 << geometry.key_bits), "target": 30, "spare": 55}
+
+    async def first(ctx: Any) -> None:
+        for at, word in enumerate(words_of(listed, geometry)):
+            ctx.set(dut.load.payload, {"target": MapperTarget.KEYS, "address": base + at, "data": word})
+            ctx.set(dut.load.valid, 1)
+            await ctx.tick().until(dut.load.ready)
+        ctx.set(dut.load.valid, 0)
+        ctx.set(dut.start.payload, job)
+        ctx.set(dut.start.valid, 1)
+        await ctx.tick().until(dut.start.ready)
+        ctx.set(dut.start.valid, 0)
+
+    addresses = [*range(30, 50), *range(80, 95)]
+
+    async def read(ctx: Any) -> None:
+        for address in addresses:
+            while bench.random.random() < pause:
+                await ctx.tick()
+            ctx.set(dut.read.payload, address)
+            ctx.set(dut.read.valid, 1)
+            await ctx.tick().until(dut.read.ready)
+            assert len(loaded.cycles) == len(others), "the sort ended before all was loaded"
+            ctx.set(dut.read.valid, 0)
+
+    bench.first(first)
+    # Slowly, so that several passes of the sort meet some.
+    loaded = bench.feed(dut.load, transfers, 0.5)
+    bench.add(read)
+    done = bench.watch(dut.done, dut.done)
+    result = bench.drain(dut.result, len(addresses), pause)
+    bench.run()
+    (end,) = done.cycles
+    assert sum(cycle < end for cycle in loaded.cycles) == len(others)
+    words = [word_layout(geometry).const(value).as_value().value for value in result.values]
+    assert words[:20] == words_of(sort_keys(listed), geometry)
+    assert words[20:] == others
