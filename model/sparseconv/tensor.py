@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zeroskip.model.sparseconv.caches import TensorCache, new_cache
+from zeroskip.model.sparseconv.caches import new_cache
 from zeroskip.model.sparseconv.keys import bounds, index_of, require_int32, same_coords
 from zeroskip.model.sparseconv.tuples import Size, make_ntuple
 
@@ -131,7 +131,7 @@ class SparseTensor:
         coords = self._coords.to(device, non_blocking=non_blocking)
         self._feats = self._feats.to(device, non_blocking=non_blocking)
         if coords is not self._coords:
-            self._coords, self._caches = coords, TensorCache()
+            self._coords, self._caches = coords, new_cache()
         return self
 
     def cpu(self) -> SparseTensor:

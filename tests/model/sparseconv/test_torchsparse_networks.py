@@ -278,3 +278,47 @@ def test_scenes_come_from_worker_processes() -> None:
         assert torch.equal(batch["input"].C, wanted["input"].C)
         assert torch.equal(batch["label"].F, wanted["label"].F)
         assert spnn.Conv3d(4, 1)(batch["input"]).C is batch["input"].C
+
+
+def initial_voxelize(points: torchsparse.PointTensor) -> SparseTensor:
+    """The voxels of points, from keys and counts, as networks that mix points and voxels do it."""
+    places = torch.floor(points.C).int()
+    keys = F.sphash(places)
+    different = torch.unique(keys)
+    rows = F.sphashquery(keys, different)
+    counts = F.spcount(rows.int(), len(different))
+    coords = torch.round(F.spvoxelize(places.float(), rows, counts)).int()
+    return SparseTensor(F.spvoxelize(points.F, rows, counts), coords)
+
+
+def voxel_to_point(x: SparseTensor, points: torchsparse.PointTensor) -> Tensor:
+    corners = F.sphash(torch.floor(points.C).int(), spnn.utils.get_kernel_offsets(2, 1, 1))
+    rows = F.sphashquery(corners, F.sphash(x.C))
+    weights = F.calc_ti_weights(points.C, rows).T.contiguous()
+    return F.spdevoxelize(x.F, rows.T.contiguous(), weights)
+
+
+def test_points_and_voxels() -> None:
+    """By keys it is what `voxelize` and `devoxelize` do by searching."""
+    torch.manual_seed(0)
+    coords = torch.cat([torch.randint(0, 3, (200, 1)), 6 * torch.rand(200, 3) - 3], dim=1)
+    points = torchsparse.PointTensor(torch.randn(200, 4), coords)
+    x = initial_voxelize(points)
+    wanted, _ = F.voxelize(points.F, coords)
+    assert torch.equal(x.C, wanted.C)
+    torch.testing.assert_close(x.F, wanted.F)
+    points.C = coords + torch.tensor([0, 0.3, -0.4, 0.1])
+    torch.testing.assert_close(voxel_to_point(x, points), F.devoxelize(x, points.C))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_u_net_under_autocast(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    network = SparseResUNet(4, [6], [4], in_channels=3)
+    _, x = full_grid(1, [4, 4, 4], 3)
+    with torch.autocast("cpu", dtype):
+        result = network(x)[-1].F
+    result.float().square().sum().backward()
+    wanted = network(SparseTensor(x.F, x.C))[-1].F
+    torch.testing.assert_close(result.float(), wanted, rtol=0.1, atol=0.1)
+    assert all(parameter.grad is not None for parameter in network.parameters())
