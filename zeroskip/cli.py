@@ -22,6 +22,7 @@ from zeroskip.commands.finetune import finetune_command
 from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import simulate_command
 from zeroskip.commands.sparseconv.bench import bench_command as bench_sparseconv_command
+from zeroskip.commands.sparseconv.network import network_command
 from zeroskip.commands.train import train_command
 from zeroskip.interrupted import INTERRUPTED, NOTHING_KEPT
 from zeroskip.model.cores import CORES, UNITS
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     "finetune": finetune_command,
     "compile": compile_command,
     "simulate": simulate_command,
+    "sparseconv": network_command,
 }
 GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
     "bench": (

@@ -14,7 +14,7 @@ from zeroskip.model.sparseconv.points import PointTensor
 from zeroskip.model.sparseconv.tensor import SparseTensor
 from zeroskip.model.sparseconv.tuner import tune, tuning
 from zeroskip.model.sparseconv.weights import load_weights
-from zeroskip.sparseconv import backbones, backends, nn, spconv, tensor, utils
+from zeroskip.sparseconv import backbones, backends, int8, nn, spconv, tensor, utils
 
 __version__ = "2.1.0"
 """The version of torchsparse whose names these are."""
@@ -31,6 +31,7 @@ __all__ = [
     "execution",
     "find_map",
     "from_dense",
+    "int8",
     "load_weights",
     "nn",
     "spconv",
