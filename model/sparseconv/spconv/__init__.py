@@ -35,6 +35,8 @@ from zeroskip.model.sparseconv.spconv.layers import (
     SubMConv4d,
 )
 from zeroskip.model.sparseconv.spconv.tensor import (
+    ConvAlgo,
+    RemoveGrid,
     SparseBatchNorm,
     SparseConvTensor,
     SparseIdentity,
@@ -45,6 +47,8 @@ from zeroskip.model.sparseconv.spconv.tensor import (
 )
 
 __all__ = [
+    "ConvAlgo",
+    "RemoveGrid",
     "SparseAvgPool1d",
     "SparseAvgPool2d",
     "SparseAvgPool3d",

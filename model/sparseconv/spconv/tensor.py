@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from math import prod
 from typing import Any
 
@@ -16,6 +17,14 @@ from zeroskip.model.sparseconv.maps import KernelMap
 from zeroskip.model.sparseconv.operators import from_dense
 from zeroskip.model.sparseconv.tensor import SparseTensor, require_same_voxels
 from zeroskip.model.sparseconv.tuples import make_ntuple
+
+
+class ConvAlgo(Enum):
+    """Names of spconv's algorithms; layers take one, and it changes nothing here."""
+
+    Native = 0
+    MaskImplicitGemm = 1
+    MaskSplitImplicitGemm = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -226,6 +235,15 @@ class ToDense(SparseModule):
     def forward(self, x: SparseConvTensor) -> Tensor:
         """(batches, channels, *spatial_shape)."""
         return x.dense()
+
+
+class RemoveGrid(SparseModule):
+    """Drops the tensor's `grid`, which nothing here uses."""
+
+    def forward(self, x: SparseConvTensor) -> SparseConvTensor:
+        """The same tensor."""
+        x.grid = None
+        return x
 
 
 def _on_features(function: Any, input: Any) -> Any:

@@ -24,7 +24,7 @@ def windows(dense: Tensor, size: list[int], stride: list[int], padding: list[int
     return conv(flat, ones, None, stride, padding, dilation).unflatten(0, dense.shape[:2])[:, :, 0]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(120))
 def test_as_dense(seed: int) -> None:
     draw = random.Random(seed)
     axes = draw.choice([1, 2, 3])

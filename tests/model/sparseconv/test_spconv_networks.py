@@ -141,6 +141,48 @@ def test_containers_and_features() -> None:
     assert torch.equal(spconv.SparseGlobalMaxPool()(x)[0], x.features[x.indices[:, 0] == 0].amax(dim=0))
 
 
+class UBlock(spconv.SparseModule):
+    """A level of a U-Net as instance segmentation networks have it: the levels below are inside."""
+
+    def __init__(self, channels: list[int], level: int = 1) -> None:
+        super().__init__()
+        width, algo = channels[0], spconv.ConvAlgo.Native
+
+        def subm(inputs: int) -> spconv.SparseSequential:
+            conv = spconv.SubMConv3d(inputs, width, 3, padding=1, bias=False, indice_key=f"subm{level}", algo=algo)
+            return spconv.SparseSequential(nn.BatchNorm1d(inputs), nn.ReLU(), conv)
+
+        self.block = subm(width)
+        self.below = None
+        if len(channels) > 1:
+            key = f"spconv{level}"
+            self.down = spconv.SparseConv3d(width, channels[1], kernel_size=2, stride=2, indice_key=key)
+            self.below = UBlock(channels[1:], level + 1)
+            self.up = spconv.SparseInverseConv3d(channels[1], width, kernel_size=2, indice_key=key)
+            self.tail = subm(2 * width)
+
+    def forward(self, x: spconv.SparseConvTensor) -> spconv.SparseConvTensor:
+        x = self.block(x)
+        if self.below is None:
+            return x
+        identity = spconv.SparseConvTensor(x.features, x.indices, x.spatial_shape, x.batch_size)
+        y = self.up(self.below(self.down(x)))
+        return self.tail(y.replace_feature(torch.cat((identity.features, y.features), dim=1)))
+
+
+def test_a_nested_u_net_trains() -> None:
+    torch.manual_seed(4)
+    x = cloud()
+    network = UBlock([4, 6, 8]).double()
+    y = network(spconv.RemoveGrid()(x))
+    assert torch.equal(y.indices, x.indices)
+    assert sorted(y.indice_dict) == ["spconv1", "spconv2", "subm1", "subm2", "subm3"]
+    # A voxel that no window of the coarser levels reaches has features of its own level alone.
+    assert torch.isfinite(y.features).all()
+    y.features.square().mean().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
+
+
 def test_indices_of_nonzero() -> None:
     """They are not contiguous, and spconv reads them as other voxels."""
     dense = torch.randn(1, 5, 5, 5) * (torch.rand(1, 5, 5, 5) < 0.4)
