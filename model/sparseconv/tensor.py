@@ -100,7 +100,8 @@ class SparseTensor:
 
     def require_features(self) -> None:
         """Raises `TypeError` or `ValueError` unless this is what layers take: features (not labels), as many rows of
-        coordinates, no two of them equal, a batch index that is not negative. Layers call it."""
+        coordinates, no two of them equal, a batch index that is not negative, all within the spatial range. Layers call
+        it."""
         if _are_labels(self._feats):
             raise TypeError(
                 f"layers take features (N, channels) of a float type, int8 or int32, not labels: {self._feats.dtype} "
@@ -108,6 +109,8 @@ class SparseTensor:
             )
         _checked_feats(self._feats, self._coords)
         _require_batches(self._coords)
+        if self._spatial_range is not None:
+            _checked_range(self._spatial_range, self._coords)
 
     def with_feats(self, feats: Tensor) -> SparseTensor:
         """The same voxels with other features (N, any channels): coordinates, stride and caches are shared."""

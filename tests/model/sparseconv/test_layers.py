@@ -246,5 +246,9 @@ def test_what_is_set_is_checked_by_the_next_layer() -> None:
     coords[len(coords) // 2 :, 0] += 1
     x.coords = coords
     assert torch.equal(conv(x).feats, conv(SparseTensor(feats, coords)).feats)
+    x.spatial_range = (9, 6, 5, 4)
+    x.coords = coords + 1
+    with pytest.raises(ValueError, match="axis 1 must lie from 0 to 5"):
+        conv(x)
     with pytest.raises(ValueError, match="must not be negative"):
         spnn.Conv2d(4, 2).double()(SparseTensor(feats, coords[:, :3] * 0 + torch.arange(len(coords))[:, None] - 9))
