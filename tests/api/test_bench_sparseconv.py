@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from matplotlib import image
 
 from zeroskip.api.sparseconv import bench
 from zeroskip.api.sparseconv.bench import SparseconvBenchResult, SparseconvBenchSettings, bench_sparseconv
@@ -28,10 +30,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_all_parts() -> None:
+def test_all_parts(tmp_path: Path) -> None:
     """Every part has its rows and its table, and what could not be had is named."""
     settings = SparseconvBenchSettings(channels=(4, 4), repeats=1, widths=(4,))
-    result = bench_sparseconv(settings=settings)
+    result = bench_sparseconv(settings=settings, picture=tmp_path / "bench.png")
+    assert image.imread(tmp_path / "bench.png").shape == (round(3.4 * 150) * 3, 1500, 4)
     figures = json.loads(json.dumps(result.summary()))
     assert result.equal
     assert figures["deterministic"]

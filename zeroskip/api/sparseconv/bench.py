@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from zeroskip.api.checks import require_at_least, require_settings, typed
+from zeroskip.api.paths import require_writable, reserves
 from zeroskip.api.tables import Table, yes
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -153,16 +155,25 @@ def _times(of: dict[str, float]) -> list[str]:
 
 
 @typed
+@reserves("picture")
 def bench_sparseconv(
-    *, settings: SparseconvBenchSettings | None = None, seed: int = 0, progress: Progress = silent
+    *,
+    settings: SparseconvBenchSettings | None = None,
+    picture: Path | str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> SparseconvBenchResult:
     """Measure maps, convolutions, training steps, a network, groupings and growth, interleaved with plain torch and the
     peers that are installed (`pip install zeroskip[peers]`), and run the mapping unit on RTL.
 
-    Raises RuntimeError where a peer fails, or the simulator is missing.
+    `picture` is a PNG file in which the figures are drawn.
+
+    Raises RuntimeError where a peer fails, or the simulator is missing; OSError where the picture cannot be written.
     """
     settings = settings or SparseconvBenchSettings()
     parts = settings.parts or PARTS
+    if picture is not None:
+        require_writable(Path(picture), suffix=".png")
     progress(Step(task="starting"))
     import torch
 
@@ -205,6 +216,10 @@ def bench_sparseconv(
     if "mapping" in parts:
         mapped = [scenes[name] for name in _MAPPED if name in scenes]
         figures["mapping_unit"] = [row for scene in mapped for row in _unit(scene, settings, seed, progress)]
+    if picture is not None:
+        from zeroskip.model.sparseconv.bench.picture import save_picture
+
+        save_picture(figures, Path(picture))
     return SparseconvBenchResult(figures=figures)
 
 

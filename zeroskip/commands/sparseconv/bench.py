@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,6 +45,9 @@ def bench_command(
     widths: Annotated[
         str, typer.Option(metavar="N,...", help="Keys a cycle of the mapping units, powers of two up to 64.")
     ] = ",".join(map(str, _DEFAULT.widths)),
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="PNG file to draw the figures in.", show_default="none")
+    ] = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -62,6 +66,6 @@ def bench_command(
         widths=_widths(widths),
     )
     with working() as progress:
-        result = bench_sparseconv(settings=settings, seed=seed, progress=progress)
+        result = bench_sparseconv(settings=settings, picture=picture, seed=seed, progress=progress)
     show_tables(result.summary(), result.tables(), result.notes(), as_json=as_json)
     finish(result.equal)
