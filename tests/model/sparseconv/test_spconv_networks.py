@@ -118,6 +118,7 @@ def test_inverse_undoes_a_layer(stride: int) -> None:
 
 
 def test_containers_and_features() -> None:
+    """What networks call besides the convolutions: sequences, arithmetic of features, dense tensors, global pooling."""
     torch.manual_seed(3)
     x = cloud()
     net = spconv.SparseSequential(

@@ -255,6 +255,7 @@ def test_points_carry_what_is_computed_once() -> None:
 
 
 def test_a_tensor_copied_or_sent_to_another_process() -> None:
+    """It is whole and independent of the first one: features, voxels, level, and layers that run on it."""
     torch.manual_seed(0)
     _, x = full_grid(1, [4, 4, 4], 2)
     down = spnn.Conv3d(2, 3, 2, 2)(x)
