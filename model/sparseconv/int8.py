@@ -75,13 +75,14 @@ class Requantisation:
 def to_int8(values: Tensor, scale: float) -> Tensor:
     """round(values / scale), half to even, saturated at -127 and 127. Raises ValueError for values that are not
     finite."""
-    if not torch.isfinite(values).all():
-        raise ValueError("values must be finite to become int8, but some are infinite or NaN")
+    _require_finite(values)
     return (values.detach().double() / scale).round().clamp(-LARGEST, LARGEST).to(torch.int8)
 
 
 def scale_of(values: Tensor) -> float:
-    """The scale by which the largest magnitude becomes 127; 1 where all are zero."""
+    """The scale by which the largest magnitude becomes 127; 1 where all are zero. Raises ValueError for values that are
+    not finite."""
+    _require_finite(values)
     largest = float(values.detach().abs().max()) if values.numel() else 0.0
     return largest / LARGEST or 1.0
 
@@ -101,3 +102,8 @@ def follows(kernel: Tensor, pattern: Pattern) -> bool:
     used = nn.functional.pad(kernel != 0, (0, 0, 0, -kernel.shape[1] % pattern.group))
     groups = used.unflatten(1, (-1, pattern.positions, pattern.pair)).any(dim=3)
     return bool((groups.sum(dim=2) <= pattern.lanes).all())
+
+
+def _require_finite(values: Tensor) -> None:
+    if not torch.isfinite(values).all():
+        raise ValueError("values must be finite to become int8, but some are infinite or NaN")

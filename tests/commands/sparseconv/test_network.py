@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,11 @@ def test_a_network_from_its_file(zs: Command, file: Path) -> None:
 def test_a_network_for_people_on_other_sizes(zs: Command, file: Path) -> None:
     code, out, err = zs("sparseconv", "net.safetensors", "--width", 4)
     assert code == 0, err
-    assert "net.safetensors on the mapping unit and the tile" in out
+    assert "Layers of net.safetensors" in out
+    assert "On the mapping unit and the tile" in out
+    assert re.search(r"1 .* 8 to 12 .* 3 x 3 x 3 .* 2, 2, 2 .* 2:4", out)
+    # Nothing is cut off in a terminal of 80 columns.
+    assert "…" not in out
 
 
 def test_another_sum_is_told(zs: Command, file: Path) -> None:

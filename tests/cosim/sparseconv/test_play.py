@@ -163,6 +163,34 @@ def test_cycles_that_differ_are_told(vectors: SparseVectors, monkeypatch: pytest
     assert first.tile_cycles == first.expected_tile_cycles + first.gemms
 
 
+@pytest.mark.parametrize(
+    ("change", "triples", "model_equal"),
+    [
+        (lambda run: {"triples": run.triples ^ ([[0, 1, 0]] + [[0, 0, 0]] * (len(run.triples) - 1))}, 1, True),
+        (lambda run: {"outputs": run.outputs ^ ([[0, 0, 0, 1]] + [[0, 0, 0, 0]] * (len(run.outputs) - 1))}, 1, True),
+        (lambda _: {"disordered": True}, 0, True),
+        (lambda _: {"mismatches": 1}, 0, True),
+        (lambda _: {"cycle_model_equal": False}, 0, False),
+    ],
+    ids=["triple", "output", "disordered", "golden", "cycles"],
+)
+def test_a_wrong_map_is_told(
+    vectors: SparseVectors, monkeypatch: pytest.MonkeyPatch, change: Any, triples: int, model_equal: bool
+) -> None:
+    """The products are those of the right map all the same."""
+    right = play.run_layer
+
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        run = right(*arguments, **options)
+        return dataclasses.replace(run, **change(run))
+
+    monkeypatch.setattr(play, "run_layer", wrong)
+    for run in run_network(vectors):
+        assert not run.equal
+        assert (run.triples, run.model_equal) == (triples, model_equal)
+        assert (run.products, run.sums, run.feats) == (0, 0, 0)
+
+
 def test_a_layer_that_does_not_fit_is_named() -> None:
     x = cloud(3, 5)
     network = quantise(float_network("minkowski"), x)

@@ -171,6 +171,27 @@ def test_a_quantised_network_stays_near_the_float_one() -> None:
     assert error.abs().max() < 6 * made.out_scale
 
 
+@pytest.mark.parametrize("mode", ["spconv", "minkowski"])
+def test_the_downsample_mode_is_that_of_the_float_layer(mode: str) -> None:
+    """With "minkowski" the padding has no effect."""
+    x = cloud()
+    network = nn.Sequential(spnn.Conv3d(4, 4, 3, stride=2, padding=2, config={"downsample_mode": mode}))
+    made = quantise(network, x)
+    assert torch.equal(made(made.quantise_input(x)).coords, network(x).coords)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(wrong: float) -> None:
+    x = cloud()
+    x.feats[3, 1] = wrong
+    with pytest.raises(ValueError, match="values must be finite to become int8"):
+        quantise(float_network(), x)
+    network = float_network()
+    network[3].kernel.data[2, 1, 0] = wrong
+    with pytest.raises(ValueError, match="values must be finite to become int8"):
+        quantise(network, cloud())
+
+
 def test_a_pruned_network_follows_the_pattern() -> None:
     made = quantise(float_network(), cloud(), pattern=TWO_FOUR)
     for one in made:

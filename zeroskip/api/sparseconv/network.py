@@ -68,10 +68,10 @@ class SparseNetworkResult:
 
     def tables(self) -> list[Table]:
         """The same for people."""
-        rows = []
+        layers, runs = [], []
         for number, layer in enumerate(self.layers):
             row = layer.summary()
-            rows.append(
+            layers.append(
                 (
                     f"{number}",
                     f"{row['in_channels']} to {row['out_channels']}",
@@ -80,6 +80,11 @@ class SparseNetworkResult:
                     row["pattern"],
                     f"{row['inputs']:,} to {row['outputs']:,}",
                     f"{row['pairs']:,}",
+                )
+            )
+            runs.append(
+                (
+                    f"{number}",
                     f"{row['mapping_cycles']:,}",
                     f"{row['tile_cycles']:,}",
                     f"{row['mismatches']:,} of {row['values']:,}",
@@ -87,8 +92,11 @@ class SparseNetworkResult:
                 )
             )
         heads = ("layer", "channels", "kernel", "stride", "weights", "voxels", "pairs")
-        cycles = ("mapping cycles", "tile cycles", "mismatches", "cycle models equal")
-        return [Table(title=f"{self.file.name} on the mapping unit and the tile", heads=(*heads, *cycles), rows=rows)]
+        cycles = ("layer", "mapping cycles", "tile cycles", "mismatches", "cycle models equal")
+        return [
+            Table(title=f"Layers of {self.file.name}", heads=heads, rows=layers),
+            Table(title="On the mapping unit and the tile", heads=cycles, rows=runs),
+        ]
 
     def notes(self) -> list[str]:
         """Where the waveforms of failures are."""
