@@ -199,6 +199,21 @@ def test_wrong_numbers_are_refused(file: Path, name: str, place: Any, value: Any
         load(file)
 
 
+def test_a_triple_across_batches_is_refused(file: Path, vectors: SparseVectors) -> None:
+    """An input at the same place of another batch."""
+    rows = {tuple(voxel): row for row, voxel in enumerate(vectors.coords[0].tolist())}
+    batch, *place = next(voxel for voxel in rows if voxel[0] == 0 and (2, *voxel[1:]) in rows)
+    one, other = rows[(batch, *place)], rows[(2, *place)]
+
+    def change(_: Any, tensors: dict[str, Any]) -> None:
+        inputs = tensors["triples.0"][:, 1]
+        inputs[np.flatnonzero(inputs == one)[0]] = other
+
+    forge(file, change)
+    with pytest.raises(BundleError, match=r"triples\.0 must name inputs at the places of their outputs"):
+        load(file)
+
+
 def test_weights_that_break_their_pattern_are_refused(file: Path) -> None:
     forge(file, lambda header, _: put(header, ("layers", 1, "pattern"), "2:4"))
     with pytest.raises(BundleError, match=r"kernel\.1 must keep at most 2:4 along its input channels"):
