@@ -46,7 +46,7 @@ def test_a_network_for_people_on_other_sizes(zs: Command, file: Path) -> None:
     assert code == 0, err
     assert "Layers of net.safetensors" in out
     assert "On the mapping unit and the tile" in out
-    assert re.search(r"1 .* 8 to 12 .* 3 x 3 x 3 .* 2, 2, 2 .* 2:4", out)
+    assert re.search(r"1 .* 8 to 12 .* 3 x 3 x 3 .* 2 .* 2:4", out)
     # Nothing is cut off in a terminal of 80 columns.
     assert "…" not in out
 

@@ -76,7 +76,7 @@ class SparseNetworkResult:
                     f"{number}",
                     f"{row['in_channels']} to {row['out_channels']}",
                     " x ".join(map(str, row["size"])),
-                    ", ".join(map(str, row["stride"])),
+                    ", ".join(map(str, row["stride"] if len(set(row["stride"])) > 1 else row["stride"][:1])),
                     row["pattern"],
                     f"{row['inputs']:,} to {row['outputs']:,}",
                     f"{row['pairs']:,}",
