@@ -18,6 +18,8 @@ For users it is `zeroskip.sparseconv`. Names, arguments and defaults follow torc
 - `pooling`: `max_pool`, `avg_pool` and global pooling; `voxels`: points to voxels and back; `operators`: `cat`,
   `spcrop`, `to_dense`, `from_dense`; `lookup`: which row holds a coordinate; `quantize`, `collate`: from point clouds
   to batches.
+- `int8`: exact requantisation; `int8_layers`, `int8_network`: layers in int8, and from a chain of float layers to them;
+  `vectors`, `vectors_file`: all numbers of such a network, for hardware to be compared with.
 - `execution`: the ways to execute; `with execution("reference"): ...` chooses one. On a GPU it is `triton_gemm`.
   `grouping`: which elements are multiplied together. `tuner`: `with tuning(): network(x)` finds the fastest for each
   layer and keeps it on disk.
