@@ -32,6 +32,8 @@ def test_a_network_equals_torch(convention: str, outputs: str, pattern: Pattern)
     int8_x = network.quantise_input(x)
     runs = run_network(make_vectors(network, int8_x))
     assert [run.layer.outputs for run in runs] == ["same", outputs, "same"]
+    # The unit makes the outputs from its sorted inputs, unless the host loads them.
+    assert [sort.load for sort in runs[1].mapping.plan.sorts] == [True, outputs == "listed"]
     here = int8_x
     for layer, run in zip(network, runs, strict=True):
         here = layer(here)
