@@ -17,7 +17,7 @@ from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs, weight_losses
 from zeroskip.model.eie.settings import EieSettings
 from zeroskip.model.eie.shared import SharedOperation
-from zeroskip.model.eie.sharing import share_layers
+from zeroskip.model.eie.sharing import share_layers, warn_of_rough_sharing
 from zeroskip.model.eie.storage import storage
 from zeroskip.model.network.container import Container
 from zeroskip.model.network.fold import fold
@@ -44,7 +44,9 @@ class EieCore:
         """Compiles a torch network, whose weights are shared first where a layer has more than 15 distinct ones, or one
         whose weights are shared already. The first CALIBRATION inputs choose the fraction bits."""
         if isinstance(network, nn.Module):
-            network = share_layers(fold(network, inputs), progress, inputs=inputs)
+            folded = fold(network, inputs)
+            network = share_layers(folded, progress, inputs=inputs)
+            warn_of_rough_sharing(folded, network)
         compiled = compile_network(
             network,
             inputs[:CALIBRATION],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,11 @@ from torch import nn
 from zeroskip.model.eie.fixed_point import ONE_FRACTION, activation_fraction
 from zeroskip.model.eie.kmeans import cluster
 from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation
-from zeroskip.model.network.magnitudes import Magnitudes
+from zeroskip.model.network.magnitudes import LOST_SHARE, Magnitudes
 from zeroskip.model.network.operations import Convolution, Linear, operations
 from zeroskip.model.network.ranges import input_magnitudes
 from zeroskip.model.progress import Progress, Step, silent
+from zeroskip.model.warned import warn
 
 _LARGE_BIAS = 64
 """Biases that are larger than the weights by this factor would leave the weights too few of the shared values and of
@@ -23,6 +25,10 @@ their bits."""
 _SEEN = 19
 """Inputs with this many fraction bits, and weights as large as the biases, change an output by less than its last of 16
 bits, even where many of them add up."""
+
+_ROUGH = 0.5
+"""Error of an output's shared weights, relative to its weights (both as root of the sum of squares), from which on it
+is told."""
 
 _SPARE = 8
 """So many fraction bits of the inputs may be given up later, for the accumulators."""
@@ -48,6 +54,30 @@ def share_layers(
         else:
             network.append(operation)
     return network
+
+
+def warn_of_rough_sharing(folded: nn.Sequential, shared: Sequence[SharedOperation]) -> None:
+    """Warns of each layer in which sharing changes the weights of many outputs by more than half of their size.
+
+    That happens where one codebook has to hold weights of very different sizes: the small ones all get a value of the
+    large ones, and what the layer computed with them is gone. `shared` is what share_layers made of `folded`.
+    """
+    number = 0
+    for (operation, module), layer in zip(operations(folded), shared, strict=True):
+        if not isinstance(operation, Linear | Convolution):
+            continue
+        assert isinstance(layer, SharedLayer)
+        weight = module.weight.detach().flatten(1).double().numpy()
+        size = (weight**2).sum(axis=1)
+        changed = ((layer.weight - weight) ** 2).sum(axis=1) > _ROUGH**2 * size
+        if changed.sum() > LOST_SHARE * np.count_nonzero(size):
+            warn(
+                f"layer {number}, weights: the shared values of {changed.sum():,} of {len(weight):,} outputs differ "
+                "from their weights by more than half of their size, as one codebook of 15 values holds weights of "
+                "very different sizes; scale the layer's outputs alike, for example by training further",
+                stacklevel=3,
+            )
+        number += 1
 
 
 def _share_layer(

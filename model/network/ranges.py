@@ -23,7 +23,7 @@ def input_magnitudes(
     folded: nn.Sequential, inputs: NDArray[np.float32], progress: Progress = silent
 ) -> list[Magnitudes]:
     """The magnitudes of what each operation of a folded network (zeroskip.model.network.fold) takes, for `inputs`
-    (samples x ...). Raises ValueError if their shape does not fit the network."""
+    (samples x ...). Raises ValueError if their shape does not fit the network, or where they overflow in it."""
     found_operations = operations(folded)
     lower([operation for operation, _ in found_operations], inputs.shape[1:])
     firsts = [module for _, module in found_operations]
@@ -37,6 +37,12 @@ def input_magnitudes(
                 values = values.flatten(1)
             for module in folded:
                 if id(module) in found:
+                    if not bool(torch.isfinite(values).all()):
+                        raise ValueError(
+                            f"operation {firsts.index(module)} of the folded network: its inputs must be finite, but "
+                            f"they overflow float32 where the samples reach {np.abs(samples).max():.6g}; scale the "
+                            "samples down"
+                        )
                     found[id(module)] += Magnitudes.of(values.numpy())
                 values = module(values)
     return [found[id(module)] for module in firsts]

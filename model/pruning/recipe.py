@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, to_module
-from zeroskip.model.eie.sharing import share_layers
+from zeroskip.model.eie.sharing import share_layers, warn_of_rough_sharing
 from zeroskip.model.network.fold import fold
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning import schedules
@@ -91,7 +91,9 @@ def share(
     if test_inputs is not None and test_labels is not None:
         require_shape(pruned, test_inputs, "inputs")
         test = torch.from_numpy(test_inputs), torch.from_numpy(test_labels)
-    return _result(module, pruned, share_layers(pruned, progress, inputs=inputs), test, progress)
+    operations = share_layers(pruned, progress, inputs=inputs)
+    warn_of_rough_sharing(pruned, operations)
+    return _result(module, pruned, operations, test, progress)
 
 
 def prune_and_share(
@@ -138,6 +140,7 @@ def prune_and_share(
         run.stage(name, network, train_inputs, settings.retrain, keep="pruned", choose=choose)
     pruned = fold(network, dataset.train_inputs)
     operations = share_layers(pruned, steps, inputs=dataset.train_inputs)
+    warn_of_rough_sharing(pruned, operations)
     shared = trainable_network(operations)
     run.stage("share", shared, shape_inputs(train_inputs, pruned), settings.share, keep="shared")
     layers = with_trained_codebooks(operations, shared)
