@@ -67,6 +67,7 @@ def warn_of_rough_sharing(folded: nn.Sequential, shared: Sequence[SharedOperatio
         if not isinstance(operation, Linear | Convolution):
             continue
         assert isinstance(layer, SharedLayer)
+        assert isinstance(module, nn.Linear | nn.Conv2d)
         weight = module.weight.detach().flatten(1).double().numpy()
         size = (weight**2).sum(axis=1)
         changed = ((layer.weight - weight) ** 2).sum(axis=1) > _ROUGH**2 * size
