@@ -70,8 +70,19 @@ def from_minkowski(weight: Tensor, size: Sequence[int]) -> Tensor:
     return weight[_rows(first_axis_fastest(size), size)]
 
 
-def from_spconv(weight: Tensor) -> Tensor:
-    """Weights (out, *size, in) of spconv 2 in the order used here: (volume, in, out)."""
+def from_spconv(weight: Tensor, stride: Sequence[int]) -> Tensor:
+    """Weights (out, *size, in) of a layer of spconv 2 in the order used here: (volume, in, out).
+
+    A kernel of one element with stride 1 is different. spconv's weight has the shape (out, 1, 1, 1, in), but spconv
+    multiplies by `weight.view(in, out)`: the values are those of a matrix (in, out), row by row.
+    """
+    if prod(weight.shape[1:-1]) == 1 and set(stride) == {1}:
+        return weight.reshape(weight.shape[-1], weight.shape[0])
+    return from_channels_last(weight)
+
+
+def from_channels_last(weight: Tensor) -> Tensor:
+    """Weights (out, *size, in) in the order used here: (volume, in, out)."""
     size = weight.shape[1:-1]
     flat = weight.reshape(weight.shape[0], prod(size), weight.shape[-1]).permute(1, 2, 0)
     if prod(size) == 1:
@@ -81,7 +92,7 @@ def from_spconv(weight: Tensor) -> Tensor:
 
 def from_dense(weight: Tensor) -> Tensor:
     """Weights (out, in, *size) of a dense convolution in the order used here: (volume, in, out)."""
-    return from_spconv(weight.movedim(1, -1))
+    return from_channels_last(weight.movedim(1, -1))
 
 
 def to_dense_weight(weight: Tensor, size: Sequence[int]) -> Tensor:

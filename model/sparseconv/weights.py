@@ -7,6 +7,9 @@
 | spconv | `weight` (out, *size, in) | spconv 2 |
 | spconv1 | `weight` (*size, in, out) | spconv 1 |
 | dense | `weight` (out, in, *size); of transposed layers (in, out, *size) | torch |
+
+spconv 2 reads the weight of a kernel of one element with stride 1 as (in, out), whatever its shape says: see
+`kernel.from_spconv`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.sparseconv.kernel import from_dense, from_minkowski, from_spconv
+from zeroskip.model.sparseconv.kernel import from_channels_last, from_dense, from_minkowski, from_spconv
 from zeroskip.model.sparseconv.nn.convolution import Convolution
 
 LAYOUTS = ("torchsparse", "minkowski", "spconv", "spconv1", "dense")
@@ -45,9 +48,9 @@ def kernel_from(weight: Tensor, layer: Convolution, layout: str) -> Tensor:
     if layout == "minkowski":
         weight = from_minkowski(weight.reshape(flat), size)
     elif layout == "spconv":
-        weight = from_spconv(weight)
+        weight = from_spconv(weight, layer.stride)
     elif layout == "spconv1":
-        weight = from_spconv(weight.movedim(-1, 0))
+        weight = from_channels_last(weight.movedim(-1, 0))
     elif layout == "dense":
         weight = from_dense(weight.transpose(0, 1) if layer.transposed else weight)
     return weight.reshape(layer.kernel.shape)

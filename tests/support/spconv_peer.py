@@ -50,12 +50,14 @@ def compare(seed: int) -> None:
 
     def both(layer: Any, size: int, input: SparseTensor, other: Any, **arguments: Any) -> tuple[SparseTensor, Any]:
         result = layer(other)
-        found = conv(input, from_spconv(layer.weight), size, **arguments)
+        found = conv(input, from_spconv(layer.weight, layer.stride), size, **arguments)
         require_equal(found, result)
         return found, result
 
     make: Callable[..., Any] = spconv.SubMConv3d
     both(make(5, 6, 3, dilation=dilation, bias=False), 3, ours, theirs, dilation=dilation)
+    both(make(5, 6, 1, bias=False), 1, ours, theirs)
+    both(spconv.SparseConv3d(5, 6, 1, bias=False), 1, ours, theirs, convention="spconv", submanifold=False)
     rule = {"stride": stride, "padding": padding, "dilation": dilation, "submanifold": False}
     layer = spconv.SparseConv3d(
         5, 6, size, stride=stride, padding=padding, dilation=dilation, bias=False, indice_key="down"

@@ -25,7 +25,8 @@ class SparseConvolution(SparseModule):
         indice_key: a name for the map: an inverse layer with this name undoes this layer.
         algo, fp32_accum, name, and others of spconv: change nothing here.
 
-    `weight` is (out channels, *size, in channels).
+    `weight` is (out channels, *size, in channels). Of a kernel of one element with stride 1, spconv reads it as
+    (in channels, out channels), and so do these layers: see `kernel.from_spconv`.
     """
 
     ndim: ClassVar[int]
@@ -79,7 +80,9 @@ class SparseConvolution(SparseModule):
         """Convolves. Raises as `functional.conv` does, and `ValueError` for a wrong `indice_key`."""
         voxels = _voxels(self, input)
         kmap = self._map(input, voxels)
-        return input.like(conv_on(voxels, from_spconv(self.weight), kmap, self.bias), self._kept(input, kmap))
+        return input.like(
+            conv_on(voxels, from_spconv(self.weight, self.stride), kmap, self.bias), self._kept(input, kmap)
+        )
 
     def _map(self, input: SparseConvTensor, voxels: SparseTensor) -> KernelMap:
         raise NotImplementedError

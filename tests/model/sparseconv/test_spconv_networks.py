@@ -87,13 +87,32 @@ def test_submanifold(size: int | tuple[int, ...], dilation: int) -> None:
     layer = spconv.SubMConv3d(4, 3, size, padding=7, dilation=dilation, indice_key="subm").double()
     y = layer(layer_input := x)
     padding = [(length - 1) // 2 * dilation for length in layer.kernel_size]
-    weight = layer.weight.movedim(-1, 1)
-    wanted = torch.conv3d(x.dense(), weight, layer.bias, 1, padding, dilation)
+    # spconv reads the weight of one element as (in, out).
+    as_read = layer.weight if size != 1 else layer.weight.view(4, 3).T.view(3, 1, 1, 1, 4)
+    wanted = torch.conv3d(x.dense(), as_read.movedim(-1, 1), layer.bias, 1, padding, dilation)
     equal(y.dense(), at_voxels(wanted, x), (layer_input.features, x.features))
     assert y.indices is x.indices
     # Another layer of the same name shares the map.
     again = spconv.SubMConv3d(3, 2, size, dilation=dilation, indice_key="subm").double()(y)
     assert list(again.indice_dict) == ["subm"]
+
+
+@pytest.mark.parametrize("kind", [spconv.SubMConv3d, spconv.SparseConv3d, spconv.SparseConvTranspose3d])
+def test_one_element_is_read_as_spconv_reads_it(kind: type[spconv.SparseConvolution]) -> None:
+    """spconv multiplies by `weight.view(in, out)`: the rows of the matrix are the in channels."""
+    layer = kind(2, 3, 1, bias=False)
+    layer.weight.data = torch.tensor([1.0, 2, 3, 40, 50, 60]).view(3, 1, 1, 1, 2)
+    x = spconv.SparseConvTensor(
+        torch.tensor([[1.0, 0], [0, 1], [1, 1]]), torch.arange(3)[:, None].expand(3, 4), [3] * 3, 3
+    )
+    assert layer(x).features.tolist() == [[1, 2, 3], [40, 50, 60], [41, 52, 63]]
+
+
+def test_one_element_with_a_stride_is_read_by_its_shape() -> None:
+    layer = spconv.SparseConv3d(2, 3, 1, stride=2, bias=False)
+    layer.weight.data = torch.tensor([1.0, 40, 2, 50, 3, 60]).view(3, 1, 1, 1, 2)
+    x = spconv.SparseConvTensor(torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([[0] * 4, [0, 2, 2, 2]]), [3] * 3, 1)
+    assert layer(x).features.tolist() == [[1, 2, 3], [40, 50, 60]]
 
 
 @pytest.mark.parametrize("stride", [1, 2])

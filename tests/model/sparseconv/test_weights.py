@@ -67,6 +67,15 @@ def test_a_transposed_layer_of_any_layout(layout: str) -> None:
     assert torch.equal(from_torch, up.kernel)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_one_element_of_spconv_is_a_matrix_of_in_and_out(transposed: bool) -> None:
+    """spconv multiplies by `weight.view(in, out)` where the stride is 1, whatever the shape (out, 1, 1, 1, in) says."""
+    network = nn.Sequential(spnn.Conv3d(2, 3, 1, transposed=transposed))
+    load_weights(network, {"0.weight": torch.tensor([1.0, 2, 3, 40, 50, 60]).view(3, 1, 1, 1, 2)}, "spconv")
+    x = SparseTensor(torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([[0] * 4, [0, 2, 2, 2]]))
+    assert network(x).feats.tolist() == [[1, 2, 3], [40, 50, 60]]
+
+
 class Net(nn.Module):
     """One of our networks, and with other layers one as MinkowskiEngine has it."""
 
