@@ -7,6 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.labels import require_classes
+from zeroskip.model.network.fold import fold
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.samples import channels_last
 from zeroskip.model.pruning.masks import prunable_layers
@@ -49,6 +50,13 @@ def require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
     for split in ("train", "test"):
         classes = require_shape(folded, getattr(dataset, f"{split}_inputs"), f"{dataset.name}: {split}_inputs")
         require_classes(dataset.labels_field(split), getattr(dataset, f"{split}_labels"), classes)
+
+
+def require_compilable(module: nn.Module, dataset: Dataset) -> None:
+    """Raises ValueError unless the network can be folded for a core, fits the data (require_fit), and has weights of
+    its own in every layer, so that it can be pruned and trained for the core."""
+    require_fit(fold(module, dataset.train_inputs), dataset)
+    require_own_weights(module)
 
 
 def require_classifier(module: nn.Module, dataset: Dataset) -> None:

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.network.fold import fold
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Progress, Step, silent
-from zeroskip.model.pruning.data_checks import require_fit
+from zeroskip.model.pruning.data_checks import require_compilable
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.nm import LayerReport, layer_reports, nm_masks
 from zeroskip.model.pruning.permute import PermutedLayer, permute
@@ -89,10 +88,10 @@ def prune_nm(
     With `checkpoint` the state is saved there after every epoch, and an interrupted training run continues from it; the
     checkpoint of another run is replaced. Only the reported accuracies depend on the test set.
 
-    Raises ValueError, before anything is trained, if the network cannot be compiled or does not fit the data or the
-    settings, and where the checkpoint is damaged.
+    Raises ValueError, before anything is trained, if the network cannot be compiled, has layers that share a weight, or
+    does not fit the data or the settings, and where the checkpoint is damaged.
     """
-    require_fit(fold(module, dataset.train_inputs), dataset)
+    require_compilable(module, dataset)
     choose = partial(nm_masks, pattern=settings.pattern, skip=settings.skip)
     choose(module)
     inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)

@@ -17,7 +17,7 @@ from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning import schedules
 from zeroskip.model.pruning.centroids import trainable_network, with_trained_codebooks
 from zeroskip.model.pruning.criteria import magnitude
-from zeroskip.model.pruning.data_checks import require_fit, require_shape, shape_inputs
+from zeroskip.model.pruning.data_checks import require_compilable, require_shape, shape_inputs
 from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
@@ -113,10 +113,10 @@ def prune_and_share(
     With `checkpoint` the state is saved there after every epoch, and an interrupted training run continues from it; the
     checkpoint of another run is replaced. Only the reported accuracies depend on the test set.
 
-    Raises ValueError, before anything is trained, if the network cannot be compiled or does not fit the data or the
-    densities, and where the checkpoint is damaged.
+    Raises ValueError, before anything is trained, if the network cannot be compiled, has layers that share a weight, or
+    does not fit the data or the densities, and where the checkpoint is damaged.
     """
-    require_fit(fold(module, dataset.train_inputs), dataset)
+    require_compilable(module, dataset)
     train_inputs, train_labels = (
         torch.from_numpy(dataset.train_inputs),
         torch.from_numpy(dataset.train_labels),

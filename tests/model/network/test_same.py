@@ -121,7 +121,13 @@ class Counting(Net):
         (lambda x: x.size(0) == 64, 64),
         (lambda x: x.shape == (50, 2, 8, 8), 50),
         (lambda x: x.size()[0] % 7 == 0, 7),
-        (lambda x: len(x) > 20, 1_000),
+        (lambda x: len(x) > 20, 21),
+        (lambda x: len(x) > 64, 1_000),
+        (lambda x: len(x) == 50, 50),
+        (lambda x: x.numel() == 40 * 128, 40),
+        (lambda x: int(x.shape[0]) == 64, 64),
+        (lambda x: x.shape[0] in {1}, 1),
+        (lambda x: divmod(x.shape[0], 7)[1] == 0, 7),
     ],
 )
 def test_decisions_by_the_number_of_samples_are_refused(changes: Callable[[Tensor], bool], size: int) -> None:

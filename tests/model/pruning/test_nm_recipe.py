@@ -161,6 +161,9 @@ def test_what_does_not_fit_is_refused_before_training(digits: Dataset) -> None:
     refused(network(), replace(MAGNITUDE, skip=("1",)), "skip must name Linear or Conv2d layers (0, 4, 5), not '1'")
     layer = nn.Linear(64, 64)
     refused(nn.Sequential(layer, layer, nn.Linear(64, 10)), PERMUTED, "layer '0' uses the weights of layer '0' again")
+    tied = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10))
+    tied[1].weight = tied[0].weight
+    refused(tied, MAGNITUDE, "'0.weight' and '1.weight' must be different tensors")
 
 
 def test_settings_are_checked() -> None:

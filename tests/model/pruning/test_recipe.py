@@ -284,3 +284,12 @@ def test_digits_preset_keeps_its_promise(digits: Dataset) -> None:
     assert result.accuracies is not None
     assert result.accuracies["shared"] >= 0.96
     assert result.accuracies["shared"] >= result.accuracies["dense"] - 0.01
+
+
+def test_layers_that_share_a_weight_are_refused_before_training(digits: Dataset) -> None:
+    module = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    module[2].weight = module[0].weight
+    message = r"^'0.weight' and '2.weight' must be different tensors.* layer.weight = nn.Parameter"
+    with pytest.raises(ValueError, match=message):
+        prune_and_share(module, digits, settings=SHORT, seed=0, progress=lambda _: pytest.fail("it trained"))
+    assert share(module, inputs=digits.train_inputs).total == 2 * 64 * 64 + 64 * 10
