@@ -34,8 +34,10 @@ from zeroskip.model.sparseconv.spconv.layers import (
     SubMConv3d,
     SubMConv4d,
 )
+from zeroskip.model.sparseconv.spconv.tables import AddTable, AddTableMisaligned, ConcatTable, JoinTable
 from zeroskip.model.sparseconv.spconv.tensor import (
     ConvAlgo,
+    Identity,
     RemoveGrid,
     SparseBatchNorm,
     SparseConvTensor,
@@ -47,7 +49,12 @@ from zeroskip.model.sparseconv.spconv.tensor import (
 )
 
 __all__ = [
+    "AddTable",
+    "AddTableMisaligned",
+    "ConcatTable",
     "ConvAlgo",
+    "Identity",
+    "JoinTable",
     "RemoveGrid",
     "SparseAvgPool1d",
     "SparseAvgPool2d",

@@ -91,11 +91,20 @@ class SparseConvolution(SparseModule):
         return input.keeping(self.indice_key, kmap)
 
 
+def is_sparse_conv(module: nn.Module) -> bool:
+    """Whether a module is a convolution of this package."""
+    return isinstance(module, SparseConvolution)
+
+
 class _SubM(SparseConvolution):
-    """Outputs at the inputs' voxels. `padding` has no effect, `stride` must be 1, sizes must be odd."""
+    """Outputs at the inputs' voxels. Sizes must be odd. `padding` has no effect, as in spconv.
+
+    `stride` must be 1; a layer of size 1 may have another, which has no effect, as in spconv.
+    """
 
     def _map(self, input: SparseConvTensor, voxels: SparseTensor) -> KernelMap:
-        if set(self.stride) != {1} or any(size % 2 == 0 for size in self.kernel_size):
+        is_strided = set(self.stride) != {1} and set(self.kernel_size) != {1}
+        if is_strided or any(size % 2 == 0 for size in self.kernel_size):
             raise ValueError(
                 f"a submanifold layer must have stride 1 and odd sizes, not {self.stride} and {self.kernel_size}"
             )

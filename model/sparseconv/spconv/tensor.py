@@ -66,7 +66,7 @@ class SparseConvTensor:
         self.spatial_shape = list(make_ntuple(spatial_shape, axes, "spatial_shape", least=0))
         self.batch_size = make_ntuple(batch_size, 1, "batch_size", least=0)[0]
         checked = SparseTensor(features, indices, 1, (self.batch_size, *self.spatial_shape))
-        self._features, self.indices = features, checked.coords
+        self._features, self._indices = features, checked.coords
         self.indice_dict = {} if indice_dict is None else indice_dict
         self.grid, self.voxel_num, self.benchmark = grid, voxel_num, benchmark
         self._caches = TensorCache()
@@ -81,6 +81,22 @@ class SparseConvTensor:
         raise ValueError("features cannot be set: use x = x.replace_feature(features)")
 
     @property
+    def indices(self) -> Tensor:
+        """(N, 1 + axes) int32, the batch index first. May be set to others; the next layer checks them."""
+        return self._indices
+
+    @indices.setter
+    def indices(self, indices: Tensor) -> None:
+        columns = 1 + len(self.spatial_shape)
+        if indices.is_floating_point() or indices.dim() != 2 or indices.shape[1] != columns:
+            raise ValueError(
+                f"indices must be integers (N, {columns}), the batch index first, not {indices.dtype} of shape "
+                f"{tuple(indices.shape)}"
+            )
+        self._indices = indices.contiguous()
+        self._caches = TensorCache()
+
+    @property
     def spatial_size(self) -> int:
         """The number of places in one batch."""
         return prod(self.spatial_shape)
@@ -91,7 +107,7 @@ class SparseConvTensor:
         return len(self.indices) / (self.spatial_size * self.batch_size)
 
     def voxels(self) -> SparseTensor:
-        """The same as a `SparseTensor`, with the caches of this one."""
+        """The same as a `SparseTensor`, with the caches of this one. Raises as `SparseTensor` does."""
         tensor = SparseTensor(self._features, self.indices, 1, (self.batch_size, *self.spatial_shape))
         tensor._caches = self._caches
         return tensor
@@ -99,9 +115,8 @@ class SparseConvTensor:
     def like(self, voxels: SparseTensor, indice_dict: dict[str, KeptMap]) -> SparseConvTensor:
         """The result of a layer on this tensor."""
         assert voxels.spatial_range is not None
-        result = object.__new__(SparseConvTensor)
-        result.__dict__.update(self.__dict__)
-        result._features, result.indices = voxels.feats, voxels.coords
+        result = self._copy()
+        result._features, result._indices = voxels.feats, voxels.coords
         result.spatial_shape = list(voxels.spatial_range[1:])
         result.indice_dict = indice_dict
         return result
@@ -119,8 +134,21 @@ class SparseConvTensor:
         return None if key is None else self.indice_dict.get(key)
 
     def replace_feature(self, feature: Tensor) -> SparseConvTensor:
-        """The same voxels with other features."""
-        return self.like(self.voxels().with_feats(feature), self.indice_dict)
+        """The same voxels with other features.
+
+        With more or fewer rows, as networks that join several levels have them, set `indices` next: until then layers
+        refuse the tensor.
+        """
+        if feature.dim() != 2:
+            raise ValueError(f"features must be (N, channels), not {tuple(feature.shape)}")
+        result = self._copy()
+        result._features = feature
+        return result
+
+    def select_by_index(self, valid_indices: Tensor) -> SparseConvTensor:
+        """The voxels of these rows, or of a mask (N,), without the maps by name."""
+        rows = valid_indices
+        return SparseConvTensor(self._features[rows], self.indices[rows], self.spatial_shape, self.batch_size)
 
     def shadow_copy(self) -> SparseConvTensor:
         """A tensor with the same features, voxels and maps."""
@@ -140,6 +168,11 @@ class SparseConvTensor:
         """The voxels of (batches, *spatial_shape, channels) with a value other than zero in any channel."""
         voxels = from_dense(x)
         return cls(voxels.feats, voxels.coords, x.shape[1:-1], x.shape[0])
+
+    def _copy(self) -> SparseConvTensor:
+        result = object.__new__(SparseConvTensor)
+        result.__dict__.update(self.__dict__)
+        return result
 
     def __add__(self, other: SparseConvTensor | Tensor) -> SparseConvTensor:
         """Sums features. Raises `ValueError` for a tensor with other voxels or channels."""
@@ -168,6 +201,11 @@ class SparseModule(nn.Module):
     def __init__(self, name: str | None = None) -> None:
         super().__init__()
         self.name = name
+
+
+def is_spconv_module(module: nn.Module) -> bool:
+    """Whether a module takes the whole tensor; others take its features."""
+    return isinstance(module, SparseModule | SparseBatchNorm | SparseReLU)
 
 
 class SparseSequential(SparseModule):
@@ -201,8 +239,7 @@ class SparseSequential(SparseModule):
         """Runs the layers: sparse ones on the tensor, others on its features."""
         for module in self._modules.values():
             assert module is not None
-            whole = isinstance(module, SparseModule | SparseBatchNorm | SparseReLU | SparseIdentity)
-            if whole or not isinstance(input, SparseConvTensor):
+            if is_spconv_module(module) or not isinstance(input, SparseConvTensor):
                 input = module(input)
             elif len(input.indices):
                 input = input.replace_feature(module(input.features))
@@ -227,6 +264,14 @@ class SparseReLU(nn.ReLU):
 
 class SparseIdentity(nn.Identity):
     """Gives back what it gets."""
+
+
+class Identity(nn.Identity):
+    """Gives back what it gets."""
+
+    def input_spatial_size(self, out_size: Any) -> Any:
+        """The size itself."""
+        return out_size
 
 
 class ToDense(SparseModule):

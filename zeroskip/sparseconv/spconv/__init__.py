@@ -6,4 +6,7 @@ A network that was written for spconv 2 runs on a CPU, training too, with the im
 """
 
 from zeroskip.model.sparseconv.spconv import *  # noqa: F403
-from zeroskip.model.sparseconv.spconv import __all__ as __all__
+from zeroskip.model.sparseconv.spconv import __all__ as _layers
+from zeroskip.sparseconv.spconv import core, modules, pytorch
+
+__all__ = [*_layers, "core", "modules", "pytorch"]

@@ -1,11 +1,4 @@
-"""Containers of layers, where spconv has them."""
+"""Containers of layers."""
 
-from zeroskip.model.sparseconv.spconv import (
-    SparseBatchNorm,
-    SparseIdentity,
-    SparseModule,
-    SparseReLU,
-    SparseSequential,
-)
-
-__all__ = ["SparseBatchNorm", "SparseIdentity", "SparseModule", "SparseReLU", "SparseSequential"]
+from zeroskip.sparseconv.spconv.pytorch.modules import *  # noqa: F403
+from zeroskip.sparseconv.spconv.pytorch.modules import __all__ as __all__
