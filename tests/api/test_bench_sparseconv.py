@@ -34,13 +34,15 @@ def test_all_parts(tmp_path: Path) -> None:
     """Every part has its rows and its table, and what could not be had is named."""
     settings = SparseconvBenchSettings(channels=(4, 4), repeats=1, widths=(4,))
     result = bench_sparseconv(settings=settings, picture=tmp_path / "bench.png")
-    assert image.imread(tmp_path / "bench.png").shape == (round(3.4 * 150) * 3, 1500, 4)
+    assert image.imread(tmp_path / "bench.png").shape == (round(3.4 * 150) * 4, 1500, 4)
     figures = json.loads(json.dumps(result.summary()))
     assert result.equal
     assert figures["deterministic"]
-    assert figures["missing"] == {"street": "no index here", "autzen": "no index here"}
-    assert [row["name"] for row in figures["scenes"]] == ["surface"]
-    assert figures["network"]["error"] < 1e-4
+    assert {name: figures["missing"][name] for name in ("street", "autzen")} == dict.fromkeys(
+        ("street", "autzen"), "no index here"
+    )
+    assert [row["name"] for row in figures["scenes"]] == ["surface", "shuffled"]
+    assert figures["network"]["error"] < 1e-5
     assert [row["voxels"] for row in figures["growth"]] == [64, 100]
     assert [(row["scene"], row["width"], row["equal"]) for row in figures["mapping_unit"]] == [("surface", 4, True)]
     assert len(result.tables()) == 5
@@ -52,6 +54,8 @@ def test_all_parts(tmp_path: Path) -> None:
     "wrong",
     [
         {"deterministic": False},
+        {"network": {"error": 1e-3}},
+        {"network": {"error": float("nan")}},
         {"scenes": [{"equal": False}]},
         {"mapping_unit": [{"equal": True, "model_equal": False}]},
         {"mapping_unit": [{"equal": False, "model_equal": True}]},
@@ -67,7 +71,7 @@ def test_what_makes_it_fail(wrong: dict[str, Any]) -> None:
     ("fields", "message"),
     [
         ({"parts": ("speed",)}, "parts must be some of scenes, network, grouping, growth, mapping, not 'speed'"),
-        ({"scenes": ("kitti",)}, "scenes must be some of surface, street, autzen, not 'kitti'"),
+        ({"scenes": ("kitti",)}, "scenes must be some of surface, shuffled, street, autzen, not 'kitti'"),
         ({"channels": (0, 4)}, "channels must be at least 1, not 0"),
         ({"repeats": 0}, "repeats must be at least 1, not 0"),
         ({"device": "tpu"}, "device must be one of cpu, cuda, not 'tpu'"),

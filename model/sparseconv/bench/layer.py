@@ -24,7 +24,7 @@ class Layer:
         self.trained = SparseTensor(feats.clone().requires_grad_(), scene.coords)
         self.parameter = weight.clone().requires_grad_()
         with execution(how):
-            find_map(self.mapped, KERNEL)
+            self.kmap = find_map(self.mapped, KERNEL)
             find_map(self.trained, KERNEL)
 
     def map(self) -> object:

@@ -8,7 +8,8 @@ output there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -75,17 +76,23 @@ class Open3d:
 
     def conv(self) -> Tensor:
         """The convolution alone: the search gives the answer that it gave before."""
+        with self._searched():
+            return self.end_to_end()
+
+    @contextmanager
+    def _searched(self) -> Iterator[None]:
         self.layer.fixed_radius_search.forward = lambda *_, **__: self.found
         try:
-            return self.end_to_end()
+            yield
         finally:
             del self.layer.fixed_radius_search.forward
 
     def train(self) -> None:
-        """Forward and backward, with the search, which its layer always runs."""
+        """Forward and backward, without the search."""
         feats = self.feats.clone().requires_grad_()
         self.layer.kernel.requires_grad_()
-        sums = self.layer(feats, self.positions, self.positions, voxel_size=1.0)
+        with self._searched():
+            sums = self.layer(feats, self.positions, self.positions, voxel_size=1.0)
         sums.backward(torch.ones_like(sums))
 
 

@@ -33,6 +33,11 @@ def installed(scene: Scene) -> list[str]:
     return [name for name in found if name != "dense" or box <= LARGEST_BOX]
 
 
+def not_installed() -> list[str]:
+    """The peers that are not there."""
+    return [name for name, module in MODULES.items() if importlib.util.find_spec(module) is None]
+
+
 class Peer:
     """One library on one scene. Raises RuntimeError, with its last words, where it fails."""
 

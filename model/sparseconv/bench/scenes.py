@@ -16,7 +16,7 @@ SIZES = {"street": 0.05, "autzen": 3.0}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scene:
-    """Sorted int32 coordinates (voxels, 4), the batch index first."""
+    """int32 coordinates (voxels, 4), the batch index first."""
 
     name: str
     coords: Tensor
@@ -33,6 +33,14 @@ def surface(voxels: int = 50_176) -> Scene:
     # The size of hills does not depend on the number of voxels, nor does the number of pairs of each.
     z = (12 * torch.sin(x / 17) + 9 * torch.cos(y / 13) + 20).long()
     return Scene(name="surface", coords=_coords(torch.stack([x, y, z], dim=-1).reshape(-1, 3)))
+
+
+def shuffled(voxels: int = 50_176) -> Scene:
+    """The surface with its rows in random order: maps need a sort, and neighbours lie far apart in memory."""
+    coords = surface(voxels).coords
+    return Scene(
+        name="shuffled", coords=coords[torch.randperm(len(coords), generator=torch.Generator().manual_seed(0))]
+    )
 
 
 def scan(name: str) -> Scene:

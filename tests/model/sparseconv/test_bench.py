@@ -13,7 +13,7 @@ from torch.nn import functional
 from zeroskip.model.progress import silent
 from zeroskip.model.sparseconv.bench.groupings import measure_groupings
 from zeroskip.model.sparseconv.bench.layer import Layer, operands
-from zeroskip.model.sparseconv.bench.measure import deterministic, measure_growth, measure_scene
+from zeroskip.model.sparseconv.bench.measure import deterministic, measure_growth, measure_scene, products
 from zeroskip.model.sparseconv.bench.peers import Peer, installed
 from zeroskip.model.sparseconv.bench.scenes import Scene, surface
 from zeroskip.model.sparseconv.bench.timing import in_turn
@@ -84,6 +84,13 @@ def test_times_are_taken_in_turn_and_the_median_counts() -> None:
 
     assert in_turn({"a": lambda: run("a"), "b": lambda: run("b")}, 3) == {"a": 3.0, "b": 4.0}
     assert calls == ["a", "b"] * 4
+
+
+def test_products_multiply_every_pair_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+    monkeypatch.setattr(torch, "mm", lambda left, right, out: rows.append((left.shape, right.shape, out.shape)))
+    products(9_000, torch.ones(3, 5))()
+    assert rows == [((count, 3), (3, 5), (count, 5)) for count in (4096, 4096, 808)]
 
 
 def test_a_scene_is_measured() -> None:
