@@ -37,8 +37,10 @@ class Merger(wiring.Component):
 
     Ports
     -----
-    a, b : streams of block_layout, in
-        Sorted runs; each stream brings as many of them as the other. With `top`, runs of sorted blocks at `a` alone.
+    a : stream of block_layout, in
+        Sorted runs, as many as come at `b`. With `top`, runs of sorted blocks.
+    b : stream of block_layout, in
+        Sorted runs. With `top` nothing is taken here.
     top : 1, in
         Keeps the smallest entries. Changes between passes.
     o : stream of block_layout, out

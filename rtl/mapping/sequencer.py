@@ -35,24 +35,38 @@ class Sequencer(wiring.Component):
         Jobs; one is taken while none runs.
     shift : lookup_port(offsets, key_bits), out
         The table of shifts.
-    a, b : streams of run_layout, out
-        The runs of the readers.
+    a : stream of run_layout, out
+        The runs of the first reader.
+    b : stream of run_layout, out
+        The runs of the second reader.
     origin : key_bits, in
         Minus the key of the last sample.
     proceed : 1, in
         High for one cycle before `origin` is that of the last pass's sample.
     finished : 1, in
         High for one cycle when all of a pass has been written, or has left.
-    sort, rank, farthest : 1, out
-        The job is a sort; it is a ranking; it is farthest-point sampling, a kind of ranking.
-    presort, first, last : 1, out
-        The pass sorts blocks; it is the job's first pass; it is the last.
+    sort : 1, out
+        The job is a sort.
+    rank : 1, out
+        The job is a ranking.
+    farthest : 1, out
+        The job is farthest-point sampling, a kind of ranking.
+    presort : 1, out
+        The pass sorts blocks.
+    first : 1, out
+        It is the job's first pass.
+    last : 1, out
+        It is the job's last pass.
     into : address_bits, out
         The first word that the pass writes.
-    list_a, list_b : address_bits, out
-        The first words of the job's lists.
-    unique, renumber : 1, out
-        Those of the job, in its last pass.
+    list_a : address_bits, out
+        The first word of the job's first list.
+    list_b : address_bits, out
+        The first word of its second list.
+    unique : 1, out
+        That of the job, in its last pass.
+    renumber : 1, out
+        That of the job, in its last pass.
     nearest : range(width + 1), out
         That of the job, if it is a ranking, else 0.
     limit : key_bits, out

@@ -18,8 +18,10 @@ from support.bench import geometry
 
 import zeroskip.rtl
 import zeroskip.rtl.ports
+from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.eie.lnzd import Lnzd, LnzdNode
+from zeroskip.rtl.mapping.packer import Packer
 from zeroskip.rtl.mma.accumulators import Accumulators
 from zeroskip.rtl.mma.selector import Lower
 from zeroskip.rtl.mma.timing import Timing
@@ -30,6 +32,7 @@ FLOATS = [TileGeometry(), TileGeometry(keep=1, group=1)]
 
 ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "zeroskip.rtl.eie": [(geometry(),)],
+    "zeroskip.rtl.mapping": [(MapperGeometry(width=4),)],
     "zeroskip.rtl.mma": [(tile,) for tile in INTEGERS],
     "zeroskip.rtl.mma.float_dot": [(tile,) for tile in FLOATS],
     "zeroskip.rtl.mma.step_dot": [(TileGeometry(generation="B200", dtype="e4m3", k=32),)],
@@ -45,6 +48,7 @@ OTHERS: dict[Any, list[Any]] = {
     Lnzd: [Lnzd(4)],
     LnzdNode: [LnzdNode(0), LnzdNode(2)],
     Lower: [Lower(8)],
+    Packer: [Packer(shape=8, lanes=4)],
 }
 """Those that are made with something else."""
 
