@@ -58,6 +58,7 @@ def test_the_summary_has_the_same_keys_for_every_core(core: str) -> None:
         "layers": list,
         "accuracy": dict,
         "golden_images": int,
+        "test_images": int,
         "saturated": dict,
         "warnings": list,
         "lost": list,

@@ -168,6 +168,10 @@ def test_limit_is_how_many_samples_the_golden_model_runs(core: str) -> None:
     assert not np.array_equal(taken, np.arange(40))
     outputs = load_core(core).outputs(compiled.network, values)
     assert compiled.accuracy["golden"] == (outputs.argmax(axis=1) == labels)[taken].mean()
+    assert (compiled.test_images, compiled.summary()["test_images"]) == (90, 90)
+    assert dict(compiled.rows())["accuracy, golden"].endswith("% (on 40 of the 90 samples)")
+    whole = zeroskip.compile(network(), (values, labels), settings=zeroskip.CompileSettings(core=core))
+    assert dict(whole.rows())["accuracy, golden"].endswith("%")
     with pytest.raises(ValueError, match="limit must be at least 1, not 0"):
         zeroskip.CompileSettings(limit=0)
 

@@ -52,6 +52,7 @@ COMPILE = {
     "layers": "own",
     "accuracy": "own",
     "golden_images": "integer",
+    "test_images": "integer",
     "saturated": "own",
     "lost": [],
     "warnings": [],

@@ -78,6 +78,8 @@ class Compiled:
     total: int
     rounded_to_zero: int
     golden_images: int
+    test_images: int
+    """Samples of the test split, on which the other accuracies were measured."""
     losses: tuple[Loss, ...]
     bits: StoredBits
     left_out: str | None
@@ -103,6 +105,7 @@ class Compiled:
             "layers": [dataclasses.asdict(layer) for layer in self.network.layers],
             "accuracy": self.accuracy or None,
             "golden_images": self.golden_images,
+            "test_images": self.test_images,
             "saturated": saturated(self.losses),
             "lost": [loss.summary() for loss in self.losses if loss.much],
             "weights": {
@@ -123,7 +126,12 @@ class Compiled:
         from zeroskip.model.network.stages import shapes
 
         rows = [("layers", " - ".join(shapes(self.network.stages, self.network.layers)))]
-        rows += [(f"accuracy, {step}", f"{value:.2%}") for step, value in self.accuracy.items()]
+        limited = f" (on {self.golden_images:,} of the {self.test_images:,} samples)"
+        shown = limited if self.golden_images < self.test_images else ""
+        rows += [
+            (f"accuracy, {step}", f"{value:.2%}{shown if step == 'golden' else ''}")
+            for step, value in self.accuracy.items()
+        ]
         rows += [
             ("samples through the golden model", f"{self.golden_images:,}"),
             *((f"saturated {kind}", f"{count:,}") for kind, count in saturated(self.losses).items()),
@@ -197,6 +205,7 @@ def compile(
         network=compiled,
         accuracy={**prepared.accuracy, **accuracy},
         golden_images=images,
+        test_images=len(prepared.test[0]),
         losses=losses,
         kept=prepared.kept,
         total=prepared.total,
