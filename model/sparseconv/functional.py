@@ -128,7 +128,7 @@ def conv_on(input: SparseTensor, weight: Tensor, kmap: KernelMap, bias: Tensor |
     if not kmap.starts_at(input.coords):
         raise ValueError(
             f"the kernel map must start at the coordinates of the tensor ({len(input)} voxels), but it is for "
-            f"{kmap.in_count} other ones"
+            f"{kmap.in_count} other ones, or its coordinates were changed since"
         )
     sums = Convolve.apply(feats, weight, kmap, chosen_execution(feats, weight, kmap))
     result = input._sharing(sums, kmap.out_coords, input.stride, kmap.out_range)
@@ -252,6 +252,6 @@ def _undoing(
     size, steps, spread = kernel
     raise ValueError(
         f"a transposed layer must undo a strided one of this network: none of kernel size {size}, stride {steps} and "
-        f"dilation {spread} has made the coordinates of this tensor (tensor stride {input.stride}); run it before on a "
-        "tensor that this one descends from, or set generative=True"
+        f"dilation {spread} has made the coordinates of this tensor (tensor stride {input.stride}), or they or those "
+        "of its input were changed since; run it before on a tensor that this one descends from, or set generative=True"
     )

@@ -88,23 +88,31 @@ def bounds(coordinates: Tensor) -> tuple[list[int], list[int]]:
 class CoordinateIndex:
     """What every search in coordinates (N, 1 + axes) needs, found once.
 
-    `least` and `largest` of each column; `order` (N,) int64 lists the rows in the order of their keys, or is None where
-    they already stand so. `version` tells whether the coordinates were changed in place since.
+    `coords` is a copy of them; `least` and `largest` are those of each column; `order` (N,) int64 lists the rows in the
+    order of their keys, or is None where they already stand so.
     """
 
-    version: int
+    coords: Tensor
     least: tuple[int, ...]
     largest: tuple[int, ...]
     order: Tensor | None
 
+    def holds_for(self, coords: Tensor) -> bool:
+        """True where the coordinates still are what they were.
+
+        All are compared: torch's counter of changes misses those through `.data`, and through a NumPy array that
+        shares the memory.
+        """
+        return same_coords(self.coords, coords)
+
 
 def index_of(coords: Tensor) -> CoordinateIndex:
-    """The index of coordinates (N, 1 + axes) int32. It is kept with the tensor and made again after a change in place.
+    """The index of coordinates (N, 1 + axes) int32. It is kept with the tensor and made again after any change.
 
     Raises `ValueError` for duplicates and for a span that does not pack.
     """
     known: CoordinateIndex | None = getattr(coords, "_coordinate_index", None)
-    if known is None or known.version != version_of(coords):
+    if known is None or not known.holds_for(coords):
         known = _make_index(coords)
         coords._coordinate_index = known  # type: ignore[attr-defined]
     return known
@@ -145,7 +153,11 @@ def _make_index(coords: Tensor) -> CoordinateIndex:
                 f"rows {first} and {second} are both {coords[first].tolist()} (batch first); merge them with "
                 "sparse_quantize"
             )
-    return CoordinateIndex(version=version_of(coords), least=tuple(least), largest=tuple(largest), order=order)
+    return CoordinateIndex(coords=_copy(coords), least=tuple(least), largest=tuple(largest), order=order)
+
+
+def _copy(coords: Tensor) -> Tensor:
+    return coords.detach().clone()
 
 
 def unique_coords(coords: Tensor) -> Tensor:
@@ -172,7 +184,7 @@ def coords_of_keys(layout: KeyLayout, keys: Tensor) -> Tensor:
         result = search.unpack(kernels, different, (layout.least, layout.shifts, layout.bits))
     least, largest = bounds(result)
     result._coordinate_index = CoordinateIndex(  # type: ignore[attr-defined]
-        version=version_of(result), least=tuple(least), largest=tuple(largest), order=None
+        coords=_copy(result), least=tuple(least), largest=tuple(largest), order=None
     )
     return result
 
@@ -181,15 +193,3 @@ def require_int32(least: Sequence[int], largest: Sequence[int]) -> None:
     """Raises `ValueError` where coordinates between these values do not fit into int32."""
     if min(least) < _INT32.min or max(largest) > _INT32.max:
         raise ValueError(f"coordinates must fit into int32, not reach from {min(least)} to {max(largest)}")
-
-
-def version_of(coords: Tensor) -> int:
-    """A number that changes when the tensor is changed in place.
-
-    Tensors of inference mode do not count their changes: for them it is a sum of their values, each with a factor that
-    its place determines.
-    """
-    if not coords.is_inference():
-        return coords._version
-    places = torch.arange(1, coords.numel() + 1, device=coords.device)
-    return int((coords.flatten().to(torch.int64) * (places * 6364136223846793005)).sum())

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from zeroskip.model.sparseconv.kernel import centred_first, kernel_elements, minkowski_first
 from zeroskip.model.sparseconv.keys import (
+    CoordinateIndex,
     KeyLayout,
     coords_of_keys,
     index_of,
@@ -25,7 +26,6 @@ from zeroskip.model.sparseconv.keys import (
     same_coords,
     sorted_coords,
     unique_coords,
-    version_of,
 )
 from zeroskip.model.sparseconv.native import search
 from zeroskip.model.sparseconv.native.library import library
@@ -72,6 +72,7 @@ class KernelMap:
     """The triples (element, input, output) of one layer, by element and then by output.
 
     `inputs` and `outputs` are (pairs,) int32 row numbers; those of element k stand from `starts[k]` to `starts[k + 1]`.
+    `in_index` and `out_index` are those of the coordinates that the map was made for.
     `symmetric`: the map equals its transposed with the elements reversed, as every submanifold map of odd size.
     """
 
@@ -81,6 +82,8 @@ class KernelMap:
     starts: tuple[int, ...]
     in_coords: Tensor
     out_coords: Tensor
+    in_index: CoordinateIndex
+    out_index: CoordinateIndex
     in_range: tuple[int, ...] | None = None
     out_range: tuple[int, ...] | None = None
     symmetric: bool = False
@@ -90,11 +93,6 @@ class KernelMap:
     """What executions derive from the map and keep."""
     origin: weakref.ref[KernelMap] | None = None
     """The map that this one is the transposed of."""
-    versions: tuple[int, int] = field(init=False)
-    """Those of the coordinates when the map was made."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "versions", (version_of(self.in_coords), version_of(self.out_coords)))
 
     @property
     def volume(self) -> int:
@@ -112,12 +110,17 @@ class KernelMap:
         return len(self.out_coords)
 
     def starts_at(self, coords: Tensor) -> bool:
-        """True where the map is for inputs at these coordinates."""
-        return self.versions[0] == version_of(self.in_coords) and same_coords(self.in_coords, coords)
+        """True where the map is for inputs at these coordinates, and its own are unchanged."""
+        return same_coords(self.in_coords, coords) and self._is_current()
 
     def ends_at(self, coords: Tensor) -> bool:
-        """True where the map is for outputs at these coordinates."""
-        return self.versions[1] == version_of(self.out_coords) and same_coords(self.out_coords, coords)
+        """True where the map is for outputs at these coordinates, and its own are unchanged."""
+        return same_coords(self.out_coords, coords) and self._is_current()
+
+    def _is_current(self) -> bool:
+        return self.in_index.holds_for(self.in_coords) and (
+            self.out_coords is self.in_coords or self.out_index.holds_for(self.out_coords)
+        )
 
     @property
     def sizes(self) -> list[int]:
@@ -160,6 +163,8 @@ class KernelMap:
             starts=tuple(accumulate(sizes, initial=0)),
             in_coords=self.out_coords,
             out_coords=self.in_coords,
+            in_index=self.out_index,
+            out_index=self.in_index,
             in_range=self.out_range,
             out_range=self.in_range,
             symmetric=self.symmetric,
@@ -202,6 +207,8 @@ def build_map(
         starts=starts,
         in_coords=in_coords,
         out_coords=out_coords,
+        in_index=index_of(in_coords),
+        out_index=index_of(out_coords),
         in_range=in_range,
         out_range=out_range,
         symmetric=symmetric,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zeroskip.model.sparseconv.caches import new_cache
-from zeroskip.model.sparseconv.keys import bounds, index_of, require_int32, same_coords
+from zeroskip.model.sparseconv.keys import CoordinateIndex, bounds, index_of, require_int32, same_coords
 from zeroskip.model.sparseconv.tuples import Size, make_ntuple
 
 _COORDINATE_TYPES = (torch.int32, torch.int64, torch.int16, torch.int8, torch.uint8)
@@ -108,9 +108,10 @@ class SparseTensor:
                 f"of shape {tuple(self._feats.shape)}"
             )
         _checked_feats(self._feats, self._coords)
-        _require_batches(self._coords)
+        self._coords = _columns_of(self._coords)  # `.data` may have been set to a tensor that is not contiguous
+        index = _require_batches(self._coords)
         if self._spatial_range is not None:
-            _checked_range(self._spatial_range, self._coords)
+            _require_within(self._spatial_range, index)
 
     def with_feats(self, feats: Tensor) -> SparseTensor:
         """The same voxels with other features (N, any channels): coordinates, stride and caches are shared."""
@@ -250,8 +251,8 @@ def _checked_coords(coords: Tensor) -> Tensor:
     return checked
 
 
-def _require_batches(coords: Tensor) -> None:
-    """Raises `ValueError` where two rows are equal, or a batch index is negative."""
+def _require_batches(coords: Tensor) -> CoordinateIndex:
+    """The index; raises `ValueError` where two rows are equal, or a batch index is negative."""
     index = index_of(coords)
     if index.least[0] < 0:
         raise ValueError(
@@ -259,6 +260,7 @@ def _require_batches(coords: Tensor) -> None:
             "index is the last column, as in torchsparse before 2.1, reorder the columns; if there is none yet, "
             "collate the tensors first"
         )
+    return index
 
 
 def _must_convert(coords: Tensor) -> bool:
@@ -290,13 +292,16 @@ def _checked_feats(feats: Tensor, coords: Tensor) -> Tensor:
 
 def _checked_range(spatial_range: tuple[int, ...], coords: Tensor) -> tuple[int, ...]:
     size = make_ntuple(spatial_range, coords.shape[1], "spatial_range", least=0)
-    if len(coords) == 0:
-        return size
-    index = index_of(coords)
+    _require_within(size, index_of(coords))
+    return size
+
+
+def _require_within(size: tuple[int, ...], index: CoordinateIndex) -> None:
+    if len(index.coords) == 0:
+        return
     for column, (low, high, extent) in enumerate(zip(index.least, index.largest, size, strict=True)):
         if low < 0 or high >= extent:
             name = "batch indices" if column == 0 else f"coordinates of axis {column}"
             raise ValueError(
                 f"{name} must lie from 0 to {extent - 1} in spatial_range {size}, not from {low} to {high}"
             )
-    return size

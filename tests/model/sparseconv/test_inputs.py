@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from support.voxels import by_pairs, scene
+from torch import Tensor
 
 from zeroskip.model.sparseconv.functional import conv, conv3d
 from zeroskip.model.sparseconv.keys import KeyLayout
@@ -131,6 +132,71 @@ def test_transposed_undoes_the_layer_of_the_same_rule() -> None:
         alone = conv(SparseTensor(feats, coords.clone()), kernel, 4, stride=2, **rule)
         own = conv(alone, kernel, 4, stride=2, transposed=True, **rule)
         assert torch.equal(conv(coarse, kernel, 4, stride=2, transposed=True, **rule).feats, own.feats)
+
+
+def by_index(coords: Tensor, rows: Tensor) -> None:
+    coords[:] = rows
+
+
+def by_numpy(coords: Tensor, rows: Tensor) -> None:
+    coords.numpy()[:] = rows.numpy()
+
+
+def by_data(coords: Tensor, rows: Tensor) -> None:
+    coords.data[:] = rows
+
+
+def by_other_data(coords: Tensor, rows: Tensor) -> None:
+    coords.data = rows.T.contiguous().T
+
+
+CHANGES = [by_index, by_numpy, by_data, by_other_data]
+
+
+def wanted_at(coords: Tensor) -> Tensor:
+    return by_pairs(FEATS, coords, coords, weight(), [3] * 3, [1] * 3, [1] * 3, [-1] * 3)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("again", [False, True])
+def test_changed_coordinates_have_new_maps(change: Callable[[Tensor, Tensor], None], again: bool) -> None:
+    """Also where torch's counter of changes misses them, in the old tensor and in a new one of the same coordinates."""
+    coords = COORDS.clone()
+    tensor = SparseTensor(FEATS, coords)
+    torch.testing.assert_close(conv(tensor, weight(), 3).feats, wanted_at(COORDS))
+    rows = torch.tensor([[0, 5, 5, 5], [1, 0, 0, 0], [0, 5, 5, 6]], dtype=torch.int32)
+    change(coords, rows)
+    if again:
+        tensor = SparseTensor(FEATS, coords)
+    torch.testing.assert_close(conv(tensor, weight(), 3).feats, wanted_at(rows))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rows_made_equal_are_refused(change: Callable[[Tensor, Tensor], None]) -> None:
+    coords = COORDS.clone()
+    conv(SparseTensor(FEATS, coords), weight(), 3)
+    change(coords, COORDS[[0, 0, 2]])
+    with pytest.raises(ValueError, match="rows 0 and 1 are both"):
+        SparseTensor(FEATS, coords)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_outputs_of_a_map_are_not_given_again(change: Callable[[Tensor, Tensor], None]) -> None:
+    """The coordinates of a result are those of its map, which the next layer of the same kind finds in the cache."""
+    tensor = SparseTensor(FEATS, COORDS.clone())
+    down = conv(tensor, weight(8, 2), 2, stride=2)
+    made = down.coords.clone()
+    change(down.coords, made + 1)
+    assert torch.equal(conv(tensor, weight(8, 2), 2, stride=2).coords, made)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_transposed_layer_needs_the_voxels_that_it_goes_back_to(change: Callable[[Tensor, Tensor], None]) -> None:
+    coords = COORDS.clone()
+    down = conv(SparseTensor(FEATS, coords), weight(8, 2), 2, stride=2)
+    change(coords, COORDS.flip(0))
+    with pytest.raises(ValueError, match="or they or those of its input were changed since"):
+        conv(down, weight(8, 3), 2, stride=2, transposed=True)
 
 
 @pytest.mark.parametrize("inference", [False, True])
