@@ -81,8 +81,12 @@ class SparseConvolution(SparseModule):
         voxels = _voxels(self, input)
         kmap = self._map(input, voxels)
         return input.like(
-            conv_on(voxels, from_spconv(self.weight, self.stride), kmap, self.bias), self._kept(input, kmap)
+            conv_on(voxels, from_spconv(self.weight, self._steps()), kmap, self.bias), self._kept(input, kmap)
         )
+
+    def _steps(self) -> tuple[int, ...]:
+        """The stride that has an effect."""
+        return self.stride
 
     def _map(self, input: SparseConvTensor, voxels: SparseTensor) -> KernelMap:
         raise NotImplementedError
@@ -101,6 +105,9 @@ class _SubM(SparseConvolution):
 
     `stride` must be 1; a layer of size 1 may have another, which has no effect, as in spconv.
     """
+
+    def _steps(self) -> tuple[int, ...]:
+        return (1,) * self.ndim
 
     def _map(self, input: SparseConvTensor, voxels: SparseTensor) -> KernelMap:
         is_strided = set(self.stride) != {1} and set(self.kernel_size) != {1}
