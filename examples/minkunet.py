@@ -1,9 +1,12 @@
 """Train a MinkUNet to tell planes, spheres, boxes and poles in synthetic point clouds apart.
 
 The network is written as for torchsparse; only the imports differ. It sees voxels without colour or height, so it has
-to learn shapes. Takes less than a minute and ends with the accuracy on scenes that it has not seen.
+to learn shapes. Ends with the accuracy on scenes that it has not seen.
 
-Run it with: python examples/minkunet.py
+Run it with: OMP_NUM_THREADS=1 python examples/minkunet.py
+
+It takes less than a minute with one thread. With more it may take several minutes where other work keeps the machine
+busy, because the threads wait for each other.
 """
 
 import argparse

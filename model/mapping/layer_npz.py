@@ -59,7 +59,11 @@ def naming(path: Path) -> Iterator[None]:
 
 def fitted_geometry(layer: LayerFile, *, width: int) -> MapperGeometry:
     """A unit that merges `width` keys a cycle and holds the layer: the default sizes, or larger ones where the layer
-    needs them. Wrong arrays are left to zeroskip.model.mapping.layer.plan_layer."""
+    needs them.
+
+    Raises ValueError for coordinates that fit no unit. Other wrong arrays are left to
+    zeroskip.model.mapping.layer.plan_layer.
+    """
     default = MapperGeometry(width=width)
     dims = layer.inputs.shape[-1] - 1 if layer.inputs.ndim == 2 else default.dims
     if not 1 <= dims <= 4:
@@ -76,7 +80,7 @@ def fitted_geometry(layer: LayerFile, *, width: int) -> MapperGeometry:
     needed = 1 + (max(reach - low, high + reach + 1) - 1).bit_length()
     roomy = min(20, (MAX_KEY_BITS - batch_bits) // dims)
     coordinate_bits = default.coordinate_bits if needed <= default.coordinate_bits <= roomy else roomy
-    return MapperGeometry(
+    geometry = MapperGeometry(
         width=width,
         dims=dims,
         coordinate_bits=coordinate_bits,
@@ -86,6 +90,13 @@ def fitted_geometry(layer: LayerFile, *, width: int) -> MapperGeometry:
         words=max(default.words, power_of_two_at_least(words)),
         offsets=max(default.offsets, len(layer.offsets) if layer.offsets.ndim else 1),
     )
+    if low < geometry.lowest or high > geometry.highest:
+        raise ValueError(
+            f"coordinates must be from {geometry.lowest} to {geometry.highest}, the widest range that fits a key here, "
+            f"not from {low} to {high}: subtract the least coordinate of each axis (with strides, a multiple "
+            "of them), or use larger voxels"
+        )
+    return geometry
 
 
 def _largest(arrays: list[NDArray[Any]]) -> int:

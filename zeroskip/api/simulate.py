@@ -226,7 +226,9 @@ def _known(core: str) -> str:
     from zeroskip.model.network.container import BundleError
 
     if core not in CORES:
-        raise BundleError(f"core must be one of {', '.join(CORES)}, not {core!r}: a newer zeroskip may know it")
+        runs_elsewhere = core == "sparseconv"
+        remedy = "zeroskip sparseconv FILE runs sparse networks" if runs_elsewhere else "a newer zeroskip may know it"
+        raise BundleError(f"core must be one of {', '.join(CORES)}, not {core!r}: {remedy}")
     return core
 
 

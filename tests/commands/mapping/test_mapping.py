@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -131,6 +132,27 @@ def test_wrong_files_are_refused(zs: Command, tmp_path: Path, changes: dict[str,
     assert message in err
 
 
+def test_coordinates_that_are_too_large_are_refused_with_what_to_do(zs: Command, tmp_path: Path) -> None:
+    """The range in the message is the range: its ends run, one more does not."""
+    points = np.array([[0, 2_000_000, 5, 5], [0, 2_000_001, 5, 5]])
+    np.savez(tmp_path / "layer.npz", inputs=points, offsets=OFFSETS)
+    code, _, err = zs("mapping", "layer.npz")
+    assert code == 1
+    found = re.search(
+        r"must be from (-\d+) to (\d+), the widest range that fits a key here, not from 5 to 2000001", err
+    )
+    assert found is not None, err
+    assert "subtract the least coordinate of each axis" in err
+    assert "larger voxels" in err
+    assert "coordinate_bits" not in err
+    low, high = map(int, found.groups())
+    for end, beyond in ((low, low - 1), (high, high + 1)):
+        file = LayerFile(inputs=np.array([[0, end, 0, 0]]), offsets=OFFSETS, outputs=None, strides=None)
+        assert fitted_geometry(file, width=4).lowest <= end <= fitted_geometry(file, width=4).highest
+        with pytest.raises(ValueError, match=f"not from {min(beyond, 0)} to {max(beyond, 0)}"):
+            fitted_geometry(dataclasses.replace(file, inputs=np.array([[0, beyond, 0, 0]])), width=4)
+
+
 def test_a_wrong_width_is_refused(zs: Command, tmp_path: Path) -> None:
     np.savez(tmp_path / "layer.npz", inputs=CLOUD, offsets=OFFSETS)
     code, _, err = zs("mapping", "layer.npz", "--width", 6)
@@ -147,16 +169,16 @@ def test_the_unit_runs_no_networks(zs: Command) -> None:
 @pytest.mark.parametrize("dims", [1, 2, 3, 4])
 @pytest.mark.parametrize("spread", [5, 4000, 100_000])
 def test_the_unit_fits_the_points(dims: int, spread: int) -> None:
-    """Where four large coordinates do not fit a key, planning refuses them."""
+    """Four large coordinates do not fit a key, and are refused."""
     rng = np.random.default_rng(dims)
     points = np.unique(
         np.column_stack([rng.integers(0, 40, 50), rng.integers(-spread, spread + 1, (50, dims))]), axis=0
     )
     file = LayerFile(inputs=points, offsets=20 * cube(3, dims), outputs=None, strides=None)
-    geometry = fitted_geometry(file, width=4)
-    assert geometry.dims == dims
     if spread == 100_000 and dims > 3:
         with pytest.raises(ValueError, match="coordinates must be from"):
-            plan_layer(points, file.offsets, geometry)
+            fitted_geometry(file, width=4)
     else:
+        geometry = fitted_geometry(file, width=4)
+        assert geometry.dims == dims
         assert plan_layer(points, file.offsets, geometry).triples.tolist() == map_by_hand(points, points, file.offsets)

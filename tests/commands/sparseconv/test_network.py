@@ -74,6 +74,15 @@ def test_wrong_files_are_refused(zs: Command, file: Path) -> None:
     assert err.startswith("error: data.npz: not a complete safetensors file")
 
 
+def test_simulate_names_the_command_for_sparse_networks(zs: Command, file: Path) -> None:
+    code, out, err = zs("simulate", "net.safetensors", "--data", "data.npz")
+    assert (code, out) == (1, "")
+    assert err == (
+        "error: net.safetensors: core must be one of eie, mma, not 'sparseconv': zeroskip sparseconv FILE runs sparse "
+        "networks\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
