@@ -38,3 +38,8 @@ def make_tensor(
 ) -> Tensor:
     """The entries as a tensor."""
     return torch.as_tensor(value, dtype=dtype, device=device)
+
+
+def make_divisible(x: int, divisor: int) -> int:
+    """The least multiple of `divisor` that is not below `x`."""
+    return -(-x // divisor) * divisor

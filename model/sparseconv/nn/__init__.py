@@ -6,7 +6,7 @@ Where torchsparse has layers along three axes only (`Conv3d`), those along one, 
 from zeroskip.model.sparseconv.nn.activation import Dropout, LeakyReLU, ReLU, SiLU
 from zeroskip.model.sparseconv.nn.convolution import Conv1d, Conv2d, Conv3d, Conv4d
 from zeroskip.model.sparseconv.nn.crop import SparseCrop
-from zeroskip.model.sparseconv.nn.norm import BatchNorm, GroupNorm
+from zeroskip.model.sparseconv.nn.norm import BatchNorm, GroupNorm, InstanceNorm
 from zeroskip.model.sparseconv.nn.pooling import (
     AvgPool1d,
     AvgPool2d,
@@ -34,6 +34,7 @@ __all__ = [
     "GlobalAvgPool",
     "GlobalMaxPool",
     "GroupNorm",
+    "InstanceNorm",
     "LeakyReLU",
     "MaxPool1d",
     "MaxPool2d",

@@ -145,6 +145,28 @@ def test_group_norm_batch_by_batch() -> None:
         torch.testing.assert_close(layer(x).feats[rows], dense(x.feats[rows].T[None])[0].T)
 
 
+@pytest.mark.parametrize("affine", [False, True])
+def test_instance_norm_channel_by_channel_of_each_batch(affine: bool) -> None:
+    x = cloud(batches=(0, 1, 3))
+    layer = spnn.InstanceNorm(4, affine=affine).double()
+    if affine:
+        layer.load_state_dict({"weight": torch.arange(1.0, 5), "bias": torch.arange(4.0)})
+    for batch in (0, 1, 3):
+        rows = x.coords[:, 0] == batch
+        feats = x.feats[rows]
+        wanted = (feats - feats.mean(dim=0)) / (feats.var(dim=0, unbiased=False) + 1e-5).sqrt()
+        if affine:
+            wanted = wanted * torch.arange(1.0, 5) + torch.arange(4.0)
+        torch.testing.assert_close(layer(x).feats[rows], wanted)
+
+
+def test_instance_norm_refuses_what_it_would_do_wrong() -> None:
+    with pytest.raises(ValueError, match="track_running_stats must be False"):
+        spnn.InstanceNorm(4, track_running_stats=True)
+    with pytest.raises(ValueError, match="features must have 5 channels, not 4"):
+        spnn.InstanceNorm(5)(cloud())
+
+
 @pytest.mark.parametrize(
     ("layer", "dense"),
     [

@@ -31,8 +31,19 @@ from zeroskip.sparseconv.utils.tensor_cache import (
 
 NAMES = {
     "": "SparseTensor PointTensor cat nn utils backbones backends tensor tune __version__",
-    "nn": "Conv3d BatchNorm GroupNorm ReLU LeakyReLU SiLU GlobalAvgPool GlobalMaxPool SparseCrop functional utils",
-    "nn.modules": "Conv3d BatchNorm ReLU",
+    "nn": "Conv3d BatchNorm GroupNorm InstanceNorm ReLU LeakyReLU SiLU GlobalAvgPool GlobalMaxPool SparseCrop "
+    "functional utils",
+    "nn.modules": "Conv3d BatchNorm ReLU InstanceNorm",
+    "nn.modules.conv": "Conv3d",
+    "nn.modules.norm": "BatchNorm GroupNorm InstanceNorm",
+    "nn.modules.activation": "ReLU LeakyReLU SiLU",
+    "nn.modules.pooling": "GlobalAvgPool GlobalMaxPool",
+    "nn.modules.crop": "SparseCrop",
+    "nn.functional.devoxelize": "calc_ti_weights spdevoxelize",
+    "nn.functional.voxelize": "spvoxelize",
+    "nn.functional.hash": "sphash",
+    "nn.functional.query": "sphashquery",
+    "nn.functional.count": "spcount",
     "nn.functional": "conv3d relu leaky_relu silu global_avg_pool global_max_pool spcrop spcount sphash sphashquery "
     "spvoxelize spdevoxelize calc_ti_weights spdownsample set_conv_mode get_conv_mode set_kmap_mode get_kmap_mode "
     "set_downsample_mode get_downsample_mode conv_config Dataflow ConvMode",
@@ -41,7 +52,8 @@ NAMES = {
     "set_global_conv_config get_global_conv_config "
     "clear_global_conv_config",
     "nn.utils": "fapply get_kernel_offsets",
-    "utils": "make_ntuple make_tensor to_dense",
+    "utils": "make_ntuple make_tensor make_divisible to_dense",
+    "utils.utils": "make_ntuple make_tensor make_divisible",
     "utils.quantize": "sparse_quantize",
     "utils.collate": "sparse_collate sparse_collate_fn",
     "utils.tensor_cache": "TensorCache TensorCacheMode set_tensor_cache_mode get_tensor_cache_mode "
@@ -61,6 +73,18 @@ NAMES = {
 def test_names(module: str) -> None:
     found = importlib.import_module("zeroskip.sparseconv" + (f".{module}" if module else ""))
     assert [name for name in NAMES[module].split() if not hasattr(found, name)] == []
+
+
+def test_functions_with_the_names_of_modules_stay_functions() -> None:
+    for name in ("devoxelize", "voxelize"):
+        importlib.import_module(f"zeroskip.sparseconv.nn.functional.{name}")
+        assert callable(getattr(F, name))
+
+
+def test_the_least_multiple() -> None:
+    from zeroskip.sparseconv.utils.utils import make_divisible
+
+    assert [make_divisible(number, 8) for number in (0, 1, 8, 9, 17)] == [0, 8, 8, 16, 24]
 
 
 def dense_twin(module: nn.Module) -> nn.Module:

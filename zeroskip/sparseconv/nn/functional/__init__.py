@@ -1,7 +1,8 @@
 """Functions, as torchsparse.nn.functional has them, and those of pooling and of voxels."""
 
+from zeroskip.model.sparseconv import voxels
 from zeroskip.model.sparseconv.functional import conv3d
-from zeroskip.model.sparseconv.lookup import rows_at, spcount, sphash, sphashquery
+from zeroskip.model.sparseconv.lookup import rows_at
 from zeroskip.model.sparseconv.nn.functions import leaky_relu, relu, silu, spdownsample
 from zeroskip.model.sparseconv.operators import spcrop
 from zeroskip.model.sparseconv.pooling import avg_pool, global_avg_pool, global_max_pool, max_pool
@@ -15,9 +16,17 @@ from zeroskip.model.sparseconv.settings import (
     set_downsample_mode,
     set_kmap_mode,
 )
-from zeroskip.model.sparseconv.voxels import calc_ti_weights, devoxelize, spdevoxelize, spvoxelize, voxelize
-from zeroskip.sparseconv.nn.functional import conv
+from zeroskip.sparseconv.nn.functional import conv, count, hash, query
 from zeroskip.sparseconv.nn.functional.conv import conv_config
+from zeroskip.sparseconv.nn.functional.count import spcount
+from zeroskip.sparseconv.nn.functional.devoxelize import calc_ti_weights, spdevoxelize
+from zeroskip.sparseconv.nn.functional.hash import sphash
+from zeroskip.sparseconv.nn.functional.query import sphashquery
+from zeroskip.sparseconv.nn.functional.voxelize import spvoxelize
+
+# The imports above bound two modules of torchsparse to these names; here they are functions.
+devoxelize = voxels.devoxelize
+voxelize = voxels.voxelize
 
 __all__ = [
     "ConvMode",
@@ -27,14 +36,17 @@ __all__ = [
     "conv",
     "conv3d",
     "conv_config",
+    "count",
     "devoxelize",
     "get_conv_mode",
     "get_downsample_mode",
     "get_kmap_mode",
     "global_avg_pool",
     "global_max_pool",
+    "hash",
     "leaky_relu",
     "max_pool",
+    "query",
     "relu",
     "rows_at",
     "set_conv_mode",
