@@ -308,12 +308,13 @@ def strided_map(
     - "spconv": outputs wherever a dense convolution over the box would see an input. The box is the spatial range, or
       reaches from the least coordinates (0 where none is negative) to the largest ones. Where there is no spatial
       range, and kernels neither overlap nor leave gaps (size equals stride, no padding), the last kernel may reach over
-      the box: no voxel is lost.
+      the box: no voxel is lost. torchsparse has this rule by default, but drops the border there, too; with its
+      `kmap_mode` "hashmap" it has the outputs of "minkowski" wherever each stride is 1 or the size along its axis.
     - "minkowski": outputs at floor(coordinates / stride); odd kernels reach from there to both sides.
     """
     if convention == "minkowski":
         first = tuple(minkowski_first(length) * step for length, step in zip(size, dilation, strict=True))
-        if any(padding) and tuple(-entry for entry in first) != padding:
+        if any(entry not in (0, -low) for entry, low in zip(padding, first, strict=True)):
             raise ValueError(
                 f"padding must be 0 or {tuple(-entry for entry in first)} with convention minkowski, not {padding}"
             )

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 import torch
-from support.voxels import dense_weight, gather, scatter, scene
+from support.voxels import by_pairs, dense_weight, gather, scatter, scene
 from torch import Tensor
 
 from zeroskip.model.sparseconv import nn as spnn
@@ -49,6 +49,25 @@ def test_arguments_are_those_of_torchsparse() -> None:
         if entry.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD and name != "self"
     }
     assert list(positional.items()) == list(TORCHSPARSE_CONV3D.items())
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "first"),
+    [((3, 3, 2), (1, 1, 2), (-1, -1, 0)), ((3, 3, 3), (1, 1, 3), (-1, -1, -1)), ((2, 2, 3), (2, 2, 1), (0, 0, -1))],
+)
+def test_rounded_outputs_where_some_axes_have_no_stride(
+    size: tuple[int, ...], stride: tuple[int, ...], first: tuple[int, ...]
+) -> None:
+    """Torchsparse sets the padding of axes with stride 1 by itself; the rule of rounding down has no use for it."""
+    torch.manual_seed(3)
+    x = cloud()
+    layer = spnn.Conv3d(4, 3, size, stride, convention="minkowski").double()
+    y = layer(x)
+    rounded = {(b, *(c // s for c, s in zip(row, stride, strict=True))) for b, *row in x.coords.tolist()}
+    assert y.coords.tolist() == sorted(map(list, rounded))
+    window = (list(size), list(stride), [1] * 3, list(first))
+    wanted = by_pairs(x.feats, x.coords, y.coords, layer.kernel.detach(), *window)
+    torch.testing.assert_close(y.feats, wanted)
 
 
 @pytest.mark.parametrize(("size", "stride"), list(product((2, 3, 5), (1, 2, 3))))
