@@ -1,12 +1,5 @@
-"""Where spconv has its voxel generator, which is missing here."""
+"""The points of each voxel, where spconv has them."""
 
-from typing import Any
+from zeroskip.model.sparseconv.spconv.point_to_voxel import PointToVoxel, gather_features_by_pc_voxel_id
 
-
-def __getattr__(name: str) -> Any:
-    if name == "PointToVoxel":
-        raise ImportError(
-            "PointToVoxel is not part of zeroskip.sparseconv: use zeroskip.sparseconv.utils.quantize.sparse_quantize "
-            "for the voxels of points, and nn.functional.spvoxelize for their mean features"
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["PointToVoxel", "gather_features_by_pc_voxel_id"]
