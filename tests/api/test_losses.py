@@ -158,6 +158,7 @@ def test_the_demo_tells_what_is_lost(core: str, tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("core", CORES)
 def test_limit_is_how_many_samples_the_golden_model_runs(core: str) -> None:
+    """The JSON, the table and the bar name the same number of samples."""
     values, labels = inputs(90), np.arange(90) % 3
     limited = zeroskip.CompileSettings(core=core, limit=40)
     compiled = zeroskip.compile(network(), (values, labels), settings=limited)

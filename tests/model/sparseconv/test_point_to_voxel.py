@@ -35,6 +35,7 @@ def by_hand(points: Tensor, most_voxels: int, most_points: int) -> tuple[list[An
 @pytest.mark.parametrize("empty_mean", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_points_of_voxels(most_voxels: int, most_points: int, empty_mean: bool, dtype: torch.dtype) -> None:
+    """Voxels, their points and their numbers of points are those that are counted here one by one."""
     torch.manual_seed(0)
     points = 2.5 * torch.randn(400, 5, dtype=dtype)
     points[::4] = (4 * points[::4]).round() / 4  # on the borders of voxels
