@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("script", ["readme.py", "eie.py", "tile.py", "search.py", "pruning.py", "sweeps.py"])
+@pytest.mark.parametrize(
+    "script", ["readme.py", "eie.py", "tile.py", "search.py", "pruning.py", "sweeps.py", "bench_sparseconv.py"]
+)
 def test_tables_are_those_of_the_measurements(script: str) -> None:
     done = subprocess.run([sys.executable, ROOT / "docs/scripts" / script, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
