@@ -7,7 +7,8 @@ from typing import Any
 
 from tables import DOCS, fill, markdown, measured, update
 
-from zeroskip.model.sparseconv.bench.picture import NAMES, save_picture
+from zeroskip.model.search.views.pictures import save_picture
+from zeroskip.model.sparseconv.bench.picture import NAMES, of_bench
 
 STEPS = {"map": "map", "conv": "conv", "end_to_end": "map and conv", "train": "train"}
 
@@ -88,4 +89,4 @@ def filled(page: str) -> str:
 if __name__ == "__main__":
     update(DOCS / "measurements/sparseconv.md", filled)
     if "--check" not in sys.argv[1:]:
-        save_picture(measured("bench-sparseconv"), DOCS / "images/bench-sparseconv.png")
+        save_picture(of_bench(measured("bench-sparseconv")), DOCS / "images/bench-sparseconv.png")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from zeroskip.model.files import replacing
 
 COLOURS = {
     "zeroskip": "#1f6fb2",
@@ -21,9 +18,8 @@ NAMES = {"torch": "plain torch", "spconv": "spconv, one thread", "open3d": "Open
 STEPS = {"map": "map", "conv": "convolution", "end_to_end": "map and convolution", "train": "forward and backward"}
 
 
-def save_picture(figures: dict[str, Any], path: Path) -> None:
-    """Writes a PNG with a panel for each part that was measured: scenes, growth, ways to execute, mapping unit. An
-    existing file is replaced completely or not at all."""
+def of_bench(figures: dict[str, Any]) -> Figure:
+    """A panel for each part that was measured: scenes, growth, ways to execute, mapping unit."""
     scenes = figures.get("scenes", [])
     panels = [name for name in _PANELS if figures.get(name)]
     rows = max(1, len(scenes) + -(-len(panels) // 2))
@@ -33,8 +29,7 @@ def save_picture(figures: dict[str, Any], path: Path) -> None:
         _scene(figure.add_subplot(grid[number, :]), row)
     for number, name in enumerate(panels):
         _PANELS[name](figure.add_subplot(grid[len(scenes) + number // 2, number % 2]), figures[name])
-    with replacing(path) as new:
-        figure.savefig(new, format="png", dpi=150)
+    return figure
 
 
 def _scene(axes: Axes, row: dict[str, Any]) -> None:

@@ -223,9 +223,10 @@ def bench_sparseconv(
         mapped = [scenes[name] for name in _MAPPED if name in scenes]
         figures["mapping_unit"] = [row for scene in mapped for row in _unit(scene, settings, seed, progress)]
     if picture is not None:
-        from zeroskip.model.sparseconv.bench.picture import save_picture
+        from zeroskip.model.search.views.pictures import save_picture
+        from zeroskip.model.sparseconv.bench.picture import of_bench
 
-        save_picture(figures, Path(picture))
+        save_picture(of_bench(figures), Path(picture))
     return SparseconvBenchResult(figures=figures)
 
 
