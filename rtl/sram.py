@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Elaboratable, Module, Shape
+from amaranth.hdl import Elaboratable, Module, Shape, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In
 
@@ -46,14 +46,23 @@ class Sram(wiring.Component):
         if hasattr(platform, "get_sram"):
             return platform.get_sram(self)
         m = Module()
-        m.submodules.memory = storage = memory.Memory(shape=Shape(self.width), depth=self.depth, init=[])
-        write, read = storage.write_port(), storage.read_port()
+        # A synchronous read port of amaranth.lib.memory promises the old word where a word is read and written in one
+        # cycle; Yosys keeps that promise with registers and multiplexers around the block RAM. A read port without a
+        # clock and a register behind it, with `no_rw_check`, promises nothing: Yosys merges them into the block RAM.
+        # (On iCE40, whose block RAM shows an unknown word at power-up, only after `setattr -unset init
+        # a:uninitialised`.)
+        m.submodules.memory = storage = memory.Memory(
+            shape=Shape(self.width), depth=self.depth, init=[], attrs={"no_rw_check": 1}
+        )
+        write, read = storage.write_port(), storage.read_port(domain="comb")
+        shown = Signal(self.width, reset_less=True, attrs={"uninitialised": 1})
         m.d.comb += [
             write.en.eq(self.write.en),
             write.addr.eq(self.write.addr),
             write.data.eq(self.write.data),
-            read.en.eq(self.read.en),
             read.addr.eq(self.read.addr),
-            self.read.data.eq(read.data),
+            self.read.data.eq(shown),
         ]
+        with m.If(self.read.en):
+            m.d.sync += shown.eq(read.data)
         return m

@@ -14,6 +14,7 @@ from zeroskip.fpga.synthesis import synthesise
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.hierarchy import emit_once
 from zeroskip.rtl.mma.selector import Selector
+from zeroskip.rtl.sram import Sram
 
 
 class Exclusive(wiring.Component):
@@ -57,3 +58,9 @@ def test_failure_shows_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zeroskip.fpga.synthesis.emit_rtlil", lambda *_: "module \\broken")
     with pytest.raises(RuntimeError, match=r"yosys failed:\n(.|\n)*ERROR"):
         synthesise(Exclusive())
+
+
+@pytest.mark.parametrize(("depth", "width", "blocks"), [(512, 64, 2), (1024, 17, 1), (2048, 32, 4)])
+def test_a_memory_is_block_ram_and_nothing_else(depth: int, width: int, blocks: int) -> None:
+    """A block holds 18 kbit, in words of at most 36 bits."""
+    assert synthesise(Sram(depth=depth, width=width)).cells == {"DP16KD": blocks}
