@@ -21,6 +21,14 @@ import zeroskip.rtl.ports
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.eie.lnzd import Lnzd, LnzdNode
+from zeroskip.rtl.link.cobs import CobsDecoder, CobsEncoder
+from zeroskip.rtl.link.executor import Executor
+from zeroskip.rtl.link.link import Link
+from zeroskip.rtl.link.ports import CoreSizes
+from zeroskip.rtl.link.reader import RequestReader
+from zeroskip.rtl.link.receiver import Receiver
+from zeroskip.rtl.link.seal import Seal
+from zeroskip.rtl.link.uart import UartReceiver, UartSender
 from zeroskip.rtl.mapping.packer import Packer
 from zeroskip.rtl.mma.accumulators import Accumulators
 from zeroskip.rtl.mma.selector import Lower
@@ -30,8 +38,11 @@ from zeroskip.rtl.sram import Sram
 INTEGERS = [TileGeometry(dtype="int8", out="int32"), TileGeometry(dtype="int8", out="int32", keep=1, group=1)]
 FLOATS = [TileGeometry(), TileGeometry(keep=1, group=1)]
 
+SIZES = CoreSizes(target=3, address=6, data=20, start=4, read=6, result=20)
+
 ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "zeroskip.rtl.eie": [(geometry(),)],
+    "zeroskip.rtl.link.ports": [(SIZES,)],
     "zeroskip.rtl.mapping": [(MapperGeometry(width=4),)],
     "zeroskip.rtl.mma": [(tile,) for tile in INTEGERS],
     "zeroskip.rtl.mma.float_dot": [(tile,) for tile in FLOATS],
@@ -48,6 +59,15 @@ OTHERS: dict[Any, list[Any]] = {
     Lnzd: [Lnzd(4)],
     LnzdNode: [LnzdNode(0), LnzdNode(2)],
     Lower: [Lower(8)],
+    CobsDecoder: [CobsDecoder()],
+    CobsEncoder: [CobsEncoder()],
+    Seal: [Seal()],
+    Receiver: [Receiver(64)],
+    RequestReader: [RequestReader(buffer=64, boot=16)],
+    Executor: [Executor(SIZES, text=8, boot=16)],
+    Link: [Link(SIZES, text=b"{}", records=bytes(2), buffer=64)],
+    UartReceiver: [UartReceiver(clock=48e6, baud=3e6)],
+    UartSender: [UartSender(clock=48e6, baud=3e6)],
     Packer: [Packer(shape=8, lanes=4)],
 }
 """Those that are made with something else."""

@@ -1,0 +1,81 @@
+"""The boot memory of a LinkedArray."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from zeroskip.fpga.eie.bursts import layout_digest, network_digest, table_bursts, word_bytes
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.eie.layouts import LoadTarget
+from zeroskip.rtl.link.boot import boot_records, boot_text
+from zeroskip.rtl.link.protocol import FIELDS, HEAD, PROTOCOL, RECORD_HEAD, Command
+from zeroskip.rtl.link.receiver import longest_content
+
+DIGEST_DIGITS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootMemory:
+    """`text` answers IDENTIFY, `records` are the requests that the board obeys after a reset. For one geometry, both
+    have the same length with every network, so that the memory of a finished design can be filled with another."""
+
+    text: bytes
+    records: bytes
+
+    @property
+    def contents(self) -> bytes:
+        """The whole memory, the text first."""
+        return self.text + self.records
+
+
+def boot_memory(
+    geometry: EieGeometry, network: EieNetwork | None = None, *, buffer: int, clock: int | None
+) -> BootMemory:
+    """The boot memory of a board with `network` inside, or with none.
+
+    `buffer` is that of the board's link, `clock` the array's frequency in Hz, which the host uses to give times; None
+    if nobody knows it. Raises ValueError where the network is for another geometry.
+    """
+    if network is not None and network.geometry != geometry:
+        raise ValueError(f"network must be for {geometry}, not {network.geometry}")
+    facts: dict[str, Any] = {
+        "protocol": PROTOCOL,
+        "core": "eie",
+        "layout": layout_digest(geometry),
+        "geometry": dataclasses.asdict(geometry),
+        "longest": longest_content(buffer),
+        "buffer": buffer,
+        "clock": clock,
+        "network": "" if network is None else network_digest(network),
+    }
+    text = boot_text(facts)
+    if network is None:
+        # JSON may end with spaces.
+        text += b" " * DIGEST_DIGITS
+    bursts = [] if network is None else table_bursts(network)
+    records = boot_records(
+        request.content(0) for burst in bursts for request in burst.requests(_longest_record(geometry))
+    )
+    return BootMemory(text=text, records=records.ljust(_record_bytes(geometry), b"\0"))
+
+
+def _longest_record(geometry: EieGeometry) -> int:
+    """Each table is one request."""
+    return HEAD + FIELDS[Command.WRITE] + max(_table_bytes(geometry))
+
+
+def _table_bytes(geometry: EieGeometry) -> tuple[int, int]:
+    widths = word_bytes(geometry)
+    return (
+        widths[LoadTarget.CODEBOOKS] * geometry.layers * geometry.codebook_size,
+        widths[LoadTarget.LAYERS] * geometry.layers,
+    )
+
+
+def _record_bytes(geometry: EieGeometry) -> int:
+    """Bytes of the requests that fill both tables, and of their end."""
+    heads = 2 * (RECORD_HEAD + HEAD + FIELDS[Command.WRITE])
+    return heads + sum(_table_bytes(geometry)) + RECORD_HEAD

@@ -1,0 +1,108 @@
+"""The EIE array behind two streams of bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from zeroskip.fpga.eie.boot import BootMemory, boot_memory
+from zeroskip.fpga.eie.bursts import TARGET_BITS
+from zeroskip.model.bits import bits_for
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.array import Array
+from zeroskip.rtl.eie.layouts import LoadTarget, load_layout
+from zeroskip.rtl.link.link import Link
+from zeroskip.rtl.link.ports import CoreSizes
+
+BUFFER = 4096
+"""Bytes of the link's buffer where nothing else is asked for: 13 ms of a line of 3 Mbaud."""
+
+
+def array_sizes(geometry: EieGeometry) -> CoreSizes:
+    """The array's port, as the link sees it."""
+    load = load_layout(geometry)
+    return CoreSizes(
+        target=TARGET_BITS + bits_for(geometry.pes),
+        address=load["address"].width,
+        data=load["data"].width,
+        start=bits_for(geometry.layers),
+        read=bits_for(geometry.activations),
+        result=VALUE_BITS,
+    )
+
+
+class LinkedArray(wiring.Component):
+    """An array with a link (zeroskip.rtl.link): what every board's top wraps.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+    boot : BootMemory or None
+        What the board is, and the tables that it loads after a reset (zeroskip.fpga.eie.boot); by default that of a
+        board without a network.
+    buffer : int
+        Bytes of the link's buffer for requests, a power of two. ValueError for others.
+    clock : int or None
+        The frequency of the clock in Hz, told to the host; only used where `boot` is None.
+
+    Ports
+    -----
+    i : stream of 8, in
+        Bytes from the host.
+    broken : 1, in
+        High for a cycle when the line that carries `i` reports an error.
+    o : stream of 8, out
+        Bytes to the host.
+    """
+
+    def __init__(
+        self,
+        geometry: EieGeometry,
+        *,
+        boot: BootMemory | None = None,
+        buffer: int = BUFFER,
+        clock: int | None = None,
+    ) -> None:
+        self.geometry = geometry
+        self.buffer = buffer
+        self.boot = boot or boot_memory(geometry, buffer=buffer, clock=clock)
+        super().__init__({"i": In(stream.Signature(8)), "broken": In(1), "o": Out(stream.Signature(8))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.array = array = Array(self.geometry)
+        m.submodules.link = link = Link(
+            array_sizes(self.geometry), text=self.boot.text, records=self.boot.records, buffer=self.buffer
+        )
+        wiring.connect(m, wiring.flipped(self.i), link.i)
+        wiring.connect(m, link.o, wiring.flipped(self.o))
+        core = link.core
+        load, word = array.load.payload, core.load.payload
+        lane_bits = self.geometry.activation_lanes.bit_length() - 1
+        m.d.comb += [
+            link.broken.eq(self.broken),
+            array.load.valid.eq(core.load.valid),
+            core.load.ready.eq(array.load.ready),
+            load.target.eq(word.target[:TARGET_BITS]),
+            load.pe.eq(word.target[TARGET_BITS:]),
+            # The link counts words, the array activations.
+            load.address.eq(
+                Mux(word.target[:TARGET_BITS] == LoadTarget.ACTIVATIONS, word.address << lane_bits, word.address)
+            ),
+            load.data.eq(word.data),
+            array.start.eq(core.start.valid),
+            array.first.eq(core.start.payload),
+            core.start.ready.eq(array.idle),
+            core.idle.eq(array.idle),
+            core.done.eq(array.done),
+            array.read.valid.eq(core.read.valid),
+            array.read.payload.eq(core.read.payload),
+            core.read.ready.eq(array.read.ready),
+            core.result.valid.eq(array.result.valid),
+            core.result.payload.eq(array.result.payload),
+            array.result.ready.eq(core.result.ready),
+        ]
+        return m

@@ -1,0 +1,48 @@
+"""What a host asks of a board, before it has a number."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zeroskip.rtl.link.protocol import FIELDS, HEAD, Command
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A command and its `fields`, with words or start word behind them."""
+
+    command: Command
+    fields: bytes = b""
+
+    def content(self, number: int) -> bytes:
+        """The content of the frame."""
+        return bytes([self.command, number]) + self.fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Burst:
+    """`words` for the memory `target` of a core, from `address` on, each of `width` bytes, the lowest first."""
+
+    target: int
+    address: int
+    width: int
+    words: bytes
+
+    def requests(self, longest: int) -> Iterator[Request]:
+        """The same as requests whose content has at most `longest` bytes."""
+        at_once = (longest - HEAD - FIELDS[Command.WRITE]) // self.width * self.width
+        for first in range(0, len(self.words), at_once):
+            fields = struct.pack("<HIB", self.target, self.address + first // self.width, self.width)
+            yield Request(command=Command.WRITE, fields=fields + self.words[first : first + at_once])
+
+
+def read_request(address: int, count: int) -> Request:
+    """Asks for `count` results from `address` on."""
+    return Request(command=Command.READ, fields=struct.pack("<IH", address, count))
+
+
+def run_request(start: bytes, limit: int) -> Request:
+    """Starts a run that may take `limit` cycles."""
+    return Request(command=Command.RUN, fields=struct.pack("<I", limit) + start)

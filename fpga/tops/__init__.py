@@ -1,0 +1,3 @@
+"""The cores with their links, which the boards' tops wrap: components with streams `i` and `o` of bytes."""
+
+from zeroskip.fpga.eie.linked import LinkedArray as LinkedArray
