@@ -20,6 +20,7 @@ def sparse_collate(inputs: Sequence[SparseTensor]) -> SparseTensor:
         raise ValueError("sparse_collate needs at least one tensor")
     first = inputs[0]
     for other in inputs:
+        other.require_rows()
         if other.stride != first.stride:
             raise ValueError(f"strides must be equal, not {first.stride} and {other.stride}")
         if other.coords.shape[1] != first.coords.shape[1] or other.feats.shape[1:] != first.feats.shape[1:]:

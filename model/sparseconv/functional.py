@@ -15,6 +15,8 @@ from zeroskip.model.sparseconv.tensor import SparseTensor
 from zeroskip.model.sparseconv.tuner import chosen_execution
 from zeroskip.model.sparseconv.tuples import Size, make_ntuple
 
+_INTEGER_BIASES = (torch.int32, torch.int16, torch.int8)
+
 
 def conv3d(
     input: SparseTensor,
@@ -77,7 +79,7 @@ def conv(
         input: the tensor; its maps are kept in caches that it shares with the result.
         weight: (volume, in channels, out channels), elements in the order of `kernel.kernel_elements`; a kernel of one
             element may be (in channels, out channels).
-        bias: (out channels,), or None.
+        bias: (out channels,), or None. Integers, in units of the sums, where the result is int32.
         padding: of strided layers (and of generative ones of convention "spconv"). A submanifold layer has none.
         transposed: undoes the strided layer of the same kernel size, stride and dilation that ran before in this
             network: the outputs are at that layer's inputs. With `generative` the outputs are made instead.
@@ -156,6 +158,8 @@ def _operands(feats: Tensor, weight: Tensor, size: tuple[int, ...], bias: Tensor
         feats, weight = feats.to(narrow), weight.to(narrow)
     if feats.dtype != weight.dtype:
         raise TypeError(f"feats and weight must have the same type, not {feats.dtype} and {weight.dtype}")
+    if feats.dtype is torch.int8 and bias is not None and bias.dtype not in _INTEGER_BIASES:
+        raise TypeError(f"bias of an int8 layer must be integers (int32), in units of its sums, not {bias.dtype}")
     if feats.dtype is torch.int32:
         raise TypeError("feats of a convolution must be floats or int8, not int32: requantise the sums first")
     return feats, weight
@@ -207,19 +211,16 @@ def find_map(
     in_place = _is_in_place(steps, submanifold)
     level = out_stride(input, steps, transposed=True) if transposed else input.stride
     if generative and not in_place:
-        known_level = input._caches.cmaps.get(level)
-        # Networks for torchsparse put the coordinates alone there, too.
-        fine_range = known_level[1] if isinstance(known_level, tuple) else None
-        if convention == "spconv":
-            # A dense transposed convolution knows nothing of the tensor that its input came from.
-            fine_range = None
+        # A dense transposed convolution knows nothing of the tensor that its input came from.
+        fine_range = None if convention == "spconv" else input.range_at(level)
         return generative_map(input.coords, size, steps, spread, pad, convention, input.spatial_range, fine_range)
     known = input._caches.kmaps.setdefault((level, size, steps, spread), [])
     rule = None if in_place else convention or "spconv"
     if transposed and not in_place:
         return _undoing(input, known, (size, steps, spread), pad, rule)
     for kmap in reversed(known):
-        if kmap.convention == rule and kmap.padding in (None, pad) and kmap.starts_at(input.coords):
+        is_alike = kmap.convention == rule and kmap.padding in (None, pad) and kmap.in_range == input.spatial_range
+        if is_alike and kmap.starts_at(input.coords):
             break
     else:
         if in_place:
@@ -243,10 +244,11 @@ def _undoing(
     pad: tuple[int, ...],
     rule: str | None,
 ) -> KernelMap:
-    """The transposed of the strided map that made the tensor's coordinates: that of a layer with the same padding and
-    convention where several did, the newest of the others otherwise."""
+    """The transposed of the strided map that made the tensor's coordinates. Where several did, those that made its
+    spatial range go first, then those of a layer with the same padding and convention, then the newest."""
     made = [kmap for kmap in known if kmap.convention is not None and kmap.ends_at(input.coords)]
     if made:
+        made = [kmap for kmap in made if kmap.out_range == input.spatial_range] or made
         alike = [kmap for kmap in made if kmap.padding == pad and kmap.convention == rule]
         return (alike or made)[-1].transposed
     size, steps, spread = kernel

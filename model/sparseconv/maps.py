@@ -94,6 +94,10 @@ class KernelMap:
     origin: weakref.ref[KernelMap] | None = None
     """The map that this one is the transposed of."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies, and for other processes: without what is derived and found again."""
+        return {**self.__dict__, "derived": {}, "origin": None}
+
     @property
     def volume(self) -> int:
         """The number of elements of the kernel."""

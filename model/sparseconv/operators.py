@@ -36,6 +36,7 @@ def spcrop(
 
     Coordinates stay as they are. The result has caches of its own.
     """
+    input.require_rows()
     places = input.coords[:, 1:]
     kept = torch.ones(len(input), dtype=torch.bool, device=places.device)
     if coords_min is not None:

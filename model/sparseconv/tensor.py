@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zeroskip.model.sparseconv.caches import new_cache
+from zeroskip.model.sparseconv.caches import get_global_tensor_cache, new_cache
 from zeroskip.model.sparseconv.keys import CoordinateIndex, bounds, index_of, require_int32, same_coords
 from zeroskip.model.sparseconv.tuples import Size, make_ntuple
 
@@ -51,6 +51,7 @@ class SparseTensor:
         self._feats = _checked_feats(feats, self._coords)
         self._stride = make_ntuple(stride, self.ndim, "stride", least=1)
         self._spatial_range = None if spatial_range is None else _checked_range(spatial_range, self._coords)
+        self._levels: dict[tuple[int, ...], tuple[int, ...] | None] = {}
         self._caches = new_cache()
 
     @property
@@ -98,6 +99,10 @@ class SparseTensor:
     C = coords
     s = stride
 
+    def require_rows(self) -> None:
+        """Raises `ValueError` unless there are as many features as coordinates: both may have been set to others."""
+        _checked_feats(self._feats, self._coords)
+
     def require_features(self) -> None:
         """Raises `TypeError` or `ValueError` unless this is what layers take: features (not labels), as many rows of
         coordinates, no two of them equal, a batch index that is not negative, all within the spatial range. Layers call
@@ -124,8 +129,20 @@ class SparseTensor:
         made = object.__new__(SparseTensor)
         made._coords, made._feats = coords, feats
         made._stride, made._spatial_range = stride, spatial_range
+        made._levels = {**self._levels, self._stride: self._spatial_range}
         made._caches = self._caches
         return made
+
+    def range_at(self, stride: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The spatial range at another level of the network: that of the last tensor with this stride that this one
+        descends from, otherwise the one in a cache that this tensor does not share with other scenes; or None."""
+        if stride in self._levels:
+            return self._levels[stride]
+        if self._caches is get_global_tensor_cache():
+            return None
+        known = self._caches.cmaps.get(stride)
+        # Networks for torchsparse put the coordinates alone there, too.
+        return known[1] if isinstance(known, tuple) else None
 
     def to(self, device: Any, non_blocking: bool = True) -> SparseTensor:
         """Moves features and coordinates to a device, in place as torchsparse does; returns the tensor.
@@ -193,8 +210,14 @@ class SparseTensor:
         self.__dict__.update({**state, "_caches": new_cache()})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SparseTensor:
-        """Features and coordinates are copied; the maps hold for both and are shared."""
-        return self._sharing(copy.deepcopy(self._feats, memo), self._coords.clone(), self._stride, self._spatial_range)
+        """Features, coordinates and maps are copied: no change of one tensor or of its results reaches the other."""
+        made = self._sharing(
+            copy.deepcopy(self._feats, memo), copy.deepcopy(self._coords, memo), self._stride, self._spatial_range
+        )
+        if self._caches is not get_global_tensor_cache():
+            made._caches = copy.deepcopy(self._caches, memo)
+        memo[id(self)] = made
+        return made
 
     def __repr__(self) -> str:
         return (
@@ -204,11 +227,14 @@ class SparseTensor:
 
 
 def require_same_voxels(first: SparseTensor, second: SparseTensor) -> None:
-    """Raises `ValueError` unless both tensors have equal strides and equal coordinates in the same order."""
+    """Raises `ValueError` unless both tensors have equal strides, equal coordinates in the same order, and as many
+    features."""
     if not isinstance(second, SparseTensor):
         raise TypeError(f"the other operand must be a SparseTensor, not {type(second).__name__}")
     if first.stride != second.stride:
         raise ValueError(f"strides must be equal, not {first.stride} and {second.stride}")
+    for tensor in (first, second):
+        tensor.require_rows()
     if not same_coords(first.coords, second.coords):
         raise ValueError(
             f"coordinates must be equal and in the same order, but the tensors ({len(first)} and {len(second)} voxels) "

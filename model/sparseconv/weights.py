@@ -20,7 +20,14 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.sparseconv.kernel import from_channels_last, from_dense, from_minkowski, from_spconv
+from zeroskip.model.sparseconv.kernel import (
+    centred_first,
+    from_channels_last,
+    from_dense,
+    from_minkowski,
+    from_spconv,
+    minkowski_first,
+)
 from zeroskip.model.sparseconv.nn.convolution import Convolution
 
 LAYOUTS = ("torchsparse", "minkowski", "spconv", "spconv1", "dense")
@@ -46,6 +53,7 @@ def kernel_from(weight: Tensor, layer: Convolution, layout: str) -> Tensor:
     if tuple(weight.shape) != wanted and not (may_be_matrix and tuple(weight.shape) == channels):
         raise ValueError(f"weights laid out as {layout} must be {wanted} for {layer}, not {tuple(weight.shape)}")
     if layout == "minkowski":
+        _require_minkowski_offsets(layer)
         weight = from_minkowski(weight.reshape(flat), size)
     elif layout == "spconv":
         weight = from_spconv(weight, layer.stride)
@@ -56,14 +64,29 @@ def kernel_from(weight: Tensor, layer: Convolution, layout: str) -> Tensor:
     return weight.reshape(layer.kernel.shape)
 
 
+def _require_minkowski_offsets(layer: Convolution) -> None:
+    """Even kernels of MinkowskiEngine start at the output's place; those of torchsparse are centred where their size is
+    over 2. Strided layers follow their convention, transposed ones the layer that they undo."""
+    is_in_place = set(layer.stride) == {1} and layer.submanifold is not False
+    is_centred = is_in_place or (layer.generative and layer.convention is None)
+    if is_centred and any(centred_first(size) != minkowski_first(size) for size in layer.kernel_size):
+        raise ValueError(
+            f"a layer of kernel size {layer.kernel_size} with weights of MinkowskiEngine must have "
+            f'convention="minkowski"{" and submanifold=False" if is_in_place else ""}: its even kernels start at the '
+            "output's place"
+        )
+
+
 def load_weights(network: nn.Module, state: Mapping[str, Tensor], layout: str) -> None:
     """Loads the state of a network of the same structure that another library trained.
 
     `network` has sparse convolutions of this package where the other has its own, under the same names; all of its
     weights are in `state` and all of `state` is used. MinkowskiEngine's normalisation layers hold torch's as `bn`, and
-    its biases are (1, out): both are taken.
+    its biases are (1, out): both are taken. The weights do not say where outputs are: for MinkowskiEngine's
+    strided layers set `convention="minkowski"`.
 
-    Raises `ValueError` for an unknown layout, a shape that does not fit, missing or unknown names.
+    Raises `ValueError` for an unknown layout, a shape that does not fit, missing or unknown names, and for an even
+    kernel that starts elsewhere than MinkowskiEngine's.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, not {layout!r}")

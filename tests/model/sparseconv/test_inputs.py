@@ -9,8 +9,11 @@ import torch
 from support.voxels import by_pairs, scene
 from torch import Tensor
 
+from zeroskip.model.sparseconv.collate import sparse_collate
 from zeroskip.model.sparseconv.functional import conv, conv3d
 from zeroskip.model.sparseconv.keys import KeyLayout
+from zeroskip.model.sparseconv.operators import cat, spcrop
+from zeroskip.model.sparseconv.pooling import max_pool
 from zeroskip.model.sparseconv.tensor import SparseTensor
 
 COORDS = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 0], [2, 5, 5, 5]], dtype=torch.int32)
@@ -23,6 +26,17 @@ def weight(volume: int = 27, channels: int = 2, out_channels: int = 3) -> torch.
 
 def tensor(stride: int = 1) -> SparseTensor:
     return SparseTensor(FEATS, COORDS, stride)
+
+
+def with_rows(count: int) -> SparseTensor:
+    """Features set to others, fewer or more than there are voxels."""
+    changed = tensor()
+    changed.feats = torch.ones(count, 2)
+    return changed
+
+
+def small_integers() -> SparseTensor:
+    return SparseTensor(FEATS.to(torch.int8), COORDS)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +67,12 @@ def tensor(stride: int = 1) -> SparseTensor:
         (lambda: conv3d(tensor(), weight(27, 4), 3), ValueError, "the 4 channels that weight takes, not 2"),
         (lambda: conv3d(tensor(), weight().half(), 3), TypeError, "the same type, not torch.float32 and torch.float16"),
         (lambda: conv3d(tensor(), weight(), 3, torch.zeros(2)), ValueError, r"bias must be \(3,\)"),
+        (lambda: conv3d(small_integers(), weight().char(), 3, torch.full((3,), 0.7)), TypeError, r"integers \(int32\)"),
+        (lambda: tensor() + with_rows(1), ValueError, "as many rows, not 1 and 3"),
+        (lambda: with_rows(1) + tensor(), ValueError, "as many rows, not 1 and 3"),
+        (lambda: cat([tensor(), with_rows(1)]), ValueError, "as many rows, not 1 and 3"),
+        (lambda: spcrop(with_rows(2), [0, 0, 0]), ValueError, "as many rows, not 2 and 3"),
+        (lambda: sparse_collate([with_rows(2), with_rows(4)]), ValueError, "as many rows, not 2 and 3"),
         (lambda: conv3d(tensor(), weight(), 3, dilation=0), ValueError, "dilation must be at least 1"),
         (lambda: conv3d(tensor(), weight(), 3, padding=-1), ValueError, "padding must be at least 0"),
         (lambda: conv3d(tensor(), weight(), 3, stride=2, convention="dense"), ValueError, "one of spconv, minkowski"),
@@ -197,6 +217,50 @@ def test_a_transposed_layer_needs_the_voxels_that_it_goes_back_to(change: Callab
     change(coords, COORDS.flip(0))
     with pytest.raises(ValueError, match="or they or those of its input were changed since"):
         conv(down, weight(8, 3), 2, stride=2, transposed=True)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda x: conv(x, weight(), 3, stride=2),
+        lambda x: conv(x, weight(), 3, stride=2, padding=1),
+        lambda x: conv(x, weight(), 3),
+        lambda x: conv(x, weight(), 3, stride=2, convention="minkowski"),
+        lambda x: max_pool(x, 3, 2),
+    ],
+)
+def test_a_changed_spatial_range_has_new_maps(layer: Callable[[SparseTensor], SparseTensor]) -> None:
+    """Where the outputs are depends on it: kernels over the border of the old range lie within the new one."""
+    changed = SparseTensor(FEATS, COORDS, spatial_range=(3, 6, 6, 6))
+    layer(changed)
+    changed.spatial_range = (3, 20, 20, 20)
+    result = layer(changed)
+    fresh = layer(SparseTensor(FEATS, COORDS.clone(), spatial_range=(3, 20, 20, 20)))
+    assert result.spatial_range == fresh.spatial_range
+    assert torch.equal(result.coords, fresh.coords)
+    assert torch.equal(result.feats, fresh.feats)
+
+
+def test_generated_voxels_lie_in_the_range_of_their_own_scene() -> None:
+    """Not in one that the same tensor had before, with other voxels."""
+    changed = SparseTensor(FEATS, COORDS, spatial_range=(3, 6, 6, 6))
+    conv(changed, weight(8, 2, 2), 2, stride=2)
+    changed.spatial_range = None
+    changed.coords = COORDS * torch.tensor([1, 3, 3, 3], dtype=torch.int32)
+    changed.spatial_range = (3, 17, 17, 17)
+    coarse = conv(changed, weight(8, 2, 2), 2, stride=2)
+    made = conv(coarse, weight(8, 2, 2), 2, stride=2, transposed=True, generative=True)
+    wanted = conv(SparseTensor(coarse.feats, coarse.coords, 2), weight(8, 2, 2), 2, stride=2, transposed=True,
+                  generative=True)  # fmt: skip
+    assert made.spatial_range == (3, 17, 17, 17)
+    assert torch.equal(made.coords, wanted.coords)
+
+
+def test_biases_of_int8_layers_are_integers() -> None:
+    kernel = weight().mul(10).to(torch.int8)
+    bias = torch.tensor([1, -2, 300], dtype=torch.int32)
+    sums = conv(small_integers(), kernel, 3).feats
+    assert torch.equal(conv(small_integers(), kernel, 3, bias).feats, sums + bias)
 
 
 @pytest.mark.parametrize("inference", [False, True])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -149,3 +152,17 @@ def test_a_submanifold_layer_of_one_element_ignores_its_stride() -> None:
     assert y.spatial_shape == SHAPE
     # spconv reads the weight of a submanifold layer of one element as (in, out), whatever its stride is.
     torch.testing.assert_close(y.features, x.features @ layer.weight.view(4, 3) + layer.bias)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda tensor: pickle.loads(pickle.dumps(tensor))])
+def test_a_copy_can_be_undone(copied: Callable[[spconv.SparseConvTensor], spconv.SparseConvTensor]) -> None:
+    """A copy, in this process or sent from another, has the maps by name, whether they were turned round or not."""
+    torch.manual_seed(0)
+    x = cloud()
+    down = spconv.SparseConv3d(4, 4, 3, 2, 1, indice_key="down").double()(x)
+    down = down.replace_feature(down.features.detach())
+    up = spconv.SparseInverseConv3d(4, 4, 3, indice_key="down").double()
+    wanted = up(down)
+    result = up(copied(down))
+    assert torch.equal(result.features, wanted.features)
+    assert torch.equal(result.indices, x.indices)

@@ -269,6 +269,21 @@ def test_a_cache_that_all_tensors_share() -> None:
         set_tensor_cache_mode(TensorCacheMode.SEPARATE_TENSOR_CACHE)
 
 
+def test_a_shared_cache_does_not_cut_other_scenes() -> None:
+    """Generated voxels lie in the range of their own scene, not in that of an earlier one of the same level."""
+    set_tensor_cache_mode(TensorCacheMode.GLOBAL_TENSOR_CACHE)
+    try:
+        for extent in (4, 8):
+            _, x = full_grid(1, [extent] * 3, 2)
+            down = spnn.Conv3d(2, 2, 2, 2)(SparseTensor(x.feats, x.coords, 1, (1, *[extent] * 3)))
+            made = spnn.Conv3d(2, 2, 2, 2, transposed=True, generative=True)(down)
+            assert len(made.coords) == extent**3
+            assert made.spatial_range == (1, extent, extent, extent)
+    finally:
+        clear_global_tensor_cache()
+        set_tensor_cache_mode(TensorCacheMode.SEPARATE_TENSOR_CACHE)
+
+
 def test_points_carry_what_is_computed_once() -> None:
     points = torchsparse.PointTensor(torch.ones(2, 1), torch.zeros(2, 4))
     points.idx_query[(1, 1, 1)] = "kept"
@@ -294,6 +309,19 @@ def test_a_tensor_copied_or_sent_to_another_process() -> None:
     assert torch.equal(there.C, down.C)
     assert (there.s, there.spatial_range) == (down.s, down.spatial_range)
     assert torch.equal(spnn.Conv3d(3, 1, 3)(there).C, down.C)
+
+
+@pytest.mark.parametrize("layer", [spnn.Conv3d(2, 3, 3), spnn.Conv3d(2, 3, 2, 2)])
+def test_results_of_a_copy_are_its_own(layer: nn.Module) -> None:
+    """A copy knows the maps; changing voxels of the first tensor and its results must not reach those of the copy."""
+    _, x = full_grid(1, [4, 4, 4], 2)
+    first = layer(x)
+    result = layer(copy.deepcopy(x))
+    kept = result.C.clone()
+    x.C[:, 1] += 4
+    if first.C is not x.C:
+        first.C[:, 1] += 4
+    assert torch.equal(result.C, kept)
 
 
 def test_scenes_come_from_worker_processes() -> None:

@@ -6,6 +6,7 @@ The layouts are written here element by element; kernels are not symmetric, so t
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -74,6 +75,21 @@ def test_one_element_of_spconv_is_a_matrix_of_in_and_out(transposed: bool) -> No
     load_weights(network, {"0.weight": torch.tensor([1.0, 2, 3, 40, 50, 60]).view(3, 1, 1, 1, 2)}, "spconv")
     x = SparseTensor(torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([[0] * 4, [0, 2, 2, 2]]))
     assert network(x).feats.tolist() == [[1, 2, 3], [40, 50, 60]]
+
+
+def test_an_even_kernel_of_minkowski_starts_at_the_outputs_place() -> None:
+    """Along one axis: output o sees o to o + 3. torchsparse's kernel of size 4 sees o - 1 to o + 2."""
+    layer = spnn.Conv1d(1, 1, 4, convention="minkowski", submanifold=False)
+    load_weights(layer, {"kernel": torch.tensor([1.0, 10, 100, 1000]).view(4, 1, 1)}, "minkowski")
+    x = SparseTensor(torch.ones(3, 1), torch.tensor([[0, 0], [0, 1], [0, 3]]))
+    assert layer(x).feats[:, 0].tolist() == [1011, 101, 1]
+
+
+@pytest.mark.parametrize("rule", [{}, {"stride": 2, "transposed": True, "generative": True}])
+def test_layers_with_other_places_refuse_even_kernels_of_minkowski(rule: dict[str, Any]) -> None:
+    layer = spnn.Conv1d(1, 1, 4, **rule)
+    with pytest.raises(ValueError, match=r'must have convention="minkowski"'):
+        load_weights(layer, {"kernel": torch.zeros(4, 1, 1)}, "minkowski")
 
 
 class Net(nn.Module):
