@@ -1,0 +1,67 @@
+"""What the builds know of a board."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from zeroskip.fpga.pll.ecp5 import solve as solve_ecp5
+from zeroskip.fpga.pll.ice40 import solve as solve_ice40
+from zeroskip.fpga.pll.settings import PllSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """What an FPGA has: 4-input look-up tables, flip-flops, block RAMs and multipliers."""
+
+    family: str
+    """`ecp5` or `ice40`."""
+    luts: int
+    block_rams: int
+    multipliers: int
+    single_port_rams: int = 0
+    """The iCE40's large memories, 16,384 words of 16 bits each, without contents at power-up."""
+
+
+LFE5U_25 = Device(family="ecp5", luts=24_288, block_rams=56, multipliers=28)
+LFE5U_45 = Device(family="ecp5", luts=43_848, block_rams=108, multipliers=72)
+LFE5U_85 = Device(family="ecp5", luts=83_640, block_rams=208, multipliers=156)
+ICE40UP5K = Device(family="ice40", luts=5_280, block_rams=30, multipliers=8, single_port_rams=4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board: `platform` is its class in amaranth-boards, which knows pins and clock, `input_mhz` that clock.
+
+    `clock_mhz` is the core's clock where the user asks for no other. `uart` are the pins of a connector (rx, tx) where
+    the board has no serial port of its own. `loader` are the arguments of openFPGALoader that name the board.
+    """
+
+    name: str
+    title: str
+    device: Device
+    platform: str
+    input_mhz: float
+    clock_mhz: float
+    loader: tuple[str, ...]
+    uart: tuple[str, str] | None = None
+
+    @property
+    def family(self) -> str:
+        return self.device.family
+
+    def make_platform(self, bases: tuple[type, ...] = ()) -> Any:
+        """A new platform object, good for one design; `bases` come before the board's class."""
+        module, _, name = self.platform.partition(":")
+        found = getattr(importlib.import_module(f"amaranth_boards.{module}"), name)
+        return type(name, (*bases, found), {})()
+
+    def pll(self, mhz: float) -> PllSettings | None:
+        """The PLL that makes `mhz` of the board's clock, or None where that is the board's clock.
+
+        Raises ClockError where there is no such PLL.
+        """
+        if mhz == self.input_mhz:
+            return None
+        return {"ecp5": solve_ecp5, "ice40": solve_ice40}[self.family](self.input_mhz, mhz)
