@@ -13,6 +13,7 @@ def _ulx3s(size: str, device: Device) -> Board:
         platform=f"ulx3s:ULX3S_{size.upper()}_Platform",
         input_mhz=25,
         clock_mhz=50,
+        baud=3_000_000,
         loader=("-b", "ulx3s"),
     )
 
@@ -27,6 +28,7 @@ def _orangecrab(size: str, device: Device) -> Board:
         clock_mhz=50,
         # Pins 0 and 1 of the Feather connector, where Feather boards have their serial port.
         uart=("0", "1"),
+        baud=3_000_000,
         loader=("-b", "orangeCrab"),
     )
 
@@ -39,6 +41,7 @@ def _ecpix5(size: str, device: Device) -> Board:
         platform=f"ecpix5:ECPIX5{size}Platform",
         input_mhz=100,
         clock_mhz=50,
+        baud=3_000_000,
         loader=("-b", "ecpix5"),
     )
 
@@ -62,6 +65,7 @@ BOARDS = {
             platform="icebreaker:ICEBreakerPlatform",
             input_mhz=12,
             clock_mhz=12,
+            baud=1_000_000,
             loader=("-b", "ice40_generic"),
         ),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Mux, Signal
 
 from zeroskip.rtl.sram import Sram

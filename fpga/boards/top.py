@@ -35,8 +35,13 @@ class BoardTop(Elaboratable):
 
 def _serial_port(rx: str, tx: str) -> Resource:
     """A serial port on two pins of the board's connector `io`."""
-    pins = (Subsignal(name, Pins(pin, dir=way, conn=("io", 0))) for name, pin, way in (("rx", rx, "i"), ("tx", tx, "o")))
-    return Resource("uart", 0, *pins, Attrs(IO_TYPE="LVCMOS33"))
+    return Resource(
+        "uart",
+        0,
+        Subsignal("rx", Pins(rx, dir="i", conn=("io", 0))),
+        Subsignal("tx", Pins(tx, dir="o", conn=("io", 0))),
+        Attrs(IO_TYPE="LVCMOS33"),
+    )
 
 
 def _unused(platform: Any) -> list[str]:
