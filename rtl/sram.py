@@ -45,6 +45,10 @@ class Sram(wiring.Component):
     def elaborate(self, platform: Any) -> Elaboratable:
         if hasattr(platform, "get_sram"):
             return platform.get_sram(self)
+        return self.block_ram()
+
+    def block_ram(self) -> Module:
+        """The memory that FPGA tools map to block RAM, for platforms that choose among their memories."""
         m = Module()
         # A synchronous read port of amaranth.lib.memory promises the old word where a word is read and written in one
         # cycle; Yosys keeps that promise with registers and multiplexers around the block RAM. A read port without a

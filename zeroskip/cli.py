@@ -19,6 +19,7 @@ from zeroskip.commands.compile import compile_command
 from zeroskip.commands.console import Interrupted, tell
 from zeroskip.commands.demo import demo_command
 from zeroskip.commands.finetune import finetune_command
+from zeroskip.commands.fpga import group as fpga
 from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import simulate_command
 from zeroskip.commands.sparseconv.bench import bench_command as bench_sparseconv_command
@@ -45,6 +46,7 @@ GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
         {"sparseconv": bench_sparseconv_command},
     ),
     "sweep": ("Vary the parameters of a core and predict its cycles with the exact cycle model.", {}),
+    "fpga": (fpga.TITLE, fpga.COMMANDS),
 }
 
 # The commands that belong to one core.

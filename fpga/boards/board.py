@@ -34,8 +34,9 @@ ICE40UP5K = Device(family="ice40", luts=5_280, block_rams=30, multipliers=8, sin
 class Board:
     """A board: `platform` is its class in amaranth-boards, which knows pins and clock, `input_mhz` that clock.
 
-    `clock_mhz` is the core's clock, and `baud` the bits a second of its serial line, where the user asks for no other. `uart` are the pins of a connector (rx, tx) where
-    the board has no serial port of its own. `loader` are the arguments of openFPGALoader that name the board.
+    `clock_mhz` is the core's clock, and `baud` the bits a second of its serial line, where the user asks for no other.
+    `uart` are the pins of a connector (rx, tx) where the board has no serial port of its own. `loader` are the
+    arguments of openFPGALoader that name the board.
     """
 
     name: str

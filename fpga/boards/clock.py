@@ -39,6 +39,7 @@ class BoardClock(Elaboratable):
         elif self.board.family == "ecp5":
             m.submodules.buffer = buffer = io.Buffer("i", pin)
             m.d.comb += board.clk.eq(buffer.i)
+            loop = Signal()
             m.submodules.pll = Instance(
                 "EHXPLLL",
                 **{f"p_{name}": value for name, value in self.pll.parameters.items()},
@@ -48,7 +49,7 @@ class BoardClock(Elaboratable):
                 a_MFG_ENABLE_FILTEROPAMP="1",
                 a_MFG_GMCREF_SEL="2",
                 i_CLKI=buffer.i,
-                i_CLKFB=ClockSignal("sync"),
+                i_CLKFB=loop,
                 i_RST=0,
                 i_STDBY=0,
                 i_PHASESEL0=0,
@@ -58,7 +59,8 @@ class BoardClock(Elaboratable):
                 i_PHASELOADREG=0,
                 i_PLLWAKESYNC=0,
                 i_ENCLKOP=0,
-                o_CLKOP=ClockSignal("sync"),
+                o_CLKOP=loop,
+                o_CLKOS=ClockSignal("sync"),
                 o_LOCK=locked,
             )
         else:

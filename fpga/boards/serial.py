@@ -7,6 +7,7 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from zeroskip.rtl.link.uart import UartReceiver, UartSender
 
 

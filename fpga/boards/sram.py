@@ -22,9 +22,8 @@ def is_single_port(sram: Sram) -> bool:
 class SinglePortRams:
     """A platform that makes the wide memories of cells that have one port; where a word is written, none is read."""
 
-    def get_sram(self, sram: Sram) -> Elaboratable | None:
-        """None for memories that stay block RAM."""
-        return _single_port(sram) if is_single_port(sram) else None
+    def get_sram(self, sram: Sram) -> Elaboratable:
+        return _single_port(sram) if is_single_port(sram) else sram.block_ram()
 
 
 def _single_port(sram: Sram) -> Module:

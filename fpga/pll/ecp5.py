@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from zeroskip.fpga.pll.settings import PllSettings, nearest, require_within
@@ -15,10 +16,12 @@ DIVIDER = 128
 
 
 def solve(input_mhz: float, wanted_mhz: float) -> PllSettings:
-    """The settings whose output CLKOP is nearest to `wanted_mhz`, with feedback from CLKOP.
+    """The settings whose output CLKOS is nearest to `wanted_mhz`, with feedback from CLKOP.
 
-        CLKI -> / CLKI_DIV -> phase detector -> oscillator -> / CLKOP_DIV -> CLKOP
-                                    ^------------ / CLKFB_DIV <---------------'
+        CLKI -> / CLKI_DIV -> phase detector -> oscillator -+-> / CLKOP_DIV -+
+                                    ^                       |                |
+                                    +------ / CLKFB_DIV <---|----------------+
+                                                            +-> / CLKOS_DIV -> CLKOS
 
     Raises ClockError where input or output are out of range, or nothing is near.
     """
@@ -32,29 +35,41 @@ def _settings(input_mhz: float, wanted_mhz: float) -> Iterator[PllSettings]:
         detector = input_mhz / reference
         if not PHASE_DETECTOR[0] <= detector <= PHASE_DETECTOR[1]:
             continue
-        around = round(wanted_mhz / detector)
-        for feedback in {max(1, min(DIVIDER, around + step)) for step in (-1, 0, 1)}:
-            output = detector * feedback
-            if not OUTPUT[0] <= output <= OUTPUT[1]:
-                continue
-            divider = min(DIVIDER, int(OSCILLATOR[1] / output + 1e-9))
-            if divider and OSCILLATOR[0] <= output * divider <= OSCILLATOR[1] + 1e-6:
+        for factor in range(math.ceil(OSCILLATOR[0] / detector), math.floor(OSCILLATOR[1] / detector) + 1):
+            oscillator = detector * factor
+            loop = _loop(factor, oscillator)
+            divider = max(1, min(DIVIDER, round(oscillator / wanted_mhz)))
+            output = oscillator / divider
+            if loop is not None and OUTPUT[0] <= output <= OUTPUT[1]:
                 yield PllSettings(
                     mhz=output,
-                    vco_mhz=output * divider,
+                    vco_mhz=oscillator,
                     parameters={
                         "CLKI_DIV": reference,
-                        "CLKFB_DIV": feedback,
-                        "CLKOP_DIV": divider,
-                        # Half a period after the edge of the oscillator: CLKOP in phase with the reference.
-                        "CLKOP_CPHASE": divider // 2,
+                        "CLKFB_DIV": factor // loop,
+                        "CLKOP_DIV": loop,
+                        "CLKOS_DIV": divider,
+                        # In phase with the reference.
+                        "CLKOP_CPHASE": loop - 1,
+                        "CLKOS_CPHASE": divider - 1,
                         "CLKOP_FPHASE": 0,
+                        "CLKOS_FPHASE": 0,
                         "CLKOP_ENABLE": "ENABLED",
+                        "CLKOS_ENABLE": "ENABLED",
                         "FEEDBK_PATH": "CLKOP",
                         "OUTDIVIDER_MUXA": "DIVA",
+                        "OUTDIVIDER_MUXB": "DIVB",
                         "PLLRST_ENA": "DISABLED",
                         "INTFB_WAKE": "DISABLED",
                         "STDBY_ENABLE": "DISABLED",
                         "DPHASE_SOURCE": "DISABLED",
                     },
                 )
+
+
+def _loop(factor: int, oscillator: float) -> int | None:
+    """CLKOP_DIV where the loop multiplies by `factor`: as large as it can be, so that little else runs fast."""
+    for divider in range(DIVIDER, 0, -1):
+        if factor % divider == 0 and factor // divider <= DIVIDER and oscillator / divider <= OUTPUT[1]:
+            return divider
+    return None

@@ -1,0 +1,11 @@
+"""The group `zeroskip fpga`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zeroskip.commands.fpga.build import build_command
+
+TITLE = "Build bitstreams for boards, and talk to the boards."
+COMMANDS: dict[str, Callable[..., None]] = {"build": build_command}
+"""By name: `zeroskip fpga build`."""
