@@ -13,7 +13,6 @@ from zeroskip.api.checks import require_at_least, require_positive, require_sett
 from zeroskip.api.paths import require_writable
 from zeroskip.api.simulate import CompiledNetwork, load_compiled
 from zeroskip.api.told import keeps_warnings
-from zeroskip.model.files import replacing
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.temporary import reserved
 
@@ -171,6 +170,7 @@ def _build(
     from zeroskip.fpga.build.flow import array_design, bitstream, require_tools, route_array
     from zeroskip.fpga.build.timing import timing
     from zeroskip.model.eie.bundle import save
+    from zeroskip.model.files import replacing
 
     if compiled.core != "eie":
         raise ValueError(f"{name} must be a network for the EIE array, not for core {compiled.core}")
