@@ -19,6 +19,7 @@ from zeroskip.cosim.simulator import SimulatorError
 from zeroskip.model.temporary import TemporaryFolder
 
 BENCH = "zeroskip.cosim.play_bench"
+"""The bench of players in Verilog."""
 
 WATCH_SECONDS = 0.2
 """Time between two looks at a record that is being written."""
@@ -30,6 +31,7 @@ class Player:
     `plusargs` are those of the player's Verilog; `files` are the plusargs that name a file which it writes for each
     program. Memories and registers start with random contents by `seed`, or unknown if the simulator supports that, but
     for `memories`: the first words of memories (sram.v), as lines of hexadecimal numbers, by the instances' names.
+    `bench` is the module of the cocotb bench, which plays a program whenever the host gives it the turn.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class Player:
         files: Sequence[str] = (),
         plusargs: Mapping[str, str | Path] = {},
         memories: Mapping[str, str] = {},
+        bench: str = BENCH,
     ) -> None:
         self._build = build
+        self._bench_module = bench
         self._seed = seed
         self._files = ("program", "record", *files)
         self._plusargs = plusargs
@@ -131,7 +135,7 @@ class Player:
     def _simulate(self) -> None:
         try:
             self._build.run(
-                bench=BENCH,
+                bench=self._bench_module,
                 folder=self._folder.path,
                 plusargs={
                     **{name: self.file(name) for name in self._files},

@@ -131,12 +131,6 @@ def verify(
     (zeroskip.cosim.session.most_cycles).
     """
     driver = load_driver(network.core)
-    stages: list[Stage] = list(network.stages)
-    together = driver.images_together(network, len(inputs))
-    per_image = sum(stage.starts for stage in stages)
-    batches: list[list[StageRun]] = []
-    values: list[NDArray[Any]] = []
-    done = 0
     with Session(
         driver.design(network.geometry),
         setup=driver.setup(network, load),
@@ -146,22 +140,36 @@ def verify(
         waveform=waveform,
         announce=lambda task: progress(Step(task=task)),
     ) as session:
+        return verify_in(session, driver, network, inputs, task=RUNNING, progress=progress)
 
-        def report(rows: int) -> None:
-            progress(Step(task=RUNNING, done=rows // per_image, total=len(inputs), unit="images"))
 
-        def run_stage(stage: Stage, rows: NDArray[Any]) -> NDArray[Any]:
-            nonlocal done
-            before = done
-            made = driver.run_stage(session, network, stage, rows, lambda count: report(before + count))
-            done += len(rows)
-            report(done)
-            batches[-1].append(made)
-            return made.outputs
+def verify_in(
+    session: Any, driver: Any, network: Any, inputs: NDArray[Any], *, task: str, progress: Progress = silent
+) -> Verification:
+    """As `verify`, in a session that has begun: a Session, or another that `driver` takes in its place. `task` is the
+    progress step that counts images."""
+    stages: list[Stage] = list(network.stages)
+    together = driver.images_together(network, len(inputs))
+    per_image = sum(stage.starts for stage in stages)
+    batches: list[list[StageRun]] = []
+    values: list[NDArray[Any]] = []
+    done = 0
 
-        for first in range(0, len(inputs), together):
-            batches.append([])
-            values.append(run_stages(stages, inputs[first : first + together], run_stage))
+    def report(rows: int) -> None:
+        progress(Step(task=task, done=rows // per_image, total=len(inputs), unit="images"))
+
+    def run_stage(stage: Stage, rows: NDArray[Any]) -> NDArray[Any]:
+        nonlocal done
+        before = done
+        made = driver.run_stage(session, network, stage, rows, lambda count: report(before + count))
+        done += len(rows)
+        report(done)
+        batches[-1].append(made)
+        return made.outputs
+
+    for first in range(0, len(inputs), together):
+        batches.append([])
+        values.append(run_stages(stages, inputs[first : first + together], run_stage))
     run: RtlRun = driver.finish(network, np.concatenate(values), _cycles(batches, values), batches)
     outputs, raw = driver.decode(network, run.values)
     made = [stage for batch in batches for stage in batch]

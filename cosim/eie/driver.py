@@ -13,13 +13,12 @@ from zeroskip.cosim.build import Design
 from zeroskip.cosim.driver import RtlRun, StageRun
 from zeroskip.cosim.eie.design import player_design
 from zeroskip.cosim.eie.memories import network_memories
+from zeroskip.cosim.eie.models import run_models
 from zeroskip.cosim.eie.program import network_program, stage_program, tables_program
 from zeroskip.cosim.eie.record import ACTIVITIES, Record, hung_start, parse_record
 from zeroskip.cosim.session import Session, Setup, most_cycles
 from zeroskip.cosim.simulator import LoadName
 from zeroskip.model.core import Cycles
-from zeroskip.model.eie import cycles as cycle_model
-from zeroskip.model.eie import golden
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.compiler import float_outputs, quantise_inputs
 from zeroskip.model.eie.geometry import EieGeometry
@@ -86,15 +85,8 @@ class EieDriver:
         rows: NDArray[np.int16],
         on_rows: Callable[[int], None],
     ) -> EieStageRun:
-        layers = []
-        activations = rows
-        for index in stage.layers:
-            layers.append(golden.run_layer(network, index, activations))
-            activations = layers[-1].outputs
-        predicted = np.zeros((len(rows), len(network.layers)), np.int64)
-        for index, layer in zip(stage.layers, layers, strict=True):
-            predicted[:, index] = cycle_model.run_layer(network, index, layer.inputs)
-        expected = predicted.sum(axis=1) + cycle_model.START_TO_DONE
+        models = run_models(network, stage, rows)
+        predicted, expected = models.layer_cycles, models.cycles
         text = session.play(stage_program(network, stage, rows, most_cycles(expected)), on_rows)
         if (hung := hung_start(text)) is not None:
             raise session.failed(
@@ -103,7 +95,7 @@ class EieDriver:
                 f"expected {expected[hung.start]:,}",
             )
         record = parse_record(network, stage, len(rows), text, session.file("trace"))
-        different = record.outputs != layers[-1].outputs
+        different = record.outputs != models.outputs
         other_cycles = np.any(record.layer_cycles != predicted, axis=1)
         other_cycles |= record.cycles != expected
         if len(wrong := np.flatnonzero(np.any(different, axis=1) | other_cycles)):
@@ -117,11 +109,8 @@ class EieDriver:
             values=record.outputs.size,
             mismatches=int(different.sum()),
             cycle_model_equal=not other_cycles.any(),
-            saturated={
-                "sums": sum(int(layer.saturated_sums.sum()) for layer in layers),
-                "outputs": sum(int(layer.saturated_outputs.sum()) for layer in layers),
-            },
-            losses=golden.losses(layers, first=stage.layers.start),
+            saturated=models.saturated,
+            losses=models.losses,
             record=record,
         )
 

@@ -11,10 +11,12 @@ from zeroskip.rtl.link.protocol import FIELDS, HEAD, Command
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A command and its `fields`, with words or start word behind them."""
+    """A command and its `fields`, with words or start word behind them. It keeps the board busy for `cycles`, at
+    most."""
 
     command: Command
     fields: bytes = b""
+    cycles: int = 0
 
     def content(self, number: int) -> bytes:
         """The content of the frame."""
@@ -45,4 +47,4 @@ def read_request(address: int, count: int) -> Request:
 
 def run_request(start: bytes, limit: int) -> Request:
     """Starts a run that may take `limit` cycles."""
-    return Request(command=Command.RUN, fields=struct.pack("<I", limit) + start)
+    return Request(command=Command.RUN, fields=struct.pack("<I", limit) + start, cycles=limit)

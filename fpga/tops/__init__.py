@@ -1,3 +1,4 @@
 """The cores with their links, which the boards' tops wrap: components with streams `i` and `o` of bytes."""
 
 from zeroskip.fpga.eie.linked import LinkedArray as LinkedArray
+from zeroskip.fpga.tops.serial import SerialTop as SerialTop
