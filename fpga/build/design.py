@@ -1,0 +1,39 @@
+"""A board's top as RTLIL, with the constraints of its pins and its clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Elaboratable
+
+from zeroskip.fpga.boards.board import Board
+from zeroskip.fpga.boards.sram import SinglePortRams
+
+TOP = "top"
+
+CONSTRAINTS = {"ecp5": "lpf", "ice40": "pcf"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """`rtlil` is the design, with module TOP at its top, and `constraints` the file for place and route."""
+
+    board: Board
+    rtlil: str
+    constraints: str
+
+
+class _WithoutTools:
+    """A platform that is only asked for files: no tool need be installed."""
+
+    required_tools: tuple[str, ...] = ()
+
+
+def design(board: Board, top: Elaboratable) -> Design:
+    """The files of `top` on `board`. The same design gives the same text, wherever the package lies."""
+    bases: list[Any] = [_WithoutTools]
+    if board.device.single_port_rams:
+        bases.append(SinglePortRams)
+    plan = board.make_platform(tuple(bases)).prepare(top, TOP, emit_src=False)
+    return Design(board=board, rtlil=plan.files[f"{TOP}.il"], constraints=plan.files[f"{TOP}.{CONSTRAINTS[board.family]}"])

@@ -1,0 +1,203 @@
+"""From a design to a routed one, in the project's cache: synthesis, place and route.
+
+What a network puts into the block RAMs comes afterwards (zeroskip.fpga.build.config): a routed design is kept under the
+hash of its RTLIL, constraints, options and tools, and serves all networks of its geometry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+from zeroskip.fpga.build import config as texts
+from zeroskip.fpga.build.config import Placed
+from zeroskip.fpga.build.design import TOP, Design
+from zeroskip.fpga.build.layout import SYNTHESIS, Slice, layouts
+from zeroskip.fpga.build.memories import Memory, marker, memories, with_contents
+from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS
+from zeroskip.model.cache import cache_folder
+from zeroskip.model.sources import PACKAGE, files_hash
+from zeroskip.model.temporary import TemporaryFolder
+
+NEXTPNR = {"ecp5": NEXTPNR_ECP5, "ice40": NEXTPNR_ICE40}
+TEXT = {"ecp5": "--textcfg", "ice40": "--asc"}
+
+CODE = ("tools.py", *(f"build/{name}.py" for name in ("config", "layout", "memories", "route")))
+"""What makes a routed design of the RTLIL: with another version of it, the cache is not used."""
+
+Announce = Callable[[str], None]
+"""Takes the phase that begins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routed:
+    """A routed design: `config` is the text from which the bitstream is packed, `placed` where the memories lie in it,
+    `report` that of place and route and `cells` the cells after synthesis, by type. `cached` if nothing had to be
+    built."""
+
+    config: str
+    placed: tuple[Placed, ...]
+    report: dict[str, Any]
+    cells: dict[str, int]
+    cached: bool
+
+
+def route(
+    design: Design, patched: Sequence[str], *, mhz: float, seed: int, announce: Announce = lambda phase: None
+) -> Routed:
+    """Routes a design, or takes it from the cache. The memories named `patched` become block RAM whose contents can be
+    replaced.
+
+    Raises ToolError where a tool is missing or fails, and PatchError where a memory is not found again.
+    """
+    nextpnr = NEXTPNR[design.board.family]
+    parts = [
+        YOSYS.version,
+        nextpnr.version,
+        files_hash(PACKAGE / "fpga" / name for name in CODE),
+        design.board.name,
+        design.rtlil,
+        design.constraints,
+        *(f"{name}" for name in patched),
+        f"{mhz} {seed}",
+    ]
+    folder = cache_folder() / f"routed-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # If two processes want the same design, one makes it and the other waits.
+    with filelock.FileLock(f"{folder}.lock"):
+        cached = folder.exists()
+        if not cached:
+            with TemporaryFolder(parent=folder.parent, prefix="routing-") as unfinished:
+                _route_in(unfinished, design, patched, mhz, seed, announce)
+                os.rename(unfinished, folder)
+    return _load(folder, design, cached)
+
+
+def _route_in(
+    folder: Path, design: Design, patched: Sequence[str], mhz: float, seed: int, announce: Announce
+) -> None:
+    board, family = design.board, design.board.family
+    by_name = {memory.name: memory for memory in memories(design.rtlil)}
+    chosen = [by_name[name] for name in patched]
+    markers = {memory: marker(memory) for memory in chosen}
+    if chosen:
+        announce("finding the bits of the memories")
+    slices = layouts(design.rtlil, chosen, family)
+
+    source, constraints = folder / f"{TOP}.il", folder / f"{TOP}.constraints"
+    source.write_text(with_contents(design.rtlil, markers))
+    constraints.write_text(design.constraints)
+    synthesise(folder, family, announce)
+    options = [*device_options(board.make_platform()), {"ecp5": "--lpf", "ice40": "--pcf"}[family], constraints.name]
+    place_and_route(folder, family, options, mhz=mhz, seed=seed, announce=announce)
+    placed = texts.place((folder / "config").read_text(), family, {m: (markers[m], slices[m]) for m in chosen})
+    _save_placed(folder, placed)
+    for file in (source, constraints, folder / f"{TOP}.json"):
+        file.unlink()
+
+
+def synthesise(folder: Path, family: str, announce: Announce) -> None:
+    """Makes TOP.json, the netlist, and cells.json of TOP.il in `folder`."""
+    script = f"read_rtlil {TOP}.il; {SYNTHESIS[family]} -top {TOP}; write_json {TOP}.json; tee -q -o cells.json stat -json"
+    YOSYS.run(["-p", script], folder=folder, heard=_yosys_phase(announce))
+
+
+def place_and_route(
+    folder: Path, family: str, options: Sequence[str], *, mhz: float, seed: int, announce: Announce
+) -> None:
+    """Makes `config`, the text of the bitstream, and report.json of TOP.json in `folder`. `options` name the device and
+    the constraints."""
+    NEXTPNR[family].run(
+        [
+            *options,
+            *("--json", f"{TOP}.json", TEXT[family], "config", "--report", "report.json"),
+            *("--freq", f"{mhz:g}", "--seed", str(seed), "--timing-allow-fail"),
+            *{"ecp5": ("--router", "router2"), "ice40": ()}[family],
+        ],
+        folder=folder,
+        heard=_nextpnr_phase(announce),
+    )
+
+
+def cell_counts(folder: Path) -> dict[str, int]:
+    """The cells after synthesis, by type."""
+    cells = json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
+    return {kind: int(count["count"] if isinstance(count, dict) else count) for kind, count in cells.items()}
+
+
+def device_options(platform: Any) -> list[str]:
+    """The options of nextpnr that name the device of an Amaranth platform."""
+    device = platform._nextpnr_device_options[platform.device]
+    if hasattr(platform, "speed"):
+        package = platform._nextpnr_package_options[platform.package].upper()
+        return [device, "--package", package, "--speed", platform.speed]
+    return [device, "--package", platform.package.lower()]
+
+
+def _save_placed(folder: Path, placed: Sequence[Placed]) -> None:
+    facts = [
+        {**vars(one.memory), "suffix": one.slice.suffix, "section": one.section, "slice": f"slice_{index}"}
+        for index, one in enumerate(placed)
+    ]
+    (folder / "placed.json").write_text(json.dumps(facts))
+    numbers: dict[str, Any] = {f"slice_{index}": one.slice.numbers for index, one in enumerate(placed)}
+    np.savez_compressed(folder / "placed.npz", **numbers)
+
+
+def _load(folder: Path, design: Design, cached: bool) -> Routed:
+    placed = []
+    with np.load(folder / "placed.npz") as numbers:
+        for facts in json.loads((folder / "placed.json").read_text()):
+            one = Slice(suffix=facts.pop("suffix"), numbers=numbers[facts.pop("slice")])
+            section = facts.pop("section")
+            placed.append(Placed(memory=Memory(**facts), slice=one, section=section))
+    return Routed(
+        config=(folder / "config").read_text(),
+        placed=tuple(placed),
+        report=json.loads((folder / "report.json").read_text()),
+        cells=cell_counts(folder),
+        cached=cached,
+    )
+
+
+def _yosys_phase(announce: Announce) -> Callable[[str], None]:
+    def heard(line: str) -> None:
+        if found := re.match(r"[\d.]+ Executing (\w+) pass", line):
+            announce(f"synthesis: {found[1].lower()}")
+
+    return heard
+
+
+PHASES = (
+    ("Packing", "packing"),
+    ("Promoting", "packing"),
+    ("Creating initial analytic placement", "placing"),
+    ("Running simulated annealing", "placing: refining"),
+    ("Routing", "routing"),
+    ("Running router2", "routing"),
+)
+"""How lines of nextpnr begin, and the phase that they tell of."""
+
+
+def _nextpnr_phase(announce: Announce) -> Callable[[str], None]:
+    def heard(line: str) -> None:
+        said = line.removeprefix("Info:").strip()
+        if found := re.match(r"iter=(\d+).*overuse=(\d+)", said):
+            announce(f"routing: pass {found[1]}, {found[2]} wires in conflict")
+        elif found := re.match(r"at iteration #(\d+)", said):
+            announce(f"placing: pass {found[1]}")
+        else:
+            for start, phase in PHASES:
+                if said.startswith(start):
+                    announce(phase)
+
+    return heard

@@ -1,0 +1,77 @@
+"""How fast a routed design is: clocks and the critical path, from the report of place and route."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class TimingError(RuntimeError):
+    """A routed design does not reach its clock; the message names the path."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """`fmax` and `constraint` in MHz by clock; the core's clock is `sync`. `path` are the names of the signals from
+    register to register on the slowest path of that clock, and `path_ns` its delay."""
+
+    fmax: dict[str, float]
+    constraint: dict[str, float]
+    path: tuple[str, ...]
+    path_ns: float
+
+    @property
+    def met(self) -> bool:
+        return all(self.fmax[clock] >= self.constraint[clock] for clock in self.fmax)
+
+    def require(self) -> None:
+        """Raises TimingError, with the path and what would be met, unless all clocks are met."""
+        for clock, mhz in self.fmax.items():
+            if mhz < self.constraint[clock]:
+                raise TimingError(
+                    f"the clock must be at most {mhz:.1f} MHz after routing, not {self.constraint[clock]:g}: the path "
+                    f"{' -> '.join(self.path)} takes {self.path_ns:.1f} ns; ask for --clock {int(mhz)}, or build "
+                    "with --allow-timing"
+                )
+
+
+def timing(report: Mapping[str, Any], core_mhz: float) -> Timing:
+    """Reads the JSON report of nextpnr; the core's clock is the one constrained to `core_mhz`."""
+    fmax, constraint = {}, {}
+    core = None
+    for net, found in report["fmax"].items():
+        # The tools add to the name of the net that carries the clock.
+        name = re.sub(r"^\$glbnet\$|\$SB_IO_IN.*$|\$TRELLIS_IO_IN.*$", "", net)
+        if core is None and abs(found["constraint"] - core_mhz) < 0.01 * core_mhz:
+            core, name = net, "sync"
+        fmax[name], constraint[name] = round(found["achieved"], 2), round(found["constraint"], 2)
+    paths = [path for path in report["critical_paths"] if _clock(path["from"]) == core == _clock(path["to"])]
+    slowest = max(paths, key=_delay, default=None)
+    return Timing(
+        fmax=fmax,
+        constraint=constraint,
+        path=() if slowest is None else _signals(slowest["path"]),
+        path_ns=0.0 if slowest is None else round(_delay(slowest), 2),
+    )
+
+
+def _clock(end: str) -> str:
+    """The net in "posedge NET"."""
+    return end.partition(" ")[2]
+
+
+def _delay(path: Mapping[str, Any]) -> float:
+    return sum(float(step["delay"]) for step in path["path"])
+
+
+def _signals(path: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The signals on a path that have a name in the source, each once, without the tools' additions."""
+    names: list[str] = []
+    for step in path:
+        for end in (step.get("net", ""), step["to"]["cell"] if step["type"] == "setup" else ""):
+            name = re.split(r"_(?:LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS|SB_|DP16KD)|\$", end)[0]
+            if name and (not names or names[-1] != name):
+                names.append(name)
+    return tuple(names)
