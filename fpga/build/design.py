@@ -36,4 +36,6 @@ def design(board: Board, top: Elaboratable) -> Design:
     if board.device.single_port_rams:
         bases.append(SinglePortRams)
     plan = board.make_platform(tuple(bases)).prepare(top, TOP, emit_src=False)
-    return Design(board=board, rtlil=plan.files[f"{TOP}.il"], constraints=plan.files[f"{TOP}.{CONSTRAINTS[board.family]}"])
+    return Design(
+        board=board, rtlil=plan.files[f"{TOP}.il"], constraints=plan.files[f"{TOP}.{CONSTRAINTS[board.family]}"]
+    )

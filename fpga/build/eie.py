@@ -25,7 +25,9 @@ def matrix_memories(memories: Sequence[Memory], geometry: EieGeometry) -> list[M
     pointers = [memory for memory in memories if _POINTERS.search(memory.name)]
     for kind, found, each in (("words", words, 1), ("pointers", pointers, 2)):
         if len(found) not in (0, each * geometry.pes):
-            raise ValueError(f"a design of {geometry.pes} PEs must have {each} memories of {kind} each, not {len(found)}")
+            raise ValueError(
+                f"a design of {geometry.pes} PEs must have {each} memories of {kind} each, not {len(found)}"
+            )
     return [*words, *pointers]
 
 

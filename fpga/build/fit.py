@@ -42,7 +42,9 @@ class Needs:
             ("multipliers", self.multipliers, device.multipliers),
             ("single-port RAMs", self.single_port_rams, device.single_port_rams),
         )
-        return [f"{needed:,} {what} for {has:,}, {needed - has:,} too few" for what, needed, has in rows if needed > has]
+        return [
+            f"{needed:,} {what} for {has:,}, {needed - has:,} too few" for what, needed, has in rows if needed > has
+        ]
 
 
 def block_rams(depth: int, width: int, family: str) -> int:

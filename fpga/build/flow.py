@@ -21,7 +21,17 @@ from zeroskip.fpga.build.pack import pack, unpack
 from zeroskip.fpga.build.route import Announce, Routed, route
 from zeroskip.fpga.eie.boot import BootMemory, boot_memory
 from zeroskip.fpga.eie.linked import BUFFER, LinkedArray
-from zeroskip.fpga.tools import (ECPPACK, ECPUNPACK, ICEPACK, ICEUNPACK, INSTALL, NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS, ToolError)
+from zeroskip.fpga.tools import (
+    ECPPACK,
+    ECPUNPACK,
+    ICEPACK,
+    ICEUNPACK,
+    INSTALL,
+    NEXTPNR_ECP5,
+    NEXTPNR_ICE40,
+    YOSYS,
+    ToolError,
+)
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 
@@ -74,9 +84,7 @@ def array_design(board: Board, geometry: EieGeometry, *, mhz: float, baud: int) 
     every = memories(found.rtlil)
     (boots,) = [memory for memory in every if _BOOT.search(memory.name)]
     matrices = eie.matrix_memories(every, geometry)
-    return BoardDesign(
-        geometry=geometry, mhz=made, design=found, matrices=tuple(matrices), boot=boots, buffer=BUFFER
-    )
+    return BoardDesign(geometry=geometry, mhz=made, design=found, matrices=tuple(matrices), boot=boots, buffer=BUFFER)
 
 
 def route_array(board_design: BoardDesign, *, seed: int = 1, announce: Announce = lambda phase: None) -> Routed:

@@ -155,5 +155,3 @@ def netlist_cells(netlist: Path, top: str) -> dict[str, Any]:
     """The cells of module `top` in a netlist that Yosys wrote as JSON."""
     cells: dict[str, Any] = json.loads(netlist.read_text())["modules"][top]["cells"]
     return cells
-
-

@@ -27,7 +27,6 @@ class Memory:
     width: int
 
 
-
 def module_texts(rtlil: str) -> dict[str, str]:
     """The text of each module."""
     return {found[1]: found[0] for found in _MODULE.finditer(rtlil)}

@@ -82,9 +82,7 @@ def route(
     return _load(folder, design, cached)
 
 
-def _route_in(
-    folder: Path, design: Design, patched: Sequence[str], mhz: float, seed: int, announce: Announce
-) -> None:
+def _route_in(folder: Path, design: Design, patched: Sequence[str], mhz: float, seed: int, announce: Announce) -> None:
     board, family = design.board, design.board.family
     by_name = {memory.name: memory for memory in memories(design.rtlil)}
     chosen = [by_name[name] for name in patched]
@@ -107,7 +105,9 @@ def _route_in(
 
 def synthesise(folder: Path, family: str, announce: Announce) -> None:
     """Makes TOP.json, the netlist, and cells.json of TOP.il in `folder`."""
-    script = f"read_rtlil {TOP}.il; {SYNTHESIS[family]} -top {TOP}; write_json {TOP}.json; tee -q -o cells.json stat -json"
+    script = (
+        f"read_rtlil {TOP}.il; {SYNTHESIS[family]} -top {TOP}; write_json {TOP}.json; tee -q -o cells.json stat -json"
+    )
     YOSYS.run(["-p", script], folder=folder, heard=_yosys_phase(announce))
 
 
