@@ -220,39 +220,17 @@ def bench_sparseconv(
     if "growth" in parts:
         figures["growth"] = measure_growth(_GROWTH, settings.channels, device=device, **common, progress=progress)
     if "mapping" in parts:
+        from zeroskip.cosim.simulator import Simulator, require_tools
+        from zeroskip.cosim.sparseconv.bench import measure_units
+
+        require_tools(Simulator.VERILATOR)
         mapped = [scenes[name] for name in _MAPPED if name in scenes]
-        figures["mapping_unit"] = [row for scene in mapped for row in _unit(scene, settings, seed, progress)]
+        figures["mapping_unit"] = [
+            row for scene in mapped for row in measure_units(scene, widths=settings.widths, **common, progress=progress)
+        ]
     if picture is not None:
         from zeroskip.model.search.views.pictures import save_picture
         from zeroskip.model.sparseconv.bench.picture import of_bench
 
         save_picture(of_bench(figures), Path(picture))
     return SparseconvBenchResult(figures=figures)
-
-
-def _unit(scene: Any, settings: SparseconvBenchSettings, seed: int, progress: Progress) -> list[dict[str, Any]]:
-    import numpy as np
-    import torch
-
-    from zeroskip.cosim.mapping.bench import measure_unit
-    from zeroskip.cosim.simulator import Simulator, require_tools
-    from zeroskip.model.sparseconv.bench.timing import in_turn, timed
-    from zeroskip.model.sparseconv.functional import find_map
-    from zeroskip.model.sparseconv.kernel import kernel_offsets
-    from zeroskip.model.sparseconv.tensor import SparseTensor
-
-    require_tools(Simulator.VERILATOR)
-    feats = torch.zeros(len(scene.coords), 1)
-    kmap = find_map(SparseTensor(feats, scene.coords), 3)
-    element = np.repeat(np.arange(kmap.volume), kmap.sizes)
-    expected = np.stack([element, kmap.inputs.numpy(), kmap.outputs.numpy()], axis=1).astype(np.int64)
-    rows = measure_unit(
-        scene.coords.numpy(),
-        kernel_offsets((3, 3, 3)),
-        expected,
-        widths=settings.widths,
-        seed=seed,
-        progress=progress,
-    )
-    software = in_turn({"map": timed(lambda: find_map(SparseTensor(feats, scene.coords), 3))}, settings.repeats)
-    return [{"scene": scene.name, **row, "software_ms": 1000 * software["map"]} for row in rows]
