@@ -83,3 +83,13 @@ def test_refuses(network: object, settings: dict[str, int], message: str) -> Non
 def test_demo_refuses() -> None:
     with pytest.raises(ValueError, match="dataset must be fashion-mnist for lenet-5, which takes 28x28 pixels"):
         zeroskip.DemoSettings(network="lenet-5")
+
+
+@pytest.mark.parametrize(("argument", "suffix"), [("outputs", ".npz"), ("report", ".html")])
+def test_files_of_another_kind_are_not_overwritten(tmp_path: Path, argument: str, suffix: str) -> None:
+    """Weights in x.st stay what they are, and the file is named before the network is read."""
+    weights = tmp_path / "x.st"
+    weights.write_bytes(b"weights")
+    with pytest.raises(OSError, match=rf"x\.st cannot be written: .* must not end in \.st; name it \*\{suffix}"):
+        zeroskip.simulate(tmp_path / "missing.zs", samples(1), **{argument: weights})  # type: ignore[arg-type]
+    assert weights.read_bytes() == b"weights"

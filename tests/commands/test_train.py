@@ -147,6 +147,10 @@ def test_json_is_alone_on_standard_output_where_the_users_code_prints(zs: Comman
             "other.zs cannot be written: files of this kind must not end in .zs; name it *.safetensors",
         ),
         (
+            ("--output", "other.pt"),
+            "other.pt cannot be written: files of this kind must not end in .pt; name it *.safetensors",
+        ),
+        (
             ("--output", "pipe"),
             "pipe cannot be written: it is a device or a pipe; name a file",
         ),

@@ -41,13 +41,10 @@ def reserves(
     return decorate
 
 
-SUFFIXES = (".py", ".npz", ".safetensors", ".zs", ".json")
-"""Names of files that are valuable: code, data, weights, compiled networks and plans."""
-
-
 def require_writable(path: Path, *sources: Path, suffix: str) -> None:
     """Makes the folder of a file to be written. Raises OSError if the file could not be written later, is one of
-    `sources`, which are read, or has the name of another kind of file than those with `suffix`."""
+    `sources`, which are read, or has the name of another kind of file than those with `suffix`: it may end in that or
+    in nothing. A file of another kind, such as weights in x.st or x.pt, is not lost to a wrong name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise OSError(f"{path} cannot be written: it is a folder, or its folder is read-only")
@@ -55,7 +52,7 @@ def require_writable(path: Path, *sources: Path, suffix: str) -> None:
         raise OSError(f"{path} cannot be written: it is a device or a pipe; name a file")
     if path.resolve() in [source.resolve() for source in sources]:
         raise OSError(f"{path} cannot be written: it is also an input; choose another output")
-    if path.suffix in SUFFIXES and path.suffix != suffix:
+    if path.suffix not in ("", suffix):
         raise OSError(f"{path} cannot be written: files of this kind must not end in {path.suffix}; name it *{suffix}")
 
 
