@@ -8,6 +8,7 @@ import pytest
 
 from zeroskip.api.tables import Table
 from zeroskip.commands import console
+from zeroskip.model.progress import Step
 
 NAMES = ["plain:M", "a[b]:c", ":smile:", "[red]x[/red]"]
 
@@ -42,3 +43,15 @@ def test_json_is_all_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None
     console.show({"a": 1}, [("a", "1")], title="title", as_json=True)
     console.show_tables({"b": 2}, [], ["note"], as_json=True)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [{"a": 1}, {"b": 2}]
+
+
+def test_a_log_gets_lines_of_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where standard error is no terminal: none in a short run, then a line with the task and its count."""
+    with console.working() as progress:
+        progress(Step(task="training", done=1, total=5, unit="epochs"))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(console, "LOG_SECONDS", 0.0)
+    with console.working() as progress:
+        progress(Step(task="int8 on the RTL"))
+        progress(Step(task="training", done=2, total=5, unit="epochs", facts={"loss": "0.1"}))
+    assert capsys.readouterr().err == "int8 on the RTL\ntraining: 2 of 5 epochs, loss 0.1\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
 _output = Console(markup=False, emoji=False)
 
 
+LOG_SECONDS = 30.0
+"""Seconds before the first line of progress, and between two, where standard error is not a terminal (a log, CI)."""
+
+
 class Interrupted(Exception):
     """Ctrl-C, with one line about what is kept. Not a KeyboardInterrupt, because typer ends on these without a
     message."""
@@ -43,7 +48,7 @@ class Kept:
 
 @contextmanager
 def working(*kept: Kept) -> Iterator[Progress]:
-    """Shows progress Steps on standard error if that is a terminal.
+    """Shows progress Steps on standard error: a bar on a terminal, elsewhere a line every LOG_SECONDS.
 
     Raises Interrupted in place of KeyboardInterrupt; its message names what is kept, and how to continue.
     """
@@ -62,11 +67,16 @@ def working(*kept: Kept) -> Iterator[Progress]:
             Bars(*columns, console=errors, disable=not errors.is_terminal, transient=True) as bars,
         ):
             bar = bars.add_task("starting", total=None, count="")
-            shown = ""
+            shown, told = "", time.monotonic()
 
             def progress(step: Step) -> None:
-                nonlocal shown
+                nonlocal shown, told
                 counts[step.unit] = step
+                if not errors.is_terminal:
+                    if time.monotonic() - told >= LOG_SECONDS:
+                        told = time.monotonic()
+                        tell(f"{step.task}: {count}" if (count := _count(step)) else step.task)
+                    return
                 if step.unit != shown:
                     # Another kind of work starts its own time.
                     bars.reset(bar)
