@@ -48,6 +48,8 @@ class Board:
     baud: int
     loader: tuple[str, ...]
     uart: tuple[str, str] | None = None
+    always_keeps: bool = False
+    """Whether it only takes bitstreams into its flash."""
 
     @property
     def family(self) -> str:

@@ -30,6 +30,7 @@ def _orangecrab(size: str, device: Device) -> Board:
         uart=("0", "1"),
         baud=3_000_000,
         loader=("-b", "orangeCrab"),
+        always_keeps=True,
     )
 
 
@@ -67,6 +68,7 @@ BOARDS = {
             clock_mhz=12,
             baud=1_000_000,
             loader=("-b", "ice40_generic"),
+            always_keeps=True,
         ),
     )
 }
