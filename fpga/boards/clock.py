@@ -15,7 +15,7 @@ POWER_UP_CYCLES = 1024
 
 
 class BoardClock(Elaboratable):
-    """Makes the domain `sync` of the board's clock, by a PLL where `mhz` is another frequency.
+    """Drives the domain `sync`, which is the parent's, by the board's clock, by a PLL where `mhz` is another frequency.
 
         pin -> (PLL) -> sync        reset: until the PLL has locked and POWER_UP_CYCLES are over
 
@@ -30,7 +30,6 @@ class BoardClock(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         pin = platform.request(platform.default_clk, dir="-")
-        m.domains.sync = ClockDomain()
         m.domains.board = board = ClockDomain(reset_less=True, local=True)
         locked = Signal()
         if self.pll is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.build import Attrs, Pins, Resource, Subsignal
-from amaranth.hdl import Elaboratable, Module
+from amaranth.hdl import ClockDomain, Elaboratable, Module
 from amaranth.lib import io, wiring
 
 from zeroskip.fpga.boards.board import Board
@@ -25,6 +25,7 @@ class BoardTop(Elaboratable):
         if self.board.uart is not None:
             platform.add_resources([_serial_port(*self.board.uart)])
         pins = platform.request("uart", 0, dir={"rx": "-", "tx": "-"} | dict.fromkeys(_unused(platform), "-"))
+        m.domains.sync = ClockDomain()
         m.submodules.clock = self.clock
         m.submodules.core = self.serial
         m.submodules.rx = rx = io.Buffer("i", pins.rx)
