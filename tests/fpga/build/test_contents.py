@@ -1,0 +1,70 @@
+"""What is put into a bitstream's block RAMs is in the bitstream: synthesis, place and route, and packing of a small
+memory, cut in width and depth, for both families. The results of the tools come from the cache when nothing changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from zeroskip.fpga.boards.named import BOARDS
+from zeroskip.fpga.boards.top import BoardTop
+from zeroskip.fpga.build import config as texts
+from zeroskip.fpga.build.cells import counted
+from zeroskip.fpga.build.design import design
+from zeroskip.fpga.build.memories import memories
+from zeroskip.fpga.build.pack import pack, unpack
+from zeroskip.fpga.build.route import route
+from zeroskip.rtl.sram import Sram
+
+DEPTH, WIDTH = 700, 27
+
+
+class Shifted(wiring.Component):
+    """A memory whose ports are filled from `rx`, and whose words leave by `tx`."""
+
+    def __init__(self) -> None:
+        super().__init__({"rx": In(1), "tx": Out(1)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.words = words = Sram(depth=DEPTH, width=WIDTH)
+        inputs = Cat(words.write.en, words.write.addr, words.write.data, words.read.en, words.read.addr)
+        shifted, seen = Signal(len(inputs)), Signal(WIDTH)
+        m.d.sync += [shifted.eq(Cat(self.rx, shifted)), seen.eq(seen >> 1)]
+        with m.If(self.rx):
+            m.d.sync += seen.eq(words.read.data)
+        m.d.comb += [inputs.eq(shifted), self.tx.eq(seen[0])]
+        return m
+
+
+@pytest.mark.parametrize(
+    ("board", "rams"),
+    [
+        # 700 x 27 bits: two rows of 512 x 36, and two columns of 1,024 x 18 fewer; 4 kbit as 256 x 16: three rows of two.
+        ("ulx3s-12f", 2),
+        ("icebreaker", 6),
+    ],
+)
+def test_contents_are_in_the_bitstream(board: str, rams: int) -> None:
+    chosen = BOARDS[board]
+    family = chosen.family
+    made = design(chosen, BoardTop(chosen, chosen.input_mhz, Shifted()))
+    (memory,) = memories(made.rtlil)
+    assert (memory.depth, memory.width) == (DEPTH, WIDTH)
+
+    routed = route(made, [memory.name], mhz=chosen.input_mhz, seed=1)
+    assert counted(routed.report, routed.cells, family)["ram"] == rams == len(routed.placed)
+    packed = {}
+    for seed in (1, 2):
+        bits = np.random.default_rng(seed).integers(0, 2, (DEPTH, WIDTH), np.uint8)
+        packed[seed] = pack(texts.patched(routed.config, family, routed.placed, {memory: bits}), family)
+        # The other bits of the block RAMs hold nothing.
+        held = texts.sections(unpack(packed[seed], family), family)
+        assert np.array_equal(texts.read_back(unpack(packed[seed], family), family, routed.placed)[memory], bits)
+        assert sum(int(contents.sum()) for contents in held.values()) == bits.sum()
+    assert packed[1] != packed[2]
