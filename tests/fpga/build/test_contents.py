@@ -45,7 +45,7 @@ class Shifted(wiring.Component):
 @pytest.mark.parametrize(
     ("board", "rams"),
     [
-        # 700 x 27 bits: two rows of 512 x 36, and two columns of 1,024 x 18 fewer; 4 kbit as 256 x 16: three rows of two.
+        # 700 x 27 bits: two columns of 1,024 x 18, or three rows of two columns of 256 x 16.
         ("ulx3s-12f", 2),
         ("icebreaker", 6),
     ],
