@@ -267,7 +267,8 @@ class Host:
     def _contents(self, timeout: float) -> list[bytes | None]:
         """Waits until a frame is complete, and returns the contents of all that are (None for a damaged one); nothing
         where no byte comes within the timeout."""
-        while True:
+        before = self._received
+        while self._received - before < MOST_NOISE:
             come = self.pipe.read(timeout)
             self._received += len(come)
             if not come:
@@ -275,6 +276,5 @@ class Host:
             *frames, self._come = (self._come + come).split(b"\0")
             if contents := [content_of(stuffed) for stuffed in frames if stuffed]:
                 return contents
-            if len(self._come) > MOST_NOISE:
-                self._come = b""
-                return [None]
+        self._come = b""
+        return [None]

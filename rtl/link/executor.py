@@ -267,10 +267,11 @@ class Executor(wiring.Component):
                 with m.If(self.core.start.ready):
                     m.next = "Running"
             with m.State("Running"):
-                with m.If(self.core.done):
-                    answer(self.core.flags, cycles)
-                with m.Elif(at_limit):
+                # A cycle after the limit.
+                with m.If(at_limit):
                     refuse(LinkError.LIMIT)
+                with m.Elif(self.core.done):
+                    answer(self.core.flags, cycles)
                 with m.Else():
                     m.d.sync += cycles.eq(cycles + 1)
 

@@ -53,3 +53,21 @@ def run(number: int, start: bytes, limit: int = 1000) -> bytes:
 
 def refused(number: int, error: int, expected: int) -> bytes:
     return bytes([REFUSED, number, error, expected])
+
+
+def answer(content: bytes) -> bytes:
+    """The head of the answer to a request that is obeyed."""
+    return content[:2]
+
+
+def damage_of(stuffed: bytes, longest: int) -> int | None:
+    """The error of a frame without its delimiter, by the `cobs` package and zlib; None for a whole one."""
+    try:
+        sealed = cobs.decode(stuffed)
+    except cobs.DecodeError:
+        return CUT
+    if len(sealed) > longest + 4:
+        return LONG
+    if len(sealed) < 6:
+        return SHORT
+    return None if zlib.crc32(sealed[:-4]).to_bytes(4, "little") == sealed[-4:] else CRC
