@@ -216,7 +216,7 @@ def _pipe(compiled: Any, port: str, settings: RunSettings, progress: Progress) -
 
         return SerialPipe(port, baud=settings.baud)
     from zeroskip.cosim.simulator import Simulator, require_tools
-    from zeroskip.fpga.eie.simulated import simulated_array
+    from zeroskip.fpga.simulation.eie import simulated_array
 
     require_tools(Simulator.VERILATOR)
     return simulated_array(
