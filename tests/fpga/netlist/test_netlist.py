@@ -1,0 +1,30 @@
+"""The netlist of ECP5 cells does what the golden model says, in the cycles of the cycle model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.networks import random_inputs, random_network
+
+from zeroskip.cosim.eie.driver import EieDriver
+from zeroskip.cosim.session import Session
+from zeroskip.fpga.netlist.design import netlist_design
+from zeroskip.model.eie import golden
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.relay import relaid
+
+IMAGES = 20
+
+
+@pytest.mark.slow
+def test_netlist_equals_the_golden_model() -> None:
+    """Two PEs, words, pointers and files in block RAM whose collisions give random data; loaded through the ports."""
+    rng = np.random.default_rng(7)
+    network = relaid(random_network(rng, EieGeometry(pes=4), (70, 40, 9), 0.3), 2)
+    inputs = random_inputs(rng, IMAGES, 70, [0.6])
+    driver = EieDriver()
+    with Session(netlist_design(network.geometry), setup=driver.setup(network, "ports"), files=driver.files) as session:
+        (stage,) = network.stages
+        run = driver.run_stage(session, network, stage, inputs, lambda done: None)
+    assert np.array_equal(run.outputs, golden.outputs(network, inputs))
+    assert (run.mismatches, run.cycle_model_equal) == (0, True)
