@@ -7,6 +7,7 @@ from collections.abc import Callable
 from zeroskip.fpga.eie.boot import boot_memory
 from zeroskip.fpga.eie.linked import BUFFER, LinkedArray
 from zeroskip.fpga.simulation.boards import SimulatedBoard
+from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 
 
@@ -15,12 +16,14 @@ def simulated_array(
     *,
     pins: bool,
     clock: float,
+    network: EieNetwork | None = None,
     buffer: int = BUFFER,
     seed: int = 0,
     announce: Callable[[str], None] = lambda _: None,
 ) -> SimulatedBoard:
-    """A board without a network inside, whose clock has `clock` Hz (SimulatedBoard)."""
-    boot = boot_memory(geometry, buffer=buffer, clock=round(clock))
+    """A board whose clock has `clock` Hz (SimulatedBoard). `network` is in its boot memory; its matrices are not in the
+    block RAMs."""
+    boot = boot_memory(geometry, network, buffer=buffer, clock=round(clock))
     return SimulatedBoard(
         lambda: LinkedArray(geometry, boot=boot, buffer=buffer),
         component=LinkedArray,
