@@ -23,11 +23,11 @@ def _eie() -> dict[str, Any]:
     return {"geometry": EieGeometry(**EIE_SIZES)}
 
 
-def _tile(generation: str, dtype: str, out: str, m: int, k: int) -> Callable[[], dict[str, Any]]:
+def _tile(generation: str, dtype: str, out: str, m: int, n: int, k: int) -> Callable[[], dict[str, Any]]:
     def sizes() -> dict[str, Any]:
         from zeroskip.model.mma.geometry import mode_geometry
 
-        return {"geometry": mode_geometry(generation=generation, dtype=dtype, out=out, m=m, n=m, k=k)}
+        return {"geometry": mode_geometry(generation=generation, dtype=dtype, out=out, m=m, n=n, k=k)}
 
     return sizes
 
@@ -45,8 +45,8 @@ def _array_sizes() -> Any:
 
 
 _UART = {"clock": 80e6, "baud": 3e6}
-_INT8 = _tile("A100", "int8", "int32", 2, 8)
-_FP16 = _tile("V100", "fp16", "fp32", 2, 4)
+_INT8 = _tile("A100", "int8", "int32", 2, 1, 8)
+_FP16 = _tile("V100", "fp16", "fp32", 2, 2, 4)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ from zeroskip.fpga.build.config import PatchError
 from zeroskip.fpga.build.design import Design, design
 from zeroskip.fpga.build.memories import Bits, Memory, memories
 from zeroskip.fpga.build.pack import pack, unpack
-from zeroskip.fpga.build.route import Announce, Routed, route
+from zeroskip.fpga.build.phases import Announce
+from zeroskip.fpga.build.route import Routed, route
 from zeroskip.fpga.eie.boot import BootMemory, boot_memory
 from zeroskip.fpga.eie.linked import BUFFER, LinkedArray
 from zeroskip.fpga.tools import (

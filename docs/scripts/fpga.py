@@ -1,0 +1,41 @@
+"""Fills the table of docs/boards/index.md from docs/measured, so that no figure is typed.
+
+`zeroskip fpga build ... --json > docs/measured/fpga-build-NAME.json` adds a row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tables import DOCS, fill, markdown, update
+
+
+def build_row(result: dict[str, Any]) -> list[str]:
+    counts = [f"{result[kind]:,}" for kind in ("lut", "ff", "ram", "dsp")]
+    geometry = result["geometry"]
+    sizes = f"{geometry['entry_words']:,} words, {geometry['pointers']:,} pointers"
+    clock = f"{result['fmax']['sync']:.1f}, {result['constraint']['sync']:g} asked for"
+    return [f"{result['board']}, {result['pes']} PEs", sizes, *counts, clock]
+
+
+def build_table() -> str:
+    files = sorted((DOCS / "measured").glob("fpga-build-*.json"), key=_order)
+    heads = [
+        "build",
+        "a PE's memories",
+        "look-up tables",
+        "flip-flops",
+        "block RAMs",
+        "multipliers",
+        "MHz after routing",
+    ]
+    return markdown([heads, *(build_row(json.loads(file.read_text())) for file in files)])
+
+
+def _order(file: Path) -> tuple[str, int]:
+    result = json.loads(file.read_text())
+    return str(result["board"]), int(result["pes"])
+
+
+update(DOCS / "boards/index.md", lambda page: fill(page, "builds", build_table()))
