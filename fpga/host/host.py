@@ -45,7 +45,8 @@ class BoardError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """A board's state. `cycles` are those of the last run, `refused` the requests that it refused since its reset."""
+    """A board's state. `cycles` are those of the last run, `refused` the frames that it refused since its reset,
+    modulo 65,536."""
 
     idle: bool
     cycles: int
@@ -111,7 +112,7 @@ class Host:
     def status(self) -> Status:
         """Raises LineLost and BoardError."""
         (answers,) = self.perform([[Request(command=Command.STATUS)]])
-        state, cycles, refused = struct.unpack("<BII", answers[0])
+        state, cycles, refused = struct.unpack("<BIH", answers[0])
         return Status(idle=bool(state & 1), cycles=cycles, refused=refused)
 
     def perform(self, jobs: Iterable[Sequence[Request]]) -> Iterator[list[bytes]]:

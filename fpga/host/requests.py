@@ -36,13 +36,13 @@ class Burst:
         """The same as requests whose content has at most `longest` bytes."""
         at_once = (longest - HEAD - FIELDS[Command.WRITE]) // self.width * self.width
         for first in range(0, len(self.words), at_once):
-            fields = struct.pack("<HIB", self.target, self.address + first // self.width, self.width)
+            fields = struct.pack("<BHI", self.width, self.target, self.address + first // self.width)
             yield Request(command=Command.WRITE, fields=fields + self.words[first : first + at_once])
 
 
 def read_request(address: int, count: int) -> Request:
     """Asks for `count` results from `address` on."""
-    return Request(command=Command.READ, fields=struct.pack("<IH", address, count))
+    return Request(command=Command.READ, fields=struct.pack("<HI", count, address))
 
 
 def run_request(start: bytes, limit: int) -> Request:

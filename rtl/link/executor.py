@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,9 +12,6 @@ from zeroskip.model.bits import bits_for
 from zeroskip.rtl.link.cobs import BYTES
 from zeroskip.rtl.link.ports import CoreSizes, core_port
 from zeroskip.rtl.link.protocol import FIELDS, HEAD, REFUSED, Command, LinkError
-
-REPLY_BYTES = 11
-"""The most bytes of an answer, without results and text."""
 
 
 class Executor(wiring.Component):
@@ -67,45 +64,37 @@ class Executor(wiring.Component):
         # Of the request: bytes that are left of it, its command and number, and why it is refused.
         left, command, number = Signal(15), Signal(8), Signal(8)
         error, damaged = Signal(8), Signal()
-        expected, refused, cycles = Signal(8), Signal(32), Signal(32)
+        expected, refused, cycles = Signal(8), Signal(16), Signal(32)
         starting = Signal(init=1)
-        reply, reply_left, more = Signal(8 * REPLY_BYTES), Signal(range(REPLY_BYTES + 1)), Signal()
+        # What is answered: a refusal or not, and which byte of it comes next.
+        wrong, place, out, last = Signal(), Signal(range(16)), Signal(8), Signal()
+        # Fields come in from the top: the last four bytes, an address or a limit, stand in the same place for every
+        # command.
         fields, fields_left = Signal(8 * max(FIELDS.values())), Signal(range(max(FIELDS.values()) + 1))
-        word = Signal(8 * max(sizes.data_bytes, sizes.start_bytes))
-        index = Signal(8)
+        width, target, address = fields[:8], fields[8:24], fields[24:]
+        word_bytes = max(sizes.data_bytes, sizes.start_bytes)
+        word, index, taken = Signal(8 * word_bytes), Signal(8), Signal(8)
         result, result_left = Signal(8 * sizes.result_bytes), Signal(8)
-        at, count, width, measure = Signal(32), Signal(16), Signal(8), Signal(15)
+        at, count, measure = Signal(max(sizes.address, sizes.read)), Signal(16), Signal(15)
         ordered, known, fits, touches = Signal(), Signal(), Signal(), Signal()
-        limit, at_limit = Signal(32), Signal()
+        at_limit, flags = Signal(), Signal(8)
 
-        def take(target: Signal) -> Value:
-            """Takes a byte of the request into `target`; true when there is one."""
+        def take(target: Value | None = None) -> Value:
+            """Takes a byte of the request, into `target` if there is one; true when a byte has come."""
             m.d.comb += self.i.ready.eq(1)
             with m.If(self.i.valid):
-                m.d.sync += [target.eq(self.i.payload), left.eq(left - 1)]
+                m.d.sync += left.eq(left - 1)
+                if target is not None:
+                    m.d.sync += target.eq(self.i.payload)
             return self.i.valid
 
-        def take_of_word() -> Value:
-            """Takes byte `index` of a word; a word's first byte clears the others."""
-            m.d.comb += self.i.ready.eq(1)
-            with m.If(self.i.valid):
-                m.d.sync += [index.eq(index + 1), left.eq(left - 1)]
-                for lane in range(len(word) // 8):
-                    with m.If(index == lane):
-                        m.d.sync += word.word_select(lane, 8).eq(self.i.payload)
-                    with m.Elif(index == 0):
-                        m.d.sync += word.word_select(lane, 8).eq(0)
-            return self.i.valid
+        def shift_in(byte: Any) -> None:
+            """Words come in from the top, too."""
+            m.d.sync += [word.eq(Cat(word[8:], byte)), index.eq(index + 1)]
 
-        def answer(*parts: Any, follows: bool = False) -> None:
-            """The request was obeyed: answers with command, number and `parts`."""
-            words = Cat(command, number, *parts)
-            m.d.sync += [
-                reply.eq(words),
-                reply_left.eq(len(words) // 8),
-                more.eq(follows),
-                expected.eq(number + 1),
-            ]
+        def answer() -> None:
+            """The request was obeyed."""
+            m.d.sync += [wrong.eq(0), place.eq(0), expected.eq(number + 1)]
             m.next = "Reply"
 
         def refuse(why: LinkError) -> None:
@@ -113,13 +102,38 @@ class Executor(wiring.Component):
             m.next = "Skip"
 
         m.d.comb += [
-            self.core.load.payload.target.eq(fields[:16]),
+            self.core.load.payload.target.eq(target),
             self.core.load.payload.address.eq(at),
             self.core.load.payload.data.eq(word),
             self.core.start.payload.eq(word),
             self.core.read.payload.eq(at),
         ]
-        m.d.sync += at_limit.eq(cycles == limit)
+        m.d.sync += at_limit.eq(cycles == address)
+
+        # An answer's bytes, before results and text. RUN is answered by a part of what STATUS is answered by.
+        state = Mux(command == Command.RUN, flags, self.core.idle)
+        answer_bytes = Array(
+            [
+                Mux(wrong, REFUSED, command),
+                number,
+                Mux(wrong, error, state),
+                Mux(wrong, expected, cycles[:8]),
+                *(cycles.word_select(byte, 8) for byte in range(1, 4)),
+                *(refused.word_select(byte, 8) for byte in range(2)),
+            ]
+        )
+        final = Signal(range(len(answer_bytes)))
+        follows = Signal()
+        m.d.comb += [
+            final.eq(HEAD - 1),
+            follows.eq((command == Command.READ) | (command == Command.IDENTIFY)),
+        ]
+        with m.If(wrong):
+            m.d.comb += final.eq(HEAD + 1)
+        with m.Elif(command == Command.RUN):
+            m.d.comb += final.eq(HEAD + 4)
+        with m.Elif(command == Command.STATUS):
+            m.d.comb += final.eq(HEAD + 6)
 
         with m.FSM():
             with m.State("Boot"):
@@ -128,13 +142,12 @@ class Executor(wiring.Component):
 
             # A record, and what it asks for.
             with m.State("Length"):
-                m.d.sync += index.eq(0)
-                with m.If(take(fields[:8])):
+                with m.If(take(number)):
                     m.next = "Length, high"
             with m.State("Length, high"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(self.i.valid):
-                    m.d.sync += [left.eq(Cat(fields[:8], self.i.payload[:7])), damaged.eq(self.i.payload[7])]
+                    m.d.sync += [left.eq(Cat(number, self.i.payload[:7])), damaged.eq(self.i.payload[7])]
                     m.next = "Record"
             with m.State("Record"):
                 m.d.sync += [error.eq(left), number.eq(0)]
@@ -192,43 +205,58 @@ class Executor(wiring.Component):
                         m.d.sync += [fields[:-8].eq(fields[8:]), fields_left.eq(fields_left - 1)]
 
             with m.State("IDENTIFY"):
-                answer(follows=True)
+                answer()
             with m.State("STATUS"):
-                state = Cat(self.core.idle, Const(0, 7))
-                answer(state, cycles, refused)
+                answer()
 
             # Words for the memories.
             with m.State("WRITE"):
-                m.d.sync += [at.eq(fields[16:48]), width.eq(fields[48:56]), measure.eq(left)]
+                m.d.sync += [at.eq(address), measure.eq(left), index.eq(0)]
                 m.next = "Measure"
-                beyond = [fields[48:56] == 0, fields[48:56] > sizes.data_bytes]
-                beyond += [fields[sizes.target : 16].any(), fields[16 + sizes.address : 48].any()]
+                beyond = [width == 0, width > sizes.data_bytes]
+                beyond += [target[sizes.target :].any(), address[sizes.address :].any()]
                 with m.If(Cat(beyond).any()):
                     refuse(LinkError.FIELD)
             with m.State("Measure"):
-                m.d.sync += measure.eq(measure - width)
+                rest = Signal(16)
+                m.d.comb += rest.eq(measure - width)
+                m.d.sync += measure.eq(rest)
                 with m.If(measure == 0):
                     m.next = "Word"
-                with m.Elif(measure < width):
+                with m.Elif(rest[-1]):
                     refuse(LinkError.LENGTH)
             with m.State("Word"):
-                with m.If(take_of_word() & (index + 1 == width)):
+                m.d.sync += taken.eq(index + 1)
+                with m.If(take()):
+                    shift_in(self.i.payload)
+                    m.next = "Byte of word"
+            with m.State("Byte of word"):
+                m.next = "Word"
+                with m.If(Mux(command == Command.WRITE, taken == width, left == 0)):
+                    m.next = "Pad"
+            with m.State("Pad"):
+                with m.If(index == word_bytes):
+                    m.d.sync += index.eq(0)
                     m.next = "Load"
+                    with m.If(command != Command.WRITE):
+                        m.next = "Start"
+                with m.Else():
+                    shift_in(Const(0, 8))
             with m.State("Load"):
                 m.d.comb += self.core.load.valid.eq(1)
                 with m.If(self.core.load.ready):
-                    m.d.sync += [index.eq(0), at.eq(at + 1)]
+                    m.d.sync += at.eq(at + 1)
                     m.next = "Word"
                     with m.If(left == 0):
                         answer()
 
             # Results.
             with m.State("READ"):
-                m.d.sync += [at.eq(fields[8:40]), count.eq(fields[40:56])]
-                with m.If((fields[40:56] == 0) | fields[8 + sizes.read : 40].any()):
+                m.d.sync += [at.eq(address), count.eq(target)]
+                with m.If((target == 0) | address[sizes.read :].any()):
                     refuse(LinkError.FIELD)
                 with m.Else():
-                    answer(follows=True)
+                    answer()
             with m.State("Ask"):
                 m.d.comb += self.core.read.valid.eq(1)
                 m.d.sync += result_left.eq(sizes.result_bytes)
@@ -241,26 +269,23 @@ class Executor(wiring.Component):
                 with m.If(self.core.result.valid):
                     m.next = "Send result"
             with m.State("Send result"):
-                last = result_left == 1
+                ends = result_left == 1
                 m.d.comb += [
                     self.o.valid.eq(1),
                     self.o.payload.data.eq(result[:8]),
-                    self.o.payload.end.eq(last & (count == 0)),
+                    self.o.payload.end.eq(ends & (count == 0)),
                 ]
                 with m.If(self.o.ready):
                     m.d.sync += [result.eq(result >> 8), result_left.eq(result_left - 1)]
-                    with m.If(last):
+                    with m.If(ends):
                         m.next = "Ask"
                         with m.If(count == 0):
                             m.next = "Length"
 
             # A run.
             with m.State("RUN"):
-                m.d.sync += limit.eq(fields[24:56])
-                m.next = "Start word"
-            with m.State("Start word"):
-                with m.If(take_of_word() & (left == 1)):
-                    m.next = "Start"
+                m.d.sync += index.eq(0)
+                m.next = "Word"
             with m.State("Start"):
                 m.d.comb += self.core.start.valid.eq(1)
                 m.d.sync += cycles.eq(1)
@@ -271,55 +296,54 @@ class Executor(wiring.Component):
                 with m.If(at_limit):
                     refuse(LinkError.LIMIT)
                 with m.Elif(self.core.done):
-                    answer(self.core.flags, cycles)
+                    m.d.sync += flags.eq(self.core.flags)
+                    answer()
                 with m.Else():
                     m.d.sync += cycles.eq(cycles + 1)
 
             # Answers.
             with m.State("Skip"):
                 with m.If(left == 0):
-                    m.d.sync += [
-                        refused.eq(refused + 1),
-                        reply.eq(Cat(Const(REFUSED, 8), number, error, expected)),
-                        reply_left.eq(HEAD + 2),
-                        more.eq(0),
-                    ]
+                    m.d.sync += [refused.eq(refused + 1), wrong.eq(1), place.eq(0)]
                     m.next = "Reply"
                 with m.Else():
-                    take(Signal(8, name="skipped"))
+                    take()
             with m.State("Reply"):
-                last = reply_left == 1
-                m.d.comb += [
-                    self.o.valid.eq(~starting),
-                    self.o.payload.data.eq(reply[:8]),
-                    self.o.payload.end.eq(last & ~more),
-                ]
+                m.d.sync += [out.eq(answer_bytes[place]), last.eq(place == final)]
+                m.next = "Send"
                 with m.If(starting):
                     m.next = "Length"
-                with m.Elif(self.o.ready):
-                    m.d.sync += [reply.eq(reply >> 8), reply_left.eq(reply_left - 1)]
+            with m.State("Send"):
+                m.d.comb += [
+                    self.o.valid.eq(1),
+                    self.o.payload.data.eq(out),
+                    self.o.payload.end.eq(last & (wrong | ~follows)),
+                ]
+                with m.If(self.o.ready):
+                    m.d.sync += place.eq(place + 1)
+                    m.next = "Reply"
                     with m.If(last):
                         m.next = "Length"
-                        with m.If(more):
+                        with m.If(~wrong & (command == Command.READ)):
                             m.next = "Ask"
-                            with m.If(command == Command.IDENTIFY):
-                                m.d.sync += self.booting.eq(1)
-                                m.next = "Text"
+                        with m.If(~wrong & (command == Command.IDENTIFY)):
+                            m.d.sync += self.booting.eq(1)
+                            m.next = "Text"
             with m.State("Text"):
                 m.d.comb += self.jump.eq(1)
                 m.d.sync += left.eq(self.text)
                 m.next = "Send text"
             with m.State("Send text"):
-                last = left == 1
+                ends = left == 1
                 m.d.comb += [
                     self.o.valid.eq(self.i.valid),
                     self.o.payload.data.eq(self.i.payload),
-                    self.o.payload.end.eq(last),
+                    self.o.payload.end.eq(ends),
                     self.i.ready.eq(self.o.ready),
                 ]
                 with m.If(self.i.valid & self.o.ready):
                     m.d.sync += left.eq(left - 1)
-                    with m.If(last):
+                    with m.If(ends):
                         m.d.sync += self.booting.eq(0)
                         m.next = "Length"
         return m

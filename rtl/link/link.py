@@ -27,7 +27,8 @@ class Link(wiring.Component):
     A damaged, cut, oversized or unknown frame is answered by an error that names it, and has no other effect. After a
     reset, the requests of the boot memory come first; the host's wait in the buffer.
 
-    Throughput: a byte in at most nine cycles, in each direction; a frame's head takes some more.
+    Throughput: a byte in at most ten cycles, in each direction; a frame's head takes some more, and a word a cycle for
+    each byte that it lacks to the widest.
 
     Parameters
     ----------

@@ -7,10 +7,10 @@ A frame is COBS(content, CRC-32 of the content) and a zero. All numbers are litt
     refusal  | 255     | number | error | expected number
 
     IDENTIFY   -                                                         answered by text (zeroskip.rtl.link.boot)
-    WRITE      target (2), address (4), bytes of a word (1), words ...   answered by nothing more
-    READ       address (4), count (2)                                    answered by `count` words
+    WRITE      bytes of a word (1), target (2), address (4), words ...   answered by nothing more
+    READ       count (2), address (4)                                    answered by `count` words
     RUN        limit in cycles (4), start word                           answered by flags (1), cycles (4)
-    STATUS     -                                                         answered by state (1), cycles (4), refused (4)
+    STATUS     -                                                         answered by state (1), cycles (4), refused (2)
 
 A request is obeyed only if its number is the expected one: one more than that of the last request that was obeyed,
 modulo 256. IDENTIFY takes any number. So when a frame is lost, no later one has an effect until the host begins again.

@@ -43,20 +43,20 @@ class AdderBoard:
         if command == links.IDENTIFY:
             return head + json.dumps(self.facts).encode()
         if command == links.WRITE:
-            _, address, width = struct.unpack("<HIB", fields[:7])
+            width, _, address = struct.unpack("<BHI", fields[:7])
             for at in range(7, len(fields), width):
                 self.words[address] = int.from_bytes(fields[at : at + width], "little")
                 address += 1
             return head
         if command == links.READ:
-            address, count = struct.unpack("<IH", fields)
+            count, address = struct.unpack("<HI", fields)
             return head + b"".join(word.to_bytes(4, "little") for word in self.words[address : address + count])
         if command == links.RUN:
             self.runs += 1
             self.words = [sum(self.words)] + [0] * 15
             return head + struct.pack("<BI", 0, 16)
         assert command == links.STATUS
-        return head + struct.pack("<BII", 1, 16, self.refused)
+        return head + struct.pack("<BIH", 1, 16, self.refused)
 
     def _refuse(self, number: int, error: int) -> bytes:
         self.refused += 1

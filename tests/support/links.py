@@ -39,12 +39,12 @@ def status(number: int) -> bytes:
 
 
 def write(number: int, target: int, address: int, width: int, *words: int) -> bytes:
-    head = struct.pack("<BBHIB", WRITE, number, target, address, width)
+    head = struct.pack("<BBBHI", WRITE, number, width, target, address)
     return head + b"".join(word.to_bytes(width, "little") for word in words)
 
 
 def read(number: int, address: int, count: int) -> bytes:
-    return struct.pack("<BBIH", READ, number, address, count)
+    return struct.pack("<BBHI", READ, number, count, address)
 
 
 def run(number: int, start: bytes, limit: int = 1000) -> bytes:

@@ -57,8 +57,8 @@ def test_requests_fly_together_as_far_as_the_buffer_goes() -> None:
 def test_a_burst_is_cut_into_frames_of_whole_words() -> None:
     burst = Burst(target=3, address=100, width=6, words=bytes(range(120)))
     first, second, third = burst.requests(60)
-    assert (len(first.content(0)), first.fields[:7].hex()) == (57, "03006400000006")
-    assert second.fields[:7].hex() == "03006c00000006"
+    assert (len(first.content(0)), first.fields[:7].hex()) == (57, "06030064000000")
+    assert second.fields[:7].hex() == "0603006c000000"
     assert first.fields[7:] + second.fields[7:] + third.fields[7:] == burst.words
 
 

@@ -156,7 +156,7 @@ def test_a_run_tells_flags_and_cycles() -> None:
     talk = ask(write(1, 0, 0, 3, 0x1A5), start, status(3))
     assert talk.answers[1:] == [
         answer(start) + struct.pack("<BI", 0xA5, 37),
-        answer(status(3)) + struct.pack("<BII", 1, 37, 0),
+        answer(status(3)) + struct.pack("<BIH", 1, 37, 0),
     ]
 
 
@@ -172,10 +172,10 @@ def test_a_run_that_does_not_end() -> None:
     talk = ask(hung, status(1), write(2, 0, 0, 1, 1), read(2, 0, 1), run(2, b"\x01\0"), identify(7), status(8))
     assert talk.answers == [
         refused(1, links.LIMIT, 1),
-        answer(status(1)) + struct.pack("<BII", 0, 51, 1),
+        answer(status(1)) + struct.pack("<BIH", 0, 51, 1),
         *3 * [refused(2, links.BUSY, 2)],
         answer(identify(7)) + TEXT,
-        answer(status(8)) + struct.pack("<BII", 0, 51, 4),
+        answer(status(8)) + struct.pack("<BIH", 0, 51, 4),
     ]
     assert talk.writes == 0
 
@@ -211,7 +211,7 @@ REFUSED_REQUESTS = {
 def test_a_wrong_request_is_named_and_has_no_effect(name: str) -> None:
     request, error = REFUSED_REQUESTS[name]
     talk = ask(request, status(1))
-    assert talk.answers == [refused(request[1], error, 1), answer(status(1)) + struct.pack("<BII", 1, 0, 1)]
+    assert talk.answers == [refused(request[1], error, 1), answer(status(1)) + struct.pack("<BIH", 1, 0, 1)]
     assert talk.writes == 0
 
 
@@ -253,7 +253,7 @@ def test_a_damaged_frame_is_named_and_has_no_effect(name: str) -> None:
     talk = rtl_link(sent, 5)
     assert talk.answers[1:] == [
         refused(0, error, 1),
-        answer(status(1)) + struct.pack("<BII", 1, 0, 1),
+        answer(status(1)) + struct.pack("<BIH", 1, 0, 1),
         answer(write(2, 0, 2, 3, 9)),
         answer(read(3, 2, 1)) + words(9),
     ]
@@ -273,7 +273,7 @@ def test_an_error_of_the_line_refuses_the_frame_that_comes() -> None:
     first = frame(identify(0))
     sent = first + frame(write(1, 0, 0, 3, 5)) + frame(status(1))
     talk = rtl_link(sent, 3, broken_at=len(first) + 4)
-    assert talk.answers[1:] == [refused(0, links.LINE, 1), answer(status(1)) + struct.pack("<BII", 1, 0, 1)]
+    assert talk.answers[1:] == [refused(0, links.LINE, 1), answer(status(1)) + struct.pack("<BIH", 1, 0, 1)]
     assert talk.writes == 0
 
 
@@ -290,7 +290,7 @@ def test_the_boot_memory_comes_first() -> None:
     assert talk.answers == [
         answer(asked[0]) + words(0xBEE, 0xCAFE),
         answer(asked[1]) + words(4),
-        answer(asked[2]) + struct.pack("<BII", 1, 0, 0),
+        answer(asked[2]) + struct.pack("<BIH", 1, 0, 0),
     ]
     assert talk.writes == 3
 
