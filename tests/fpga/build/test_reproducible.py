@@ -1,0 +1,39 @@
+"""The whole build of two PEs for an ULX3S, by the command: minutes, or seconds where the routed design is cached."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.networks import random_inputs, random_network
+
+from zeroskip.model.eie import bundle, golden
+from zeroskip.model.eie.geometry import EieGeometry
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.slow
+def test_the_same_bits_from_two_folders(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders give one SHA-256; another network of the same sizes gives another, and nothing is routed for it."""
+    digests = []
+    for folder, seed in (("one", 1), ("two", 1), ("three", 2)):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        rng = np.random.default_rng(seed)
+        network = random_network(rng, EieGeometry(pes=4), (64, 48, 10), 0.2)
+        bundle.save(network, Path("net.zs"))
+        code, out, err = zs("fpga", "build", "--network", "net.zs", "--board", "ulx3s-12f", "--pes", 2, "--json")
+        assert code == 0, err
+        built = json.loads(out)
+        digests.append(built["sha256"])
+        assert (built["pes"], built["inside"], built["met"]) == (2, True, True)
+        assert sorted(path.name for path in Path().iterdir()) == ["net-ulx3s-12f.bit", "net-ulx3s-12f.zs", "net.zs"]
+        inputs = random_inputs(rng, 4, 64, [1.0])
+        laid = bundle.load(Path("net-ulx3s-12f.zs"))
+        assert np.array_equal(golden.outputs(laid, inputs), golden.outputs(network, inputs))
+        assert built["cached"] or not digests[1:]
+    assert digests[0] == digests[1] != digests[2]
