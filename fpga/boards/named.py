@@ -12,7 +12,7 @@ def _ulx3s(size: str, device: Device) -> Board:
         device=device,
         platform=f"ulx3s:ULX3S_{size.upper()}_Platform",
         input_mhz=25,
-        clock_mhz=50,
+        clock_mhz=30,
         baud=3_000_000,
         loader=("-b", "ulx3s"),
     )
@@ -25,7 +25,7 @@ def _orangecrab(size: str, device: Device) -> Board:
         device=device,
         platform=f"orangecrab_r0_2:OrangeCrabR0_2_{size.upper()}Platform",
         input_mhz=48,
-        clock_mhz=50,
+        clock_mhz=30,
         # Pins 0 and 1 of the Feather connector, where Feather boards have their serial port.
         uart=("0", "1"),
         baud=3_000_000,
@@ -41,7 +41,7 @@ def _ecpix5(size: str, device: Device) -> Board:
         device=device,
         platform=f"ecpix5:ECPIX5{size}Platform",
         input_mhz=100,
-        clock_mhz=50,
+        clock_mhz=30,
         baud=3_000_000,
         loader=("-b", "ecpix5"),
     )

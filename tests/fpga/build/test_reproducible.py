@@ -15,6 +15,8 @@ from zeroskip.model.eie.geometry import EieGeometry
 
 Command = Callable[..., tuple[int, str, str]]
 
+CLOCK = ("--clock", 30, "--json")
+
 
 @pytest.mark.slow
 def test_the_same_bits_from_two_folders(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +28,7 @@ def test_the_same_bits_from_two_folders(zs: Command, tmp_path: Path, monkeypatch
         rng = np.random.default_rng(seed)
         network = random_network(rng, EieGeometry(pes=4), (64, 48, 10), 0.2)
         bundle.save(network, Path("net.zs"))
-        code, out, err = zs("fpga", "build", "--network", "net.zs", "--board", "ulx3s-12f", "--pes", 2, "--json")
+        code, out, err = zs("fpga", "build", "--network", "net.zs", "--board", "ulx3s-12f", "--pes", 2, *CLOCK)
         assert code == 0, err
         built = json.loads(out)
         digests.append(built["sha256"])
