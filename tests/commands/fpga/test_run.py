@@ -1,0 +1,141 @@
+"""`zeroskip fpga run`: a user's network on a simulated board, and what is wrong told in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.boards import AdderBoard
+
+Command = Callable[..., tuple[int, str, str]]
+
+COMPILE = ("compile", "mynet:Net", "--weights", "weights.safetensors", "--data", "data.npz", "--output", "net.zs")
+
+
+def compiled(zs: Command, *options: Any) -> None:
+    code, _, err = zs(*COMPILE, *options)
+    assert code == 0, err
+
+
+def test_a_network_on_a_simulated_board(zs: Command) -> None:
+    """What it says of outputs is what `simulate` says; the rates follow from its own counts."""
+    compiled(zs, "--pes", 2)
+    code, out, err = zs("simulate", "net.zs", "--data", "data.npz", "--outputs", "rtl.npz", "--json")
+    assert code == 0, err
+    rtl = json.loads(out)
+    code, out, err = zs(
+        "fpga",
+        "run",
+        "net.zs",
+        "--data",
+        "data.npz",
+        "--port",
+        "sim-fast",
+        "--clock",
+        50,
+        "--outputs",
+        "b.npz",
+        "--json",
+    )
+    assert code == 0, err
+    board = json.loads(out)
+    for key in ("images", "values", "mismatches", "cycle_model_equal", "accuracy", "saturated"):
+        assert board[key] == rtl[key], key
+    assert board["cycles_per_image"] == pytest.approx(rtl["cycles_per_image"]["mean"])
+    for name, array in np.load("rtl.npz").items():
+        assert np.array_equal(array, np.load("b.npz")[name]), name
+    assert (board["loaded"], board["retries"], board["port"]) == (True, 0, "sim-fast")
+    rates, line = board["speed"]["images_per_second"], board["speed"]["bytes_per_image"]
+    assert rates["core"] == pytest.approx(50e6 / board["cycles_per_image"])
+    # 30 inputs of two bytes, and heads; ten bits a byte.
+    assert 60 < line["sent"] < 120
+    assert rates["line"] == pytest.approx(300_000 / line["sent"])
+    assert (rates["expected"], rates["bound"]) == (rates["line"], "line")
+    assert board["torch"]["together"] > 0
+    assert board["energy"]["joules_per_image"] is None
+
+
+def test_a_hundred_images_through_the_pins(zs: Command) -> None:
+    compiled(zs, "--pes", 2)
+    code, out, err = zs("fpga", "run", "net.zs", "--data", "data.npz", "--port", "sim", "--limit", 100, "--json")
+    assert code == 0, err
+    board = json.loads(out)
+    assert (board["images"], board["values"], board["mismatches"]) == (100, 400, 0)
+    assert board["cycle_model_equal"]
+
+
+def test_a_network_for_the_tile_is_refused(zs: Command) -> None:
+    compiled(zs, "--core", "mma")
+    code, out, err = zs("fpga", "run", "net.zs", "--data", "data.npz", "--port", "sim")
+    message = "error: a network for a board must be for the EIE array (core eie), not for the core mma\n"
+    assert (code, out, err) == (1, "", message)
+
+
+def test_a_port_that_is_not_there(zs: Command) -> None:
+    compiled(zs)
+    code, out, err = zs("fpga", "run", "net.zs", "--data", "data.npz", "--port", "/dev/ttyNONE", "--baud", 115200)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: port must be a serial port that can be opened with 115200 baud, not /dev/ttyNONE: ")
+
+
+def test_a_board_with_another_core(zs: Command) -> None:
+    """Over a serial port, the other end of which is a board in software."""
+    compiled(zs)
+    board, (master, slave) = AdderBoard(), os.openpty()
+
+    def serve() -> None:
+        while data := os.read(master, 4096):
+            os.write(master, board.feed(data))
+
+    threading.Thread(target=serve, daemon=True).start()
+    port = os.ttyname(slave)
+    code, out, err = zs("fpga", "run", "net.zs", "--data", "data.npz", "--port", port, "--baud", 115200)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"error: core of {port} must be 'eie', not 'adder': build a bitstream for this network")
+    assert board.words == [0] * 16
+
+
+def test_an_interruption_ends_the_simulator(zs: Command, tmp_path: Path) -> None:
+    """Ctrl-C while images run: one line, and no process is left."""
+    compiled(zs, "--pes", 2)
+    command = ("fpga", "run", "net.zs", "--data", "data.npz", "--port", "sim")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    mark = {"ZEROSKIP_TEST_MARK": str(tmp_path)}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "zeroskip", *command],
+        cwd=tmp_path,
+        env=os.environ | mark,
+        text=True,
+        start_new_session=True,
+        **pipes,
+    )
+    with running:
+        while running.poll() is None and not simulators(mark):
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out, err) == (130, "", "interrupted: no results are kept\n")
+    assert not simulators(mark)
+
+
+def simulators(mark: dict[str, str]) -> list[Path]:
+    """The simulators of processes that were started with a variable of their own."""
+    (variable,) = (f"{name}={value}".encode() for name, value in mark.items())
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if variable in (folder / "environ").read_bytes() and b"+program=" in (folder / "cmdline").read_bytes():
+                found.append(folder)
+        except OSError:
+            pass
+    return found
