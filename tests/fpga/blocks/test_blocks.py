@@ -1,0 +1,98 @@
+"""Every block alone on a small FPGA: how it is wrapped, what its limits say, and whether it keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+
+from zeroskip.fpga.blocks import limits as limits_
+from zeroskip.fpga.blocks.limits import broken, limits, set_limits
+from zeroskip.fpga.blocks.measure import Measured
+from zeroskip.fpga.blocks.named import BLOCKS
+from zeroskip.fpga.blocks.ports import BehindPins
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+class Sum(wiring.Component):
+    def __init__(self) -> None:
+        super().__init__({"a": In(4), "b": In(3), "sum": Out(5)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.sum.eq(self.a + self.b)
+        return m
+
+
+def test_all_ports_are_behind_the_two_pins() -> None:
+    """Bits shifted in reach the inputs, the first ones the last input."""
+    inner = Sum()
+    wrapped = BehindPins(inner)
+    seen: list[tuple[int, int]] = []
+
+    async def bench(ctx: object) -> None:
+        for bit in (1, 0, 1, 1, 0, 0, 1):  # b = 101, then a = 1001
+            ctx.set(wrapped.si, bit)  # type: ignore[attr-defined]
+            await ctx.tick()  # type: ignore[attr-defined]
+        ctx.set(wrapped.si, 0)  # type: ignore[attr-defined]
+        await ctx.tick()  # type: ignore[attr-defined]
+        seen.append((ctx.get(inner.b), ctx.get(inner.a)))  # type: ignore[attr-defined]
+
+    simulator = Simulator(wrapped)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert seen == [(0b101, 0b1001)]
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_is_there(name: str) -> None:
+    """It is made in its size, and has logic from port to port."""
+    text = rtlil.convert(BehindPins(BLOCKS[name].make()), name="top", emit_src=False)
+    assert "module \\top.component" in text
+
+
+def test_limits_are_those_of_blocks() -> None:
+    assert set(limits()) <= set(BLOCKS)
+
+
+def measured(mhz: float, lut: int) -> Measured:
+    return Measured(mhz=mhz, lut=lut, ff=10, ram=0, dsp=0, path=("component.a", "component.b"), path_ns=9.5)
+
+
+def test_what_breaks_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "limits.json"
+    file.write_text(json.dumps({"eie.pe": {"mhz": 90, "lut": 1500}}))
+    monkeypatch.setattr(limits_, "FILE", file)
+    assert broken("eie.pe", measured(90.0, 1500)) == []
+    assert broken("eie.queue", measured(1.0, 9999)) == [], "it has no limits"
+    assert broken("eie.pe", measured(89.9, 1501)) == [
+        "eie.pe must reach 90 MHz, not 89.9: component.a -> component.b takes 9.5 ns",
+        "eie.pe must take at most 1,500 look-up tables, not 1,501",
+    ]
+    set_limits({"eie.queue": measured(200.0, 100)})
+    assert json.loads(file.read_text()) == {"eie.pe": {"mhz": 90, "lut": 1500}, "eie.queue": {"mhz": 180, "lut": 109}}
+
+
+@pytest.mark.slow
+def test_every_block_keeps_its_limits(zs: Command) -> None:
+    code, out, err = zs("fpga", "blocks", "--json")
+    assert code == 0, json.loads(out)["broken"] if out else err
+    result = json.loads(out)
+    assert [one["name"] for one in result["blocks"]] == list(BLOCKS)
+    assert all(one["limits"] for one in result["blocks"])
+
+
+def test_an_unknown_block(zs: Command) -> None:
+    code, _, err = zs("fpga", "blocks", "eie.nothing")
+    assert code == 1
+    assert err.startswith("error: blocks must be among eie.control, ")
+    assert err.endswith("not 'eie.nothing'\n")
