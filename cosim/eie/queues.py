@@ -68,7 +68,7 @@ def queues_section(geometry: EieGeometry, run: EieRun) -> str:
         f"vertical lines mark where a layer ends and the next begins.{binned}",
         '<div class="ramp"><span>Columns waiting: 0</span>'
         f'<i style="background:linear-gradient(90deg, {ramp})"></i>'
-        f"<span>{depth} (full)</span></div>",
+        f"<span>{depth} or more (full)</span></div>",
         plot(
             pes * row_pixels(pes),
             pe_rows(pes),

@@ -4,10 +4,11 @@ It does not simulate every cycle. Each event in the array happens a constant num
 earlier events, so one pass over the columns, in the order of their broadcast, finds them all. Cycle 0 is the cycle in
 which `start` is taken. For the c-th column of a layer (a non-zero activation, or the bias):
 
-    select[c]     the scanner gives it to the control unit, at most one a cycle
-    fetched[c]    it leaves the register `fetch`        all three registers pass it on
-    ready[c]      it leaves the register `raw`          as soon as the next one is free
-    fire[c]       it is broadcast: every PE has room
+    look[w]       the scanner examines window w, as soon as the last group of the window before has moved on to be
+                  searched; that group waits until the last column of the group before it is selected
+    select[c]     the scanner selects it: two cycles after look, or later. At most one a cycle, while fewer than
+                  COLUMNS_AHEAD have been selected and not sent
+    fire[c]       it is broadcast, at the earliest FETCH cycles after select: it was sent when every PE had room
 
 and in a PE that has entries in it, for each word w of its entries:
 
@@ -15,8 +16,10 @@ and in a PE that has entries in it, for each word w of its entries:
     taken[w]      look-ahead takes the word from the memory's output
     end[w]        the last cycle of the word: one cycle for each weight; a word that is all padding takes none
 
-A PE has room while its queue holds fewer than `queue_depth` columns. A column broadcast in the cycle before counts too,
-whether or not it has entries in this PE.
+A PE has room while its queue holds fewer than `queue_depth` columns. The control unit learns it late: a broadcast goes
+by the level `room_cycles` before, which counts the columns broadcast PUSH_CYCLES before that.
+
+Each hop (EieGeometry.hops) is a register more on the way to the PEs, and one more on the way back.
 """
 
 from __future__ import annotations
@@ -29,69 +32,85 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.format import Columns
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.geometry import COLUMNS_AHEAD, LNZD_GROUP, PUSH_CYCLES, EieGeometry
 from zeroskip.model.parallel import parallel
+
+FIRST_LOOK = 2
+"""The cycle of a layer in which its first window is examined, without hops."""
+
+FETCH = 9
+"""Cycles from a column's selection to its broadcast, without hops and waiting."""
+
+RECENT = 32
+"""Columns whose broadcasts are remembered: COLUMNS_AHEAD, and more than may be on their way to the queues."""
 
 
 @numba.njit(cache=True)
-def _layer(activations, bias, pointers, weights, per_word, window, depth, popped, pushed, taken, end):
+def _layer(
+    activations, bias, pointers, weights, per_word, window, depth, hops, popped, pushed, counted, taken, end, recent
+):
     """The cycle in which all PEs are idle again at the end of a layer, counted from the first cycle of its search.
 
     `pointers` (columns + 1 x pes) are entry numbers, `weights` (pes x entries) is true for entries that are weights.
-    `popped` (pes x depth) keeps the cycles in which the queue's last `depth` columns left it; `pushed`, `taken`, `end`
-    (pes) are counts and cycles of each PE. The last four are scratch space.
+    `popped` (pes x more than depth) keeps the cycles in which the queue's last columns left it; `pushed` and `counted`
+    (pes) are the columns of each PE, and those of them that the level of its queue counts; `taken` and `end` (pes) are
+    cycles. `recent` (2 x RECENT) keeps the number and the broadcast of the last columns. The last six are scratch.
     """
     pes = len(pushed)
+    slots = popped.shape[1]
     inputs = len(activations)
     windows = (inputs + window - 1) // window
+    late = 2 + 2 * hops
     pushed[:] = 0
+    counted[:] = 0
     taken[:] = -1
     end[:] = -1
 
-    look = 0  # the cycle in which the scanner looks at the window
-    select = fetched = ready = fire = 0
-    before = 0
-    columns = 0
+    look = FIRST_LOOK + 2 * hops
+    select = fire = -1
+    columns = seen = 0
     for w in range(windows + bias):
-        seen = False
+        moves = look
+        group = -1
         for j in range(w * window, min((w + 1) * window, inputs)) if w < windows else range(inputs, inputs + 1):
-            if w < windows and activations[j] == 0:
-                continue
-            if not seen:
-                # A window leaves after the previous one has left.
-                seen = True
-                if columns > 0:
-                    look = max(look, select)
-                select = look
-                look += 1
-            # A register passes its column on in the same cycle as the next register.
-            select = max(select + 1, fetched) if columns > 0 else select + 1
-            fetched = max(select + 1, ready) if columns > 0 else select + 1
-            ready = max(fetched + 1, fire) if columns > 0 else fetched + 1
-            at = ready + 1
-            if columns > 0 and at == fire + 1:
-                # The previous column may still be on its way to the queues.
+            if w < windows:
+                if activations[j] == 0:
+                    continue
+                if group != j // LNZD_GROUP:
+                    group = j // LNZD_GROUP
+                    moves = max(look + 1, select)
+            else:
+                moves = max(look + 1, select)
+            select = max(select + 1, look + 2)
+            if columns >= COLUMNS_AHEAD:
+                select = max(select, recent[1, (columns - COLUMNS_AHEAD) % RECENT] - hops)
+            at = max(fire + 1, select + FETCH + 3 * hops)
+            waits = True
+            while waits:
+                while seen < columns and recent[1, seen % RECENT] + late + PUSH_CYCLES <= at:
+                    pushes = recent[0, seen % RECENT]
+                    for p in range(pes):
+                        counted[p] += pointers[pushes + 1, p] > pointers[pushes, p]
+                    seen += 1
+                waits = False
                 for p in range(pes):
-                    waiting = pushed[p]
-                    if pointers[before + 1, p] > pointers[before, p]:
-                        waiting -= 1
-                    slot = waiting + 1 - depth
-                    if depth == 1 or (slot >= 0 and popped[p, slot % depth] >= at):
-                        at += 1
-                        break
-            if columns == 0 or at > fire + 1:
-                for p in range(pes):
-                    slot = pushed[p] - depth
-                    if slot >= 0:
-                        at = max(at, popped[p, slot % depth] + 1)
+                    slot = counted[p] - depth
+                    if slot >= 0 and popped[p, slot % slots] + 1 + late > at:
+                        waits = True
+                        if seen == columns:
+                            at = popped[p, slot % slots] + 1 + late
+                        else:
+                            at += 1
+                            break
             fire = at
-            before = j
+            recent[0, columns % RECENT] = j
+            recent[1, columns % RECENT] = fire
             columns += 1
 
             for p in range(pes):
                 entry, last = pointers[j, p], pointers[j + 1, p]
                 if entry < last:
-                    issue = fire + 2
+                    issue = fire + PUSH_CYCLES
                     while entry < last:
                         cost = 0
                         beyond = min((entry // per_word + 1) * per_word, last)
@@ -104,29 +123,45 @@ def _layer(activations, bias, pointers, weights, per_word, window, depth, popped
                         else:
                             taken[p] = max(issue + 1, end[p])
                             end[p] = taken[p] + cost
-                    popped[p, pushed[p] % depth] = issue
+                    popped[p, pushed[p] % slots] = issue
                     pushed[p] += 1
-        if not seen:
-            look += 1
-    rest = look
+        look = max(look + 1, moves)
+    rest = max(look, select + 1)
     if columns > 0:
-        rest = max(rest, fire + 2)
+        rest = max(rest, fire + PUSH_CYCLES + 1 + hops)
         for p in range(pes):
             if pushed[p] > 0:
-                rest = max(rest, end[p] + 4)
-    return rest
+                rest = max(rest, end[p] + 5 + hops)
+    return rest + 1
 
 
 @parallel
-def _batch(activations, bias, pointers, weights, per_word, window, depth):
+def _batch(activations, bias, pointers, weights, per_word, window, depth, slots, hops):
     pes = len(weights)
     cycles = np.empty(len(activations), np.int64)
     for image in numba.prange(len(activations)):
-        popped = np.empty((pes, depth), np.int64)
+        popped = np.empty((pes, slots), np.int64)
         pushed = np.empty(pes, np.int64)
+        counted = np.empty(pes, np.int64)
         taken = np.empty(pes, np.int64)
         end = np.empty(pes, np.int64)
-        rest = _layer(activations[image], bias, pointers, weights, per_word, window, depth, popped, pushed, taken, end)
+        recent = np.empty((2, RECENT), np.int64)
+        rest = _layer(
+            activations[image],
+            bias,
+            pointers,
+            weights,
+            per_word,
+            window,
+            depth,
+            hops,
+            popped,
+            pushed,
+            counted,
+            taken,
+            end,
+            recent,
+        )
         cycles[image] = rest + 1
     return cycles
 
@@ -148,6 +183,8 @@ def layer_cycles(
         geometry.entries_per_word,
         geometry.window,
         geometry.queue_depth,
+        geometry.queue_places,
+        geometry.hops,
     )
 
 
@@ -178,4 +215,6 @@ def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -
         geometry.entries_per_word,
         geometry.window,
         geometry.queue_depth,
+        geometry.queue_places,
+        geometry.hops,
     )

@@ -13,6 +13,18 @@ VALUE_BITS = 16
 LNZD_WINDOW = 64
 """Activations searched for non-zeros in one cycle where the array has no more processing elements than that."""
 
+LNZD_GROUP = 16
+"""Activations among which the lower levels of the quadtree select; its upper levels select a group of them."""
+
+COLUMNS_AHEAD = 16
+"""Columns that may be fetched before they are broadcast: a power of two, and at least the cycles that a fetch takes."""
+
+PUSH_CYCLES = 2
+"""Cycles from a broadcast at a processing element until the level of its queue counts the column."""
+
+HOP_PES = 16
+"""Processing elements up to which no further register is needed on the way to them and back."""
+
 
 MEMORIES = ("entry_words", "pointers", "activation_rows", "layers")
 """The fields of EieGeometry that a network may be fitted to."""
@@ -36,7 +48,7 @@ class EieGeometry:
     entries_per_word: int = 8
     """Entries in a word of the sparse-matrix memory, a power of two from 1 to 64."""
     queue_depth: int = 8
-    """Columns that wait in front of a PE, 1 to 256."""
+    """Columns in front of a PE with which the broadcast stops, 1 to 256; see `queue_places`."""
     accumulator_bits: int = 32
     """Width of the saturating accumulator, 16 to 48."""
     product_shift: int = 0
@@ -104,6 +116,27 @@ class EieGeometry:
     def pointer_bits(self) -> int:
         """Width of a column pointer: it also names the end of a full memory."""
         return bits_for(self.entries + 1)
+
+    @property
+    def hops(self) -> int:
+        """Registers between the control unit and the PEs, in each direction, that a larger array needs to run at the
+        same clock."""
+        return int(self.pes > HOP_PES)
+
+    @property
+    def fetch_cycles(self) -> int:
+        """Cycles from a read of an activation at the control unit to its accumulator there."""
+        return 2 + 2 * self.hops
+
+    @property
+    def room_cycles(self) -> int:
+        """Cycles from a level of a PE's queue to the first broadcast at the PE that depends on it."""
+        return 2 + 2 * self.hops
+
+    @property
+    def queue_places(self) -> int:
+        """Columns that the queue of a PE can hold: `queue_depth`, and those that may come until the broadcast stops."""
+        return self.queue_depth + self.room_cycles + PUSH_CYCLES - 1
 
     @property
     def window(self) -> int:

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from amaranth.hdl import Array as Choice
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -15,9 +16,13 @@ from amaranth.lib.wiring import In, Out
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.control import ControlUnit
+from zeroskip.rtl.eie.fetch import fetch_latency
 from zeroskip.rtl.eie.layouts import LoadTarget, load_layout, monitor_layout
 from zeroskip.rtl.eie.pe import ProcessingElement
 from zeroskip.rtl.hierarchy import emit_once
+
+HOP_GROUP = 8
+"""PEs whose answers come together in one register."""
 
 
 class Array(wiring.Component):
@@ -30,7 +35,10 @@ class Array(wiring.Component):
     zeroskip.model.eie.golden computes the results, bit for bit, and zeroskip.model.eie.cycles the cycles from `start`
     to `done`.
 
-    Latency: `result` follows `read` by three cycles. Throughput: one transfer of `load`, `read` and `result` a cycle.
+    Between the control unit and the PEs, signals pass `geometry.hops` registers in each direction.
+
+    Latency: `result` follows `read` by `read_latency` cycles. Throughput: one transfer of `load`, `read` and `result` a
+    cycle.
 
     Parameters
     ----------
@@ -72,6 +80,11 @@ class Array(wiring.Component):
         )
         self._pe_bits = geometry.pes.bit_length() - 1
 
+    @property
+    def read_latency(self) -> int:
+        """Cycles from a read to its result."""
+        return fetch_latency(self.geometry)
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         geometry = self.geometry
@@ -91,59 +104,107 @@ class Array(wiring.Component):
         wiring.connect(m, control.result, wiring.flipped(self.result))
 
         self._broadcast(m, control, pes)
+        self._search(m, control, pes)
         self._fetch(m, control, pes)
         self._load(m, control, pes)
         self._observe(m, control, pes)
         return m
 
+    def _down(self, m: Module, signal: Value, name: str, advance: Value | None = None) -> Value:
+        """A signal of the control unit, as the PEs see it; its registers take a new value while `advance` is high."""
+        for hop in range(self.geometry.hops):
+            register = Signal.like(signal, name=f"{name}_down_{hop}")
+            m.d.sync += register.eq(signal if advance is None else Mux(advance, signal, register))
+            signal = register
+        return signal
+
+    def _up(self, m: Module, signals: Sequence[Value], name: str) -> Value:
+        """A signal of each PE, as the control unit sees them: their disjunctions, behind a register for each group of
+        PEs."""
+        for hop in range(self.geometry.hops):
+            groups = [signals[first : first + HOP_GROUP] for first in range(0, len(signals), HOP_GROUP)]
+            signals = [Signal.like(group[0], name=f"{name}_up_{hop}_{i}") for i, group in enumerate(groups)]
+            m.d.sync += [signal.eq(reduce(or_, group)) for signal, group in zip(signals, groups, strict=True)]
+        return reduce(or_, signals)
+
     def _broadcast(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Sends columns, and the layer's parameters, to all PEs at once."""
+        full = Signal(len(pes))
+        busy = Signal(len(pes))
+        m.d.sync += [full.eq(Cat(~pe.room for pe in pes)), busy.eq(Cat(pe.busy for pe in pes))]
         m.d.comb += [
-            control.broadcast.ready.eq(Cat(pe.room for pe in pes).all()),
-            control.pes_busy.eq(Cat(pe.busy for pe in pes).any()),
+            control.room.eq(~self._up(m, list(full), "full")),
+            control.pes_busy.eq(self._up(m, list(busy), "busy")),
         ]
+        shared = {
+            name: self._down(m, signal, name)
+            for name, signal in {
+                "valid": control.broadcast.valid,
+                "payload": control.broadcast.payload,
+                "codebook": control.codebook,
+                "half": control.rounding.half,
+                "relu": control.rounding.relu,
+                "clear": control.files.clear,
+                "swap": control.files.swap,
+            }.items()
+        }
         for pe in pes:
             m.d.comb += [
-                pe.broadcast.valid.eq(control.broadcast.valid & control.broadcast.ready),
-                pe.broadcast.payload.eq(control.broadcast.payload),
-                pe.codebook.eq(control.codebook),
+                pe.broadcast.valid.eq(shared["valid"]),
+                pe.broadcast.payload.eq(shared["payload"]),
+                pe.codebook.eq(shared["codebook"]),
+                pe.rounding.half.eq(shared["half"]),
+                pe.rounding.relu.eq(shared["relu"]),
+                pe.files.clear.eq(shared["clear"]),
+                pe.files.swap.eq(shared["swap"]),
             ]
-        wiring.connect(m, control.rounding, *(pe.rounding for pe in pes))
-        wiring.connect(m, control.files, *(pe.files for pe in pes))
+
+    def _search(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+        """Connects the window's flags, in the order of the activations, to the control unit."""
+        window = self._down(m, control.files.window, "window", control.advance)
+        flags = Cat(pe.flags[row] for row in range(self.geometry.rows_per_window) for pe in pes)
+        m.d.comb += [pe.files.window.eq(window) for pe in pes]
+        m.d.comb += control.flags.eq(self._down(m, flags, "flags", control.advance))
 
     def _fetch(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
-        """Connects the window's flags, in the order of the activations, and one activation to the control unit."""
-        wanted = control.fetch.addr[: self._pe_bits]
-        fetched = Signal(bits_for(len(pes)), name="fetched_pe")
-        with m.If(control.fetch.en):
-            m.d.sync += fetched.eq(wanted)
+        """Connects one activation to the control unit: each PE gives zero unless it was asked."""
+        en = self._down(m, control.fetch.en, "fetch_en")
+        addr = self._down(m, control.fetch.addr, "fetch_addr")
+        asked = Signal(len(pes))
+        rows = []
         for index, pe in enumerate(pes):
             m.d.comb += [
-                pe.fetch.en.eq(control.fetch.en & (wanted == index)),
-                pe.fetch.addr.eq(control.fetch.addr >> self._pe_bits),
+                pe.fetch.en.eq(en & (addr[: self._pe_bits] == index)),
+                pe.fetch.addr.eq(addr >> self._pe_bits),
             ]
-        m.d.comb += [
-            control.flags.eq(Cat(pe.flags[row] for row in range(self.geometry.rows_per_window) for pe in pes)),
-            control.fetch.data.eq(Choice([pe.fetch.data for pe in pes])[fetched]),
-        ]
+            row = Signal.like(pe.fetch.data, name=f"row_{index}")
+            m.d.sync += [asked[index].eq(pe.fetch.en), row.eq(Mux(asked[index], pe.fetch.data, 0))]
+            rows.append(row)
+        m.d.comb += control.fetch.data.eq(self._up(m, rows, "row"))
 
     def _load(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Sends a transfer to the control unit, to one PE or to all PEs; for inputs, one activation to each of `lanes`
         consecutive PEs."""
-        load = self.load.payload
-        loads = Signal(name="writes")
-        m.d.comb += [self.load.ready.eq(control.idle), loads.eq(self.load.valid & self.load.ready)]
+        loads = self.load.valid & self.load.ready
+        m.d.comb += [
+            self.load.ready.eq(control.idle),
+            control.load.en.eq(loads & (self.load.payload.target == LoadTarget.LAYERS)),
+            control.load.addr.eq(self.load.payload.address),
+            control.load.data.eq(self.load.payload.data),
+            control.load_activations.eq(loads & (self.load.payload.target == LoadTarget.ACTIVATIONS)),
+        ]
+
+        # The PEs see a transfer in the next cycle: the scanner looks at their flags later than that.
+        load = Signal(load_layout(self.geometry), name="transfer")
+        writes = Signal()
+        m.d.sync += [load.eq(self.load.payload), writes.eq(loads)]
+        load = self._down(m, load, "transfer")
+        writes = self._down(m, writes, "writes")
+        activations = load.target == LoadTarget.ACTIVATIONS
 
         def to(target: Any) -> Value:
-            return loads & (load.target == target)
+            return writes & (load.target == target)
 
-        activations = load.target == LoadTarget.ACTIVATIONS
-        m.d.comb += [
-            control.load.en.eq(to(LoadTarget.LAYERS)),
-            control.load.addr.eq(load.address),
-            control.load.data.eq(load.data),
-            control.load_activations.eq(to(LoadTarget.ACTIVATIONS)),
-        ]
         lanes = self.geometry.activation_lanes
         lane_bits = lanes.bit_length() - 1
         for index, pe in enumerate(pes):
@@ -164,7 +225,7 @@ class Array(wiring.Component):
         m.d.comb += [
             self.monitor.running.eq(control.running),
             self.monitor.layer.eq(control.layer),
-            self.monitor.blocked.eq(control.broadcast.valid & ~control.broadcast.ready),
+            self.monitor.blocked.eq(control.blocked),
             self.monitor.draining.eq(control.draining),
         ]
         for index, pe in enumerate(pes):

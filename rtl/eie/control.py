@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.rtl.eie.fetch import ActivationFetch
+from zeroskip.rtl.eie.fetch import ActivationFetch, fetch_latency
 from zeroskip.rtl.eie.layouts import broadcast_layout, layer_layout
 from zeroskip.rtl.eie.ports import files_control, rounding_control
-from zeroskip.rtl.eie.scanner import NonzeroScanner
+from zeroskip.rtl.eie.scanner import NonzeroScanner, scan_latency
 from zeroskip.rtl.ports import read_port, write_port
 
 
@@ -25,8 +25,12 @@ class ControlUnit(wiring.Component):
     has no room, and the bias column at the end. When all PEs are idle, the activation files swap and the next layer
     starts. The results are those of the last layer.
 
-    Latency: `result` follows `read` by three cycles; the first broadcast may be offered in the fifth cycle after
-    `start`. Throughput: one result, or one broadcast, a cycle.
+    The end of a layer is seen when every column has been sent, long enough ago for the PEs to be busy with it, and no
+    PE is busy. It is the layer's last cycle but one.
+
+    Latency: `result` follows `read` by `read_latency` cycles; the first broadcast of a layer is sent `first_broadcast`
+    cycles after the cycle in which `start` is taken, or the last one of the layer before. Throughput: one result, or
+    one broadcast, a cycle.
 
     Parameters
     ----------
@@ -51,23 +55,29 @@ class ControlUnit(wiring.Component):
     load_activations : 1, in
         High when inputs are loaded into the source files.
     fetch : read_port(activations, signed(accumulator_bits)), out
-        Reads an activation from the source file of its PE.
+        Reads an activation from the source file of its PE; the accumulator is there `geometry.fetch_cycles` later.
     files : files_control, out
         Window, clear and swap of all activation files.
     flags : window, in
         The non-zero flags of the window, in the order of the activations.
+    advance : 1, out
+        Registers on the way of the window and its flags take the next value while it is high.
     codebook : bits_for(layers), out
         The codebook of the layer.
     rounding : rounding_control, out
         How the layer's sums are rounded.
-    broadcast : stream of broadcast_layout, out
-        Non-zero activations; `ready` must be high while every PE has room.
+    broadcast : stream of broadcast_layout, always ready, out
+        Non-zero activations.
+    room : 1, in
+        High if every PE has room: a column may be broadcast in the next cycle.
     pes_busy : 1, in
-        High while a PE is busy.
+        High while a PE is busy; at most `1 + geometry.hops` cycles late.
     running : 1, out
         High during a run, for an observer.
     layer : bits_for(layers), out
         The layer of the run.
+    blocked : 1, out
+        High when a column waits for room, for an observer.
     draining : 1, out
         High when every column of the layer has been broadcast, for an observer.
     """
@@ -87,15 +97,29 @@ class ControlUnit(wiring.Component):
                 "fetch": Out(read_port(geometry.activations, signed(geometry.accumulator_bits))),
                 "files": Out(files_control(geometry)),
                 "flags": In(geometry.window),
+                "advance": Out(1),
                 "codebook": Out(bits_for(geometry.layers)),
                 "rounding": Out(rounding_control(geometry)),
-                "broadcast": Out(stream.Signature(broadcast_layout(geometry))),
+                "broadcast": Out(stream.Signature(broadcast_layout(geometry), always_ready=True)),
+                "room": In(1),
                 "pes_busy": In(1),
                 "running": Out(1),
                 "layer": Out(bits_for(geometry.layers)),
+                "blocked": Out(1),
                 "draining": Out(1),
             }
         )
+
+    @property
+    def read_latency(self) -> int:
+        """Cycles from a read to its result."""
+        return fetch_latency(self.geometry)
+
+    @property
+    def first_broadcast(self) -> int:
+        """Cycles to the first broadcast of a layer, where its first input is not zero: the scanner's, those of the
+        fetch, and the register of the broadcast."""
+        return 1 + scan_latency(self.geometry) + fetch_latency(self.geometry) + 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -104,24 +128,28 @@ class ControlUnit(wiring.Component):
         layer = self._look_up_layer(m)
         self._search(m, scanner, layer)
         self._fetch(m, scanner, fetcher, layer)
-        self._send(m, fetcher)
-        self._run(m, scanner, fetcher, layer)
+        sent = self._send(m, fetcher)
+        self._run(m, scanner, fetcher, layer, sent)
         return m
 
     def _look_up_layer(self, m: Module) -> data.View[Any]:
-        """The current layer's row of the layer table."""
+        """The current layer's row of the layer table, from its second cycle on."""
         m.submodules.table = table = memory.Memory(
             shape=layer_layout(self.geometry), depth=self.geometry.layers, init=[]
         )
         write, read = table.write_port(), table.read_port(domain="comb")
-        layer = read.data
+        layer = Signal(layer_layout(self.geometry))
+        half = self.rounding.half
         m.d.comb += [
             write.en.eq(self.load.en),
             write.addr.eq(self.load.addr),
             write.data.eq(self.load.data),
             read.addr.eq(self.layer),
             self.codebook.eq(layer.codebook),
-            self.rounding.half.eq(((1 << layer.out_shift) >> 1)[: len(self.rounding.half)]),
+        ]
+        m.d.sync += [
+            layer.eq(read.data),
+            half.eq(Cat(layer.out_shift == bit + 1 for bit in range(len(half)))),
             self.rounding.relu.eq(layer.relu),
         ]
         return layer
@@ -129,11 +157,11 @@ class ControlUnit(wiring.Component):
     def _search(self, m: Module, scanner: NonzeroScanner, layer: data.View[Any]) -> None:
         """Looks for the layer's non-zero inputs."""
         m.d.comb += [
-            scanner.enable.eq(self.running),
             scanner.inputs.eq(layer.inputs),
             scanner.bias.eq(layer.bias),
             scanner.flags.eq(self.flags),
             self.files.window.eq(scanner.window),
+            self.advance.eq(scanner.advance),
         ]
 
     def _fetch(self, m: Module, scanner: NonzeroScanner, fetcher: ActivationFetch, layer: data.View[Any]) -> None:
@@ -143,47 +171,62 @@ class ControlUnit(wiring.Component):
             fetcher.i.valid.eq(Mux(self.running, scanner.o.valid, self.read.valid & ~self.start)),
             fetcher.i.payload.index.eq(Mux(self.running, scanner.o.payload.index, self.read.payload)),
             fetcher.i.payload.bias.eq(self.running & scanner.o.payload.bias),
-            scanner.o.ready.eq(self.running & fetcher.i.ready),
+            scanner.o.ready.eq(fetcher.i.ready),
             self.read.ready.eq(may_read & fetcher.i.ready),
             fetcher.bias_one.eq(layer.bias_one),
             fetcher.pointer_base.eq(layer.pointer_base),
         ]
         wiring.connect(m, fetcher.source, wiring.flipped(self.fetch))
 
-    def _send(self, m: Module, fetcher: ActivationFetch) -> None:
-        """Sends what was fetched to the PEs in a run, and to the host between runs."""
+    def _send(self, m: Module, fetcher: ActivationFetch) -> Signal:
+        """Sends what was fetched to the PEs in a run, and to the host between runs. High when a column is sent: it is
+        broadcast in the next cycle."""
+        sent = Signal()
         m.d.comb += [
-            self.broadcast.valid.eq(self.running & fetcher.o.valid),
-            self.broadcast.payload.eq(fetcher.o.payload),
+            sent.eq(self.running & fetcher.o.valid & self.room),
+            fetcher.o.ready.eq(Mux(self.running, self.room, self.result.ready)),
             self.result.valid.eq(~self.running & fetcher.o.valid),
             self.result.payload.eq(fetcher.o.payload.value),
-            fetcher.o.ready.eq(Mux(self.running, self.broadcast.ready, self.result.ready)),
+            self.blocked.eq(self.running & fetcher.o.valid & ~self.room),
         ]
+        m.d.sync += [self.broadcast.valid.eq(sent), self.broadcast.payload.eq(fetcher.o.payload)]
+        return sent
 
-    def _run(self, m: Module, scanner: NonzeroScanner, fetcher: ActivationFetch, layer: data.View[Any]) -> None:
+    def _run(
+        self, m: Module, scanner: NonzeroScanner, fetcher: ActivationFetch, layer: data.View[Any], sent: Signal
+    ) -> None:
         """The state machine: runs layer after layer."""
         # The source file holds the previous layer's sums: they are rounded as that layer specifies.
         source_shift = Signal.like(layer.out_shift)
         source_relu = Signal()
+        # High in the layer's last cycle.
+        ending = Signal()
+        # The cycles behind a column that was sent in which no PE shows yet that it is busy with it.
+        unseen = Signal(2 + 2 * self.geometry.hops)
+        at_rest = ~unseen.any() & ~self.pes_busy
         m.d.comb += [
             fetcher.shift.eq(source_shift),
             fetcher.relu.eq(source_relu),
             self.idle.eq(~self.running & ~fetcher.busy),
             self.draining.eq(self.running & scanner.exhausted & ~fetcher.busy),
+            self.files.swap.eq(ending),
+            scanner.begin.eq((self.start & self.idle) | (ending & ~layer.last)),
         ]
-        m.d.sync += self.done.eq(0)
+        m.d.sync += [
+            unseen.eq((unseen << 1) | sent),
+            ending.eq(self.draining & at_rest & ~ending),
+            self.files.clear.eq(self.start & self.idle),
+            self.done.eq(ending & layer.last),
+        ]
         with m.If(self.load_activations):
             # The source file now holds inputs, no longer the sums of the last layer.
             m.d.sync += [source_shift.eq(0), source_relu.eq(0)]
         with m.If(self.start & self.idle):
-            m.d.comb += [scanner.begin.eq(1), self.files.clear.eq(1)]
             m.d.sync += [self.running.eq(1), self.layer.eq(self.first)]
-        with m.If(self.draining & ~self.pes_busy):
-            m.d.comb += [scanner.begin.eq(1), self.files.swap.eq(1)]
+        with m.If(ending):
             m.d.sync += [
+                self.running.eq(~layer.last),
                 self.layer.eq(self.layer + 1),
                 source_shift.eq(layer.out_shift),
                 source_relu.eq(layer.relu),
             ]
-            with m.If(layer.last):
-                m.d.sync += [self.running.eq(0), self.done.eq(1)]

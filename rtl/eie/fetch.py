@@ -5,27 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
-from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.model.eie.geometry import COLUMNS_AHEAD, VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.layouts import broadcast_layout, found_layout
 from zeroskip.rtl.eie.requantise import Requantise
 from zeroskip.rtl.ports import read_port
 
 
+def fetch_latency(geometry: EieGeometry) -> int:
+    """Cycles from a column at `i` of ActivationFetch to its activation at `o`: `found`, the read, `raw`, the rounding,
+    `ready`."""
+    return 1 + geometry.fetch_cycles + 1 + Requantise.latency + 1
+
+
 class ActivationFetch(wiring.Component):
-    """Turns the number of a column into its activation and the address of its pointer, in three stages; each stage
-    moves on as soon as the next is free:
+    """Turns the number of a column into its activation and the address of its pointer.
 
-        fetch       read the accumulator from its PE's source file
-        raw         hold the accumulator
-        ready       hold the activation, rounded as its layer specifies
+        found       ask for the accumulator in its PE's source file; compute the pointer
+        raw         the accumulator, `geometry.fetch_cycles` cycles later
+        ...         it is rounded as its layer specifies (see Requantise)
+        ready       activations and pointers wait until they are taken
 
-    The bias column has no accumulator: its activation is `bias_one`.
+    Nothing stops a column on its way: one is taken only while fewer than COLUMNS_AHEAD are on the way or ready, and as
+    many have a place behind the last stage. The bias column has no accumulator: its activation is `bias_one`.
 
-    Latency: three cycles. Throughput: one activation a cycle.
+    Latency: `fetch_latency(geometry)`. Throughput: one activation a cycle.
 
     Parameters
     ----------
@@ -38,7 +45,8 @@ class ActivationFetch(wiring.Component):
     o : stream of broadcast_layout, out
         Their activations and pointers.
     source : read_port(activations, signed(accumulator_bits)), out
-        The source files of all PEs; `addr` is the number of an activation.
+        The source files of all PEs; `addr` is the number of an activation, `data` follows `en` by
+        `geometry.fetch_cycles` cycles, one accumulator a cycle.
     shift : bits_for(max_shift + 1), in
         Bits dropped when an accumulator is rounded.
     relu : 1, in
@@ -48,7 +56,7 @@ class ActivationFetch(wiring.Component):
     pointer_base : bits_for(pointers), in
         Address of the pointer of column 0.
     busy : 1, out
-        High while an activation is in the stages.
+        High while an activation is on the way or ready.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -69,58 +77,65 @@ class ActivationFetch(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         geometry = self.geometry
-        fetch_valid = Signal()
-        raw_valid = Signal()
-        ready_valid = Signal()
-        fetch_moves = Signal()
-        raw_moves = Signal()
-        m.d.comb += [
-            raw_moves.eq(raw_valid & (~ready_valid | self.o.ready)),
-            fetch_moves.eq(fetch_valid & (~raw_valid | raw_moves)),
-            self.busy.eq(fetch_valid | raw_valid | ready_valid),
-        ]
-
-        # fetch
-        column = Signal(found_layout(geometry), name="fetch")
         enters = self.i.valid & self.i.ready
+        leaves = self.o.valid & self.o.ready
+
+        # `ahead` columns are on the way or ready, `waiting` of them ready.
+        ahead = Signal(range(COLUMNS_AHEAD + 1))
+        waiting = Signal(range(COLUMNS_AHEAD + 1))
+        # A bit for each stage from `found` to the end of the rounding: it holds a column.
+        stages = Signal(fetch_latency(geometry) - 1)
+        arrives = stages[-1]
         m.d.comb += [
-            self.i.ready.eq(~fetch_valid | fetch_moves),
+            self.i.ready.eq(ahead != COLUMNS_AHEAD),
+            self.busy.eq(ahead != 0),
+            self.o.valid.eq(waiting != 0),
+        ]
+        m.d.sync += [
+            stages.eq((stages << 1) | enters),
+            ahead.eq(ahead + enters - leaves),
+            waiting.eq(waiting + arrives - leaves),
+        ]
+
+        # found
+        column = Signal(found_layout(geometry), name="found")
+        m.d.sync += [
+            column.eq(self.i.payload),
             self.source.en.eq(enters & ~self.i.payload.bias),
-            self.source.addr.eq(self.i.payload.index),
         ]
-        with m.If(enters):
-            m.d.sync += [fetch_valid.eq(1), column.eq(self.i.payload)]
-        with m.Elif(fetch_moves):
-            m.d.sync += fetch_valid.eq(0)
+        m.d.comb += self.source.addr.eq(column.index)
 
-        # raw
-        raw = Signal(found_layout(geometry))
-        accumulator = Signal(signed(geometry.accumulator_bits))
-        with m.If(fetch_moves):
-            m.d.sync += [raw_valid.eq(1), raw.eq(column), accumulator.eq(self.source.data)]
-        with m.Elif(raw_moves):
-            m.d.sync += raw_valid.eq(0)
-
-        # ready
+        # raw, and its rounding
         m.submodules.requantise = requantise = Requantise(geometry)
-        value = Signal(signed(VALUE_BITS))
-        pointer = Signal(bits_for(geometry.pointers))
-        m.d.comb += [
-            requantise.i.eq(accumulator),
-            requantise.shift.eq(self.shift),
-            requantise.relu.eq(self.relu),
-        ]
-        with m.If(raw_moves):
-            m.d.sync += [
-                ready_valid.eq(1),
-                value.eq(Mux(raw.bias, self.bias_one, requantise.o)),
-                pointer.eq(self.pointer_base + raw.index),
+        m.d.sync += requantise.i.eq(self.source.data)
+        m.d.comb += [requantise.shift.eq(self.shift), requantise.relu.eq(self.relu)]
+
+        # ready: pointers and activations of the same columns, each in its order.
+        first = Signal(range(COLUMNS_AHEAD))
+        with m.If(leaves):
+            m.d.sync += first.eq(first + 1)
+
+        def kept(name: str, shape: Any, write: Any, word: Any) -> Any:
+            """The word of the first column that waits; `word` is that of the next column wherever `write`."""
+            m.submodules[name] = words = memory.Memory(shape=shape, depth=COLUMNS_AHEAD, init=[])
+            end = Signal(range(COLUMNS_AHEAD), name=f"{name}_end")
+            write_port, read_port = words.write_port(), words.read_port(domain="comb")
+            m.d.comb += [
+                write_port.en.eq(write),
+                write_port.addr.eq(end),
+                write_port.data.eq(word),
+                read_port.addr.eq(first),
             ]
-        with m.Elif(self.o.ready):
-            m.d.sync += ready_valid.eq(0)
+            with m.If(write):
+                m.d.sync += end.eq(end + 1)
+            return read_port.data
+
+        place = Signal(data.StructLayout({"pointer": bits_for(geometry.pointers), "bias": 1}))
+        m.d.comb += [place.pointer.eq(self.pointer_base + column.index), place.bias.eq(column.bias)]
+        placed = kept("pointers", place.shape(), stages[0], place)
+        value = kept("values", signed(VALUE_BITS), arrives, requantise.o)
         m.d.comb += [
-            self.o.valid.eq(ready_valid),
-            self.o.payload.value.eq(value),
-            self.o.payload.pointer.eq(pointer),
+            self.o.payload.pointer.eq(placed.pointer),
+            self.o.payload.value.eq(Mux(placed.bias, self.bias_one.as_signed(), value)),
         ]
         return m

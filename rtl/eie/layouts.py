@@ -141,6 +141,6 @@ def monitor_layout(geometry: EieGeometry) -> data.StructLayout:
             "blocked": 1,
             "draining": 1,
             "activity": data.ArrayLayout(Activity, geometry.pes),
-            "level": data.ArrayLayout(bits_for(geometry.queue_depth + 1), geometry.pes),
+            "level": data.ArrayLayout(bits_for(geometry.queue_places + 1), geometry.pes),
         }
     )

@@ -40,9 +40,9 @@ class ProcessingElement(wiring.Component):
     Ports
     -----
     broadcast : stream of broadcast_layout, always ready, in
-        Non-zero activations; one may be sent while `room` is high.
+        Non-zero activations; one may be sent `geometry.room_cycles` cycles after one in which `room` is high.
     room : 1, out
-        High while the queue has a free place, not counting the one for a column that may be on its way.
+        High while the queue holds fewer than `queue_depth` columns.
     busy : 1, out
         High until the last update has been written and flagged.
     codebook : bits_for(layers), in
@@ -57,7 +57,7 @@ class ProcessingElement(wiring.Component):
         Reads a row of the source.
     load : pe_load, in
         Writes the memories.
-    level : range(queue_depth + 1), out
+    level : range(queue_places + 1), out
         Columns in the queue, for an observer.
     activity : Activity, out
         What the arithmetic is used for in this cycle, for an observer.
@@ -76,7 +76,7 @@ class ProcessingElement(wiring.Component):
                 "flags": Out(geometry.rows_per_window),
                 "fetch": In(read_port(geometry.activation_rows, signed(geometry.accumulator_bits))),
                 "load": In(pe_load(geometry)),
-                "level": Out(range(geometry.queue_depth + 1)),
+                "level": Out(range(geometry.queue_places + 1)),
                 "activity": Out(Activity),
             }
         )
@@ -92,8 +92,8 @@ class ProcessingElement(wiring.Component):
         m.submodules.arithmetic = arithmetic = ArithmeticUnit(geometry)
         m.submodules.files = files = ActivationFiles(geometry)
 
-        # From the broadcast to the sum. The pointer read unit needs no `ready`: columns are broadcast only while there
-        # is `room`, so the queue always takes them.
+        # From the broadcast to the sum. The pointer read unit needs no `ready`: the queue has slots for the columns
+        # that are on their way when `room` falls.
         wiring.connect(m, wiring.flipped(self.broadcast), pointers.i)
         m.d.comb += [queue.i.valid.eq(pointers.o.valid), queue.i.payload.eq(pointers.o.payload)]
         wiring.connect(m, queue.o, spmat.i)
@@ -120,7 +120,7 @@ class ProcessingElement(wiring.Component):
 
         updating = lookahead.activity != Activity.IDLE
         m.d.comb += [
-            self.room.eq(queue.level + pointers.busy < geometry.queue_depth),
+            self.room.eq(queue.level < geometry.queue_depth),
             self.busy.eq(pointers.busy | (queue.level != 0) | spmat.o.valid | updating | arithmetic.busy),
             self.level.eq(queue.level),
             self.activity.eq(lookahead.activity),

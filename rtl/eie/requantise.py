@@ -1,10 +1,10 @@
-"""Requantisation: an accumulator becomes an activation."""
+"""Rounding of an accumulator to an activation."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,7 +15,17 @@ from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 class Requantise(wiring.Component):
     """`o = saturate16(round_half_even(i / 2**shift))`, or zero for a negative number if `relu` is set.
 
-    Combinational.
+    Three stages, and a selection behind the last:
+
+        sum       add half a unit
+        coarse    shift by a multiple of eight bits; see whether the dropped bits of the sum are zero
+        fine      shift by the rest; see whether the number fits
+
+    The sum rounds half up. If its dropped bits are zero, the accumulator was half-way between two activations: the
+    lowest bit is cleared, which leaves the even one.
+
+    Latency: `latency`, three cycles. Throughput: one number a cycle. `shift` and `relu` must have their values from the
+    cycle before a number enters until it has left.
 
     Parameters
     ----------
@@ -33,6 +43,9 @@ class Requantise(wiring.Component):
         The activation.
     """
 
+    latency = 3
+    """Cycles from `i` to `o`."""
+
     def __init__(self, geometry: EieGeometry) -> None:
         self.geometry = geometry
         super().__init__(
@@ -46,25 +59,42 @@ class Requantise(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        bits = self.geometry.accumulator_bits
-        highest, lowest = (1 << (VALUE_BITS - 1)) - 1, -(1 << (VALUE_BITS - 1))
+        bits, shift = self.geometry.accumulator_bits, self.shift
 
-        # Round half to even: add half a unit minus one, plus one if the unit's bit is set. The carry into that bit
-        # rounds up.
-        unit = Signal(bits)
-        odd = Signal()
-        rounded = Signal(signed(bits + 1))
-        m.d.comb += [
-            unit.eq((1 << self.shift)[:bits]),
-            odd.eq((self.i & unit.as_signed()).any()),
-            rounded.eq((self.i + Mux(self.shift == 0, 0, (unit >> 1) - 1 + odd)) >> self.shift),
+        # Of the layer: half a unit, and a mask of the bits that are dropped.
+        half = Signal(bits - 1)
+        dropped = Signal(bits - 1)
+        m.d.sync += [
+            half.eq(Cat(shift == bit + 1 for bit in range(bits - 1))),
+            dropped.eq(Cat(shift > bit for bit in range(bits - 1))),
         ]
-        with m.If(self.relu & (rounded < 0)):
+
+        total = Signal(signed(bits + 1))
+        m.d.sync += total.eq(self.i + half)
+
+        coarse = Signal.like(total)
+        halfway = Signal()
+        m.d.sync += [
+            coarse.eq(total >> Cat(Const(0, 3), shift[3:])),
+            halfway.eq(dropped[0] & ~(total & dropped).any()),
+        ]
+
+        # The number fits if all bits above the lowest VALUE_BITS - 1 equal the sign.
+        low = Signal(VALUE_BITS)
+        negative = Signal()
+        beyond = Signal()
+        even = Signal()
+        unlike = coarse[VALUE_BITS - 1 :] ^ coarse[-1].replicate(bits + 2 - VALUE_BITS)
+        m.d.sync += [
+            low.eq(coarse >> shift[:3]),
+            negative.eq(coarse[-1]),
+            beyond.eq(Cat(bit & (place >= shift[:3]) for place, bit in enumerate(unlike)).any()),
+            even.eq(halfway),
+        ]
+        with m.If(self.relu & negative):
             m.d.comb += self.o.eq(0)
-        with m.Elif(rounded > highest):
-            m.d.comb += self.o.eq(highest)
-        with m.Elif(rounded < lowest):
-            m.d.comb += self.o.eq(lowest)
+        with m.Elif(beyond):
+            m.d.comb += self.o.eq(Cat((~negative).replicate(VALUE_BITS - 1), negative))
         with m.Else():
-            m.d.comb += self.o.eq(rounded)
+            m.d.comb += self.o.eq(Cat(low[0] & ~even, low[1:]))
         return m

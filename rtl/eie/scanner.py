@@ -4,22 +4,53 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.geometry import LNZD_GROUP, EieGeometry
 from zeroskip.rtl.eie.layouts import found_layout
 from zeroskip.rtl.eie.lnzd import Lnzd
+
+
+def scan_latency(geometry: EieGeometry) -> int:
+    """The first cycle in which an activation may be at `o` of NonzeroScanner; cycle 0 is the one behind `begin`.
+
+    The window is known in cycle 1, its flags are in `seen` one cycle later, plus those of the hops.
+    """
+    return 4 + 2 * geometry.hops
+
+
+class WindowKind(enum.Enum, shape=2):  # type: ignore[call-arg]
+    """What the next window of a layer holds."""
+
+    FULL = 0
+    """Inputs alone."""
+    TAIL = 1
+    """The last inputs, and flags that do not belong to the layer."""
+    BIAS = 2
+    """The bias column."""
+    END = 3
+    """There is no further window."""
 
 
 class NonzeroScanner(wiring.Component):
     """Finds the non-zero activations in increasing order, and then the bias column.
 
-    Latency: the flags of `geometry.window` activations are examined in one cycle; the first of them is at `o` in the
-    next. Throughput: one activation a cycle. Windows without a non-zero activation are skipped, one a cycle, while
-    activations that were found earlier leave.
+    Windows of `geometry.window` flags pass through three stages, each with a register:
+
+        seen      the flags of a window
+        groups    those of the layer, in groups of LNZD_GROUP: a level of the quadtree selects the first that is not
+                  empty
+        group     the flags of that group: the levels below select the first one
+
+    A window without a flag leaves `groups` in the next cycle. A group leaves in the cycle in which `group` is found to
+    be empty, or to hold its last flag; a window leaves `seen` in the cycle in which the last group leaves. So all that
+    remains is found one a cycle, and windows without flags are passed over, one a cycle, while others are busy.
+
+    Latency: the first activation is at `o` in cycle `scan_latency(geometry)`, counted from the one behind `begin`, if
+    it is in the first window. Throughput: one activation a cycle.
 
     Parameters
     ----------
@@ -29,16 +60,16 @@ class NonzeroScanner(wiring.Component):
     -----
     begin : 1, in
         Starts over; allowed when everything found before has left.
-    enable : 1, in
-        Search while high.
     inputs : bits_for(activations + 1), in
-        Inputs of the layer.
+        Inputs of the layer, from two cycles after `begin` on.
     bias : 1, in
-        High if the layer has a bias column.
+        High if the layer has a bias column; likewise.
     window : bits_for(activation_rows // rows_per_window), out
-        The window whose flags are examined.
+        The window whose flags are wanted.
+    advance : 1, out
+        Registers on the way of `window` to the flags and back take the next value while it is high.
     flags : window, in
-        The non-zero flags of that window.
+        The non-zero flags of that window, behind `2 * geometry.hops` such registers.
     o : stream of found_layout, out
         The columns to broadcast.
     exhausted : 1, out
@@ -51,10 +82,10 @@ class NonzeroScanner(wiring.Component):
         super().__init__(
             {
                 "begin": In(1),
-                "enable": In(1),
                 "inputs": In(bits_for(geometry.activations + 1)),
                 "bias": In(1),
                 "window": Out(bits_for(self.windows)),
+                "advance": Out(1),
                 "flags": In(geometry.window),
                 "o": Out(stream.Signature(found_layout(geometry))),
                 "exhausted": Out(1),
@@ -63,59 +94,106 @@ class NonzeroScanner(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        width = self.geometry.window
-        shift = width.bit_length() - 1
+        width, group_bits = self.geometry.window, LNZD_GROUP
+        count = width // group_bits
+        # The window that is examined next.
+        at = Signal(bits_for(self.windows + 2))
+        kind = Signal(WindowKind, init=WindowKind.END)
+        examine = Signal()
+        # High in the first cycle behind `begin`, and in the second, in which the layer's limits are known.
+        fresh = Signal()
+        limited = Signal()
+        m.d.sync += [fresh.eq(self.begin), limited.eq(fresh)]
+        mask = self._follow(m, at, kind, examine, limited)
 
-        # The window under examination; the bias column has its own window after the last.
-        ahead = Signal(bits_for(self.windows + 2))
-        looking, at_bias, candidates = self._examine(m, ahead)
-
-        # The window whose columns are leaving; `pending` columns have not left yet.
-        pending = Signal(width)
-        base = Signal.like(ahead)
-        is_bias = Signal()
-        m.submodules.lnzd = lnzd = Lnzd(width)
-        rest = pending & (pending - 1)
-        found = self.o.valid & self.o.ready
-        m.d.comb += [
-            lnzd.i.eq(pending),
-            self.o.valid.eq(lnzd.any),
-            self.o.payload.index.eq(Mux(is_bias, self.inputs, (base << shift) | lnzd.index)),
-            self.o.payload.bias.eq(is_bias),
-            self.exhausted.eq(~looking & ~lnzd.any),
-        ]
-        free = ~lnzd.any | (found & (rest == 0))
-        with m.If(found):
-            m.d.sync += pending.eq(rest)
-        with m.If(looking & free & candidates.any()):
-            m.d.sync += [pending.eq(candidates), base.eq(ahead), is_bias.eq(at_bias)]
-        with m.If(looking & (free | ~candidates.any())):
-            m.d.sync += ahead.eq(ahead + 1)
+        # seen
+        seen = Signal(width)
+        wanted = Signal.like(at)
+        # Whether the registers on the way, and in the highest bit `seen`, hold a window of this layer.
+        valid = Signal(1 + 2 * self.geometry.hops)
+        seen_valid = valid[-1]
+        m.d.comb += [self.window.eq(wanted), self.advance.eq(~fresh & (~seen_valid | examine))]
+        with m.If(self.advance):
+            m.d.sync += [seen.eq(self.flags), valid.eq((valid << 1) | 1), wanted.eq(wanted + 1)]
         with m.If(self.begin):
-            m.d.sync += ahead.eq(0)
+            m.d.sync += [valid.eq(0), wanted.eq(0)]
+
+        # groups
+        place = data.StructLayout({"window": at.shape(), "bias": 1})
+        groups = Signal(data.ArrayLayout(group_bits, count))
+        filled = Signal(count)
+        groups_at = Signal(place)
+        group_leaves = Signal()
+        m.submodules.upper = upper = Lnzd(count)
+        m.d.comb += [
+            upper.i.eq(filled),
+            examine.eq(seen_valid & (kind != WindowKind.END) & (~upper.any | (group_leaves & ~upper.several))),
+        ]
+        is_bias = kind == WindowKind.BIAS
+        flags = Signal(width)
+        m.d.comb += flags.eq(Mux(is_bias, 1, seen & Mux(kind == WindowKind.TAIL, mask, ~0)))
+        with m.If(group_leaves):
+            m.d.sync += filled.eq(upper.rest)
+        with m.If(examine):
+            m.d.sync += [
+                groups.eq(flags),
+                groups_at.eq(Cat(at, is_bias)),
+                filled.eq(Cat(flags.word_select(number, group_bits).any() for number in range(count))),
+            ]
+
+        # group
+        group = Signal(group_bits)
+        group_at = Signal(place)
+        number = Signal(range(count))
+        m.submodules.lower = lower = Lnzd(group_bits)
+        found = self.o.valid & self.o.ready
+        m.d.comb += [lower.i.eq(group), group_leaves.eq(upper.any & (~lower.any | (found & ~lower.several)))]
+        with m.If(found):
+            m.d.sync += group.eq(lower.rest)
+        with m.If(group_leaves):
+            m.d.sync += [group.eq(groups[upper.index]), number.eq(upper.index), group_at.eq(groups_at)]
+
+        m.d.comb += [
+            self.o.valid.eq(lower.any),
+            self.o.payload.index.eq(Mux(group_at.bias, self.inputs, Cat(lower.index, number, group_at.window))),
+            self.o.payload.bias.eq(group_at.bias),
+            self.exhausted.eq((kind == WindowKind.END) & ~upper.any & ~lower.any),
+        ]
         return m
 
-    def _examine(self, m: Module, ahead: Signal) -> tuple[Value, Value, Value]:
-        """For window `ahead`: whether the layer has it, whether it is the bias column's, and its columns."""
+    def _follow(self, m: Module, at: Signal, kind: Any, examine: Signal, limited: Signal) -> Signal:
+        """Says what window `at` holds, and gives the mask of the inputs in the last one."""
         width = self.geometry.window
         shift = width.bit_length() - 1
-        inputs_before = Signal(len(self.inputs) + 1)
-        at_bias = Signal()
-        looking = Signal()
-        candidates = Signal(width)
-        m.d.comb += [
-            self.window.eq(ahead),
-            inputs_before.eq(ahead << shift),
-            at_bias.eq(self.bias & (inputs_before >= self.inputs)),
-            looking.eq(
-                self.enable & ((inputs_before < self.inputs) | (at_bias & (inputs_before < self.inputs + width)))
-            ),
+        full, tail = self.inputs[shift:], self.inputs[:shift]
+
+        # The layer's limits: its last full window, what follows it, and what follows the last inputs.
+        last_full = Signal.like(at)
+        behind_full = Signal(WindowKind)
+        behind_tail = Signal(WindowKind)
+        mask = Signal(width)
+        from_bias = Mux(self.bias, WindowKind.BIAS, WindowKind.END)
+        from_tail = Mux(tail.any(), WindowKind.TAIL, from_bias)
+        m.d.sync += [
+            last_full.eq(full - 1),
+            behind_full.eq(from_tail),
+            behind_tail.eq(from_bias),
+            mask.eq(Cat(tail > place for place in range(width))),
         ]
-        remaining = (self.inputs - inputs_before)[: len(self.inputs)]
-        with m.If(at_bias):
-            m.d.comb += candidates.eq(1)
-        with m.Elif(remaining >= width):
-            m.d.comb += candidates.eq(self.flags)
-        with m.Else():
-            m.d.comb += candidates.eq(self.flags & ((1 << remaining[:shift]) - 1))
-        return looking, at_bias, candidates
+
+        with m.If(examine):
+            m.d.sync += at.eq(at + 1)
+            with m.Switch(kind):
+                with m.Case(WindowKind.FULL):
+                    with m.If(at == last_full):
+                        m.d.sync += kind.eq(behind_full)
+                with m.Case(WindowKind.TAIL):
+                    m.d.sync += kind.eq(behind_tail)
+                with m.Default():
+                    m.d.sync += kind.eq(WindowKind.END)
+        with m.If(limited):
+            m.d.sync += kind.eq(Mux(full.any(), WindowKind.FULL, from_tail))
+        with m.If(self.begin):
+            # Not END, so that the scanner is not exhausted before it knows its limits.
+            m.d.sync += [at.eq(0), kind.eq(WindowKind.FULL)]
+        return mask

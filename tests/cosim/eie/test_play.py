@@ -155,7 +155,7 @@ def test_player(simulator: Simulator) -> None:
     assert run.activity[:, 0].tolist() == busy.tolist()
     assert run.activity.sum(axis=1).tolist() == [run.cycles.by_layer.sum()] * 4
     assert run.queue_levels.shape == (run.cycles.by_layer[0].sum(), 4)
-    assert run.queue_levels.max() <= network.geometry.queue_depth
+    assert run.queue_levels.max() <= network.geometry.queue_places
     assert np.bincount(run.layer_trace).tolist() == run.cycles.by_layer[0].tolist()
 
 

@@ -15,32 +15,32 @@ from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.format import encode
 
 MEASURED: list[tuple[dict[str, int], tuple[int, ...], bool, list[list[int]]]] = [
-    ({"pes": 1, "queue_depth": 1, "entries_per_word": 2}, (70, 40, 12), True, [[217, 79], [21, 28], [451, 74]]),
+    ({"pes": 1, "queue_depth": 1, "entries_per_word": 2}, (70, 40, 12), True, [[223, 70], [32, 34], [456, 67]]),
     (
         {"pes": 1, "queue_depth": 3, "code_bits": 6, "index_bits": 2},
         (30, 100, 7),
         False,
-        [[221, 57], [2, 3], [415, 68]],
+        [[232, 66], [5, 6], [426, 79]],
     ),
     (
         {"pes": 2, "queue_depth": 2, "entries_per_word": 1, "accumulator_bits": 48},
         (65, 50, 20, 9),
         True,
-        [[136, 55, 27], [19, 16, 15], [251, 67, 28]],
+        [[140, 62, 33], [30, 27, 26], [275, 67, 35]],
     ),
     (
         {"pes": 4, "queue_depth": 8, "index_bits": 2},
         (150, 66, 64, 10),
         True,
-        [[180, 81, 38], [20, 31, 31], [330, 72, 46]],
+        [[191, 92, 49], [31, 42, 42], [342, 83, 57]],
     ),
     (
         {"pes": 4, "queue_depth": 1, "accumulator_bits": 16, "product_shift": 8},
         (90, 130, 10),
         False,
-        [[284, 179], [3, 4], [483, 194]],
+        [[294, 127], [6, 7], [487, 138]],
     ),
-    ({"pes": 8, "queue_depth": 2}, (64, 128, 3), True, [[108, 99], [15, 21], [189, 74]]),
+    ({"pes": 8, "queue_depth": 2}, (64, 128, 3), True, [[119, 99], [26, 31], [199, 73]]),
 ]
 """Sizes of the array and of the layers, whether there are biases, and the cycles (images x layers)."""
 
@@ -57,12 +57,12 @@ def test_the_rtl_took_as_many(
 
 
 def test_without_activations_a_window_takes_a_cycle() -> None:
-    """And one cycle is the last: the scanner sees that nothing is left."""
+    """Two cycles go before the first window; in the last but one, the control unit sees that nothing is left."""
     array = geometry(pes=4)
     for inputs in (1, array.window - 1, array.window, array.window + 1, 3 * array.window):
         columns = encode(np.ones((8, inputs), np.uint8), array)
         taken = cycles.layer_cycles(columns, np.zeros((2, inputs), np.int16), array, bias=False)
-        assert taken.tolist() == [-(-inputs // array.window) + 1] * 2
+        assert taken.tolist() == [2 + -(-inputs // array.window) + 2] * 2
 
 
 def test_batches_of_equal_images_take_the_same_for_each() -> None:
@@ -82,4 +82,4 @@ def test_windows_without_activations_between_others() -> None:
     images = np.zeros((5, 320), np.int16)
     for image, places in enumerate(([3, 130], [3, 319], [70, 71, 200], [0, 64, 192, 256], [319])):
         images[image, places] = 700
-    assert cycles.run(network, [images]).tolist() == [[16], [17], [16], [17], [17]]
+    assert cycles.run(network, [images]).tolist() == [[27], [28], [27], [28], [28]]

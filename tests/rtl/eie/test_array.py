@@ -114,6 +114,7 @@ def expected(network: EieNetwork, inputs: NDArray[np.int16]) -> Run:
         ({"pes": 4, "queue_depth": 8, "index_bits": 2}, (150, 66, 64, 10), True),
         ({"pes": 4, "queue_depth": 1, "accumulator_bits": 16, "product_shift": 8}, (90, 130, 10), False),
         ({"pes": 8, "queue_depth": 2}, (30, 20, 3), True),
+        ({"pes": 32, "queue_depth": 1, "activation_rows": 8}, (140, 100, 40), True),
     ],
     ids=str,
 )
@@ -135,8 +136,8 @@ async def load_all(ctx: Any, dut: Array, transfers: list[dict[str, Any]]) -> Non
     ctx.set(dut.load.valid, 0)
 
 
-@pytest.mark.parametrize("pes", [1, 4])
-def test_reads_one_a_cycle_after_three_cycles(pes: int) -> None:
+@pytest.mark.parametrize("pes", [1, 4, 32])
+def test_reads_one_a_cycle(pes: int) -> None:
     random = np.random.default_rng(pes)
     network = random_network(random, geometry(pes=pes), (60, 8), 0.1)
     image = random_inputs(random, 1, 60, (0.8,))[0]
@@ -146,7 +147,8 @@ def test_reads_one_a_cycle_after_three_cycles(pes: int) -> None:
     reads, results = bench.feed(dut.read, range(60)), bench.drain(dut.result, 60)
     bench.run()
     assert results.values == image.tolist()
-    assert (reads.cycles, results.cycles) == (list(range(60)), list(range(3, 63)))
+    latency = dut.read_latency
+    assert (reads.cycles, results.cycles) == (list(range(60)), list(range(latency, latency + 60)))
 
 
 def test_nothing_is_loaded_or_read_while_a_network_runs() -> None:

