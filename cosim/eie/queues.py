@@ -29,7 +29,7 @@ def queues_section(geometry: EieGeometry, run: EieRun) -> str:
     # A convolution shows its first position.
     several = len(run.stage_outputs) > 1
     span_name = "the first image" + (", at its first position in each layer" if several else "")
-    depth = geometry.queue_depth
+    full = geometry.queue_full
     levels, size = bin_levels(run.queue_levels, HEAT_COLUMNS)
     span = len(levels) * size
 
@@ -37,7 +37,7 @@ def queues_section(geometry: EieGeometry, run: EieRun) -> str:
     pixels = levels.T.repeat(row_pixels(pes), axis=0).repeat(max(1, HEAT_COLUMNS // len(levels)), axis=1)
     png = io.BytesIO()
     # Without this, matplotlib writes its version: the same run must give the same page.
-    imsave(png, pixels, vmin=0, vmax=depth, cmap=COLOUR_MAP, format="png", metadata={"Software": "zeroskip"})
+    imsave(png, pixels, vmin=0, vmax=full, cmap=COLOUR_MAP, format="png", metadata={"Software": "zeroskip"})
     image = (
         f'<img alt="Queue levels, PEs by cycles" src="data:image/png;base64,'
         f'{base64.b64encode(png.getvalue()).decode()}">'
@@ -60,7 +60,7 @@ def queues_section(geometry: EieGeometry, run: EieRun) -> str:
         if size > 1
         else " Each column of the picture is one cycle."
     )
-    full = np.any(run.queue_levels >= depth, axis=1).mean()
+    full_cycles = np.any(run.queue_levels >= full, axis=1).mean()
     return section(
         "Queues in front of the PEs",
         f"How many matrix columns wait in front of each PE in each cycle of {span_name}, recorded from "
@@ -68,7 +68,7 @@ def queues_section(geometry: EieGeometry, run: EieRun) -> str:
         f"vertical lines mark where a layer ends and the next begins.{binned}",
         '<div class="ramp"><span>Columns waiting: 0</span>'
         f'<i style="background:linear-gradient(90deg, {ramp})"></i>'
-        f"<span>{depth} or more (full)</span></div>",
+        f"<span>{full} or more (full)</span></div>",
         plot(
             pes * row_pixels(pes),
             pe_rows(pes),
@@ -78,7 +78,7 @@ def queues_section(geometry: EieGeometry, run: EieRun) -> str:
             f'<div class="side">layer</div><div class="spans">{names}</div>',
         ),
         f'<p class="caption">On average {run.queue_levels.mean():.2f} columns wait in front of a PE; in '
-        f"{percent(full)} of the {cycles:,} cycles at least one queue is full.</p>",
+        f"{percent(full_cycles)} of the {cycles:,} cycles at least one queue is full.</p>",
     )
 
 

@@ -16,7 +16,7 @@ and in a PE that has entries in it, for each word w of its entries:
     taken[w]      look-ahead takes the word from the memory's output
     end[w]        the last cycle of the word: one cycle for each weight; a word that is all padding takes none
 
-A PE has room while its queue holds fewer than `queue_depth` columns. The control unit learns it late: a broadcast goes
+A PE has room while its queue holds fewer than `queue_full` columns. The control unit learns it late: a broadcast goes
 by the level `room_cycles` before, which counts the columns broadcast PUSH_CYCLES before that.
 
 Each hop (EieGeometry.hops) is a register more on the way to the PEs, and one more on the way back.
@@ -47,17 +47,17 @@ RECENT = 32
 
 @numba.njit(cache=True)
 def _layer(
-    activations, bias, pointers, weights, per_word, window, depth, hops, popped, pushed, counted, taken, end, recent
+    activations, bias, pointers, weights, per_word, window, full, hops, popped, pushed, counted, taken, end, recent
 ):
     """The cycle in which all PEs are idle again at the end of a layer, counted from the first cycle of its search.
 
     `pointers` (columns + 1 x pes) are entry numbers, `weights` (pes x entries) is true for entries that are weights.
-    `popped` (pes x more than depth) keeps the cycles in which the queue's last columns left it; `pushed` and `counted`
+    `popped` (pes x places) keeps the cycles in which the queue's last columns left it; `pushed` and `counted`
     (pes) are the columns of each PE, and those of them that the level of its queue counts; `taken` and `end` (pes) are
     cycles. `recent` (2 x RECENT) keeps the number and the broadcast of the last columns. The last six are scratch.
     """
     pes = len(pushed)
-    slots = popped.shape[1]
+    places = popped.shape[1]
     inputs = len(activations)
     windows = (inputs + window - 1) // window
     late = 2 + 2 * hops
@@ -94,11 +94,11 @@ def _layer(
                     seen += 1
                 waits = False
                 for p in range(pes):
-                    slot = counted[p] - depth
-                    if slot >= 0 and popped[p, slot % slots] + 1 + late > at:
+                    slot = counted[p] - full
+                    if slot >= 0 and popped[p, slot % places] + 1 + late > at:
                         waits = True
                         if seen == columns:
-                            at = popped[p, slot % slots] + 1 + late
+                            at = popped[p, slot % places] + 1 + late
                         else:
                             at += 1
                             break
@@ -123,7 +123,7 @@ def _layer(
                         else:
                             taken[p] = max(issue + 1, end[p])
                             end[p] = taken[p] + cost
-                    popped[p, pushed[p] % slots] = issue
+                    popped[p, pushed[p] % places] = issue
                     pushed[p] += 1
         look = max(look + 1, moves)
     rest = max(look, select + 1)
@@ -136,11 +136,11 @@ def _layer(
 
 
 @parallel
-def _batch(activations, bias, pointers, weights, per_word, window, depth, slots, hops):
+def _batch(activations, bias, pointers, weights, per_word, window, full, places, hops):
     pes = len(weights)
     cycles = np.empty(len(activations), np.int64)
     for image in numba.prange(len(activations)):
-        popped = np.empty((pes, slots), np.int64)
+        popped = np.empty((pes, places), np.int64)
         pushed = np.empty(pes, np.int64)
         counted = np.empty(pes, np.int64)
         taken = np.empty(pes, np.int64)
@@ -153,7 +153,7 @@ def _batch(activations, bias, pointers, weights, per_word, window, depth, slots,
             weights,
             per_word,
             window,
-            depth,
+            full,
             hops,
             popped,
             pushed,
@@ -182,7 +182,7 @@ def layer_cycles(
         weights,
         geometry.entries_per_word,
         geometry.window,
-        geometry.queue_depth,
+        geometry.queue_full,
         geometry.queue_places,
         geometry.hops,
     )
@@ -214,7 +214,7 @@ def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -
         network.is_weight,
         geometry.entries_per_word,
         geometry.window,
-        geometry.queue_depth,
+        geometry.queue_full,
         geometry.queue_places,
         geometry.hops,
     )

@@ -48,7 +48,7 @@ class EieGeometry:
     entries_per_word: int = 8
     """Entries in a word of the sparse-matrix memory, a power of two from 1 to 64."""
     queue_depth: int = 8
-    """Columns in front of a PE with which the broadcast stops, 1 to 256; see `queue_places`."""
+    """Columns that wait in front of a PE before the broadcast stops, 1 to 256; see `queue_full`."""
     accumulator_bits: int = 32
     """Width of the saturating accumulator, 16 to 48."""
     product_shift: int = 0
@@ -134,9 +134,15 @@ class EieGeometry:
         return 2 + 2 * self.hops
 
     @property
+    def queue_full(self) -> int:
+        """Columns in the queue of a PE with which the broadcast stops. It goes on late, `room_cycles` after one has
+        left, which costs a PE about two columns: they are added to `queue_depth`."""
+        return self.queue_depth + 2
+
+    @property
     def queue_places(self) -> int:
-        """Columns that the queue of a PE can hold: `queue_depth`, and those that may come until the broadcast stops."""
-        return self.queue_depth + self.room_cycles + PUSH_CYCLES - 1
+        """Columns that the queue of a PE can hold: `queue_full`, and those that may come until the broadcast stops."""
+        return self.queue_full + self.room_cycles + PUSH_CYCLES - 1
 
     @property
     def window(self) -> int:

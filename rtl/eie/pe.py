@@ -42,7 +42,7 @@ class ProcessingElement(wiring.Component):
     broadcast : stream of broadcast_layout, always ready, in
         Non-zero activations; one may be sent `geometry.room_cycles` cycles after one in which `room` is high.
     room : 1, out
-        High while the queue holds fewer than `queue_depth` columns.
+        High while the queue holds fewer than `queue_full` columns.
     busy : 1, out
         High until the last update has been written and flagged.
     codebook : bits_for(layers), in
@@ -120,7 +120,7 @@ class ProcessingElement(wiring.Component):
 
         updating = lookahead.activity != Activity.IDLE
         m.d.comb += [
-            self.room.eq(queue.level < geometry.queue_depth),
+            self.room.eq(queue.level < geometry.queue_full),
             self.busy.eq(pointers.busy | (queue.level != 0) | spmat.o.valid | updating | arithmetic.busy),
             self.level.eq(queue.level),
             self.activity.eq(lookahead.activity),

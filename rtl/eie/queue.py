@@ -18,7 +18,7 @@ class ActivationQueue(wiring.Component):
 
     The paper queues every broadcast activation in front of the pointer read unit. This queue follows it and holds
     only columns that have entries in this PE: other columns need no place and no cycle. The broadcast stops when the
-    queue holds `queue_depth` columns; `queue_places` columns fit.
+    queue holds `queue_full` columns; `queue_places` columns fit.
 
     It is the SyncFIFO of amaranth.lib.fifo, whose output is read in the same cycle. SyncFIFOBuffered would show a
     column one cycle later and change the array's cycles.

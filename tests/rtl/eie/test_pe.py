@@ -138,8 +138,9 @@ def test_sums_and_flags(sizes: dict[str, int], pause: float) -> None:
 @pytest.mark.parametrize("depth", [1, 2, 3, 8])
 def test_room_counts_the_queue(depth: int) -> None:
     run = rtl_pe(some_network(4, queue_depth=depth), some_columns(80, seed=5))
-    assert {level for _, _, level, _ in run.trace} >= set(range(depth + 1))
-    assert [room for room, *_ in run.trace] == [level < depth for _, _, level, _ in run.trace]
+    full = geometry(queue_depth=depth).queue_full
+    assert {level for _, _, level, _ in run.trace} >= set(range(full + 1))
+    assert [room for room, *_ in run.trace] == [level < full for _, _, level, _ in run.trace]
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.5])
