@@ -152,7 +152,9 @@ def assign_rows(
         broadcasts = np.flatnonzero(frequencies)
         tries = min(TRIES, int(_MOST_VISITS / (1 + len(broadcasts) * pes)))
         pairs = np.random.default_rng(0).integers(count, size=(tries, 2))
-        _climb(weights, np.ascontiguousarray(held.T), owner, pairs, broadcasts, queue_depth)
+        # The broadcast stops with two columns more than `queue_depth` (EieGeometry.queue_full); about one more is
+        # on its way then.
+        _climb(weights, np.ascontiguousarray(held.T), owner, pairs, broadcasts, queue_depth + 3)
     # Within a PE the rows keep their order.
     places = np.empty(count, np.intp)
     for pe in range(pes):

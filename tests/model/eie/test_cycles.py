@@ -15,28 +15,32 @@ from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.format import encode
 
 MEASURED: list[tuple[dict[str, int], tuple[int, ...], bool, list[list[int]]]] = [
-    ({"pes": 1, "queue_depth": 1, "entries_per_word": 2}, (70, 40, 12), True,[[197, 54], [32, 32], [409, 51]]),
+    ({"pes": 1, "queue_depth": 1, "entries_per_word": 2}, (70, 40, 12), True, [[197, 54], [32, 32], [409, 51]]),
     (
         {"pes": 1, "queue_depth": 3, "code_bits": 6, "index_bits": 2},
         (30, 100, 7),
-        False,[[232, 66], [5, 6], [426, 73]],
+        False,
+        [[232, 66], [5, 6], [426, 73]],
     ),
     (
         {"pes": 2, "queue_depth": 2, "entries_per_word": 1, "accumulator_bits": 48},
         (65, 50, 20, 9),
-        True,[[133, 51, 33], [30, 27, 26], [245, 60, 34]],
+        True,
+        [[133, 51, 33], [30, 27, 26], [245, 60, 34]],
     ),
     (
         {"pes": 4, "queue_depth": 8, "index_bits": 2},
         (150, 66, 64, 10),
-        True,[[191, 92, 49], [31, 42, 42], [337, 83, 57]],
+        True,
+        [[191, 92, 49], [31, 42, 42], [337, 83, 57]],
     ),
     (
         {"pes": 4, "queue_depth": 1, "accumulator_bits": 16, "product_shift": 8},
         (90, 130, 10),
-        False,[[261, 85], [6, 7], [431, 90]],
+        False,
+        [[261, 85], [6, 7], [431, 90]],
     ),
-    ({"pes": 8, "queue_depth": 2}, (64, 128, 3), True,[[111, 99], [26, 31], [183, 73]]),
+    ({"pes": 8, "queue_depth": 2}, (64, 128, 3), True, [[111, 99], [26, 31], [183, 73]]),
 ]
 """Sizes of the array and of the layers, whether there are biases, and the cycles (images x layers)."""
 
