@@ -14,6 +14,7 @@ module DP16KD(
     input CEB, OCEB, CLKB, WEB, RSTB, CSB2, CSB1, CSB0,
     output DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0
 );
+    /*verilator no_inline_module*/
     parameter DATA_WIDTH_A = 18;
     parameter REGMODE_A = "NOREG";
     parameter CSDECODE_A = "0b000";
