@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +25,19 @@ def test_block_rams_by_hand() -> None:
     assert block_rams(512, 13, "ice40") == 2
 
 
+BUILDS = sorted((Path(__file__).parents[3] / "docs/measured").glob("fpga-build-*.json"))
+
+
+@pytest.mark.parametrize("file", BUILDS, ids=lambda file: file.stem)
+def test_the_estimate_is_near_what_was_built(file: Path) -> None:
+    """Block RAMs and multipliers are counted, look-up tables estimated."""
+    built = json.loads(file.read_text())
+    estimate = needs(EieGeometry(**built["geometry"]), BOARDS[built["board"]])
+    assert (estimate.block_rams, estimate.multipliers) == (built["ram"], built["dsp"])
+    assert estimate.luts == pytest.approx(built["lut"], rel=0.25)
+
+
 def test_what_is_short_is_told() -> None:
-    """256 pointers for 1 MB of words: 1,024 block RAMs of 36 bits, as 8 PEs hold the words of one."""
     rng = np.random.default_rng(0)
     network = random_network(rng, EieGeometry(pes=4, activation_rows=1024), (700, 400, 9), 0.5)
     board = BOARDS["ulx3s-12f"]
