@@ -1,0 +1,79 @@
+"""A library of standard cells: a file in the Liberty format, which the user supplies."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LIBRARY = re.compile(r'\s*library\s*\(\s*"?([^")\s]+)"?\s*\)\s*\{')
+_CELL = re.compile(r'\bcell\s*\(\s*"?([^")\s]+)"?\s*\)\s*\{')
+_AREA = re.compile(r'\barea\s*:\s*"?([-+.\deE]+)')
+_PIN = re.compile(r'\bpin\s*\(\s*"?([^")\s]+)"?\s*\)')
+_FUNCTION = re.compile(r'\bfunction\s*:\s*"([^"]*)"')
+_FLIP_FLOP = re.compile(r"\bff\s*\(")
+_NOT_A_GATE = re.compile(r"\b(ff|latch|statetable)\s*\(|\bdont_use\s*:\s*\"?true|\bthree_state\s*:")
+GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Liberty:
+    """`text` is the file, `name` that of the library, and `areas` those of its cells, in the library's own unit.
+    `buffer` is the smallest buffer."""
+
+    name: str
+    text: str = field(repr=False)
+    areas: dict[str, float] = field(repr=False)
+    buffer: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def read_liberty(file: Path) -> Liberty:
+    """Reads a library, which may be compressed by gzip.
+
+    Raises OSError where there is no such file, and ValueError where it is no whole library with flip-flops and buffers.
+    """
+    if not file.is_file():
+        raise OSError(f"{file} must be a Liberty file of standard cells, and there is no such file")
+    text = _text(file)
+    clean = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+    head = _LIBRARY.match(clean)
+    if head is None:
+        raise ValueError(f"{file} must be a Liberty file, which begins with library (NAME) {{")
+    bare = re.sub(r'"[^"]*"', "", clean)
+    if bare.count("{") != bare.count("}"):
+        raise ValueError(f"{file} must be a whole Liberty file, and {_braces(bare)}; was it cut?")
+    starts = [*_CELL.finditer(clean)]
+    ends = [*(start.start() for start in starts[1:]), len(clean)]
+    cells = {start[1]: clean[start.end() : end] for start, end in zip(starts, ends, strict=True)}
+    if not any(_FLIP_FLOP.search(cell) for cell in cells.values()):
+        raise ValueError(f"{file} must have flip-flops, and has none among {len(cells)} cells")
+    areas = {name: float(area[1]) for name, cell in cells.items() if (area := _AREA.search(cell))}
+    buffers = [name for name, cell in cells.items() if name in areas and _is_buffer(cell)]
+    if not buffers:
+        raise ValueError(f"{file} must have buffers, and has none among {len(cells)} cells")
+    return Liberty(name=head[1], text=text, areas=areas, buffer=min(buffers, key=lambda name: areas[name]))
+
+
+def _text(file: Path) -> str:
+    content = file.read_bytes()
+    try:
+        content = gzip.decompress(content) if content.startswith(GZIP) else content
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{file} must be a whole gzip file: {error}") from None
+    return content.decode(errors="replace")
+
+
+def _braces(bare: str) -> str:
+    return f"{bare.count('{')} braces open, {bare.count('}')} close"
+
+
+def _is_buffer(cell: str) -> bool:
+    functions, pins = _FUNCTION.findall(cell), set(_PIN.findall(cell))
+    return not _NOT_A_GATE.search(cell) and len(functions) == 1 and len(pins) == 2 and functions[0].strip("() ") in pins

@@ -1,0 +1,47 @@
+"""Reading a library of standard cells, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from support.cells import BUFFER, BUFFERS, FIVE, FLIP_FLOP, HEAD, INVERTER, INVERTER_GATE, NAND
+
+from zeroskip.fpga.ppa.liberty import read_liberty
+
+
+@pytest.mark.parametrize("content", [FIVE.encode(), gzip.compress(b"/* library (no) { */\n" + FIVE.encode())])
+def test_cells_and_the_smallest_buffer(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "cells.lib").write_bytes(content)
+    found = read_liberty(tmp_path / "cells.lib")
+    assert found.name == "made_up"
+    assert found.areas == {"BUF_BIG": 9, "BUF": BUFFER, "INV": INVERTER, "NAND": NAND, "DFF": FLIP_FLOP}
+    assert found.buffer == "BUF"
+
+
+WITHOUT_GATES = FIVE[: FIVE.index("  cell (BUF_BIG)")] + FIVE[FIVE.index("  cell (DFF)") :]
+WITHOUT_BUFFERS = FIVE.replace("".join(BUFFERS), "")
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"module top; endmodule", r"must be a Liberty file, which begins with library \(NAME\) \{$"),
+        (b"", r"must be a Liberty file, which begins with"),
+        (FIVE[:-3].encode(), r"must be a whole Liberty file, and 52 braces open, 51 close; was it cut\?$"),
+        (f"{HEAD}{INVERTER_GATE}}}".encode(), r"must have flip-flops, and has none among 1 cells$"),
+        (WITHOUT_GATES.encode(), r"must have buffers, and has none among 1 cells$"),
+        (WITHOUT_BUFFERS.encode(), r"must have buffers, and has none among 3 cells$"),
+        (gzip.compress(FIVE.encode())[:-20], r"must be a whole gzip file: "),
+    ],
+)
+def test_what_is_no_library(content: bytes, error: str, tmp_path: Path) -> None:
+    (tmp_path / "cells.lib").write_bytes(content)
+    with pytest.raises(ValueError, match=error):
+        read_liberty(tmp_path / "cells.lib")
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"must be a Liberty file of standard cells, and there is no such file$"):
+        read_liberty(tmp_path)
