@@ -11,10 +11,12 @@ def _loop_and_latency(geometry: TileGeometry) -> tuple[int, int]:
     """Cycles from one step of a sum to its next; and cycles around the steps, from `start` to the first and from the
     last to `done`."""
     if isinstance(geometry.operand, IntFormat):
-        return 1, 5
+        return 1, 7
     rule = block_rule(geometry.generation, geometry.dtype, geometry.out)
+    # Each stage of the tree for the largest exponent has two levels.
+    rank = 1 + -(-(rule.products - 1).bit_length() // 2)
     # What is added last needs four stages, and each block before it five.
-    return (4, 8 + 5 * (rule.step // rule.products)) if rule.addend_last else (5, 9)
+    return (4, 9 + rank + 5 * (rule.step // rule.products)) if rule.addend_last else (5, 10 + rank)
 
 
 def job_cycles(geometry: TileGeometry, *, sums: int, steps: int) -> int:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Shape, Signal
+from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import memory, wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
-from zeroskip.rtl.ports import lookup_port, write_port
+from zeroskip.model.bits import bits_for
+from zeroskip.rtl.ports import write_port
 
 
 class Accumulators(wiring.Component):
-    """`slots` words of `width` bits: distributed memory on FPGAs, a register if there is one slot.
+    """`slots` words of `width` bits, each the sum so far of one chain of steps: distributed memory on FPGAs, a register
+    if there is one slot.
 
-    Latency: a word is read in the same cycle, and written at the end of the cycle. Throughput: one read and one write a
-    cycle; a word that is read in the cycle in which it is written shows its old value.
+    Latency: a word is read in one cycle and shown in the next. A word that is written in the cycle in which it is read
+    is shown as it was written, so that the memory does not lengthen the loop. Throughput: one read and one write a
+    cycle.
 
     Parameters
     ----------
@@ -24,26 +27,49 @@ class Accumulators(wiring.Component):
 
     Ports
     -----
-    read : lookup_port(slots, width), in
-        Reads a word.
+    first : 1, in
+        Show `begin` instead of a word in the next cycle: a sum begins.
+    begin : width, in
+        What it begins with.
+    slot : bits_for(slots), in
+        The word to show in the next cycle.
+    before : width, out
+        What was asked for in the cycle before.
     write : write_port(slots, width), in
         Writes a word.
+    written : width, out
+        The word that was written last, if there was one in the cycle before.
     """
 
     def __init__(self, *, slots: int, width: int) -> None:
         self.slots, self.width = slots, width
-        super().__init__({"read": In(lookup_port(slots, width)), "write": In(write_port(slots, width))})
+        super().__init__(
+            {
+                "first": In(1),
+                "begin": In(width),
+                "slot": In(bits_for(slots)),
+                "before": Out(width),
+                "write": In(write_port(slots, width)),
+                "written": Out(width),
+            }
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        fetched, forward = Signal(self.width), Signal()
+        m.d.comb += self.before.eq(Mux(forward, self.written, fetched))
         if self.slots == 1:
-            word = Signal(self.width)
+            m.d.sync += [fetched.eq(self.begin), forward.eq(~self.first)]
             with m.If(self.write.en):
-                m.d.sync += word.eq(self.write.data)
-            m.d.comb += self.read.data.eq(word)
+                m.d.sync += self.written.eq(self.write.data)
             return m
         m.submodules.storage = storage = memory.Memory(shape=Shape(self.width), depth=self.slots, init=[])
         read = storage.read_port(domain="comb")
         wiring.connect(m, wiring.flipped(self.write), storage.write_port())
-        m.d.comb += [read.addr.eq(self.read.addr), self.read.data.eq(read.data)]
+        m.d.comb += read.addr.eq(self.slot)
+        m.d.sync += [
+            fetched.eq(Mux(self.first, self.begin, read.data)),
+            forward.eq(self.write.en & (self.write.addr == self.slot) & ~self.first),
+            self.written.eq(self.write.data),
+        ]
         return m

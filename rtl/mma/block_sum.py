@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.utils import ceil_log2
+from amaranth.utils import bits_for, ceil_log2
 
 from zeroskip.model.mma.numerics import BlockRule, FloatFormat
-from zeroskip.rtl.mma.floats import fields
-from zeroskip.rtl.mma.pipeline import delay, register, registers
+from zeroskip.rtl.mma.floats import fields, unpacked_fields
+from zeroskip.rtl.mma.pipeline import register, registers
 from zeroskip.rtl.mma.rounding import Rounding, Special
 
 
@@ -30,60 +30,76 @@ class Products:
 
 @dataclass(frozen=True)
 class Ranked:
-    """After stage maximum."""
+    """After stage distance. Exponents are biased as those of the result."""
 
     significands: list[Signal]
     signs: list[Signal]
     exponents: list[Signal]
     largest: Signal
-    """The largest exponent."""
+    """The largest exponent, at least the rule's floor."""
+    distances: list[Signal]
+    """How many places a product lies below the largest exponent."""
     positive: Signal
     """Whether any product is positive infinity."""
     negative: Signal
     nan: Signal
     c: Signal
+    """As it was in the stage before: the register behind this stage is that of the number."""
 
 
 @dataclass(frozen=True)
 class Terms:
     """After stage compare: the products, and as the last term the number to which they are added."""
 
-    significands: list[Signal]
-    signs: list[Signal]
+    numbers: list[Signal]
+    """With one or two integer bits, relative to the number's sign: of what is negative, the complement, which is one
+    less than its value. A complement that is shifted is the complement of what was shifted."""
+    negative: list[Signal]
+    """The products' signs."""
     shifts: list[Signal]
     """How many places a term lies below the largest."""
 
 
+@dataclass(frozen=True)
+class PartialSums:
+    """After stage align: numbers in two's complement, and bits that are also to be added."""
+
+    numbers: list[Signal]
+    ones: list[Signal]
+    """Minus a term is its complement plus one. There are as many as additions are left, less one where none is."""
+
+
 class BlockSum:
-    """Adds one block of products to a number, in seven stages, which perform the rule's steps 1 to 4:
+    """Adds one block of products to a number, in stages that perform the rule's steps 1 to 4:
 
         multiply   exact products, with the sums of the exponents
-        maximum    the largest exponent of the products
-        compare    take the number; the largest exponent of all; the distance of each term to it
-        align      shift each term down, truncating it
+        maximum    the largest exponent of the products: a stage for each two levels of the tree
+        distance   the distance of each product to it
+        compare    take the number; whether its exponent is larger, and then the distances to it
+        align      shift each term down, truncating it; add pairs of them
         add        the exact sum of the terms
         count      its magnitude, and the zeros above it
         round      normalise, truncate or round
 
     No signal is wider than the rule needs: terms have `fraction_bits + 2` bits, their sum has
-    `fraction_bits + ceil(log2(4 products + 2))` bits and a sign.
+    `fraction_bits + ceil(log2(4 products + 2))` bits and a sign. Terms are added relative to the number's sign, so that
+    each addition takes at its carry input the one that completes the complement of one product.
     """
 
-    STAGES = 7
-    TAKE = 2
-    """The stage in which the number is taken, counted from 0."""
+    LOOP = 5
+    """Stages from the one that takes the number, which is there together with the distances."""
 
     def __init__(self, form: FloatFormat, result: FloatFormat, rule: BlockRule) -> None:
         self.form, self.result, self.rule = form, result, rule
-        # A product's exponent is a sum of two biased exponents; all exponents here have that scale.
+        # A product's exponent is a sum of two biased exponents.
         self.scale = 2 * self.form.bias
         emin = 1 - self.result.bias
         self.lowest = (emin if self.rule.floor is None else self.rule.floor) + self.scale
         self.magnitude_bits = self.rule.fraction_bits + ceil_log2(4 * rule.products + 2)
         # Exponent of the magnitude's top bit, relative to the result's smallest exponent, when the largest exponent is
-        # zero on our scale. The magnitude is widened at the low end so that it never has to shift down.
-        self.room_at_zero = self.magnitude_bits - 1 - self.rule.fraction_bits - self.scale - emin
-        widening = max(0, -(self.room_at_zero + self.lowest))
+        # zero on the result's scale. The magnitude is widened so that it never has to shift down.
+        self.room_at_zero = self.magnitude_bits - 1 - self.rule.fraction_bits - self.result.bias - emin
+        widening = max(0, -(self.room_at_zero + self.lowest - self.scale + self.result.bias))
         self.room_at_zero += widening
         self.rounding = Rounding(
             result=result,
@@ -91,22 +107,24 @@ class BlockSum:
             widened_bits=self.magnitude_bits + widening,
             nearest=rule.nearest,
             kept_bits=rule.kept_bits,
-            underflow_keeps_sign=rule.underflow_keeps_sign,
         )
 
+    @staticmethod
+    def take(rule: BlockRule) -> int:
+        """The stage in which the number is taken, counted from 0."""
+        levels = (rule.products - 1).bit_length()
+        return 2 + -(-levels // 2)
+
     def rank(self, m: Module, a: Sequence[Value], b: Sequence[Value], c: Value) -> Ranked:
-        """Stages multiply and maximum. A `c` goes along with the products."""
-        return self._maximum(m, self._multiply(m, a, b, c))
+        """Stages multiply to distance. A `c` goes along with the products."""
+        return self._distance(m, *self._maximum(m, self._multiply(m, a, b, c)))
 
     def add(self, m: Module, ranked: Ranked, addend: Value) -> Value:
-        """The other stages, from the number that is there together with `ranked`. Returns the bits of the sum, which
-        are not registered."""
+        """The other stages, from the unpacked number that is there together with `ranked`. Returns the sum, unpacked
+        and not registered. What truncation or rounding makes zero keeps its sign."""
         terms, special = self._compare(m, ranked, addend)
-        total = self._add(m, self._align(m, terms))
-        counted = self.rounding.count(m, total)
-        # Stage round needs them three stages after stage compare.
-        special = Special(**{name: delay(m, value, name, 3) for name, value in vars(special).items()})
-        return self.rounding.round(m, counted, special)
+        total = self._add(self._align(m, terms))
+        return self.rounding.finish(m, total, special.later(m, "aligned"))
 
     def _multiply(self, m: Module, a: Sequence[Value], b: Sequence[Value], c: Value) -> Products:
         pairs = [(fields(x, self.form), fields(y, self.form)) for x, y in zip(a, b, strict=True)]
@@ -120,89 +138,128 @@ class BlockSum:
             c=register(m, c, "c"),
         )
 
-    def _maximum(self, m: Module, products: Products) -> Ranked:
+    def _maximum(self, m: Module, products: Products) -> tuple[Products, Signal]:
+        """The products, together with their largest exponent."""
+        candidates: list[Value] = list(products.exponents)
+        stage = 0
+        while len(candidates) > 1:
+            for _ in range(2):
+                candidates = _larger(m, candidates)
+            candidates = list(registers(m, candidates, f"largest{stage}_"))
+            products = Products(
+                significands=registers(m, products.significands, f"product{stage}_"),
+                signs=registers(m, products.signs, f"sign{stage}_"),
+                exponents=registers(m, products.exponents, f"exponent{stage}_"),
+                infinite=register(m, products.infinite, f"infinite{stage}"),
+                nan=register(m, products.nan, f"nan{stage}"),
+                c=register(m, products.c, f"c{stage}"),
+            )
+            stage += 1
+        (largest,) = candidates
+        return products, largest
+
+    def _distance(self, m: Module, products: Products, largest: Value) -> Ranked:
         signs = Cat(*products.signs)
+        rebias = self.result.bias - self.scale
+        floored = Signal(signed(1 + max(len(largest), bits_for(self.lowest, require_sign_bit=True))))
+        m.d.comb += floored.eq(Mux((largest == 0) | (largest < self.lowest), self.lowest, largest))
         return Ranked(
-            largest=register(m, _maximum(m, products.exponents), "largest"),
-            significands=registers(m, products.significands, "product_m"),
-            exponents=registers(m, products.exponents, "exponent_m"),
+            largest=register(m, floored + rebias, "largest"),
+            # Where all products are zero it does not matter where they lie.
+            distances=registers(m, (self._clamped(floored - e) for e in products.exponents), "distance"),
+            significands=registers(m, products.significands, "product_d"),
+            exponents=registers(m, (exponent + rebias for exponent in products.exponents), "exponent_d"),
             positive=register(m, (products.infinite & ~signs).any(), "positive"),
             negative=register(m, (products.infinite & signs).any(), "negative"),
-            signs=registers(m, products.signs, "sign_m"),
-            nan=register(m, products.nan, "nan_m"),
-            c=register(m, products.c, "c_m"),
+            signs=registers(m, products.signs, "sign_d"),
+            nan=register(m, products.nan, "nan_d"),
+            c=products.c,
         )
 
     def _compare(self, m: Module, ranked: Ranked, addend: Value) -> tuple[Terms, Special]:
-        x = fields(addend, self.result)
-        exponent_c = x.exponent + Const(self.scale - self.result.bias, signed(12))
-        floored = Mux(x.zero, self.lowest, exponent_c)
-        largest = ranked.largest
-        top = Signal(signed(1 + max(len(largest) + 1, len(floored))))
-        m.d.comb += top.eq(Mux((largest == 0) | (floored > largest), floored, largest))
-        shift_bits = (self.rule.fraction_bits + 2).bit_length()
-        below = (_clamped(top - exponent, shift_bits) for exponent in ranked.exponents)
-        shifts = [*registers(m, below, "shift"), register(m, _clamped(top - exponent_c, shift_bits), "shift_c")]
-        significand_c, sign_c = register(m, x.significand, "significand_c"), register(m, x.sign, "sign_c")
+        x = unpacked_fields(addend, self.result)
+        below = Signal(signed(1 + max(len(ranked.largest), len(x.exponent) + 1)), name="below")
+        # Whether the number has the largest exponent. A zero has none: all its places are below the others.
+        leads = Signal()
+        m.d.comb += [below.eq(ranked.largest - x.exponent), leads.eq(below[-1] & ~x.zero)]
+        shifts = [
+            *(
+                Mux(leads, self._clamped(x.exponent - exponent), distance)
+                for exponent, distance in zip(ranked.exponents, ranked.distances, strict=True)
+            ),
+            Mux(leads, 0, self._clamped(below)),
+        ]
         positive = ranked.positive | (x.infinite & ~x.sign)
         negative = ranked.negative | (x.infinite & x.sign)
+        room = Mux(leads, x.exponent + self.room_at_zero, ranked.largest + self.room_at_zero)
         special = Special(
-            room=register(m, top + self.room_at_zero, "room"),
+            # It is never negative.
+            room=register(m, room[:-1], "room"),
+            negated=register(m, x.sign, "negated"),
             not_number=register(m, ranked.nan | x.nan | (positive & negative), "not_number"),
             infinity=register(m, ranked.positive | ranked.negative | x.infinite, "infinity"),
             infinity_sign=register(m, negative, "infinity_sign"),
+            zero_sign=Const(0),
         )
+        places = [2 * self.form.mantissa_bits] * self.rule.products + [self.result.mantissa_bits]
+        opposite = [*(sign ^ x.sign for sign in ranked.signs), Const(0)]
+        numbers = []
+        for significand, fraction, sign in zip([*ranked.significands, x.significand], places, opposite, strict=True):
+            term = self._widened(significand, fraction)
+            numbers.append(Cat(term ^ sign.replicate(len(term)), sign).as_signed())
         terms = Terms(
-            significands=[*registers(m, ranked.significands, "product_c"), significand_c],
-            signs=[*registers(m, ranked.signs, "sign_c"), sign_c],
-            shifts=shifts,
+            numbers=registers(m, numbers, "number"),
+            negative=registers(m, opposite[:-1], "opposite"),
+            shifts=registers(m, shifts, "shift"),
         )
         return terms, special
 
-    def _align(self, m: Module, terms: Terms) -> list[Signal]:
-        """The terms in two's complement, and how many of them are negative: minus a term is its complement plus one,
-        and the ones are added together with the terms."""
-        fractions = [2 * self.form.mantissa_bits] * self.rule.products + [self.result.mantissa_bits]
-        complements = []
-        for significand, fraction, shift, sign in zip(
-            terms.significands, fractions, terms.shifts, terms.signs, strict=True
-        ):
-            term = _aligned(significand, fraction, self.rule.fraction_bits, shift)
-            complements.append(Cat(term ^ sign.replicate(len(term)), sign).as_signed())
-        return [*registers(m, complements, "term"), register(m, sum(terms.signs, Const(0)), "ones")]
+    def _align(self, m: Module, terms: Terms) -> PartialSums:
+        """The terms at their places, added in pairs."""
+        shifted = [number >> shift for number, shift in zip(terms.numbers, terms.shifts, strict=True)]
+        sums, ones = _pairs(shifted, terms.negative)
+        return PartialSums(numbers=registers(m, sums, "partial"), ones=registers(m, ones, "one"))
 
-    def _add(self, m: Module, terms: list[Signal]) -> Signal:
-        total = Signal(signed(self.magnitude_bits + 1))
-        m.d.sync += total.eq(_sum(terms))
-        return total
+    def _add(self, partial: PartialSums) -> Value:
+        numbers: list[Value] = list(partial.numbers)
+        ones: list[Value] = list(partial.ones)
+        while len(numbers) > 1:
+            numbers, ones = _pairs(numbers, ones)
+        # The sum of all terms is in this range.
+        return numbers[0][: self.magnitude_bits + 1].as_signed()
 
+    def _widened(self, significand: Value, fraction: int) -> Value:
+        """A significand of so many fraction bits with `fraction_bits`."""
+        more = self.rule.fraction_bits - fraction
+        return Cat(Const(0, more), significand) if more >= 0 else significand[-more:]
 
-def _maximum(m: Module, values: Sequence[Value]) -> Value:
-    """The largest, by a tree."""
-    if len(values) == 1:
-        return values[0]
-    half = len(values) // 2
-    left = Signal.like(values[0])
-    right = Signal.like(values[0])
-    m.d.comb += [left.eq(_maximum(m, values[:half])), right.eq(_maximum(m, values[half:]))]
-    return Mux(left > right, left, right)
-
-
-def _sum(values: Sequence[Value]) -> Value:
-    """The sum, by a tree."""
-    if len(values) == 1:
-        return values[0]
-    half = len(values) // 2
-    return _sum(values[:half]) + _sum(values[half:])
+    def _clamped(self, distance: Value) -> Value:
+        """A distance that is not negative where it is used, at most what shifts a term out."""
+        bits = (self.rule.fraction_bits + 2).bit_length()
+        magnitude = distance[:-1]
+        if len(magnitude) <= bits:
+            return magnitude
+        return magnitude[:bits] | magnitude[bits:].any().replicate(bits)
 
 
-def _clamped(distance: Value, bits: int) -> Value:
-    """The distance, at most the largest number of `bits` bits. It is not negative where it is used."""
-    return distance[:bits] | distance[bits:].any().replicate(bits)
+def _larger(m: Module, values: Sequence[Value]) -> list[Value]:
+    """The larger of each two neighbours."""
+    larger: list[Value] = []
+    for x, y in zip(values[::2], values[1::2], strict=False):
+        value = Signal.like(x, name="larger")
+        m.d.comb += value.eq(Mux(x > y, x, y))
+        larger.append(value)
+    return larger + list(values[len(larger) * 2 :])
 
 
-def _aligned(significand: Value, fraction: int, wanted: int, shift: Value) -> Value:
-    """A significand with two integer bits and `wanted` fraction bits, moved down by `shift`."""
-    short = fraction <= wanted
-    wide = Cat(Const(0, wanted - fraction), significand) if short else significand[fraction - wanted :]
-    return (wide >> shift)[: wanted + 2]
+def _pairs(numbers: Sequence[Value], ones: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+    """The sums of each two neighbours, each with one of the ones, and those that are left."""
+    left = list(ones)
+    sums = []
+    for x, y in zip(numbers[::2], numbers[1::2], strict=False):
+        width = max(len(x), len(y)) + 1
+        carry = left.pop(0)
+        # One carry chain: a place below the lowest carries the one in.
+        total = (Cat(Const(1), x).as_signed() + Cat(carry, y).as_signed())[1 : width + 1]
+        sums.append(total.as_signed())
+    return sums + list(numbers[len(sums) * 2 :]), left

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import EnableInserter, Module, Mux, Signal
+from amaranth.hdl import EnableInserter, Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,7 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import FloatFormat, block_rule
 from zeroskip.rtl.mma.accumulators import Accumulators
 from zeroskip.rtl.mma.block_sum import BlockSum
+from zeroskip.rtl.mma.floats import pack, positive_zero, unpack, unpacked_bits
 from zeroskip.rtl.mma.timing import Timing, dot_control
 
 
@@ -20,8 +21,8 @@ class FloatDot(wiring.Component):
     (zeroskip.model.mma.golden), in the stages of zeroskip.rtl.mma.block_sum. Stage compare takes c, or the sum so far;
     stage round writes the sum.
 
-    Latency: seven cycles from the operands to `d`. Throughput: one block a cycle; a sum can be continued every fifth
-    cycle. Nothing moves while `control.en` is low.
+    Latency: eight cycles from the operands to `d` with four products, nine with eight or 16, ten with 32. Throughput:
+    one block a cycle; a sum can be continued every fifth cycle. Nothing moves while `control.en` is low.
 
     Parameters
     ----------
@@ -42,15 +43,14 @@ class FloatDot(wiring.Component):
         The sum as it was written last.
     """
 
-    timing = Timing(stages=BlockSum.STAGES, take=BlockSum.TAKE)
-
     def __init__(self, geometry: TileGeometry) -> None:
         assert isinstance(geometry.operand, FloatFormat)
         assert isinstance(geometry.result, FloatFormat)
         self.geometry = geometry
-        rule = block_rule(geometry.generation, geometry.dtype, geometry.out)
-        assert not rule.addend_last
-        self.block = BlockSum(geometry.operand, geometry.result, rule)
+        self.rule = block_rule(geometry.generation, geometry.dtype, geometry.out)
+        assert not self.rule.addend_last
+        self.block = BlockSum(geometry.operand, geometry.result, self.rule)
+        self.timing = self.timing_of(geometry)
         operand = data.ArrayLayout(geometry.operand.operand_bits, geometry.k)
         super().__init__(
             {
@@ -62,22 +62,27 @@ class FloatDot(wiring.Component):
             }
         )
 
+    @staticmethod
+    def timing_of(geometry: TileGeometry) -> Timing:
+        """The timing for a geometry of such a mode."""
+        take = BlockSum.take(block_rule(geometry.generation, geometry.dtype, geometry.out))
+        return Timing(stages=take + BlockSum.LOOP, take=take)
+
     def elaborate(self, platform: Any) -> Any:
         m = Module()
-        width = self.geometry.result.bits
-        m.submodules.sums = sums = Accumulators(slots=self.timing.slots, width=width)
+        form = self.block.result
+        m.submodules.sums = sums = Accumulators(slots=self.timing.slots, width=unpacked_bits(form))
         k = range(self.geometry.k)
         ranked = self.block.rank(m, [self.a[i] for i in k], [self.b[i] for i in k], self.c)
-
-        addend = Signal(width)
         m.d.comb += [
-            sums.read.addr.eq(self.control.take_slot),
-            addend.eq(Mux(self.control.first, ranked.c, sums.read.data)),
-        ]
-        m.d.comb += [
+            sums.first.eq(self.control.first),
+            sums.begin.eq(unpack(ranked.c, form)),
+            sums.slot.eq(self.control.take_slot),
             sums.write.en.eq(self.control.write),
             sums.write.addr.eq(self.control.write_slot),
-            sums.write.data.eq(self.block.add(m, ranked, addend)),
+            sums.write.data.eq(self.block.add(m, ranked, sums.before)),
         ]
-        m.d.sync += self.d.eq(sums.write.data)
+        # A zero has no sign as a term: it is enough to mend that of the result.
+        result = sums.written if self.rule.underflow_keeps_sign else positive_zero(sums.written, form)
+        m.d.comb += self.d.eq(pack(result, form))
         return EnableInserter(self.control.en)(m)

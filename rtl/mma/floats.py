@@ -23,20 +23,53 @@ class Fields:
     nan: Value
 
 
-def fields(bits: Value, form: FloatFormat) -> Fields:
-    """The fields of an operand (without the bits that the multiplier ignores)."""
-    mantissa = bits[: form.mantissa_bits]
+def unpack(bits: Value, form: FloatFormat) -> Value:
+    """A number with its leading bit and the exponent of its value, so that what takes it need not look for subnormal
+    numbers. `unpacked_bits` wide.
+
+        +------+----------+---------+----------+
+        | sign | exponent | leading | mantissa |
+        +------+----------+---------+----------+
+    """
     field = bits[form.mantissa_bits : -1]
-    normal, top = field.any(), field.all()
-    none = Const(0)
+    leading = field.any()
+    return Cat(bits[: form.mantissa_bits], leading, field[0] | ~leading, field[1:], bits[-1])
+
+
+def unpacked_bits(form: FloatFormat) -> int:
+    """Width of an unpacked number of the format, which is that of an operand (without the bits that the multiplier
+    ignores)."""
+    return form.operand_bits + 1
+
+
+def pack(number: Value, form: FloatFormat) -> Value:
+    """The format's bits of an unpacked number."""
+    mantissa, rest = number[: form.mantissa_bits], number[form.mantissa_bits :]
+    return Cat(mantissa, rest[0] & rest[1], rest[2:])
+
+
+def positive_zero(number: Value, form: FloatFormat) -> Value:
+    """The unpacked number, +0 where it is a zero."""
+    return Cat(number[:-1], number[-1] & number[: form.mantissa_bits + 1].any())
+
+
+def unpacked_fields(number: Value, form: FloatFormat) -> Fields:
+    """The fields of an unpacked number."""
+    significand, exponent = number[: form.mantissa_bits + 1], number[form.mantissa_bits + 1 : -1]
+    mantissa, top = significand[:-1], exponent.all()
     return Fields(
-        sign=bits[-1],
-        exponent=Cat(field[0] | ~normal, field[1:]),
-        significand=Cat(mantissa, normal),
-        zero=~bits[:-1].any(),
-        infinite=top & ~mantissa.any() if form.infinities else none,
+        sign=number[-1],
+        exponent=exponent,
+        significand=significand,
+        zero=~significand.any(),
+        infinite=top & ~mantissa.any() if form.infinities else Const(0),
         nan=top & (mantissa.any() if form.infinities else mantissa.all()),
     )
+
+
+def fields(bits: Value, form: FloatFormat) -> Fields:
+    """The fields of an operand (without the bits that the multiplier ignores)."""
+    return unpacked_fields(unpack(bits, form), form)
 
 
 def leading_zeros(m: Module, value: Value) -> Value:

@@ -92,12 +92,12 @@ class Gemm(wiring.Component):
             self.done.eq(sequencer.done),
             self.illegal.eq(tile.illegal),
         ]
-        asked = self._fetch(m, sequencer, tile, a, b)
-        self._feed(m, tile, a, b, d)
+        shown = self._fetch(m, sequencer, a, b)
+        self._feed(m, shown, tile, a, b, d)
         # `_write` comes after `_load`: writing D has priority.
         self._load(m, tile, a, b, d)
         self._write(m, sequencer, tile, d)
-        self._answer(m, sequencer, asked, d)
+        self._answer(m, shown, d)
         return m
 
     @property
@@ -105,24 +105,11 @@ class Gemm(wiring.Component):
         """A job begins."""
         return self.start.valid & self.start.ready
 
-    def _fetch(self, m: Module, sequencer: Sequencer, tile: Tile, a: Sequence[Sram], b: Sequence[Sram]) -> Value:
-        """Reads A and B for the next step, and keeps what the tile needs to know about it until the memories show
-        them, a cycle later. Returns whether there is such a step."""
-        fetch = sequencer.fetch.payload
-        fetched = Signal(fetch_layout(self.geometry))
-        holding = Signal()
-        take = Signal()
-        asked = Signal()
-        m.d.comb += [
-            take.eq(~holding | tile.step.ready),
-            sequencer.fetch.ready.eq(take),
-            asked.eq(sequencer.fetch.valid & take),
-        ]
-        with m.If(take):
-            m.d.sync += [holding.eq(sequencer.fetch.valid), fetched.eq(fetch)]
-        m.d.comb += tile.step.valid.eq(holding)
-        for name in ("first", "last", "slot", *(() if self.geometry.pattern.dense else ("dense", "phase"))):
-            m.d.comb += tile.step.payload[name].eq(fetched[name])
+    def _fetch(self, m: Module, sequencer: Sequencer, a: Sequence[Sram], b: Sequence[Sram]) -> Any:
+        """Reads A and B for each step. Returns the step whose words the memories show, and whether there is one."""
+        fetch, asked = sequencer.fetch.payload, sequencer.fetch.valid
+        shown = Signal(data.StructLayout({"valid": 1, "step": fetch_layout(self.geometry)}))
+        m.d.sync += [shown.valid.eq(asked), shown.step.eq(fetch)]
 
         # A word of B stays at the memories' outputs as long as the steps share it.
         b_known = Signal()
@@ -135,19 +122,26 @@ class Gemm(wiring.Component):
             m.d.comb += [bank.read.en.eq(asked), bank.read.addr.eq(fetch.a)]
         for bank in b:
             m.d.comb += [bank.read.en.eq(asked & ~(b_known & (b_at == fetch.b))), bank.read.addr.eq(fetch.b)]
-        return asked
+        return shown
 
-    def _feed(self, m: Module, tile: Tile, a: Sequence[Sram], b: Sequence[Sram], d: Sequence[Sram]) -> None:
-        """Connects the memories' outputs to the tile."""
+    def _feed(self, m: Module, shown: Any, tile: Tile, a: Sequence[Sram], b: Sequence[Sram], d: Sequence[Sram]) -> None:
+        """Gives the words to the tile, a cycle after the memories showed them: block RAM is slow, and the selectors
+        come next. C goes straight into a register of the tile: it is read a cycle later. The tile is always ready,
+        because the sequencer keeps the steps of a sum apart, and results are taken at once."""
         step = tile.step.payload
         words = [data.View(a_row_layout(self.geometry), bank.read.data) for bank in a]
-        m.d.comb += [
+        m.d.sync += [
+            tile.step.valid.eq(shown.valid),
+            *(step[name].eq(shown.step[name]) for name in ("first", "last", "slot")),
             *(step.a[row].eq(word["values"]) for row, word in enumerate(words)),
             *(step.b[column].eq(bank.read.data) for column, bank in enumerate(b)),
-            *(step.c[row].eq(bank.read.data) for row, bank in enumerate(d)),
         ]
+        m.d.comb += [step.c[row].eq(bank.read.data) for row, bank in enumerate(d)]
         if not self.geometry.pattern.dense:
-            m.d.comb += [step.codes[row].eq(word["codes"]) for row, word in enumerate(words)]
+            m.d.sync += [
+                *(step[name].eq(shown.step[name]) for name in ("dense", "phase")),
+                *(step.codes[row].eq(word["codes"]) for row, word in enumerate(words)),
+            ]
 
     def _load(self, m: Module, tile: Tile, a: Sequence[Sram], b: Sequence[Sram], d: Sequence[Sram]) -> None:
         load = self.load.payload
@@ -177,10 +171,9 @@ class Gemm(wiring.Component):
                     bank.write.data.eq(tile.result.payload[row]),
                 ]
 
-    def _answer(self, m: Module, sequencer: Sequencer, asked: Value, d: Sequence[Sram]) -> None:
+    def _answer(self, m: Module, shown: Any, d: Sequence[Sram]) -> None:
         """Reads C for the first step of each sum, and D for `read` in other cycles."""
-        fetch = sequencer.fetch.payload
-        reads_c = asked & fetch.first
+        reads_c = shown.valid & shown.step.first
         answering = Signal()
         fresh = Signal()
         answer = Signal(len(d[0].read.data))
@@ -193,7 +186,7 @@ class Gemm(wiring.Component):
         ]
         asking = self.read.valid & self.read.ready
         for bank in d:
-            m.d.comb += [bank.read.en.eq(reads_c | asking), bank.read.addr.eq(fetch.d)]
+            m.d.comb += [bank.read.en.eq(reads_c | asking), bank.read.addr.eq(shown.step.d)]
             with m.If(asking):
                 m.d.comb += bank.read.addr.eq(self.read.payload.address)
         m.d.sync += fresh.eq(asking)

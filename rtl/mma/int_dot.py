@@ -47,11 +47,9 @@ class IntDot(wiring.Component):
         The sum as it was written last.
     """
 
-    timing = Timing(stages=3, take=2)
-
     def __init__(self, geometry: TileGeometry) -> None:
         assert isinstance(geometry.operand, IntFormat)
-        self.geometry = geometry
+        self.geometry, self.timing = geometry, self.timing_of(geometry)
         operand = data.ArrayLayout(signed(geometry.operand.bits), geometry.k)
         super().__init__(
             {
@@ -63,12 +61,16 @@ class IntDot(wiring.Component):
             }
         )
 
+    @staticmethod
+    def timing_of(geometry: TileGeometry) -> Timing:
+        """The timing for a geometry with an integer format."""
+        return Timing(stages=3, take=2)
+
     def elaborate(self, platform: Any) -> Any:
         m = Module()
         m.submodules.sums = sums = Accumulators(slots=self.timing.slots, width=SUM_BITS)
         k, bits = self.geometry.k, self.a[0].shape().width
-        c = [Signal(SUM_BITS, name=f"c{stage}") for stage in range(2)]
-        m.d.sync += [c[0].eq(self.c), c[1].eq(c[0])]
+        m.d.sync += sums.begin.eq(self.c)
 
         # multiply
         products = [Signal(signed(2 * bits), name=f"product{i}") for i in range(k)]
@@ -79,12 +81,11 @@ class IntDot(wiring.Component):
         m.d.sync += block.eq(sum(products))
 
         # sum
-        before = Signal(signed(SUM_BITS))
         total = Signal(signed(SUM_BITS + 1))
         m.d.comb += [
-            sums.read.addr.eq(self.control.take_slot),
-            before.eq(Mux(self.control.first, c[1], sums.read.data)),
-            total.eq(before + block),
+            sums.first.eq(self.control.first),
+            sums.slot.eq(self.control.take_slot),
+            total.eq(sums.before.as_signed() + block),
             sums.write.en.eq(self.control.write),
             sums.write.addr.eq(self.control.write_slot),
             sums.write.data.eq(total),
@@ -93,5 +94,5 @@ class IntDot(wiring.Component):
             overflow = total[-1] != total[-2]
             extreme = Mux(total[-1], 1 << (SUM_BITS - 1), (1 << (SUM_BITS - 1)) - 1)
             m.d.comb += sums.write.data.eq(Mux(overflow, extreme, total))
-        m.d.sync += self.d.eq(sums.write.data)
+        m.d.comb += self.d.eq(sums.written)
         return EnableInserter(self.control.en)(m)

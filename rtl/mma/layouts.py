@@ -24,8 +24,7 @@ def dot_class(geometry: TileGeometry) -> type[IntDot | FloatDot | StepDot]:
 
 def timing(geometry: TileGeometry) -> Timing:
     """The timing of the geometry's dot-product units."""
-    dot = dot_class(geometry)
-    return StepDot.timing_of(geometry) if issubclass(dot, StepDot) else dot.timing
+    return dot_class(geometry).timing_of(geometry)
 
 
 def values_layout(geometry: TileGeometry) -> data.ArrayLayout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, EnableInserter, Module, Mux, Signal, Value
+from amaranth.hdl import Const, EnableInserter, Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,12 +12,10 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import FloatFormat, block_rule
 from zeroskip.rtl.mma.accumulators import Accumulators
 from zeroskip.rtl.mma.block_sum import BlockSum
+from zeroskip.rtl.mma.floats import pack, positive_zero, unpack, unpacked_bits
 from zeroskip.rtl.mma.pipeline import delay, register
 from zeroskip.rtl.mma.plus import Plus
 from zeroskip.rtl.mma.timing import Timing, dot_control
-
-_BLOCK = BlockSum.STAGES - BlockSum.TAKE
-"""Cycles from one block of a step to the next, whose sum begins with its result."""
 
 
 class StepDot(wiring.Component):
@@ -25,11 +23,11 @@ class StepDot(wiring.Component):
     that follow each other (BlockRule.places), and their sum is added to the sum so far, to nearest even
     (zeroskip.model.mma.golden, where c is added last).
 
-        block      zeroskip.rtl.mma.block_sum: seven stages; five more for a second block
+        block      zeroskip.rtl.mma.block_sum: nine stages, or ten with 32 products; five more for a second block
         plus       zeroskip.rtl.mma.plus: four stages. The first takes c, or the sum so far; the last writes the sum
 
-    Latency: 11 cycles from the operands to `d` with one block, 16 with two. Throughput: one step a cycle; a sum can be
-    continued every fourth cycle. Nothing moves while `control.en` is low.
+    Latency: 14 cycles from the operands to `d` with one block of 32 products, 18 with two of 16. Throughput: one step a
+    cycle; a sum can be continued every fourth cycle. Nothing moves while `control.en` is low.
 
     Parameters
     ----------
@@ -73,33 +71,34 @@ class StepDot(wiring.Component):
     def timing_of(geometry: TileGeometry) -> Timing:
         """The timing for a geometry of such a mode."""
         rule = block_rule(geometry.generation, geometry.dtype, geometry.out)
-        take = BlockSum.TAKE + _BLOCK * (rule.step // rule.products)
+        take = BlockSum.take(rule) + BlockSum.LOOP * (rule.step // rule.products)
         return Timing(stages=take + Plus.STAGES, take=take)
 
     def elaborate(self, platform: Any) -> Any:
         m = Module()
-        width = self.geometry.result.bits
-        m.submodules.sums = sums = Accumulators(slots=self.timing.slots, width=width)
+        form = self.plus.form
+        m.submodules.sums = sums = Accumulators(slots=self.timing.slots, width=unpacked_bits(form))
 
-        total: Value = Const(0, width)
+        total: Value = unpack(Const(0, form.bits), form)
         for index, first in enumerate(range(0, self.rule.step, self.rule.products)):
             places = self.rule.places[first : first + self.rule.products]
             # The operands wait for the sum of the blocks before.
             a, b = (
-                [delay(m, values[place], f"{name}{place}", _BLOCK * index) for place in places]
+                [delay(m, values[place], f"{name}{place}", BlockSum.LOOP * index) for place in places]
                 for name, values in (("a", self.a), ("b", self.b))
             )
             ranked = self.block.rank(m, a, b, Const(0))
             total = register(m, self.block.add(m, ranked, total), f"block{index}")
+        if not self.rule.underflow_keeps_sign:
+            total = positive_zero(total, form)
 
-        c = delay(m, self.c, "c", self.timing.take)
-        addend = Signal(width)
         m.d.comb += [
-            sums.read.addr.eq(self.control.take_slot),
-            addend.eq(Mux(self.control.first, c, sums.read.data)),
+            sums.first.eq(self.control.first),
+            sums.begin.eq(unpack(delay(m, self.c, "c", self.timing.take - 1), form)),
+            sums.slot.eq(self.control.take_slot),
             sums.write.en.eq(self.control.write),
             sums.write.addr.eq(self.control.write_slot),
-            sums.write.data.eq(self.plus.add(m, total, addend)),
+            sums.write.data.eq(self.plus.add(m, total, sums.before)),
+            self.d.eq(pack(sums.written, form)),
         ]
-        m.d.sync += self.d.eq(sums.write.data)
         return EnableInserter(self.control.en)(m)

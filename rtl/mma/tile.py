@@ -173,7 +173,7 @@ class Tile(wiring.Component):
                 stages[0].slot.eq(step.slot),
                 *(stage.eq(before) for before, stage in itertools.pairwise(stages)),
             ]
-        taken, last = stages[times.take], stages[times.stages - 1]
+        taken, last = stages[times.take - 1], stages[times.stages - 1]
         m.d.comb += [
             control.first.eq(taken.first),
             control.take_slot.eq(taken.slot),

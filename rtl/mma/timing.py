@@ -12,8 +12,8 @@ from zeroskip.model.bits import bits_for
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The pipeline of a dot-product unit: `stages` from the operands to the result. The sum so far is read in stage
-    `take` (counted from 0) and written in the last."""
+    """The pipeline of a dot-product unit: `stages` from the operands to the result. Stage `take` (counted from 0) works
+    on the sum so far, which was read in the stage before, and the last writes it (zeroskip.rtl.mma.accumulators)."""
 
     stages: int
     take: int
@@ -38,9 +38,9 @@ def dot_control(timing: Timing) -> wiring.Signature:
     en : 1, out
         The pipeline advances.
     first : 1, out
-        The step in stage `take` begins a sum, with c.
+        The step in the stage before `take` begins a sum, with c.
     take_slot : bits_for(slots), out
-        The slot of the sum that the step in stage `take` continues.
+        The slot of the sum that it continues otherwise.
     write : 1, out
         There is a step in the last stage.
     write_slot : bits_for(slots), out

@@ -20,7 +20,8 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import OPERANDS, FloatFormat, block_rule
 from zeroskip.model.network.pattern import Pattern
 
-LATENCY = {"fp16": 8, "int8": 4}
+LATENCY = {"fp16": 10, "tf32": 9, "int8": 4, "int4": 4}
+"""Of tiles of the A100 and of Ada."""
 
 
 def unit(generation: str, dtype: str, out: str, pattern: str = "2:4", **sizes: Any) -> TileGeometry:
@@ -131,7 +132,7 @@ def test_every_code_has_a_result_and_a_flag(geometry: TileGeometry) -> None:
     """Legal codes leave the flag alone; each of the others is the only illegal one in turn. The flag is set in the
     cycle after its step was taken: when a result leaves, `latency` - 1 more steps have followed."""
     rng = np.random.default_rng(6)
-    latency = LATENCY["int8" if geometry.dtype.startswith("int") else "fp16"]
+    latency = LATENCY[geometry.dtype]
     every = np.arange(1 << geometry.pattern.code_bits, dtype=np.uint16)
     illegal = nm.illegal(every[:, None], geometry.pattern, geometry.check)[:, 0]
     legal = random_steps(rng, geometry, 1000, legal=True)
@@ -152,7 +153,7 @@ def test_every_code_has_a_result_and_a_flag(geometry: TileGeometry) -> None:
 def test_the_flag_with_pauses(geometry: TileGeometry, seed: int) -> None:
     """When a result leaves, its own step has been taken, and at most `latency` - 1 that followed."""
     rng = np.random.default_rng(seed)
-    latency = LATENCY["int8" if geometry.dtype.startswith("int") else "fp16"]
+    latency = LATENCY[geometry.dtype]
     steps = random_steps(rng, geometry, 60, longest=1, legal=True)
     codes = steps.fields["codes"]
     codes[30 + seed], steps.fields["dense"][30 + seed] = 0, 0

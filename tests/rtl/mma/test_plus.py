@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from support.operands import floats, random_bits
 
 from zeroskip.model.mma.numerics import FP16, FP32, FloatFormat
+from zeroskip.rtl.mma.floats import pack, unpack
 from zeroskip.rtl.mma.plus import Plus
 
 FORMATS: dict[str, tuple[FloatFormat, Any, Any]] = {
@@ -29,7 +30,9 @@ class Adder(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.d.sync += self.sum.eq(Plus(self.form).add(m, self.x, self.y))
+        m.d.sync += self.sum.eq(
+            pack(Plus(self.form).add(m, *(unpack(value, self.form) for value in (self.x, self.y))), self.form)
+        )
         return m
 
 
