@@ -69,3 +69,8 @@ class Board:
         if mhz == self.input_mhz:
             return None
         return {"ecp5": solve_ecp5, "ice40": solve_ice40}[self.family](self.input_mhz, mhz)
+
+    def made_mhz(self, mhz: float) -> float:
+        """The clock nearest to `mhz` that the PLL makes, or the board's own. Raises ClockError where there is none."""
+        pll = self.pll(mhz)
+        return mhz if pll is None else pll.mhz

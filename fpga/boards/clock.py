@@ -25,7 +25,6 @@ class BoardClock(Elaboratable):
     def __init__(self, board: Board, mhz: float) -> None:
         self.board = board
         self.pll = board.pll(mhz)
-        self.mhz = mhz if self.pll is None else self.pll.mhz
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from zeroskip.fpga.boards.board import Board
-from zeroskip.fpga.boards.clock import BoardClock
 from zeroskip.fpga.boards.serial import SerialCore
 from zeroskip.fpga.boards.top import BoardTop
 from zeroskip.fpga.build import config as texts
@@ -77,7 +76,7 @@ def array_design(board: Board, geometry: EieGeometry, *, mhz: float, baud: int) 
 
     Raises ClockError where no PLL makes `mhz`, and ValueError where the clock does not suit the serial line.
     """
-    made = BoardClock(board, mhz).mhz
+    made = board.made_mhz(mhz)
     clock = round(made * 1e6)
     boot = boot_memory(geometry, None, buffer=BUFFER, clock=clock)
     core = LinkedArray(geometry, boot=boot, buffer=BUFFER)
