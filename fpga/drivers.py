@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
+
+from zeroskip.model.cores import core_entry
 
 
 def load_board_driver(name: str) -> Any:
-    """The driver of a core on boards. Raises ValueError for a core that has none."""
-    if name != "eie":
-        raise ValueError(f"a network for a board must be for the EIE array (core eie), not for the core {name}")
-    from zeroskip.fpga.eie.driver import EieBoardDriver
+    """The driver of a core on boards, `zeroskip.fpga.<name>.driver.DRIVER`: that of its co-simulation
+    (zeroskip.cosim.driver), and the methods `load`, `session`, `torch_rate`. Raises ValueError for an unknown name."""
+    return import_module(f"zeroskip.fpga.{core_entry(name).name}.driver").DRIVER
 
-    return EieBoardDriver()
+
+def simulated_board(name: str) -> Any:
+    """What makes a simulated board with a core, `zeroskip.fpga.simulation.<name>.simulated_board`. Raises ValueError
+    for an unknown name."""
+    return import_module(f"zeroskip.fpga.simulation.{core_entry(name).name}").simulated_board

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from zeroskip.fpga.eie.bursts import layout_digest, network_digest, table_bursts, word_bytes
+from zeroskip.fpga.identity import board_text
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.layouts import LoadTarget
-from zeroskip.rtl.link.boot import boot_records, boot_text
-from zeroskip.rtl.link.protocol import FIELDS, HEAD, PROTOCOL, RECORD_HEAD, Command
-from zeroskip.rtl.link.receiver import longest_content
-
-DIGEST_DIGITS = 64
+from zeroskip.rtl.link.boot import boot_records
+from zeroskip.rtl.link.protocol import FIELDS, HEAD, RECORD_HEAD, Command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +37,8 @@ def boot_memory(
     """
     if network is not None and network.geometry != geometry:
         raise ValueError(f"network must be for {geometry}, not {network.geometry}")
-    facts: dict[str, Any] = {
-        "protocol": PROTOCOL,
-        "core": "eie",
-        "layout": layout_digest(geometry),
-        "geometry": dataclasses.asdict(geometry),
-        "longest": longest_content(buffer),
-        "buffer": buffer,
-        "clock": clock,
-        "network": "" if network is None else network_digest(network),
-    }
-    text = boot_text(facts)
-    if network is None:
-        # JSON may end with spaces.
-        text += b" " * DIGEST_DIGITS
+    digest = None if network is None else network_digest(network)
+    text = board_text("eie", geometry, layout_digest(geometry), buffer=buffer, clock=clock, network=digest)
     bursts = [] if network is None else table_bursts(network)
     records = boot_records(
         request.content(0) for burst in bursts for request in burst.requests(_longest_record(geometry))

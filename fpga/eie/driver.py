@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from zeroskip.cosim.driver import RtlRun, StageRun
 from zeroskip.cosim.eie.driver import EieDriver
 from zeroskip.cosim.eie.models import run_models
 from zeroskip.cosim.session import most_cycles
+from zeroskip.fpga.board import BoardSession
 from zeroskip.fpga.eie.bursts import (
     input_burst,
     input_words,
@@ -21,8 +21,11 @@ from zeroskip.fpga.eie.bursts import (
     network_digest,
     table_bursts,
 )
+from zeroskip.fpga.eie.dense import dense_layers
 from zeroskip.fpga.host.host import BoardError, Host
 from zeroskip.fpga.host.requests import Request, read_request, run_request
+from zeroskip.fpga.identity import require_board
+from zeroskip.fpga.torch_rate import TorchRate, torch_rate
 from zeroskip.model.bits import bits_for
 from zeroskip.model.core import Cycles
 from zeroskip.model.eie.bundle import EieNetwork
@@ -33,31 +36,15 @@ RUN_ANSWER = 5
 """Bytes of flags and cycles."""
 
 
-def require_board(name: str, facts: dict[str, Any], network: EieNetwork) -> None:
-    """Raises BoardError unless the board that says `facts` of itself can run the network; the message names what
-    differs."""
-    rebuild = "build a bitstream for this network and flash it (zeroskip fpga build, zeroskip fpga flash)"
-    if facts.get("core") != "eie":
-        raise BoardError(f"core of {name} must be 'eie', not {facts.get('core')!r}: {rebuild}")
-    board, wanted = facts.get("geometry"), dataclasses.asdict(network.geometry)
-    if not isinstance(board, dict) or set(board) != set(wanted):
-        raise BoardError(f"geometry of {name} must have the fields {', '.join(wanted)}, not {board}: {rebuild}")
-    if different := [field for field, value in wanted.items() if board[field] != value]:
-        listed = ", ".join(f"{field} must be {wanted[field]}, not {board[field]}" for field in different)
-        raise BoardError(f"geometry of {name}: {listed}: {rebuild}")
-    if facts.get("layout") != layout_digest(network.geometry):
-        raise BoardError(
-            f"{name} was built by another version of zeroskip, which lays memories out otherwise: {rebuild}"
-        )
-
-
 class EieBoardDriver(EieDriver):
     """Runs stages on a board: a BoardSession takes the place of the simulator's session."""
 
     def load(self, host: Host, network: EieNetwork, progress: Progress = silent) -> bool:
         """Loads the network, unless it is inside the bitstream. Returns whether it was loaded. Raises BoardError and
         LineLost."""
-        require_board(host.pipe.name, host.facts, network)
+        geometry = network.geometry
+        layout = layout_digest(geometry)
+        require_board(host.pipe.name, host.facts, core="eie", geometry=geometry, layout=layout)
         if host.facts.get("network") == network_digest(network):
             return False
         requests = [
@@ -69,6 +56,15 @@ class EieBoardDriver(EieDriver):
         for done, _ in enumerate(host.perform([request] for request in requests)):
             progress(Step(task="loading the network", done=done + 1, total=len(requests), unit="frames"))
         return True
+
+    def session(self, host: Host, network: EieNetwork) -> Any:
+        """What `run_stage` takes."""
+        return BoardSession(host=host)
+
+    def torch_rate(self, network: EieNetwork, inputs: NDArray[np.int16]) -> TorchRate:
+        """The rate of torch on this machine, for the inputs of the first stage."""
+        floats = inputs.astype(np.float32) / np.float32(2.0 ** network.layers[0].input_fraction)
+        return torch_rate(network.stages, dense_layers(network), floats)
 
     def run_stage(
         self,
@@ -122,3 +118,6 @@ def _starts(
             run_request(first, limit),
             read_request(0, outputs),
         ]
+
+
+DRIVER = EieBoardDriver()

@@ -11,7 +11,7 @@ from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 
 
-def simulated_array(
+def simulated_board(
     geometry: EieGeometry,
     *,
     pins: bool,

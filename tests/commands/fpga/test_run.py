@@ -74,11 +74,17 @@ def test_a_hundred_images_through_the_pins(zs: Command) -> None:
     assert board["cycle_model_equal"]
 
 
-def test_a_network_for_the_tile_is_refused(zs: Command) -> None:
-    compiled(zs, "--core", "mma")
-    code, out, err = zs("fpga", "run", "net.zs", "--data", "data.npz", "--port", "sim")
-    message = "error: a network for a board must be for the EIE array (core eie), not for the core mma\n"
-    assert (code, out, err) == (1, "", message)
+def test_a_network_on_a_board_with_a_tile(zs: Command) -> None:
+    compiled(zs, "--core", "mma", "--m", 1, "--n", 2)
+    code, out, err = zs("simulate", "net.zs", "--data", "data.npz", "--limit", 40, "--json")
+    assert code == 0, err
+    rtl = json.loads(out)
+    code, out, err = zs("fpga", "run", "net.zs", "--data", "data.npz", "--port", "sim-fast", "--limit", 40, "--json")
+    assert code == 0, err
+    board = json.loads(out)
+    for key in ("images", "values", "mismatches", "cycle_model_equal", "accuracy"):
+        assert board[key] == rtl[key], key
+    assert board["cycles_per_image"] == pytest.approx(rtl["cycles_per_image"]["mean"])
 
 
 def test_a_port_that_is_not_there(zs: Command) -> None:

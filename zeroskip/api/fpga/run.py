@@ -17,9 +17,9 @@ from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
     from zeroskip.cosim.verify import Verification
-    from zeroskip.fpga.eie.torch_rate import TorchRate
     from zeroskip.fpga.figures import BoardSpeed
     from zeroskip.fpga.host.host import LineCounts
+    from zeroskip.fpga.torch_rate import TorchRate
 
 SIMULATED = {"sim": True, "sim-fast": False}
 """The ports that are simulations: whether bytes go over the serial pins."""
@@ -179,8 +179,6 @@ def run(
     if compiled.samples is not None:
         compiled.samples.warn_of_range([values], field)
     from zeroskip.cosim.verify import verify_in
-    from zeroskip.fpga.board import BoardSession
-    from zeroskip.fpga.eie.torch_rate import torch_rate
     from zeroskip.fpga.host.host import Host
     from zeroskip.model.data.dataset import accuracy as accuracy_of
 
@@ -190,7 +188,7 @@ def run(
         host.connect()
         loaded = driver.load(host, compiled, progress)
         before = host.counts
-        session = BoardSession(host=host)
+        session = driver.session(host, compiled)
         verification = verify_in(session, driver, compiled, inputs, task=RUNNING, progress=progress)
         counts = host.counts
     if outputs is not None:
@@ -205,7 +203,7 @@ def run(
         loaded=loaded,
         counts=counts,
         speed=_speed(host.facts.get("clock"), settings.baud, verification, before, counts),
-        torch=torch_rate(compiled, inputs),
+        torch=driver.torch_rate(compiled, inputs),
         seconds=time.monotonic() - start,
     )
 
@@ -216,16 +214,17 @@ def _pipe(compiled: Any, port: str, settings: RunSettings, progress: Progress) -
 
         return SerialPipe(port, baud=settings.baud)
     from zeroskip.cosim.simulator import Simulator, require_tools
-    from zeroskip.fpga.simulation.eie import simulated_array
+    from zeroskip.fpga.drivers import simulated_board
 
     require_tools(Simulator.VERILATOR)
-    return simulated_array(
+    board: AbstractContextManager[Any] = simulated_board(compiled.core)(
         compiled.geometry,
         pins=SIMULATED[port],
         clock=settings.clock * 1e6,
         seed=settings.seed,
         announce=lambda task: progress(Step(task=task)),
     )
+    return board
 
 
 def _speed(

@@ -1,0 +1,116 @@
+"""The N:M tile with its memories behind two streams of bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from zeroskip.fpga.identity import board_text
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.link.boot import boot_records
+from zeroskip.rtl.link.link import Link
+from zeroskip.rtl.link.ports import CoreSizes
+from zeroskip.rtl.mma.gemm import Gemm
+from zeroskip.rtl.mma.layouts import job_layout, load_layout, read_layout, results_layout
+
+TARGET_BITS = 2
+"""The link's targets are the numbers of banks above the bits of MatrixTarget."""
+
+BUFFER = 4096
+"""Bytes of the link's buffer where nothing else is asked for."""
+
+ILLEGAL = 1
+"""The flag of a run that met an illegal code."""
+
+
+def gemm_sizes(geometry: TileGeometry) -> CoreSizes:
+    """The port of a Gemm, as the link sees it."""
+    load = load_layout(geometry)
+    return CoreSizes(
+        target=TARGET_BITS + load["bank"].width,
+        address=load["address"].width,
+        data=load["data"].width,
+        start=job_layout(geometry).size,
+        read=read_layout(geometry).size,
+        result=results_layout(geometry).elem_shape.size,
+    )
+
+
+def tile_layout_digest(geometry: TileGeometry) -> str:
+    """The first digits of the SHA-256 of how words and jobs are laid out."""
+    layouts = f"{TARGET_BITS} {load_layout(geometry)!r} {job_layout(geometry)!r} {read_layout(geometry)!r}"
+    return hashlib.sha256(layouts.encode()).hexdigest()[:16]
+
+
+class LinkedTile(wiring.Component):
+    """A Gemm with a link (zeroskip.rtl.link): matrices go in, products come out.
+
+    Nothing is inside the bitstream: each product is loaded. The number of a result is its bank above its address.
+
+    Parameters
+    ----------
+    geometry : TileGeometry
+    buffer : int
+        Bytes of the link's buffer for requests, a power of two. ValueError for others.
+    clock : int or None
+        The frequency of the clock in Hz, told to the host.
+
+    Ports
+    -----
+    i : stream of 8, in
+        Bytes from the host.
+    broken : 1, in
+        High for a cycle when the line that carries `i` reports an error.
+    o : stream of 8, out
+        Bytes to the host.
+    """
+
+    def __init__(self, geometry: TileGeometry, *, buffer: int = BUFFER, clock: int | None = None) -> None:
+        self.geometry = geometry
+        self.buffer = buffer
+        self.text = board_text("mma", geometry, tile_layout_digest(geometry), buffer=buffer, clock=clock)
+        super().__init__({"i": In(stream.Signature(8)), "broken": In(1), "o": Out(stream.Signature(8))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.gemm = gemm = Gemm(self.geometry)
+        m.submodules.link = link = Link(
+            gemm_sizes(self.geometry), text=self.text, records=boot_records([]), buffer=self.buffer
+        )
+        wiring.connect(m, wiring.flipped(self.i), link.i)
+        wiring.connect(m, link.o, wiring.flipped(self.o))
+        core = link.core
+        load, word = gemm.load.payload, core.load.payload
+        address_bits = len(gemm.read.payload.address)
+        running = Signal()
+        with m.If(gemm.done):
+            m.d.sync += running.eq(0)
+        with m.If(core.start.valid & core.start.ready):
+            m.d.sync += running.eq(1)
+        m.d.comb += [
+            link.broken.eq(self.broken),
+            gemm.load.valid.eq(core.load.valid),
+            core.load.ready.eq(gemm.load.ready),
+            load.target.eq(word.target[:TARGET_BITS]),
+            load.bank.eq(word.target[TARGET_BITS:]),
+            load.address.eq(word.address),
+            load.data.eq(word.data),
+            gemm.start.valid.eq(core.start.valid),
+            gemm.start.payload.eq(core.start.payload),
+            core.start.ready.eq(gemm.start.ready),
+            core.idle.eq(~running),
+            core.done.eq(gemm.done),
+            core.flags.eq(gemm.illegal),
+            gemm.read.valid.eq(core.read.valid),
+            gemm.read.payload.address.eq(core.read.payload[:address_bits]),
+            gemm.read.payload.bank.eq(core.read.payload[address_bits:]),
+            core.read.ready.eq(gemm.read.ready),
+            core.result.valid.eq(gemm.result.valid),
+            core.result.payload.eq(gemm.result.payload),
+            gemm.result.ready.eq(core.result.ready),
+        ]
+        return m
