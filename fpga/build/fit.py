@@ -16,7 +16,7 @@ SHAPES = {
 }
 """Words and bits of a word that a block RAM can have."""
 
-USABLE = {"ecp5": 0.9, "ice40": 0.98}
+USABLE = {"ecp5": 0.9, "ice40": 1.0}
 """Part of the look-up tables that place and route can fill."""
 
 
@@ -75,7 +75,7 @@ def needs(geometry: EieGeometry, board: Board) -> Needs:
 FILE_BITS = 2048
 """Activation files of fewer bits become look-up tables."""
 
-CELLS = {"ecp5": (3000, 1500, 4), "ice40": (1900, 2300, 12)}
+CELLS = {"ecp5": (3000, 1500, 4), "ice40": (2200, 2600, 11)}
 """Look-up tables of control and link, those of a PE beside its rows, and block RAMs of the link."""
 
 SIZES = (64, 32, 16, 8, 4, 2, 1)
