@@ -10,8 +10,8 @@ block's own cycle."""
 _PRESORT = 7
 """The same of the pass that sorts each block, without the block sorter."""
 
-_RANK = 12
-"""The same of a ranking: two more than a merge, for the distances."""
+_RANK = 13
+"""The same of a ranking: three more than a merge, for the distances."""
 
 
 def map_cycles(geometry: MapperGeometry, outputs: int, inputs: int, offsets: int) -> int:

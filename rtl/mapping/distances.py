@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mapping.geometry import MapperGeometry
@@ -19,7 +19,11 @@ class Distances(wiring.Component):
 
     Points of other batches, and those farther away than the limit, are absent.
 
-    Latency: two cycles. Throughput: one block a cycle. Everything stops while a block waits at `o`.
+        difference   the coordinates of the difference
+        square       their squares
+        sum          of the squares, against the limit
+
+    Latency: three cycles. Throughput: one block a cycle. Everything stops while a block waits at `o`.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ class Distances(wiring.Component):
         The same blocks with squared distances as keys.
     """
 
-    latency = 2
+    latency = 3
 
     def __init__(self, geometry: MapperGeometry) -> None:
         self.geometry = geometry
@@ -44,30 +48,37 @@ class Distances(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        geometry, advance, valid = self.geometry, Signal(), Signal()
-        before = Signal(block_layout(geometry))
+        geometry, advance = self.geometry, Signal()
         m.d.comb += [advance.eq(~self.o.valid | self.o.ready), self.i.ready.eq(advance)]
+        stage_layout = data.StructLayout({"valid": 1, "block": block_layout(geometry)})
+        different, squared = Signal(stage_layout), Signal(stage_layout)
         with m.If(advance):
             m.d.sync += [
-                valid.eq(self.i.valid),
-                before.eq(self.i.payload),
-                self.o.valid.eq(valid),
-                self.o.payload.eq(before),
+                different.valid.eq(self.i.valid),
+                different.block.eq(self.i.payload),
+                squared.eq(different),
+                self.o.valid.eq(squared.valid),
+                self.o.payload.eq(squared.block),
             ]
         for lane in range(geometry.width):
-            squares = [Signal(2 * geometry.coordinate_bits - 1, name=f"square{lane}_{d}") for d in range(geometry.dims)]
-            elsewhere = Signal(name=f"elsewhere{lane}")
+            squares = []
             rest: Any = self.i.payload.entries[lane].key
-            for square in squares:
-                part = Signal(signed(geometry.coordinate_bits))
+            for axis in range(geometry.dims):
+                part = Signal(signed(geometry.coordinate_bits), name=f"part{lane}_{axis}")
+                coordinate = Signal.like(part, name=f"coordinate{lane}_{axis}")
+                square = Signal(2 * geometry.coordinate_bits - 1, name=f"square{lane}_{axis}")
                 m.d.comb += part.eq(rest[: geometry.coordinate_bits])
                 rest = (rest >> geometry.coordinate_bits) + part[-1]
                 with m.If(advance):
-                    m.d.sync += square.eq(part * part)
+                    m.d.sync += [coordinate.eq(part), square.eq(coordinate * coordinate)]
+                squares.append(square)
             with m.If(advance):
-                m.d.sync += elsewhere.eq(rest[: geometry.batch_bits] != 0)
+                # The batch number's place: zero within one batch.
+                m.d.sync += different.block.entries[lane].absent.eq(
+                    self.i.payload.entries[lane].absent | (rest[: geometry.batch_bits] != 0)
+                )
             total = sum(squares[1:], squares[0] + 0)
-            entry, old = self.o.payload.entries[lane], before.entries[lane]
+            entry, old = self.o.payload.entries[lane], squared.block.entries[lane]
             with m.If(advance):
-                m.d.sync += [entry.key.eq(total), entry.absent.eq(old.absent | elsewhere | (total > self.limit))]
+                m.d.sync += [entry.key.eq(total), entry.absent.eq(old.absent | (total > self.limit))]
         return m

@@ -109,6 +109,8 @@ class Sequencer(wiring.Component):
         # The words of list a, and those of the runs that are merged.
         words, length = Signal.like(self.a.payload.end), Signal.like(self.a.payload.end)
         to_target, begin = Signal(), Signal()
+        # The number of the last offset, query or sample.
+        last_number = Signal.like(job.offsets)
         passes = Signal.like(job.offsets)
         new = self.start.payload
         starts = Signal()
@@ -128,7 +130,7 @@ class Sequencer(wiring.Component):
                 Mux(
                     job.sort,
                     ~self.presort & (length << 1 >= words),
-                    ~job.farthest | (passes + 1 == job.offsets),
+                    ~job.farthest | (passes == last_number),
                 )
             ),
             self.done.eq(self.finished & self.last),
@@ -141,6 +143,7 @@ class Sequencer(wiring.Component):
                 job.eq(new),
                 busy.eq(1),
                 passes.eq(0),
+                last_number.eq(new.offsets - 1),
                 words.eq(self._blocks(new.a_count)),
                 length.eq(1),
                 self.presort.eq(new.sort),
@@ -151,8 +154,8 @@ class Sequencer(wiring.Component):
             with m.If(~self.presort):
                 m.d.sync += length.eq(length << 1)
         source = Mux(self.presort, job.a_base, Mux(to_target, job.spare, job.target))
-        self._runs_of_a(m, job, begin=begin, words=words, length=length, source=source)
-        self._runs_of_b(m, job, begin=begin, words=words, length=length, source=source)
+        self._runs_of_a(m, job, begin=begin, last_number=last_number, words=words, length=length, source=source)
+        self._runs_of_b(m, job, begin=begin, last_number=last_number, words=words, length=length, source=source)
         return m
 
     def _blocks(self, count: Value) -> Value:
@@ -170,7 +173,17 @@ class Sequencer(wiring.Component):
                 m.d.comb += even.eq(bit % 2)
         return even
 
-    def _runs_of_a(self, m: Module, job: Any, *, begin: Value, words: Signal, length: Signal, source: Value) -> None:
+    def _runs_of_a(
+        self,
+        m: Module,
+        job: Any,
+        *,
+        begin: Value,
+        last_number: Signal,
+        words: Signal,
+        length: Signal,
+        source: Value,
+    ) -> None:
         run, offering, first = self.a.payload, Signal(), Signal.like(self.a.payload.first)
         number = Signal.like(job.offsets)
         m.d.comb += [
@@ -194,7 +207,7 @@ class Sequencer(wiring.Component):
                 run.end.eq(words),
                 run.shift.eq(Mux(job.farthest & ~self.first, self.origin, self.shift.data)),
                 run.source.eq(~job.rank),
-                run.final.eq(job.farthest | (number + 1 == job.offsets)),
+                run.final.eq(job.farthest | (number == last_number)),
             ]
         with m.If(begin):
             m.d.sync += [offering.eq(1), first.eq(0), number.eq(0)]
@@ -203,7 +216,17 @@ class Sequencer(wiring.Component):
             with m.If(job.sort):
                 m.d.sync += first.eq(first + (length << 1))
 
-    def _runs_of_b(self, m: Module, job: Any, *, begin: Value, words: Signal, length: Signal, source: Value) -> None:
+    def _runs_of_b(
+        self,
+        m: Module,
+        job: Any,
+        *,
+        begin: Value,
+        last_number: Signal,
+        words: Signal,
+        length: Signal,
+        source: Value,
+    ) -> None:
         run, offering, pair = self.b.payload, Signal(), Signal.like(self.b.payload.first)
         number = Signal.like(job.offsets)
         first = Signal.like(pair)
@@ -228,7 +251,7 @@ class Sequencer(wiring.Component):
                 run.count.eq(job.b_count),
                 run.first.eq(0),
                 run.end.eq(self._blocks(job.b_count)),
-                run.final.eq(job.farthest | (number + 1 == job.offsets)),
+                run.final.eq(job.farthest | (number == last_number)),
             ]
         with m.If(begin):
             m.d.sync += [offering.eq(1), pair.eq(0), number.eq(0)]
