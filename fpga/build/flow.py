@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from zeroskip.fpga.boards.board import Board
-from zeroskip.fpga.boards.serial import SerialCore
 from zeroskip.fpga.boards.top import BoardTop
 from zeroskip.fpga.build import config as texts
 from zeroskip.fpga.build import eie
@@ -32,6 +31,7 @@ from zeroskip.fpga.tools import (
     YOSYS,
     ToolError,
 )
+from zeroskip.fpga.tops.serial import SerialTop
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 
@@ -80,7 +80,7 @@ def array_design(board: Board, geometry: EieGeometry, *, mhz: float, baud: int) 
     clock = round(made * 1e6)
     boot = boot_memory(geometry, None, buffer=BUFFER, clock=clock)
     core = LinkedArray(geometry, boot=boot, buffer=BUFFER)
-    found = design(board, BoardTop(board, mhz, SerialCore(core, clock=clock, baud=baud)))
+    found = design(board, BoardTop(board, mhz, SerialTop(core, clock=clock, baud=baud)))
     every = memories(found.rtlil)
     (boots,) = [memory for memory in every if _BOOT.search(memory.name)]
     matrices = eie.matrix_memories(every, geometry)

@@ -151,14 +151,16 @@ module DP16KD(
             place = first_byte(width, address) + index[10:0];
             bits = mask(width, address);
             new_bits = width >= 9 ? data[9 * index +: 9] : data[8:0] << address[2:0];
-            // Ports of 18 and 36 bits write the bytes that the lowest address lines choose.
             if (width < 18 || address[index])
                 bytes[place] <= (bytes[place] & ~bits) | (new_bits & bits);
         end
     endtask
 
-    wire writes_a = CEA && WEA;
-    wire writes_b = CEB && WEB && DATA_WIDTH_B != 36;
+    // Ports of 18 and 36 bits write the bytes that their lowest address lines choose, or none.
+    wire chosen_a = DATA_WIDTH_A == 36 ? |ad_a[3:0] : DATA_WIDTH_A == 18 ? |ad_a[1:0] : 1'b1;
+    wire chosen_b = DATA_WIDTH_B == 18 ? |ad_b[1:0] : 1'b1;
+    wire writes_a = CEA && WEA && chosen_a;
+    wire writes_b = CEB && WEB && chosen_b && DATA_WIDTH_B != 36;
     wire reads_a = CEA && !WEA && DATA_WIDTH_A != 36;
     wire reads_b = CEB && !WEB;
 
