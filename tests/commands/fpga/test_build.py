@@ -30,7 +30,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         pytest.fail(f"{self.name} ran")
 
     monkeypatch.setattr(Tool, "run", run)
-    bundle.save(random_network(np.random.default_rng(0), EieGeometry(pes=4), (70, 40, 9), 0.2), tmp_path / "net.zs")
+    bundle.save(random_network(np.random.default_rng(0), EieGeometry(pes=4), (60, 40, 9), 0.2), tmp_path / "net.zs")
     return "net.zs"
 
 
