@@ -42,7 +42,8 @@ class CobsDecoder(wiring.Component):
         left = Signal(8)
         full = Signal()
         take = Signal()
-        ends, code = Signal(), Signal()
+        ends = Signal()
+        code = Signal()
         m.d.comb += [
             self.i.ready.eq(~self.o.valid | self.o.ready),
             take.eq(self.i.valid & self.i.ready),
@@ -97,11 +98,14 @@ class CobsEncoder(wiring.Component):
         m = Module()
         # Two blocks.
         m.submodules.memory = memory = Sram(depth=512, width=8)
-        begin, at = Signal(9), Signal(9, init=1)
+        begin = Signal(9)
+        at = Signal(9, init=1)
         count = Signal(8, init=1)
-        committed, sent = Signal(9), Signal(9)
+        committed = Signal(9)
+        sent = Signal(9)
         room = Signal()
-        byte, end = Signal(8), Signal()
+        byte = Signal(8)
+        end = Signal()
         # A byte takes at most three more places, and the comparison is a byte late.
         m.d.sync += room.eq((sent - at)[:9] > 6)
 

@@ -13,6 +13,9 @@ from zeroskip.rtl.link.cobs import BYTES
 from zeroskip.rtl.link.ports import CoreSizes, core_port
 from zeroskip.rtl.link.protocol import FIELDS, HEAD, REFUSED, Command, LinkError
 
+ERROR_BITS = 4
+"""Width of an error."""
+
 
 class Executor(wiring.Component):
     """Obeys requests one after the other (zeroskip.rtl.link.protocol), and answers each.
@@ -62,22 +65,42 @@ class Executor(wiring.Component):
         m = Module()
         sizes = self.sizes
         # Of the request: bytes that are left of it, its command and number, and why it is refused.
-        left, command, number = Signal(15), Signal(8), Signal(8)
-        error, damaged = Signal(8), Signal()
-        expected, refused, cycles = Signal(8), Signal(16), Signal(32)
+        left = Signal(15)
+        command = Signal(8)
+        number = Signal(8)
+        # Of a command that is known, three bits are enough.
+        kind = command[:3]
+        error = Signal(ERROR_BITS)
+        damaged = Signal()
+        expected = Signal(8)
+        refused = Signal(16)
+        cycles = Signal(32)
         starting = Signal(init=1)
         # What is answered: a refusal or not, and which byte of it comes next.
-        wrong, place, out, last = Signal(), Signal(range(16)), Signal(8), Signal()
+        wrong = Signal()
+        place = Signal(range(16))
+        out = Signal(8)
+        last = Signal()
         # Fields come in from the top: the last four bytes, an address or a limit, stand in the same place for every
         # command.
-        fields, fields_left = Signal(8 * max(FIELDS.values())), Signal(range(max(FIELDS.values()) + 1))
+        fields = Signal(8 * max(FIELDS.values()))
+        fields_left = Signal(range(max(FIELDS.values()) + 1))
         width, target, address = fields[:8], fields[8:24], fields[24:]
+        # READ has its count where WRITE has its target.
+        count = target
         word_bytes = max(sizes.data_bytes, sizes.start_bytes)
-        word, index, taken = Signal(8 * word_bytes), Signal(8), Signal(8)
-        result, result_left = Signal(8 * sizes.result_bytes), Signal(8)
-        at, count, measure = Signal(max(sizes.address, sizes.read)), Signal(16), Signal(15)
-        ordered, known, fits, touches = Signal(), Signal(), Signal(), Signal()
-        at_limit, flags = Signal(), Signal(8)
+        word = Signal(8 * word_bytes)
+        index = Signal(range(word_bytes + 1))
+        taken = Signal(range(word_bytes + 1))
+        result = Signal(8 * sizes.result_bytes)
+        result_left = Signal(range(sizes.result_bytes + 1))
+        measure = Signal(15)
+        ordered = Signal()
+        known = Signal()
+        fits = Signal()
+        touches = Signal()
+        at_limit = Signal()
+        flags = Signal(8)
 
         def take(target: Value | None = None) -> Value:
             """Takes a byte of the request, into `target` if there is one; true when a byte has come."""
@@ -103,15 +126,17 @@ class Executor(wiring.Component):
 
         m.d.comb += [
             self.core.load.payload.target.eq(target),
-            self.core.load.payload.address.eq(at),
+            self.core.load.payload.address.eq(address),
             self.core.load.payload.data.eq(word),
             self.core.start.payload.eq(word),
-            self.core.read.payload.eq(at),
+            self.core.read.payload.eq(address),
         ]
         m.d.sync += at_limit.eq(cycles == address)
+        reached = address[: max(sizes.address, sizes.read)]
+        next_address = [reached.eq(reached + 1)]
 
         # An answer's bytes, before results and text. RUN is answered by a part of what STATUS is answered by.
-        state = Mux(command == Command.RUN, flags, self.core.idle)
+        state = Mux(kind == Command.RUN, flags, self.core.idle)
         answer_bytes = Array(
             [
                 Mux(wrong, REFUSED, command),
@@ -126,13 +151,13 @@ class Executor(wiring.Component):
         follows = Signal()
         m.d.comb += [
             final.eq(HEAD - 1),
-            follows.eq((command == Command.READ) | (command == Command.IDENTIFY)),
+            follows.eq((kind == Command.READ) | (kind == Command.IDENTIFY)),
         ]
         with m.If(wrong):
             m.d.comb += final.eq(HEAD + 1)
-        with m.Elif(command == Command.RUN):
+        with m.Elif(kind == Command.RUN):
             m.d.comb += final.eq(HEAD + 4)
-        with m.Elif(command == Command.STATUS):
+        with m.Elif(kind == Command.STATUS):
             m.d.comb += final.eq(HEAD + 6)
 
         with m.FSM():
@@ -172,16 +197,16 @@ class Executor(wiring.Component):
                     touches.eq(1),
                 ]
                 with m.Switch(command):
-                    for kind, size in FIELDS.items():
-                        with m.Case(kind):
+                    for one, size in FIELDS.items():
+                        with m.Case(one):
                             m.d.sync += [known.eq(1), fields_left.eq(size)]
-                            if kind == Command.WRITE:
+                            if one == Command.WRITE:
                                 m.d.sync += fits.eq(left > size)
-                            elif kind == Command.RUN:
+                            elif one == Command.RUN:
                                 m.d.sync += fits.eq(left == size + sizes.start_bytes)
                             else:
                                 m.d.sync += fits.eq(left == size)
-                            if kind in (Command.IDENTIFY, Command.STATUS):
+                            if one in (Command.IDENTIFY, Command.STATUS):
                                 m.d.sync += touches.eq(0)
                 m.next = "Decide"
             with m.State("Decide"):
@@ -196,10 +221,10 @@ class Executor(wiring.Component):
                     refuse(LinkError.BUSY)
             with m.State("Fields"):
                 with m.If(fields_left == 0):
-                    with m.Switch(command):
-                        for kind in Command:
-                            with m.Case(kind):
-                                m.next = kind.name
+                    with m.Switch(kind):
+                        for one in Command:
+                            with m.Case(one):
+                                m.next = one.name
                 with m.Else():
                     with m.If(take(fields[-8:])):
                         m.d.sync += [fields[:-8].eq(fields[8:]), fields_left.eq(fields_left - 1)]
@@ -211,7 +236,7 @@ class Executor(wiring.Component):
 
             # Words for the memories.
             with m.State("WRITE"):
-                m.d.sync += [at.eq(address), measure.eq(left), index.eq(0)]
+                m.d.sync += [measure.eq(left), index.eq(0)]
                 m.next = "Measure"
                 beyond = [width == 0, width > sizes.data_bytes]
                 beyond += [target[sizes.target :].any(), address[sizes.address :].any()]
@@ -232,27 +257,26 @@ class Executor(wiring.Component):
                     m.next = "Byte of word"
             with m.State("Byte of word"):
                 m.next = "Word"
-                with m.If(Mux(command == Command.WRITE, taken == width, left == 0)):
+                with m.If(Mux(kind == Command.WRITE, taken == width, left == 0)):
                     m.next = "Pad"
             with m.State("Pad"):
                 with m.If(index == word_bytes):
                     m.d.sync += index.eq(0)
                     m.next = "Load"
-                    with m.If(command != Command.WRITE):
+                    with m.If(kind != Command.WRITE):
                         m.next = "Start"
                 with m.Else():
                     shift_in(Const(0, 8))
             with m.State("Load"):
                 m.d.comb += self.core.load.valid.eq(1)
                 with m.If(self.core.load.ready):
-                    m.d.sync += at.eq(at + 1)
+                    m.d.sync += next_address
                     m.next = "Word"
                     with m.If(left == 0):
                         answer()
 
             # Results.
             with m.State("READ"):
-                m.d.sync += [at.eq(address), count.eq(target)]
                 with m.If((target == 0) | address[sizes.read :].any()):
                     refuse(LinkError.FIELD)
                 with m.Else():
@@ -261,7 +285,7 @@ class Executor(wiring.Component):
                 m.d.comb += self.core.read.valid.eq(1)
                 m.d.sync += result_left.eq(sizes.result_bytes)
                 with m.If(self.core.read.ready):
-                    m.d.sync += [at.eq(at + 1), count.eq(count - 1)]
+                    m.d.sync += [*next_address, count.eq(count - 1)]
                     m.next = "Result"
             with m.State("Result"):
                 m.d.comb += self.core.result.ready.eq(1)
@@ -324,9 +348,9 @@ class Executor(wiring.Component):
                     m.next = "Reply"
                     with m.If(last):
                         m.next = "Length"
-                        with m.If(~wrong & (command == Command.READ)):
+                        with m.If(~wrong & (kind == Command.READ)):
                             m.next = "Ask"
-                        with m.If(~wrong & (command == Command.IDENTIFY)):
+                        with m.If(~wrong & (kind == Command.IDENTIFY)):
                             m.d.sync += self.booting.eq(1)
                             m.next = "Text"
             with m.State("Text"):

@@ -59,7 +59,8 @@ class RequestReader(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        from_boot, stale = Signal(), Signal()
+        from_boot = Signal()
+        stale = Signal()
         # A byte that was read ahead from the other memory, or another place, is read again when its turn comes.
         m.d.comb += [self.buffer_read.addr.eq(self.released), stale.eq(self.jump | (self.boot != from_boot))]
         with m.FSM():

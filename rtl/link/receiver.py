@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import crc, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -80,15 +80,21 @@ class Receiver(wiring.Component):
         m.submodules.crc = check = CRC32.create()
         wiring.connect(m, wiring.flipped(self.i), decoder.i)
         at = Signal(bits_for(self.buffer), init=RECORD_HEAD)
-        length = Signal(bits_for(self.buffer))
-        cut, too_long, broken, room = Signal(), Signal(), Signal(), Signal()
-        head = Signal(8 * RECORD_HEAD)
+        # Of the content: the checksum is not a part of the record.
+        length = Signal(bits_for(self.buffer), init=(-CRC_BYTES) % self.buffer)
+        cut = Signal()
+        too_long = Signal()
+        broken = Signal()
+        room = Signal()
+        refused = Signal()
+        error = Signal(LinkError.LINE.bit_length())
         beyond = Signal.like(at)
         beat = decoder.o.payload
 
         # Between the ends lie the records and the current frame.
         m.d.sync += room.eq((at - self.released)[: len(at)] < self.buffer - SPARE)
-        byte, bits_left = Signal(8), Signal(range(9))
+        byte = Signal(8)
+        bits_left = Signal(range(9))
         m.d.comb += [check.data.eq(byte[0]), self.write.addr.eq(at), self.write.data.eq(beat.data)]
         with m.FSM():
             with m.State("Frame"):
@@ -98,7 +104,7 @@ class Receiver(wiring.Component):
                     with m.If(beat.end):
                         m.d.sync += cut.eq(beat.cut)
                         m.next = "Judge"
-                    with m.Elif(length == longest_content(self.buffer) + CRC_BYTES):
+                    with m.Elif(length == longest_content(self.buffer)):
                         m.d.sync += too_long.eq(1)
                     with m.Else():
                         m.d.comb += self.write.en.eq(1)
@@ -111,20 +117,18 @@ class Receiver(wiring.Component):
                     m.next = "Frame"
             with m.State("Judge"):
                 m.d.comb += check.start.eq(1)
-                m.d.sync += [length.eq(0), too_long.eq(0), broken.eq(0)]
+                m.d.sync += [too_long.eq(0), broken.eq(0), refused.eq(0)]
 
-                def refuse(error: LinkError) -> None:
-                    m.d.sync += head.eq(REFUSED_RECORD | error)
+                def refuse(why: LinkError) -> None:
+                    m.d.sync += [refused.eq(1), error.eq(why)]
 
-                # The checksum is not a part of the record.
-                m.d.sync += head.eq(length - CRC_BYTES)
                 with m.If(broken):
                     refuse(LinkError.LINE)
                 with m.Elif(cut):
                     refuse(LinkError.CUT)
                 with m.Elif(too_long):
                     refuse(LinkError.LONG)
-                with m.Elif(length < HEAD + CRC_BYTES):
+                with m.Elif(length[-1] | (length < HEAD)):
                     refuse(LinkError.SHORT)
                 with m.Elif(~check.match_detected):
                     refuse(LinkError.CRC)
@@ -133,19 +137,19 @@ class Receiver(wiring.Component):
                 m.d.comb += [
                     self.write.en.eq(1),
                     self.write.addr.eq(self.committed),
-                    self.write.data.eq(head[:8]),
+                    self.write.data.eq(Mux(refused, error, length[:8])),
                 ]
                 m.next = "High"
             with m.State("High"):
                 m.d.comb += [
                     self.write.en.eq(1),
                     self.write.addr.eq(self.committed + 1),
-                    self.write.data.eq(head[8:]),
+                    self.write.data.eq(Mux(refused, REFUSED_RECORD >> 8, length[8:])),
                     beyond.eq(self.committed + RECORD_HEAD),
                 ]
-                with m.If(~head[-1]):
+                with m.If(~refused):
                     m.d.comb += beyond.eq(at - CRC_BYTES)
-                m.d.sync += [self.committed.eq(beyond), at.eq(beyond + RECORD_HEAD)]
+                m.d.sync += [self.committed.eq(beyond), at.eq(beyond + RECORD_HEAD), length.eq(-CRC_BYTES)]
                 m.next = "Frame"
         # An error while a frame is judged belongs to the next one.
         with m.If(self.broken):

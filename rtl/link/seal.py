@@ -33,7 +33,8 @@ class Seal(wiring.Component):
         m = Module()
         m.submodules.crc = crc = CRC32.create()
         left = Signal(range(CRC_BYTES + 1))
-        byte, bits_left = Signal(8), Signal(range(9))
+        byte = Signal(8)
+        bits_left = Signal(range(9))
         end = Signal()
         m.d.comb += crc.data.eq(byte[0])
         with m.FSM():
