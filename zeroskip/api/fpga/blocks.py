@@ -41,7 +41,7 @@ class BlockFigures:
             floor, ceiling = (f"{limit[kind]:,g}" if kind in limit else "-" for kind in ("mhz", "lut"))
             taken = (f"{one.ff:,}", f"{one.ram}", f"{one.dsp}")
             rows.append([name, f"{one.mhz:.1f}", floor, f"{one.lut:,}", ceiling, *taken])
-        heads = ["block", "MHz", "at least", "LUTs", "at most", "flip-flops", "RAMs", "multipliers"]
+        heads = ["block", "MHz", "floor", "LUTs", "ceiling", "FFs", "RAMs", "DSPs"]
         return [Table(title="each block alone on an ECP5-25F, speed grade 6", heads=heads, rows=rows)]
 
 
