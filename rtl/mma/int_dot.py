@@ -22,8 +22,8 @@ class IntDot(wiring.Component):
     saturates after each step where `out` is int32_sat (PTX ISA 9.1, `.satfinite`).
 
         multiply   exact products
-        add        their exact sum
-        sum        take c, or the sum so far, add, write
+        add        the exact sums of both halves of them
+        sum        take c, or the sum so far, add both, write
 
     Latency: three cycles from the operands to `d`. Throughput: one step a cycle, also for the same sum. Nothing moves
     while `control.en` is low.
@@ -77,15 +77,15 @@ class IntDot(wiring.Component):
         m.d.sync += [product.eq(self.a[i] * self.b[i]) for i, product in enumerate(products)]
 
         # add
-        block = Signal(signed(2 * bits + ceil_log2(k)))
-        m.d.sync += block.eq(sum(products))
+        halves = [Signal(signed(2 * bits + ceil_log2(k)), name=f"half{i}") for i in range(2)]
+        m.d.sync += [half.eq(sum(products[i::2])) for i, half in enumerate(halves)]
 
         # sum
         total = Signal(signed(SUM_BITS + 1))
         m.d.comb += [
             sums.first.eq(self.control.first),
             sums.slot.eq(self.control.take_slot),
-            total.eq(sums.before.as_signed() + block),
+            total.eq(sums.before.as_signed() + (halves[0] + halves[1])),
             sums.write.en.eq(self.control.write),
             sums.write.addr.eq(self.control.write_slot),
             sums.write.data.eq(total),
