@@ -41,10 +41,13 @@ class CriticalPath:
 
 
 def sta_version() -> str | None:
-    """The version of OpenSTA, or None where it is not installed."""
+    """The version of OpenSTA, or None where it is not installed. Raises ToolError where it does not say it."""
     if shutil.which(STA) is None:
         return None
-    return subprocess.run([STA, "-version"], capture_output=True, text=True, check=True).stdout.strip()
+    run = subprocess.run([STA, "-version"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if run.returncode or not run.stdout.strip():
+        raise ToolError(f"OpenSTA failed: `{STA} -version` gave exit code {run.returncode}\n{run.stderr[-2000:]}")
+    return run.stdout.strip()
 
 
 def critical_path(netlist: Path, liberty: Liberty, macros: Iterable[Macro], *, version: str) -> CriticalPath | None:
@@ -71,7 +74,8 @@ def _time(netlist: str, liberty: Liberty, srams: str) -> CriticalPath | None:
         (folder / "srams.lib").write_text(srams)
         top = netlist[netlist.index(f"module {TOP}(") :]
         (folder / "script").write_text("\n".join(_script(liberty, clocked="\n  input clk;" in top)))
-        run = subprocess.run([STA, "-exit", "-no_splash", "script"], cwd=folder, capture_output=True, text=True)
+        command = [STA, "-exit", "-no_splash", "script"]
+        run = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     said = run.stdout + run.stderr
     # It goes on after errors and with unknown cells, and ends with the exit code 0.
     if run.returncode or re.search(r"^Error|black box", said, re.M):

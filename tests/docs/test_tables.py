@@ -13,7 +13,17 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     "script",
-    ["readme.py", "eie.py", "tile.py", "search.py", "pruning.py", "sweeps.py", "bench_sparseconv.py", "fpga.py"],
+    [
+        "readme.py",
+        "eie.py",
+        "tile.py",
+        "search.py",
+        "pruning.py",
+        "sweeps.py",
+        "bench_sparseconv.py",
+        "fpga.py",
+        "cells.py",
+    ],
 )
 def test_tables_are_those_of_the_measurements(script: str) -> None:
     done = subprocess.run([sys.executable, ROOT / "docs/scripts" / script, "--check"], capture_output=True, text=True)

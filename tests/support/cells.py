@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 BUFFER, INVERTER, NAND, FLIP_FLOP = 4.0, 2.0, 3.0, 10.0
 """Areas."""
 
@@ -57,3 +59,10 @@ INVERTER_GATE = _gate("INV", INVERTER, "A", "!A", "negative_unate", INVERTER_NS)
 NAND_GATE = _gate("NAND", NAND, "AB", "!(A & B)", "negative_unate", NAND_NS)
 FIVE = "".join([HEAD, *BUFFERS, INVERTER_GATE, NAND_GATE, _flip_flop(), "}\n"])
 """Two buffers, an inverter, a NAND of two inputs, and a flip-flop."""
+
+
+def in_picoseconds() -> str:
+    """The same library in other units: ps and fF."""
+    text = FIVE.replace('time_unit : "1ns"', 'time_unit : "1ps"').replace("(1, pf)", "(1, ff)")
+    text = text.replace("capacitance : 0.01;", "capacitance : 10;")
+    return re.sub(r'values \("([\d.]+)"\)', lambda ns: f'values ("{1000 * float(ns[1])}")', text)

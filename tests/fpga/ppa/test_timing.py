@@ -11,7 +11,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from support.cells import CLOCK_TO_Q_NS, FIVE, NAND_NS, SETUP_NS
+from support.cells import CLOCK_TO_Q_NS, FIVE, NAND_NS, SETUP_NS, in_picoseconds
 
 from zeroskip.fpga.ppa.liberty import Liberty, read_liberty
 from zeroskip.fpga.ppa.mapped import map_to_cells, unmapped
@@ -25,10 +25,11 @@ pytestmark = pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is 
 ACCESS_NS = 2.0
 
 
-@pytest.fixture
-def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Liberty:
+@pytest.fixture(params=[FIVE, in_picoseconds()], ids=["ns", "ps"])
+def cells(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Liberty:
+    """A library in each unit of time; that of the macros has always its own."""
     monkeypatch.setenv("ZEROSKIP_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cells.lib").write_text(FIVE)
+    (tmp_path / "cells.lib").write_text(request.param)
     return read_liberty(tmp_path / "cells.lib")
 
 
