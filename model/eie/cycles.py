@@ -12,8 +12,10 @@ which `start` is taken. For the c-th column of a layer (a non-zero activation, o
 
 and in a PE that has entries in it, for each word w of its entries:
 
-    issue[w]      the memory is read, at the earliest 2 cycles after fire; the last word takes the column from the queue
-    taken[w]      look-ahead takes the word from the memory's output
+    issue[w]      the memory is read, at the earliest PUSH_CYCLES after fire; the last word takes the column from the
+                  queue
+    moved[w]      it leaves the memory's output for the register behind it
+    taken[w]      look-ahead takes the word from that register
     end[w]        the last cycle of the word: one cycle for each weight; a word that is all padding takes none
 
 A PE has room while its queue holds fewer than `queue_full` columns. The control unit learns it late: a broadcast goes
@@ -41,20 +43,38 @@ FIRST_LOOK = 2
 FETCH = 9
 """Cycles from a column's selection to its broadcast, without hops and waiting."""
 
+LAST_UPDATE = 7
+"""Cycles from the issue of an update to the first in which nothing is left of it in the stages of its PE."""
+
 RECENT = 32
 """Columns whose broadcasts are remembered: COLUMNS_AHEAD, and more than may be on their way to the queues."""
 
 
 @numba.njit(cache=True)
 def _layer(
-    activations, bias, pointers, weights, per_word, window, full, hops, popped, pushed, counted, taken, end, recent
+    activations,
+    bias,
+    pointers,
+    weights,
+    per_word,
+    window,
+    full,
+    hops,
+    popped,
+    pushed,
+    counted,
+    moved,
+    taken,
+    end,
+    recent,
 ):
     """The cycle in which all PEs are idle again at the end of a layer, counted from the first cycle of its search.
 
     `pointers` (columns + 1 x pes) are entry numbers, `weights` (pes x entries) is true for entries that are weights.
     `popped` (pes x places) keeps the cycles in which the queue's last columns left it; `pushed` and `counted`
-    (pes) are the columns of each PE, and those of them that the level of its queue counts; `taken` and `end` (pes) are
-    cycles. `recent` (2 x RECENT) keeps the number and the broadcast of the last columns. The last six are scratch.
+    (pes) are the columns of each PE, and those of them that the level of its queue counts; `moved`, `taken` and `end`
+    (pes) are cycles. `recent` (2 x RECENT) keeps the number and the broadcast of the last columns. The last seven are
+    scratch.
     """
     pes = len(pushed)
     places = popped.shape[1]
@@ -63,6 +83,7 @@ def _layer(
     late = 2 + 2 * hops
     pushed[:] = 0
     counted[:] = 0
+    moved[:] = -1
     taken[:] = -1
     end[:] = -1
 
@@ -117,11 +138,12 @@ def _layer(
                         while entry < beyond:
                             cost += weights[p, entry]
                             entry += 1
-                        issue = max(issue, taken[p])
+                        issue = max(issue, moved[p])
+                        moved[p] = max(issue + 1, taken[p])
                         if cost == 0:
-                            taken[p] = issue + 1
+                            taken[p] = moved[p] + 1
                         else:
-                            taken[p] = max(issue + 1, end[p])
+                            taken[p] = max(moved[p] + 1, end[p])
                             end[p] = taken[p] + cost
                     popped[p, pushed[p] % places] = issue
                     pushed[p] += 1
@@ -131,7 +153,7 @@ def _layer(
         rest = max(rest, fire + PUSH_CYCLES + 1 + hops)
         for p in range(pes):
             if pushed[p] > 0:
-                rest = max(rest, end[p] + 5 + hops)
+                rest = max(rest, end[p] + LAST_UPDATE + 1 + hops)
     return rest + 1
 
 
@@ -143,6 +165,7 @@ def _batch(activations, bias, pointers, weights, per_word, window, full, places,
         popped = np.empty((pes, places), np.int64)
         pushed = np.empty(pes, np.int64)
         counted = np.empty(pes, np.int64)
+        moved = np.empty(pes, np.int64)
         taken = np.empty(pes, np.int64)
         end = np.empty(pes, np.int64)
         recent = np.empty((2, RECENT), np.int64)
@@ -158,6 +181,7 @@ def _batch(activations, bias, pointers, weights, per_word, window, full, places,
             popped,
             pushed,
             counted,
+            moved,
             taken,
             end,
             recent,

@@ -19,7 +19,7 @@ LNZD_GROUP = 16
 COLUMNS_AHEAD = 16
 """Columns that may be fetched before they are broadcast: a power of two, and at least the cycles that a fetch takes."""
 
-PUSH_CYCLES = 2
+PUSH_CYCLES = 3
 """Cycles from a broadcast at a processing element until the level of its queue counts the column."""
 
 HOP_PES = 16

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from zeroskip.model.bits import bits_for, power_of_two_at_least
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.ports import accumulators_port, files_control
+from zeroskip.rtl.eie.row_flags import RowFlags
 from zeroskip.rtl.ports import read_port, write_port
 from zeroskip.rtl.sram import Sram
-
-WORD_BITS = 5
-WORD = 1 << WORD_BITS
-"""The flags of the rows are set in words of this many bits."""
 
 
 class ActivationFile(wiring.Component):
     """A file of accumulators that is emptied in one cycle.
 
-    Each row has two flags: `written` (a row without it reads as zero) and `nonzero`.
+    Each row has two flags: `written` (a row without it is to be read as zero) and `nonzero`.
 
-    Latency: `access.read.data` follows `access.read` by one cycle. Throughput: one read, one write and one flag a
-    cycle. A row that is read in the cycle in which it is written is undefined.
+    Latency: `read.data` and `known` follow `read` by one cycle, `flags` follows `window` in the same.
+    Throughput: one read, one write and one flag a cycle. A row that is read in the cycle in which it is written is
+    undefined.
 
     Parameters
     ----------
@@ -32,55 +32,67 @@ class ActivationFile(wiring.Component):
 
     Ports
     -----
-    access : accumulators_port, in
-        Reads, writes and flags a row.
+    read : read_port(activation_rows, signed(accumulator_bits)), in
+        Reads the accumulator of a row.
+    known : 1, out
+        Whether the row of `read.data` has been written; if not, the data is undefined.
+    write : write_port(activation_rows, signed(accumulator_bits)), in
+        Writes the accumulator of a row.
+    flag : write_port(activation_rows, 1), in
+        Writes the `nonzero` flag of a row.
     clear : 1, in
         Empties the file; writes and flags of the same cycle are lost too.
-    nonzero : activation_rows, out
-        The flags of all rows.
+    window : bits_for(activation_rows // rows_per_window), in
+        A window of rows.
+    flags : rows_per_window, out
+        The `nonzero` flags of the window's rows.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
         self.geometry = geometry
+        rows, accumulator = geometry.activation_rows, signed(geometry.accumulator_bits)
         super().__init__(
             {
-                "access": In(accumulators_port(geometry)),
+                "read": In(read_port(rows, accumulator)),
+                "known": Out(1),
+                "write": In(write_port(rows, accumulator)),
+                "flag": In(write_port(rows, 1)),
                 "clear": In(1),
-                "nonzero": Out(geometry.activation_rows),
+                "window": In(bits_for(rows // geometry.rows_per_window)),
+                "flags": Out(geometry.rows_per_window),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        rows = self.geometry.activation_rows
-        read, write, flag = self.access.read, self.access.write, self.access.flag
+        geometry = self.geometry
+        rows = geometry.activation_rows
+        m.submodules.sums = sums = Sram(depth=rows, width=geometry.accumulator_bits)
+        # About as many words as flags in each: neither many marks nor wide words.
+        group = power_of_two_at_least(math.isqrt(rows))
+        m.submodules.written = written = RowFlags(rows, group)
+        m.submodules.nonzero = nonzero = RowFlags(rows, max(group, geometry.rows_per_window))
+        wiring.connect(m, sums.write, wiring.flipped(self.write))
+        wiring.connect(m, sums.read, wiring.flipped(self.read))
+        wiring.connect(m, nonzero.write, wiring.flipped(self.flag))
 
-        def only(row: Value) -> Value:
-            """`rows` bits, of which that of `row` is set. Made of short words: a shift to `rows` bits would be twice as
-            wide before it is cut, and simulators would compute all of it in every cycle."""
-            low = (Const(1, WORD) << row[:WORD_BITS])[:WORD]
-            words = [Mux(row[WORD_BITS:] == word, low, 0) for word in range(-(-rows // WORD))]
-            return Cat(words)[:rows]
-
-        m.submodules.sums = sums = Sram(depth=rows, width=self.geometry.accumulator_bits)
-        wiring.connect(m, sums.write, wiring.flipped(write))
-        written = Signal(rows)
-        # Whether the row at the memory's output has been written.
-        known = Signal()
+        place = group.bit_length() - 1
         m.d.comb += [
-            sums.read.en.eq(read.en),
-            sums.read.addr.eq(read.addr),
-            read.data.eq(Mux(known, sums.read.data, 0)),
+            written.index.eq(self.read.addr >> place),
+            written.write.en.eq(self.write.en),
+            written.write.addr.eq(self.write.addr),
+            written.write.data.eq(1),
+            written.clear.eq(self.clear),
         ]
-        with m.If(read.en):
-            m.d.sync += known.eq(written.bit_select(read.addr, 1))
-        with m.If(write.en):
-            m.d.sync += written.eq(written | only(write.addr))
+        with m.If(self.read.en):
+            m.d.sync += self.known.eq(written.o.bit_select(self.read.addr[:place], 1))
 
-        with m.If(flag.en):
-            m.d.sync += self.nonzero.eq(Mux(flag.data, self.nonzero | only(flag.addr), self.nonzero & ~only(flag.addr)))
-        with m.If(self.clear):
-            m.d.sync += [written.eq(0), self.nonzero.eq(0)]
+        windows = nonzero.group // geometry.rows_per_window
+        m.d.comb += [
+            nonzero.index.eq(self.window >> (windows.bit_length() - 1)),
+            self.flags.eq(nonzero.o.word_select(self.window % windows, geometry.rows_per_window)),
+            nonzero.clear.eq(self.clear),
+        ]
         return m
 
 
@@ -107,7 +119,7 @@ class ActivationFiles(wiring.Component):
     fetch : read_port(activation_rows, signed(accumulator_bits)), in
         Reads a row of the source.
     load : write_port(activation_rows, signed(VALUE_BITS)), in
-        Writes a row of the source, and flags it.
+        Writes a row of the source, and flags it; not in a cycle in which `destination` writes or flags.
     control : files_control, in
         Window, clear and swap. A write in the cycle of a swap goes to the file that becomes the source.
     flags : rows_per_window, out
@@ -135,36 +147,41 @@ class ActivationFiles(wiring.Component):
         with m.If(self.control.swap):
             m.d.sync += source.eq(~source)
 
+        # Only one of `load` and `destination` writes at a time: both files share its row and its data.
+        load, destination = self.load, self.destination
+
+        def written(by_load: Any, by_destination: Any) -> Any:
+            return Mux(load.en, by_load, by_destination)
+
         for index, file in enumerate(files):
             m.submodules[f"file_{index}"] = file
             is_source = source == index
-            m.d.comb += file.clear.eq(Mux(is_source, self.control.swap, self.control.clear))
-            self._choose(m, is_source, file)
+            m.d.comb += [
+                file.clear.eq(Mux(is_source, self.control.swap, self.control.clear)),
+                file.window.eq(self.control.window),
+                file.read.en.eq(Mux(is_source, self.fetch.en, destination.read.en)),
+                file.read.addr.eq(Mux(is_source, self.fetch.addr, destination.read.addr)),
+                file.write.en.eq(Mux(is_source, load.en, destination.write.en)),
+                file.write.addr.eq(written(load.addr, destination.write.addr)),
+                file.write.data.eq(written(load.data, destination.write.data)),
+                file.flag.en.eq(Mux(is_source, load.en, destination.flag.en)),
+                file.flag.addr.eq(written(load.addr, destination.flag.addr)),
+                file.flag.data.eq(written(load.data.any(), destination.flag.data)),
+            ]
 
-        def of_source(first: Any, second: Any) -> Any:
-            return Mux(source, second, first)
+        def chosen(role: Any) -> Any:
+            """The data of the file for which `role` is true and the row is known: with everything but the data decided
+            beforehand, one look-up table for each bit stands behind the memories."""
+            width = self.geometry.accumulator_bits
+            first, second = (
+                file.read.data & (file.known & role(source == index)).replicate(width).as_signed()
+                for index, file in enumerate(files)
+            )
+            return first | second
 
-        windows = [file.nonzero.word_select(self.control.window, self.geometry.rows_per_window) for file in files]
-        sums = [file.access.read.data for file in files]
         m.d.comb += [
-            self.flags.eq(of_source(*windows)),
-            self.fetch.data.eq(of_source(*sums)),
-            self.destination.read.data.eq(of_source(*reversed(sums))),
+            self.flags.eq(Mux(source, files[1].flags, files[0].flags)),
+            self.fetch.data.eq(chosen(lambda is_source: is_source)),
+            destination.read.data.eq(chosen(lambda is_source: ~is_source & ~destination.hide)),
         ]
         return m
-
-    def _choose(self, m: Module, is_source: Any, file: ActivationFile) -> None:
-        """`fetch` and `load` reach the source, `destination` the other file."""
-        read, write, flag = file.access.read, file.access.write, file.access.flag
-        destination = self.destination
-        for chosen, as_source, as_destination in (
-            (read.en, self.fetch.en, destination.read.en),
-            (read.addr, self.fetch.addr, destination.read.addr),
-            (write.en, self.load.en, destination.write.en),
-            (write.addr, self.load.addr, destination.write.addr),
-            (write.data, self.load.data, destination.write.data),
-            (flag.en, self.load.en, destination.flag.en),
-            (flag.addr, self.load.addr, destination.flag.addr),
-            (flag.data, self.load.data != 0, destination.flag.data),
-        ):
-            m.d.comb += chosen.eq(Mux(is_source, as_source, as_destination))

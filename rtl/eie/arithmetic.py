@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
@@ -13,21 +13,35 @@ from zeroskip.rtl.eie.decoder import operand_layout
 from zeroskip.rtl.eie.ports import accumulators_port, rounding_control
 
 
+class Augend(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]
+    """What a product is added to. With this choice in two bits, choosing takes one look-up table of four inputs for
+    each bit of the accumulator."""
+
+    ACCUMULATOR = 0
+    TOTAL = 1
+    """The total of the previous update, which is in the `saturate` stage and did not clip."""
+    LOWEST = 2
+    HIGHEST = 3
+
+
 class ArithmeticUnit(wiring.Component):
     """`destination[row] += (weight * value) >> product_shift`, saturating (EIE section IV, arithmetic unit).
 
-    Three stages follow the decoder's:
+    Stages:
 
-        multiply   read the accumulator; product <- weight * value
-        add        sum <- saturate(accumulator + product); write it
+        multiply   product <- weight * value; read the accumulator
+        arrive     accumulator <- what was read
+        add        total <- accumulator + product
+        saturate   sum <- saturate(total); write it
         flag       record whether the row's activation is now non-zero
 
-    If two successive updates go to the same row, the second would read the row while the first writes it: instead, it
-    takes the first one's sum from a register. Updates further apart read the sum from the file. The unit never stalls.
+    An update whose row is that of one of the three updates before it would read a sum that has not been written yet.
+    It takes the sum from the stage where it is instead; from the `saturate` stage, saturation and sum meet in front of
+    the adder, so that a row may be updated in every cycle. The unit never stalls.
 
     The flag is set where requantisation will give a non-zero value: `|sum| > half`, or `sum > half` where `relu`.
 
-    Latency: a sum is written in the cycle after its update was taken, and flagged in the next.
+    Latency: a sum is written three cycles after its update was taken, and flagged in the next.
     Throughput: one multiply-accumulate a cycle.
 
     Parameters
@@ -61,40 +75,93 @@ class ArithmeticUnit(wiring.Component):
         m = Module()
         bits = self.geometry.accumulator_bits
         operand = self.i.payload
-        read, write, flag = self.destination.read, self.destination.write, self.destination.flag
+        read, hide = self.destination.read, self.destination.hide
+        write, flag = self.destination.write, self.destination.flag
 
         # multiply
         product = Signal(signed(2 * VALUE_BITS))
-        row = Signal.like(read.addr)
+        arriving = Signal()
+        arriving_row = Signal.like(read.addr)
+        # Where the update finds the sum of its row, if that has not been written when it reads: in the stage of the
+        # previous update, or of that before it, or of the one before that.
         adding = Signal()
-        bypass = Signal()
+        adding_row = Signal.like(read.addr)
+        follows_add = Signal()
+        follows_total = Signal()
+        follows_sum = Signal()
         m.d.comb += [read.en.eq(self.i.valid), read.addr.eq(operand.row)]
-        m.d.sync += adding.eq(self.i.valid)
+        m.d.sync += [
+            arriving.eq(self.i.valid),
+            follows_add.eq(arriving & (arriving_row == operand.row)),
+            follows_total.eq(adding & (adding_row == operand.row)),
+            follows_sum.eq(write.en & (write.addr == operand.row)),
+        ]
         with m.If(self.i.valid):
+            m.d.sync += [product.eq(operand.weight * operand.value), arriving_row.eq(operand.row)]
+
+        # arrive
+        addend = Signal(signed(2 * VALUE_BITS - self.geometry.product_shift))
+        accumulator = Signal(signed(bits))
+        recent = Signal(signed(bits))
+        forwarded = Signal(signed(bits), attrs={"keep": 1})
+        m.d.sync += adding.eq(arriving)
+        with m.If(arriving):
             m.d.sync += [
-                product.eq(operand.weight * operand.value),
-                row.eq(operand.row),
-                bypass.eq(adding & (row == operand.row)),
+                addend.eq(product >> self.geometry.product_shift),
+                adding_row.eq(arriving_row),
+                accumulator.eq(read.data | forwarded),
             ]
+        # The file hides what it read where a stage has the sum: so only one look-up table stands behind the memory.
+        m.d.comb += [
+            hide.eq(follows_total | follows_sum),
+            forwarded.eq(Mux(follows_total, write.data, Mux(follows_sum, recent, 0))),
+        ]
 
         # add
-        total = Signal(signed(max(bits, 2 * VALUE_BITS) + 1))
         highest, lowest = (1 << (bits - 1)) - 1, -(1 << (bits - 1))
-        recent = Signal(signed(bits))
+        total = Signal(signed(max(bits, 2 * VALUE_BITS) + 1))
+        augend = Signal(signed(bits))
+        source = Signal(Augend)
+        unclipped = Signal(bits)
+        clips = Signal()
+        with m.Switch(source):
+            with m.Case(Augend.ACCUMULATOR):
+                m.d.comb += augend.eq(accumulator)
+            with m.Case(Augend.TOTAL):
+                m.d.comb += augend.eq(unclipped)
+            with m.Case(Augend.LOWEST):
+                m.d.comb += augend.eq(lowest)
+            with m.Case(Augend.HIGHEST):
+                m.d.comb += augend.eq(highest)
         m.d.comb += [
-            total.eq(Mux(bypass, recent, read.data) + (product >> self.geometry.product_shift)),
-            write.en.eq(adding),
-            write.addr.eq(row),
-            write.data.eq(Mux(total > highest, highest, Mux(total < lowest, lowest, total))),
+            total.eq(augend + addend),
+            clips.eq((total[bits - 1 :] != 0) & ~total[bits - 1 :].all()),
         ]
-        m.d.sync += flag.en.eq(adding)
+        m.d.sync += [
+            write.en.eq(adding),
+            source.eq(
+                Mux(
+                    follows_add,
+                    Mux(clips, Mux(total < 0, Augend.LOWEST, Augend.HIGHEST), Augend.TOTAL),
+                    Augend.ACCUMULATOR,
+                )
+            ),
+        ]
+        clipped = Signal()
+        negative = Signal()
         with m.If(adding):
-            m.d.sync += [recent.eq(write.data), flag.addr.eq(row)]
+            m.d.sync += [unclipped.eq(total), clipped.eq(clips), negative.eq(total < 0), write.addr.eq(adding_row)]
+
+        # saturate
+        m.d.comb += write.data.eq(Mux(clipped, Mux(negative, lowest, highest), unclipped.as_signed()))
+        m.d.sync += flag.en.eq(write.en)
+        with m.If(write.en):
+            m.d.sync += [recent.eq(write.data), flag.addr.eq(write.addr)]
 
         # flag
         half, relu = self.rounding.half, self.rounding.relu
         m.d.comb += [
-            flag.data.eq((recent > half) | (~relu & (recent < -half))),
-            self.busy.eq(self.i.valid | adding | flag.en),
+            flag.data.eq((recent > half) | (~relu & (recent + half < 0))),
+            self.busy.eq(self.i.valid | arriving | adding | write.en | flag.en),
         ]
         return m

@@ -81,22 +81,20 @@ def broadcast_layout(geometry: EieGeometry) -> data.StructLayout:
 
 
 def column_layout(geometry: EieGeometry) -> data.StructLayout:
-    """A column of one PE that holds at least one entry: entries `begin` to `end - 1`, and the activation."""
-    return data.StructLayout(
-        {"value": signed(VALUE_BITS), "begin": geometry.pointer_bits, "end": geometry.pointer_bits}
-    )
+    """A column of one PE that holds at least one entry: entries `begin` to `last`, both included, and the
+    activation."""
+    entry = bits_for(geometry.entries)
+    return data.StructLayout({"value": signed(VALUE_BITS), "begin": entry, "last": entry})
 
 
 def word_layout(geometry: EieGeometry) -> data.StructLayout:
-    """A word of the sparse-matrix memory and the part of it that belongs to the column: entries `low` to `high`,
-    both included. `first` marks the column's first word."""
-    position = bits_for(geometry.entries_per_word)
+    """A word of the sparse-matrix memory. Entries that do not belong to the column are zero. `first` marks the column's
+    first word, and `low` is then its first entry in the word."""
     return data.StructLayout(
         {
             "value": signed(VALUE_BITS),
-            "low": position,
-            "high": position,
             "first": 1,
+            "low": bits_for(geometry.entries_per_word),
             "entries": data.ArrayLayout(entry_layout(geometry), geometry.entries_per_word),
         }
     )
@@ -126,7 +124,7 @@ class Activity(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]
     BUSY = 1
     """An entry of the matrix."""
     PADDING = 2
-    """No entry: the word taken in the previous cycle held only padding of its column."""
+    """No entry: a word that held only padding of its column was passed over."""
 
 
 def monitor_layout(geometry: EieGeometry) -> data.StructLayout:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,7 +23,13 @@ class LookAhead(wiring.Component):
     arrives: every entry's row is known, and only entries with a weight are issued. A word that holds only
     padding of its column takes one cycle, during which updates of the previous word may still be issued.
 
-    Latency: the first update of a word is at `o` in the cycle after the word was taken at `i`. Throughput: one update
+    Two stages follow the word at `i`:
+
+        issue    the sums of the entries' skips, in each half of the word, stand in registers; the lowest pending
+                 entry is chosen
+        o        the rows before the half are added to the chosen entry's sum
+
+    Latency: the first update of a word is at `o` two cycles after the word was taken at `i`. Throughput: one update
     a cycle, without a bubble between words that hold weights. `o` has no back-pressure.
 
     Parameters
@@ -33,8 +42,10 @@ class LookAhead(wiring.Component):
         Words of the sparse matrix, column by column.
     o : stream of update_layout, always ready, out
         One update for each entry that is not padding.
+    busy : 1, out
+        High while an update is in the stages.
     activity : Activity, out
-        What the cycle was used for: an update, or else a word of padding that was taken in the previous cycle.
+        What the cycle was used for: the update at `o`, or else a word of padding that was taken two cycles ago.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -43,6 +54,7 @@ class LookAhead(wiring.Component):
             {
                 "i": In(stream.Signature(word_layout(geometry))),
                 "o": Out(stream.Signature(update_layout(geometry), always_ready=True)),
+                "busy": Out(1),
                 "activity": Out(Activity),
             }
         )
@@ -52,54 +64,96 @@ class LookAhead(wiring.Component):
         geometry = self.geometry
         count = geometry.entries_per_word
         row_bits = bits_for(geometry.activation_rows)
-        # Which entries of the word at `i` hold weights, and the numbers of rows up to and including each entry.
-        weights, totals = self._add_up(m)
+        word = self.i.payload
+        weights = Signal(count)
+        m.d.comb += [weights[e].eq(word.entries[e].code.any()) for e in range(count)]
+        taken = self.i.valid & self.i.ready
 
-        # The updates of one word; those that are `pending` have not been issued yet.
+        # An entry advances by one row beside its skip. So entry e of a word lies in row `start + e + sums[e]`, and if
+        # it is in the second half of the word, the sum of the first half comes on top. The next word of the column
+        # starts after `count` entries and the sums of both halves.
+        middle = count // 2
+        skips = [entry.skip for entry in word.entries]
+        sums = self._prefix_sums(skips[:middle]) + self._prefix_sums(skips[middle:])
+        start = Signal(row_bits)
+        following = Signal(row_bits)
+        first_half = Signal(row_bits)
+        second_half = Signal(row_bits)
+        m.d.comb += start.eq(Mux(word.first, -word.low, following + (first_half + second_half)))
+        with m.If(taken):
+            m.d.sync += [following.eq(start + count), second_half.eq(sums[-1])]
+            if middle:
+                m.d.sync += first_half.eq(sums[middle - 1])
+
+        # issue: the updates of one word; those that are `pending` have not been issued yet.
         value = Signal(VALUE_BITS)
         codes = [Signal(geometry.code_bits, name=f"code_{e}") for e in range(count)]
-        rows = [Signal(row_bits, name=f"row_{e}") for e in range(count)]
+        rows = [Signal(row_bits, name=f"rows_{e}") for e in range(count)]
+        base = Signal(row_bits)
         pending = Signal(count)
-        rest = pending & (pending - 1)
-
-        m.d.comb += self.i.ready.eq((rest == 0) | ~weights.any())
-        m.d.sync += pending.eq(rest)
-        with m.If(self.i.valid & self.i.ready & weights.any()):
-            m.d.sync += [pending.eq(weights), value.eq(self.i.payload.value)]
-            for e in range(count):
-                m.d.sync += [codes[e].eq(self.i.payload.entries[e].code), rows[e].eq(totals[e] - 1)]
-
-        # Issue the lowest pending entry.
-        chosen = Signal(range(count))
-        for e in reversed(range(count)):
-            with m.If(pending[e]):
-                m.d.comb += chosen.eq(e)
+        several = Signal()
+        lowest = Signal(count)
+        rest = Signal(count)
         m.d.comb += [
-            self.o.valid.eq(pending.any()),
-            self.o.payload.value.eq(value),
-            self.o.payload.code.eq(Array(codes)[chosen]),
-            self.o.payload.row.eq(Array(rows)[chosen]),
+            *(lowest[e].eq(pending[e] & ~pending[:e].any()) for e in range(count)),
+            rest.eq(pending & ~lowest),
+            self.i.ready.eq(~several | ~weights.any()),
         ]
+        m.d.sync += [pending.eq(rest), several.eq(_at_least_two(rest))]
+        with m.If(taken & weights.any()):
+            m.d.sync += [
+                pending.eq(weights),
+                several.eq(_at_least_two(weights)),
+                value.eq(word.value),
+                base.eq(start),
+            ]
+            for e in range(count):
+                m.d.sync += [codes[e].eq(word.entries[e].code), rows[e].eq(sums[e])]
+
+        def of_lowest(values: Iterable[Value]) -> Value:
+            return reduce(or_, (value & lowest[e].replicate(len(value)) for e, value in enumerate(values)))
+
+        # o
+        in_first_half = Signal(row_bits)
+        in_own_half = Signal(row_bits)
+        unskipped = Signal(row_bits)
+        update = Signal.like(self.o.payload)
+        m.d.sync += self.o.valid.eq(pending.any())
+        with m.If(pending.any()):
+            m.d.sync += [
+                update.value.eq(value),
+                update.code.eq(of_lowest(codes)),
+                in_own_half.eq(of_lowest(rows)),
+                in_first_half.eq(Mux(pending[:middle].any(), 0, rows[middle - 1]) if middle else 0),
+                unskipped.eq(base + of_lowest(Const(e, range(count)) for e in range(count))),
+            ]
+        m.d.comb += [
+            self.o.payload.value.eq(update.value),
+            self.o.payload.code.eq(update.code),
+            self.o.payload.row.eq(unskipped + (in_first_half + in_own_half)),
+            self.busy.eq(pending.any() | self.o.valid),
+        ]
+
+        passing = Signal()
         passed = Signal()
-        m.d.sync += passed.eq(self.i.valid & ~weights.any())
-        m.d.comb += self.activity.eq(Mux(pending.any(), Activity.BUSY, Mux(passed, Activity.PADDING, Activity.IDLE)))
+        m.d.sync += [passing.eq(self.i.valid & ~weights.any()), passed.eq(passing)]
+        m.d.comb += self.activity.eq(Mux(self.o.valid, Activity.BUSY, Mux(passed, Activity.PADDING, Activity.IDLE)))
         return m
 
-    def _add_up(self, m: Module) -> tuple[Signal, list[Any]]:
-        """For the word at `i`: a flag for each entry of the column that has a weight, and the number of rows that the
-        column has advanced up to and including each entry, modulo the size of the activation file."""
-        word = self.i.payload
-        count, row_bits = self.geometry.entries_per_word, bits_for(self.geometry.activation_rows)
-        weights = Signal(count)
-        # `carried` is the number of rows that the column's earlier words advanced.
-        carried = Signal(row_bits)
-        base = Signal(row_bits)
-        totals: list[Any] = [0]
-        for e in range(count):
-            inside = (e >= word.low) & (e <= word.high)
-            m.d.comb += weights[e].eq(inside & word.entries[e].code.any())
-            totals.append((totals[-1] + Mux(inside, word.entries[e].skip + 1, 0))[:row_bits])
-        m.d.comb += base.eq(Mux(word.first, 0, carried))
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += carried.eq(base + totals[-1])
-        return weights, [base + total for total in totals[1:]]
+    def _prefix_sums(self, terms: list[Value]) -> list[Value]:
+        """The sums of the first 1, 2, ... terms, modulo the rows of the activation file, in a tree: the sums of the
+        second half continue the last one of the first half."""
+        if len(terms) <= 1:
+            return terms
+        middle = len(terms) // 2
+        first, second = (self._prefix_sums(half) for half in (terms[:middle], terms[middle:]))
+        return first + [(first[-1] + part)[: bits_for(self.geometry.activation_rows)] for part in second]
+
+
+def _at_least_two(flags: Value) -> Value:
+    """Whether two of the flags or more are set."""
+    if len(flags) == 1:
+        return Const(0)
+    middle = len(flags) // 2
+    low, high = flags[:middle], flags[middle:]
+    return _at_least_two(low) | _at_least_two(high) | (low.any() & high.any())

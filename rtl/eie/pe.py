@@ -29,9 +29,9 @@ class ProcessingElement(wiring.Component):
 
     Nothing in a PE depends on its place in the array: all PEs share one module.
 
-    Latency: a column enters the queue in the cycle after its broadcast. If the PE is idle, its first update is
-    issued three cycles later, and is in the destination file three cycles after that. Throughput: while there are
-    columns in the queue, every cycle issues an update, or is lost to a word that holds only padding of its column.
+    Latency: a column is in the queue three cycles after its broadcast. If the PE is idle, its first update is issued
+    four cycles later, and is in the destination file five cycles after that. Throughput: while there are columns in the
+    queue, every cycle issues an update, or is lost to a word that holds only padding of its column.
 
     Parameters
     ----------
@@ -118,10 +118,9 @@ class ProcessingElement(wiring.Component):
         write(decoder.load, load.codebooks, load.codebook_addr, load.data)
         write(files.load, load.activations, load.addr, load.activation)
 
-        updating = lookahead.activity != Activity.IDLE
         m.d.comb += [
             self.room.eq(queue.level < geometry.queue_full),
-            self.busy.eq(pointers.busy | (queue.level != 0) | spmat.o.valid | updating | arithmetic.busy),
+            self.busy.eq(pointers.busy | (queue.level != 0) | spmat.busy | lookahead.busy | arithmetic.busy),
             self.level.eq(queue.level),
             self.activity.eq(lookahead.activity),
         ]

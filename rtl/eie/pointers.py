@@ -23,8 +23,8 @@ class PointerRead(wiring.Component):
         even bank:  p0  p2  p4 ...        column j:  j even -> begin = even[j/2],     end = odd[j/2]
         odd bank:   p1  p3  p5 ...                   j odd  -> begin = odd[(j-1)/2],  end = even[(j+1)/2]
 
-    Latency: one cycle. Throughput: one column a cycle. `o` has no back-pressure: a column may be broadcast only if
-    there is room for it.
+    Latency: two cycles (a register stands behind the banks). Throughput: one column a cycle. `o` has no back-pressure:
+    a column may be broadcast only if there is room for it.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class PointerRead(wiring.Component):
     o : stream of column_layout, always ready, out
         The columns that have entries in this PE.
     busy : 1, out
-        High in the cycle in which a column may leave at `o`.
+        High while a column is in the stages.
     load : write_port(pointers, pointer_bits), in
         Writes a pointer.
     """
@@ -75,15 +75,28 @@ class PointerRead(wiring.Component):
             ]
 
         # The column whose pointers are at the banks' outputs.
+        reading = Signal()
         begins_odd = Signal()
         value = Signal(VALUE_BITS)
-        m.d.sync += self.busy.eq(self.i.valid)
+        m.d.sync += reading.eq(self.i.valid)
         with m.If(self.i.valid):
             m.d.sync += [begins_odd.eq(pointer[0]), value.eq(self.i.payload.value)]
+
+        # The column whose pointers have arrived.
+        arrived = Signal()
+        begin = Signal(geometry.pointer_bits)
+        end = Signal(geometry.pointer_bits)
+        m.d.sync += arrived.eq(reading)
+        with m.If(reading):
+            m.d.sync += [
+                begin.eq(Mux(begins_odd, odd.read.data, even.read.data)),
+                end.eq(Mux(begins_odd, even.read.data, odd.read.data)),
+                self.o.payload.value.eq(value),
+            ]
         m.d.comb += [
-            self.o.payload.value.eq(value),
-            self.o.payload.begin.eq(Mux(begins_odd, odd.read.data, even.read.data)),
-            self.o.payload.end.eq(Mux(begins_odd, even.read.data, odd.read.data)),
-            self.o.valid.eq(self.busy & (even.read.data != odd.read.data)),
+            self.o.payload.begin.eq(begin),
+            self.o.payload.last.eq(end - 1),
+            self.o.valid.eq(arrived & (begin != end)),
+            self.busy.eq(reading | arrived),
         ]
         return m

@@ -19,6 +19,8 @@ def accumulators_port(geometry: EieGeometry) -> wiring.Signature:
     -------
     read : read_port(activation_rows, signed(accumulator_bits)), out
         Reads the accumulator of a row.
+    hide : 1, out
+        `read.data` is zero in this cycle.
     write : write_port(activation_rows, signed(accumulator_bits)), out
         Writes it.
     flag : write_port(activation_rows, 1), out
@@ -28,6 +30,7 @@ def accumulators_port(geometry: EieGeometry) -> wiring.Signature:
     return wiring.Signature(
         {
             "read": Out(read_port(rows, accumulator)),
+            "hide": Out(1),
             "write": Out(write_port(rows, accumulator)),
             "flag": Out(write_port(rows, 1)),
         }

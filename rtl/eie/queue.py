@@ -23,8 +23,7 @@ class ActivationQueue(wiring.Component):
     It is the SyncFIFO of amaranth.lib.fifo, whose output is read in the same cycle. SyncFIFOBuffered would show a
     column one cycle later and change the array's cycles.
 
-    Latency: a column is at `o` in the cycle after it was taken at `i`. Throughput: one column a cycle, or one every
-    two cycles if the queue holds at most one.
+    Latency: a column is at `o` in the cycle after it was taken at `i`. Throughput: one column a cycle.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.layouts import column_layout, word_layout
 from zeroskip.rtl.ports import write_port
 from zeroskip.rtl.sram import Sram
@@ -18,11 +18,11 @@ from zeroskip.rtl.sram import Sram
 class SparseMatrixRead(wiring.Component):
     """Fetches the words that hold a column (EIE section IV, sparse matrix read unit).
 
-    A column may start and end anywhere in a word. Each word leaves with the range of entries that belongs to the
-    column. A column leaves `i` in the cycle in which its last word is read.
+    A column may start and end anywhere in a word. Each word leaves with the entries that belong to the column; the
+    others are zero. A column leaves `i` in the cycle in which its last word is read.
 
-    Latency: a word is at `o` in the cycle after its column was seen at `i`, if `o` is free. Throughput: one word a
-    cycle, without a bubble between columns.
+    Latency: a word is at `o` two cycles after its column was seen at `i`, if `o` is free (a register stands behind the
+    memory). Throughput: one word a cycle, without a bubble between columns.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ class SparseMatrixRead(wiring.Component):
         Columns from the queue.
     o : stream of word_layout, out
         The words of each column.
+    busy : 1, out
+        High while a word is at `o`, or on its way there.
     load : write_port(entry_words, word_bits), in
         Writes a word.
     """
@@ -44,6 +46,7 @@ class SparseMatrixRead(wiring.Component):
             {
                 "i": In(stream.Signature(column_layout(geometry))),
                 "o": Out(stream.Signature(word_layout(geometry))),
+                "busy": Out(1),
                 "load": In(write_port(geometry.entry_words, geometry.word_bits)),
             }
         )
@@ -55,37 +58,57 @@ class SparseMatrixRead(wiring.Component):
         m.submodules.words = words = Sram(depth=geometry.entry_words, width=geometry.word_bits)
         wiring.connect(m, wiring.flipped(self.load), words.write)
 
-        # `fetched` counts the words of the queue's first column that have been read.
+        # The words of the queue's first column are read one by one.
         column = self.i.payload
-        fetched = Signal(bits_for(geometry.entry_words + 1))
-        final = column.end - 1
-        word = Signal(bits_for(geometry.entry_words))
-        first = Signal()
+        first = Signal(init=1)
+        following = Signal(bits_for(geometry.entry_words))
+        word = Signal.like(following)
         last = Signal()
         fetch = Signal()
+        reading = Signal()
+        free = Signal()
         m.d.comb += [
-            word.eq((column.begin >> position) + fetched),
-            first.eq(fetched == 0),
-            last.eq(word == (final >> position)[: len(word)]),
-            fetch.eq(self.i.valid & (~self.o.valid | self.o.ready)),
+            free.eq(~self.o.valid | self.o.ready),
+            fetch.eq(self.i.valid & (~reading | free)),
+            word.eq(Mux(first, column.begin >> position, following)),
+            last.eq(word == column.last >> position),
             words.read.en.eq(fetch),
             words.read.addr.eq(word),
             self.i.ready.eq(fetch & last),
+            self.busy.eq(reading | self.o.valid),
         ]
-        # The fields of the output word that do not come from the memory.
-        extent = Signal.like(self.o.payload)
+        with m.If(fetch):
+            m.d.sync += [first.eq(last), following.eq(word + 1)]
+
+        # What belongs to the word at the memory's output.
+        value = Signal(VALUE_BITS)
+        is_first = Signal()
+        low = Signal(position)
+        inside = Signal(geometry.entries_per_word)
         with m.If(fetch):
             m.d.sync += [
-                fetched.eq(Mux(last, 0, fetched + 1)),
-                self.o.valid.eq(1),
-                extent.value.eq(column.value),
-                extent.first.eq(first),
-                extent.low.eq(Mux(first, column.begin[:position], 0)),
-                extent.high.eq(Mux(last, final[:position], geometry.entries_per_word - 1)),
+                reading.eq(1),
+                value.eq(column.value),
+                is_first.eq(first),
+                low.eq(column.begin[:position]),
             ]
-        with m.Elif(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
-        for field in ("value", "first", "low", "high"):
-            m.d.comb += self.o.payload[field].eq(extent[field])
-        m.d.comb += self.o.payload.entries.eq(words.read.data)
+            for e in range(geometry.entries_per_word):
+                begun = ~first | (column.begin[:position] <= e)
+                m.d.sync += inside[e].eq(begun & (~last | (column.last[:position] >= e)))
+        with m.Elif(free):
+            m.d.sync += reading.eq(0)
+
+        # The word at `o`.
+        output = Signal.like(self.o.payload)
+        m.d.comb += self.o.payload.eq(output)
+        with m.If(free):
+            m.d.sync += [
+                self.o.valid.eq(reading),
+                output.value.eq(value),
+                output.first.eq(is_first),
+                output.low.eq(low),
+            ]
+            for e in range(geometry.entries_per_word):
+                entry = words.read.data.word_select(e, geometry.entry_bits)
+                m.d.sync += output.entries[e].eq(Mux(inside[e], entry, 0))
         return m

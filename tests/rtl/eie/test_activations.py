@@ -14,6 +14,7 @@ Cycle = dict[str, int]
 PORTS = {
     "read_en": "destination.read.en",
     "read_row": "destination.read.addr",
+    "hide": "destination.hide",
     "write_en": "destination.write.en",
     "write_row": "destination.write.addr",
     "write_data": "destination.write.data",
@@ -32,7 +33,8 @@ PORTS = {
 
 
 def some_cycles(geometry: EieGeometry, count: int, seed: int) -> list[Cycle]:
-    """Everything at once, but that no row is read while it is written, and none in the cycle of a swap."""
+    """Everything at once, but that the source is not loaded while the destination is written, no row is read while it
+    is written, and none in the cycle of a swap."""
     random = Random(seed)
     rows, windows = geometry.activation_rows, geometry.activation_rows // geometry.rows_per_window
     limit = 1 << (geometry.accumulator_bits - 1)
@@ -43,19 +45,21 @@ def some_cycles(geometry: EieGeometry, count: int, seed: int) -> list[Cycle]:
 
     cycles = []
     for _ in range(count):
+        loading = random.random() < 0.3
         cycle = {
             "swap": random.random() < 0.03,
             "clear": random.random() < 0.02,
-            "write_en": random.random() < 0.5,
+            "write_en": not loading and random.random() < 0.7,
             "write_row": row(),
             "write_data": random.randrange(-limit, limit),
-            "flag_en": random.random() < 0.5,
+            "flag_en": not loading and random.random() < 0.7,
             "flag_row": row(),
             "flag": random.random() < 0.5,
-            "load_en": random.random() < 0.3,
+            "load_en": loading,
             "load_row": row(),
             "load_data": random.choice([0, random.randrange(-(1 << 15), 1 << 15)]),
             "read_row": row(),
+            "hide": random.random() < 0.2,
             "fetch_row": row(),
             "window": random.randrange(windows),
         }
@@ -117,7 +121,7 @@ def expected(geometry: EieGeometry, cycles: list[Cycle]) -> list[Shown]:
     for c in cycles:
         first = c.get("window", 0) * geometry.rows_per_window
         flags = sum((first + bit in source.nonzero) << bit for bit in range(geometry.rows_per_window))
-        shown.append((read, fetch, flags))
+        shown.append((0 if read is not None and c.get("hide") else read, fetch, flags))
         if c.get("read_en"):
             read = destination.rows.get(c["read_row"], 0)
         if c.get("fetch_en"):

@@ -14,17 +14,15 @@ Word = dict[str, Any]
 """Fields of a word_layout."""
 
 
-def word(geometry: EieGeometry, codes: list[int], random: Random, *, low: int, high: int, first: bool) -> Word:
-    """`codes` stand from `low` to `high`; around them is what belongs to other columns."""
-    entries = []
-    for e in range(geometry.entries_per_word):
-        code = codes[e - low] if low <= e <= high else random.getrandbits(geometry.code_bits)
-        entries.append({"skip": random.getrandbits(geometry.index_bits), "code": code})
+def word(geometry: EieGeometry, codes: list[int], random: Random, *, low: int, first: bool) -> Word:
+    """`codes` stand from `low` to `high`; around them are zeros."""
+    entries = [{"skip": 0, "code": 0} for _ in range(geometry.entries_per_word)]
+    for e, code in enumerate(codes, start=low):
+        entries[e] = {"skip": random.getrandbits(geometry.index_bits), "code": code}
     return {
         "value": random.randrange(-(1 << 15), 1 << 15),
-        "low": low,
-        "high": high,
         "first": first,
+        "low": low if first else random.randrange(geometry.entries_per_word),
         "entries": entries,
     }
 
@@ -42,7 +40,7 @@ def some_words(geometry: EieGeometry, seed: int) -> list[Word]:
                 random.randint(1, geometry.codebook_size - 1) * (random.random() < density)
                 for _ in range(high - low + 1)
             ]
-            words.append(word(geometry, codes, random, low=low, high=high, first=index == 0))
+            words.append(word(geometry, codes, random, low=low, first=index == 0))
     return words
 
 
@@ -54,7 +52,7 @@ def rtl_lookahead(
     bench = Bench(dut, seed)
     taken, updates = bench.feed(dut.i, words, pause), bench.watch(dut.o.valid, dut.o.payload)
     activity = bench.trace(dut.activity)
-    bench.run(settle=geometry.entries_per_word + 2)
+    bench.run(settle=geometry.entries_per_word + 3)
     return taken, updates, [state for (state,) in activity]
 
 
@@ -67,7 +65,7 @@ def expected(geometry: EieGeometry, words: list[Word]) -> list[list[dict[str, in
         if word["first"]:
             row = -1
         updates.append([])
-        for entry in word["entries"][word["low"] : word["high"] + 1]:
+        for entry in word["entries"][word["low"] * word["first"] :]:
             row += entry["skip"] + 1
             if entry["code"]:
                 updates[-1].append({"value": word["value"], "code": entry["code"], "row": row % rows})
@@ -104,12 +102,12 @@ def test_one_update_a_cycle_and_padding_passes_beside_it(geometry: EieGeometry) 
         if updates_of_word:
             cycle = max(cycle, end)
             end = cycle + len(updates_of_word)
-            issues += range(cycle + 1, end + 1)
+            issues += range(cycle + 2, end + 2)
         takes.append(cycle)
         cycle += 1
     assert taken.cycles == takes
     assert updates.cycles == issues
-    padding = {take + 1 for take, word in zip(takes, expected(geometry, words), strict=True) if not word}
+    padding = {take + 2 for take, word in zip(takes, expected(geometry, words), strict=True) if not word}
     for at, state in enumerate(activity):
         assert state == (Activity.BUSY if at in set(issues) else Activity.PADDING if at in padding else Activity.IDLE)
 
@@ -117,7 +115,7 @@ def test_one_update_a_cycle_and_padding_passes_beside_it(geometry: EieGeometry) 
 @pytest.mark.parametrize("codes", [[0, 0, 5, 6], [5, 0, 0, 6], [5, 6, 0, 0], [0, 5, 0, 0], [5, 6, 7, 8], [0, 0, 0, 0]])
 def test_padding_costs_nothing_beside_a_weight(codes: list[int]) -> None:
     small, random = geometry(entries_per_word=8), Random(5)
-    words = [word(small, codes, random, low=2, high=5, first=True) for _ in range(3)]
+    words = [word(small, codes, random, low=2, first=True) for _ in range(3)]
     _, updates, activity = rtl_lookahead(small, words, seed=6, pause=0.0)
     assert updates.values == list(chain(*expected(small, words)))
     assert sum(state == Activity.BUSY for state in activity) == 3 * sum(code != 0 for code in codes)

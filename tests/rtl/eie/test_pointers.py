@@ -53,7 +53,7 @@ def rtl_pointers(pointers: list[int], broadcasts: Broadcasts, seed: int) -> tupl
 
     bench.first(loading)
     bench.add(broadcasting)
-    bench.run(settle=2)
+    bench.run(settle=3)
     return (
         list(zip(columns.cycles, columns.values, strict=True)),
         [cycle for cycle, (is_busy,) in enumerate(busy) if is_busy],
@@ -66,12 +66,12 @@ def expected(pointers: list[int], broadcasts: Broadcasts) -> tuple[Broadcasts, l
     for cycle, broadcast in broadcasts:
         begin, end = bounds[broadcast["pointer"]]
         if begin != end:
-            columns.append((cycle + 1, {"value": broadcast["value"], "begin": begin, "end": end}))
-    return columns, [cycle + 1 for cycle, _ in broadcasts]
+            columns.append((cycle + 2, {"value": broadcast["value"], "begin": begin, "last": end - 1}))
+    return columns, sorted({cycle + stage for cycle, _ in broadcasts for stage in (1, 2)})
 
 
 @pytest.mark.parametrize("count", [2, 3, 16, 17, 40])
-def test_begin_and_end_one_cycle_later(count: int) -> None:
+def test_begin_and_last_two_cycles_later(count: int) -> None:
     pointers, broadcasts = some_pointers(count, seed=count), some_broadcasts(count - 1, seed=count)
     assert rtl_pointers(pointers, broadcasts, seed=count) == expected(pointers, broadcasts)
 

@@ -20,7 +20,7 @@ class Run:
 def some_columns(count: int, seed: int) -> list[dict[str, int]]:
     random = Random(seed)
     return [
-        {"value": random.randrange(-(1 << 15), 1 << 15), "begin": random.randrange(64), "end": random.randrange(64)}
+        {"value": random.randrange(-(1 << 15), 1 << 15), "begin": random.randrange(64), "last": random.randrange(64)}
         for _ in range(count)
     ]
 
