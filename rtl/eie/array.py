@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.codebooks import CodebookStore
 from zeroskip.rtl.eie.control import ControlUnit
 from zeroskip.rtl.eie.fetch import fetch_latency
 from zeroskip.rtl.eie.layouts import LoadTarget, load_layout, monitor_layout
@@ -104,6 +105,7 @@ class Array(wiring.Component):
         wiring.connect(m, control.result, wiring.flipped(self.result))
 
         self._broadcast(m, control, pes)
+        self._codebooks(m, control, pes)
         self._search(m, control, pes)
         self._fetch(m, control, pes)
         self._load(m, control, pes)
@@ -141,7 +143,6 @@ class Array(wiring.Component):
             for name, signal in {
                 "valid": control.broadcast.valid,
                 "payload": control.broadcast.payload,
-                "codebook": control.codebook,
                 "half": control.rounding.half,
                 "relu": control.rounding.relu,
                 "clear": control.files.clear,
@@ -152,12 +153,28 @@ class Array(wiring.Component):
             m.d.comb += [
                 pe.broadcast.valid.eq(shared["valid"]),
                 pe.broadcast.payload.eq(shared["payload"]),
-                pe.codebook.eq(shared["codebook"]),
                 pe.rounding.half.eq(shared["half"]),
                 pe.rounding.relu.eq(shared["relu"]),
                 pe.files.clear.eq(shared["clear"]),
                 pe.files.swap.eq(shared["swap"]),
             ]
+
+    def _codebooks(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+        """Sends each layer's codebook from the store to all PEs."""
+        m.submodules.codebooks = store = CodebookStore(self.geometry)
+        load = self.load.payload
+        m.d.comb += [
+            store.begin.eq(control.begin),
+            store.codebook.eq(control.codebook),
+            store.load.en.eq(self.load.valid & self.load.ready & (load.target == LoadTarget.CODEBOOKS)),
+            store.load.addr.eq(load.address),
+            store.load.data.eq(load.data),
+        ]
+        en = self._down(m, store.o.en, "codebook_en")
+        addr = self._down(m, store.o.addr, "codebook_addr")
+        values = self._down(m, store.o.data.as_value(), "codebook_data")
+        for pe in pes:
+            m.d.comb += [pe.codebook.en.eq(en), pe.codebook.addr.eq(addr), pe.codebook.data.eq(values)]
 
     def _search(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Connects the window's flags, in the order of the activations, to the control unit."""
@@ -213,10 +230,8 @@ class Array(wiring.Component):
             m.d.comb += [
                 pe.load.entries.eq(to(LoadTarget.ENTRIES) & chosen),
                 pe.load.pointers.eq(to(LoadTarget.POINTERS) & chosen),
-                pe.load.codebooks.eq(to(LoadTarget.CODEBOOKS)),
                 pe.load.activations.eq(to(LoadTarget.ACTIVATIONS) & neighbour),
                 pe.load.addr.eq(Mux(activations, load.address >> self._pe_bits, load.address)),
-                pe.load.codebook_addr.eq(load.address),
                 pe.load.data.eq(load.data),
                 pe.load.activation.eq(load.data.word_select(index % lanes, VALUE_BITS)),
             ]

@@ -62,8 +62,10 @@ class ControlUnit(wiring.Component):
         The non-zero flags of the window, in the order of the activations.
     advance : 1, out
         Registers on the way of the window and its flags take the next value while it is high.
+    begin : 1, out
+        High in the cycle before the first of a layer.
     codebook : bits_for(layers), out
-        The codebook of the layer.
+        The codebook of the layer, from its second cycle on.
     rounding : rounding_control, out
         How the layer's sums are rounded.
     broadcast : stream of broadcast_layout, always ready, out
@@ -98,6 +100,7 @@ class ControlUnit(wiring.Component):
                 "files": Out(files_control(geometry)),
                 "flags": In(geometry.window),
                 "advance": Out(1),
+                "begin": Out(1),
                 "codebook": Out(bits_for(geometry.layers)),
                 "rounding": Out(rounding_control(geometry)),
                 "broadcast": Out(stream.Signature(broadcast_layout(geometry), always_ready=True)),
@@ -210,7 +213,8 @@ class ControlUnit(wiring.Component):
             self.idle.eq(~self.running & ~fetcher.busy),
             self.draining.eq(self.running & scanner.exhausted & ~fetcher.busy),
             self.files.swap.eq(ending),
-            scanner.begin.eq((self.start & self.idle) | (ending & ~layer.last)),
+            self.begin.eq((self.start & self.idle) | (ending & ~layer.last)),
+            scanner.begin.eq(self.begin),
         ]
         m.d.sync += [
             unseen.eq((unseen << 1) | sent),

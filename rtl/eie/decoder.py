@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Array, Module, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.layouts import update_layout
-from zeroskip.rtl.eie.ports import codebook_port
+from zeroskip.rtl.eie.ports import codebook_lanes, codebook_values
 
 
 def operand_layout(geometry: EieGeometry) -> data.StructLayout:
@@ -28,6 +28,8 @@ def operand_layout(geometry: EieGeometry) -> data.StructLayout:
 class WeightDecoder(wiring.Component):
     """Expands codebook indices into the shared weights (EIE section IV, arithmetic unit: codebook lookup).
 
+    It holds the codebook of the current layer.
+
     Latency: one cycle. Throughput: one update a cycle, without back-pressure.
 
     Parameters
@@ -40,10 +42,8 @@ class WeightDecoder(wiring.Component):
         Updates with the index of their weight.
     o : stream of operand_layout, always ready, out
         The same updates with their weight.
-    codebook : bits_for(layers), in
-        The codebook of the layer.
-    load : codebook_port, in
-        Writes a value of a codebook.
+    codebook : codebook_values, in
+        Writes values of the layer's codebook.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -52,24 +52,32 @@ class WeightDecoder(wiring.Component):
             {
                 "i": In(stream.Signature(update_layout(geometry), always_ready=True)),
                 "o": Out(stream.Signature(operand_layout(geometry), always_ready=True)),
-                "codebook": In(bits_for(geometry.layers)),
-                "load": In(codebook_port(geometry)),
+                "codebook": In(codebook_values(geometry)),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        depth = 1 << len(self.load.addr)
-        m.submodules.codebooks = codebooks = memory.Memory(shape=VALUE_BITS, depth=depth, init=[])
-        wiring.connect(m, wiring.flipped(self.load), codebooks.write_port())
-        read = codebooks.read_port(domain="comb")
-        m.d.comb += read.addr.eq(Cat(self.i.payload.code, self.codebook))
+        lanes = codebook_lanes(self.geometry)
+        code = self.i.payload.code
+        weights = []
+        for lane in range(lanes):
+            depth = self.geometry.codebook_size // lanes
+            m.submodules[f"values_{lane}"] = values = memory.Memory(shape=VALUE_BITS, depth=depth, init=[])
+            write, read = values.write_port(), values.read_port(domain="comb")
+            m.d.comb += [
+                write.en.eq(self.codebook.en),
+                write.addr.eq(self.codebook.addr),
+                write.data.eq(self.codebook.data[lane]),
+                read.addr.eq(code >> (lanes.bit_length() - 1)),
+            ]
+            weights.append(read.data)
         operand = Signal.like(self.o.payload)
         m.d.sync += self.o.valid.eq(self.i.valid)
         with m.If(self.i.valid):
             m.d.sync += [
                 operand.value.eq(self.i.payload.value),
-                operand.weight.eq(read.data),
+                operand.weight.eq(Array(weights)[code % lanes]),
                 operand.row.eq(self.i.payload.row),
             ]
         m.d.comb += self.o.payload.eq(operand)

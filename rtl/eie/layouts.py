@@ -17,7 +17,7 @@ class LoadTarget(enum.Enum, shape=unsigned(3)):  # type: ignore[call-arg]
     POINTERS = 1
     """Column pointer `address` of `pe`; data is the pointer."""
     CODEBOOKS = 2
-    """Value `address` = codebook number * codebook size + code, in every PE; data is the value."""
+    """Value `address` = codebook number * codebook size + code, of the array's codebooks; data is the value."""
     LAYERS = 3
     """Row `address` of the layer table; data is a `layer_layout`."""
     ACTIVATIONS = 4

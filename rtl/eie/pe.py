@@ -8,7 +8,6 @@ from amaranth.hdl import Module, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.activations import ActivationFiles
 from zeroskip.rtl.eie.arithmetic import ArithmeticUnit
@@ -16,7 +15,7 @@ from zeroskip.rtl.eie.decoder import WeightDecoder
 from zeroskip.rtl.eie.layouts import Activity, broadcast_layout
 from zeroskip.rtl.eie.lookahead import LookAhead
 from zeroskip.rtl.eie.pointers import PointerRead
-from zeroskip.rtl.eie.ports import files_control, pe_load, rounding_control
+from zeroskip.rtl.eie.ports import codebook_values, files_control, pe_load, rounding_control
 from zeroskip.rtl.eie.queue import ActivationQueue
 from zeroskip.rtl.eie.spmat import SparseMatrixRead
 from zeroskip.rtl.ports import read_port
@@ -45,8 +44,8 @@ class ProcessingElement(wiring.Component):
         High while the queue holds fewer than `queue_full` columns.
     busy : 1, out
         High until the last update has been written and flagged.
-    codebook : bits_for(layers), in
-        The codebook of the layer.
+    codebook : codebook_values, in
+        Values of the layer's codebook, at its beginning.
     rounding : rounding_control, in
         How the layer's sums are rounded.
     files : files_control, in
@@ -70,7 +69,7 @@ class ProcessingElement(wiring.Component):
                 "broadcast": In(stream.Signature(broadcast_layout(geometry), always_ready=True)),
                 "room": Out(1),
                 "busy": Out(1),
-                "codebook": In(bits_for(geometry.layers)),
+                "codebook": In(codebook_values(geometry)),
                 "rounding": In(rounding_control(geometry)),
                 "files": In(files_control(geometry)),
                 "flags": Out(geometry.rows_per_window),
@@ -103,7 +102,8 @@ class ProcessingElement(wiring.Component):
         wiring.connect(m, arithmetic.destination, files.destination)
 
         # The layer's parameters, and the next layer's search in the source file.
-        m.d.comb += [decoder.codebook.eq(self.codebook), self.flags.eq(files.flags)]
+        m.d.comb += self.flags.eq(files.flags)
+        wiring.connect(m, wiring.flipped(self.codebook), decoder.codebook)
         wiring.connect(m, wiring.flipped(self.rounding), arithmetic.rounding)
         wiring.connect(m, wiring.flipped(self.files), files.control)
         wiring.connect(m, wiring.flipped(self.fetch), files.fetch)
@@ -115,7 +115,6 @@ class ProcessingElement(wiring.Component):
         load = self.load
         write(spmat.load, load.entries, load.addr, load.data)
         write(pointers.load, load.pointers, load.addr, load.data)
-        write(decoder.load, load.codebooks, load.codebook_addr, load.data)
         write(files.load, load.activations, load.addr, load.activation)
 
         m.d.comb += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
 from zeroskip.model.bits import bits_for
@@ -67,9 +67,23 @@ def rounding_control(geometry: EieGeometry) -> wiring.Signature:
 
 
 def codebook_port(geometry: EieGeometry) -> wiring.Signature:
-    """The write port of the codebooks of a PE: value `code` of codebook `number` at address `number << code_bits |
-    code`."""
+    """The write port of all codebooks: value `code` of codebook `number` at address `number << code_bits | code`."""
     return write_port(1 << (bits_for(geometry.layers) + geometry.code_bits), VALUE_BITS)
+
+
+CODEBOOK_GROUPS = 16
+"""Cycles in which a codebook is sent to the PEs."""
+
+
+def codebook_lanes(geometry: EieGeometry) -> int:
+    """Values of a codebook that are sent in one cycle: so many that a codebook takes at most CODEBOOK_GROUPS cycles."""
+    return max(1, geometry.codebook_size // CODEBOOK_GROUPS)
+
+
+def codebook_values(geometry: EieGeometry) -> wiring.Signature:
+    """Writes the values `addr * lanes` and up of the layer's codebook, one of each lane (see codebook_lanes)."""
+    lanes = codebook_lanes(geometry)
+    return write_port(geometry.codebook_size // lanes, data.ArrayLayout(VALUE_BITS, lanes))
 
 
 def pe_load(geometry: EieGeometry) -> wiring.Signature:
@@ -84,16 +98,12 @@ def pe_load(geometry: EieGeometry) -> wiring.Signature:
         Writes `data` to word `addr` of the sparse matrices.
     pointers : 1, out
         Writes `data` to column pointer `addr`.
-    codebooks : 1, out
-        Writes `data` to `codebook_addr` of the codebooks (see codebook_port).
     activations : 1, out
         Writes `activation` to row `addr` of the source file.
     addr : bits of the largest of these memories, out
         Word, pointer or row.
-    codebook_addr : bits_for(layers) + code_bits, out
-        Place in the codebooks.
     data : load_data_bits, out
-        Word, pointer or shared weight.
+        Word or pointer.
     activation : signed(VALUE_BITS), out
         Input of a network.
     """
@@ -102,10 +112,8 @@ def pe_load(geometry: EieGeometry) -> wiring.Signature:
         {
             "entries": Out(1),
             "pointers": Out(1),
-            "codebooks": Out(1),
             "activations": Out(1),
             "addr": Out(bits_for(largest)),
-            "codebook_addr": Out(codebook_port(geometry).members["addr"].shape),
             "data": Out(load_data_bits(geometry)),
             "activation": Out(signed(VALUE_BITS)),
         }

@@ -48,10 +48,19 @@ class Core:
         dut, network = self.dut, self.network
         entries = [int.from_bytes(word.tobytes(), "little") for word in network.entries[0]]
         codebook = [value % (1 << 16) for value in network.codebooks[0].tolist()]
+        lanes = len(dut.codebook.data)
+        groups = [
+            {"en": 1, "addr": first // lanes, "data": codebook[first : first + lanes]}
+            for first in range(0, len(codebook), lanes)
+        ]
+        for group in groups:
+            for name, value in group.items():
+                ctx.set(getattr(dut.codebook, name), value)
+            await ctx.tick()
+        ctx.set(dut.codebook.en, 0)
         for enable, address, words in (
             (dut.load.entries, dut.load.addr, entries),
             (dut.load.pointers, dut.load.addr, network.pointers[0].tolist()),
-            (dut.load.codebooks, dut.load.codebook_addr, codebook),
         ):
             ctx.set(enable, 1)
             for index, word in enumerate(words):
