@@ -84,6 +84,7 @@ BLOCKS = {
         decoder="eie.decoder:WeightDecoder",
         arithmetic="eie.arithmetic:ArithmeticUnit",
         files="eie.activations:ActivationFiles",
+        codebooks="eie.codebooks:CodebookStore",
         pe="eie.pe:ProcessingElement",
     ),
     **_blocks("eie", _with(width=64), lnzd="eie.lnzd:Lnzd"),
