@@ -44,6 +44,7 @@ class Counted:
     place above the highest."""
     exponents: tuple[Signal, Signal]
     """Of the result whose leading bit is in the highest place, and in the place above."""
+    not_zero: Signal
     not_number: Signal
     not_finite: Signal
 
@@ -108,6 +109,7 @@ class Rounding:
             magnitude=magnitude,
             up=up,
             exponents=exponents,
+            not_zero=register(m, total.any(), "not_zero"),
             not_number=register(m, special.not_number, "not_number_counted"),
             not_finite=register(m, not_finite, "not_finite"),
         )
@@ -120,9 +122,10 @@ class Rounding:
         low, high = (Signal(len(exponent), name=f"exponent{place}") for place, exponent in enumerate(counted.exponents))
         m.d.comb += [low.eq(counted.exponents[0] - counted.up), high.eq(counted.exponents[1] - counted.up)]
         # A one in the place above the highest has zeros below it: with the largest exponent, that is infinity already.
-        # Where there is no leading bit, `low` is 1.
+        # Where a sum has no leading bit, `low` is 1; but where it is zero, `low` is any exponent.
         infinite = Signal()
-        m.d.comb += infinite.eq(low[:bits].all() | low[bits:].any() | counted.not_finite)
+        too_large = low[:bits].all() | low[bits:].any()
+        m.d.comb += infinite.eq((too_large & counted.not_zero) | counted.not_finite)
         # Subnormal numbers have the exponent one, and no leading bit.
         exponent = Mux(higher, high, Mux(leading, low, 1))[:bits]
         return Cat(

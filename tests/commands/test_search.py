@@ -57,11 +57,11 @@ def learned(zs: Command, tmp_path: Path) -> Command:
 
 def test_from_weights_to_rtl(learned: Command, tmp_path: Path) -> None:
     """Four commands, each with the files of the one before: search, fine-tuning, compilation, simulation."""
-    code, out, err = learned(*SEARCH, "--budget", 0.4, "--pes", 4)
+    code, out, err = learned(*SEARCH, "--budget", 0.5, "--pes", 4)
     assert code == 0, err
     found = json.loads(out)
     assert found["cost"]["name"] == "eie-cycles"
-    assert found["cost"]["plan"] <= 0.4 * found["cost"]["dense"]
+    assert found["cost"]["plan"] <= 0.5 * found["cost"]["dense"]
     assert found["cost"]["exact"] == pytest.approx(found["cost"]["plan"], rel=0.25)
     assert found["accuracy"]["dense"] > 0.9
     for name in ("plan.json", "plan.png", "plan.curves.csv", "plan.curves.json", "plan.curves.png"):
