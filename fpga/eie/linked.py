@@ -93,6 +93,7 @@ class LinkedArray(wiring.Component):
                 Mux(word.target[:TARGET_BITS] == LoadTarget.ACTIVATIONS, word.address << lane_bits, word.address)
             ),
             load.data.eq(word.data),
+            core.lasting.eq(word.target[:TARGET_BITS] != LoadTarget.ACTIVATIONS),
             array.start.eq(core.start.valid),
             array.first.eq(core.start.payload),
             core.start.ready.eq(array.idle),

@@ -45,10 +45,12 @@ class BoardError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """A board's state. `cycles` are those of the last run, `refused` the frames that it refused since its reset,
-    modulo 65,536."""
+    """A board's state. `changed` says whether a host has written weights since the board's reset: what was inside its
+    bitstream is no longer there. `cycles` are those of the last run, `refused` the frames that it refused since its
+    reset, modulo 65,536."""
 
     idle: bool
+    changed: bool
     cycles: int
     refused: int
 
@@ -113,7 +115,7 @@ class Host:
         """Raises LineLost and BoardError."""
         (answers,) = self.perform([[Request(command=Command.STATUS)]])
         state, cycles, refused = struct.unpack("<BIH", answers[0])
-        return Status(idle=bool(state & 1), cycles=cycles, refused=refused)
+        return Status(idle=bool(state & 1), changed=bool(state & 2), cycles=cycles, refused=refused)
 
     def perform(self, jobs: Iterable[Sequence[Request]]) -> Iterator[list[bytes]]:
         """Performs jobs, and yields the answers of each, without command and number, in order.

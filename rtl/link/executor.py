@@ -76,6 +76,7 @@ class Executor(wiring.Component):
         refused = Signal(16)
         cycles = Signal(32)
         starting = Signal(init=1)
+        changed = Signal()
         # What is answered: a refusal or not, and which byte of it comes next.
         wrong = Signal()
         place = Signal(range(16))
@@ -136,7 +137,7 @@ class Executor(wiring.Component):
         next_address = [reached.eq(reached + 1)]
 
         # An answer's bytes, before results and text. RUN is answered by a part of what STATUS is answered by.
-        state = Mux(kind == Command.RUN, flags, self.core.idle)
+        state = Mux(kind == Command.RUN, flags, Cat(self.core.idle, changed))
         answer_bytes = Array(
             [
                 Mux(wrong, REFUSED, command),
@@ -270,7 +271,7 @@ class Executor(wiring.Component):
             with m.State("Load"):
                 m.d.comb += self.core.load.valid.eq(1)
                 with m.If(self.core.load.ready):
-                    m.d.sync += next_address
+                    m.d.sync += [*next_address, changed.eq(changed | (self.core.lasting & ~starting))]
                     m.next = "Word"
                     with m.If(left == 0):
                         answer()
@@ -308,12 +309,13 @@ class Executor(wiring.Component):
 
             # A run.
             with m.State("RUN"):
-                m.d.sync += index.eq(0)
+                # Here, because the comparison with the limit is a cycle late: it must not see those of an earlier run.
+                m.d.sync += [index.eq(0), cycles.eq(0)]
                 m.next = "Word"
             with m.State("Start"):
                 m.d.comb += self.core.start.valid.eq(1)
-                m.d.sync += cycles.eq(1)
                 with m.If(self.core.start.ready):
+                    m.d.sync += cycles.eq(cycles + 1)
                     m.next = "Running"
             with m.State("Running"):
                 # A cycle after the limit.

@@ -60,6 +60,8 @@ def core_port(sizes: CoreSizes) -> wiring.Signature:
     -------
     load : stream of load_layout, out
         Words for the memories.
+    lasting : 1, in
+        High while the word at `load` is one that all later runs use: a weight, not an input.
     start : stream of `start` bits, out
         Starts a run.
     idle : 1, in
@@ -76,6 +78,7 @@ def core_port(sizes: CoreSizes) -> wiring.Signature:
     return wiring.Signature(
         {
             "load": Out(stream.Signature(load_layout(sizes))),
+            "lasting": In(1),
             "start": Out(stream.Signature(sizes.start)),
             "idle": In(1),
             "done": In(1),

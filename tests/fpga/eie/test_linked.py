@@ -16,9 +16,10 @@ from support.networks import random_inputs, random_network, small_conv_network
 from zeroskip.cosim.verify import verify_in
 from zeroskip.fpga.board import BoardSession
 from zeroskip.fpga.eie.boot import boot_memory
-from zeroskip.fpga.eie.bursts import input_words, matrix_bursts, network_digest, table_bursts
+from zeroskip.fpga.eie.bursts import input_burst, input_words, matrix_bursts, network_digest, table_bursts
 from zeroskip.fpga.eie.driver import EieBoardDriver
 from zeroskip.fpga.host.host import BoardError, Host
+from zeroskip.fpga.host.requests import Request
 from zeroskip.fpga.simulation.boards import BIT_CYCLES, SimulatedBoard
 from zeroskip.fpga.simulation.eie import simulated_board
 from zeroskip.model.eie import golden
@@ -100,13 +101,6 @@ def test_a_board_of_another_kind_is_refused(facts: dict[str, object], message: s
         _load({**_facts(network.geometry), **facts}, network)
 
 
-def test_a_network_in_the_bitstream_is_not_loaded() -> None:
-    network, other = small_network(), small_network(seed=5)
-    facts = {**_facts(network.geometry), "network": network_digest(network)}
-    assert not _load(facts, network)
-    assert network_digest(other) != network_digest(network)
-
-
 class Unused:
     """A pipe of a host that sends nothing."""
 
@@ -141,12 +135,33 @@ def test_the_boot_memory_loads_the_tables() -> None:
     with simulated_board(network.geometry, network=network, pins=False, clock=CLOCK) as board:
         host = Host(board)
         assert host.connect()["network"] == network_digest(network)
-        bursts = matrix_bursts(network)
-        list(host.perform([request] for burst in bursts for request in burst.requests(host.longest)))
         driver = EieBoardDriver()
         assert not driver.load(host, network)
+        bursts = matrix_bursts(network)
+        list(host.perform([request] for burst in bursts for request in burst.requests(host.longest)))
         found = verify_in(BoardSession(host=host), driver, network, inputs, task="running")
         assert (found.mismatches, found.cycle_model_equal) == (0, True)
+
+
+def test_a_network_that_was_overwritten_is_loaded_again() -> None:
+    """The board still says that it is in the bitstream. Inputs overwrite nothing of it."""
+    network, other = small_network(), small_network(seed=5)
+    with simulated_board(network.geometry, network=network, pins=False, clock=CLOCK) as board:
+        host, driver = Host(board), EieBoardDriver()
+        host.connect()
+        list(host.perform(_image(network, host)))
+        assert not driver.load(host, network)
+        assert driver.load(host, other)
+        assert driver.load(host, network)
+        inputs = some_inputs(network, 4)
+        found = verify_in(BoardSession(host=host), driver, network, inputs, task="running")
+        assert (found.mismatches, found.cycle_model_equal) == (0, True)
+
+
+def _image(network: EieNetwork, host: Host) -> list[list[Request]]:
+    """A job: inputs of zero."""
+    words = input_words(network.geometry, np.zeros((1, network.layers[0].inputs), np.int16))
+    return [[*input_burst(network.geometry, words[0]).requests(host.longest)]]
 
 
 def test_the_serial_line_is_used_to_nine_tenths_in_both_directions() -> None:

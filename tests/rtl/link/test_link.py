@@ -26,8 +26,8 @@ TAKES_FOREVER = 0x3FF
 
 
 class LinkedRegisters(wiring.Component):
-    """A link, and a core of 16 words: target 0 writes them, others do nothing. A start with n is done after n cycles,
-    and its flags are the low byte of word 0."""
+    """A link, and a core of 16 words: target 0 writes them, others do nothing, and words for target 1 count as lasting.
+    A start with n is done after n cycles, and its flags are the low byte of word 0."""
 
     def __init__(self, boot: bytes) -> None:
         self.boot = boot
@@ -50,6 +50,7 @@ class LinkedRegisters(wiring.Component):
             store.en.eq(core.load.valid & (core.load.payload.target == 0)),
             store.addr.eq(core.load.payload.address),
             store.data.eq(core.load.payload.data),
+            core.lasting.eq(core.load.payload.target == 1),
             core.idle.eq(left == 0),
             core.start.ready.eq(1),
             core.done.eq(left == 1),
@@ -178,6 +179,25 @@ def test_a_run_that_does_not_end() -> None:
         answer(status(8)) + struct.pack("<BIH", 0, 51, 4),
     ]
     assert talk.writes == 0
+
+
+@pytest.mark.parametrize("limit", [37, 38])
+def test_the_cycles_of_an_earlier_run_do_not_count(limit: int) -> None:
+    first, second = run(1, struct.pack("<H", limit)), run(2, struct.pack("<H", 37), limit=limit)
+    talk = ask(first, second, status(3))
+    assert talk.answers[1:] == [
+        answer(second) + struct.pack("<BI", 0, 37),
+        answer(status(3)) + struct.pack("<BIH", 1, 37, 0),
+    ]
+
+
+def test_the_state_tells_that_lasting_words_were_written() -> None:
+    """Those of the boot memory do not count, nor do words that belong to one run alone, nor a refused request."""
+    boot = boot_records([write(0, 1, 0, 1, 5)])
+    before = [write(1, 0, 0, 1, 7), write(9, 1, 0, 1, 5), status(2)]
+    talk = ask(*before, write(3, 1, 0, 1, 5), status(4), write(5, 0, 0, 1, 7), status(6), boot=boot)
+    states = [one[2] for one in talk.answers if one[0] == links.STATUS]
+    assert states == [0b01, 0b11, 0b11]
 
 
 REFUSED_REQUESTS = {
