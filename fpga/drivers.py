@@ -18,3 +18,15 @@ def simulated_board(name: str) -> Any:
     """What makes a simulated board with a core, `zeroskip.fpga.simulation.<name>.simulated_board`. Raises ValueError
     for an unknown name."""
     return import_module(f"zeroskip.fpga.simulation.{core_entry(name).name}").simulated_board
+
+
+def board_fitting(name: str) -> Any:
+    """What lays a network out for a board, `zeroskip.fpga.build.<name>.fit.fitting`. Raises ValueError for an unknown
+    name."""
+    return import_module(f"zeroskip.fpga.build.{core_entry(name).name}.fit").fitting
+
+
+def core_on_board(name: str) -> Any:
+    """What makes the design of a board with a core, `zeroskip.fpga.build.<name>.design.board_design`. Raises ValueError
+    for an unknown name."""
+    return import_module(f"zeroskip.fpga.build.{core_entry(name).name}.design").board_design

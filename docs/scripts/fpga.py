@@ -14,16 +14,21 @@ from tables import DOCS, fill, markdown, update
 def build_row(result: dict[str, Any]) -> list[str]:
     counts = [f"{result[kind]:,}" for kind in ("lut", "ff", "ram", "dsp")]
     geometry = result["geometry"]
-    sizes = f"{geometry['entry_words']:,} words, {geometry['pointers']:,} pointers"
+    if result["pes"]:
+        core = f"{result['pes']} PEs"
+        sizes = f"{geometry['entry_words']:,} words, {geometry['pointers']:,} pointers a PE"
+    else:
+        core = f"tile of {geometry['m']} x {geometry['n']} x {geometry['k']}, {geometry['dtype']}"
+        sizes = ", ".join(f"{geometry[f'{matrix}_words']:,} words of {matrix.upper()}" for matrix in "abd")
     clock = f"{result['fmax']['sync']:.1f}, {result['constraint']['sync']:g} asked for"
-    return [f"{result['board']}, {result['pes']} PEs", sizes, *counts, clock]
+    return [f"{result['board']}, {core}", sizes, *counts, clock]
 
 
 def build_table() -> str:
     files = sorted((DOCS / "measured").glob("fpga-build-*.json"), key=_order)
     heads = [
         "build",
-        "a PE's memories",
+        "memories",
         "look-up tables",
         "flip-flops",
         "block RAMs",
@@ -35,7 +40,7 @@ def build_table() -> str:
 
 def _order(file: Path) -> tuple[str, int]:
     result = json.loads(file.read_text())
-    return str(result["board"]), int(result["pes"])
+    return str(result["board"]), result["pes"] or 0
 
 
 update(DOCS / "boards/index.md", lambda page: fill(page, "builds", build_table()))

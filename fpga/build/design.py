@@ -30,10 +30,12 @@ class _WithoutTools:
     required_tools: tuple[str, ...] = ()
 
 
-def design(board: Board, top: Elaboratable) -> Design:
-    """The files of `top` on `board`. The same design gives the same text, wherever the package lies."""
+def design(board: Board, top: Elaboratable, *, single_port_rams: bool = True) -> Design:
+    """The files of `top` on `board`. The same design gives the same text, wherever the package lies. With
+    `single_port_rams`, wide memories are of that kind where the board has them; they must not be read while they are
+    written."""
     bases: list[Any] = [_WithoutTools]
-    if board.device.single_port_rams:
+    if single_port_rams and board.device.single_port_rams:
         bases.append(SinglePortRams)
     plan = board.make_platform(tuple(bases)).prepare(top, TOP, emit_src=False)
     return Design(

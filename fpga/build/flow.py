@@ -1,25 +1,24 @@
-"""From a compiled network to a bitstream with the network inside."""
+"""From a core on a board to its bitstream."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.boards.top import BoardTop
 from zeroskip.fpga.build import config as texts
-from zeroskip.fpga.build import eie
 from zeroskip.fpga.build.config import PatchError
 from zeroskip.fpga.build.design import Design, design
 from zeroskip.fpga.build.memories import Bits, Memory, memories
 from zeroskip.fpga.build.pack import pack, unpack
 from zeroskip.fpga.build.phases import Announce
 from zeroskip.fpga.build.route import Routed, route
-from zeroskip.fpga.eie.boot import BootMemory, boot_memory
-from zeroskip.fpga.eie.linked import BUFFER, LinkedArray
 from zeroskip.fpga.tools import (
     ECPPACK,
     ECPUNPACK,
@@ -32,82 +31,88 @@ from zeroskip.fpga.tools import (
     ToolError,
 )
 from zeroskip.fpga.tops.serial import SerialTop
-from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.geometry import EieGeometry
 
 _BOOT = re.compile(r"(?:^|\.)link\.boot(?:\$\d+)?$")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoardDesign:
-    """An array of `geometry` on a board: its design, the frequency `mhz` of its clock, and the memories that hold a
-    network: those of the matrices, and the boot memory."""
+class SerialDesign:
+    """The design of a core behind a board's serial line, all its `memories`, and the boot memory among them."""
 
-    geometry: EieGeometry
+    design: Design
+    memories: tuple[Memory, ...]
+    boot: Memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardDesign(ABC):
+    """A core on a board: its design, the frequency `mhz` of its clock, and the boot memory, which holds what the board
+    says of itself."""
+
     mhz: float
     design: Design
-    matrices: tuple[Memory, ...]
     boot: Memory
-    buffer: int
 
     @property
+    @abstractmethod
     def patched(self) -> list[str]:
-        return [memory.name for memory in (*self.matrices, self.boot)]
+        """The names of the memories that get their contents after routing."""
 
     @property
-    def holds_matrices(self) -> bool:
-        """Whether the bitstream holds the words and pointers of a network; otherwise the host loads them."""
-        return len(self.matrices) == 3 * self.geometry.pes
+    @abstractmethod
+    def holds_network(self) -> bool:
+        """Whether the bitstream holds a network; otherwise the host loads it."""
 
-    def boot_memory(self, network: EieNetwork | None) -> BootMemory:
-        """With tables where the bitstream holds the matrices too: a board has all of a network, or nothing of it."""
-        inside = network if self.holds_matrices else None
-        return boot_memory(self.geometry, inside, buffer=self.buffer, clock=round(self.mhz * 1e6))
+    @property
+    @abstractmethod
+    def sizes(self) -> tuple[tuple[str, str], ...]:
+        """The core's sizes as (label, value), for people."""
 
-    def contents(self, network: EieNetwork) -> dict[Memory, Bits]:
-        """What the memories hold for a network."""
-        boot = np.frombuffer(self.boot_memory(network).contents, np.uint8)
-        held = {self.boot: np.unpackbits(boot[:, None], axis=1, bitorder="little")}
-        return held | {memory: eie.contents(network, memory) for memory in self.matrices}
+    @abstractmethod
+    def contents(self, network: Any) -> dict[Memory, Bits]:
+        """What the patched memories hold for a network."""
 
 
-def array_design(board: Board, geometry: EieGeometry, *, mhz: float, baud: int) -> BoardDesign:
-    """The design of an array on a board; it does not depend on the network.
+def serial_design(board: Board, linked: Any, *, mhz: float, baud: int, single_port_rams: bool = True) -> SerialDesign:
+    """The design of a core (with the ports of LinkedArray) behind the board's serial line. With `single_port_rams`, its
+    wide memories are of that kind where the board has them.
 
     Raises ClockError where no PLL makes `mhz`, and ValueError where the clock does not suit the serial line.
     """
-    made = board.made_mhz(mhz)
-    clock = round(made * 1e6)
-    boot = boot_memory(geometry, None, buffer=BUFFER, clock=clock)
-    core = LinkedArray(geometry, boot=boot, buffer=BUFFER)
-    found = design(board, BoardTop(board, mhz, SerialTop(core, clock=clock, baud=baud)))
-    every = memories(found.rtlil)
-    (boots,) = [memory for memory in every if _BOOT.search(memory.name)]
-    matrices = eie.matrix_memories(every, geometry)
-    return BoardDesign(geometry=geometry, mhz=made, design=found, matrices=tuple(matrices), boot=boots, buffer=BUFFER)
+    clock = round(board.made_mhz(mhz) * 1e6)
+    top = BoardTop(board, mhz, SerialTop(linked, clock=clock, baud=baud))
+    found = design(board, top, single_port_rams=single_port_rams)
+    every = tuple(memories(found.rtlil))
+    (boot,) = [memory for memory in every if _BOOT.search(memory.name)]
+    return SerialDesign(design=found, memories=every, boot=boot)
 
 
-def route_array(board_design: BoardDesign, *, seed: int = 1, announce: Announce = lambda phase: None) -> Routed:
-    """Routes the array, or takes it from the cache."""
+def memory_bytes(held: bytes) -> Bits:
+    """The contents of a memory of bytes."""
+    return np.unpackbits(np.frombuffer(held, np.uint8)[:, None], axis=1, bitorder="little")
+
+
+def route_board(board_design: BoardDesign, *, seed: int = 1, announce: Announce = lambda phase: None) -> Routed:
+    """Routes the design, or takes it from the cache."""
     return route(board_design.design, board_design.patched, mhz=board_design.mhz, seed=seed, announce=announce)
 
 
-def bitstream(board_design: BoardDesign, routed: Routed, network: EieNetwork, announce: Announce) -> bytes:
-    """The bitstream with the network in the memories, read back bit by bit before it is returned.
+def bitstream(board_design: BoardDesign, routed: Routed, network: Any, announce: Announce) -> bytes:
+    """The bitstream with what the memories hold for a network, read back bit by bit before it is returned.
 
     Raises PatchError where a memory does not hold what it must.
     """
     family = board_design.design.board.family
     contents = board_design.contents(network)
-    announce("writing the network into the block RAMs")
+    announce("writing the contents of the block RAMs")
     config = texts.patched(routed.config, family, routed.placed, contents)
     announce("packing the bitstream")
     packed = pack(config, family)
-    announce("reading the network back from the bitstream")
+    announce("reading the block RAMs back from the bitstream")
     held = texts.read_back(unpack(packed, family), family, routed.placed)
     for memory, bits in contents.items():
         if memory not in held or not np.array_equal(held[memory], bits):
-            raise PatchError(f"the bitstream must hold the network in {memory.name}, and holds something else")
+            raise PatchError(f"the bitstream must hold what was written to {memory.name}, and holds something else")
     return packed
 
 

@@ -73,13 +73,19 @@ class LinkedTile(wiring.Component):
         self.geometry = geometry
         self.buffer = buffer
         self.text = board_text("mma", geometry, tile_layout_digest(geometry), buffer=buffer, clock=clock)
+        self.records = boot_records([])
         super().__init__({"i": In(stream.Signature(8)), "broken": In(1), "o": Out(stream.Signature(8))})
+
+    @property
+    def boot(self) -> bytes:
+        """What the boot memory holds: who the board is, and no requests."""
+        return self.text + self.records
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.gemm = gemm = Gemm(self.geometry)
         m.submodules.link = link = Link(
-            gemm_sizes(self.geometry), text=self.text, records=boot_records([]), buffer=self.buffer
+            gemm_sizes(self.geometry), text=self.text, records=self.records, buffer=self.buffer
         )
         wiring.connect(m, wiring.flipped(self.i), link.i)
         wiring.connect(m, link.o, wiring.flipped(self.o))

@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 from support.networks import random_network
+from support.tile_networks import mlp, pruned
 
 from zeroskip.fpga.tools import Tool
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mma import bundle as mma_bundle
+from zeroskip.model.mma.compiler import compile_network
+from zeroskip.model.mma.geometry import TileGeometry
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -61,6 +65,34 @@ def test_what_is_wrong(zs: Command, network: str, options: list[str], error: str
     code, out, err = zs("fpga", "build", "--network", network, *options)
     assert code == 1
     assert out == ""
+    assert re.match(rf"error: {error}", " ".join(err.split())), err
+    assert sorted(path.name for path in tmp_path.iterdir()) == before, "nothing is written"
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (
+            ["--board", "ulx3s-85f", "--pes", "4"],
+            r"pes must be auto for a network for the N:M tile, which has no PEs, not 4; the tile's size is that of "
+            r"`zeroskip compile --core mma --m ROWS --n COLUMNS`$",
+        ),
+        (
+            ["--board", "ulx3s-25f"],
+            r"a tile of 4 x 4 x 8 \(A100, fp16\) does not fit ULX3S 25F: [\d,]+ look-up tables for 21,859, [\d,]+ too "
+            r"few; 68 block RAMs for 56, 12 too few; 128 multipliers for 28, 100 too few; 1 x 2 would fit "
+            r"\(zeroskip compile --core mma --m 1 --n 2\)$",
+        ),
+        (["--board", "icebreaker"], r"a tile of .*; no tile with the 8 products of A100 in fp16 fits$"),
+        (["--board", "ulx3s-85f", "--clock", "500"], r"the clock must be 3\.125 to 400 MHz, not 500"),
+    ],
+)
+def test_what_is_wrong_with_a_tile(zs: Command, network: str, options: list[str], error: str, tmp_path: Path) -> None:
+    geometry = TileGeometry()
+    mma_bundle.save(compile_network(pruned(mlp(), geometry.pattern), (30,), geometry), tmp_path / "tile.zs")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    code, out, err = zs("fpga", "build", "--network", "tile.zs", *options)
+    assert (code, out) == (1, "")
     assert re.match(rf"error: {error}", " ".join(err.split())), err
     assert sorted(path.name for path in tmp_path.iterdir()) == before, "nothing is written"
 

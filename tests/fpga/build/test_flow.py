@@ -8,7 +8,7 @@ from support.networks import random_network
 
 from zeroskip.cosim.eie.memories import network_memories
 from zeroskip.fpga.boards.named import BOARDS
-from zeroskip.fpga.build.flow import array_design
+from zeroskip.fpga.build.eie.design import board_design as array_design
 from zeroskip.fpga.build.memories import marker, memories, with_contents
 from zeroskip.fpga.eie.boot import boot_memory
 from zeroskip.model.eie.bundle import EieNetwork
@@ -57,7 +57,7 @@ def test_the_design_does_not_depend_on_the_network() -> None:
     board = array_design(BOARDS["ulx3s-12f"], one.geometry, mhz=25, baud=1_000_000)
     again = array_design(BOARDS["ulx3s-12f"], two.geometry, mhz=25, baud=1_000_000)
     assert (board.design.rtlil, board.design.constraints) == (again.design.rtlil, again.design.constraints)
-    assert board.holds_matrices
+    assert board.holds_network
     for memory, bits in board.contents(one).items():
         assert not np.array_equal(bits, board.contents(two)[memory])
 
@@ -66,7 +66,7 @@ def test_where_words_cannot_be_in_the_bitstream() -> None:
     """On an iCEBreaker the words lie in memories without contents: then the boot memory holds no table either."""
     network = relaid(small_network(), 1)
     board = array_design(BOARDS["icebreaker"], network.geometry, mhz=12, baud=1_000_000)
-    assert not board.holds_matrices
+    assert not board.holds_network
     assert "SB_SPRAM256KA" in board.design.rtlil
     empty = boot_memory(network.geometry, None, buffer=board.buffer, clock=12_000_000).contents
     assert board.boot_memory(network).contents == empty

@@ -1,4 +1,5 @@
-"""The whole build of two PEs for an ULX3S, by the command: minutes, or seconds where the routed design is cached."""
+"""The whole build of two PEs, and of a tile, for an ULX3S, by the command: minutes, or seconds where the
+routed design is cached."""
 
 from __future__ import annotations
 
@@ -9,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.networks import random_inputs, random_network
+from support.tile_networks import mlp, pruned
 
 from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mma import bundle as mma_bundle
+from zeroskip.model.mma.compiler import compile_network
+from zeroskip.model.mma.geometry import mode_geometry
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -39,3 +44,24 @@ def test_the_same_bits_from_two_folders(zs: Command, tmp_path: Path, monkeypatch
         assert np.array_equal(golden.outputs(laid, inputs), golden.outputs(network, inputs))
         assert built["cached"] or not digests[1:]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.slow
+def test_a_tile(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bitstream holds no network, and says so; another network for the same tile gives the same bits from the
+    cache."""
+    monkeypatch.chdir(tmp_path)
+    words = {"a_words": 512, "b_words": 512, "d_words": 512}
+    geometry = mode_geometry(generation="V100", dtype="fp16", out="fp32", m=1, n=1, **words)
+    digests = []
+    for seed in (1, 2):
+        network = compile_network(pruned(mlp(seed), geometry.pattern), (30,), geometry)
+        mma_bundle.save(network, Path("net.zs"))
+        code, out, err = zs("fpga", "build", "--network", "net.zs", "--board", "ulx3s-12f", *CLOCK)
+        assert code == 0, err
+        built = json.loads(out)
+        digests.append(built["sha256"])
+        assert (built["core"], built["pes"], built["inside"], built["met"]) == ("mma", None, False, True)
+        assert mma_bundle.load(Path("net-ulx3s-12f.zs")).geometry == geometry
+        assert built["cached"] or not digests[1:]
+    assert digests[0] == digests[1]

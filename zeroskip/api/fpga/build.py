@@ -19,14 +19,14 @@ from zeroskip.model.temporary import reserved
 if TYPE_CHECKING:
     from zeroskip.fpga.boards.board import Board
     from zeroskip.fpga.build.timing import Timing
-    from zeroskip.model.eie.geometry import EieGeometry
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildSettings:
-    """`pes` is the number of processing elements, a power of two, or "auto": as many as fit. `clock` is the core's
-    clock in MHz and `baud` the bits a second of the serial line; None means the board's own. With `allow_timing`, a
-    clock that the routed design does not reach is reported, and is no error. `seed` is that of place and route."""
+    """`pes` is the number of processing elements of the EIE array, a power of two, or "auto": as many as fit. `clock`
+    is the core's clock in MHz and `baud` the bits a second of the serial line; None means the board's own. With
+    `allow_timing`, a clock that the routed design does not reach is reported, and is no error. `seed` is that of place
+    and route."""
 
     pes: int | Literal["auto"] = "auto"
     clock: float | None = None
@@ -44,12 +44,15 @@ class BuildSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Built:
-    """A bitstream: the file, and the network as it is laid out in the board's memories, which `zeroskip fpga run`
-    takes. `cells` are the places of the device that are taken. `inside` says whether the bitstream holds the network;
-    otherwise the host loads it. `cached` if a routed design of the same geometry was there."""
+    """A bitstream: the file, and the network as it is laid out for the board's memories, which `zeroskip fpga run`
+    takes. `core` is the core's name, `geometry` its sizes, and `sizes` tell them to people. `cells` are the places of
+    the device that are taken. `inside` says whether the bitstream holds the network; otherwise the host loads it.
+    `cached` if a routed design of the same geometry was there."""
 
     board: Board
-    geometry: EieGeometry
+    core: str
+    geometry: Any
+    sizes: tuple[tuple[str, str], ...]
     bitstream: Path
     network: Path
     sha256: str
@@ -66,7 +69,8 @@ class Built:
         """What `zeroskip fpga build --json` prints. Frequencies are in MHz."""
         return {
             "board": self.board.name,
-            "pes": self.geometry.pes,
+            "core": self.core,
+            "pes": getattr(self.geometry, "pes", None),
             "bitstream": str(self.bitstream),
             "sha256": self.sha256,
             "network": str(self.network),
@@ -88,7 +92,7 @@ class Built:
         """The same as (label, value) for people."""
         device = self.board.device
         rows = [
-            ("processing elements", f"{self.geometry.pes}"),
+            *self.sizes,
             ("look-up tables", f"{self.cells['lut']:,} of {device.luts:,}"),
             ("flip-flops", f"{self.cells['ff']:,}"),
             ("block RAMs", f"{self.cells['ram']} of {device.block_rams}"),
@@ -122,16 +126,20 @@ def build(
     output: Path | str | None = None,
     progress: Progress = silent,
 ) -> Built:
-    """Build a bitstream for `board` with a compiled network inside.
+    """Build a bitstream for `board` with the core of a compiled network, and with the network inside where the board's
+    memories can hold it.
 
-    `network` is a file's path, a Compiled, or its network, for the EIE array; it is laid out anew for the number of
-    PEs, with the same outputs in every bit. `output` is the bitstream to write, by default NETWORK-BOARD.bit; beside
-    it, with the suffix .zs, lies the network as it is laid out. What was routed before for the same geometry comes from
-    the cache: then only the contents of the memories are replaced.
+    `network` is a file's path, a Compiled, or its network. One for the EIE array is laid out anew for the number of
+    PEs, one for the N:M tile for memories that fit the board, with the same outputs in every bit. The bitstream of a
+    tile holds no network: the host loads the operands of each product.
 
-    Raises ValueError for an unknown board, a clock that its PLL does not make and a network that does not fit, OSError
-    where a file cannot be written, ToolError where a tool is missing or fails, and TimingError where the clock is not
-    reached.
+    `output` is the bitstream to write, by default NETWORK-BOARD.bit; beside it, with the suffix .zs, lies the network
+    as it is laid out. What was routed before for the same geometry comes from the cache: then only the contents of the
+    memories are replaced.
+
+    Raises ValueError for an unknown board, a clock that its PLL does not make, a number of PEs for the tile and a
+    network that does not fit, OSError where a file cannot be written, ToolError where a tool is missing or fails, and
+    TimingError where the clock is not reached.
     """
     start = time.monotonic()
     settings = settings or BuildSettings()
@@ -141,7 +149,7 @@ def build(
 
     chosen = board_named(board)
     suffix = SUFFIX[chosen.family]
-    name, compiled = load_compiled(network)
+    _, compiled = load_compiled(network)
     source = Path(network) if isinstance(network, str | Path) else None
     if output is None:
         stem = "network" if source is None else str(source).removesuffix(".zs")
@@ -152,11 +160,10 @@ def build(
     require_writable(bitstream_file, *sources, suffix=suffix)
     require_writable(network_file, *sources, suffix=".zs")
     with reserved(bitstream_file, network_file):
-        return _build(name, compiled, chosen, settings, bitstream_file, network_file, progress, start)
+        return _build(compiled, chosen, settings, bitstream_file, network_file, progress, start)
 
 
 def _build(
-    name: str,
     compiled: Any,
     board: Board,
     settings: BuildSettings,
@@ -166,34 +173,34 @@ def _build(
     start: float,
 ) -> Built:
     from zeroskip.fpga.build.cells import counted
-    from zeroskip.fpga.build.fit import fitting
-    from zeroskip.fpga.build.flow import array_design, bitstream, require_tools, route_array
+    from zeroskip.fpga.build.flow import bitstream, require_tools, route_board
     from zeroskip.fpga.build.timing import timing
-    from zeroskip.model.eie.bundle import save
+    from zeroskip.fpga.drivers import board_fitting, core_on_board
+    from zeroskip.model.cores import load_core
     from zeroskip.model.files import replacing
 
-    if compiled.core != "eie":
-        raise ValueError(f"{name} must be a network for the EIE array, not for core {compiled.core}")
     require_tools(board.family)
-    laid = fitting(compiled, board, None if settings.pes == "auto" else settings.pes)
+    laid = board_fitting(compiled.core)(compiled, board, None if settings.pes == "auto" else settings.pes)
 
     def announce(phase: str) -> None:
         progress(Step(task=phase))
 
     announce("writing the design")
     baud = settings.baud or board.baud
-    design = array_design(board, laid.geometry, mhz=settings.clock or board.clock_mhz, baud=baud)
-    routed = route_array(design, seed=settings.seed, announce=announce)
+    design = core_on_board(compiled.core)(board, laid.geometry, mhz=settings.clock or board.clock_mhz, baud=baud)
+    routed = route_board(design, seed=settings.seed, announce=announce)
     reached = timing(routed.report, design.mhz)
     if not settings.allow_timing:
         reached.require()
     packed = bitstream(design, routed, laid, announce)
-    save(laid, network_file)
+    load_core(compiled.core).save(laid, network_file)
     with replacing(bitstream_file) as temporary:
         temporary.write_bytes(packed)
     return Built(
         board=board,
+        core=compiled.core,
         geometry=laid.geometry,
+        sizes=design.sizes,
         bitstream=bitstream_file,
         network=network_file,
         sha256=hashlib.sha256(packed).hexdigest(),
@@ -201,7 +208,7 @@ def _build(
         timing=reached,
         clock_mhz=design.mhz,
         baud=baud,
-        inside=design.holds_matrices,
+        inside=design.holds_network,
         cached=routed.cached,
         seconds=time.monotonic() - start,
     )

@@ -16,10 +16,13 @@ _DEFAULT = BuildSettings()
 
 
 def build_command(
-    network: Annotated[Path, typer.Option(help="A network for the EIE array, from `zeroskip compile`.")],
+    network: Annotated[Path, typer.Option(help="A network from `zeroskip compile`.")],
     board: Annotated[str, typer.Option(help=f"One of {', '.join(BOARDS)}.")],
     pes: Annotated[
-        str, typer.Option(metavar="NUMBER|auto", help="Processing elements, a power of two; auto: as many as fit.")
+        str,
+        typer.Option(
+            metavar="NUMBER|auto", help="Processing elements of the EIE array, a power of two; auto: as many as fit."
+        ),
     ] = str(_DEFAULT.pes),
     clock: Annotated[
         float | None, typer.Option(help="The core's clock in MHz.", show_default="the board's own")
@@ -34,10 +37,11 @@ def build_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of place and route.")] = _DEFAULT.seed,
     as_json: options.Json = False,
 ) -> None:
-    """Build a bitstream for a board, with a compiled network inside.
+    """Build a bitstream for a board, with the core of a compiled network.
 
-    The network is laid out anew for the number of processing elements; its outputs stay the same in every bit. A second
-    build for the same board and the same sizes only replaces the contents of the memories, in seconds.
+    A network for the EIE array is inside the bitstream. It is laid out anew for the number of processing elements; its
+    outputs stay the same in every bit. One for the N:M tile is loaded by `zeroskip fpga run`. A second build for the
+    same board and the same sizes only replaces the contents of the memories, in seconds.
     """
     settings = BuildSettings(
         pes="auto" if pes == "auto" else _number(pes),

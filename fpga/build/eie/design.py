@@ -1,0 +1,62 @@
+"""The EIE array on a board, with a network inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zeroskip.fpga.boards.board import Board
+from zeroskip.fpga.build.eie.contents import contents, matrix_memories
+from zeroskip.fpga.build.flow import BoardDesign, memory_bytes, serial_design
+from zeroskip.fpga.build.memories import Bits, Memory
+from zeroskip.fpga.eie.boot import BootMemory, boot_memory
+from zeroskip.fpga.eie.linked import BUFFER, LinkedArray
+from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.geometry import EieGeometry
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayDesign(BoardDesign):
+    """An array of `geometry` on a board. `matrices` are the memories that hold a network's words and pointers."""
+
+    geometry: EieGeometry
+    matrices: tuple[Memory, ...]
+    buffer: int
+
+    @property
+    def patched(self) -> list[str]:
+        return [memory.name for memory in (*self.matrices, self.boot)]
+
+    @property
+    def holds_network(self) -> bool:
+        return len(self.matrices) == 3 * self.geometry.pes
+
+    @property
+    def sizes(self) -> tuple[tuple[str, str], ...]:
+        return (("processing elements", f"{self.geometry.pes}"),)
+
+    def boot_memory(self, network: EieNetwork | None) -> BootMemory:
+        """With tables where the bitstream holds the matrices too: a board has all of a network, or nothing of it."""
+        inside = network if self.holds_network else None
+        return boot_memory(self.geometry, inside, buffer=self.buffer, clock=round(self.mhz * 1e6))
+
+    def contents(self, network: EieNetwork) -> dict[Memory, Bits]:
+        held = {self.boot: memory_bytes(self.boot_memory(network).contents)}
+        return held | {memory: contents(network, memory) for memory in self.matrices}
+
+
+def board_design(board: Board, geometry: EieGeometry, *, mhz: float, baud: int) -> ArrayDesign:
+    """The design of an array on a board; it does not depend on the network.
+
+    Raises ClockError where no PLL makes `mhz`, and ValueError where the clock does not suit the serial line.
+    """
+    made = board.made_mhz(mhz)
+    boot = boot_memory(geometry, None, buffer=BUFFER, clock=round(made * 1e6))
+    found = serial_design(board, LinkedArray(geometry, boot=boot, buffer=BUFFER), mhz=mhz, baud=baud)
+    return ArrayDesign(
+        geometry=geometry,
+        mhz=made,
+        design=found.design,
+        boot=found.boot,
+        matrices=tuple(matrix_memories(found.memories, geometry)),
+        buffer=BUFFER,
+    )
