@@ -45,7 +45,7 @@ class EieBoardDriver(EieDriver):
         geometry = network.geometry
         layout = layout_digest(geometry)
         require_board(host.pipe.name, host.facts, core="eie", geometry=geometry, layout=layout)
-        # A network that was loaded since the reset has taken the place of that in the bitstream, or of a part of it.
+        # A network that was loaded later has taken the place of that in the bitstream, or of a part of it.
         if host.facts.get("network") == network_digest(network) and not host.status().changed:
             return False
         requests = [

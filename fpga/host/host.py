@@ -45,7 +45,7 @@ class BoardError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """A board's state. `changed` says whether a host has written weights since the board's reset: what was inside its
+    """A board's state. `changed`: a host has written weights since the FPGA was configured, and what was inside the
     bitstream is no longer there. `cycles` are those of the last run, `refused` the frames that it refused since its
     reset, modulo 65,536."""
 

@@ -76,7 +76,8 @@ class Executor(wiring.Component):
         refused = Signal(16)
         cycles = Signal(32)
         starting = Signal(init=1)
-        changed = Signal()
+        # The memories keep their words in a reset, and so it is still known that they were written.
+        changed = Signal(reset_less=True)
         # What is answered: a refusal or not, and which byte of it comes next.
         wrong = Signal()
         place = Signal(range(16))

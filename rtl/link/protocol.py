@@ -12,8 +12,8 @@ A frame is COBS(content, CRC-32 of the content) and a zero. All numbers are litt
     RUN        limit in cycles (4), start word                           answered by flags (1), cycles (4)
     STATUS     -                                                         answered by state (1), cycles (4), refused (2)
 
-Bit 0 of the state: the core is idle. Bit 1: the host has written words that all later runs use, such as weights, since
-the reset.
+Bit 0 of the state: the core is idle. Bit 1: since the FPGA was configured, the host has written words that all later
+runs use, such as weights.
 
 A request is obeyed only if its number is the expected one: one more than that of the last request that was obeyed,
 modulo 256. IDENTIFY takes any number. So when a frame is lost, no later one has an effect until the host begins again.

@@ -16,6 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 from support.boards import AdderBoard
+from support.networks import random_network
+
+from zeroskip.model.eie.bundle import save
+from zeroskip.model.eie.geometry import EieGeometry
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -63,6 +67,20 @@ def test_a_network_on_a_simulated_board(zs: Command) -> None:
     assert (rates["expected"], rates["bound"]) == (rates["line"], "line")
     assert board["torch"]["together"] > 0
     assert board["energy"]["joules_per_image"] is None
+
+
+def test_the_warnings_are_those_of_simulate(zs: Command, tmp_path: Path) -> None:
+    """Weights are so large that most outputs are clipped: the board equals the models, and is of no use."""
+    rng = np.random.default_rng(0)
+    save(random_network(rng, EieGeometry(pes=2), (12, 10, 3), 0.9, shift=0), tmp_path / "large.zs")
+    np.savez(tmp_path / "large.npz", inputs=rng.uniform(1, 9, (4, 12)).astype(np.float32))
+    found = []
+    for command in (("simulate",), ("fpga", "run", "--port", "sim-fast")):
+        code, out, err = zs(*command, "large.zs", "--data", "large.npz", "--json")
+        assert code == 0, err
+        found.append(json.loads(out)["warnings"])
+    assert found[1] == found[0]
+    assert any("too large in the core's number format" in warning for warning in found[0])
 
 
 def test_a_hundred_images_through_the_pins(zs: Command) -> None:

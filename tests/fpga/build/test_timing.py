@@ -22,7 +22,9 @@ def report(achieved: float) -> dict[str, Any]:
         step("logic", 0.25),
         step("routing", 2.0, "core.pe_0.table_LUT4_B_Z"),
         step("logic", 1.0),
-        step("routing", 3.0, "core.pe_0.sum"),
+        step("routing", 2.5, "core.pe_0.sum"),
+        step("logic", 0.0),
+        step("routing", 0.5, "\\$abc$123$lo4"),
         step("setup", 2.0, to="core.pe_0.total_TRELLIS_FF_Q_3"),
     ]
     quick = [step("clk-to-q", 0.5), step("routing", 1.0, "core.pe_0.other")]

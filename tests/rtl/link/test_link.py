@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from support import links
@@ -32,12 +32,19 @@ class LinkedRegisters(wiring.Component):
     def __init__(self, boot: bytes) -> None:
         self.boot = boot
         super().__init__(
-            {"i": In(stream.Signature(8)), "broken": In(1), "o": Out(stream.Signature(8)), "writes": Out(16)}
+            {
+                "i": In(stream.Signature(8)),
+                "broken": In(1),
+                "reset": In(1),
+                "o": Out(stream.Signature(8)),
+                "writes": Out(16),
+            }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.link = link = Link(SIZES, text=TEXT, records=self.boot, buffer=BUFFER)
+        link = Link(SIZES, text=TEXT, records=self.boot, buffer=BUFFER)
+        m.submodules.link = ResetInserter(self.reset)(link)
         m.submodules.words = words = memory.Memory(shape=20, depth=16, init=[])
         wiring.connect(m, wiring.flipped(self.i), link.i)
         wiring.connect(m, link.o, wiring.flipped(self.o))
@@ -81,9 +88,16 @@ class Talk:
 
 
 def rtl_link(
-    sent: bytes, answers: int, *, boot: bytes = bytes(2), broken_at: int | None = None, o_pause: float = 0.0
+    sent: bytes,
+    answers: int,
+    *,
+    boot: bytes = bytes(2),
+    broken_at: int | None = None,
+    reset_at: int | None = None,
+    o_pause: float = 0.0,
 ) -> Talk:
-    """What comes back; `broken_at` is the byte that comes when the line reports an error."""
+    """What comes back; `broken_at` is the byte that comes when the line reports an error, and `reset_at` the byte
+    before which the link is reset, when all is quiet."""
     dut = LinkedRegisters(boot)
     bench = Bench(dut)
     come = bytearray()
@@ -91,6 +105,11 @@ def rtl_link(
 
     async def send(ctx: Any) -> None:
         for at, byte in enumerate(sent):
+            if at == reset_at:
+                await ctx.tick().repeat(1000)
+                ctx.set(dut.reset, 1)
+                await ctx.tick()
+                ctx.set(dut.reset, 0)
             ctx.set(dut.i.payload, byte)
             ctx.set(dut.i.valid, 1)
             ctx.set(dut.broken, at == broken_at)
@@ -198,6 +217,13 @@ def test_the_state_tells_that_lasting_words_were_written() -> None:
     talk = ask(*before, write(3, 1, 0, 1, 5), status(4), write(5, 0, 0, 1, 7), status(6), boot=boot)
     states = [one[2] for one in talk.answers if one[0] == links.STATUS]
     assert states == [0b01, 0b11, 0b11]
+
+
+def test_a_reset_does_not_clear_that_lasting_words_were_written() -> None:
+    """The memories keep them, too."""
+    before = frame(identify(0)) + frame(write(1, 1, 0, 1, 5))
+    talk = rtl_link(before + frame(status(0)), 3, reset_at=len(before))
+    assert talk.answers[2] == answer(status(0)) + struct.pack("<BIH", 0b11, 0, 0)
 
 
 REFUSED_REQUESTS = {

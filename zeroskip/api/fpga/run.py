@@ -181,6 +181,7 @@ def run(
     from zeroskip.cosim.verify import verify_in
     from zeroskip.fpga.host.host import Host
     from zeroskip.model.data.dataset import accuracy as accuracy_of
+    from zeroskip.model.network.losses import input_loss, warn_of
 
     with _pipe(compiled, port, settings, progress) as pipe:
         host = Host(pipe)
@@ -191,6 +192,7 @@ def run(
         session = driver.session(host, compiled)
         verification = verify_in(session, driver, compiled, inputs, task=RUNNING, progress=progress)
         counts = host.counts
+    warn_of([input_loss(compiled.flat(values), inputs, clipped), *verification.losses])
     if outputs is not None:
         save_outputs(outputs, verification)
     progress(Step(task="measuring torch"))
