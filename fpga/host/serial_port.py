@@ -7,6 +7,7 @@ from types import TracebackType
 
 import serial
 
+from zeroskip.fpga.figures import LINE_BITS
 from zeroskip.fpga.host.pipe import LineLost
 
 MOST_AT_ONCE = 1 << 16
@@ -39,6 +40,8 @@ class SerialPipe:
 
     def write(self, data: bytes) -> None:
         try:
+            # A port that takes no bytes any more must not hold up the host for ever.
+            self._port.write_timeout = self.patience + 2 * LINE_BITS * len(data) / self._baud
             self._port.write(data)
         except (serial.SerialException, OSError) as error:
             raise self._lost(error) from error

@@ -204,6 +204,26 @@ def test_a_serial_port_that_is_not_there_is_an_error() -> None:
         pass
 
 
+def test_a_serial_port_that_takes_no_more_bytes_is_an_error() -> None:
+    """Nobody reads at the other end, and the system's buffer is full."""
+    master, slave = os.openpty()
+    with SerialPipe(os.ttyname(slave), baud=3_000_000) as pipe:
+        lost: list[LineLost] = []
+
+        def write() -> None:
+            try:
+                pipe.write(bytes(1 << 18))
+            except LineLost as error:
+                lost.append(error)
+
+        writing = threading.Thread(target=write, daemon=True)
+        writing.start()
+        writing.join(timeout=20)
+        assert [str(error) for error in lost] == [f"the line to {pipe.name} was lost: Write timeout"]
+    os.close(master)
+    os.close(slave)
+
+
 def test_a_serial_port_that_is_pulled_out_is_an_error() -> None:
     """As with a USB adapter: the next use of the port fails."""
     terminal = Terminal(AdderBoard())
