@@ -214,7 +214,10 @@ class Host:
         request = next((one.request for one in flying if one.number == number), None)
         what = "a request" if request is None else request.command.name
         if known and LinkError(code) in (LinkError.LIMIT, LinkError.BUSY):
-            raise BoardError(f"the core of {self.pipe.name} did not come to the end of a run ({name}): reset the board")
+            raise BoardError(
+                f"the core of {self.pipe.name} did not come to the end of a run ({name}): switch it off and "
+                "on, or flash it again"
+            )
         raise BoardError(f"{self.pipe.name} refuses {what}: {name}")
 
     @property

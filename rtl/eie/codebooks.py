@@ -20,8 +20,8 @@ class CodebookStore(wiring.Component):
     A PE needs its first weight later than the last value arrives (see the pipeline in docs/explanations/eie.md), so
     this costs no cycle: a codebook of up to 16 values is sent one by one, larger ones in 16 groups.
 
-    Latency: the first values are at `o` three cycles after `begin`, the last 18 cycles after it. `begin` may come again
-    before: the new codebook then replaces what was sent of the other.
+    Latency: the first values are at `o` three cycles after `begin`, the last `last` cycles after it, that is 18 with 16
+    values or more. `begin` may come again before: the new codebook then replaces what was sent of the other.
 
     Parameters
     ----------

@@ -155,7 +155,9 @@ def test_a_run_that_does_not_end_is_an_error() -> None:
             return links.refused(content[1], links.LIMIT, content[1]) if content[0] == links.RUN else content
 
     host = Host(BoardPipe(Hangs()))
-    with pytest.raises(BoardError, match=r"did not come to the end of a run \(LIMIT\): reset the board$"):
+    with pytest.raises(
+        BoardError, match=r"did not come to the end of a run \(LIMIT\): switch it off and on, or flash it again$"
+    ):
         host_sums(host, some_inputs(1))
 
 
