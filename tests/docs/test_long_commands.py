@@ -38,5 +38,5 @@ def test_a_command_is_understood(zs: Command, page: str, command: str) -> None:
     code, _, err = zs(*arguments)
     assert code == 1, err
     assert re.match(
-        r"error: \S*(nothing\.npz|\.safetensors|\.zs|\.bit|\.bin)\S*[ :].*(not exist|no such file|No such file)", err
+        r"error: \S*(nothing\.npz|\.safetensors|\.zs|\.bit|\.bin|\.lib)\S*[ :].*(not exist|no such file|No such file)", err
     ), err
