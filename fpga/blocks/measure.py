@@ -14,12 +14,12 @@ from typing import Any
 import filelock
 from amaranth.back import rtlil
 
+from zeroskip.fpga.bitstream.cells import counted
+from zeroskip.fpga.bitstream.design import TOP
+from zeroskip.fpga.bitstream.phases import Announce
+from zeroskip.fpga.bitstream.route import cell_counts, place_and_route, synthesise
+from zeroskip.fpga.bitstream.timing import timing
 from zeroskip.fpga.blocks.ports import BehindPins
-from zeroskip.fpga.build.cells import counted
-from zeroskip.fpga.build.design import TOP
-from zeroskip.fpga.build.phases import Announce
-from zeroskip.fpga.build.route import cell_counts, place_and_route, synthesise
-from zeroskip.fpga.build.timing import timing
 from zeroskip.fpga.tools import NEXTPNR_ECP5, YOSYS
 from zeroskip.model.cache import cache_folder
 from zeroskip.model.files import save_json

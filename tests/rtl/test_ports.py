@@ -21,6 +21,7 @@ import zeroskip.rtl.ports
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.eie.lnzd import Lnzd, LnzdNode
+from zeroskip.rtl.eie.row_flags import RowFlags
 from zeroskip.rtl.link.cobs import CobsDecoder, CobsEncoder
 from zeroskip.rtl.link.executor import Executor
 from zeroskip.rtl.link.link import Link
@@ -58,6 +59,7 @@ OTHERS: dict[Any, list[Any]] = {
     Accumulators: [Accumulators(slots=2, width=2)],
     Lnzd: [Lnzd(4)],
     LnzdNode: [LnzdNode(0), LnzdNode(2)],
+    RowFlags: [RowFlags(8, 4)],
     Lower: [Lower(8)],
     CobsDecoder: [CobsDecoder()],
     CobsEncoder: [CobsEncoder()],

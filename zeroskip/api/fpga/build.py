@@ -17,8 +17,8 @@ from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.temporary import reserved
 
 if TYPE_CHECKING:
+    from zeroskip.fpga.bitstream.timing import Timing
     from zeroskip.fpga.boards.board import Board
-    from zeroskip.fpga.build.timing import Timing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +144,8 @@ def build(
     start = time.monotonic()
     settings = settings or BuildSettings()
     progress(Step(task="loading the network"))
+    from zeroskip.fpga.bitstream.pack import SUFFIX
     from zeroskip.fpga.boards.named import board_named
-    from zeroskip.fpga.build.pack import SUFFIX
 
     chosen = board_named(board)
     suffix = SUFFIX[chosen.family]
@@ -172,9 +172,9 @@ def _build(
     progress: Progress,
     start: float,
 ) -> Built:
-    from zeroskip.fpga.build.cells import counted
-    from zeroskip.fpga.build.flow import bitstream, require_tools, route_board
-    from zeroskip.fpga.build.timing import timing
+    from zeroskip.fpga.bitstream.cells import counted
+    from zeroskip.fpga.bitstream.flow import bitstream, require_tools, route_board
+    from zeroskip.fpga.bitstream.timing import timing
     from zeroskip.fpga.drivers import board_fitting, core_on_board
     from zeroskip.model.cores import load_core
     from zeroskip.model.files import replacing

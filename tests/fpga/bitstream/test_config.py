@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zeroskip.fpga.build.config import PatchError, patched, place, read_back, sections
-from zeroskip.fpga.build.layout import Slice
-from zeroskip.fpga.build.memories import Memory, marker
+from zeroskip.fpga.bitstream.config import PatchError, patched, place, read_back, sections
+from zeroskip.fpga.bitstream.layout import Slice
+from zeroskip.fpga.bitstream.memories import Memory, marker
 
 ECP5_BITS, ICE40_BITS = 64 * 320, 16 * 256
 
@@ -60,7 +60,7 @@ def test_memories_are_found_replaced_and_read_back(family: str) -> None:
     other = make(names[1], {3: 17})  # type: ignore[operator]
 
     def placed_at(name: str, one: Slice) -> str:
-        from zeroskip.fpga.build.config import Placed
+        from zeroskip.fpga.bitstream.config import Placed
 
         alone = Placed(memory=memory, slice=one, section=name)
         return patched(make(name, {}), family, [alone], {memory: mark})  # type: ignore[operator]

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from support.tile_networks import mlp, pruned
 
+from zeroskip.fpga.bitstream.fit import TooLargeError
+from zeroskip.fpga.bitstream.flow import memory_bytes
+from zeroskip.fpga.bitstream.memories import memories
+from zeroskip.fpga.bitstream.mma.design import board_design
+from zeroskip.fpga.bitstream.mma.fit import fitting, needs, shrunk
 from zeroskip.fpga.boards.named import BOARDS
-from zeroskip.fpga.build.fit import TooLargeError
-from zeroskip.fpga.build.flow import memory_bytes
-from zeroskip.fpga.build.memories import memories
-from zeroskip.fpga.build.mma.design import board_design
-from zeroskip.fpga.build.mma.fit import fitting, needs, shrunk
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+from zeroskip.fpga.bitstream.fit import SHAPES, Needs, TooLargeError, block_rams
 from zeroskip.fpga.boards.board import Board
-from zeroskip.fpga.build.fit import SHAPES, Needs, TooLargeError, block_rams
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.mma.layouts import a_row_layout, results_layout, window_layout

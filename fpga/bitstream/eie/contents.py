@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zeroskip.fpga.build.memories import Bits, Memory
+from zeroskip.fpga.bitstream.memories import Bits, Memory
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 

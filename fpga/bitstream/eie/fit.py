@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from zeroskip.fpga.bitstream.fit import Needs, TooLargeError, block_rams
 from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.boards.sram import DEPTH, WIDE, WORD
-from zeroskip.fpga.build.fit import Needs, TooLargeError, block_rams
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.relay import relaid

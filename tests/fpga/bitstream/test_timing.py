@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zeroskip.fpga.build.timing import TimingError, timing
+from zeroskip.fpga.bitstream.timing import TimingError, timing
 
 
 def step(kind: str, delay: float, net: str = "", to: str = "") -> dict[str, Any]:

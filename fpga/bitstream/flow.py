@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from zeroskip.fpga.bitstream import config as texts
+from zeroskip.fpga.bitstream.config import PatchError
+from zeroskip.fpga.bitstream.design import Design, design
+from zeroskip.fpga.bitstream.memories import Bits, Memory, memories
+from zeroskip.fpga.bitstream.pack import pack, unpack
+from zeroskip.fpga.bitstream.phases import Announce
+from zeroskip.fpga.bitstream.route import Routed, route
 from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.boards.top import BoardTop
-from zeroskip.fpga.build import config as texts
-from zeroskip.fpga.build.config import PatchError
-from zeroskip.fpga.build.design import Design, design
-from zeroskip.fpga.build.memories import Bits, Memory, memories
-from zeroskip.fpga.build.pack import pack, unpack
-from zeroskip.fpga.build.phases import Announce
-from zeroskip.fpga.build.route import Routed, route
 from zeroskip.fpga.tools import (
     ECPPACK,
     ECPUNPACK,

@@ -11,14 +11,14 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from zeroskip.fpga.bitstream import config as texts
+from zeroskip.fpga.bitstream.cells import counted
+from zeroskip.fpga.bitstream.design import design
+from zeroskip.fpga.bitstream.memories import memories
+from zeroskip.fpga.bitstream.pack import pack, unpack
+from zeroskip.fpga.bitstream.route import route
 from zeroskip.fpga.boards.named import BOARDS
 from zeroskip.fpga.boards.top import BoardTop
-from zeroskip.fpga.build import config as texts
-from zeroskip.fpga.build.cells import counted
-from zeroskip.fpga.build.design import design
-from zeroskip.fpga.build.memories import memories
-from zeroskip.fpga.build.pack import pack, unpack
-from zeroskip.fpga.build.route import route
 from zeroskip.rtl.sram import Sram
 
 DEPTH, WIDTH = 700, 27

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from support.networks import random_network
 
+from zeroskip.fpga.bitstream.eie.fit import fitting, needs
+from zeroskip.fpga.bitstream.fit import TooLargeError, block_rams
 from zeroskip.fpga.boards.named import BOARDS
-from zeroskip.fpga.build.eie.fit import fitting, needs
-from zeroskip.fpga.build.fit import TooLargeError, block_rams
 from zeroskip.model.eie.geometry import EieGeometry
 
 

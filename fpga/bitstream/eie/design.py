@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zeroskip.fpga.bitstream.eie.contents import contents, matrix_memories
+from zeroskip.fpga.bitstream.flow import BoardDesign, memory_bytes, serial_design
+from zeroskip.fpga.bitstream.memories import Bits, Memory
 from zeroskip.fpga.boards.board import Board
-from zeroskip.fpga.build.eie.contents import contents, matrix_memories
-from zeroskip.fpga.build.flow import BoardDesign, memory_bytes, serial_design
-from zeroskip.fpga.build.memories import Bits, Memory
 from zeroskip.fpga.eie.boot import BootMemory, boot_memory
 from zeroskip.fpga.eie.linked import BUFFER, LinkedArray
 from zeroskip.model.eie.bundle import EieNetwork

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zeroskip.fpga.bitstream.flow import BoardDesign, memory_bytes, serial_design
+from zeroskip.fpga.bitstream.memories import Bits, Memory
+from zeroskip.fpga.bitstream.mma.fit import size
 from zeroskip.fpga.boards.board import Board
-from zeroskip.fpga.build.flow import BoardDesign, memory_bytes, serial_design
-from zeroskip.fpga.build.memories import Bits, Memory
-from zeroskip.fpga.build.mma.fit import size
 from zeroskip.fpga.mma.linked import LinkedTile
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.geometry import TileGeometry

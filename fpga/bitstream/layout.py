@@ -6,7 +6,7 @@ copies spell them:
     the bit with number 8 = 1000:  copies 0, 1 and 2 hold 0 in it, copy 3 holds 1
 
 Nothing is assumed about how the tool cuts a memory into block RAMs. What is found for a memory alone is checked for
-the memory within the design by markers (zeroskip.fpga.build.config).
+the memory within the design by markers (zeroskip.fpga.bitstream.config).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.fpga.build.memories import Bits, Memory, module_texts, with_contents
+from zeroskip.fpga.bitstream.memories import Bits, Memory, module_texts, with_contents
 from zeroskip.fpga.tools import YOSYS
 from zeroskip.model.temporary import TemporaryFolder
 

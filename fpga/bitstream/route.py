@@ -1,6 +1,6 @@
 """From a design to a routed one, in the project's cache: synthesis, place and route.
 
-What a network puts into the block RAMs comes afterwards (zeroskip.fpga.build.config): a routed design is kept under the
+What a network puts into the block RAMs comes afterwards (zeroskip.fpga.bitstream.config): a routed design is kept under the
 hash of its RTLIL, constraints, options and tools, and serves all networks of its geometry.
 """
 
@@ -17,12 +17,12 @@ from typing import Any
 import filelock
 import numpy as np
 
-from zeroskip.fpga.build import config as texts
-from zeroskip.fpga.build.config import Placed
-from zeroskip.fpga.build.design import TOP, Design
-from zeroskip.fpga.build.layout import SYNTHESIS, Slice, layouts
-from zeroskip.fpga.build.memories import Memory, marker, memories, with_contents
-from zeroskip.fpga.build.phases import Announce, nextpnr_phase, yosys_phase
+from zeroskip.fpga.bitstream import config as texts
+from zeroskip.fpga.bitstream.config import Placed
+from zeroskip.fpga.bitstream.design import TOP, Design
+from zeroskip.fpga.bitstream.layout import SYNTHESIS, Slice, layouts
+from zeroskip.fpga.bitstream.memories import Memory, marker, memories, with_contents
+from zeroskip.fpga.bitstream.phases import Announce, nextpnr_phase, yosys_phase
 from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS
 from zeroskip.model.cache import cache_folder
 from zeroskip.model.sources import PACKAGE, files_hash

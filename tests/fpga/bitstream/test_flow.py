@@ -7,9 +7,9 @@ import pytest
 from support.networks import random_network
 
 from zeroskip.cosim.eie.memories import network_memories
+from zeroskip.fpga.bitstream.eie.design import board_design as array_design
+from zeroskip.fpga.bitstream.memories import marker, memories, with_contents
 from zeroskip.fpga.boards.named import BOARDS
-from zeroskip.fpga.build.eie.design import board_design as array_design
-from zeroskip.fpga.build.memories import marker, memories, with_contents
 from zeroskip.fpga.eie.boot import boot_memory
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry

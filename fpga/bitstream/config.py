@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.fpga.build.layout import Slice
-from zeroskip.fpga.build.memories import Bits, Memory
+from zeroskip.fpga.bitstream.layout import Slice
+from zeroskip.fpga.bitstream.memories import Bits, Memory
 
 SECTIONS = {
     "ecp5": re.compile(r"^\.bram_init (\d+)\n((?:[0-9a-f ]+\n)+)", re.M),
@@ -37,7 +37,7 @@ class Placed:
 
 
 def sections(config: str, family: str) -> dict[str, NDArray[np.uint8]]:
-    """The contents of each block RAM, in the order of the cell's own contents (zeroskip.fpga.build.layout)."""
+    """The contents of each block RAM, in the order of the cell's own contents (zeroskip.fpga.bitstream.layout)."""
     return {found[1]: _parsed(found[2], family) for found in SECTIONS[family].finditer(config)}
 
 
