@@ -21,12 +21,12 @@ def simulated_board(name: str) -> Any:
 
 
 def board_fitting(name: str) -> Any:
-    """What lays a network out for a board, `zeroskip.fpga.bitstream.<name>.fit.fitting`. Raises ValueError for an unknown
-    name."""
+    """What lays a network out for a board, `zeroskip.fpga.bitstream.<name>.fit.fitting`. Raises ValueError for an
+    unknown name."""
     return import_module(f"zeroskip.fpga.bitstream.{core_entry(name).name}.fit").fitting
 
 
 def core_on_board(name: str) -> Any:
-    """What makes the design of a board with a core, `zeroskip.fpga.bitstream.<name>.design.board_design`. Raises ValueError
-    for an unknown name."""
+    """What makes the design of a board with a core, `zeroskip.fpga.bitstream.<name>.design.board_design`. Raises
+    ValueError for an unknown name."""
     return import_module(f"zeroskip.fpga.bitstream.{core_entry(name).name}.design").board_design

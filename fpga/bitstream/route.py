@@ -1,7 +1,7 @@
 """From a design to a routed one, in the project's cache: synthesis, place and route.
 
-What a network puts into the block RAMs comes afterwards (zeroskip.fpga.bitstream.config): a routed design is kept under the
-hash of its RTLIL, constraints, options and tools, and serves all networks of its geometry.
+What a network puts into the block RAMs comes afterwards (zeroskip.fpga.bitstream.config): a routed design is kept under
+the hash of its RTLIL, constraints, options and tools, and serves all networks of its geometry.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from zeroskip.model.temporary import TemporaryFolder
 NEXTPNR = {"ecp5": NEXTPNR_ECP5, "ice40": NEXTPNR_ICE40}
 TEXT = {"ecp5": "--textcfg", "ice40": "--asc"}
 
-CODE = ("tools.py", *(f"build/{name}.py" for name in ("config", "layout", "memories", "route")))
+CODE = ("tools.py", *(f"bitstream/{name}.py" for name in ("config", "layout", "memories", "route")))
 """What makes a routed design of the RTLIL: with another version of it, the cache is not used."""
 
 
