@@ -10,6 +10,9 @@ from zeroskip.rtl.link.boot import boot_text
 from zeroskip.rtl.link.protocol import PROTOCOL
 from zeroskip.rtl.link.receiver import longest_content
 
+BUFFER = 4096
+"""Bytes of a link's buffer where nothing else is asked for: 13 ms of a line of 3 Mbaud."""
+
 DIGEST_DIGITS = 64
 
 

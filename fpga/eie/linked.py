@@ -10,15 +10,13 @@ from amaranth.lib.wiring import In, Out
 
 from zeroskip.fpga.eie.boot import BootMemory, boot_memory
 from zeroskip.fpga.eie.bursts import TARGET_BITS
+from zeroskip.fpga.identity import BUFFER
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.array import Array
 from zeroskip.rtl.eie.layouts import LoadTarget, load_layout
 from zeroskip.rtl.link.link import Link
 from zeroskip.rtl.link.ports import CoreSizes
-
-BUFFER = 4096
-"""Bytes of the link's buffer where nothing else is asked for: 13 ms of a line of 3 Mbaud."""
 
 
 def array_sizes(geometry: EieGeometry) -> CoreSizes:

@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from zeroskip.fpga.identity import board_text
+from zeroskip.fpga.identity import BUFFER, board_text
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.link.boot import boot_records
 from zeroskip.rtl.link.link import Link
@@ -19,9 +19,6 @@ from zeroskip.rtl.mma.layouts import job_layout, load_layout, read_layout, resul
 
 TARGET_BITS = 2
 """The link's targets are the numbers of banks above the bits of MatrixTarget."""
-
-BUFFER = 4096
-"""Bytes of the link's buffer where nothing else is asked for."""
 
 ILLEGAL = 1
 """The flag of a run that met an illegal code."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zeroskip.fpga.eie.boot import boot_memory
-from zeroskip.fpga.eie.linked import BUFFER, LinkedArray
+from zeroskip.fpga.eie.linked import LinkedArray
+from zeroskip.fpga.identity import BUFFER
 from zeroskip.fpga.simulation.boards import SimulatedBoard
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zeroskip.fpga.mma.linked import BUFFER, LinkedTile
+from zeroskip.fpga.identity import BUFFER
+from zeroskip.fpga.mma.linked import LinkedTile
 from zeroskip.fpga.simulation.boards import SimulatedBoard
 from zeroskip.model.mma.geometry import TileGeometry
 

@@ -199,10 +199,17 @@ def layer_cycles(
     weights = np.zeros((geometry.pes, max(1, int(lengths.max()))), bool)
     for pe, length in enumerate(lengths.tolist()):
         weights[pe, :length] = columns.codes[columns.starts[pe] : columns.starts[pe + 1]] != 0
+    return _starts(activations != 0, columns.pointers, weights, geometry, bias=bias)
+
+
+def _starts(
+    activations: NDArray[Any], pointers: NDArray[Any], weights: NDArray[Any], geometry: EieGeometry, *, bias: bool
+) -> NDArray[np.int64]:
+    """Cycles of a layer in each start. `pointers` are pes x (columns + 1), `weights` pes x entries."""
     return _batch(
-        activations != 0,
+        activations,
         bias,
-        np.ascontiguousarray(columns.pointers.T.astype(np.int64)),
+        np.ascontiguousarray(pointers.T.astype(np.int64)),
         weights,
         geometry.entries_per_word,
         geometry.window,
@@ -230,15 +237,6 @@ def run(network: EieNetwork, activations: list[NDArray[np.int16]]) -> NDArray[np
 
 def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> NDArray[np.int64]:
     """Cycles of layer `index` in each start (int64, starts), for its inputs (int16, starts x inputs)."""
-    geometry, layer, base = network.geometry, network.layers[index], network.pointer_bases[index]
-    return _batch(
-        activations,
-        layer.bias,
-        np.ascontiguousarray(network.pointers[:, base : base + layer.columns + 1].T.astype(np.int64)),
-        network.is_weight,
-        geometry.entries_per_word,
-        geometry.window,
-        geometry.queue_full,
-        geometry.queue_places,
-        geometry.hops,
-    )
+    layer, base = network.layers[index], network.pointer_bases[index]
+    pointers = network.pointers[:, base : base + layer.columns + 1]
+    return _starts(activations, pointers, network.is_weight, network.geometry, bias=layer.bias)

@@ -9,7 +9,8 @@ from zeroskip.fpga.bitstream.flow import BoardDesign, memory_bytes, serial_desig
 from zeroskip.fpga.bitstream.memories import Bits, Memory
 from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.eie.boot import BootMemory, boot_memory
-from zeroskip.fpga.eie.linked import BUFFER, LinkedArray
+from zeroskip.fpga.eie.linked import LinkedArray
+from zeroskip.fpga.identity import BUFFER
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 
