@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -33,8 +34,13 @@ Map = Callable[[Iterable[Any]], Iterator[Any]]
 _work: Callable[[Any], Any] | None = None
 """The function that a process of the pool runs. It inherits this global when it is forked."""
 
+_at_work = False
+"""Whether this process of the pool is within `_work`."""
+
 _stopped = False
 """Whether this process of the pool was told to end."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def parse_workers(text: str) -> int | str:
@@ -61,7 +67,7 @@ def worker_map(work: Callable[[Any], Any], workers: int | str) -> Iterator[Map]:
     else:
         assert isinstance(workers, int)
         with _pool(work, workers) as pool:
-            yield lambda items: pool.map(_do, items)
+            yield partial(_map, pool)
 
 
 @contextmanager
@@ -87,12 +93,24 @@ def _pool(work: Callable[[Any], Any], workers: int) -> Iterator[ProcessPoolExecu
         _work = before
 
 
+def _map(pool: ProcessPoolExecutor, items: Iterable[Any]) -> Iterator[Any]:
+    wanted = list(items)
+    # Signals wait until the items are queued: the first call forks the processes, and these begin with the signal
+    # handlers of this one.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        return pool.map(_do, wanted)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(parent: int) -> None:
     torch.set_num_threads(1)
     ignore_lost_connections()
     # Ctrl-C in a terminal goes to all processes: the parent handles it, and ends its workers by SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
@@ -104,17 +122,28 @@ def _end_with(parent: int) -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Gives up the work in progress by an exception, so that no file stays half written, and all further work."""
-    global _stopped
+    """Gives up the work in progress by an exception, so that no file stays half written, and all further work.
+
+    Outside of the work nothing is raised: an exception while a result is on its way would leave the parent waiting for
+    the rest of it. The pool's shutdown ends such a process.
+    """
+    global _stopped, _at_work
     _stopped = True
-    raise SystemExit(128 + number)
+    if _at_work:
+        _at_work = False
+        raise SystemExit(128 + number)
 
 
 def _do(item: Any) -> Any:
+    global _at_work
     assert _work is not None
-    if _stopped:
-        raise SystemExit
-    return _work(item)
+    try:
+        _at_work = True
+        if _stopped:
+            raise SystemExit
+        return _work(item)
+    finally:
+        _at_work = False
 
 
 def _by_ray(work: Callable[[Any], Any]) -> Map:

@@ -140,6 +140,25 @@ def test_work_in_progress_ends_with_an_error_elsewhere() -> None:
     assert time.monotonic() - began < 40
 
 
+@pytest.mark.parametrize("milliseconds", range(0, 100, 10))
+def test_a_result_on_its_way_does_not_hang_an_interruption(milliseconds: int) -> None:
+    """Work is given up while another process sends a large result: half of it must not be waited for for ever."""
+
+    def work(item: int) -> bytes:
+        if item == 1:
+            time.sleep(0.05)
+        return bytes(100_000_000 * item)
+
+    def interrupted() -> None:
+        with worker_map(work, 2) as do:
+            next(do([0, 1, 1, 1]))
+            time.sleep(0.05 + milliseconds / 1000)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+
 @pytest.mark.parametrize("workers", EVERYWHERE)
 def test_networks_from_a_users_file(workers: int | str, tmp_path: Path) -> None:
     """A network of a class that no other process could import."""
