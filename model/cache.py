@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+
+import filelock
+
+from zeroskip.model.temporary import TemporaryFolder
+
+UNFINISHED = "building-"
+"""How the names of the folders begin in which something is being made."""
 
 
 def cache_folder() -> Path:
@@ -11,3 +21,29 @@ def cache_folder() -> Path:
     if "ZEROSKIP_CACHE" in os.environ:
         return Path(os.environ["ZEROSKIP_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "zeroskip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A folder of the cache. `cached` if it was there before."""
+
+    folder: Path
+    cached: bool
+
+
+def kept(kind: str, parts: Iterable[str], make: Callable[[Path], None]) -> Kept:
+    """The folder that `make` fills, or the one that it filled before for the same `parts`: all that determines what it
+    makes. `kind` says what that is, and begins the folder's name.
+
+    `make` gets an empty folder, which becomes that of the cache when it returns: an interruption leaves nothing behind.
+    If two processes want the same, one makes it and the other waits.
+    """
+    folder = cache_folder() / f"{kind}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{folder}.lock"):
+        cached = folder.exists()
+        if not cached:
+            with TemporaryFolder(parent=folder.parent, prefix=UNFINISHED) as unfinished:
+                make(unfinished)
+                os.rename(unfinished, folder)
+    return Kept(folder=folder, cached=cached)

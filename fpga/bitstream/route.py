@@ -6,15 +6,12 @@ the hash of its RTLIL, constraints, options and tools, and serves all networks o
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
 from zeroskip.fpga.bitstream import config as texts
@@ -24,9 +21,8 @@ from zeroskip.fpga.bitstream.layout import SYNTHESIS, Slice, layouts
 from zeroskip.fpga.bitstream.memories import Memory, marker, memories, with_contents
 from zeroskip.fpga.bitstream.phases import Announce, nextpnr_phase, yosys_phase
 from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS
-from zeroskip.model.cache import cache_folder
+from zeroskip.model.cache import kept
 from zeroskip.model.sources import PACKAGE, files_hash
-from zeroskip.model.temporary import TemporaryFolder
 
 NEXTPNR = {"ecp5": NEXTPNR_ECP5, "ice40": NEXTPNR_ICE40}
 TEXT = {"ecp5": "--textcfg", "ice40": "--asc"}
@@ -67,16 +63,8 @@ def route(
         *(f"{name}" for name in patched),
         f"{mhz} {seed}",
     ]
-    folder = cache_folder() / f"routed-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # If two processes want the same design, one makes it and the other waits.
-    with filelock.FileLock(f"{folder}.lock"):
-        cached = folder.exists()
-        if not cached:
-            with TemporaryFolder(parent=folder.parent, prefix="routing-") as unfinished:
-                _route_in(unfinished, design, patched, mhz, seed, announce)
-                os.rename(unfinished, folder)
-    return _load(folder, design, cached)
+    found = kept("routed", parts, lambda folder: _route_in(folder, design, patched, mhz, seed, announce))
+    return _load(found.folder, design, found.cached)
 
 
 def _route_in(folder: Path, design: Design, patched: Sequence[str], mhz: float, seed: int, announce: Announce) -> None:

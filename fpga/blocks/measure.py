@@ -1,17 +1,16 @@
 """A block alone on a small FPGA: how fast it is, and how much of the device it takes.
 
 The device is the ECP5-25F in its slowest speed grade. What was measured is kept in the cache under the hash of the
-block's RTLIL and the tools: a block whose RTL did not change costs nothing.
+block's RTLIL, the tools and the code that measures: a block whose RTL did not change costs nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-import filelock
 from amaranth.back import rtlil
 
 from zeroskip.fpga.bitstream.cells import counted
@@ -21,8 +20,9 @@ from zeroskip.fpga.bitstream.route import cell_counts, place_and_route, synthesi
 from zeroskip.fpga.bitstream.timing import timing
 from zeroskip.fpga.blocks.ports import BehindPins
 from zeroskip.fpga.tools import NEXTPNR_ECP5, YOSYS
-from zeroskip.model.cache import cache_folder
+from zeroskip.model.cache import kept
 from zeroskip.model.files import save_json
+from zeroskip.model.sources import PACKAGE, files_hash
 from zeroskip.model.temporary import TemporaryFolder
 
 DEVICE = ("--25k", "--package", "CABGA256", "--speed", "6", "--lpf-allow-unconstrained")
@@ -31,6 +31,15 @@ WANTED_MHZ = 110.0
 could be."""
 
 SEED = 1
+
+FIGURES = "figures.json"
+
+CODE = (
+    "tools.py",
+    *(f"bitstream/{name}.py" for name in ("cells", "layout", "route", "timing")),
+    "blocks/measure.py",
+)
+"""What makes figures of the RTLIL: with another version of it, the cache is not used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,26 +59,30 @@ class Measured:
 def measure(component: Any, announce: Announce = lambda phase: None) -> Measured:
     """Places and routes a component alone, or takes its figures from the cache."""
     text = rtlil.convert(BehindPins(component), name=TOP, emit_src=False)
-    parts = [YOSYS.version, NEXTPNR_ECP5.version, *DEVICE, f"{WANTED_MHZ} {SEED}", text]
-    file = cache_folder() / f"block-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(f"{file}.lock"):
-        if not file.exists():
-            save_json(file, asdict(_measure(text, announce)))
-    found = json.loads(file.read_text())
+    parts = [
+        YOSYS.version,
+        NEXTPNR_ECP5.version,
+        files_hash(PACKAGE / "fpga" / name for name in CODE),
+        *DEVICE,
+        f"{WANTED_MHZ} {SEED}",
+        text,
+    ]
+    folder = kept("block", parts, lambda unfinished: _measure_in(unfinished, text, announce)).folder
+    found = json.loads((folder / FIGURES).read_text())
     return Measured(**{**found, "path": tuple(found["path"])})
 
 
-def _measure(text: str, announce: Announce) -> Measured:
-    with TemporaryFolder() as folder:
-        (folder / f"{TOP}.il").write_text(text)
-        synthesise(folder, "ecp5", announce)
-        place_and_route(folder, "ecp5", DEVICE, mhz=WANTED_MHZ, seed=SEED, announce=announce)
-        report, cells = json.loads((folder / "report.json").read_text()), cell_counts(folder)
+def _measure_in(folder: Path, text: str, announce: Announce) -> None:
+    with TemporaryFolder() as work:
+        (work / f"{TOP}.il").write_text(text)
+        synthesise(work, "ecp5", announce)
+        place_and_route(work, "ecp5", DEVICE, mhz=WANTED_MHZ, seed=SEED, announce=announce)
+        report, cells = json.loads((work / "report.json").read_text()), cell_counts(work)
     found, reached = counted(report, cells, "ecp5"), timing(report, WANTED_MHZ)
-    return Measured(
+    measured = Measured(
         mhz=reached.fmax["sync"],
         path=reached.path,
         path_ns=reached.path_ns,
         **{kind: found[kind] for kind in ("lut", "ff", "ram", "dsp")},
     )
+    save_json(folder / FIGURES, asdict(measured))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zeroskip.fpga.synthesis import Cost, synthesise
+from zeroskip.fpga.tools import ToolError
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
 from zeroskip.rtl.mma.tile import Tile
 
@@ -35,7 +36,7 @@ def luts(progress: Callable[[str], None]) -> list[dict[str, Any]]:
     for sparse in tiles:
         try:
             cost, reference = _costs(sparse, progress, purge=False)
-        except RuntimeError:
+        except ToolError:
             cost, reference = _costs(sparse, progress, purge=True)
         found.append(
             {

@@ -5,9 +5,7 @@ What was mapped is kept in the cache under the hash of the RTLIL, the library an
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -15,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from zeroskip.fpga.ppa.liberty import Liberty
 from zeroskip.fpga.ppa.sram import Macro, MacroMemories, Size, cell_name, library
 from zeroskip.fpga.tools import YOSYS, ToolError
-from zeroskip.model.cache import cache_folder
+from zeroskip.model.cache import kept
 from zeroskip.model.files import save_json
 from zeroskip.model.sources import PACKAGE, files_hash
 from zeroskip.model.temporary import TemporaryFolder
@@ -84,14 +80,7 @@ def map_to_cells(design: Unmapped, liberty: Liberty) -> Mapped:
     """
     code = files_hash(PACKAGE / "fpga" / name for name in ("tools.py", "ppa/mapped.py", "ppa/sram.py"))
     parts = [YOSYS.version, code, liberty.digest, *design.units, design.rtlil]
-    folder = cache_folder() / f"mapped-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # If two processes want the same design, one makes it and the other waits.
-    with filelock.FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            with TemporaryFolder(parent=folder.parent, prefix="mapping-") as unfinished:
-                _map_in(unfinished, design, liberty)
-                os.rename(unfinished, folder)
+    folder = kept("mapped", parts, lambda unfinished: _map_in(unfinished, design, liberty)).folder
     areas = {name: _area(found) for name, found in json.loads((folder / "areas.json").read_text()).items()}
     return Mapped(area=areas.pop(TOP), units=areas, netlist=folder / "netlist.v")
 

@@ -11,6 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.fpga.synthesis import synthesise
+from zeroskip.fpga.tools import ToolError
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.hierarchy import emit_once
 from zeroskip.rtl.mma.selector import Selector
@@ -56,7 +57,7 @@ def test_a_choice_of_four_takes_two_tables_a_bit() -> None:
 
 def test_failure_shows_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zeroskip.fpga.synthesis.emit_rtlil", lambda *_: "module \\broken")
-    with pytest.raises(RuntimeError, match=r"yosys failed:\n(.|\n)*ERROR"):
+    with pytest.raises(ToolError, match=r"^yosys failed: ERROR: .*\n(.|\n)*\nERROR: "):
         synthesise(Exclusive())
 
 

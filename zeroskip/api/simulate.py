@@ -11,6 +11,7 @@ from zeroskip.api.checks import require_at_least, require_settings, typed
 from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.api.told import keeps_warnings
+from zeroskip.api.verified import Verified
 from zeroskip.cosim.simulator import LoadName, SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -42,7 +43,7 @@ class SimulateSettings:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Simulation:
+class Simulation(Verified):
     """A network's run on the RTL.
 
     `verification` has outputs, cycles and how they compare with the models. `accuracy` has fractions by step, here
@@ -51,7 +52,6 @@ class Simulation:
     """
 
     network: str
-    verification: Verification
     accuracy: dict[str, float] | None
     bits: StoredBits
     clipped_inputs: int
@@ -60,16 +60,6 @@ class Simulation:
     seconds: float
     warnings: tuple[str, ...] = ()
     """What was warned of: losses that are much, and ranges of values that do not fit."""
-
-    @property
-    def equal(self) -> bool:
-        """Whether every bit is that of the golden model, and every cycle that of the cycle model."""
-        return self.verification.equal
-
-    @property
-    def outputs(self) -> Any:
-        """The network's outputs (float, samples x outputs)."""
-        return self.verification.outputs
 
     def summary(self) -> dict[str, Any]:
         """What `zeroskip simulate --json` prints: the same keys for every core; `geometry` and the kinds of `saturated`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,13 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from zeroskip.fpga.blocks import limits as limits_
+from zeroskip.fpga.blocks import measure as measure_
 from zeroskip.fpga.blocks.limits import broken, limits, set_limits
 from zeroskip.fpga.blocks.measure import Measured
 from zeroskip.fpga.blocks.named import BLOCKS
 from zeroskip.fpga.blocks.ports import BehindPins
+from zeroskip.model.files import save_json
+from zeroskip.model.sources import PACKAGE
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -80,6 +84,22 @@ def test_what_breaks_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ]
     set_limits({"eie.queue": measured(200.0, 100)})
     assert json.loads(file.read_text()) == {"eie.pe": {"mhz": 90, "lut": 1500}, "eie.queue": {"mhz": 180, "lut": 109}}
+
+
+def test_figures_are_those_of_the_code_that_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another version of it, a block is measured again; with the same one, it is not."""
+    runs: list[str] = []
+
+    def figures(folder: Path, text: str, announce: object) -> None:
+        runs.append(text)
+        save_json(folder / measure_.FIGURES, dataclasses.asdict(measured(100.0 + len(runs), 5)))
+
+    monkeypatch.setenv("ZEROSKIP_CACHE", str(tmp_path))
+    monkeypatch.setattr(measure_, "_measure_in", figures)
+    assert [measure_.measure(Sum()).mhz for _ in range(2)] == [101.0, 101.0]
+    measuring = PACKAGE / "fpga/blocks/measure.py"
+    monkeypatch.setattr(measure_, "files_hash", lambda files: str(measuring in files))
+    assert measure_.measure(Sum()) == measured(102.0, 5)
 
 
 @pytest.mark.slow

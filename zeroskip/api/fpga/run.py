@@ -13,6 +13,7 @@ from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.api.simulate import CompiledNetwork, load_compiled, save_outputs
 from zeroskip.api.told import keeps_warnings
+from zeroskip.api.verified import Verified
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class RunSettings:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BoardRun:
+class BoardRun(Verified):
     """A network's run on a board.
 
     `verification` has outputs, cycles and how they compare with the models. `loaded` says whether the host loaded the
@@ -57,7 +58,6 @@ class BoardRun:
 
     network: str
     port: str
-    verification: Verification
     accuracy: dict[str, float] | None
     clipped_inputs: int
     loaded: bool
@@ -66,16 +66,6 @@ class BoardRun:
     torch: TorchRate
     seconds: float
     warnings: tuple[str, ...] = ()
-
-    @property
-    def equal(self) -> bool:
-        """Whether every bit is that of the golden model, and every cycle that of the cycle model."""
-        return self.verification.equal
-
-    @property
-    def outputs(self) -> Any:
-        """The network's outputs (float, samples x outputs)."""
-        return self.verification.outputs
 
     def summary(self) -> dict[str, Any]:
         """What `zeroskip fpga run --json` prints. Rates are images a second."""
