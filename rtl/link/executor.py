@@ -103,6 +103,8 @@ class Executor(wiring.Component):
         touches = Signal()
         at_limit = Signal()
         flags = Signal(8)
+        # What the core sees of the state comes from flip-flops of its own: it lies all over the device.
+        loads, asks, takes, starts = (Signal(name=name) for name in ("loads", "asks", "takes", "starts"))
 
         def take(target: Value | None = None) -> Value:
             """Takes a byte of the request, into `target` if there is one; true when a byte has come."""
@@ -127,6 +129,10 @@ class Executor(wiring.Component):
             m.next = "Skip"
 
         m.d.comb += [
+            self.core.load.valid.eq(loads),
+            self.core.read.valid.eq(asks),
+            self.core.result.ready.eq(takes),
+            self.core.start.valid.eq(starts),
             self.core.load.payload.target.eq(target),
             self.core.load.payload.address.eq(address),
             self.core.load.payload.data.eq(word),
@@ -263,16 +269,15 @@ class Executor(wiring.Component):
                     m.next = "Pad"
             with m.State("Pad"):
                 with m.If(index == word_bytes):
-                    m.d.sync += index.eq(0)
+                    m.d.sync += [index.eq(0), loads.eq(kind == Command.WRITE), starts.eq(kind != Command.WRITE)]
                     m.next = "Load"
                     with m.If(kind != Command.WRITE):
                         m.next = "Start"
                 with m.Else():
                     shift_in(Const(0, 8))
             with m.State("Load"):
-                m.d.comb += self.core.load.valid.eq(1)
                 with m.If(self.core.load.ready):
-                    m.d.sync += [*next_address, changed.eq(changed | (self.core.lasting & ~starting))]
+                    m.d.sync += [loads.eq(0), *next_address, changed.eq(changed | (self.core.lasting & ~starting))]
                     m.next = "Word"
                     with m.If(left == 0):
                         answer()
@@ -284,15 +289,14 @@ class Executor(wiring.Component):
                 with m.Else():
                     answer()
             with m.State("Ask"):
-                m.d.comb += self.core.read.valid.eq(1)
-                m.d.sync += result_left.eq(sizes.result_bytes)
-                with m.If(self.core.read.ready):
-                    m.d.sync += [*next_address, count.eq(count - 1)]
+                m.d.sync += [asks.eq(1), result_left.eq(sizes.result_bytes)]
+                with m.If(asks & self.core.read.ready):
+                    m.d.sync += [asks.eq(0), takes.eq(1), *next_address, count.eq(count - 1)]
                     m.next = "Result"
             with m.State("Result"):
-                m.d.comb += self.core.result.ready.eq(1)
                 m.d.sync += result.eq(self.core.result.payload)
                 with m.If(self.core.result.valid):
+                    m.d.sync += takes.eq(0)
                     m.next = "Send result"
             with m.State("Send result"):
                 ends = result_left == 1
@@ -314,9 +318,8 @@ class Executor(wiring.Component):
                 m.d.sync += [index.eq(0), cycles.eq(0)]
                 m.next = "Word"
             with m.State("Start"):
-                m.d.comb += self.core.start.valid.eq(1)
                 with m.If(self.core.start.ready):
-                    m.d.sync += cycles.eq(cycles + 1)
+                    m.d.sync += [starts.eq(0), cycles.eq(cycles + 1)]
                     m.next = "Running"
             with m.State("Running"):
                 # A cycle after the limit.

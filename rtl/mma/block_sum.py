@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.utils import bits_for, ceil_log2
 
 from zeroskip.model.mma.numerics import BlockRule, FloatFormat
-from zeroskip.rtl.mma.floats import fields, unpacked_fields
+from zeroskip.rtl.mma.floats import unpacked_fields
 from zeroskip.rtl.mma.pipeline import register, registers
 from zeroskip.rtl.mma.rounding import Rounding, Special
 
@@ -116,7 +116,7 @@ class BlockSum:
         return 2 + -(-levels // 2)
 
     def rank(self, m: Module, a: Sequence[Value], b: Sequence[Value], c: Value) -> Ranked:
-        """Stages multiply to distance. A `c` goes along with the products."""
+        """Stages multiply to distance, from unpacked operands. A `c` goes along with the products."""
         return self._distance(m, *self._maximum(m, self._multiply(m, a, b, c)))
 
     def add(self, m: Module, ranked: Ranked, addend: Value) -> Value:
@@ -127,7 +127,7 @@ class BlockSum:
         return self.rounding.finish(m, total, special.later(m, "aligned"))
 
     def _multiply(self, m: Module, a: Sequence[Value], b: Sequence[Value], c: Value) -> Products:
-        pairs = [(fields(x, self.form), fields(y, self.form)) for x, y in zip(a, b, strict=True)]
+        pairs = [(unpacked_fields(x, self.form), unpacked_fields(y, self.form)) for x, y in zip(a, b, strict=True)]
         nan = Cat(x.nan | y.nan | (x.infinite & y.zero) | (x.zero & y.infinite) for x, y in pairs).any()
         return Products(
             significands=registers(m, (x.significand * y.significand for x, y in pairs), "product"),
@@ -181,7 +181,10 @@ class BlockSum:
         below = Signal(signed(1 + max(len(ranked.largest), len(x.exponent) + 1)), name="below")
         # Whether the number has the largest exponent. A zero has none: all its places are below the others.
         leads = Signal()
-        m.d.comb += [below.eq(ranked.largest - x.exponent), leads.eq(below[-1] & ~x.zero)]
+        m.d.comb += [below.eq(ranked.largest - x.exponent), leads.eq(below[-1])]
+        if self.lowest < 1 - self.result.bias + self.scale:
+            # With a higher floor, the exponent of an unpacked zero, which is that of the smallest numbers, never leads.
+            m.d.comb += leads.eq(below[-1] & ~x.zero)
         shifts = [
             *(
                 Mux(leads, self._clamped(x.exponent - exponent), distance)

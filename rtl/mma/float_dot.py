@@ -31,9 +31,9 @@ class FloatDot(wiring.Component):
 
     Ports
     -----
-    a : array of k operands, in
+    a : array of k unpacked operands, in
         A block of a row of A.
-    b : array of k operands, in
+    b : array of k unpacked operands, in
         The same block of a column of B.
     c : result bits, in
         What the sum begins with, if the block is its first.
@@ -51,7 +51,7 @@ class FloatDot(wiring.Component):
         assert not self.rule.addend_last
         self.block = BlockSum(geometry.operand, geometry.result, self.rule)
         self.timing = self.timing_of(geometry)
-        operand = data.ArrayLayout(geometry.operand.operand_bits, geometry.k)
+        operand = data.ArrayLayout(unpacked_bits(geometry.operand), geometry.k)
         super().__init__(
             {
                 "a": In(operand),

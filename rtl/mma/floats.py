@@ -67,11 +67,6 @@ def unpacked_fields(number: Value, form: FloatFormat) -> Fields:
     )
 
 
-def fields(bits: Value, form: FloatFormat) -> Fields:
-    """The fields of an operand (without the bits that the multiplier ignores)."""
-    return unpacked_fields(unpack(bits, form), form)
-
-
 def leading_zeros(m: Module, value: Value) -> Value:
     """The number of zeros above the highest set bit of `value`, whose width is a power of two; the width if no bit is
     set."""

@@ -43,7 +43,9 @@ class Counted:
     """Places by which the magnitude shifts up. For a power of two that may be one too many: then its one is in the
     place above the highest."""
     exponents: tuple[Signal, Signal]
-    """Of the result whose leading bit is in the highest place, and in the place above."""
+    """Of the result whose leading bit is in the highest place, and in the place above; less `up`."""
+    beyond: Signal
+    """How far the first of them lies above that of infinity; less `up`."""
     not_zero: Signal
     not_number: Signal
     not_finite: Signal
@@ -109,6 +111,7 @@ class Rounding:
             magnitude=magnitude,
             up=up,
             exponents=exponents,
+            beyond=register(m, special.room + 1 - ((1 << self.result.exponent_bits) - 1), "beyond"),
             not_zero=register(m, total.any(), "not_zero"),
             not_number=register(m, special.not_number, "not_number_counted"),
             not_finite=register(m, not_finite, "not_finite"),
@@ -124,8 +127,7 @@ class Rounding:
         # A one in the place above the highest has zeros below it: with the largest exponent, that is infinity already.
         # Where a sum has no leading bit, `low` is 1; but where it is zero, `low` is any exponent.
         infinite = Signal()
-        too_large = low[:bits].all() | low[bits:].any()
-        m.d.comb += infinite.eq((too_large & counted.not_zero) | counted.not_finite)
+        m.d.comb += infinite.eq(((counted.beyond >= counted.up) & counted.not_zero) | counted.not_finite)
         # Subnormal numbers have the exponent one, and no leading bit.
         exponent = Mux(higher, high, Mux(leading, low, 1))[:bits]
         return Cat(

@@ -36,9 +36,9 @@ class StepDot(wiring.Component):
 
     Ports
     -----
-    a : array of k operands, in
+    a : array of k unpacked operands, in
         A step of a row of A.
-    b : array of k operands, in
+    b : array of k unpacked operands, in
         The same step of a column of B.
     c : result bits, in
         What the sum begins with, if the step is its first.
@@ -56,7 +56,7 @@ class StepDot(wiring.Component):
         assert self.rule.addend_last
         self.block, self.plus = BlockSum(geometry.operand, geometry.result, self.rule), Plus(geometry.result)
         self.timing = self.timing_of(geometry)
-        operand = data.ArrayLayout(geometry.operand.operand_bits, geometry.k)
+        operand = data.ArrayLayout(unpacked_bits(geometry.operand), geometry.k)
         super().__init__(
             {
                 "a": In(operand),

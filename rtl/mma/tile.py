@@ -12,15 +12,30 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.numerics import FloatFormat
 from zeroskip.rtl.hierarchy import emit_once
 from zeroskip.rtl.mma.checker import Checker
+from zeroskip.rtl.mma.floats import unpack, unpacked_bits
 from zeroskip.rtl.mma.layouts import dot_class, results_layout, step_layout, timing
 from zeroskip.rtl.mma.selector import Selector
 from zeroskip.rtl.mma.timing import dot_control
 
 
+def held_bits(geometry: TileGeometry) -> int:
+    """Width of an operand as a multiplier takes it."""
+    operand = geometry.operand
+    return unpacked_bits(operand) if isinstance(operand, FloatFormat) else operand.operand_bits
+
+
+def held(value: Value, geometry: TileGeometry) -> Value:
+    """An operand as a multiplier takes it: a floating-point number is unpacked."""
+    operand = geometry.operand
+    return unpack(value, operand) if isinstance(operand, FloatFormat) else value
+
+
 class DotUnit(wiring.Component):
-    """One element of the tile: selects values of a column of B by the codes of a row of A, multiplies and adds.
+    """One element of the tile: selects values of a column of B by the codes of a row of A, multiplies and adds. The
+    operands are registered as the multipliers take them (held): between those and the registers lies nothing.
 
     Latency: that of the dot-product unit plus one cycle. Throughput: one step a cycle.
 
@@ -30,7 +45,7 @@ class DotUnit(wiring.Component):
 
     Ports
     -----
-    a : array of k operands, in
+    a : array of k held operands, in
         Kept values of a row of A. They enter one cycle after the other inputs, because one register holds a row's
         values for all columns.
     codes : array of groups codes, in
@@ -49,7 +64,7 @@ class DotUnit(wiring.Component):
         self.geometry = geometry
         width = geometry.operand.operand_bits
         ports = {
-            "a": In(data.ArrayLayout(width, geometry.k)),
+            "a": In(data.ArrayLayout(held_bits(geometry), geometry.k)),
             "window": In(data.ArrayLayout(width, geometry.window)),
             "c": In(geometry.result.bits),
             "control": In(dot_control(timing(geometry))),
@@ -69,7 +84,8 @@ class DotUnit(wiring.Component):
             m.d.comb += [selector.codes.eq(self.codes), selector.window.eq(self.window)]
             chosen = selector.chosen
         with m.If(self.control.en):
-            m.d.sync += [dot.b.eq(chosen), dot.c.eq(self.c)]
+            m.d.sync += [dot.b[i].eq(held(chosen[i], self.geometry)) for i in range(self.geometry.k)]
+            m.d.sync += dot.c.eq(self.c)
         m.d.comb += [dot.a.eq(self.a), self.d.eq(dot.d)]
         return m
 
@@ -128,9 +144,11 @@ class Tile(wiring.Component):
         enter = self._advance(m, control)
 
         # One register holds a row's values and codes for all columns.
-        values = Signal.like(self.step.payload.a)
+        values = Signal(data.ArrayLayout(data.ArrayLayout(held_bits(geometry), geometry.k), geometry.m))
         with m.If(control.en):
-            m.d.sync += values.eq(self.step.payload.a)
+            for row in range(geometry.m):
+                kept = self.step.payload.a[row]
+                m.d.sync += [values[row][i].eq(held(kept[i], geometry)) for i in range(geometry.k)]
         codes = None if geometry.pattern.dense else self._check(m, enter)
 
         units = []

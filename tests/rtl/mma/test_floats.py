@@ -12,7 +12,7 @@ from support.bench import evaluate
 
 from zeroskip.model.mma.kernels import decode
 from zeroskip.model.mma.numerics import FP16, FP32, OPERANDS, FloatFormat
-from zeroskip.rtl.mma.floats import fields, leading_zeros
+from zeroskip.rtl.mma.floats import leading_zeros, unpack, unpacked_fields
 
 
 class Zeros(wiring.Component):
@@ -46,7 +46,7 @@ class Parts(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        parts = fields(self.bits, self.form)
+        parts = unpacked_fields(unpack(self.bits, self.form), self.form)
         for name in self.signature.members:
             if name != "bits":
                 m.d.comb += getattr(self, name).eq(getattr(parts, name))
