@@ -89,7 +89,14 @@ BLOCKS = {
     ),
     **_blocks("eie", _with(width=64), lnzd="eie.lnzd:Lnzd"),
     **_blocks("int8", _INT8, dot="mma.tile:DotUnit", selector="mma.selector:Selector", tile="mma.tile:Tile"),
-    **_blocks("fp16", _FP16, dot="mma.tile:DotUnit", checker="mma.checker:Checker", tile="mma.tile:Tile"),
+    **_blocks(
+        "fp16",
+        _FP16,
+        dot="mma.tile:DotUnit",
+        checker="mma.checker:Checker",
+        sequencer="mma.sequencer:Sequencer",
+        tile="mma.tile:Tile",
+    ),
     **_blocks(
         "mapping",
         _mapper,
