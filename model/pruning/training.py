@@ -17,6 +17,9 @@ EVALUATION_BATCH = 256
 """The batch size of evaluation. With larger batches the activations do not fit the cache (Plain-20 takes four times as
 long)."""
 
+LARGEST_LOSS = 1e6
+"""The largest loss that `evaluate_with_loss` returns."""
+
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """The mean loss over a batch, from (outputs, inputs, labels)."""
 
@@ -132,17 +135,25 @@ def _outputs(module: nn.Module, inputs: Tensor) -> Tensor:
     return outputs
 
 
-@torch.no_grad()
 def evaluate(module: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     """The accuracy on `inputs` (n, ...) with `labels` (n,), as a fraction. The module's mode is restored."""
+    accuracy, _ = evaluate_with_loss(module, inputs, labels)
+    return accuracy
+
+
+@torch.no_grad()
+def evaluate_with_loss(module: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[float, float]:
+    """As `evaluate`, with the mean cross-entropy loss, in nats: at most LARGEST_LOSS, also where it is not a number."""
     training = module.training
     module.eval()
-    correct = sum(
-        (class_scores(_outputs(module, some)).argmax(1) == true).sum().item()
-        for some, true in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True)
-    )
+    correct, loss = 0, 0.0
+    for some, true in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+        outputs = _outputs(module, some)
+        correct += int((class_scores(outputs).argmax(1) == true).sum())
+        loss += cross_entropy(outputs, some, true).item() * len(some)
     module.train(training)
-    return correct / len(inputs)
+    mean = loss / len(inputs)
+    return correct / len(inputs), LARGEST_LOSS if math.isnan(mean) else min(mean, LARGEST_LOSS)
 
 
 def _derived_seed(*parts: int) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zeroskip.model.pruning.masks import Masks
-from zeroskip.model.pruning.training import evaluate
+from zeroskip.model.pruning.training import evaluate, evaluate_with_loss
 from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.short_training import train_for_batches
@@ -16,6 +16,9 @@ from zeroskip.model.search.storage.accuracies import Accuracies
 from zeroskip.model.search.storage.journal import Journal
 from zeroskip.model.search.workers import worker_map
 from zeroskip.model.warned import warn
+
+ACCURACY, LOSS, TRAINED = "", " loss", " trained"
+"""The kinds of values of a plan: its key in the journal ends in one of them."""
 
 VALIDATION_SAMPLES = 5_000
 """The largest number of validation samples that a plan without training is measured on."""
@@ -26,14 +29,14 @@ BATCHES, LEARNING_RATE, BATCH_SIZE = 100, 0.005, 64
 
 @dataclass(frozen=True, eq=False)
 class _MeasurePruned:
-    """Prunes the space's dense network and measures its accuracy."""
+    """Prunes the space's dense network and measures its accuracy and its loss."""
 
     space: Space
     validation: Samples
 
-    def __call__(self, densities: Densities) -> float:
+    def __call__(self, densities: Densities) -> tuple[float, float]:
         network = self.space.remove(self.space.masked(densities), densities)
-        return evaluate(network, self.validation.inputs, self.validation.labels)
+        return evaluate_with_loss(network, self.validation.inputs, self.validation.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,7 @@ class _MeasureTrained:
     samples: Samples
     validation: Samples
 
-    def __call__(self, densities: Densities) -> float:
+    def __call__(self, densities: Densities) -> tuple[float]:
         pruned = self.space.masked(densities)
         network = self.space.remove(pruned, densities)
         masks = {} if self.space.granularity == CHANNELS else self.space.masks(pruned, densities)
@@ -63,8 +66,8 @@ class _MeasureTrained:
         except Exception as error:
             # The training diverges, or the user's forward() fails in train mode. The search can still choose a plan.
             warn(f"the short training failed, so its plan gets the accuracy 0: {error}", stacklevel=2)
-            return 0.0
-        return evaluate(network, self.validation.inputs, self.validation.labels)
+            return (0.0,)
+        return (evaluate(network, self.validation.inputs, self.validation.labels),)
 
 
 class Evaluator:
@@ -97,31 +100,53 @@ class Evaluator:
     def accuracies(self, asked: Iterable[Densities], *, trained: bool = False) -> Iterator[float]:
         """The accuracies at the densities `asked`, in their order, each as soon as it is known: without training on
         VALIDATION_SAMPLES samples, or with `trained` after the short training on all samples (0 where that fails)."""
+        if trained:
+            return (accuracy for (accuracy,) in self._values(asked, (TRAINED,), self._measure_trained))
+        return (accuracy for (accuracy,) in self._values(asked, (ACCURACY,), self._measure_pruned))
+
+    def accuracies_and_losses(self, asked: Iterable[Densities]) -> Iterator[tuple[float, float]]:
+        """The accuracies without training, and the mean cross-entropy losses, in nats, on the same samples."""
+        return ((accuracy, loss) for accuracy, loss in self._values(asked, (ACCURACY, LOSS), self._measure_pruned))
+
+    def _values(
+        self, asked: Iterable[Densities], kinds: Sequence[str], measure: Callable[[Densities], Sequence[float]]
+    ) -> Iterator[tuple[float, ...]]:
+        """For each plan the values of these kinds, which are the first that `measure` returns."""
         wanted = list(asked)
-        measure = self._measure_trained if trained else self._measure_pruned
-        keys = [plan_key(densities) + trained * " trained" for densities in wanted]
-        new = {key: densities for key, densities in zip(keys, wanted, strict=True) if key not in self.journal.known}
-        known = {} if self.kept is None else self.kept.find(list(new))
-        new = {key: densities for key, densities in new.items() if key not in known}
+        plans = [plan_key(densities) for densities in wanted]
+        keys = [tuple(plan + kind for kind in kinds) for plan in plans]
+        new = {
+            these: densities
+            for these, densities in zip(keys, wanted, strict=True)
+            if any(key not in self.journal.known for key in these)
+        }
+        known = {} if self.kept is None else self.kept.find([key for these in new for key in these])
+        new = {these: densities for these, densities in new.items() if any(key not in known for key in these)}
         if len(new) < 2:
             yield from self._given(keys, known, map(measure, new.values()))
         else:
             with worker_map(measure, self.workers) as do:
                 yield from self._given(keys, known, do(new.values()))
 
-    def _given(self, keys: list[str], known: dict[str, float], measured: Iterator[float]) -> Iterator[float]:
-        for key in keys:
-            if key not in self.journal.known:
-                if key not in known:
-                    # `measured` and `keys` have the same order, so the next new accuracy belongs to this key.
-                    known[key] = next(measured)
-                    self.measured += 1
-                    if self.kept is not None:
-                        self.kept.add(key, known[key])
-                else:
+    def _given(
+        self, keys: list[tuple[str, ...]], known: dict[str, float], measured: Iterator[Sequence[float]]
+    ) -> Iterator[tuple[float, ...]]:
+        for these in keys:
+            if any(key not in self.journal.known for key in these):
+                if all(key in known for key in these):
                     self.reused += 1
-                self.journal.add(key, known[key])
-            yield self.journal.known[key]
+                else:
+                    # `measured` and `keys` have the same order, so the next new values belong to these keys.
+                    values = dict(zip(these, next(measured), strict=False))
+                    self.measured += 1
+                    for key, value in values.items():
+                        if self.kept is not None and key not in known:
+                            self.kept.add(key, value)
+                    known.update(values)
+                for key in these:
+                    if key not in self.journal.known:
+                        self.journal.add(key, known[key])
+            yield tuple(self.journal.known[key] for key in these)
 
 
 def plan_key(densities: Densities) -> str:

@@ -83,8 +83,10 @@ class SearchResult:
     cannot be compiled. `density` is the fraction of all weights that is kept, `not_prunable` names the layers that
     cannot be pruned at this granularity, and `kept_whole` has the reasons why channels of a layer must stay.
     `accuracy` are fractions of the validation samples, "dense" and "plan", before fine-tuning; `evaluations` counts the
-    accuracies that were measured, `reused` those that were known from earlier searches. `adapted` is the trained
-    network with which NetAdapt ends, None for other methods.
+    accuracies that were measured, `reused` those that were known from earlier searches. `loss` is for sensitivity
+    analysis, else None: how much the loss of the "plan" is above the dense one, in nats, if the losses of the groups
+    add up, and a "bound" that no plan within the budget is below. `adapted` is the trained network with which NetAdapt
+    ends, None for other methods.
     """
 
     plan: Plan
@@ -95,6 +97,7 @@ class SearchResult:
     accuracy: dict[str, float]
     evaluations: int
     reused: int
+    loss: dict[str, float] | None
     adapted: nn.Module | None
     output: Path | None
     files: list[Path]
@@ -114,6 +117,7 @@ class SearchResult:
             "accuracy": self.accuracy,
             "evaluations": self.evaluations,
             "reused": self.reused,
+            "loss": self.loss,
             "files": [str(path) for path in self.files],
             "seconds": self.seconds,
         }
@@ -139,11 +143,18 @@ class SearchResult:
         rows += [
             ("accuracy, dense", f"{self.accuracy['dense']:.2%}"),
             ("accuracy, plan before fine-tuning", f"{self.accuracy['plan']:.2%}"),
+            *self._loss_row(),
             ("accuracies measured, reused", f"{self.evaluations:,}, {self.reused:,}"),
         ]
         if self.output is not None:
             rows.append(("written to", ", ".join(str(path) for path in (self.output, *self.files))))
         return rows
+
+    def _loss_row(self) -> list[tuple[str, str]]:
+        if self.loss is None:
+            return []
+        found = f"{self.loss['plan']:.4f} nats above dense; no plan within the budget is below {self.loss['bound']:.4f}"
+        return [("loss by the curves", found)]
 
 
 @typed
@@ -340,6 +351,7 @@ def _result(
         accuracy=accuracy,
         evaluations=evaluator.measured,
         reused=evaluator.reused,
+        loss=None if found.packed is None else {"plan": found.packed.damage, "bound": found.packed.bound},
         adapted=found.details.module if isinstance(found.details, NetAdaptResult) else None,
         output=output,
         files=[] if output is None else _write(plan, found, output, SampleForm.of(setup.dataset.train_inputs)),

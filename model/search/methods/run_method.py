@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zeroskip.model.progress import silent
 from zeroskip.model.search.evaluation import VALIDATION_SAMPLES, Evaluator
 from zeroskip.model.search.methods.amc import AmcResult, amc
+from zeroskip.model.search.methods.knapsack import Packed
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
 from zeroskip.model.search.methods.policies import deep, shallow, uniform
 from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve
@@ -21,10 +22,11 @@ METHODS = ("sensitivity", "netadapt", "amc")
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MethodResult:
     """The `densities` found, by the name of the pruning group, and the `details` of the method that found them; None
-    for a hand-made policy."""
+    for a hand-made policy. `packed` is the plan of a knapsack, where the method has one."""
 
     densities: dict[str, float]
     details: SensitivityScan | NetAdaptResult | AmcResult | None = None
+    packed: Packed | None = None
 
 
 def run_method(
@@ -47,7 +49,8 @@ def run_method(
         return MethodResult(densities=HAND_MADE[method](space, table, budget))
     if method == "sensitivity":
         curves = scan(evaluator, progress=progress)
-        return MethodResult(densities=solve(curves, space, table, budget), details=curves)
+        packed = solve(curves, space, table, budget)
+        return MethodResult(densities=packed.densities, details=curves, packed=packed)
     if method == "netadapt":
         adapted = netadapt(
             space,

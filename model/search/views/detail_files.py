@@ -33,7 +33,7 @@ def save_details(result: MethodResult, output: Path, samples: SampleForm) -> lis
 def _save_scan(curves: SensitivityScan, output: Path) -> list[Path]:
     rows = [(name, *point) for name, curve in curves.curves.items() for point in curve]
     return [
-        save_csv(output.with_suffix(side_files.CURVES), ("group", "density", "accuracy"), rows),
+        save_csv(output.with_suffix(side_files.CURVES), ("group", "density", "accuracy", "loss"), rows),
         save_json(output.with_suffix(side_files.CURVES_DATA), dataclasses.asdict(curves)),
         save_picture(of_scan(curves), output.with_suffix(side_files.CURVES_PICTURE)),
     ]

@@ -49,7 +49,8 @@ def of_scan(found: SensitivityScan) -> Figure:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for name, curve in found.curves.items():
-        axes.plot(*zip(*curve, strict=True), marker="o", markersize=3.5, linewidth=1.4, label=f"layer {name}")
+        densities, accuracies, _ = zip(*curve, strict=True)
+        axes.plot(densities, accuracies, marker="o", markersize=3.5, linewidth=1.4, label=f"layer {name}")
     axes.axhline(found.dense, color="#555555", linewidth=0.8, linestyle=":")
     axes.invert_xaxis()
     for axis in (axes.xaxis, axes.yaxis):

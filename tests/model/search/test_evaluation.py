@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from support.searching import evaluator, space_of, trained
 from torch import nn
 
-from zeroskip.model.pruning.training import evaluate
+from zeroskip.model.pruning.training import LARGEST_LOSS, evaluate, evaluate_with_loss
 from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.short_training import train_for_batches
@@ -38,11 +39,15 @@ def test_what_is_trained_stays_pruned(tmp_path: Path, granularity: str, monkeypa
     """Removed channels stay removed and pruned weights stay zero, while the other weights are trained and improve."""
     measured: list[nn.Module] = []
 
-    def spy(module: nn.Module, *samples: torch.Tensor) -> float:
-        measured.append(module)
-        return evaluate(module, *samples)
+    def spy(measure: Callable[..., Any]) -> Callable[..., Any]:
+        def measured_too(module: nn.Module, *samples: torch.Tensor) -> Any:
+            measured.append(module)
+            return measure(module, *samples)
 
-    monkeypatch.setattr("zeroskip.model.search.evaluation.evaluate", spy)
+        return measured_too
+
+    for function in (evaluate, evaluate_with_loss):
+        monkeypatch.setattr(f"zeroskip.model.search.evaluation.{function.__name__}", spy(function))
     measure = evaluator(tmp_path, granularity=granularity)
     plan = {"0": 0.25} if granularity == "channels" else {"0": 0.5, "2": 0.5} if granularity == "2:4" else HARD
     before, (after,) = measure.accuracy(plan), measure.accuracies([plan], trained=True)
@@ -134,3 +139,25 @@ def test_so_many_batches_however_few_the_samples(samples: int) -> None:
     counts = torch.cat(seen).unique(dim=0, return_counts=True)[1]
     assert len(counts) == samples
     assert counts.max() - counts.min() <= 1, "all as often, but for the last round"
+
+
+def test_losses_beside_accuracies(tmp_path: Path) -> None:
+    """The cross-entropy of the pruned network by torch; one measurement gives both, and both are kept."""
+    measure = evaluator(tmp_path)
+    ((accuracy, loss),) = measure.accuracies_and_losses([HARD])
+    with torch.no_grad():
+        outputs = measure.space.masked(HARD)(measure.validation.inputs)
+    assert loss == pytest.approx(float(nn.functional.cross_entropy(outputs, measure.validation.labels)), rel=1e-5)
+    assert [accuracy] == list(measure.accuracies([HARD]))
+    assert measure.measured == 1
+    assert list(evaluator(tmp_path, resume=True).accuracies_and_losses([HARD])) == [(accuracy, loss)]
+
+
+@pytest.mark.parametrize("output", [1e30, float("nan"), float("inf")])
+def test_losses_are_numbers(output: float) -> None:
+    """A network whose outputs overflow has a very large loss, and JSON can hold it."""
+    module = nn.Linear(2, 3)
+    with torch.no_grad():
+        module.bias[1] = output
+    _, loss = evaluate_with_loss(module, torch.zeros(5, 2), torch.zeros(5, dtype=torch.long))
+    assert loss == LARGEST_LOSS

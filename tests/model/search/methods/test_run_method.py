@@ -69,7 +69,8 @@ def test_sensitivity(setup: Setup, tmp_path: Path) -> None:
     found = run_method("sensitivity", setup, 0.6, settings=SETTINGS, evaluator=first, seed=0, progress=states.append)
     curves = scan(second)
     assert found.details == curves
-    assert found.densities == solve(curves, setup.space, setup.table, 0.6)
+    assert found.packed == solve(curves, setup.space, setup.table, 0.6)
+    assert found.densities == found.packed.densities
     assert states[-1].done == states[-1].total == len(states) > 0
 
 

@@ -33,72 +33,79 @@ def table(a: float = 100.0, b: float = 300.0) -> CostTable:
 
 
 def found(**curves: tuple[tuple[float, float], ...]) -> SensitivityScan:
-    return SensitivityScan(granularity=WEIGHTS, dense=0.9, curves=curves)
+    """From curves of (density, loss): all accuracies are the same, as if pruning did no harm."""
+    scanned = {name: tuple((density, 0.9, loss) for density, loss in curve) for name, curve in curves.items()}
+    return SensitivityScan(granularity=WEIGHTS, dense=0.9, curves=scanned)
 
 
 def reached(densities: dict[str, float]) -> float:
     return (100 * densities["a"] + 300 * densities["b"]) / 400
 
 
-ROBUST = ((1.0, 0.9), (0.5, 0.9), (0.1, 0.8))
-FRAGILE = ((1.0, 0.9), (0.5, 0.7), (0.1, 0.3))
+ROBUST = ((1.0, 0.1), (0.5, 0.1), (0.1, 0.2), (0.02, 0.8))
+FRAGILE = ((1.0, 0.1), (0.5, 0.4), (0.1, 2.0), (0.02, 3.0))
 
 
-def test_layers_keep_the_same_accuracy_within_the_budget() -> None:
-    densities = solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.5)
-    assert reached(densities) == pytest.approx(0.5, abs=1e-4)
-    assert reached(densities) <= 0.5
-    a, b = densities["a"], densities["b"]
-    # On the curves: accuracy 0.9 - 0.4 (1 - a) down to a half, 0.8 + 0.25 (b - 0.1).
-    assert 0.9 - 0.4 * (1 - a) == pytest.approx(0.8 + 0.25 * (b - 0.1), abs=1e-4)
+def test_the_least_loss_for_the_cost() -> None:
+    """What costs nothing goes first. Then b gives 0.25 / 300 of loss for each unit of cost, and a 0.6 / 100."""
+    plan = solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.625)
+    assert plan.densities == {"a": 1.0, "b": 0.5}
+    assert plan.damage == plan.bound == 0
+    plan = solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.4)
+    assert plan.densities["a"] == 1.0
+    assert plan.densities["b"] == pytest.approx(0.2, abs=1e-5)
+    assert plan.damage == pytest.approx(0.25 * 0.3, abs=1e-5)
+    # Below 0.1, b gives 0.6 / 24 for a unit, so a is the cheaper one.
+    plan = solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.3)
+    assert plan.densities == pytest.approx({"a": 0.9, "b": 0.1}, abs=1e-3)
+    assert reached(plan.densities) == pytest.approx(0.3, abs=1e-4)
 
 
-def test_what_costs_nothing_goes_first_and_no_further_than_it_must() -> None:
-    densities = solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.9)
-    assert densities["a"] == 1.0
-    assert reached(densities) == pytest.approx(0.9, abs=1e-4)
+def test_the_cost_counts() -> None:
+    """With the same curves, the group that saves more is pruned further."""
+    curve = ((1.0, 0.1), (0.5, 0.2), (0.1, 0.5), (0.02, 1.0))
+    densities = solve(found(a=curve, b=curve), space(), table(), 0.7).densities
+    assert densities["a"] > densities["b"]
+    assert reached(densities) == pytest.approx(0.7, abs=1e-4)
 
 
-def test_pruning_that_gains_alone() -> None:
-    """All groups get the same accuracy, even above the dense accuracy, as far as their curves reach."""
-    gaining = ((1.0, 0.9), (0.5, 0.93), (0.1, 0.8))
-    densities = solve(found(a=gaining, b=gaining), space(), table(), 0.5)
-    assert densities == {"a": 0.5, "b": 0.5}
-
-
-def test_curves_that_rise_by_chance() -> None:
-    """More weights count as never worse; where they are no better, the budget decides how many stay."""
-    noisy = ((1.0, 0.9), (0.5, 0.6), (0.1, 0.7))
-    densities = solve(found(a=noisy, b=noisy), space(), table(), 0.4)
-    assert densities["a"] == pytest.approx(densities["b"], abs=1e-3)
-    assert reached(densities) == pytest.approx(0.4, abs=1e-4)
+def test_gains_and_chance_count_as_nothing() -> None:
+    """Pruning that gains alone is no reason to prune, and fewer weights are never better."""
+    gaining = ((1.0, 0.1), (0.5, 0.0), (0.1, 0.0))
+    plan = solve(found(a=gaining, b=gaining), space(), table(), 0.5)
+    assert plan.damage == 0
+    noisy = ((1.0, 0.1), (0.5, 0.3), (0.1, 0.2), (0.02, 0.25))
+    plan = solve(found(a=noisy, b=FRAGILE), space(), table(), 0.6)
+    # Below 0.5, nothing of a costs more loss: all that it saves goes to b.
+    assert plan.densities == pytest.approx({"a": 0.02, "b": (0.6 * 400 - 2) / 300}, abs=0.01)
 
 
 def test_patterns_are_taken_or_not() -> None:
-    curves = {"a": ((1.0, 0.9), (0.5, 0.6)), "b": ((1.0, 0.9), (0.5, 0.8))}
+    curves = {"a": ((1.0, 0.9, 0.1), (0.5, 0.9, 0.4)), "b": ((1.0, 0.9, 0.1), (0.5, 0.9, 0.2))}
     halves = SensitivityScan(granularity="2:4", dense=0.9, curves=curves)
-    assert solve(halves, space("2:4"), table(), 0.7) == {"a": 1.0, "b": 0.5}
-    assert solve(halves, space("2:4"), table(), 0.55) == {"a": 0.5, "b": 0.5}
+    assert solve(halves, space("2:4"), table(), 0.7).densities == {"a": 1.0, "b": 0.5}
+    assert solve(halves, space("2:4"), table(), 0.55).densities == {"a": 0.5, "b": 0.5}
 
 
 def test_a_budget_that_cannot_be_met() -> None:
     message = "budget 0.01 of the dense macs cannot be met: the smallest cost that can be reached is 0.0200 of it"
     with pytest.raises(ValueError, match=re.escape(message)):
         solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.01)
-    # Also below the scanned densities, down to the smallest possible one.
-    assert reached(solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.03)) == pytest.approx(0.03, abs=1e-4)
+    # At the smallest densities, and just above them.
+    assert reached(solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.02).densities) == 0.02
+    assert reached(solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.03).densities) == pytest.approx(0.03, abs=1e-4)
     for budget in (0.0, 1.1):
         with pytest.raises(ValueError, match="budget must be above 0 and at most 1"):
             solve(found(a=FRAGILE, b=ROBUST), space(), table(), budget)
 
 
-def test_below_the_scanned_densities_the_accuracy_falls_to_zero() -> None:
-    """From 0.3 (a) and 0.8 (b) at density 0.1 to 0 at 0.02, in a straight line: both layers have the same accuracy."""
-    densities = solve(found(a=FRAGILE, b=ROBUST), space(), table(), 0.03)
-    # (100 a + 300 b) / 400 = 0.03, with a = 0.02 + 0.08 x / 0.3 and b = 0.02 + 0.08 x / 0.8.
-    accuracy = 0.01 * 4 / (0.08 / 0.3 + 3 * 0.08 / 0.8)
-    assert densities["a"] == pytest.approx(0.02 + 0.08 * accuracy / 0.3, abs=2e-5)
-    assert densities["b"] == pytest.approx(0.02 + 0.08 * accuracy / 0.8, abs=2e-5)
+def test_below_the_scanned_densities() -> None:
+    """A scan that stopped at 0.1: the loss goes on in a straight line, to twice as much at 0.02."""
+    stopped = ((1.0, 0.1), (0.5, 0.1), (0.1, 1.1))
+    plan = solve(found(a=stopped, b=FRAGILE), space(), table(), 0.8)
+    assert plan.densities == pytest.approx({"a": 0.5, "b": 0.9}, abs=1e-4)
+    plan = solve(found(a=stopped, b=stopped), space(), table(), 0.02)
+    assert plan.damage == pytest.approx(4.0)
 
 
 def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
@@ -111,15 +118,18 @@ def test_scan_prunes_one_layer_alone_and_stops_early(tmp_path: Path) -> None:
     assert [state.done for state in states] == list(range(1, 19)), "also what is skipped counts as done"
     assert result.dense == evaluate(module, validation.inputs, validation.labels) > 0.9
     for name, curve in result.curves.items():
-        assert curve[0] == (1.0, result.dense)
-        assert all(accuracy >= 0.5 * result.dense for _, accuracy in curve[:-1])
-        density, accuracy = curve[3]
+        assert curve[0][:2] == (1.0, result.dense)
+        assert all(accuracy >= 0.5 * result.dense for _, accuracy, _ in curve[:-1])
+        density, accuracy, loss = curve[3]
         alone = copy.deepcopy(module)
         weight = alone.get_parameter(f"{name}.weight")
         with torch.no_grad():
             least = weight.abs().flatten().sort(descending=True).values[round(weight.numel() * density) - 1]
             weight[weight.abs() < least] = 0
         assert accuracy == evaluate(alone, validation.inputs, validation.labels)
+        with torch.no_grad():
+            expected = nn.functional.cross_entropy(alone(validation.inputs), validation.labels)
+        assert loss == pytest.approx(float(expected), rel=1e-5)
     for name, value in module.state_dict().items():
         assert torch.equal(value, before[name])
 
@@ -149,9 +159,10 @@ def test_a_search_that_was_cut_short_goes_on(tmp_path: Path, cut: float) -> None
     path.write_text(text[: int(len(text) * cut)])
     resumed = evaluator(tmp_path, resume=True)
     known = len(resumed.journal.known)
-    assert 0 < known < whole.measured
+    # An accuracy and a loss for each; what has only one of them is measured again.
+    assert 0 < known < 2 * whole.measured
     assert scan(resumed) == expected
-    assert resumed.measured == whole.measured - known
+    assert resumed.measured == whole.measured - known // 2
     assert path.read_text() == text
 
 
@@ -173,5 +184,5 @@ def test_errors_in_a_worker_are_told(tmp_path: Path) -> None:
 def test_channels_are_scanned_where_they_differ(tmp_path: Path) -> None:
     """With four channels there are only three steps."""
     result = scan(evaluator(tmp_path, granularity="channels", width=4))
-    assert [density for density, _ in result.curves["0"]] == [1.0, 0.75, 0.5, 0.25]
-    assert np.all(np.array([accuracy for _, accuracy in result.curves["0"]]) <= 1)
+    assert [density for density, _, _ in result.curves["0"]] == [1.0, 0.75, 0.5, 0.25]
+    assert np.all(np.array([accuracy for _, accuracy, _ in result.curves["0"]]) <= 1)
