@@ -37,10 +37,12 @@ def board_text(
     return boot_text(facts) + b" " * (DIGEST_DIGITS - len(inside))
 
 
-def require_board(name: str, facts: dict[str, Any], *, core: str, geometry: Any, layout: str) -> None:
+def require_board(
+    name: str, facts: dict[str, Any], *, core: str, geometry: Any, layout: str, needed_for: str = "this network"
+) -> None:
     """Raises BoardError unless the board `name`, which says `facts` of itself, has that core; the message names what
-    differs."""
-    rebuild = "build a bitstream for this network and flash it (zeroskip fpga build, zeroskip fpga flash)"
+    differs, and for what a bitstream must be built."""
+    rebuild = f"build a bitstream for {needed_for} and flash it (zeroskip fpga build, zeroskip fpga flash)"
     if facts.get("core") != core:
         raise BoardError(f"core of {name} must be {core!r}, not {facts.get('core')!r}: {rebuild}")
     board, wanted = facts.get("geometry"), dataclasses.asdict(geometry)

@@ -140,10 +140,10 @@ def run_layer(
                 f"job {job} of {len(plan.cycles)} was not done after {int(lines[-1].split()[1]):,} cycles; the cycle "
                 f"model expected {plan.cycles[job]:,}",
             )
-        parsed = _Record(plan, lines)
-        if parsed.failing is not None:
-            session.fail(range(parsed.failing, parsed.failing + 1))
-    return parsed.run(session.waveform)
+        compared = LayerComparison(plan, _recorded(plan, lines))
+        if compared.failing is not None:
+            session.fail(range(compared.failing, compared.failing + 1))
+    return compared.run(session.waveform)
 
 
 def run_layer_with_pauses(plan: LayerPlan, *, pause: float, seed: int = 0) -> NDArray[np.int64]:
@@ -151,41 +151,42 @@ def run_layer_with_pauses(plan: LayerPlan, *, pause: float, seed: int = 0) -> ND
     plusargs = {"pause": str(round(256 * pause))}
     with Player(mapper_design(plan.geometry).build(Simulator.VERILATOR), seed=seed, plusargs=plusargs) as player:
         lines = player.play(layer_program(plan, [NO_LIMIT] * len(plan.cycles))).splitlines()
-    return _Record(plan, lines).triples
+    return _recorded(plan, lines).triples
 
 
-class _Record:
-    """The record of a layer, taken apart and compared."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerAnswers:
+    """What a unit gave for a layer: the `cycles` of each job, whether it found a list `disordered`, the sorted lists,
+    and the triples (int64, triples x 3)."""
 
-    def __init__(self, plan: LayerPlan, lines: list[bytes]) -> None:
-        geometry = plan.geometry
-        self.plan = plan
-        marks = [line.split() for line in lines if line[:1] == b"C"]
-        assert len(marks) == len(plan.cycles), "the player stopped early"
-        self.cycles = [int(mark[1]) for mark in marks]
-        self.disordered = marks[-1][2] == b"1"
-        words = [line[2:] for line in lines if line[:1] == b"D"]
-        self.lists: list[KeyList] = []
-        for sort, mark in zip(plan.sorts, marks, strict=False):
-            # As many words were read as the golden model expects keys.
-            blocks = geometry.blocks(len(sort.found)) if len(sort.found) else 0
-            self.lists.append(read_list(words[:blocks], int(mark[3]), geometry))
-            words = words[blocks:]
-        found = [line.split() for line in lines if line[:1] == b"M"]
-        counts = np.array([int(line[1]) for line in found], np.int64)
-        self.triples = read_triples(counts, [line[2] for line in found], geometry)
+    cycles: tuple[int, ...]
+    disordered: bool
+    lists: tuple[KeyList, ...]
+    triples: NDArray[np.int64]
 
+
+def joined_triples(plan: LayerPlan, parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The map, from the triples of each job that finds a part of it: the unit counts the offsets of a job from 0 on."""
+    moved = [triples + np.array([part.start, 0, 0]) for part, triples in zip(plan.maps, parts, strict=True)]
+    return np.concatenate([np.zeros((0, 3), np.int64), *moved])
+
+
+class LayerComparison:
+    """The answers of a unit against the models. `failing` is the first job that differs, or None."""
+
+    def __init__(self, plan: LayerPlan, answers: LayerAnswers) -> None:
+        self.plan, self.answers = plan, answers
         self.values, self.mismatches = 0, 0
         wrong = []
-        for job, (sort, made) in enumerate(zip(plan.sorts, self.lists, strict=True)):
+        for job, (sort, made) in enumerate(zip(plan.sorts, answers.lists, strict=True)):
             before = self.mismatches
             self._compare(made.keys, sort.found.keys)
             self._compare(made.indices, sort.found.indices)
             wrong += [job] * (self.mismatches > before)
         before = self.mismatches
-        self._compare(self.triples, plan.triples)
-        wrong += [len(plan.sorts)] * (self.mismatches > before or self.disordered)
-        slow = [job for job, (a, b) in enumerate(zip(self.cycles, plan.cycles, strict=True)) if a != b]
+        self._compare(answers.triples, plan.triples)
+        wrong += [len(plan.sorts)] * (self.mismatches > before or answers.disordered)
+        slow = [job for job, (a, b) in enumerate(zip(answers.cycles, plan.cycles, strict=True)) if a != b]
         self.cycle_model_equal = not slow
         self.failing = min(wrong + slow, default=None)
 
@@ -196,18 +197,52 @@ class _Record:
         self.mismatches += int(np.count_nonzero(made[:both] != golden[:both])) + abs(made.size - golden.size)
 
     def run(self, waveform: Path | None) -> LayerRun:
-        ends = self.lists[self.plan.sorts.index(self.plan.outputs)]
+        """The layer's run, with the waveform of a failure."""
+        plan, answers = self.plan, self.answers
+        ends = answers.lists[plan.sorts.index(plan.outputs)]
+        sorts = len(plan.sorts)
         return LayerRun(
-            plan=self.plan,
-            triples=self.triples,
-            outputs=unpack(ends.keys, self.plan.geometry),
+            plan=plan,
+            triples=answers.triples,
+            outputs=unpack(ends.keys, plan.geometry),
             output_rows=ends.indices,
-            sort_cycles=tuple(self.cycles[:-1]),
-            map_cycles=self.cycles[-1],
-            transfers=transfers(self.plan),
+            sort_cycles=answers.cycles[:sorts],
+            map_cycles=sum(answers.cycles[sorts:]),
+            transfers=transfers(plan),
             values=self.values,
             mismatches=self.mismatches,
             cycle_model_equal=self.cycle_model_equal,
-            disordered=self.disordered,
+            disordered=answers.disordered,
             waveform=waveform,
         )
+
+
+def _recorded(plan: LayerPlan, lines: list[bytes]) -> LayerAnswers:
+    """The record of a layer's program, taken apart."""
+    geometry = plan.geometry
+    marks = [line.split() for line in lines if line[:1] == b"C"]
+    assert len(marks) == len(plan.cycles), "the player stopped early"
+    words = [line[2:] for line in lines if line[:1] == b"D"]
+    lists = []
+    for sort, mark in zip(plan.sorts, marks, strict=False):
+        # As many words were read as the golden model expects keys.
+        blocks = geometry.blocks(len(sort.found)) if len(sort.found) else 0
+        lists.append(read_list(words[:blocks], int(mark[3]), geometry))
+        words = words[blocks:]
+    # Triples stand before the mark of their job.
+    parts: list[list[list[bytes]]] = [[]]
+    for line in lines:
+        if line[:1] == b"M":
+            parts[-1].append(line.split())
+        elif line[:1] == b"C":
+            parts.append([])
+    triples = [
+        read_triples(np.array([int(one[1]) for one in part], np.int64), [one[2] for one in part], geometry)
+        for part in parts[len(plan.sorts) : len(marks)]
+    ]
+    return LayerAnswers(
+        cycles=tuple(int(mark[1]) for mark in marks),
+        disordered=any(mark[2] == b"1" for mark in marks[len(plan.sorts) :]),
+        lists=tuple(lists),
+        triples=joined_triples(plan, triples),
+    )

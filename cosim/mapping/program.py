@@ -30,14 +30,15 @@ def layer_program(plan: LayerPlan, limits: Sequence[int]) -> Iterator[bytes]:
     """The program that loads the points of a layer, sorts them, reads the sorted lists, and finds the map. A job that
     takes more cycles than its limit ends the program."""
     geometry = plan.geometry
-    for sort, limit in zip(plan.sorts, limits[:-1], strict=True):
+    for sort, limit in zip(plan.sorts, limits, strict=False):
         if sort.load and len(sort.source):
-            yield _load(geometry, MapperTarget.KEYS, sort.base, _word_bits(sort.source, geometry))
-        yield _start(geometry, _sort_job(sort), limit)
+            yield _load(geometry, MapperTarget.KEYS, sort.base, word_bits(sort.source, geometry))
+        yield _start(geometry, sort_job(sort), limit)
         if len(sort.found):
             yield struct.pack(">cII", b"R", geometry.blocks(len(sort.found)), sort.target)
-    yield _load_moves(geometry, plan.moves)
-    yield _start(geometry, _map_job(plan), limits[-1])
+    for part, limit in zip(plan.maps, limits[len(plan.sorts) :], strict=True):
+        yield _load_moves(geometry, plan.moves[part.start : part.stop])
+        yield _start(geometry, map_job(plan, part), limit)
 
 
 def nearest_program(plan: NearestPlan, limits: Sequence[int]) -> Iterator[bytes]:
@@ -45,7 +46,7 @@ def nearest_program(plan: NearestPlan, limits: Sequence[int]) -> Iterator[bytes]
     limit ends the program."""
     geometry = plan.geometry
     if len(plan.points):
-        yield _load(geometry, MapperTarget.KEYS, 0, _word_bits(plan.points, geometry))
+        yield _load(geometry, MapperTarget.KEYS, 0, word_bits(plan.points, geometry))
     for job, limit in zip(plan.jobs, limits, strict=True):
         yield _load_moves(geometry, plan.moves[job.start : job.stop])
         fields = {
@@ -65,7 +66,7 @@ def farthest_program(plan: FarthestPlan, limit: int) -> Iterator[bytes]:
     """The program that loads points, finds samples, and reads them. A job that takes more cycles than its limit ends
     the program."""
     geometry, samples = plan.geometry, len(plan.samples) - 1
-    yield _load(geometry, MapperTarget.KEYS, 0, _word_bits(plan.points, geometry))
+    yield _load(geometry, MapperTarget.KEYS, 0, word_bits(plan.points, geometry))
     yield _load_moves(geometry, np.array([plan.move]))
     fields = {
         "rank": 1,
@@ -102,8 +103,12 @@ def read_neighbours(words: list[bytes], plan: NearestPlan, job: range) -> tuple[
 
 
 def _load_moves(geometry: MapperGeometry, moves: NDArray[np.int64]) -> bytes:
-    bits = to_bits(moves[:, None] & ((1 << geometry.key_bits) - 1), geometry.key_bits)
-    return _load(geometry, MapperTarget.SHIFTS, 0, bits)
+    return _load(geometry, MapperTarget.SHIFTS, 0, move_bits(moves, geometry))
+
+
+def move_bits(moves: NDArray[np.int64], geometry: MapperGeometry) -> NDArray[np.uint8]:
+    """Shifts as words of the table (offsets x bits)."""
+    return to_bits(moves[:, None] & ((1 << geometry.key_bits) - 1), geometry.key_bits)
 
 
 def transfers(plan: LayerPlan) -> int:
@@ -114,7 +119,8 @@ def transfers(plan: LayerPlan) -> int:
     return loaded + len(plan.moves) + sum(-(-len(sort.found) // width) for sort in plan.sorts)
 
 
-def _sort_job(sort: Sort) -> dict[str, int]:
+def sort_job(sort: Sort) -> dict[str, int]:
+    """The fields of the job that sorts a list (zeroskip.rtl.mapping.layouts.job_layout)."""
     return {
         "sort": 1,
         "a_base": sort.base,
@@ -127,21 +133,27 @@ def _sort_job(sort: Sort) -> dict[str, int]:
     }
 
 
-def _map_job(plan: LayerPlan) -> dict[str, int]:
+def map_job(plan: LayerPlan, part: range) -> dict[str, int]:
+    """The fields of the job that finds the map of some offsets, whose shifts are the first of the table."""
     return {
         "a_base": plan.outputs.target,
         "a_count": len(plan.outputs.found),
         "b_base": plan.inputs.target,
         "b_count": len(plan.inputs.found),
-        "offsets": len(plan.moves),
+        "offsets": len(part),
     }
 
 
 def _start(geometry: MapperGeometry, job: Mapping[str, int], limit: int) -> bytes:
+    return struct.pack(">cII", b"S", 0, limit) + job_bytes(geometry, job)
+
+
+def job_bytes(geometry: MapperGeometry, job: Mapping[str, int]) -> bytes:
+    """A job as the start port takes it, most significant byte first."""
     word = Words(job_layout(geometry), 1)
     for field, value in job.items():
         word.number(field, value)
-    return struct.pack(">cII", b"S", 0, limit) + word.to_bytes()
+    return word.to_bytes()
 
 
 def _load(geometry: MapperGeometry, target: Any, base: int, bits: NDArray[np.uint8]) -> bytes:
@@ -153,7 +165,7 @@ def _load(geometry: MapperGeometry, target: Any, base: int, bits: NDArray[np.uin
     return struct.pack(">cI", b"L", len(bits)) + words.to_bytes()
 
 
-def _word_bits(listed: KeyList, geometry: MapperGeometry) -> NDArray[np.uint8]:
+def word_bits(listed: KeyList, geometry: MapperGeometry) -> NDArray[np.uint8]:
     """A list as words of the memory (words x bits); the end of the last word is zero."""
     stored = stored_layout(geometry)
     bits = np.zeros((geometry.blocks(len(listed)) * geometry.width, stored.size), np.uint8)
@@ -177,7 +189,12 @@ def read_list(words: list[bytes], count: int, geometry: MapperGeometry) -> KeyLi
     stored = stored_layout(geometry)
     if not words:
         return KeyList(keys=np.zeros(0, np.int64), indices=np.zeros(0, np.int64))
-    bits = from_hexadecimal(words, word_layout(geometry).size).reshape(-1, stored.size)[:count]
+    return listed_keys(from_hexadecimal(words, word_layout(geometry).size).reshape(-1, stored.size)[:count], geometry)
+
+
+def listed_keys(bits: NDArray[np.uint8], geometry: MapperGeometry) -> KeyList:
+    """The keys of a list, from the bits of each (keys x bits of stored_layout)."""
+    stored = stored_layout(geometry)
     return KeyList(keys=_numbers(bits, stored, "key"), indices=_numbers(bits, stored, "index"))
 
 
@@ -187,5 +204,10 @@ def read_triples(counts: NDArray[np.int64], words: list[bytes], geometry: Mapper
     if not words:
         return np.zeros((0, 3), np.int64)
     bits = from_hexadecimal(words, layout.size * geometry.pairs).reshape(len(words), geometry.pairs, layout.size)
-    bits = bits[np.arange(geometry.pairs) < counts[:, None]]
+    return listed_triples(bits[np.arange(geometry.pairs) < counts[:, None]], geometry)
+
+
+def listed_triples(bits: NDArray[np.uint8], geometry: MapperGeometry) -> NDArray[np.int64]:
+    """Triples (offset, input, output), from the bits of each (triples x bits of triple_layout)."""
+    layout = triple_layout(geometry)
     return np.stack([_numbers(bits, layout, field) for field in ("offset", "input", "output")], axis=1)

@@ -14,7 +14,10 @@ from tables import DOCS, fill, markdown, update
 def build_row(result: dict[str, Any]) -> list[str]:
     counts = [f"{result[kind]:,}" for kind in ("lut", "ff", "ram", "dsp")]
     geometry = result["geometry"]
-    if result["pes"]:
+    if result["core"] == "mapping":
+        core = f"mapping unit of width {geometry['width']}"
+        sizes = f"{geometry['width'] * geometry['words']:,} keys, {_triples(geometry):,} triples"
+    elif result["pes"]:
         core = f"{result['pes']} PEs"
         sizes = f"{geometry['entry_words']:,} words, {geometry['pointers']:,} pointers a PE"
     else:
@@ -22,6 +25,10 @@ def build_row(result: dict[str, Any]) -> list[str]:
         sizes = ", ".join(f"{geometry[f'{matrix}_words']:,} words of {matrix.upper()}" for matrix in "abd")
     clock = f"{result['fmax']['sync']:.1f}, {result['constraint']['sync']:g} asked for"
     return [f"{result['board']}, {core}", sizes, *counts, clock]
+
+
+def _triples(geometry: dict[str, int]) -> int:
+    return geometry["triple_words"] * max(1, geometry["width"] // 2)
 
 
 def build_table() -> str:

@@ -73,6 +73,24 @@ class BoardDesign(ABC):
         """What the patched memories hold for a network."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadedDesign(BoardDesign):
+    """A core whose bitstream holds nothing but what it says of itself, `boot_bytes`."""
+
+    boot_bytes: bytes
+
+    @property
+    def patched(self) -> list[str]:
+        return [self.boot.name]
+
+    @property
+    def holds_network(self) -> bool:
+        return False
+
+    def contents(self, network: Any) -> dict[Memory, Bits]:
+        return {self.boot: memory_bytes(self.boot_bytes)}
+
+
 def serial_design(board: Board, linked: Any, *, mhz: float, baud: int, single_port_rams: bool = True) -> SerialDesign:
     """The design of a core (with the ports of LinkedArray) behind the board's serial line. With `single_port_rams`, its
     wide memories are of that kind where the board has them.

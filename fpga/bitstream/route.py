@@ -20,7 +20,7 @@ from zeroskip.fpga.bitstream.design import TOP, Design
 from zeroskip.fpga.bitstream.layout import SYNTHESIS, Slice, layouts
 from zeroskip.fpga.bitstream.memories import Memory, marker, memories, with_contents
 from zeroskip.fpga.bitstream.phases import Announce, nextpnr_phase, yosys_phase
-from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS
+from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS, ToolError
 from zeroskip.model.cache import kept
 from zeroskip.model.sources import PACKAGE, files_hash
 
@@ -90,10 +90,20 @@ def _route_in(folder: Path, design: Design, patched: Sequence[str], mhz: float, 
 
 def synthesise(folder: Path, family: str, announce: Announce) -> None:
     """Makes TOP.json, the netlist, and cells.json of TOP.il in `folder`."""
-    script = (
-        f"read_rtlil {TOP}.il; {SYNTHESIS[family]} -top {TOP}; write_json {TOP}.json; tee -q -o cells.json stat -json"
-    )
-    YOSYS.run(["-p", script], folder=folder, heard=yosys_phase(announce))
+
+    def run(synthesis: str) -> None:
+        script = f"read_rtlil {TOP}.il; {synthesis}; write_json {TOP}.json; tee -q -o cells.json stat -json"
+        YOSYS.run(["-p", script], folder=folder, heard=yosys_phase(announce))
+
+    whole = f"{SYNTHESIS[family]} -top {TOP}"
+    try:
+        run(whole)
+    except ToolError as error:
+        if family != "ecp5" or "ABC9" not in str(error):
+            raise
+        # ABC9 dies of some designs that have wires which nothing reads. Others become larger without them.
+        announce("synthesis: again, without wires that nothing reads")
+        run(f"{whole} -run begin:map_luts; opt_clean -purge; {whole} -run map_luts:")
 
 
 def place_and_route(

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Mux
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
 
 from zeroskip.fpga.eie.boot import BootMemory, boot_memory
 from zeroskip.fpga.eie.bursts import TARGET_BITS
 from zeroskip.fpga.identity import BUFFER
+from zeroskip.fpga.linked import LinkedCore, loads, reads
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.array import Array
 from zeroskip.rtl.eie.layouts import LoadTarget, load_layout
-from zeroskip.rtl.link.link import Link
 from zeroskip.rtl.link.ports import CoreSizes
 
 
@@ -32,7 +30,7 @@ def array_sizes(geometry: EieGeometry) -> CoreSizes:
     )
 
 
-class LinkedArray(wiring.Component):
+class LinkedArray(LinkedCore):
     """An array with a link (zeroskip.rtl.link): what every board's top wraps.
 
     Parameters
@@ -65,25 +63,16 @@ class LinkedArray(wiring.Component):
         clock: int | None = None,
     ) -> None:
         self.geometry = geometry
-        self.buffer = buffer
-        self.boot = boot or boot_memory(geometry, buffer=buffer, clock=clock)
-        super().__init__({"i": In(stream.Signature(8)), "broken": In(1), "o": Out(stream.Signature(8))})
+        boot = boot or boot_memory(geometry, buffer=buffer, clock=clock)
+        super().__init__(array_sizes(geometry), text=boot.text, records=boot.records, buffer=buffer)
 
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
+    def wire(self, m: Module, core: Any) -> None:
         m.submodules.array = array = Array(self.geometry)
-        m.submodules.link = link = Link(
-            array_sizes(self.geometry), text=self.boot.text, records=self.boot.records, buffer=self.buffer
-        )
-        wiring.connect(m, wiring.flipped(self.i), link.i)
-        wiring.connect(m, link.o, wiring.flipped(self.o))
-        core = link.core
         load, word = array.load.payload, core.load.payload
         lane_bits = self.geometry.activation_lanes.bit_length() - 1
         m.d.comb += [
-            link.broken.eq(self.broken),
-            array.load.valid.eq(core.load.valid),
-            core.load.ready.eq(array.load.ready),
+            *loads(core, array),
+            *reads(core, array),
             load.target.eq(word.target[:TARGET_BITS]),
             load.pe.eq(word.target[TARGET_BITS:]),
             # The link counts words, the array activations.
@@ -97,11 +86,5 @@ class LinkedArray(wiring.Component):
             core.start.ready.eq(array.idle),
             core.idle.eq(array.idle),
             core.done.eq(array.done),
-            array.read.valid.eq(core.read.valid),
             array.read.payload.eq(core.read.payload),
-            core.read.ready.eq(array.read.ready),
-            core.result.valid.eq(array.result.valid),
-            core.result.payload.eq(array.result.payload),
-            array.result.ready.eq(core.result.ready),
         ]
-        return m

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module
 
 from zeroskip.fpga.identity import BUFFER, board_text
+from zeroskip.fpga.linked import LinkedCore, jobs, loads, reads
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.link.boot import boot_records
-from zeroskip.rtl.link.link import Link
 from zeroskip.rtl.link.ports import CoreSizes
 from zeroskip.rtl.mma.gemm import Gemm
 from zeroskip.rtl.mma.layouts import job_layout, load_layout, read_layout, results_layout
@@ -43,7 +41,7 @@ def tile_layout_digest(geometry: TileGeometry) -> str:
     return hashlib.sha256(layouts.encode()).hexdigest()[:16]
 
 
-class LinkedTile(wiring.Component):
+class LinkedTile(LinkedCore):
     """A Gemm with a link (zeroskip.rtl.link): matrices go in, products come out.
 
     Nothing is inside the bitstream: each product is loaded. The number of a result is its bank above its address.
@@ -68,52 +66,22 @@ class LinkedTile(wiring.Component):
 
     def __init__(self, geometry: TileGeometry, *, buffer: int = BUFFER, clock: int | None = None) -> None:
         self.geometry = geometry
-        self.buffer = buffer
-        self.text = board_text("mma", geometry, tile_layout_digest(geometry), buffer=buffer, clock=clock)
-        self.records = boot_records([])
-        super().__init__({"i": In(stream.Signature(8)), "broken": In(1), "o": Out(stream.Signature(8))})
+        text = board_text("mma", geometry, tile_layout_digest(geometry), buffer=buffer, clock=clock)
+        super().__init__(gemm_sizes(geometry), text=text, records=boot_records([]), buffer=buffer)
 
-    @property
-    def boot(self) -> bytes:
-        """What the boot memory holds: who the board is, and no requests."""
-        return self.text + self.records
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
+    def wire(self, m: Module, core: Any) -> None:
         m.submodules.gemm = gemm = Gemm(self.geometry)
-        m.submodules.link = link = Link(
-            gemm_sizes(self.geometry), text=self.text, records=self.records, buffer=self.buffer
-        )
-        wiring.connect(m, wiring.flipped(self.i), link.i)
-        wiring.connect(m, link.o, wiring.flipped(self.o))
-        core = link.core
         load, word = gemm.load.payload, core.load.payload
         address_bits = len(gemm.read.payload.address)
-        running = Signal()
-        with m.If(gemm.done):
-            m.d.sync += running.eq(0)
-        with m.If(core.start.valid & core.start.ready):
-            m.d.sync += running.eq(1)
         m.d.comb += [
-            link.broken.eq(self.broken),
-            gemm.load.valid.eq(core.load.valid),
-            core.load.ready.eq(gemm.load.ready),
+            *loads(core, gemm),
+            *reads(core, gemm),
+            *jobs(m, core, gemm),
             load.target.eq(word.target[:TARGET_BITS]),
             load.bank.eq(word.target[TARGET_BITS:]),
             load.address.eq(word.address),
             load.data.eq(word.data),
-            gemm.start.valid.eq(core.start.valid),
-            gemm.start.payload.eq(core.start.payload),
-            core.start.ready.eq(gemm.start.ready),
-            core.idle.eq(~running),
-            core.done.eq(gemm.done),
             core.flags.eq(gemm.illegal),
-            gemm.read.valid.eq(core.read.valid),
             gemm.read.payload.address.eq(core.read.payload[:address_bits]),
             gemm.read.payload.bank.eq(core.read.payload[address_bits:]),
-            core.read.ready.eq(gemm.read.ready),
-            core.result.valid.eq(gemm.result.valid),
-            core.result.payload.eq(gemm.result.payload),
-            gemm.result.ready.eq(core.result.ready),
         ]
-        return m

@@ -38,8 +38,9 @@ class Sort:
 class LayerPlan:
     """The jobs of a layer: the sorts, and the map between the sorted outputs and inputs.
 
-    `moves` (int64, offsets) are what the `offsets` (integers, count x dims) add to keys. `triples` (int64, triples x 3)
-    are what the golden model expects. `cycles` are those of the cycle model for each job, the map last.
+    `moves` (int64, offsets) are what the `offsets` (integers, count x dims) add to keys. `maps` are the offsets of each
+    job that finds a part of the map. `triples` (int64, triples x 3) are what the golden model expects. `cycles` are
+    those of the cycle model for each job, the sorts first.
     """
 
     geometry: MapperGeometry
@@ -48,6 +49,7 @@ class LayerPlan:
     outputs: Sort
     offsets: NDArray[Any]
     moves: NDArray[np.int64]
+    maps: tuple[range, ...]
     triples: NDArray[np.int64]
     cycles: tuple[int, ...]
 
@@ -59,6 +61,7 @@ def plan_layer(
     *,
     outputs: NDArray[Any] | None = None,
     strides: Sequence[int] | None = None,
+    most_triples: int | None = None,
 ) -> LayerPlan:
     """Plans the map of a layer between points (integers, n x (1 + dims), the batch number first, in any order).
 
@@ -66,8 +69,11 @@ def plan_layer(
     the inputs. An output at c has a triple (offset number, input, output) for each offset d (count x dims) with an
     input at c + d. Indices are rows of the arrays; with strides, they number the sorted outputs.
 
-    Raises TypeError or ValueError for points, offsets or strides that do not fit the geometry, and for a point that
-    occurs twice.
+    One job finds the whole map, unless it could have more than `most_triples`: then it is cut into jobs of fewer
+    offsets, which cannot.
+
+    Raises TypeError or ValueError for points, offsets or strides that do not fit the geometry, for a point that occurs
+    twice, and where the triples of one offset could be too many.
     """
     if outputs is not None and strides is not None:
         raise ValueError("outputs and strides must not both be given: strides find the outputs")
@@ -96,9 +102,10 @@ def plan_layer(
         ends = _sort(own.found, base=0, target=words, spare=spare, kept=kept, unique=True, load=False)
         sorts = (own, ends)
     counts = [len(sort.source) for sort in sorts]
+    maps = _maps(len(moves), min(len(ends.found), len(own.found)), most_triples)
     cycles = (
         *(sort_cycles(geometry, count) for count in counts),
-        map_cycles(geometry, len(ends.found), len(own.found), len(moves)),
+        *(map_cycles(geometry, len(ends.found), len(own.found), len(part)) for part in maps),
     )
     return LayerPlan(
         geometry=geometry,
@@ -107,9 +114,22 @@ def plan_layer(
         outputs=ends,
         offsets=np.asarray(offsets),
         moves=moves,
+        maps=maps,
         triples=kernel_map(ends.found, own.found, offsets, geometry),
         cycles=cycles,
     )
+
+
+def _maps(offsets: int, most: int, most_triples: int | None) -> tuple[range, ...]:
+    """The offsets of each job, where an offset has at most `most` triples."""
+    if most_triples is None or offsets * most <= most_triples:
+        return (range(offsets),)
+    if most > most_triples:
+        raise ValueError(
+            f"triples must be at least {most:,} for these points, not {most_triples:,}: an offset can have as many"
+        )
+    each = most_triples // most
+    return tuple(range(first, min(first + each, offsets)) for first in range(0, offsets, each))
 
 
 def _sort(source: KeyList, *, kept: int, unique: bool, **fields: Any) -> Sort:

@@ -11,6 +11,9 @@ from amaranth.lib.wiring import In, Out
 FIELD_BITS = {"target": 16, "address": 32, "read": 32}
 """The most bits that the protocol's fields have for them."""
 
+WIDEST = 2040
+"""The most bits of a word, a start word or a result: 255 bytes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CoreSizes:
@@ -31,7 +34,7 @@ class CoreSizes:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value, most = getattr(self, field.name), FIELD_BITS.get(field.name, 2040)
+            value, most = getattr(self, field.name), FIELD_BITS.get(field.name, WIDEST)
             if not 1 <= value <= most:
                 raise ValueError(f"{field.name} must be from 1 to {most} bits, not {value}")
 

@@ -19,7 +19,9 @@ import typer
 from typer.models import OptionInfo
 
 from zeroskip.commands.options import was_given
-from zeroskip.model.cores import CORES
+from zeroskip.model.cores import CORES, UNITS
+
+KNOWN = {**CORES, **UNITS}
 
 
 class CoreOptions:
@@ -37,7 +39,7 @@ class CoreOptions:
         None means no core."""
         for other, given in self._given.items():
             if given and other != core:
-                raise ValueError(f"{given[0]} is an option of the {CORES[other].title}, which {chosen} does not use")
+                raise ValueError(f"{given[0]} is an option of the {KNOWN[other].title}, which {chosen} does not use")
 
 
 def with_core_options(kind: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -45,10 +47,10 @@ def with_core_options(kind: str) -> Callable[[Callable[..., None]], Callable[...
     `cores`, a CoreOptions."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        kinds = {core: found for core in CORES if (found := _kind(core, kind)) is not None}
+        kinds = {core: found for core in KNOWN if (found := _kind(core, kind)) is not None}
         signature = inspect.signature(command, eval_str=True)
         own = [parameter for name, parameter in signature.parameters.items() if name not in ("cores", "context")]
-        added = {core: _parameters(found, CORES[core].title) for core, found in kinds.items()}
+        added = {core: _parameters(found, KNOWN[core].title) for core, found in kinds.items()}
 
         @functools.wraps(command)
         def run(context: typer.Context, **arguments: Any) -> None:

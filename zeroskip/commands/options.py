@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from zeroskip.cosim.simulator import LoadName, SimulatorName
-from zeroskip.model.cores import CORES
+from zeroskip.model.cores import CORES, UNITS
 from zeroskip.model.data.names import NAMES
 from zeroskip.model.search.choices import COSTS
 
 # Type checkers do not accept computed choices.
 if TYPE_CHECKING:
     _CoreName = str
+    _BoardCore = str
     _CostName = str
 else:
     _CoreName = Literal[tuple(CORES)]
+    _BoardCore = Literal[(*CORES, *UNITS)]
     _CostName = Literal[COSTS]
 
 Cost = Annotated[_CostName, typer.Option(help="What the budget counts.")]
@@ -51,6 +53,13 @@ Samples = Annotated[
 CoreName = Annotated[
     _CoreName,
     typer.Option(help="; ".join(f"{name}: the {core.title}, {core.help}" for name, core in CORES.items()) + "."),
+]
+BoardCore = Annotated[
+    _BoardCore | None,
+    typer.Option(
+        help="; ".join(f"{name}: the {core.title}, {core.help}" for name, core in {**CORES, **UNITS}.items()) + ".",
+        show_default="that of the network",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 Workers = Annotated[str, typer.Option(help="Processes that measure accuracy: a number, or ray.")]

@@ -4,38 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zeroskip.fpga.bitstream.flow import BoardDesign, memory_bytes, serial_design
-from zeroskip.fpga.bitstream.memories import Bits, Memory
+from zeroskip.fpga.bitstream.flow import LoadedDesign, serial_design
 from zeroskip.fpga.bitstream.mma.fit import size
 from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.mma.linked import LinkedTile
-from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.geometry import TileGeometry
 
 
 @dataclass(frozen=True, kw_only=True)
-class TileDesign(BoardDesign):
-    """A tile of `geometry` on a board; `boot_bytes` is what its boot memory holds."""
+class TileDesign(LoadedDesign):
+    """A tile of `geometry` on a board."""
 
     geometry: TileGeometry
-    boot_bytes: bytes
-
-    @property
-    def patched(self) -> list[str]:
-        return [self.boot.name]
-
-    @property
-    def holds_network(self) -> bool:
-        return False
 
     @property
     def sizes(self) -> tuple[tuple[str, str], ...]:
         geometry = self.geometry
         words = f"{geometry.a_words:,}, {geometry.b_words:,} and {geometry.d_words:,}"
         return (("tile", size(geometry)), ("words of A, B and D", words))
-
-    def contents(self, network: MmaNetwork) -> dict[Memory, Bits]:
-        return {self.boot: memory_bytes(self.boot_bytes)}
 
 
 def board_design(board: Board, geometry: TileGeometry, *, mhz: float, baud: int) -> TileDesign:
@@ -47,4 +33,4 @@ def board_design(board: Board, geometry: TileGeometry, *, mhz: float, baud: int)
     linked = LinkedTile(geometry, clock=round(made * 1e6))
     # D is read while it is written: none of the tile's memories may have one port.
     found = serial_design(board, linked, mhz=mhz, baud=baud, single_port_rams=False)
-    return TileDesign(geometry=geometry, mhz=made, design=found.design, boot=found.boot, boot_bytes=linked.boot)
+    return TileDesign(geometry=geometry, mhz=made, design=found.design, boot=found.boot, boot_bytes=linked.boot_bytes)

@@ -94,6 +94,15 @@ def test_triples_that_wait(name: str, pause: float) -> None:
     assert run_layer_with_pauses(plan, pause=pause, seed=5).tolist() == map_by_hand(cloud, cloud, offsets)
 
 
+def test_a_map_in_several_jobs() -> None:
+    """The unit counts the offsets of each job from 0 on."""
+    geometry = GEOMETRIES["2"]
+    cloud = distinct_points(geometry, 120, seed=8)
+    plan = plan_layer(cloud, cube(3, 2), geometry, most_triples=4 * len(cloud))
+    assert [len(part) for part in plan.maps] == [4, 4, 1]
+    assert run_layer_with_pauses(plan, pause=0.2).tolist() == map_by_hand(cloud, cloud, cube(3, 2))
+
+
 def test_nothing_hangs_on_what_memories_hold_at_first() -> None:
     geometry = GEOMETRIES["2"]
     cloud = distinct_points(geometry, 99, seed=6)

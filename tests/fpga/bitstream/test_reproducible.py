@@ -47,6 +47,22 @@ def test_the_same_bits_from_two_folders(zs: Command, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
+def test_a_mapping_unit(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network is inside; the bitstream is made again with the same bits."""
+    monkeypatch.chdir(tmp_path)
+    digests = []
+    for _ in range(2):
+        command = ("fpga", "build", "--core", "mapping", "--width", 1, "--board", "ulx3s-12f", "--clock", 15, "--json")
+        code, out, err = zs(*command)
+        assert code == 0, err
+        built = json.loads(out)
+        digests.append(built["sha256"])
+        assert (built["core"], built["pes"], built["network"], built["inside"]) == ("mapping", None, None, False)
+        assert [path.name for path in Path().iterdir()] == ["mapping-1-ulx3s-12f.bit"]
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.slow
 def test_a_tile(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bitstream holds no network, and says so; another network for the same tile gives the same bits from the
     cache."""

@@ -33,6 +33,21 @@ def test_strided_outputs_are_made_of_the_inputs() -> None:
     assert plan.triples.tolist() == map_by_hand(outputs, CLOUD[:80], OFFSETS)
 
 
+def test_a_map_is_cut_where_its_triples_could_be_too_many() -> None:
+    """Each offset can have a triple for each of 60 outputs: 180 are those of 3 offsets. 27 offsets are 9 times 3, or 13
+    times 2 and one; the triples are the same."""
+    whole = plan_layer(CLOUD, OFFSETS, GEOMETRY, outputs=CLOUD[:60], most_triples=27 * 60)
+    assert whole.maps == (range(27),)
+    for most, sizes in ((180, [3] * 9), (239, [3] * 9), (120, [2] * 13 + [1])):
+        plan = plan_layer(CLOUD, OFFSETS, GEOMETRY, outputs=CLOUD[:60], most_triples=most)
+        assert [len(part) for part in plan.maps] == sizes
+        assert [offset for part in plan.maps for offset in part] == list(range(27))
+        assert len(plan.cycles) == 2 + len(sizes)
+        assert np.array_equal(plan.triples, whole.triples)
+    with pytest.raises(ValueError, match="triples must be at least 60 for these points, not 59: an offset can have as"):
+        plan_layer(CLOUD, OFFSETS, GEOMETRY, outputs=CLOUD[:60], most_triples=59)
+
+
 def test_what_does_not_fit_is_refused() -> None:
     plan_layer(CLOUD, OFFSETS, GEOMETRY)
     with pytest.raises(ValueError, match="words must be at least 69 for these points, not 64: the lists of the layer"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
+from zeroskip.api.fpga.port import open_port
 from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.api.simulate import CompiledNetwork, load_compiled, save_outputs
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from zeroskip.fpga.figures import BoardSpeed
     from zeroskip.fpga.host.host import LineCounts
     from zeroskip.fpga.torch_rate import TorchRate
-
-SIMULATED = {"sim": True, "sim-fast": False}
-"""The ports that are simulations: whether bytes go over the serial pins."""
 
 RUNNING = "running on the board"
 """The progress step that counts images."""
@@ -155,7 +153,7 @@ def run(
     if outputs is not None:
         require_writable(outputs, *sources_of(data, source), suffix=".npz")
     name, compiled = load_compiled(network)
-    from zeroskip.fpga.drivers import load_board_driver
+    from zeroskip.fpga.drivers import load_board_driver, simulated_board
 
     driver = load_board_driver(compiled.core)
     values, labels = samples_of(data, "test", progress)
@@ -173,7 +171,10 @@ def run(
     from zeroskip.model.data.dataset import accuracy as accuracy_of
     from zeroskip.model.network.losses import input_loss, warn_of
 
-    with _pipe(compiled, port, settings, progress) as pipe:
+    simulated = functools.partial(
+        simulated_board(compiled.core), compiled.geometry, clock=settings.clock * 1e6, seed=settings.seed
+    )
+    with open_port(port, baud=settings.baud, simulated=simulated, progress=progress) as pipe:
         host = Host(pipe)
         progress(Step(task="asking the board who it is"))
         host.connect()
@@ -198,25 +199,6 @@ def run(
         torch=driver.torch_rate(compiled, inputs),
         seconds=time.monotonic() - start,
     )
-
-
-def _pipe(compiled: Any, port: str, settings: RunSettings, progress: Progress) -> AbstractContextManager[Any]:
-    if port not in SIMULATED:
-        from zeroskip.fpga.host.serial_port import SerialPipe
-
-        return SerialPipe(port, baud=settings.baud)
-    from zeroskip.cosim.simulator import Simulator, require_tools
-    from zeroskip.fpga.drivers import simulated_board
-
-    require_tools(Simulator.VERILATOR)
-    board: AbstractContextManager[Any] = simulated_board(compiled.core)(
-        compiled.geometry,
-        pins=SIMULATED[port],
-        clock=settings.clock * 1e6,
-        seed=settings.seed,
-        announce=lambda task: progress(Step(task=task)),
-    )
-    return board
 
 
 def _speed(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_settings, typed
+from zeroskip.api.mapping.width import WIDTH, require_width
 from zeroskip.api.paths import require_writable, reserves
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
 class MappingSettings:
     """How many keys the unit merges in a cycle (a power of two up to 64), and the simulator."""
 
-    width: int = 8
+    width: int = WIDTH
     simulator: SimulatorName = "verilator"
 
     def __post_init__(self) -> None:
         require_settings(self, simulator=SimulatorName)
-        if not 1 <= self.width <= 64 or self.width & (self.width - 1):
-            raise ValueError(f"width must be a power of two from 1 to 64, not {self.width}")
+        require_width(self.width)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,12 +86,9 @@ def run_mapping(
     output = Path(output or file.with_suffix(".map.npz"))
     settings = settings or MappingSettings()
     progress(Step(task="loading the points"))
-    import numpy as np
-
     from zeroskip.cosim.mapping.play import run_layer
     from zeroskip.cosim.mapping.report import write_report
     from zeroskip.cosim.simulator import Simulator, require_tools
-    from zeroskip.model.files import save_npz
     from zeroskip.model.mapping.layer_npz import fitted_geometry, load_layer, naming
 
     simulator = Simulator(settings.simulator)
@@ -117,8 +114,17 @@ def run_mapping(
             announce=lambda task: progress(Step(task=task)),
             on_jobs=lambda done, total: progress(Step(task="running on the RTL", done=done, total=total, unit="jobs")),
         )
-    cycles = np.array([*run.sort_cycles, run.map_cycles], np.int64)
-    save_npz(output, triples=run.triples, outputs=run.outputs, output_rows=run.output_rows, cycles=cycles)
+    save_map(output, run)
     if report is not None:
         write_report(report, title=f"zeroskip: {file.name}", run=run)
     return MappingResult(file=file, output=output, report=report, run=run, seconds=time.monotonic() - start)
+
+
+def save_map(output: Path, run: LayerRun) -> None:
+    """Writes triples, outputs, output_rows and cycles of a run to an NPZ file."""
+    import numpy as np
+
+    from zeroskip.model.files import save_npz
+
+    cycles = np.array([*run.sort_cycles, run.map_cycles], np.int64)
+    save_npz(output, triples=run.triples, outputs=run.outputs, output_rows=run.output_rows, cycles=cycles)

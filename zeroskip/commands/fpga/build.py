@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from zeroskip.api.fpga.build import BuildSettings, build
+from zeroskip.api.mapping.build import BoardMapperSettings, build_mapper
 from zeroskip.commands import options
 from zeroskip.commands.console import show, working
+from zeroskip.commands.core_options import KNOWN, CoreOptions, with_core_options
+from zeroskip.commands.fpga.core import chosen_core
 from zeroskip.fpga.boards.named import BOARDS
 
 _DEFAULT = BuildSettings()
 
 
+@with_core_options("BuildOptions")
 def build_command(
-    network: Annotated[Path, typer.Option(help="A network from `zeroskip compile`.")],
+    context: typer.Context,
     board: Annotated[str, typer.Option(help=f"One of {', '.join(BOARDS)}.")],
+    cores: CoreOptions,
+    network: Annotated[
+        Path | None, typer.Option(help="A network from `zeroskip compile`.", show_default="none for --core mapping")
+    ] = None,
+    core: options.BoardCore = None,
     pes: Annotated[
         str,
         typer.Option(
@@ -33,26 +42,33 @@ def build_command(
     allow_timing: Annotated[
         bool, typer.Option("--allow-timing", help="Write the bitstream though the clock is not reached.")
     ] = _DEFAULT.allow_timing,
-    output: Annotated[Path | None, typer.Option(help="Bitstream to write.", show_default="NETWORK-BOARD.bit")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Bitstream to write.", show_default="NETWORK-BOARD.bit or mapping-WIDTH-BOARD.bit"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of place and route.")] = _DEFAULT.seed,
     as_json: options.Json = False,
 ) -> None:
-    """Build a bitstream for a board, with the core of a compiled network.
+    """Build a bitstream for a board, with the core of a compiled network, or with the mapping unit.
 
     A network for the EIE array is inside the bitstream. It is laid out anew for the number of processing elements; its
-    outputs stay the same in every bit. One for the N:M tile is loaded by `zeroskip fpga run`. A second build for the
-    same board and the same sizes only replaces the contents of the memories, in seconds.
+    outputs stay the same in every bit. One for the N:M tile is loaded by `zeroskip fpga run`, and so are the points for
+    the mapping unit. A second build for the same board and the same sizes only replaces the contents of the memories,
+    in seconds.
     """
-    settings = BuildSettings(
-        pes="auto" if pes == "auto" else _number(pes),
-        clock=clock,
-        baud=baud,
-        allow_timing=allow_timing,
-        seed=seed,
-    )
-    with working() as progress:
-        built = build(network, board, settings=settings, output=output, progress=progress)
-    show(built.summary(), built.rows(), title=f"{network.name} on {built.board.title}", as_json=as_json)
+    unit = chosen_core(core, network, cores)
+    common: dict[str, Any] = {"clock": clock, "baud": baud, "allow_timing": allow_timing, "seed": seed}
+    if network is None:
+        options.refuse(context, "pes", f"--core {unit}")
+        mapper = BoardMapperSettings(**common, width=cores.of(unit).width)
+        with working() as progress:
+            built = build_mapper(board, settings=mapper, output=output, progress=progress)
+    else:
+        settings = BuildSettings(**common, pes="auto" if pes == "auto" else _number(pes))
+        with working() as progress:
+            built = build(network, board, settings=settings, output=output, progress=progress)
+    what = KNOWN[unit].title if network is None else network.name
+    show(built.summary(), built.rows(), title=f"{what} on {built.board.title}", as_json=as_json)
 
 
 def _number(pes: str) -> int:

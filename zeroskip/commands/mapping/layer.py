@@ -10,6 +10,7 @@ import typer
 from zeroskip.api.mapping.layer import MappingSettings, run_mapping
 from zeroskip.commands import options
 from zeroskip.commands.console import finish, show, working
+from zeroskip.commands.mapping.options import Width
 from zeroskip.model.cores import UNITS
 
 
@@ -26,9 +27,7 @@ def mapping_command(
         typer.Option(help="NPZ file to write triples, outputs and cycles to.", show_default="FILE with .map.npz"),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="HTML page to write.", show_default="none")] = None,
-    width: Annotated[
-        int, typer.Option(help="Keys that the unit merges in a cycle, a power of two from 1 to 64.")
-    ] = MappingSettings.width,
+    width: Width = MappingSettings.width,
     simulator: options.Simulator = "verilator",
     seed: options.Seed = 0,
     as_json: options.Json = False,
