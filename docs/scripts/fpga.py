@@ -14,7 +14,7 @@ from tables import DOCS, fill, markdown, update
 def build_row(result: dict[str, Any]) -> list[str]:
     counts = [f"{result[kind]:,}" for kind in ("lut", "ff", "ram", "dsp")]
     geometry = result["geometry"]
-    if result["core"] == "mapping":
+    if result.get("core") == "mapping":
         core = f"mapping unit of width {geometry['width']}"
         sizes = f"{geometry['width'] * geometry['words']:,} keys, {_triples(geometry):,} triples"
     elif result["pes"]:
