@@ -12,6 +12,7 @@ from amaranth.utils import ceil_log2
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import IntFormat
 from zeroskip.rtl.mma.accumulators import Accumulators
+from zeroskip.rtl.mma.pipeline import delay, registers
 from zeroskip.rtl.mma.timing import Timing, dot_control
 
 SUM_BITS = 32
@@ -22,10 +23,11 @@ class IntDot(wiring.Component):
     saturates after each step where `out` is int32_sat (PTX ISA 9.1, `.satfinite`).
 
         multiply   exact products
+        carry      nothing: on an FPGA, multipliers lie in columns, some way from the adders
         add        the exact sums of both halves of them
         sum        take c, or the sum so far, add both, write
 
-    Latency: three cycles from the operands to `d`. Throughput: one step a cycle, also for the same sum. Nothing moves
+    Latency: four cycles from the operands to `d`. Throughput: one step a cycle, also for the same sum. Nothing moves
     while `control.en` is low.
 
     Parameters
@@ -64,21 +66,24 @@ class IntDot(wiring.Component):
     @staticmethod
     def timing_of(geometry: TileGeometry) -> Timing:
         """The timing for a geometry with an integer format."""
-        return Timing(stages=3, take=2)
+        return Timing(stages=4, take=3)
 
     def elaborate(self, platform: Any) -> Any:
         m = Module()
         m.submodules.sums = sums = Accumulators(slots=self.timing.slots, width=SUM_BITS)
         k, bits = self.geometry.k, self.a[0].shape().width
-        m.d.sync += sums.begin.eq(self.c)
+        m.d.comb += sums.begin.eq(delay(m, self.c, "c", 2))
 
         # multiply
         products = [Signal(signed(2 * bits), name=f"product{i}") for i in range(k)]
         m.d.sync += [product.eq(self.a[i] * self.b[i]) for i, product in enumerate(products)]
 
+        # carry
+        carried = registers(m, products, "carried")
+
         # add
         halves = [Signal(signed(2 * bits + ceil_log2(k)), name=f"half{i}") for i in range(2)]
-        m.d.sync += [half.eq(sum(products[i::2])) for i, half in enumerate(halves)]
+        m.d.sync += [half.eq(sum(carried[i::2])) for i, half in enumerate(halves)]
 
         # sum
         total = Signal(signed(SUM_BITS + 1))
