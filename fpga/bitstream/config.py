@@ -1,4 +1,5 @@
 """The contents of block RAMs in the text from which a bitstream is packed: found by their markers, replaced, read back.
+That of a Gowin FPGA is a netlist (zeroskip.fpga.bitstream.gowin).
 
 ECP5:   .bram_init 7              iCE40:  .ram_data 25 1
         000 1ff 0a3 ...                   0123...cdef       (64 digits)
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.fpga.bitstream import gowin
 from zeroskip.fpga.bitstream.layout import Slice
 from zeroskip.fpga.bitstream.memories import Bits, Memory
 
@@ -38,6 +40,8 @@ class Placed:
 
 def sections(config: str, family: str) -> dict[str, NDArray[np.uint8]]:
     """The contents of each block RAM, in the order of the cell's own contents (zeroskip.fpga.bitstream.layout)."""
+    if family == "gowin":
+        return gowin.sections(config)
     return {found[1]: _parsed(found[2], family) for found in SECTIONS[family].finditer(config)}
 
 
@@ -62,6 +66,8 @@ def place(config: str, family: str, marked: Mapping[Memory, tuple[Bits, Iterable
 def patched(config: str, family: str, placed: Iterable[Placed], contents: Mapping[Memory, Bits]) -> str:
     """The text with other contents in the memories."""
     wanted = {one.section: one.slice.contents(contents[one.memory]) for one in placed}
+    if family == "gowin":
+        return gowin.replaced(config, wanted)
 
     def replace(section: re.Match[str]) -> str:
         if section[1] not in wanted:

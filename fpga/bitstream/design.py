@@ -12,7 +12,7 @@ from zeroskip.fpga.boards.sram import SinglePortRams
 
 TOP = "top"
 
-CONSTRAINTS = {"ecp5": "lpf", "ice40": "pcf"}
+CONSTRAINTS = {"ecp5": "lpf", "ice40": "pcf", "gowin": "cst"}
 
 
 @dataclass(frozen=True, kw_only=True)

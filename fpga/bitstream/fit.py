@@ -9,10 +9,11 @@ from zeroskip.fpga.boards.board import Board
 SHAPES = {
     "ecp5": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
     "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
+    "gowin": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
 }
 """Words and bits of a word that a block RAM can have."""
 
-USABLE = {"ecp5": 0.9, "ice40": 1.0}
+USABLE = {"ecp5": 0.9, "ice40": 1.0, "gowin": 0.9}
 """Part of the look-up tables that place and route can fill."""
 
 

@@ -14,7 +14,7 @@ from zeroskip.fpga.bitstream import config as texts
 from zeroskip.fpga.bitstream.config import PatchError
 from zeroskip.fpga.bitstream.design import Design, design
 from zeroskip.fpga.bitstream.memories import Bits, Memory, memories
-from zeroskip.fpga.bitstream.pack import pack, unpack
+from zeroskip.fpga.bitstream.pack import UNPACKED, pack, unpack
 from zeroskip.fpga.bitstream.phases import Announce
 from zeroskip.fpga.bitstream.route import Routed, route
 from zeroskip.fpga.boards.board import Board
@@ -22,10 +22,12 @@ from zeroskip.fpga.boards.top import BoardTop
 from zeroskip.fpga.tools import (
     ECPPACK,
     ECPUNPACK,
+    GOWIN_PACK,
     ICEPACK,
     ICEUNPACK,
     INSTALL,
     NEXTPNR_ECP5,
+    NEXTPNR_GOWIN,
     NEXTPNR_ICE40,
     YOSYS,
     ToolError,
@@ -116,7 +118,8 @@ def route_board(board_design: BoardDesign, *, seed: int = 1, announce: Announce 
 
 
 def bitstream(board_design: BoardDesign, routed: Routed, network: Any, announce: Announce) -> bytes:
-    """The bitstream with what the memories hold for a network, read back bit by bit before it is returned.
+    """The bitstream with what the memories hold for a network, read back bit by bit before it is returned: from the
+    bitstream, or, where no tool does that, from the text that it was packed from.
 
     Raises PatchError where a memory does not hold what it must.
     """
@@ -126,8 +129,9 @@ def bitstream(board_design: BoardDesign, routed: Routed, network: Any, announce:
     config = texts.patched(routed.config, family, routed.placed, contents)
     announce("packing the bitstream")
     packed = pack(config, family)
-    announce("reading the block RAMs back from the bitstream")
-    held = texts.read_back(unpack(packed, family), family, routed.placed)
+    announce("reading the block RAMs back")
+    read = unpack(packed, family) if family in UNPACKED else config
+    held = texts.read_back(read, family, routed.placed)
     for memory, bits in contents.items():
         if memory not in held or not np.array_equal(held[memory], bits):
             raise PatchError(f"the bitstream must hold what was written to {memory.name}, and holds something else")
@@ -137,6 +141,7 @@ def bitstream(board_design: BoardDesign, routed: Routed, network: Any, announce:
 TOOLS = {
     "ecp5": (YOSYS, NEXTPNR_ECP5, ECPPACK, ECPUNPACK),
     "ice40": (YOSYS, NEXTPNR_ICE40, ICEPACK, ICEUNPACK),
+    "gowin": (YOSYS, NEXTPNR_GOWIN, GOWIN_PACK),
 }
 """The tools that a build for each family needs."""
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.fpga.bitstream import gowin
 from zeroskip.fpga.bitstream.memories import Bits, Memory, module_texts, with_contents
 from zeroskip.fpga.tools import YOSYS
 from zeroskip.model.temporary import TemporaryFolder
@@ -29,10 +30,15 @@ SYNTHESIS = {
     "ecp5": "synth_ecp5",
     # The iCE40's block RAMs show an unknown word at power-up: registers that become part of one must not start at zero.
     "ice40": "setattr -unset init a:uninitialised; synth_ice40 -dsp -device u",
+    "gowin": "synth_gowin -family gw2a",
 }
 
-RAM_CELLS = {"ecp5": ("DP16KD", "INITVAL_{:02X}", 64, 320), "ice40": ("SB_RAM40_4K", "INIT_{:X}", 16, 256)}
-"""For each family the cell that is a block RAM, its parameters with contents, how many, and bits of each."""
+RAM_CELLS = {
+    "ecp5": (("DP16KD",), "INITVAL_{:02X}", 64, 320),
+    "ice40": (("SB_RAM40_4K",), "INIT_{:X}", 16, 256),
+    "gowin": (gowin.KINDS, gowin.PARAMETER, gowin.ROWS, gowin.ROW_BITS),
+}
+"""For each family the cells that are a block RAM, their parameters with contents, how many, and bits of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +91,11 @@ def _slices(memory: Memory, texts: Mapping[str, str], family: str) -> list[Slice
         modules.append(with_contents(copy, {here: (numbers >> plane & 1).astype(np.uint8)}))
     modules.append(_around(planes, ports))
     cells = _synthesised("\n".join(modules), family)
-    kind, _, count, width = RAM_CELLS[family]
+    kinds, _, count, width = RAM_CELLS[family]
     slices = []
     for name in sorted(cells):
         # Names of copy 0 name those of the others.
-        if not name.startswith(f"copy_0.{memory.memory}") or cells[name]["type"] != kind:
+        if not name.startswith(f"copy_0.{memory.memory}") or cells[name]["type"] not in kinds:
             continue
         suffix = name.removeprefix(f"copy_0.{memory.memory}")
         found = np.zeros(count * width, np.int32)
@@ -103,6 +109,8 @@ def _slices(memory: Memory, texts: Mapping[str, str], family: str) -> list[Slice
 
 def cell_contents(cell: dict[str, Any], family: str) -> NDArray[np.uint8]:
     """The bits at power-up of a block RAM in a netlist that Yosys wrote as JSON; undefined ones are 0."""
+    if family == "gowin":
+        return gowin.contents(cell)
     _, parameter, count, width = RAM_CELLS[family]
     parts = []
     for index in range(count):

@@ -17,17 +17,18 @@ import numpy as np
 from zeroskip.fpga.bitstream import config as texts
 from zeroskip.fpga.bitstream.config import Placed
 from zeroskip.fpga.bitstream.design import TOP, Design
+from zeroskip.fpga.bitstream.gowin import CHIP
 from zeroskip.fpga.bitstream.layout import SYNTHESIS, Slice, layouts
 from zeroskip.fpga.bitstream.memories import Memory, marker, memories, with_contents
 from zeroskip.fpga.bitstream.phases import Announce, nextpnr_phase, yosys_phase
-from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS, ToolError
+from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_GOWIN, NEXTPNR_ICE40, YOSYS, ToolError
 from zeroskip.model.cache import kept
 from zeroskip.model.sources import PACKAGE, files_hash
 
-NEXTPNR = {"ecp5": NEXTPNR_ECP5, "ice40": NEXTPNR_ICE40}
-TEXT = {"ecp5": "--textcfg", "ice40": "--asc"}
+NEXTPNR = {"ecp5": NEXTPNR_ECP5, "ice40": NEXTPNR_ICE40, "gowin": NEXTPNR_GOWIN}
+TEXT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
 
-CODE = ("tools.py", *(f"bitstream/{name}.py" for name in ("config", "layout", "memories", "route")))
+CODE = ("tools.py", *(f"bitstream/{name}.py" for name in ("config", "gowin", "layout", "memories", "route")))
 """What makes a routed design of the RTLIL: with another version of it, the cache is not used."""
 
 
@@ -80,7 +81,7 @@ def _route_in(folder: Path, design: Design, patched: Sequence[str], mhz: float, 
     source.write_text(with_contents(design.rtlil, markers))
     constraints.write_text(design.constraints)
     synthesise(folder, family, announce)
-    options = [*device_options(board.make_platform()), {"ecp5": "--lpf", "ice40": "--pcf"}[family], constraints.name]
+    options = [*device_options(board.make_platform()), *constraint_options(family, constraints.name)]
     place_and_route(folder, family, options, mhz=mhz, seed=seed, announce=announce)
     placed = texts.place((folder / "config").read_text(), family, {m: (markers[m], slices[m]) for m in chosen})
     _save_placed(folder, placed)
@@ -116,7 +117,7 @@ def place_and_route(
             *options,
             *("--json", f"{TOP}.json", TEXT[family], "config", "--report", "report.json"),
             *("--freq", f"{mhz:g}", "--seed", str(seed), "--timing-allow-fail"),
-            *{"ecp5": ("--router", "router2"), "ice40": ()}[family],
+            *{"ecp5": ("--router", "router2"), "ice40": (), "gowin": ()}[family],
         ],
         folder=folder,
         heard=nextpnr_phase(announce),
@@ -131,11 +132,18 @@ def cell_counts(folder: Path) -> dict[str, int]:
 
 def device_options(platform: Any) -> list[str]:
     """The options of nextpnr that name the device of an Amaranth platform."""
+    if hasattr(platform, "part"):
+        return ["--device", platform.part, "--vopt", f"family={CHIP}"]
     device = platform._nextpnr_device_options[platform.device]
     if hasattr(platform, "speed"):
         package = platform._nextpnr_package_options[platform.package].upper()
         return [device, "--package", package, "--speed", platform.speed]
     return [device, "--package", platform.package.lower()]
+
+
+def constraint_options(family: str, file: str) -> list[str]:
+    """The options of nextpnr that name the file of the constraints."""
+    return {"ecp5": ["--lpf", file], "ice40": ["--pcf", file], "gowin": ["--vopt", f"cst={file}"]}[family]
 
 
 def _save_placed(folder: Path, placed: Sequence[Placed]) -> None:

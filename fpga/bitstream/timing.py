@@ -75,7 +75,7 @@ def _signals(path: list[Mapping[str, Any]]) -> tuple[str, ...]:
     for step in path:
         # "table.0.10_DO_2" is an output of a cell of the memory `table`.
         for end in (step.get("net", ""), step["to"]["cell"] if step["type"] == "setup" else ""):
-            name = re.split(r"_(?:LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS|SB_|DP16KD)|\.\d+\.\d+_|\\?\$", end)[0]
+            name = re.split(r"_(?:LUT\d|MUX2|PFUMX|L6MUX21|CCU2C|ALU|TRELLIS|DFF|SB_|DP16KD)|\.\d+\.\d+_|\\?\$", end)[0]
             if name and (not names or names[-1] != name):
                 names.append(name)
     return tuple(names)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zeroskip.fpga.pll.ecp5 import solve as solve_ecp5
+from zeroskip.fpga.pll.gowin import solve as solve_gowin
 from zeroskip.fpga.pll.ice40 import solve as solve_ice40
 from zeroskip.fpga.pll.settings import PllSettings
 
@@ -16,23 +17,34 @@ class Device:
     """What an FPGA has: 4-input look-up tables, flip-flops, block RAMs and multipliers."""
 
     family: str
-    """`ecp5` or `ice40`."""
+    """`ecp5`, `ice40` or `gowin`."""
     luts: int
     block_rams: int
     multipliers: int
     single_port_rams: int = 0
     """The iCE40's large memories, 16,384 words of 16 bits each, without contents at power-up."""
+    untimed: tuple[str, ...] = ()
+    """Paths whose delays place and route does not count: where there are any, frequencies are an estimate."""
 
 
 LFE5U_25 = Device(family="ecp5", luts=24_288, block_rams=56, multipliers=28)
 LFE5U_45 = Device(family="ecp5", luts=43_848, block_rams=108, multipliers=72)
 LFE5U_85 = Device(family="ecp5", luts=83_640, block_rams=208, multipliers=156)
 ICE40UP5K = Device(family="ice40", luts=5_280, block_rams=30, multipliers=8, single_port_rams=4)
+UNTIMED_GOWIN = (
+    "from block RAMs",
+    "into and out of multipliers",
+    "through look-up tables that place and route adds before flip-flops",
+)
+"""As seen in the detailed reports of nextpnr-himbaechel 0.11.1 for small designs of each kind."""
+
+GW2AR_18 = Device(family="gowin", luts=20_736, block_rams=46, multipliers=48, untimed=UNTIMED_GOWIN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """A board: `platform` is its class in amaranth-boards, which knows pins and clock, `input_mhz` that clock.
+    """A board: `platform` is its class in amaranth-boards, or in this package, which knows pins and clock, `input_mhz`
+    that clock.
 
     `clock_mhz` is the core's clock, and `baud` the bits a second of its serial line, where the user asks for no other.
     `uart` are the pins of a connector (rx, tx) where the board has no serial port of its own. `loader` are the
@@ -58,7 +70,7 @@ class Board:
     def make_platform(self, bases: tuple[type, ...] = ()) -> Any:
         """A new platform object, good for one design; `bases` come before the board's class."""
         module, _, name = self.platform.partition(":")
-        found = getattr(importlib.import_module(f"amaranth_boards.{module}"), name)
+        found = getattr(importlib.import_module(module if "." in module else f"amaranth_boards.{module}"), name)
         return type(name, (*bases, found), {})()
 
     def pll(self, mhz: float) -> PllSettings | None:
@@ -68,7 +80,8 @@ class Board:
         """
         if mhz == self.input_mhz:
             return None
-        return {"ecp5": solve_ecp5, "ice40": solve_ice40}[self.family](self.input_mhz, mhz)
+        solve = {"ecp5": solve_ecp5, "ice40": solve_ice40, "gowin": solve_gowin}[self.family]
+        return solve(self.input_mhz, mhz)
 
     def made_mhz(self, mhz: float) -> float:
         """The clock nearest to `mhz` that the PLL makes, or the board's own. Raises ClockError where there is none."""

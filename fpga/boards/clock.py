@@ -59,8 +59,8 @@ class BoardClock(Elaboratable):
 
     On an ECP5 the clock itself starts then (ClockGate): flip-flops have their initial values since the configuration,
     and a reset that reaches all of a large device within a cycle would limit the clock. Where the PLL loses its lock
-    later, the clock stops, and the host gets no answers. On an iCE40, which has nets for resets, the core is in reset
-    until then, and whenever the lock is lost.
+    later, the clock stops, and the host gets no answers. On an iCE40, which has nets for resets, and on a Gowin, the
+    core is in reset until then, and whenever the lock is lost.
 
     Raises ClockError where no PLL makes `mhz`.
     """
@@ -80,7 +80,7 @@ class BoardClock(Elaboratable):
             made, locked = self._ecp5_clocks(m, pin)
             self._gate(m, made, locked, waited == POWER_UP_CYCLES)
         else:
-            locked = self._ice40_clocks(m, pin)
+            locked = self._gowin_clocks(m, pin) if self.board.family == "gowin" else self._ice40_clocks(m, pin)
             m.submodules.reset = ResetSynchronizer((waited != POWER_UP_CYCLES) | ~locked, domain="sync")
         return m
 
@@ -140,6 +140,32 @@ class BoardClock(Elaboratable):
             i_BYPASS=0,
             o_PLLOUTGLOBALA=ClockSignal("board"),
             o_PLLOUTGLOBALB=ClockSignal("sync"),
+            o_LOCK=locked,
+        )
+        return locked
+
+    def _gowin_clocks(self, m: Module, pin: Any) -> Value:
+        """Drives the domains `board` and `sync`. Returns whether the clock is stable."""
+        m.submodules.buffer = buffer = io.Buffer("i", pin)
+        m.d.comb += ClockSignal("board").eq(buffer.i)
+        if self.pll is None:
+            m.d.comb += ClockSignal("sync").eq(buffer.i)
+            return Const(1)
+        locked = Signal()
+        m.submodules.pll = Instance(
+            "rPLL",
+            **{f"p_{name}": value for name, value in self.pll.parameters.items()},
+            i_CLKIN=buffer.i,
+            i_CLKFB=0,
+            i_RESET=0,
+            i_RESET_P=0,
+            i_FBDSEL=Const(0, 6),
+            i_IDSEL=Const(0, 6),
+            i_ODSEL=Const(0, 6),
+            i_PSDA=Const(0, 4),
+            i_DUTYDA=Const(0, 4),
+            i_FDLY=Const(0, 4),
+            o_CLKOUT=ClockSignal("sync"),
             o_LOCK=locked,
         )
         return locked

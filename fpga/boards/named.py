@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zeroskip.fpga.boards.board import ICE40UP5K, LFE5U_25, LFE5U_45, LFE5U_85, Board, Device
+from zeroskip.fpga.boards.board import GW2AR_18, ICE40UP5K, LFE5U_25, LFE5U_45, LFE5U_85, Board, Device
 
 
 def _ulx3s(size: str, device: Device) -> Board:
@@ -69,6 +69,16 @@ BOARDS = {
             baud=1_000_000,
             loader=("-b", "ice40_generic"),
             always_keeps=True,
+        ),
+        Board(
+            name="tangnano20k",
+            title="Tang Nano 20K",
+            device=GW2AR_18,
+            platform="zeroskip.fpga.boards.tang_nano_20k:TangNano20kPlatform",
+            input_mhz=27,
+            clock_mhz=27,
+            baud=1_000_000,
+            loader=("-b", "tangnano20k"),
         ),
     )
 }

@@ -12,10 +12,10 @@ from zeroskip.model.eie.relay import relaid
 FILE_BITS = 2048
 """Activation files of fewer bits become look-up tables."""
 
-LINK_RAMS = {"ecp5": 4, "ice40": 11}
+LINK_RAMS = {"ecp5": 4, "ice40": 11, "gowin": 4}
 """Block RAMs of the link."""
 
-LUTS = {"ecp5": (3000, 1500), "ice40": (2200, 2600)}
+LUTS = {"ecp5": (3000, 1500), "ice40": (2200, 2600), "gowin": (2300, 1500)}
 """Look-up tables of control and link, and those of a PE beside its rows."""
 
 SIZES = (64, 32, 16, 8, 4, 2, 1)

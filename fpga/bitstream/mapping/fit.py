@@ -7,13 +7,13 @@ from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.mapping.geometry import LinkedMapperGeometry
 from zeroskip.rtl.mapping.layouts import triples_layout, word_layout
 
-LINK_RAMS = {"ecp5": 4, "ice40": 10}
+LINK_RAMS = {"ecp5": 4, "ice40": 10, "gowin": 4}
 """Block RAMs of the link, whose boot memory holds no tables."""
 
 FIXED_LUTS = 2500
 """Look-up tables of the link and of what the unit has once."""
 
-KEY_LUTS = {1: 3600, 2: 3900, 4: 3900, 8: 4500, 16: 5000, 32: 5600}
+KEY_LUTS = {1: 3600, 2: 3900, 4: 3900, 8: 4700, 16: 5000, 32: 5600}
 """Look-up tables for each key that is merged in a cycle, by the width, up to the widest that a link takes: the
 comparators grow with the logarithm of the width."""
 

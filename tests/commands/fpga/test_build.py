@@ -41,7 +41,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (["--board", "ulx3s"], r"board must be one of ulx3s-12f, ulx3s-25f, .*, icebreaker, not 'ulx3s'"),
+        (["--board", "ulx3s"], r"board must be one of ulx3s-12f, ulx3s-25f, .*, tangnano20k, not 'ulx3s'"),
         (["--board", "ulx3s-12f", "--pes", "3"], r"pes must be a power of two from 1 to 256, not 3"),
         (["--board", "ulx3s-12f", "--pes", "few"], r"pes must be a power of two from 1 to 256, or auto, not 'few'"),
         (["--board", "ulx3s-12f", "--pes", "1", "--clock", "500"], r"the clock must be 3\.125 to 400 MHz, not 500"),

@@ -47,6 +47,30 @@ def test_the_same_bits_from_two_folders(zs: Command, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
+def test_a_gowin(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is inside; another one of the same sizes comes from the cache. The frequencies are an estimate, and
+    the command says so."""
+    monkeypatch.chdir(tmp_path)
+    digests = []
+    for seed in (1, 1, 2):
+        bundle.save(random_network(np.random.default_rng(seed), EieGeometry(pes=4), (64, 48, 10), 0.2), Path("net.zs"))
+        code, out, err = zs("fpga", "build", "--network", "net.zs", "--board", "tangnano20k", "--pes", 1, "--json")
+        assert code == 0, err
+        assert "are an estimate: the tools do not count the delays of paths from block RAMs, into and out of" in err
+        built = json.loads(out)
+        digests.append(built["sha256"])
+        assert (built["inside"], built["timing"], len(built["untimed"]), len(built["warnings"])) == (
+            True,
+            "estimate",
+            3,
+            1,
+        )
+        assert sorted(path.name for path in Path().iterdir()) == ["net-tangnano20k.fs", "net-tangnano20k.zs", "net.zs"]
+        assert built["cached"] or not digests[1:]
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.slow
 def test_a_mapping_unit(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No network is inside; the bitstream is made again with the same bits."""
     monkeypatch.chdir(tmp_path)

