@@ -176,13 +176,14 @@ class Gemm(wiring.Component):
         reads_c = shown.valid & shown.step.first
         answering = Signal()
         fresh = Signal()
-        answer = Signal(len(d[0].read.data))
+        # A register for each bank: block RAM is slow, and choosing comes next.
+        answers = [Signal.like(bank.read.data, name=f"answer{index}") for index, bank in enumerate(d)]
         bank_read = Signal.like(self.read.payload.bank)
         m.d.comb += [
             # The memories show C for one cycle, in which the first step takes it: D may be read in the next cycle.
             self.read.ready.eq(~reads_c & ~fresh & (~answering | self.result.ready)),
             self.result.valid.eq(answering),
-            self.result.payload.eq(answer),
+            self.result.payload.eq(Array(answers)[bank_read]),
         ]
         asking = self.read.valid & self.read.ready
         for bank in d:
@@ -193,6 +194,6 @@ class Gemm(wiring.Component):
         with m.If(asking):
             m.d.sync += bank_read.eq(self.read.payload.bank)
         with m.If(fresh):
-            m.d.sync += [answer.eq(Array(bank.read.data for bank in d)[bank_read]), answering.eq(1)]
+            m.d.sync += [*(answer.eq(bank.read.data) for answer, bank in zip(answers, d, strict=True)), answering.eq(1)]
         with m.Elif(self.result.ready):
             m.d.sync += answering.eq(0)
