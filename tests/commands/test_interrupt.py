@@ -63,7 +63,7 @@ def test_training_keeps_its_epochs(tmp_path: Path) -> None:
     assert again.startswith("interrupted after ")
 
 
-@pytest.mark.parametrize(("command", "unit"), [(SEARCH, "4200 plans"), (NETADAPT, "100 percent")])
+@pytest.mark.parametrize(("command", "unit"), [(SEARCH, "4227 plans"), (NETADAPT, "100 percent")])
 def test_a_search_keeps_its_journal(tmp_path: Path, command: tuple[str, ...], unit: str) -> None:
     journal = tmp_path / "plan.json.journal"
     code, out, err = interrupted(tmp_path, command, lambda: lines(journal) > 8)

@@ -3,7 +3,8 @@
 With the paper's own settings, the actor's plans were worse than the uniform plan on Plain-20. These differences make
 them better:
 - Each plan is fitted to the budget as a whole (`_Bounds`), not action by action.
-- Random plans are drawn around the uniform plan, which is the first of them.
+- The first plan is the knapsack of sensitivity analysis, the second the uniform one. Random plans are drawn around the
+  uniform plan.
 - The actor starts at the mean density of the uniform plan, and the critic learns during the warm-up too.
 - The actor learns faster, and the critic does not look at the next step (`AgentSettings`).
 - Exploration starts at a good plan, so its noise is smaller and falls more slowly (0.2 and 0.985, not 0.5 and 0.95).
@@ -17,7 +18,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from zeroskip.model.search.layers import Layer
 from zeroskip.model.search.methods.ddpg import Agent
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import fit_to_budget
+from zeroskip.model.search.methods.sensitivity import scan, solve, steps_of
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.settings import AmcSettings
 from zeroskip.model.search.spaces.space import Densities, Space, cost_share, require_reachable
@@ -92,27 +94,33 @@ def amc(
     search that was interrupted, run it again with its journal. Raises ValueError, with the smallest cost that can be
     reached, where the budget cannot be met.
     """
-    require_reachable(evaluator.space, table, budget, evaluator.space.least())
+    space = evaluator.space
+    require_reachable(space, table, budget, space.least())
     history: list[Episode] = []
-    limits = dict.fromkeys(evaluator.space.least(), 1.0)
+    limits = dict.fromkeys(space.least(), 1.0)
     accuracy = 0.0
-    done = 0
+    done = scanned = sum(len(steps_of(group, space.granularity)) for group in space.groups)
+    total = scanned + settings.episodes + settings.episodes // FINALISTS
+    curves = scan(evaluator, progress=lambda step: progress(replace(step, total=total)))
 
     def report(trying: str, accuracy: float, best: float, cost: float) -> None:
         nonlocal done
         done += 1
-        total = settings.episodes + settings.episodes // FINALISTS
         progress(SearchProgress(done=done, total=total, trying=trying, accuracy=accuracy, best=best, cost=cost))
 
     for stage in range(settings.stages):
         bounds = _Bounds(
-            space=evaluator.space,
+            space=space,
             table=table,
             budget=budget ** ((stage + 1) / settings.stages),
             limits=limits,
             fill=settings.reward == "error",
         )
-        search = _Search(evaluator, layers, bounds, settings, seed + stage)
+        packed = solve(curves, space, table, bounds.budget)
+        first = {
+            group.name: group.nearest(min(packed.densities[group.name], limits[group.name])) for group in space.groups
+        }
+        search = _Search(evaluator, layers, bounds, settings, seed + stage, first)
         # Where the episodes do not divide evenly, later stages get one more.
         until = settings.episodes * (stage + 1) // settings.stages
         for episode in search.run(until - len(history)):
@@ -164,12 +172,18 @@ class _Bounds:
 
 
 class _Search:
-    """The search of one stage, with an agent of its own."""
+    """The search of one stage, with an agent of its own, from the plan `first`."""
 
     def __init__(
-        self, evaluator: Evaluator, layers: Sequence[Layer], bounds: _Bounds, settings: AmcSettings, seed: int
+        self,
+        evaluator: Evaluator,
+        layers: Sequence[Layer],
+        bounds: _Bounds,
+        settings: AmcSettings,
+        seed: int,
+        first: dict[str, float],
     ) -> None:
-        self.evaluator, self.bounds, self.settings = evaluator, bounds, settings
+        self.evaluator, self.bounds, self.settings, self.first = evaluator, bounds, settings, first
         self.space, self.table = bounds.space, bounds.table
         self.observation = Observation(self.space, layers, self.table)
         names = [group.name for group in self.space.groups]
@@ -189,7 +203,8 @@ class _Search:
     def run(self, episodes: int) -> Iterator[Episode]:
         """Runs that many episodes, and yields each."""
         warm_up = max(1, self.settings.warm_up * episodes // self.settings.episodes)
-        plans = [self.uniform, *(self.bounds.apply(self._random()) for _ in range(warm_up - 1))]
+        random = (self.bounds.apply(self._random()) for _ in range(warm_up - 2))
+        plans = [self.first, self.uniform, *random][:warm_up]
         # These plans do not depend on each other, so workers can measure them at the same time.
         for densities, accuracy in zip(plans, self.evaluator.accuracies(plans), strict=True):
             yield self._learn(densities, accuracy, actor=False)

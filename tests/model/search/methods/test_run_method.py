@@ -81,7 +81,8 @@ def test_amc(setup: Setup, tmp_path: Path) -> None:
     expected = amc(second, setup.layers, setup.table, 0.6, settings=SETTINGS.amc, seed=4)
     assert found.details == expected
     assert found.densities == expected.densities
-    assert len(states) == 4
+    # Nine densities of each of the two layers, and four plans.
+    assert len(states) == 2 * 9 + 4
 
 
 def test_netadapt(setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
