@@ -9,14 +9,26 @@ from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.relay import relaid
 
-FILE_BITS = 2048
-"""Activation files of fewer bits become look-up tables."""
+FILE_BITS = {"ecp5": 2048, "ice40": 0, "gowin": 2048}
+"""Activation files of fewer bits become look-up tables, where the device can make memories of those."""
+
+QUEUE_RAMS = {"ecp5": 0, "ice40": 1, "gowin": 0}
+"""Block RAMs of what is a memory of look-up tables elsewhere."""
 
 LINK_RAMS = {"ecp5": 4, "ice40": 11, "gowin": 4}
 """Block RAMs of the link."""
 
-LUTS = {"ecp5": (3000, 1500), "ice40": (2200, 2600), "gowin": (2300, 1500)}
-"""Look-up tables of control and link, and those of a PE beside its rows."""
+LUTS = {"ecp5": (3000, 1170), "ice40": (4600, 2000), "gowin": (2300, 1500)}
+"""Look-up tables of control and link, and those of a PE beside its rows. On the iCE40, flip-flops take places of their
+own.
+
+Those of the ECP5 and the iCE40 were fitted to designs of 1 to 16 PEs that were synthesised and packed
+(docs/measured/fpga-cells-eie.json), and are within 10 % of each. As place and route fills USABLE of an ECP5, an array
+that takes less than 81 % of it is not refused, and one that takes more than all of it is not accepted.
+"""
+
+ROW_LUTS = {"ecp5": 1.75, "ice40": 2.3, "gowin": 6}
+"""Look-up tables of a row of a PE's activation files."""
 
 SIZES = (64, 32, 16, 8, 4, 2, 1)
 
@@ -30,11 +42,12 @@ def needs(geometry: EieGeometry, board: Board) -> Needs:
         single = -(-geometry.word_bits // WORD)
     else:
         rams += block_rams(geometry.entry_words, geometry.word_bits, family)
-    if geometry.activation_rows * geometry.accumulator_bits >= FILE_BITS:
+    rams += QUEUE_RAMS[family]
+    if geometry.activation_rows * geometry.accumulator_bits >= FILE_BITS[family]:
         rams += 2 * block_rams(geometry.activation_rows, geometry.accumulator_bits, family)
     fixed_luts, pe_luts = LUTS[family]
     return Needs(
-        luts=int(fixed_luts + pes * (pe_luts + 6 * geometry.activation_rows)),
+        luts=int(fixed_luts + pes * (pe_luts + ROW_LUTS[family] * geometry.activation_rows)),
         block_rams=pes * rams + LINK_RAMS[family],
         multipliers=pes,
         single_port_rams=single * pes,
