@@ -18,13 +18,14 @@ QUEUE_RAMS = {"ecp5": 0, "ice40": 1, "gowin": 0}
 LINK_RAMS = {"ecp5": 4, "ice40": 11, "gowin": 4}
 """Block RAMs of the link."""
 
-LUTS = {"ecp5": (3000, 1170), "ice40": (4600, 2000), "gowin": (2300, 1500)}
+LUTS = {"ecp5": (3000, 1170), "ice40": (4600, 2000), "gowin": (3700, 1450)}
 """Look-up tables of control and link, and those of a PE beside its rows. On the iCE40, flip-flops take places of their
 own.
 
 Those of the ECP5 and the iCE40 were fitted to designs of 1 to 16 PEs that were synthesised and packed
 (docs/measured/fpga-cells-eie.json), and are within 10 % of each. As place and route fills USABLE of an ECP5, an array
-that takes less than 81 % of it is not refused, and one that takes more than all of it is not accepted.
+that takes less than 81 % of it is not refused, and one that takes more than all of it is not accepted. Those of the
+Gowin rest on one build, of one PE (docs/measured/fpga-build-tangnano20k-1.json).
 """
 
 ROW_LUTS = {"ecp5": 1.75, "ice40": 2.3, "gowin": 6}
