@@ -43,8 +43,8 @@ FIRST_LOOK = 2
 FETCH = 9
 """Cycles from a column's selection to its broadcast, without hops and waiting."""
 
-LAST_UPDATE = 7
-"""Cycles from the issue of an update to the first in which nothing is left of it in the stages of its PE."""
+LAST_UPDATE = 8
+"""Cycles from the issue of an update to the one in which its row is flagged, the last of the stages of its PE."""
 
 RECENT = 32
 """Columns whose broadcasts are remembered: COLUMNS_AHEAD, and more than may be on their way to the queues."""
@@ -80,7 +80,7 @@ def _layer(
     places = popped.shape[1]
     inputs = len(activations)
     windows = (inputs + window - 1) // window
-    late = 2 + 2 * hops
+    late = settle = 2 + 2 * hops
     pushed[:] = 0
     counted[:] = 0
     moved[:] = -1
@@ -153,7 +153,7 @@ def _layer(
         rest = max(rest, fire + PUSH_CYCLES + 1 + hops)
         for p in range(pes):
             if pushed[p] > 0:
-                rest = max(rest, end[p] + LAST_UPDATE + 1 + hops)
+                rest = max(rest, end[p] + LAST_UPDATE - settle + 1 + hops)
     return rest + 1
 
 

@@ -22,7 +22,7 @@ COLUMNS_AHEAD = 16
 PUSH_CYCLES = 3
 """Cycles from a broadcast at a processing element until the level of its queue counts the column."""
 
-HOP_PES = 16
+HOP_PES = 8
 """Processing elements up to which no further register is needed on the way to them and back."""
 
 
@@ -131,6 +131,11 @@ class EieGeometry:
     @property
     def room_cycles(self) -> int:
         """Cycles from a level of a PE's queue to the first broadcast at the PE that depends on it."""
+        return 2 + 2 * self.hops
+
+    @property
+    def settle_cycles(self) -> int:
+        """Cycles from the first in which no PE is busy to the one at whose end the activation files swap."""
         return 2 + 2 * self.hops
 
     @property

@@ -18,11 +18,9 @@ from zeroskip.rtl.sram import Sram
 
 
 class ActivationFile(wiring.Component):
-    """A file of accumulators that is emptied in one cycle.
+    """A file of accumulators, each with a flag: whether its activation is non-zero.
 
-    Each row has two flags: `written` (a row without it is to be read as zero) and `nonzero`.
-
-    Latency: `read.data` and `known` follow `read` by one cycle, `flags` follows `window` in the same.
+    Latency: `read.data` and `nonzero` follow `read` by one cycle, `flags` follows `window` in the same.
     Throughput: one read, one write and one flag a cycle. A row that is read in the cycle in which it is written is
     undefined.
 
@@ -33,19 +31,19 @@ class ActivationFile(wiring.Component):
     Ports
     -----
     read : read_port(activation_rows, signed(accumulator_bits)), in
-        Reads the accumulator of a row.
-    known : 1, out
-        Whether the row of `read.data` has been written; if not, the data is undefined.
+        Reads the accumulator of a row; undefined if it was never written.
+    nonzero : 1, out
+        The flag of the row of `read.data`.
     write : write_port(activation_rows, signed(accumulator_bits)), in
         Writes the accumulator of a row.
     flag : write_port(activation_rows, 1), in
-        Writes the `nonzero` flag of a row.
+        Writes the flag of a row.
     clear : 1, in
-        Empties the file; writes and flags of the same cycle are lost too.
+        Empties all flags; one that is written in the same cycle is lost too.
     window : bits_for(activation_rows // rows_per_window), in
         A window of rows.
     flags : rows_per_window, out
-        The `nonzero` flags of the window's rows.
+        The flags of the window's rows.
     """
 
     def __init__(self, geometry: EieGeometry) -> None:
@@ -54,7 +52,7 @@ class ActivationFile(wiring.Component):
         super().__init__(
             {
                 "read": In(read_port(rows, accumulator)),
-                "known": Out(1),
+                "nonzero": Out(1),
                 "write": In(write_port(rows, accumulator)),
                 "flag": In(write_port(rows, 1)),
                 "clear": In(1),
@@ -66,34 +64,28 @@ class ActivationFile(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         geometry = self.geometry
-        rows = geometry.activation_rows
-        m.submodules.sums = sums = Sram(depth=rows, width=geometry.accumulator_bits)
-        # About as many words as flags in each: neither many marks nor wide words.
-        group = power_of_two_at_least(math.isqrt(rows))
-        m.submodules.written = written = RowFlags(rows, group)
-        m.submodules.nonzero = nonzero = RowFlags(rows, max(group, geometry.rows_per_window))
+        m.submodules.sums = sums = Sram(depth=geometry.activation_rows, width=geometry.accumulator_bits)
+        group = max(_flags_in_a_word(geometry), geometry.rows_per_window)
+        m.submodules.nonzero = nonzero = RowFlags(geometry.activation_rows, group)
         wiring.connect(m, sums.write, wiring.flipped(self.write))
         wiring.connect(m, sums.read, wiring.flipped(self.read))
         wiring.connect(m, nonzero.write, wiring.flipped(self.flag))
 
-        place = group.bit_length() - 1
+        windows = group // geometry.rows_per_window
         m.d.comb += [
-            written.index.eq(self.read.addr >> place),
-            written.write.en.eq(self.write.en),
-            written.write.addr.eq(self.write.addr),
-            written.write.data.eq(1),
-            written.clear.eq(self.clear),
-        ]
-        with m.If(self.read.en):
-            m.d.sync += self.known.eq(written.o.bit_select(self.read.addr[:place], 1))
-
-        windows = nonzero.group // geometry.rows_per_window
-        m.d.comb += [
+            nonzero.row.eq(self.read.addr),
             nonzero.index.eq(self.window >> (windows.bit_length() - 1)),
             self.flags.eq(nonzero.o.word_select(self.window % windows, geometry.rows_per_window)),
             nonzero.clear.eq(self.clear),
         ]
+        with m.If(self.read.en):
+            m.d.sync += self.nonzero.eq(nonzero.flag)
         return m
+
+
+def _flags_in_a_word(geometry: EieGeometry) -> int:
+    """About as many words as flags in each: neither many marks nor wide words."""
+    return power_of_two_at_least(math.isqrt(geometry.activation_rows))
 
 
 class ActivationFiles(wiring.Component):
@@ -103,6 +95,9 @@ class ActivationFiles(wiring.Component):
     The files hold accumulators, not activations: the next layer rounds them when it reads its source, so that
     no pass over the outputs is needed at the end of a layer. The next layer searches the `nonzero` flags for its
     activations.
+
+    Both are empty at the beginning of a layer without a pass over them: a row of the destination is zero until it is
+    marked as written, and a row of the source unless it is flagged.
 
     Latency: `destination.read.data` and `fetch.data` follow their row by one cycle, and are kept until the next read;
     `flags` follows `control.window` in the same cycle. A row that is read in the cycle in which it is written is
@@ -117,7 +112,7 @@ class ActivationFiles(wiring.Component):
     destination : accumulators_port, in
         The arithmetic unit's access to the destination.
     fetch : read_port(activation_rows, signed(accumulator_bits)), in
-        Reads a row of the source.
+        Reads a row of the source; zero where it is not flagged, since its activation is zero.
     load : write_port(activation_rows, signed(VALUE_BITS)), in
         Writes a row of the source, and flags it; not in a cycle in which `destination` writes or flags.
     control : files_control, in
@@ -142,6 +137,7 @@ class ActivationFiles(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         files = [ActivationFile(self.geometry) for _ in range(2)]
+        m.submodules.written = written = RowFlags(self.geometry.activation_rows, _flags_in_a_word(self.geometry))
         # The number of the file that is the source.
         source = Signal()
         with m.If(self.control.swap):
@@ -150,7 +146,7 @@ class ActivationFiles(wiring.Component):
         # Only one of `load` and `destination` writes at a time: both files share its row and its data.
         load, destination = self.load, self.destination
 
-        def written(by_load: Any, by_destination: Any) -> Any:
+        def stored(by_load: Any, by_destination: Any) -> Any:
             return Mux(load.en, by_load, by_destination)
 
         for index, file in enumerate(files):
@@ -162,26 +158,37 @@ class ActivationFiles(wiring.Component):
                 file.read.en.eq(Mux(is_source, self.fetch.en, destination.read.en)),
                 file.read.addr.eq(Mux(is_source, self.fetch.addr, destination.read.addr)),
                 file.write.en.eq(Mux(is_source, load.en, destination.write.en)),
-                file.write.addr.eq(written(load.addr, destination.write.addr)),
-                file.write.data.eq(written(load.data, destination.write.data)),
+                file.write.addr.eq(stored(load.addr, destination.write.addr)),
+                file.write.data.eq(stored(load.data, destination.write.data)),
                 file.flag.en.eq(Mux(is_source, load.en, destination.flag.en)),
-                file.flag.addr.eq(written(load.addr, destination.flag.addr)),
-                file.flag.data.eq(written(load.data.any(), destination.flag.data)),
+                file.flag.addr.eq(stored(load.addr, destination.flag.addr)),
+                file.flag.data.eq(stored(load.data.any(), destination.flag.data)),
             ]
 
+        known = Signal()
+        m.d.comb += [
+            written.row.eq(destination.read.addr),
+            written.write.en.eq(destination.write.en),
+            written.write.addr.eq(destination.write.addr),
+            written.write.data.eq(1),
+            written.clear.eq(self.control.swap | self.control.clear),
+        ]
+        with m.If(destination.read.en):
+            m.d.sync += known.eq(written.flag)
+
         def chosen(role: Any) -> Any:
-            """The data of the file for which `role` is true and the row is known: with everything but the data decided
-            beforehand, one look-up table for each bit stands behind the memories."""
+            """The data of the file for which `role` is true: with everything but the data decided beforehand, one
+            look-up table for each bit stands behind the memories."""
             width = self.geometry.accumulator_bits
             first, second = (
-                file.read.data & (file.known & role(source == index)).replicate(width).as_signed()
+                file.read.data & role(source == index, file).replicate(width).as_signed()
                 for index, file in enumerate(files)
             )
             return first | second
 
         m.d.comb += [
             self.flags.eq(Mux(source, files[1].flags, files[0].flags)),
-            self.fetch.data.eq(chosen(lambda is_source: is_source)),
-            destination.read.data.eq(chosen(lambda is_source: ~is_source & ~destination.hide)),
+            self.fetch.data.eq(chosen(lambda is_source, file: is_source & file.nonzero)),
+            destination.read.data.eq(chosen(lambda is_source, file: ~is_source & known & ~destination.hide)),
         ]
         return m

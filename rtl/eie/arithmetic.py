@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -29,11 +29,13 @@ class ArithmeticUnit(wiring.Component):
 
     Stages:
 
-        multiply   product <- weight * value; read the accumulator
+        multiply   begin weight * value
+        product    product <- weight * value; read the accumulator
         arrive     accumulator <- what was read
         add        total <- accumulator + product
         saturate   sum <- saturate(total); write it
-        flag       record whether the row's activation is now non-zero
+        compare    nonzero <- whether the row's activation is now non-zero
+        flag       record it
 
     An update whose row is that of one of the three updates before it would read a sum that has not been written yet.
     It takes the sum from the stage where it is instead; from the `saturate` stage, saturation and sum meet in front of
@@ -41,7 +43,7 @@ class ArithmeticUnit(wiring.Component):
 
     The flag is set where requantisation will give a non-zero value: `|sum| > half`, or `sum > half` where `relu`.
 
-    Latency: a sum is written three cycles after its update was taken, and flagged in the next.
+    Latency: a sum is written `write_cycles` (four) after its update was taken, and flagged two cycles later.
     Throughput: one multiply-accumulate a cycle.
 
     Parameters
@@ -57,8 +59,11 @@ class ArithmeticUnit(wiring.Component):
     destination : accumulators_port, out
         The destination file.
     busy : 1, out
-        High while an update is in the stages.
+        High while an update is in the stages that is not flagged within `geometry.settle_cycles` cycles.
     """
+
+    write_cycles = 4
+    """Cycles from an update at `i` to its write."""
 
     def __init__(self, geometry: EieGeometry) -> None:
         self.geometry = geometry
@@ -78,7 +83,15 @@ class ArithmeticUnit(wiring.Component):
         read, hide = self.destination.read, self.destination.hide
         write, flag = self.destination.write, self.destination.flag
 
-        # multiply
+        # multiply: as an FPGA's multiplier has it, with a register behind it and another one.
+        multiplying = Signal()
+        multiplying_row = Signal.like(read.addr)
+        multiplied = Signal(signed(2 * VALUE_BITS))
+        m.d.sync += multiplying.eq(self.i.valid)
+        with m.If(self.i.valid):
+            m.d.sync += [multiplied.eq(operand.weight * operand.value), multiplying_row.eq(operand.row)]
+
+        # product
         product = Signal(signed(2 * VALUE_BITS))
         arriving = Signal()
         arriving_row = Signal.like(read.addr)
@@ -89,15 +102,15 @@ class ArithmeticUnit(wiring.Component):
         follows_add = Signal()
         follows_total = Signal()
         follows_sum = Signal()
-        m.d.comb += [read.en.eq(self.i.valid), read.addr.eq(operand.row)]
+        m.d.comb += [read.en.eq(multiplying), read.addr.eq(multiplying_row)]
         m.d.sync += [
-            arriving.eq(self.i.valid),
-            follows_add.eq(arriving & (arriving_row == operand.row)),
-            follows_total.eq(adding & (adding_row == operand.row)),
-            follows_sum.eq(write.en & (write.addr == operand.row)),
+            arriving.eq(multiplying),
+            follows_add.eq(arriving & (arriving_row == multiplying_row)),
+            follows_total.eq(adding & (adding_row == multiplying_row)),
+            follows_sum.eq(write.en & (write.addr == multiplying_row)),
         ]
-        with m.If(self.i.valid):
-            m.d.sync += [product.eq(operand.weight * operand.value), arriving_row.eq(operand.row)]
+        with m.If(multiplying):
+            m.d.sync += [product.eq(multiplied), arriving_row.eq(multiplying_row)]
 
         # arrive
         addend = Signal(signed(2 * VALUE_BITS - self.geometry.product_shift))
@@ -154,14 +167,21 @@ class ArithmeticUnit(wiring.Component):
 
         # saturate
         m.d.comb += write.data.eq(Mux(clipped, Mux(negative, lowest, highest), unclipped.as_signed()))
-        m.d.sync += flag.en.eq(write.en)
+        comparing = Signal()
+        comparing_row = Signal.like(flag.addr)
+        m.d.sync += comparing.eq(write.en)
         with m.If(write.en):
-            m.d.sync += [recent.eq(write.data), flag.addr.eq(write.addr)]
+            m.d.sync += [recent.eq(write.data), comparing_row.eq(write.addr)]
 
-        # flag
+        # compare, flag
         half, relu = self.rounding.half, self.rounding.relu
-        m.d.comb += [
-            flag.data.eq((recent > half) | (~relu & (recent + half < 0))),
-            self.busy.eq(self.i.valid | arriving | adding | write.en | flag.en),
-        ]
+        m.d.sync += flag.en.eq(comparing)
+        with m.If(comparing):
+            m.d.sync += [
+                flag.data.eq((recent > half) | (~relu & (recent + half < 0))),
+                flag.addr.eq(comparing_row),
+            ]
+
+        stages = Cat(self.i.valid, multiplying, arriving, adding, write.en, comparing, flag.en)
+        m.d.comb += self.busy.eq(stages[: len(stages) - 1 - self.geometry.settle_cycles].any())
         return m

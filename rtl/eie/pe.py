@@ -29,7 +29,7 @@ class ProcessingElement(wiring.Component):
     Nothing in a PE depends on its place in the array: all PEs share one module.
 
     Latency: a column is in the queue three cycles after its broadcast. If the PE is idle, its first update is issued
-    four cycles later, and is in the destination file five cycles after that. Throughput: while there are columns in the
+    four cycles later, and is in the destination file six cycles after that. Throughput: while there are columns in the
     queue, every cycle issues an update, or is lost to a word that holds only padding of its column.
 
     Parameters
@@ -43,7 +43,8 @@ class ProcessingElement(wiring.Component):
     room : 1, out
         High while the queue holds fewer than `queue_full` columns.
     busy : 1, out
-        High until the last update has been written and flagged.
+        High until the last update is in the destination file, with its flag, or will be `geometry.settle_cycles` cycles
+        later.
     codebook : codebook_values, in
         Values of the layer's codebook, at its beginning.
     rounding : rounding_control, in

@@ -19,8 +19,8 @@ class RowFlags(wiring.Component):
     flip-flops with a decoder. To empty it, each word has a mark that it holds flags: a word without it reads as zero,
     and the first flag that is written into it replaces its other flags by zeros.
 
-    Latency: `o` follows `index` in the same cycle, and shows a flag in the cycle after its write. Throughput: one read
-    and one write a cycle.
+    Latency: `o` follows `index`, and `flag` follows `row`, in the same cycle; they show a flag in the cycle after its
+    write. Throughput: one access a cycle through each port.
 
     Parameters
     ----------
@@ -39,6 +39,10 @@ class RowFlags(wiring.Component):
         A word.
     o : group, out
         The flags of rows `index * group` and up.
+    row : bits_for(rows), in
+        A row.
+    flag : 1, out
+        Its flag.
     """
 
     def __init__(self, rows: int, group: int) -> None:
@@ -50,13 +54,16 @@ class RowFlags(wiring.Component):
                 "clear": In(1),
                 "index": In(bits_for(self.words)),
                 "o": Out(group),
+                "row": In(bits_for(rows)),
+                "flag": Out(1),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.storage = storage = memory.Memory(shape=self.group, depth=self.words, init=[])
-        write, before, shown = storage.write_port(), storage.read_port(domain="comb"), storage.read_port(domain="comb")
+        write = storage.write_port()
+        before, shown, single = (storage.read_port(domain="comb") for _ in range(3))
         holds = Signal(self.words)
 
         shift = self.group.bit_length() - 1
@@ -69,6 +76,8 @@ class RowFlags(wiring.Component):
             write.addr.eq(word),
             shown.addr.eq(self.index),
             self.o.eq(Mux(holds.bit_select(self.index, 1), shown.data, 0)),
+            single.addr.eq(self.row >> shift),
+            self.flag.eq(holds.bit_select(single.addr, 1) & single.data.bit_select(self.row[:shift], 1)),
         ]
         held = holds.bit_select(word, 1)
         for flag in range(self.group):

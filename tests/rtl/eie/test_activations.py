@@ -34,7 +34,7 @@ PORTS = {
 
 def some_cycles(geometry: EieGeometry, count: int, seed: int) -> list[Cycle]:
     """Everything at once, but that the source is not loaded while the destination is written, no row is read while it
-    is written, and none in the cycle of a swap."""
+    is written, and none in the cycle of a swap. A row is only flagged as non-zero once it has been written."""
     random = Random(seed)
     rows, windows = geometry.activation_rows, geometry.activation_rows // geometry.rows_per_window
     limit = 1 << (geometry.accumulator_bits - 1)
@@ -44,6 +44,7 @@ def some_cycles(geometry: EieGeometry, count: int, seed: int) -> list[Cycle]:
         return random.choice([0, 1, 2, rows - 1, random.randrange(rows)])
 
     cycles = []
+    written: set[int] = set()
     for _ in range(count):
         loading = random.random() < 0.3
         cycle = {
@@ -54,7 +55,7 @@ def some_cycles(geometry: EieGeometry, count: int, seed: int) -> list[Cycle]:
             "write_data": random.randrange(-limit, limit),
             "flag_en": not loading and random.random() < 0.7,
             "flag_row": row(),
-            "flag": random.random() < 0.5,
+            "flag": random.random() < 0.7,
             "load_en": loading,
             "load_row": row(),
             "load_data": random.choice([0, random.randrange(-(1 << 15), 1 << 15)]),
@@ -69,6 +70,11 @@ def some_cycles(geometry: EieGeometry, count: int, seed: int) -> list[Cycle]:
             return random.random() < 0.7 and not cycle["swap"] and not met
 
         cycle["read_en"], cycle["fetch_en"] = may("read", "write"), may("fetch", "load")
+        cycle["flag"] &= cycle["flag_row"] in written
+        if cycle["write_en"]:
+            written.add(cycle["write_row"])
+        if cycle["swap"] or cycle["clear"]:
+            written.clear()
         cycles.append(cycle)
     return cycles
 
@@ -125,7 +131,7 @@ def expected(geometry: EieGeometry, cycles: list[Cycle]) -> list[Shown]:
         if c.get("read_en"):
             read = destination.rows.get(c["read_row"], 0)
         if c.get("fetch_en"):
-            fetch = source.rows.get(c["fetch_row"], 0)
+            fetch = source.rows[c["fetch_row"]] if c["fetch_row"] in source.nonzero else 0
         if c.get("write_en"):
             destination.rows[c["write_row"]] = c["write_data"]
         if c.get("flag_en"):
