@@ -43,7 +43,7 @@ FIRST_LOOK = 2
 FETCH = 9
 """Cycles from a column's selection to its broadcast, without hops and waiting."""
 
-LAST_UPDATE = 8
+LAST_UPDATE = 6
 """Cycles from the issue of an update to the one in which its row is flagged, the last of the stages of its PE."""
 
 RECENT = 32

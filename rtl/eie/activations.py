@@ -165,7 +165,7 @@ class ActivationFiles(wiring.Component):
                 file.flag.data.eq(stored(load.data.any(), destination.flag.data)),
             ]
 
-        known = Signal()
+        known = Signal(reset_less=True)
         m.d.comb += [
             written.row.eq(destination.read.addr),
             written.write.en.eq(destination.write.en),

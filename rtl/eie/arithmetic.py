@@ -29,13 +29,11 @@ class ArithmeticUnit(wiring.Component):
 
     Stages:
 
-        multiply   begin weight * value
-        product    product <- weight * value; read the accumulator
+        multiply   product <- weight * value; read the accumulator
         arrive     accumulator <- what was read
         add        total <- accumulator + product
-        saturate   sum <- saturate(total); write it
-        compare    nonzero <- whether the row's activation is now non-zero
-        flag       record it
+        saturate   sum <- saturate(total); write it; see whether the row's activation is now non-zero
+        flag       record that
 
     An update whose row is that of one of the three updates before it would read a sum that has not been written yet.
     It takes the sum from the stage where it is instead; from the `saturate` stage, saturation and sum meet in front of
@@ -43,7 +41,7 @@ class ArithmeticUnit(wiring.Component):
 
     The flag is set where requantisation will give a non-zero value: `|sum| > half`, or `sum > half` where `relu`.
 
-    Latency: a sum is written `write_cycles` (four) after its update was taken, and flagged two cycles later.
+    Latency: a sum is written three cycles after its update was taken, and flagged in the next.
     Throughput: one multiply-accumulate a cycle.
 
     Parameters
@@ -61,9 +59,6 @@ class ArithmeticUnit(wiring.Component):
     busy : 1, out
         High while an update is in the stages that is not flagged within `geometry.settle_cycles` cycles.
     """
-
-    write_cycles = 4
-    """Cycles from an update at `i` to its write."""
 
     def __init__(self, geometry: EieGeometry) -> None:
         self.geometry = geometry
@@ -83,39 +78,31 @@ class ArithmeticUnit(wiring.Component):
         read, hide = self.destination.read, self.destination.hide
         write, flag = self.destination.write, self.destination.flag
 
-        # multiply: as an FPGA's multiplier has it, with a register behind it and another one.
-        multiplying = Signal()
-        multiplying_row = Signal.like(read.addr)
-        multiplied = Signal(signed(2 * VALUE_BITS))
-        m.d.sync += multiplying.eq(self.i.valid)
-        with m.If(self.i.valid):
-            m.d.sync += [multiplied.eq(operand.weight * operand.value), multiplying_row.eq(operand.row)]
-
-        # product
-        product = Signal(signed(2 * VALUE_BITS))
+        # multiply
+        product = Signal(signed(2 * VALUE_BITS), reset_less=True)
         arriving = Signal()
-        arriving_row = Signal.like(read.addr)
+        arriving_row = Signal.like(read.addr, reset_less=True)
         # Where the update finds the sum of its row, if that has not been written when it reads: in the stage of the
         # previous update, or of that before it, or of the one before that.
         adding = Signal()
-        adding_row = Signal.like(read.addr)
-        follows_add = Signal()
-        follows_total = Signal()
-        follows_sum = Signal()
-        m.d.comb += [read.en.eq(multiplying), read.addr.eq(multiplying_row)]
+        adding_row = Signal.like(read.addr, reset_less=True)
+        follows_add = Signal(reset_less=True)
+        follows_total = Signal(reset_less=True)
+        follows_sum = Signal(reset_less=True)
+        m.d.comb += [read.en.eq(self.i.valid), read.addr.eq(operand.row)]
         m.d.sync += [
-            arriving.eq(multiplying),
-            follows_add.eq(arriving & (arriving_row == multiplying_row)),
-            follows_total.eq(adding & (adding_row == multiplying_row)),
-            follows_sum.eq(write.en & (write.addr == multiplying_row)),
+            arriving.eq(self.i.valid),
+            follows_add.eq(arriving & (arriving_row == operand.row)),
+            follows_total.eq(adding & (adding_row == operand.row)),
+            follows_sum.eq(write.en & (write.addr == operand.row)),
         ]
-        with m.If(multiplying):
-            m.d.sync += [product.eq(multiplied), arriving_row.eq(multiplying_row)]
+        with m.If(self.i.valid):
+            m.d.sync += [product.eq(operand.weight * operand.value), arriving_row.eq(operand.row)]
 
         # arrive
-        addend = Signal(signed(2 * VALUE_BITS - self.geometry.product_shift))
-        accumulator = Signal(signed(bits))
-        recent = Signal(signed(bits))
+        addend = Signal(signed(2 * VALUE_BITS - self.geometry.product_shift), reset_less=True)
+        accumulator = Signal(signed(bits), reset_less=True)
+        recent = Signal(signed(bits), reset_less=True)
         forwarded = Signal(signed(bits), attrs={"keep": 1})
         m.d.sync += adding.eq(arriving)
         with m.If(arriving):
@@ -134,8 +121,8 @@ class ArithmeticUnit(wiring.Component):
         highest, lowest = (1 << (bits - 1)) - 1, -(1 << (bits - 1))
         total = Signal(signed(max(bits, 2 * VALUE_BITS) + 1))
         augend = Signal(signed(bits))
-        source = Signal(Augend)
-        unclipped = Signal(bits)
+        source = Signal(Augend, reset_less=True)
+        unclipped = Signal(bits, reset_less=True)
         clips = Signal()
         with m.Switch(source):
             with m.Case(Augend.ACCUMULATOR):
@@ -160,28 +147,22 @@ class ArithmeticUnit(wiring.Component):
                 )
             ),
         ]
-        clipped = Signal()
-        negative = Signal()
+        clipped = Signal(reset_less=True)
+        negative = Signal(reset_less=True)
         with m.If(adding):
             m.d.sync += [unclipped.eq(total), clipped.eq(clips), negative.eq(total < 0), write.addr.eq(adding_row)]
 
         # saturate
         m.d.comb += write.data.eq(Mux(clipped, Mux(negative, lowest, highest), unclipped.as_signed()))
-        comparing = Signal()
-        comparing_row = Signal.like(flag.addr)
-        m.d.sync += comparing.eq(write.en)
-        with m.If(write.en):
-            m.d.sync += [recent.eq(write.data), comparing_row.eq(write.addr)]
-
-        # compare, flag
         half, relu = self.rounding.half, self.rounding.relu
-        m.d.sync += flag.en.eq(comparing)
-        with m.If(comparing):
+        m.d.sync += flag.en.eq(write.en)
+        with m.If(write.en):
             m.d.sync += [
-                flag.data.eq((recent > half) | (~relu & (recent + half < 0))),
-                flag.addr.eq(comparing_row),
+                recent.eq(write.data),
+                flag.addr.eq(write.addr),
+                flag.data.eq((write.data > half) | (~relu & (write.data + half < 0))),
             ]
 
-        stages = Cat(self.i.valid, multiplying, arriving, adding, write.en, comparing, flag.en)
-        m.d.comb += self.busy.eq(stages[: len(stages) - 1 - self.geometry.settle_cycles].any())
+        stages = Cat(self.i.valid, arriving, adding, write.en, flag.en)
+        m.d.comb += self.busy.eq(stages[: max(0, len(stages) - 1 - self.geometry.settle_cycles)].any())
         return m

@@ -26,6 +26,12 @@ HOP_GROUP = 8
 """PEs whose answers come together in one register."""
 
 
+def _is_data(signal: Value) -> bool:
+    """Whether a signal is more than a strobe: then it means nothing until its strobe is high, and needs no reset. A net
+    to every register is long, and takes wires from the others."""
+    return len(Value.cast(signal)) > 1
+
+
 class Array(wiring.Component):
     """An EIE array (Han et al., ISCA 2016) that runs a whole network by itself.
 
@@ -115,7 +121,7 @@ class Array(wiring.Component):
     def _down(self, m: Module, signal: Value, name: str, advance: Value | None = None) -> Value:
         """A signal of the control unit, as the PEs see it; its registers take a new value while `advance` is high."""
         for hop in range(self.geometry.hops):
-            register = Signal.like(signal, name=f"{name}_down_{hop}")
+            register = Signal.like(signal, name=f"{name}_down_{hop}", reset_less=_is_data(signal))
             m.d.sync += register.eq(signal if advance is None else Mux(advance, signal, register))
             signal = register
         return signal
@@ -125,7 +131,10 @@ class Array(wiring.Component):
         PEs."""
         for hop in range(self.geometry.hops):
             groups = [signals[first : first + HOP_GROUP] for first in range(0, len(signals), HOP_GROUP)]
-            signals = [Signal.like(group[0], name=f"{name}_up_{hop}_{i}") for i, group in enumerate(groups)]
+            signals = [
+                Signal.like(group[0], name=f"{name}_up_{hop}_{i}", reset_less=_is_data(group[0]))
+                for i, group in enumerate(groups)
+            ]
             m.d.sync += [signal.eq(reduce(or_, group)) for signal, group in zip(signals, groups, strict=True)]
         return reduce(or_, signals)
 
@@ -194,7 +203,7 @@ class Array(wiring.Component):
                 pe.fetch.en.eq(en & (addr[: self._pe_bits] == index)),
                 pe.fetch.addr.eq(addr >> self._pe_bits),
             ]
-            row = Signal.like(pe.fetch.data, name=f"row_{index}")
+            row = Signal.like(pe.fetch.data, name=f"row_{index}", reset_less=True)
             m.d.sync += [asked[index].eq(pe.fetch.en), row.eq(Mux(asked[index], pe.fetch.data, 0))]
             rows.append(row)
         m.d.comb += control.fetch.data.eq(self._up(m, rows, "row"))
@@ -212,7 +221,7 @@ class Array(wiring.Component):
         ]
 
         # The PEs see a transfer in the next cycle: the scanner looks at their flags later than that.
-        load = Signal(load_layout(self.geometry), name="transfer")
+        load = Signal(load_layout(self.geometry), name="transfer", reset_less=True)
         writes = Signal()
         m.d.sync += [load.eq(self.load.payload), writes.eq(loads)]
         load = self._down(m, load, "transfer")

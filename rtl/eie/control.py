@@ -141,7 +141,7 @@ class ControlUnit(wiring.Component):
             shape=layer_layout(self.geometry), depth=self.geometry.layers, init=[]
         )
         write, read = table.write_port(), table.read_port(domain="comb")
-        layer = Signal(layer_layout(self.geometry))
+        layer = Signal(layer_layout(self.geometry), reset_less=True)
         half = self.rounding.half
         m.d.comb += [
             write.en.eq(self.load.en),

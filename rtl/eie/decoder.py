@@ -72,7 +72,7 @@ class WeightDecoder(wiring.Component):
                 read.addr.eq(code >> (lanes.bit_length() - 1)),
             ]
             weights.append(read.data)
-        operand = Signal.like(self.o.payload)
+        operand = Signal.like(self.o.payload, reset_less=True)
         m.d.sync += self.o.valid.eq(self.i.valid)
         with m.If(self.i.valid):
             m.d.sync += [

@@ -98,7 +98,7 @@ class ActivationFetch(wiring.Component):
         ]
 
         # found
-        column = Signal(found_layout(geometry), name="found")
+        column = Signal(found_layout(geometry), name="found", reset_less=True)
         m.d.sync += [
             column.eq(self.i.payload),
             self.source.en.eq(enters & ~self.i.payload.bias),

@@ -76,9 +76,9 @@ class LookAhead(wiring.Component):
         skips = [entry.skip for entry in word.entries]
         sums = self._prefix_sums(skips[:middle]) + self._prefix_sums(skips[middle:])
         start = Signal(row_bits)
-        following = Signal(row_bits)
-        first_half = Signal(row_bits)
-        second_half = Signal(row_bits)
+        following = Signal(row_bits, reset_less=True)
+        first_half = Signal(row_bits, reset_less=True)
+        second_half = Signal(row_bits, reset_less=True)
         m.d.comb += start.eq(Mux(word.first, -word.low, following + (first_half + second_half)))
         with m.If(taken):
             m.d.sync += [following.eq(start + count), second_half.eq(sums[-1])]
@@ -86,10 +86,10 @@ class LookAhead(wiring.Component):
                 m.d.sync += first_half.eq(sums[middle - 1])
 
         # issue: the updates of one word; those that are `pending` have not been issued yet.
-        value = Signal(VALUE_BITS)
-        codes = [Signal(geometry.code_bits, name=f"code_{e}") for e in range(count)]
-        rows = [Signal(row_bits, name=f"rows_{e}") for e in range(count)]
-        base = Signal(row_bits)
+        value = Signal(VALUE_BITS, reset_less=True)
+        codes = [Signal(geometry.code_bits, name=f"code_{e}", reset_less=True) for e in range(count)]
+        rows = [Signal(row_bits, name=f"rows_{e}", reset_less=True) for e in range(count)]
+        base = Signal(row_bits, reset_less=True)
         pending = Signal(count)
         several = Signal()
         lowest = Signal(count)
@@ -114,10 +114,10 @@ class LookAhead(wiring.Component):
             return reduce(or_, (value & lowest[e].replicate(len(value)) for e, value in enumerate(values)))
 
         # o
-        in_first_half = Signal(row_bits)
-        in_own_half = Signal(row_bits)
-        unskipped = Signal(row_bits)
-        update = Signal.like(self.o.payload)
+        in_first_half = Signal(row_bits, reset_less=True)
+        in_own_half = Signal(row_bits, reset_less=True)
+        unskipped = Signal(row_bits, reset_less=True)
+        update = Signal.like(self.o.payload, reset_less=True)
         m.d.sync += self.o.valid.eq(pending.any())
         with m.If(pending.any()):
             m.d.sync += [

@@ -29,8 +29,8 @@ class ProcessingElement(wiring.Component):
     Nothing in a PE depends on its place in the array: all PEs share one module.
 
     Latency: a column is in the queue three cycles after its broadcast. If the PE is idle, its first update is issued
-    four cycles later, and is in the destination file six cycles after that. Throughput: while there are columns in the
-    queue, every cycle issues an update, or is lost to a word that holds only padding of its column.
+    four cycles later, and is in the destination file, with its flag, six cycles after that. Throughput: while there are
+    columns in the queue, every cycle issues an update, or is lost to a word that holds only padding of its column.
 
     Parameters
     ----------

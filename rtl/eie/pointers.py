@@ -76,16 +76,16 @@ class PointerRead(wiring.Component):
 
         # The column whose pointers are at the banks' outputs.
         reading = Signal()
-        begins_odd = Signal()
-        value = Signal(VALUE_BITS)
+        begins_odd = Signal(reset_less=True)
+        value = Signal(VALUE_BITS, reset_less=True)
         m.d.sync += reading.eq(self.i.valid)
         with m.If(self.i.valid):
             m.d.sync += [begins_odd.eq(pointer[0]), value.eq(self.i.payload.value)]
 
         # The column whose pointers have arrived.
         arrived = Signal()
-        begin = Signal(geometry.pointer_bits)
-        end = Signal(geometry.pointer_bits)
+        begin = Signal(geometry.pointer_bits, reset_less=True)
+        end = Signal(geometry.pointer_bits, reset_less=True)
         m.d.sync += arrived.eq(reading)
         with m.If(reading):
             m.d.sync += [

@@ -62,28 +62,28 @@ class Requantise(wiring.Component):
         bits, shift = self.geometry.accumulator_bits, self.shift
 
         # Of the layer: half a unit, and a mask of the bits that are dropped.
-        half = Signal(bits - 1)
-        dropped = Signal(bits - 1)
+        half = Signal(bits - 1, reset_less=True)
+        dropped = Signal(bits - 1, reset_less=True)
         m.d.sync += [
             half.eq(Cat(shift == bit + 1 for bit in range(bits - 1))),
             dropped.eq(Cat(shift > bit for bit in range(bits - 1))),
         ]
 
-        total = Signal(signed(bits + 1))
+        total = Signal(signed(bits + 1), reset_less=True)
         m.d.sync += total.eq(self.i + half)
 
-        coarse = Signal.like(total)
-        halfway = Signal()
+        coarse = Signal.like(total, reset_less=True)
+        halfway = Signal(reset_less=True)
         m.d.sync += [
             coarse.eq(total >> Cat(Const(0, 3), shift[3:])),
             halfway.eq(dropped[0] & ~(total & dropped).any()),
         ]
 
         # The number fits if all bits above the lowest VALUE_BITS - 1 equal the sign.
-        low = Signal(VALUE_BITS)
-        negative = Signal()
-        beyond = Signal()
-        even = Signal()
+        low = Signal(VALUE_BITS, reset_less=True)
+        negative = Signal(reset_less=True)
+        beyond = Signal(reset_less=True)
+        even = Signal(reset_less=True)
         unlike = coarse[VALUE_BITS - 1 :] ^ coarse[-1].replicate(bits + 2 - VALUE_BITS)
         m.d.sync += [
             low.eq(coarse >> shift[:3]),

@@ -107,7 +107,7 @@ class NonzeroScanner(wiring.Component):
         mask = self._follow(m, at, kind, examine, limited)
 
         # seen
-        seen = Signal(width)
+        seen = Signal(width, reset_less=True)
         wanted = Signal.like(at)
         # Whether the registers on the way, and in the highest bit `seen`, hold a window of this layer.
         valid = Signal(1 + 2 * self.geometry.hops)
@@ -120,9 +120,9 @@ class NonzeroScanner(wiring.Component):
 
         # groups
         place = data.StructLayout({"window": at.shape(), "bias": 1})
-        groups = Signal(data.ArrayLayout(group_bits, count))
+        groups = Signal(data.ArrayLayout(group_bits, count), reset_less=True)
         filled = Signal(count)
-        groups_at = Signal(place)
+        groups_at = Signal(place, reset_less=True)
         group_leaves = Signal()
         m.submodules.upper = upper = Lnzd(count)
         m.d.comb += [
@@ -143,8 +143,8 @@ class NonzeroScanner(wiring.Component):
 
         # group
         group = Signal(group_bits)
-        group_at = Signal(place)
-        number = Signal(range(count))
+        group_at = Signal(place, reset_less=True)
+        number = Signal(range(count), reset_less=True)
         m.submodules.lower = lower = Lnzd(group_bits)
         found = self.o.valid & self.o.ready
         m.d.comb += [lower.i.eq(group), group_leaves.eq(upper.any & (~lower.any | (found & ~lower.several)))]
@@ -168,10 +168,10 @@ class NonzeroScanner(wiring.Component):
         full, tail = self.inputs[shift:], self.inputs[:shift]
 
         # The layer's limits: its last full window, what follows it, and what follows the last inputs.
-        last_full = Signal.like(at)
-        behind_full = Signal(WindowKind)
-        behind_tail = Signal(WindowKind)
-        mask = Signal(width)
+        last_full = Signal.like(at, reset_less=True)
+        behind_full = Signal(WindowKind, reset_less=True)
+        behind_tail = Signal(WindowKind, reset_less=True)
+        mask = Signal(width, reset_less=True)
         from_bias = Mux(self.bias, WindowKind.BIAS, WindowKind.END)
         from_tail = Mux(tail.any(), WindowKind.TAIL, from_bias)
         m.d.sync += [

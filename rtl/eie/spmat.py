@@ -61,7 +61,7 @@ class SparseMatrixRead(wiring.Component):
         # The words of the queue's first column are read one by one.
         column = self.i.payload
         first = Signal(init=1)
-        following = Signal(bits_for(geometry.entry_words))
+        following = Signal(bits_for(geometry.entry_words), reset_less=True)
         word = Signal.like(following)
         last = Signal()
         fetch = Signal()
@@ -81,10 +81,10 @@ class SparseMatrixRead(wiring.Component):
             m.d.sync += [first.eq(last), following.eq(word + 1)]
 
         # What belongs to the word at the memory's output.
-        value = Signal(VALUE_BITS)
-        is_first = Signal()
-        low = Signal(position)
-        inside = Signal(geometry.entries_per_word)
+        value = Signal(VALUE_BITS, reset_less=True)
+        is_first = Signal(reset_less=True)
+        low = Signal(position, reset_less=True)
+        inside = Signal(geometry.entries_per_word, reset_less=True)
         with m.If(fetch):
             m.d.sync += [
                 reading.eq(1),
@@ -99,7 +99,7 @@ class SparseMatrixRead(wiring.Component):
             m.d.sync += reading.eq(0)
 
         # The word at `o`.
-        output = Signal.like(self.o.payload)
+        output = Signal.like(self.o.payload, reset_less=True)
         m.d.comb += self.o.payload.eq(output)
         with m.If(free):
             m.d.sync += [

@@ -185,19 +185,19 @@ def test_an_empty_column_is_dropped_in_two_cycles() -> None:
 
 @pytest.mark.parametrize("rows", [1, 2, 8, 20])
 def test_from_broadcast_to_rest(rows: int) -> None:
-    """Broadcast in cycle 0, in the queue in cycle 3, first update in cycle 7, flagged seven cycles later, of which
+    """Broadcast in cycle 0, in the queue in cycle 3, first update in cycle 7, flagged five cycles later, of which
     the last three pass while the PE is no longer busy."""
     run = rtl_pe(one_column(rows), [(5, 1)])
     cycles = len(run.trace)
     assert [level for _, _, level, _ in run.trace[:4]] == [0, 0, 0, 1]
     assert [a == Activity.BUSY for *_, a in run.trace] == [7 <= cycle < 7 + rows for cycle in range(cycles)]
-    assert [busy for _, busy, *_ in run.trace] == [1 <= cycle < 7 + rows + 4 for cycle in range(cycles)]
+    assert [busy for _, busy, *_ in run.trace] == [1 <= cycle < 7 + rows + 2 for cycle in range(cycles)]
     assert run.sums == [35] * rows + [0] * (64 - rows)
 
 
 @pytest.mark.parametrize(("swap", "found"), [(11, 0), (12, 35)])
 def test_an_update_stands_in_the_file_six_cycles_after_its_issue(swap: int, found: int) -> None:
-    """Issued in cycle 7, it is written at the end of cycle 12: a swap at the end of cycle 11 leaves it in the wrong
+    """Issued in cycle 7, it is flagged at the end of cycle 12: a swap at the end of cycle 11 leaves it in the wrong
     file."""
     core = Core(one_column(1))
     fetched: list[int] = []
