@@ -29,7 +29,7 @@ CLOCK_PS = 2000
 LOAD_FF = 10
 """Capacitance at every output of a block: a few gates."""
 
-GATES = "&get,-n;&st;&if,-g,-K,6;&dch;&nf;&put;topo;buffer,-c;topo;upsize,-c;dnsize,-c;stime,-p"
+GATES = "&get,-n;&st;&if,-g,-K,6;&put;dch,-f;map,-B,0.9,{D};topo;buffer,-c;topo;upsize,-c,{D};dnsize,-c,{D};stime,-p"
 """The mapping of the combinational logic, by ABC: balanced for its depth, mapped, buffered, and its gates sized."""
 
 ADDERS = "+/choices/han-carlson.v"
