@@ -220,16 +220,17 @@ class Array(wiring.Component):
             control.load_activations.eq(loads & (self.load.payload.target == LoadTarget.ACTIVATIONS)),
         ]
 
-        # The PEs see a transfer in the next cycle: the scanner looks at their flags later than that.
+        # The PEs see a transfer in the next cycle: the scanner looks at their flags later than that. Which of them a
+        # transfer is for is decided in front of the hops.
         load = Signal(load_layout(self.geometry), name="transfer", reset_less=True)
         writes = Signal()
         m.d.sync += [load.eq(self.load.payload), writes.eq(loads)]
-        load = self._down(m, load, "transfer")
-        writes = self._down(m, writes, "writes")
-        activations = load.target == LoadTarget.ACTIVATIONS
+        row = load.address >> self._pe_bits
+        address = self._down(m, Mux(load.target == LoadTarget.ACTIVATIONS, row, load.address), "address")
+        words = self._down(m, load.data, "words")
 
-        def to(target: Any) -> Value:
-            return writes & (load.target == target)
+        def strobe(target: Any, chosen: Value, name: str) -> Value:
+            return self._down(m, writes & (load.target == target) & chosen, name)
 
         lanes = self.geometry.activation_lanes
         lane_bits = lanes.bit_length() - 1
@@ -237,12 +238,12 @@ class Array(wiring.Component):
             chosen = load.pe == index
             neighbour = load.address[lane_bits : self._pe_bits] == index // lanes
             m.d.comb += [
-                pe.load.entries.eq(to(LoadTarget.ENTRIES) & chosen),
-                pe.load.pointers.eq(to(LoadTarget.POINTERS) & chosen),
-                pe.load.activations.eq(to(LoadTarget.ACTIVATIONS) & neighbour),
-                pe.load.addr.eq(Mux(activations, load.address >> self._pe_bits, load.address)),
-                pe.load.data.eq(load.data),
-                pe.load.activation.eq(load.data.word_select(index % lanes, VALUE_BITS)),
+                pe.load.entries.eq(strobe(LoadTarget.ENTRIES, chosen, f"entries_{index}")),
+                pe.load.pointers.eq(strobe(LoadTarget.POINTERS, chosen, f"pointers_{index}")),
+                pe.load.activations.eq(strobe(LoadTarget.ACTIVATIONS, neighbour, f"activations_{index}")),
+                pe.load.addr.eq(address),
+                pe.load.data.eq(words),
+                pe.load.activation.eq(words.word_select(index % lanes, VALUE_BITS)),
             ]
 
     def _observe(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
