@@ -102,6 +102,8 @@ BLOCKS = {
         _mapper,
         block_sorter="mapping.block_sorter:BlockSorter",
         merger="mapping.merger:Merger",
+        ranker="mapping.ranker:Ranker",
+        least_entry="mapping.least_entry:LeastEntry",
         matcher="mapping.matcher:Matcher",
         distances="mapping.distances:Distances",
         least_distances="mapping.least_distances:LeastDistances",

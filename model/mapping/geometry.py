@@ -10,6 +10,9 @@ from zeroskip.model.bits import bits_for
 MAX_KEY_BITS = 62
 """Keys are signed 64-bit integers in software."""
 
+COLUMN_CYCLES = 2
+"""A column of comparators compares in one cycle, and exchanges in the next."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MapperGeometry:
@@ -96,6 +99,21 @@ class MapperGeometry:
     def levels(self) -> int:
         """Columns of comparators that sort a bitonic block: log2(width)."""
         return self.width.bit_length() - 1
+
+    @property
+    def settle_cycles(self) -> int:
+        """Cycles in which a bitonic block is sorted."""
+        return COLUMN_CYCLES * self.levels
+
+    @property
+    def sort_cycles(self) -> int:
+        """Cycles in which any block is sorted: by log2(width) * (log2(width) + 1) / 2 columns."""
+        return COLUMN_CYCLES * (self.levels * (self.levels + 1) // 2)
+
+    @property
+    def together(self) -> int:
+        """Queries that are ranked together: as many as the ranking of one takes cycles from block to block."""
+        return COLUMN_CYCLES + self.settle_cycles
 
     @property
     def distance_bits(self) -> int:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mapping.geometry import MapperGeometry
-from zeroskip.rtl.mapping.bitonic import merge
+from zeroskip.rtl.mapping.bitonic import pipeline, sorting
 from zeroskip.rtl.mapping.layouts import block_layout
+from zeroskip.rtl.mapping.skid import Skid
 
 
 class BlockSorter(wiring.Component):
-    """A bitonic sorting network: merges neighbours, then pairs, then fours, with a register after each.
+    """A bitonic sorting network: merges neighbours, then pairs, then fours, with registers in each column of
+    comparators.
 
-    Latency: max(1, log2(width)) cycles. Throughput: one block a cycle. Everything stops while a block waits at `o`.
+    Latency: log2(width) * (log2(width) + 1) + 1 cycles. Throughput: one block a cycle. Everything stops while a block
+    waits at `o`.
 
     Parameters
     ----------
@@ -37,37 +40,13 @@ class BlockSorter(wiring.Component):
 
     @property
     def latency(self) -> int:
-        return max(1, self.geometry.levels)
+        return self.geometry.sort_cycles + 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        width, advance = self.geometry.width, Signal()
-        m.d.comb += [advance.eq(~self.o.valid | self.o.ready), self.i.ready.eq(advance)]
-        stage_layout = data.StructLayout({"valid": 1, "block": block_layout(self.geometry)})
-        stages = [Signal(stage_layout, name=f"stage{phase}") for phase in range(self.latency)]
-        before_valid: Value = self.i.valid
-        before: Any = self.i.payload
-        for phase, stage in enumerate(stages):
-            values = [before.entries[lane].as_value() for lane in range(width)]
-            size = 1 << phase
-            if size < width:
-                values = [
-                    value
-                    for first in range(0, width, 2 * size)
-                    for value in merge(
-                        m,
-                        values[first : first + size],
-                        values[first + size : first + 2 * size],
-                        f"merge{size}_{first}",
-                    )
-                ]
-            with m.If(advance):
-                m.d.sync += [
-                    stage.valid.eq(before_valid),
-                    stage.block.last.eq(before.last),
-                    stage.block.final.eq(before.final),
-                    *(stage.block.entries[lane].eq(value) for lane, value in enumerate(values)),
-                ]
-            before_valid, before = stage.valid, stage.block
-        m.d.comb += [self.o.valid.eq(before_valid), self.o.payload.eq(before)]
+        m.submodules.skid = skid = Skid(block_layout(self.geometry))
+        columns = sorting(self.geometry.width)
+        valid, block = pipeline(m, skid.i.ready, self.i.valid, self.i.payload, columns)
+        m.d.comb += [self.i.ready.eq(skid.i.ready), skid.i.valid.eq(valid), skid.i.payload.eq(block)]
+        wiring.connect(m, skid.o, wiring.flipped(self.o))
         return m

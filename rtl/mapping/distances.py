@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mapping.geometry import MapperGeometry
+from zeroskip.rtl.mapping.bitonic import less
 from zeroskip.rtl.mapping.layouts import block_layout
 
 
 class Distances(wiring.Component):
     """Turns the difference of two keys, a point's less the query's, into their squared distance (PointAcc's
-    CalcDistance stage). A field of the difference that is negative has borrowed from the field above it, which gets it
-    back.
+    CalcDistance stage). A coordinate of the difference that is negative has borrowed from the field above it. Half of
+    the range added to every field gives all of that back: each field then holds its coordinate plus that half.
 
     Points of other batches, and those farther away than the limit, are absent.
 
         difference   the coordinates of the difference
         square       their squares
-        sum          of the squares, against the limit
+        sum          of the squares
+        limit        against the limit
 
-    Latency: three cycles. Throughput: one block a cycle. Everything stops while a block waits at `o`.
+    Latency: four cycles. Throughput: one block a cycle. Everything stops while a block waits at `o`.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ class Distances(wiring.Component):
         The same blocks with squared distances as keys.
     """
 
-    latency = 3
+    latency = 4
 
     def __init__(self, geometry: MapperGeometry) -> None:
         self.geometry = geometry
@@ -51,34 +53,48 @@ class Distances(wiring.Component):
         geometry, advance = self.geometry, Signal()
         m.d.comb += [advance.eq(~self.o.valid | self.o.ready), self.i.ready.eq(advance)]
         stage_layout = data.StructLayout({"valid": 1, "block": block_layout(geometry)})
-        different, squared = Signal(stage_layout), Signal(stage_layout)
+        different, squared, added = (Signal(stage_layout, name=name) for name in ("different", "squared", "added"))
         with m.If(advance):
             m.d.sync += [
                 different.valid.eq(self.i.valid),
                 different.block.eq(self.i.payload),
                 squared.eq(different),
-                self.o.valid.eq(squared.valid),
-                self.o.payload.eq(squared.block),
+                added.eq(squared),
+                self.o.valid.eq(added.valid),
+                self.o.payload.eq(added.block),
             ]
+        size = geometry.coordinate_bits
+        halves = sum(1 << (size * axis + size - 1) for axis in range(geometry.dims))
         for lane in range(geometry.width):
+            fields = Signal(geometry.key_bits, name=f"fields{lane}")
             squares = []
-            rest: Any = self.i.payload.entries[lane].key
+            m.d.comb += fields.eq(self.i.payload.entries[lane].key + halves)
             for axis in range(geometry.dims):
-                part = Signal(signed(geometry.coordinate_bits), name=f"part{lane}_{axis}")
-                coordinate = Signal.like(part, name=f"coordinate{lane}_{axis}")
-                square = Signal(2 * geometry.coordinate_bits - 1, name=f"square{lane}_{axis}")
-                m.d.comb += part.eq(rest[: geometry.coordinate_bits])
-                rest = (rest >> geometry.coordinate_bits) + part[-1]
+                coordinate = Signal(signed(size), name=f"coordinate{lane}_{axis}")
+                square = Signal(2 * size - 1, name=f"square{lane}_{axis}")
+                field = fields[size * axis : size * (axis + 1)]
                 with m.If(advance):
-                    m.d.sync += [coordinate.eq(part), square.eq(coordinate * coordinate)]
+                    # Less half of the range: the other highest bit.
+                    m.d.sync += [coordinate.eq(Cat(field[:-1], ~field[-1])), square.eq(coordinate * coordinate)]
                 squares.append(square)
+            total = Signal(geometry.distance_bits, name=f"total{lane}")
+            entry, old = self.o.payload.entries[lane], added.block.entries[lane]
             with m.If(advance):
-                # The batch number's place: zero within one batch.
-                m.d.sync += different.block.entries[lane].absent.eq(
-                    self.i.payload.entries[lane].absent | (rest[: geometry.batch_bits] != 0)
-                )
-            total = sum(squares[1:], squares[0] + 0)
-            entry, old = self.o.payload.entries[lane], squared.block.entries[lane]
-            with m.If(advance):
-                m.d.sync += [entry.key.eq(total), entry.absent.eq(old.absent | (total > self.limit))]
+                m.d.sync += [
+                    # The batch number's place: zero within one batch.
+                    different.block.entries[lane].absent.eq(
+                        self.i.payload.entries[lane].absent | (fields[size * geometry.dims :] != 0)
+                    ),
+                    total.eq(_sum(squares)),
+                    entry.key.eq(total),
+                    entry.absent.eq(old.absent | less(self.limit, total)),
+                ]
         return m
+
+
+def _sum(terms: list[Any]) -> Any:
+    """Their sum, by a tree."""
+    if len(terms) == 1:
+        return terms[0]
+    half = len(terms) // 2
+    return _sum(terms[:half]) + _sum(terms[half:])

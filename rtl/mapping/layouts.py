@@ -24,9 +24,15 @@ def entry_layout(geometry: MapperGeometry) -> data.StructLayout:
 
 
 def block_layout(geometry: MapperGeometry) -> data.StructLayout:
-    """`width` sorted entries. `last` ends a run of blocks, and `final` with it the last run of a pass."""
+    """`width` sorted entries. `begins` marks the first block of a list. `last` ends a run of blocks, and `final` with
+    it the last run of a pass."""
     entries = data.ArrayLayout(entry_layout(geometry), geometry.width)
-    return data.StructLayout({"entries": entries, "last": 1, "final": 1})
+    return data.StructLayout({"entries": entries, "begins": 1, "last": 1, "final": 1})
+
+
+def lane_layout(geometry: MapperGeometry) -> data.StructLayout:
+    """An entry in a lane of the merger, with the ends of its block."""
+    return data.StructLayout({"entry": entry_layout(geometry), "last": 1, "final": 1})
 
 
 def stored_layout(geometry: MapperGeometry) -> data.StructLayout:
@@ -43,7 +49,8 @@ def run_layout(geometry: MapperGeometry) -> data.StructLayout:
     """Words `first` to `end` - 1 of a list of `count` keys that begins at word `base`.
 
     Keys lose the bits that are not `kept`, then `shift` is added; `source` marks outputs. Places beyond the list are
-    absent: a run is never empty. `final` ends the pass.
+    absent: a run is never empty. `final` ends the pass. Of a `single` run only the word `first` is read: such runs are
+    parts of lists that are read in turn.
     """
     # A run may begin behind the list, by less than the list is long.
     word = bits_for(2 * geometry.words + 1)
@@ -56,6 +63,7 @@ def run_layout(geometry: MapperGeometry) -> data.StructLayout:
             "kept": geometry.key_bits,
             "shift": geometry.key_bits,
             "source": 1,
+            "single": 1,
             "final": 1,
         }
     )

@@ -22,9 +22,11 @@ from zeroskip.rtl.mapping.layouts import (
     word_layout,
 )
 from zeroskip.rtl.mapping.least_distances import LeastDistances
+from zeroskip.rtl.mapping.least_entry import LeastEntry
 from zeroskip.rtl.mapping.matcher import Matcher
 from zeroskip.rtl.mapping.merger import Merger
 from zeroskip.rtl.mapping.packer import Packer
+from zeroskip.rtl.mapping.ranker import Ranker
 from zeroskip.rtl.mapping.reader import Reader
 from zeroskip.rtl.mapping.sequencer import Sequencer
 from zeroskip.rtl.mapping.thinner import Thinner
@@ -43,9 +45,9 @@ class Mapper(wiring.Component):
                                  +----> thinner -> packer -> memory
         memory -> reader a -> block sorter -^
 
-    The same comparators rank points by their distance to queries: reader a -> distances -> block sorter -> merger,
-    which keeps the nearest -> thinner -> packer -> memory. Farthest-point sampling has a stage more, after the
-    distances, which keeps the least of them in the memory.
+    Points are ranked by their distance to queries: reader a -> distances -> block sorter -> ranker, which keeps the
+    nearest -> thinner -> packer -> memory. Farthest-point sampling has a stage more, after the distances, which keeps
+    the least of them in the memory; and after the block sorter, the smallest entry is enough.
 
     Latency: `result` follows `read` by two cycles. Throughput: `width` keys a cycle, offset by offset without a gap;
     one transfer of `load` a cycle, one word of `result` in two cycles.
@@ -99,6 +101,8 @@ class Mapper(wiring.Component):
         m.submodules.least = least = LeastDistances(geometry)
         m.submodules.block_sorter = block_sorter = BlockSorter(geometry)
         m.submodules.merger = merger = Merger(geometry)
+        m.submodules.ranker = ranker = Ranker(geometry)
+        m.submodules.least_entry = least_entry = LeastEntry(geometry)
         m.submodules.matcher = matcher = Matcher(geometry)
         m.submodules.thinner = thinner = Thinner(geometry)
         m.submodules.pack_triples = pack_triples = Packer(shape=triple_layout(geometry), lanes=geometry.pairs)
@@ -117,12 +121,14 @@ class Mapper(wiring.Component):
             (mapping, merger.o, matcher.i),
             (rank, reader_a.o, distances.i),
             (rank & ~farthest, distances.o, block_sorter.i),
+            (rank & ~farthest, block_sorter.o, ranker.i),
+            (rank & ~farthest, ranker.o, thinner.i),
             (farthest, distances.o, least.i),
-            (farthest, least.o, block_sorter.i),
             (farthest, reader_b.o, least.before),
+            (farthest, least.o, block_sorter.i),
+            (farthest, block_sorter.o, least_entry.i),
+            (farthest, least_entry.o, thinner.i),
             (~rank, reader_b.o, merger.b),
-            (rank, block_sorter.o, merger.a),
-            (rank, merger.o, thinner.i),
         ):
             with m.If(used):
                 m.d.comb += [
@@ -136,7 +142,6 @@ class Mapper(wiring.Component):
         m.d.comb += [
             matcher.clear.eq(self._begins),
             self.disordered.eq(matcher.disordered),
-            merger.top.eq(sequencer.rank),
             distances.limit.eq(sequencer.limit),
             least.first.eq(sequencer.first),
             least.base.eq(sequencer.list_b),

@@ -4,32 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mapping.geometry import MapperGeometry
-from zeroskip.rtl.mapping.bitonic import exchange, settle
+from zeroskip.rtl.mapping.bitonic import pipeline, settling
 from zeroskip.rtl.mapping.layouts import block_layout
+from zeroskip.rtl.mapping.merger_lane import MergerLane
+from zeroskip.rtl.mapping.skid import Skid
 
 
 class Merger(wiring.Component):
-    """Merges pairs of sorted runs, one of each stream, into sorted runs, `width` entries a cycle (PointAcc section 4;
-    Chhugani et al., VLDB 2008).
+    """Merges pairs of sorted runs, one of each stream, into sorted runs, `width` entries a cycle (PointAcc section 4,
+    with the lanes of FLiMS, Papaphilippou, Luk and Brooks, arXiv:2112.05607).
 
-    A register holds the `width` largest entries seen so far. In each cycle the block with the smaller first entry meets
-    them: a column of comparators separates the smaller half, which leaves, from the larger half, which the register
-    keeps; log2(width) columns sort each half. The first block of the next pair pushes out the last one of this pair, so
-    that pairs follow each other without a gap.
+    The `width` lanes merge one entry a cycle each, and know nothing of each other:
 
-    The comparators from the register back to it (1 + log2(width) columns) set the clock; the half that leaves has a
-    register after the first column.
+        place of list a:  0   1   2   3          lane i merges every entry in place i of the blocks of list a
+                          |   |   |   |          with every entry in place width - 1 - i of those of list b
+        lanes            [0] [1] [2] [3]
+                          |   |   |   |
+        place of list b:  3   2   1   0
 
-    With `top`, the register keeps the smaller half, and of each run of list a the `width` smallest entries leave, as
-    one block.
+    After any number of blocks, list a has given its p smallest entries and list b its q smallest, and p + q is a
+    multiple of `width`. Entry a[p + k] stands in place (p + k) mod `width`, and entry b[q + width - 1 - k] in place
+    (q + width - 1 - k) mod `width` = width - 1 - (p + k) mod `width`: the same lane. So the lanes compare a[p + k] with
+    b[q + width - 1 - k] for all k. This is the first column of Batcher's bitonic merger: the smaller ones are the
+    `width` smallest of all that are left, and a bitonic sequence from lane p mod `width` on. Those of list a are again
+    its smallest. log2(width) columns sort the block, two cycles each.
 
-    Latency: a block leaves two cycles after the block that pushes it out was taken; the last block of a pass, three
-    cycles after the last one of its pair. Throughput: one block a cycle. Everything stops while a block waits at `o`.
+    The only loop is the choice between two entries in a lane. All lanes go on together, so that all of them end a pair
+    of runs with the same block, and pairs and passes follow each other without a gap. Where lists are sorted, a lane
+    has taken at most one entry more of a list than another lane has; where they are not, the lanes still only permute,
+    and nothing hangs.
+
+    Latency: the first block of a pass leaves 6 + 2 * log2(width) cycles after those of both lists came. Throughput: one
+    block a cycle. Everything stops while a block waits at `o`; whether blocks are taken depends on registers only.
 
     Parameters
     ----------
@@ -38,80 +49,58 @@ class Merger(wiring.Component):
     Ports
     -----
     a : stream of block_layout, in
-        Sorted runs, as many as come at `b`. With `top`, runs of sorted blocks.
+        Sorted runs, as many as come at `b`. Absent entries are the last of a run.
     b : stream of block_layout, in
-        Sorted runs. With `top` nothing is taken here.
-    top : 1, in
-        Keeps the smallest entries. Changes between passes.
+        Sorted runs.
     o : stream of block_layout, out
         The merged runs: as many blocks as came in, whose absent entries are at the end.
     """
 
-    latency = 3
-
     def __init__(self, geometry: MapperGeometry) -> None:
         self.geometry = geometry
         block = stream.Signature(block_layout(geometry))
-        super().__init__({"a": In(block), "b": In(block), "top": In(1), "o": Out(block)})
+        super().__init__({"a": In(block), "b": In(block), "o": Out(block)})
+
+    @property
+    def latency(self) -> int:
+        return MergerLane.latency + self.geometry.settle_cycles + 1
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        kept = Signal(self.o.payload.entries.shape())
-        holding, flush, advance = Signal(), Signal(), Signal()
-        begins = Signal(init=1)
-        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
-        take, new = self._take(m, advance & ~flush, begins, flush)
-
-        low, high = exchange(m, _values(kept), list(reversed(_values(new))), "half", keep=begins)
-        with m.If(take):
-            m.d.sync += holding.eq(1)
-            stay = [Mux(self.top & ~begins, small, large) for small, large in zip(low, high, strict=True)]
-            for lane, value in enumerate(settle(m, stay, "keep")):
-                m.d.sync += kept[lane].eq(value)
-        with m.Elif(flush & advance):
-            m.d.sync += [holding.eq(0), flush.eq(0)]
-
-        # At the beginning of a pair the comparators leave the register's entries where they are.
-        halves = Signal(
-            data.StructLayout({"valid": 1, "entries": kept.shape(), "last": 1, "final": 1}),
-        )
-        with m.If(advance):
-            m.d.sync += [
-                halves.valid.eq(holding & (flush | (take & (begins | ~self.top)))),
-                halves.last.eq(begins),
-                halves.final.eq(flush),
-                *(halves.entries[lane].eq(value) for lane, value in enumerate(low)),
-                self.o.valid.eq(halves.valid),
-                self.o.payload.last.eq(halves.last),
-                self.o.payload.final.eq(halves.final),
-            ]
-            for lane, value in enumerate(settle(m, _values(halves.entries), "leave")):
-                m.d.sync += self.o.payload.entries[lane].eq(value)
-        return m
-
-    def _take(self, m: Module, free: Value, begins: Signal, flush: Signal) -> tuple[Signal, Signal]:
-        """Chooses the block with the smaller first entry. Returns whether one is taken, and its entries."""
-        a, b = self.a, self.b
-        a_ended, b_ended, choose_a, take = Signal(), Signal(), Signal(), Signal()
-        new = Signal(a.payload.entries.shape())
-        first_of_a, first_of_b = (side.payload.entries[0].as_value() for side in (a, b))
+        width, advance, can = self.geometry.width, Signal(), Signal()
+        m.submodules.skid = skid = Skid(block_layout(self.geometry))
+        lanes = [MergerLane(self.geometry) for _ in range(width)]
+        m.d.sync += can.eq(Cat(lane.can for lane in lanes).all())
         m.d.comb += [
-            choose_a.eq(self.top | (~a_ended & (b_ended | (first_of_a < first_of_b)))),
-            take.eq(free & (a.valid | a_ended) & (b.valid | b_ended | self.top)),
-            a.ready.eq(take & choose_a),
-            b.ready.eq(take & ~choose_a),
-            new.eq(Mux(choose_a, a.payload.entries.as_value(), b.payload.entries.as_value())),
+            advance.eq(skid.i.ready),
+            self.a.ready.eq(Cat(lane.a.ready for lane in lanes).all()),
+            self.b.ready.eq(Cat(lane.b.ready for lane in lanes).all()),
         ]
-        chosen_last = Mux(choose_a, a.payload.last, b.payload.last)
-        with m.If(take):
-            m.d.sync += begins.eq(0)
-            with m.If(chosen_last & (a_ended | b_ended | self.top)):
-                final = Mux(choose_a, a.payload.final, b.payload.final)
-                m.d.sync += [a_ended.eq(0), b_ended.eq(0), begins.eq(1), flush.eq(final)]
-            with m.Elif(chosen_last):
-                m.d.sync += [a_ended.eq(choose_a), b_ended.eq(~choose_a)]
-        return take, new
-
-
-def _values(entries: Any) -> list[Value]:
-    return [entries[lane].as_value() for lane in range(len(entries))]
+        block = Signal(block_layout(self.geometry))
+        m.d.comb += [block.last.eq(lanes[0].o.last), block.final.eq(lanes[0].o.final)]
+        for place, lane in enumerate(lanes):
+            m.submodules[f"lane{place}"] = lane
+            for side, port, entry in (
+                (self.a, lane.a, self.a.payload.entries[place]),
+                (self.b, lane.b, self.b.payload.entries[width - 1 - place]),
+            ):
+                m.d.comb += [
+                    port.valid.eq(side.valid & side.ready),
+                    port.payload.entry.eq(entry),
+                    port.payload.last.eq(side.payload.last),
+                    port.payload.final.eq(side.payload.final),
+                ]
+            m.d.comb += [
+                lane.a_stops.eq(~self.a.ready),
+                lane.b_stops.eq(~self.b.ready),
+                lane.go.eq(can & advance),
+                lane.advance.eq(advance),
+                block.entries[place].eq(lane.o.entry),
+            ]
+        taken, chosen = Signal(), Signal()
+        with m.If(advance):
+            m.d.sync += [taken.eq(can), chosen.eq(taken)]
+        valid, sorted_block = pipeline(m, advance, chosen, block, settling(width))
+        m.d.comb += [skid.i.valid.eq(valid), skid.i.payload.eq(sorted_block)]
+        wiring.connect(m, skid.o, wiring.flipped(self.o))
+        return m

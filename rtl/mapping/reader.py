@@ -16,7 +16,13 @@ from zeroskip.rtl.ports import read_port
 class Reader(wiring.Component):
     """Turns runs into blocks of entries: reads a word a cycle, clears bits of the keys, and adds the run's shift.
 
-    Latency: the first block of a run is at `o` three cycles after the run was taken. Throughput: one block a cycle,
+        next      the run that follows
+        run       the run that is read, word by word
+        asked     the memory shows a word
+        fetched   a register holds it: a memory shows its words late in a cycle
+        o         the word with its run's bits and shift
+
+    Latency: the first block of a run is at `o` five cycles after the run was taken. Throughput: one block a cycle,
     also from run to run.
 
     Parameters
@@ -33,7 +39,7 @@ class Reader(wiring.Component):
         The blocks, run by run.
     """
 
-    latency = 3
+    latency = 5
 
     def __init__(self, geometry: MapperGeometry) -> None:
         self.geometry = geometry
@@ -47,55 +53,72 @@ class Reader(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        run = Signal(run_layout(self.geometry))
-        reading, last, ask, leave = Signal(), Signal(), Signal(), Signal()
-        at = Signal.like(run.first)
-        asked = Signal(
-            data.StructLayout(
-                {
-                    "valid": 1,
-                    "present": self.geometry.width,
-                    "last": 1,
-                    "final": 1,
-                    **{name: run_layout(self.geometry)[name].shape for name in ("kept", "shift", "source")},
-                }
-            )
-        )
+        layout = run_layout(self.geometry)
+        following, run = Signal(layout), Signal(layout)
+        waiting, reading, last, ends, ask, leave, load = (Signal() for _ in range(7))
+        at, address = Signal.like(run.first), Signal.like(self.memory.addr)
+        fields = {name: layout[name].shape for name in ("kept", "shift", "source")}
+        flags = {"valid": 1, "present": self.geometry.width, "begins": 1, "last": 1, "final": 1}
+        asked = Signal(data.StructLayout({**flags, **fields}))
+        fetched = Signal(data.StructLayout({**flags, **fields, "word": word_layout(self.geometry)}))
         # The memory keeps a word until the next is asked for, which happens when it has left.
-        step = ~asked.valid | leave
+        onward, step = ~fetched.valid | leave, Signal()
         m.d.comb += [
             leave.eq(~self.o.valid | self.o.ready),
+            step.eq(~asked.valid | onward),
             ask.eq(reading & step),
-            last.eq(at + 1 == run.end),
+            load.eq(~reading | (ask & ends)),
             self.memory.en.eq(ask),
-            self.memory.addr.eq(run.base + at),
-            self.run.ready.eq(~reading | (ask & last)),
+            self.memory.addr.eq(address),
+            self.run.ready.eq(~waiting | load),
         ]
-        with m.If(self.run.valid & self.run.ready):
-            m.d.sync += [run.eq(self.run.payload), at.eq(self.run.payload.first), reading.eq(1)]
+        with m.If(self.run.ready):
+            m.d.sync += [following.eq(self.run.payload), waiting.eq(self.run.valid)]
+        # Whether a word is the last one of its list, and of its run, is known before it is read.
+        with m.If(load):
+            m.d.sync += [
+                run.eq(following),
+                reading.eq(waiting),
+                at.eq(following.first),
+                address.eq(following.base + following.first),
+                last.eq(following.first + 1 == following.end),
+                ends.eq(following.single | (following.first + 1 == following.end)),
+            ]
         with m.Elif(ask):
-            m.d.sync += [at.eq(at + 1), reading.eq(~last)]
+            m.d.sync += [
+                at.eq(at + 1),
+                address.eq(address + 1),
+                last.eq(at + 2 == run.end),
+                ends.eq(at + 2 == run.end),
+            ]
         with m.If(step):
             m.d.sync += [
                 asked.valid.eq(ask),
                 asked.present.eq(self._present(run, at)),
+                asked.begins.eq(at == 0),
                 asked.last.eq(last),
                 asked.final.eq(last & run.final),
-                *(asked[name].eq(run[name]) for name in ("kept", "shift", "source")),
+                *(asked[name].eq(run[name]) for name in fields),
+            ]
+        with m.If(onward):
+            m.d.sync += [
+                *(fetched[name].eq(asked[name]) for name in (*flags, *fields)),
+                fetched.word.eq(self.memory.data),
             ]
         with m.If(leave):
             m.d.sync += [
-                self.o.valid.eq(asked.valid),
-                self.o.payload.last.eq(asked.last),
-                self.o.payload.final.eq(asked.final),
+                self.o.valid.eq(fetched.valid),
+                self.o.payload.begins.eq(fetched.begins),
+                self.o.payload.last.eq(fetched.last),
+                self.o.payload.final.eq(fetched.final),
             ]
             for lane in range(self.geometry.width):
-                stored, entry = self.memory.data[lane], self.o.payload.entries[lane]
+                stored, entry = fetched.word[lane], self.o.payload.entries[lane]
                 m.d.sync += [
-                    entry.key.eq((stored.key & asked.kept) + asked.shift),
+                    entry.key.eq((stored.key & fetched.kept) + fetched.shift),
                     entry.index.eq(stored.index),
-                    entry.source.eq(asked.source),
-                    entry.absent.eq(~asked.present[lane]),
+                    entry.source.eq(fetched.source),
+                    entry.absent.eq(~fetched.present[lane]),
                 ]
         return m
 

@@ -13,6 +13,8 @@ from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.rtl.mapping.layouts import job_layout, run_layout
 from zeroskip.rtl.ports import lookup_port
 
+_PLACES = ("first", "end", "following")
+
 
 class Sequencer(wiring.Component):
     """Gives both readers their runs, pass by pass.
@@ -20,7 +22,8 @@ class Sequencer(wiring.Component):
     A map is one pass: for each offset, list a (the outputs), moved by the offset's shift, and list b (the inputs). A
     sort begins with a pass in which reader a brings the list to the block sorter; then, pass by pass, pairs of sorted
     runs are merged into runs twice as long. The passes write to `target` and `spare` in turn, and the last to `target`.
-    A ranking is one pass in which list a is read for each query; farthest-point sampling one pass for each sample.
+    A ranking is one pass in which list a is read for each query: word by word for `together` queries in turn.
+    Farthest-point sampling is one pass for each sample.
 
     Latency: the first runs are offered in the cycle after `start` was taken, those of a next pass in the cycle after
     `finished`, or after `proceed` in farthest-point sampling. Throughput: a run a cycle for each reader.
@@ -107,7 +110,7 @@ class Sequencer(wiring.Component):
         m = Module()
         job, busy = Signal(job_layout(self.geometry)), Signal()
         # The words of list a, and those of the runs that are merged.
-        words, length = Signal.like(self.a.payload.end), Signal.like(self.a.payload.end)
+        words, length, b_words = (Signal.like(self.a.payload.end) for _ in range(3))
         to_target, begin = Signal(), Signal()
         # The number of the last offset, query or sample.
         last_number = Signal.like(job.offsets)
@@ -126,6 +129,12 @@ class Sequencer(wiring.Component):
             self.list_b.eq(job.b_base),
             self.nearest.eq(Mux(job.rank, job.nearest, 0)),
             self.limit.eq(job.limit),
+            self.done.eq(self.finished & self.last),
+            self.unique.eq(job.unique & self.last),
+            self.renumber.eq(job.renumber & self.last),
+        ]
+        # A pass takes longer than these registers take to follow.
+        m.d.sync += [
             self.last.eq(
                 Mux(
                     job.sort,
@@ -133,10 +142,7 @@ class Sequencer(wiring.Component):
                     ~job.farthest | (passes == last_number),
                 )
             ),
-            self.done.eq(self.finished & self.last),
             self.into.eq(Mux(to_target | job.rank, job.target, job.spare) + Mux(job.farthest, passes, 0)),
-            self.unique.eq(job.unique & self.last),
-            self.renumber.eq(job.renumber & self.last),
         ]
         with m.If(starts):
             m.d.sync += [
@@ -145,6 +151,7 @@ class Sequencer(wiring.Component):
                 passes.eq(0),
                 last_number.eq(new.offsets - 1),
                 words.eq(self._blocks(new.a_count)),
+                b_words.eq(self._blocks(new.b_count)),
                 length.eq(1),
                 self.presort.eq(new.sort),
                 to_target.eq(self._even_merges(m, self._blocks(new.a_count))),
@@ -153,9 +160,13 @@ class Sequencer(wiring.Component):
             m.d.sync += [busy.eq(~self.last), passes.eq(passes + 1), self.presort.eq(0), to_target.eq(~to_target)]
             with m.If(~self.presort):
                 m.d.sync += length.eq(length << 1)
+        next_length = Mux(starts, 1, Mux(self.presort, length, length << 1))
         source = Mux(self.presort, job.a_base, Mux(to_target, job.spare, job.target))
-        self._runs_of_a(m, job, begin=begin, last_number=last_number, words=words, length=length, source=source)
-        self._runs_of_b(m, job, begin=begin, last_number=last_number, words=words, length=length, source=source)
+        sorts = Mux(starts, new.sort, job.sort)
+        shared = {"begin": begin, "last_number": last_number, "words": words, "source": source}
+        lengths = {"length": length, "next_length": next_length}
+        self._runs_of_a(m, job, sorts=sorts, **shared, **lengths)
+        self._runs_of_b(m, job, b_words=b_words, **shared, **lengths)
         return m
 
     def _blocks(self, count: Value) -> Value:
@@ -179,16 +190,25 @@ class Sequencer(wiring.Component):
         job: Any,
         *,
         begin: Value,
+        sorts: Value,
         last_number: Signal,
         words: Signal,
         length: Signal,
+        next_length: Value,
         source: Value,
     ) -> None:
-        run, offering, first = self.a.payload, Signal(), Signal.like(self.a.payload.first)
+        run, offering = self.a.payload, Signal()
+        # The first word of this run, the one after its last, and the first word of the next run.
+        first, end, following = (Signal.like(self.a.payload.first, name=f"a_{name}") for name in _PLACES)
         number = Signal.like(job.offsets)
+        in_turn, place, turn_ends, list_ends = Signal(), Signal(range(self.geometry.together)), Signal(), Signal()
         m.d.comb += [
+            in_turn.eq(job.rank & ~job.farthest),
+            turn_ends.eq((place == self.geometry.together - 1) | (number == last_number)),
+            list_ends.eq(following == words),
             self.a.valid.eq(offering),
             self.shift.addr.eq(number),
+            run.single.eq(in_turn),
             run.count.eq(job.a_count),
             run.kept.eq(Mux(self.presort, job.kept, Const(-1, len(run.kept)))),
             run.first.eq(first),
@@ -198,8 +218,8 @@ class Sequencer(wiring.Component):
                 run.shift.eq(0),
                 run.source.eq(0),
                 run.base.eq(source),
-                run.end.eq(Mux(self.presort, words, _least(first + length, words))),
-                run.final.eq(self.presort | (first + (length << 1) >= words)),
+                run.end.eq(Mux(self.presort, words, _least(end, words))),
+                run.final.eq(self.presort | (following >= words)),
             ]
         with m.Else():
             m.d.comb += [
@@ -207,14 +227,32 @@ class Sequencer(wiring.Component):
                 run.end.eq(words),
                 run.shift.eq(Mux(job.farthest & ~self.first, self.origin, self.shift.data)),
                 run.source.eq(~job.rank),
-                run.final.eq(job.farthest | (number == last_number)),
+                run.final.eq(job.farthest | ((number == last_number) & (~in_turn | list_ends))),
             ]
         with m.If(begin):
-            m.d.sync += [offering.eq(1), first.eq(0), number.eq(0)]
+            m.d.sync += [
+                offering.eq(1),
+                first.eq(0),
+                end.eq(next_length),
+                following.eq(Mux(sorts, next_length << 1, 1)),
+                number.eq(0),
+                place.eq(0),
+            ]
         with m.Elif(self.a.valid & self.a.ready):
             m.d.sync += [offering.eq(~run.final), number.eq(number + 1)]
             with m.If(job.sort):
-                m.d.sync += first.eq(first + (length << 1))
+                m.d.sync += [
+                    first.eq(following),
+                    end.eq(end + (length << 1)),
+                    following.eq(following + (length << 1)),
+                ]
+            with m.If(in_turn):
+                m.d.sync += place.eq(Mux(turn_ends, 0, place + 1))
+                # The next word, for the same queries; or the next queries.
+                with m.If(turn_ends & list_ends):
+                    m.d.sync += [first.eq(0), following.eq(1)]
+                with m.Elif(turn_ends):
+                    m.d.sync += [first.eq(following), following.eq(following + 1), number.eq(number - place)]
 
     def _runs_of_b(
         self,
@@ -222,18 +260,25 @@ class Sequencer(wiring.Component):
         job: Any,
         *,
         begin: Value,
+        b_words: Signal,
         last_number: Signal,
         words: Signal,
         length: Signal,
+        next_length: Value,
         source: Value,
     ) -> None:
-        run, offering, pair = self.b.payload, Signal(), Signal.like(self.b.payload.first)
+        run, offering = self.b.payload, Signal()
+        first, following = (Signal.like(self.b.payload.first, name=f"b_{name}") for name in ("first", "following"))
         number = Signal.like(job.offsets)
-        first = Signal.like(pair)
-        m.d.comb += [self.b.valid.eq(offering & ~self.presort & (~job.rank | job.farthest)), first.eq(pair + length)]
+        m.d.comb += self.b.valid.eq(offering & ~self.presort & (~job.rank | job.farthest))
         # Inputs are read as they are. Constants for a part of the payload stand in each branch: those outside would be
         # emitted as initial values, which Verilator drops from a signal that is driven elsewhere too.
-        as_they_are = [run.kept.eq(Const(-1, len(run.kept))), run.shift.eq(0), run.source.eq(0)]
+        as_they_are = [
+            run.kept.eq(Const(-1, len(run.kept))),
+            run.shift.eq(0),
+            run.source.eq(0),
+            run.single.eq(0),
+        ]
         with m.If(job.sort):
             # The last run may have no partner: then its partner is a word behind the list.
             m.d.comb += [
@@ -241,8 +286,8 @@ class Sequencer(wiring.Component):
                 run.base.eq(source),
                 run.count.eq(job.a_count),
                 run.first.eq(first),
-                run.end.eq(Mux(first < words, _least(first + length, words), first + 1)),
-                run.final.eq(pair + (length << 1) >= words),
+                run.end.eq(Mux(first < words, _least(following, words), first + 1)),
+                run.final.eq(following >= words),
             ]
         with m.Else():
             m.d.comb += [
@@ -250,15 +295,15 @@ class Sequencer(wiring.Component):
                 run.base.eq(job.b_base),
                 run.count.eq(job.b_count),
                 run.first.eq(0),
-                run.end.eq(self._blocks(job.b_count)),
+                run.end.eq(b_words),
                 run.final.eq(job.farthest | (number == last_number)),
             ]
         with m.If(begin):
-            m.d.sync += [offering.eq(1), pair.eq(0), number.eq(0)]
+            m.d.sync += [offering.eq(1), first.eq(next_length), following.eq(next_length << 1), number.eq(0)]
         with m.Elif(self.b.valid & self.b.ready):
             m.d.sync += [offering.eq(~run.final), number.eq(number + 1)]
             with m.If(job.sort):
-                m.d.sync += pair.eq(pair + (length << 1))
+                m.d.sync += [first.eq(first + (length << 1)), following.eq(following + (length << 1))]
 
 
 def _least(x: Value, y: Value) -> Value:

@@ -31,6 +31,7 @@ from zeroskip.rtl.link.receiver import Receiver
 from zeroskip.rtl.link.seal import Seal
 from zeroskip.rtl.link.uart import UartReceiver, UartSender
 from zeroskip.rtl.mapping.packer import Packer
+from zeroskip.rtl.mapping.skid import Skid
 from zeroskip.rtl.mma.accumulators import Accumulators
 from zeroskip.rtl.mma.selector import Lower
 from zeroskip.rtl.mma.timing import Timing
@@ -71,6 +72,7 @@ OTHERS: dict[Any, list[Any]] = {
     UartReceiver: [UartReceiver(clock=48e6, baud=3e6)],
     UartSender: [UartSender(clock=48e6, baud=3e6)],
     Packer: [Packer(shape=8, lanes=4)],
+    Skid: [Skid(8)],
 }
 """Those that are made with something else."""
 

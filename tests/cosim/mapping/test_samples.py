@@ -42,8 +42,8 @@ def test_samples(name: str, points: int, count: int, batches: int) -> None:
     assert run.samples.tolist() == by_hand(cloud, count, first)
     assert run.equal
     # A pass over the points for each sample.
-    levels = max(1, geometry.width.bit_length() - 1)
-    each = -(-points // geometry.width) + 13 + levels + 1
+    levels = geometry.width.bit_length() - 1
+    each = -(-points // geometry.width) + 16 + levels * (levels + 1)
     assert run.cycles == (count - 1) * each + (count - 2) * 2
 
 

@@ -17,9 +17,11 @@ from zeroskip.rtl.mapping.block_sorter import BlockSorter
 from zeroskip.rtl.mapping.distances import Distances
 from zeroskip.rtl.mapping.layouts import stored_layout, triple_layout, word_layout
 from zeroskip.rtl.mapping.least_distances import LeastDistances
+from zeroskip.rtl.mapping.least_entry import LeastEntry
 from zeroskip.rtl.mapping.matcher import Matcher
 from zeroskip.rtl.mapping.merger import Merger
 from zeroskip.rtl.mapping.packer import Packer
+from zeroskip.rtl.mapping.ranker import Ranker
 from zeroskip.rtl.mapping.reader import Reader
 from zeroskip.rtl.mapping.thinner import Thinner
 
@@ -112,7 +114,8 @@ def test_merger(width: int, pauses: tuple[float, float]) -> None:
         ends.append((sum(map(len, sides)) - before, final))
     dut = Merger(geometry)
     bench = Bench(dut, width)
-    into = [bench.feed(port, side, pauses[0]) for port, side in zip((dut.a, dut.b), sides, strict=True)]
+    for port, side in zip((dut.a, dut.b), sides, strict=True):
+        bench.feed(port, side, pauses[0])
     out = bench.drain(dut.o, sum(map(len, sides)), pauses[1])
     bench.run()
 
@@ -125,12 +128,8 @@ def test_merger(width: int, pauses: tuple[float, float]) -> None:
         assert found[: len(run)] == run
         assert all(entry[0] for entry in found[len(run) :])
     if pauses == (0.0, 0.0):
-        taken = sorted(into[0].cycles + into[1].cycles)
-        # Without a gap but for the cycle in which a pass ends.
-        first_pass = sum(count for count, _ in ends[:5])
-        assert taken == [cycle + (cycle >= first_pass) for cycle in range(len(taken))]
-        assert out.cycles[-1] == taken[-1] + dut.latency
-        assert out.cycles[first_pass - 1] == taken[first_pass - 1] + dut.latency
+        # Without a gap, also between pairs and passes.
+        assert out.cycles == [dut.latency + place for place in range(len(out.cycles))]
 
 
 def merged_runs(random: Random, width: int, *, sizes: list[int]) -> list[list[Entry]]:
@@ -331,36 +330,73 @@ def test_layouts_hold_their_words() -> None:
     assert triple_layout(geometry).size == 4 + 2 * geometry.index_bits
 
 
-@pytest.mark.parametrize("pauses", PAUSES)
-@pytest.mark.parametrize("width", WIDTHS)
-def test_merger_keeps_the_smallest(width: int, pauses: tuple[float, float]) -> None:
-    """Of runs of sorted blocks, which need not follow each other in order; two passes."""
-    random = Random(width)
-    sizes = [1, 5, 2, 1, 7]
-    runs = [
+def ranked_runs(random: Random, width: int, sizes: list[int]) -> list[list[list[Entry]]]:
+    """Runs of sorted blocks, which need not follow each other in order."""
+    return [
         [sorted((random.randrange(2), *entry[1:]) for entry in some_entries(random, width)) for _ in range(size)]
         for size in sizes
     ]
-    ends = [False, False, True, False, True]
-    blocks = [
-        block(one, last=place == len(run) - 1, final=final and place == len(run) - 1)
-        for run, final in zip(runs, ends, strict=True)
-        for place, one in enumerate(run)
+
+
+def in_turn(runs: list[list[list[Entry]]], *, final: bool = True) -> list[Block]:
+    """The blocks of runs of one length that take turns."""
+    ends = len(runs[0]) - 1
+    return [
+        {
+            **block(run[place], last=place == ends, final=final and place == ends and run is runs[-1]),
+            "begins": place == 0,
+        }
+        for place in range(ends + 1)
+        for run in runs
     ]
-    dut = Merger(geometry_of(width))
+
+
+@pytest.mark.parametrize("pauses", PAUSES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_ranker(width: int, pauses: tuple[float, float]) -> None:
+    """As many runs as take turns, fewer, and one; of one block, too."""
+    random = Random(width)
+    dut = Ranker(geometry_of(width))
+    most = dut.geometry.together
+    groups = [
+        ranked_runs(random, width, [size] * count) for count, size in ((most, 6), (most, 1), (most - 1, 4), (1, 9))
+    ]
+    blocks = [one for runs in groups for one in in_turn(runs, final=len(runs) != most)]
     bench = Bench(dut, width)
+    into = bench.feed(dut.i, blocks, pauses[0])
+    out = bench.drain(dut.o, sum(map(len, groups)), pauses[1])
+    bench.run(settle=5)
+    made = [plain_block(value) for value in out.values]
+    expected = [sorted(chain(*run))[:width] for runs in groups for run in runs]
+    assert [entries_of([one]) for one in made] == expected
+    assert [one["last"] for one in made] == [True] * len(expected)
+    assert [one["final"] for one in made] == [run is runs[-1] and len(runs) != most for runs in groups for run in runs]
+    if pauses == (0.0, 0.0):
+        full = 7 * most
+        assert into.cycles[:full] == [*range(full)]
+        assert out.cycles[0] == into.cycles[5 * most] + dut.latency
+        # Fewer: a block of each run in as many cycles as it takes to come round.
+        assert into.cycles[-1] == into.cycles[-9] + 8 * most
+        assert out.cycles[-1] == into.cycles[-1] + dut.latency
 
-    async def setting(ctx: Any) -> None:
-        ctx.set(dut.top, 1)
 
-    bench.first(setting)
-    bench.feed(dut.a, blocks, pauses[0])
+@pytest.mark.parametrize("pauses", PAUSES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_least_entry(width: int, pauses: tuple[float, float]) -> None:
+    random = Random(width)
+    runs = ranked_runs(random, width, [1, 5, 2, 1, 7])
+    dut = LeastEntry(geometry_of(width))
+    bench = Bench(dut, width)
+    into = bench.feed(dut.i, [one for run in runs for one in in_turn([run], final=run is runs[2])], pauses[0])
     out = bench.drain(dut.o, len(runs), pauses[1])
     bench.run(settle=5)
     made = [plain_block(value) for value in out.values]
-    assert [entries_of([one]) for one in made] == [sorted(chain(*run))[:width] for run in runs]
+    assert [entries_of([one])[0] for one in made] == [min(chain(*run)) for run in runs]
     assert [one["last"] for one in made] == [True] * len(runs)
-    assert [one["final"] for one in made] == ends
+    assert [one["final"] for one in made] == [run is runs[2] for run in runs]
+    if pauses == (0.0, 0.0):
+        assert into.cycles == [*range(16)]
+        assert out.cycles == [end + dut.latency - 1 for end in np.cumsum([1, 5, 2, 1, 7])]
 
 
 @pytest.mark.parametrize("pauses", PAUSES)
