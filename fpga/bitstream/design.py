@@ -8,7 +8,7 @@ from typing import Any
 from amaranth.hdl import Elaboratable
 
 from zeroskip.fpga.boards.board import Board
-from zeroskip.fpga.boards.sram import SinglePortRams
+from zeroskip.fpga.boards.sram import SinglePortRams, WordStoresInBlockRam
 
 TOP = "top"
 
@@ -35,6 +35,8 @@ def design(board: Board, top: Elaboratable, *, single_port_rams: bool = True) ->
     `single_port_rams`, wide memories are of that kind where the board has them; they must not be read while they are
     written."""
     bases: list[Any] = [_WithoutTools]
+    if board.family == "ice40":
+        bases.append(WordStoresInBlockRam)
     if single_port_rams and board.device.single_port_rams:
         bases.append(SinglePortRams)
     plan = board.make_platform(tuple(bases)).prepare(top, TOP, emit_src=False)

@@ -1,10 +1,11 @@
-"""The iCE40's large memories in place of block RAM."""
+"""The memories of an iCE40: large ones that have one port, and block RAM for small ones too."""
 
 from __future__ import annotations
 
 from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Mux, Signal
 
 from zeroskip.rtl.sram import Sram
+from zeroskip.rtl.word_store import WordStore
 
 WORD = 16
 DEPTH = 1 << 14
@@ -17,6 +18,13 @@ WIDE = 32
 def is_single_port(sram: Sram) -> bool:
     """Whether a memory becomes SB_SPRAM256KA cells."""
     return sram.width > WIDE and sram.depth <= DEPTH
+
+
+class WordStoresInBlockRam:
+    """A platform whose look-up tables are no memories: what they would hold takes flip-flops otherwise."""
+
+    def get_word_store(self, store: WordStore) -> Elaboratable:
+        return store.block_ram()
 
 
 class SinglePortRams:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
@@ -15,6 +15,7 @@ from zeroskip.rtl.eie.layouts import broadcast_layout, layer_layout
 from zeroskip.rtl.eie.ports import files_control, rounding_control
 from zeroskip.rtl.eie.scanner import NonzeroScanner, scan_latency
 from zeroskip.rtl.ports import read_port, write_port
+from zeroskip.rtl.word_store import WordStore
 
 
 class ControlUnit(wiring.Component):
@@ -128,30 +129,30 @@ class ControlUnit(wiring.Component):
         m = Module()
         m.submodules.scanner = scanner = NonzeroScanner(self.geometry)
         m.submodules.fetcher = fetcher = ActivationFetch(self.geometry)
-        layer = self._look_up_layer(m)
+        # The layer of the next cycle.
+        following = Signal.like(self.layer)
+        layer = self._look_up_layer(m, following)
         self._search(m, scanner, layer)
         self._fetch(m, scanner, fetcher, layer)
         sent = self._send(m, fetcher)
-        self._run(m, scanner, fetcher, layer, sent)
+        self._run(m, scanner, fetcher, layer, following, sent)
         return m
 
-    def _look_up_layer(self, m: Module) -> data.View[Any]:
+    def _look_up_layer(self, m: Module, following: Signal) -> data.View[Any]:
         """The current layer's row of the layer table, from its second cycle on."""
-        m.submodules.table = table = memory.Memory(
-            shape=layer_layout(self.geometry), depth=self.geometry.layers, init=[]
-        )
-        write, read = table.write_port(), table.read_port(domain="comb")
-        layer = Signal(layer_layout(self.geometry), reset_less=True)
+        layout = layer_layout(self.geometry)
+        m.submodules.table = table = WordStore(depth=self.geometry.layers, width=layout.size)
+        layer = Signal(layout, reset_less=True)
         half = self.rounding.half
         m.d.comb += [
-            write.en.eq(self.load.en),
-            write.addr.eq(self.load.addr),
-            write.data.eq(self.load.data),
-            read.addr.eq(self.layer),
+            table.write.en.eq(self.load.en),
+            table.write.addr.eq(self.load.addr),
+            table.write.data.eq(self.load.data),
+            table.following.eq(following),
             self.codebook.eq(layer.codebook),
         ]
         m.d.sync += [
-            layer.eq(read.data),
+            layer.as_value().eq(table.o),
             half.eq(Cat(layer.out_shift == bit + 1 for bit in range(len(half)))),
             self.rounding.relu.eq(layer.relu),
         ]
@@ -196,7 +197,13 @@ class ControlUnit(wiring.Component):
         return sent
 
     def _run(
-        self, m: Module, scanner: NonzeroScanner, fetcher: ActivationFetch, layer: data.View[Any], sent: Signal
+        self,
+        m: Module,
+        scanner: NonzeroScanner,
+        fetcher: ActivationFetch,
+        layer: data.View[Any],
+        following: Signal,
+        sent: Signal,
     ) -> None:
         """The state machine: runs layer after layer."""
         # The source file holds the previous layer's sums: they are rounded as that layer specifies.
@@ -225,12 +232,15 @@ class ControlUnit(wiring.Component):
         with m.If(self.load_activations):
             # The source file now holds inputs, no longer the sums of the last layer.
             m.d.sync += [source_shift.eq(0), source_relu.eq(0)]
+        m.d.comb += following.eq(self.layer)
+        m.d.sync += self.layer.eq(following)
         with m.If(self.start & self.idle):
-            m.d.sync += [self.running.eq(1), self.layer.eq(self.first)]
+            m.d.comb += following.eq(self.first)
+            m.d.sync += self.running.eq(1)
         with m.If(ending):
+            m.d.comb += following.eq(self.layer + 1)
             m.d.sync += [
                 self.running.eq(~layer.last),
-                self.layer.eq(self.layer + 1),
                 source_shift.eq(layer.out_shift),
                 source_relu.eq(layer.relu),
             ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
@@ -13,6 +13,7 @@ from zeroskip.model.eie.geometry import COLUMNS_AHEAD, VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.layouts import broadcast_layout, found_layout
 from zeroskip.rtl.eie.requantise import Requantise
 from zeroskip.rtl.ports import read_port
+from zeroskip.rtl.word_store import WordStore
 
 
 def fetch_latency(geometry: EieGeometry) -> int:
@@ -112,28 +113,28 @@ class ActivationFetch(wiring.Component):
 
         # ready: pointers and activations of the same columns, each in its order.
         first = Signal(range(COLUMNS_AHEAD))
-        with m.If(leaves):
-            m.d.sync += first.eq(first + 1)
+        following = Signal.like(first)
+        m.d.comb += following.eq(first + leaves)
+        m.d.sync += first.eq(following)
 
-        def kept(name: str, shape: Any, write: Any, word: Any) -> Any:
+        def kept(name: str, write: Value, word: Value) -> Value:
             """The word of the first column that waits; `word` is that of the next column wherever `write`."""
-            m.submodules[name] = words = memory.Memory(shape=shape, depth=COLUMNS_AHEAD, init=[])
+            m.submodules[name] = words = WordStore(depth=COLUMNS_AHEAD, width=len(word))
             end = Signal(range(COLUMNS_AHEAD), name=f"{name}_end")
-            write_port, read_port = words.write_port(), words.read_port(domain="comb")
             m.d.comb += [
-                write_port.en.eq(write),
-                write_port.addr.eq(end),
-                write_port.data.eq(word),
-                read_port.addr.eq(first),
+                words.write.en.eq(write),
+                words.write.addr.eq(end),
+                words.write.data.eq(word),
+                words.following.eq(following),
             ]
             with m.If(write):
                 m.d.sync += end.eq(end + 1)
-            return read_port.data
+            return words.o
 
         place = Signal(data.StructLayout({"pointer": bits_for(geometry.pointers), "bias": 1}))
         m.d.comb += [place.pointer.eq(self.pointer_base + column.index), place.bias.eq(column.bias)]
-        placed = kept("pointers", place.shape(), stages[0], place)
-        value = kept("values", signed(VALUE_BITS), arrives, requantise.o)
+        placed = data.View(place.shape(), kept("pointers", stages[0], place.as_value()))
+        value = kept("values", arrives, requantise.o).as_signed()
         m.d.comb += [
             self.o.payload.pointer.eq(placed.pointer),
             self.o.payload.value.eq(Mux(placed.bias, self.bias_one.as_signed(), value)),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.layouts import column_layout
+from zeroskip.rtl.word_store import WordStore
 
 
 class ActivationQueue(wiring.Component):
@@ -20,8 +20,8 @@ class ActivationQueue(wiring.Component):
     only columns that have entries in this PE: other columns need no place and no cycle. The broadcast stops when the
     queue holds `queue_full` columns; `queue_places` columns fit.
 
-    It is the SyncFIFO of amaranth.lib.fifo, whose output is read in the same cycle. SyncFIFOBuffered would show a
-    column one cycle later and change the array's cycles.
+    The output is read in the same cycle; the buffered FIFO of amaranth.lib.fifo, which has block RAM too, would show a
+    column one cycle later.
 
     Latency: a column is at `o` in the cycle after it was taken at `i`. Throughput: one column a cycle.
 
@@ -51,9 +51,24 @@ class ActivationQueue(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        width = column_layout(self.geometry).size
-        m.submodules.fifo = fifo = SyncFIFO(width=width, depth=self.geometry.queue_places)
-        wiring.connect(m, wiring.flipped(self.i), fifo.w_stream)
-        wiring.connect(m, fifo.r_stream, wiring.flipped(self.o))
-        m.d.comb += self.level.eq(fifo.level)
+        places = self.geometry.queue_places
+        m.submodules.words = words = WordStore(depth=places, width=column_layout(self.geometry).size)
+        enters, leaves = self.i.valid & self.i.ready, self.o.valid & self.o.ready
+        first, end = Signal(range(places)), Signal(range(places))
+
+        def after(place: Value) -> Value:
+            return Mux(place == places - 1, 0, place + 1)
+
+        m.d.comb += [
+            self.i.ready.eq(self.level != places),
+            self.o.valid.eq(self.level != 0),
+            self.o.payload.eq(words.o),
+            words.write.en.eq(enters),
+            words.write.addr.eq(end),
+            words.write.data.eq(self.i.payload),
+            words.following.eq(Mux(leaves, after(first), first)),
+        ]
+        m.d.sync += [self.level.eq(self.level + enters - leaves), first.eq(words.following)]
+        with m.If(enters):
+            m.d.sync += end.eq(after(end))
         return m
