@@ -26,6 +26,8 @@ class Sram(wiring.Component):
     ----------
     depth, width
         Words and bits of a word, each at least 1. ValueError otherwise.
+    amid_logic
+        The logic on both sides of the memory is in one cycle with it: it should not be far from the memory.
 
     Ports
     -----
@@ -35,11 +37,12 @@ class Sram(wiring.Component):
         Reads a word.
     """
 
-    def __init__(self, *, depth: int, width: int) -> None:
+    def __init__(self, *, depth: int, width: int, amid_logic: bool = False) -> None:
         if depth < 1 or width < 1:
             raise ValueError(f"depth and width must be at least 1, not {depth} and {width}")
         self.depth = depth
         self.width = width
+        self.amid_logic = amid_logic
         super().__init__({"write": In(write_port(depth, width)), "read": In(read_port(depth, width))})
 
     def elaborate(self, platform: Any) -> Elaboratable:
@@ -49,6 +52,13 @@ class Sram(wiring.Component):
 
     def block_ram(self) -> Module:
         """The memory that FPGA tools map to block RAM, for platforms that choose among their memories."""
+        return self._fpga_ram({})
+
+    def lut_ram(self) -> Module:
+        """The memory that FPGA tools map to LUT RAM, for platforms that have it."""
+        return self._fpga_ram({"ram_style": "distributed"})
+
+    def _fpga_ram(self, attributes: dict[str, str]) -> Module:
         m = Module()
         # A synchronous read port of amaranth.lib.memory promises the old word where a word is read and written in one
         # cycle; Yosys keeps that promise with registers and multiplexers around the block RAM. A read port without a
@@ -56,7 +66,7 @@ class Sram(wiring.Component):
         # (On iCE40, whose block RAM shows an unknown word at power-up, only after `setattr -unset init
         # a:uninitialised`.)
         m.submodules.memory = storage = memory.Memory(
-            shape=Shape(self.width), depth=self.depth, init=[], attrs={"no_rw_check": 1}
+            shape=Shape(self.width), depth=self.depth, init=[], attrs={"no_rw_check": 1, **attributes}
         )
         write, read = storage.write_port(), storage.read_port(domain="comb")
         shown = Signal(self.width, reset_less=True, attrs={"uninitialised": 1})

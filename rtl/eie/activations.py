@@ -64,7 +64,9 @@ class ActivationFile(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         geometry = self.geometry
-        m.submodules.sums = sums = Sram(depth=geometry.activation_rows, width=geometry.accumulator_bits)
+        m.submodules.sums = sums = Sram(
+            depth=geometry.activation_rows, width=geometry.accumulator_bits, amid_logic=True
+        )
         group = max(_flags_in_a_word(geometry), geometry.rows_per_window)
         m.submodules.nonzero = nonzero = RowFlags(geometry.activation_rows, group)
         wiring.connect(m, sums.write, wiring.flipped(self.write))
