@@ -1,4 +1,4 @@
-"""Memories of the kind that suits the device: large ones with one port, small ones in block RAM or in look-up tables."""
+"""Memories of the kind that suits the device: large ones with one port, small ones in block RAM or look-up tables."""
 
 from __future__ import annotations
 

@@ -37,5 +37,5 @@ def test_a_command_is_understood(zs: Command, page: str, command: str) -> None:
         arguments[arguments.index("--data") + 1] = "nothing.npz"
     code, _, err = zs(*arguments)
     assert code == 1, err
-    missing = r"(nothing\.npz|\.safetensors|\.zs|\.bit|\.bin|\.lib)"
+    missing = r"(nothing\.npz|\.safetensors|\.zs|\.bit|\.bin|\.fs|\.lib)"
     assert re.match(rf"error: \S*{missing}\S*[ :].*(not exist|no such file|No such file)", err), err

@@ -36,6 +36,7 @@ from zeroskip.rtl.mma.accumulators import Accumulators
 from zeroskip.rtl.mma.selector import Lower
 from zeroskip.rtl.mma.timing import Timing
 from zeroskip.rtl.sram import Sram
+from zeroskip.rtl.word_store import WordStore
 
 INTEGERS = [TileGeometry(dtype="int8", out="int32"), TileGeometry(dtype="int8", out="int32", keep=1, group=1)]
 FLOATS = [TileGeometry(), TileGeometry(keep=1, group=1)]
@@ -57,6 +58,7 @@ longest name that fits a module counts."""
 
 OTHERS: dict[Any, list[Any]] = {
     Sram: [Sram(depth=2, width=2)],
+    WordStore: [WordStore(depth=2, width=2)],
     Accumulators: [Accumulators(slots=2, width=2)],
     Lnzd: [Lnzd(4)],
     LnzdNode: [LnzdNode(0), LnzdNode(2)],

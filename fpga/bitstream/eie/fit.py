@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from zeroskip.fpga.bitstream.fit import Needs, TooLargeError, block_rams
 from zeroskip.fpga.boards.board import Board
-from zeroskip.fpga.boards.sram import DEPTH, WIDE, WORD
+from zeroskip.fpga.boards.sram import DEPTH, LUT_RAM_DEPTH, WIDE, WORD
+from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.geometry import COLUMNS_AHEAD, VALUE_BITS, EieGeometry
 from zeroskip.model.eie.relay import relaid
+from zeroskip.rtl.eie.layouts import column_layout, layer_layout
 
-FILE_BITS = {"ecp5": 2048, "ice40": 0, "gowin": 2048}
-"""Activation files of fewer bits become look-up tables, where the device can make memories of those."""
+FILE_BITS = 2048
+"""Activation files of fewer bits become look-up tables on a Gowin. On an ECP5 those up to LUT_RAM_DEPTH rows do, on an
+iCE40 none."""
 
-QUEUE_RAMS = {"ecp5": 0, "ice40": 1, "gowin": 0}
-"""Block RAMs of what is a memory of look-up tables elsewhere."""
+CODEBOOK_RAMS = {"ecp5": 0, "ice40": 1, "gowin": 0}
+"""Block RAMs of a PE's codebook, which is a memory of look-up tables elsewhere."""
 
 LINK_RAMS = {"ecp5": 4, "ice40": 11, "gowin": 4}
 """Block RAMs of the link."""
 
-LUTS = {"ecp5": (3000, 1170), "ice40": (4600, 2000), "gowin": (3700, 1450)}
+LUTS = {"ecp5": (3020, 1110), "ice40": (3235, 1165), "gowin": (3700, 1450)}
 """Look-up tables of control and link, and those of a PE beside its rows. On the iCE40, flip-flops take places of their
 own.
 
@@ -28,8 +31,11 @@ that takes less than 81 % of it is not refused, and one that takes more than all
 Gowin rest on one build, of one PE (docs/measured/fpga-build-tangnano20k-1.json).
 """
 
-ROW_LUTS = {"ecp5": 1.75, "ice40": 2.3, "gowin": 6}
+ROW_LUTS = {"ecp5": 1.66, "ice40": 11.5, "gowin": 6}
 """Look-up tables of a row of a PE's activation files."""
+
+IN_LUTS = (810, 15.2)
+"""Look-up tables of a PE beside its rows, and of a row, on an ECP5 where the files are LUT RAM."""
 
 SIZES = (64, 32, 16, 8, 4, 2, 1)
 
@@ -43,16 +49,35 @@ def needs(geometry: EieGeometry, board: Board) -> Needs:
         single = -(-geometry.word_bits // WORD)
     else:
         rams += block_rams(geometry.entry_words, geometry.word_bits, family)
-    rams += QUEUE_RAMS[family]
-    if geometry.activation_rows * geometry.accumulator_bits >= FILE_BITS[family]:
-        rams += 2 * block_rams(geometry.activation_rows, geometry.accumulator_bits, family)
+    rams += CODEBOOK_RAMS[family]
+    shared = LINK_RAMS[family]
+    if family == "ice40":
+        rams += block_rams(geometry.queue_places, column_layout(geometry).size, family)
+        shared += sum(block_rams(depth, width, family) for depth, width in _control_stores(geometry))
     fixed_luts, pe_luts = LUTS[family]
+    row_luts = ROW_LUTS[family]
+    if _files_are_block_ram(geometry, family):
+        rams += 2 * block_rams(geometry.activation_rows, geometry.accumulator_bits, family)
+    elif family == "ecp5":
+        pe_luts, row_luts = IN_LUTS
     return Needs(
-        luts=int(fixed_luts + pes * (pe_luts + ROW_LUTS[family] * geometry.activation_rows)),
-        block_rams=pes * rams + LINK_RAMS[family],
+        luts=int(fixed_luts + pes * (pe_luts + row_luts * geometry.activation_rows)),
+        block_rams=pes * rams + shared,
         multipliers=pes,
         single_port_rams=single * pes,
     )
+
+
+def _files_are_block_ram(geometry: EieGeometry, family: str) -> bool:
+    rows = geometry.activation_rows
+    bits = rows * geometry.accumulator_bits
+    return {"ecp5": rows > LUT_RAM_DEPTH, "ice40": True, "gowin": bits >= FILE_BITS}[family]
+
+
+def _control_stores(geometry: EieGeometry) -> list[tuple[int, int]]:
+    """The small memories (WordStore) of the control unit, as (depth, width)."""
+    pointer = bits_for(geometry.pointers) + 1
+    return [(COLUMNS_AHEAD, VALUE_BITS), (COLUMNS_AHEAD, pointer), (geometry.layers, layer_layout(geometry).size)]
 
 
 def fitting(network: EieNetwork, board: Board, pes: int | None) -> EieNetwork:
