@@ -194,5 +194,6 @@ def test_what_amc_explores_and_learns(tmp_path: Path, monkeypatch: pytest.Monkey
         torch.testing.assert_close(states, see.all(plan))
         assert reward == episode.reward == episode.accuracy - 1
         assert episode.accuracy == single(plan)
-    # The first plan of a stage is the uniform one, where its actor starts.
-    assert watched.starts == [pytest.approx(np.mean(list(measured[stage * each].values()))) for stage in range(stages)]
+    # The second plan of a stage is the uniform one, where its actor starts.
+    uniform = [measured[stage * each + 1] for stage in range(stages)]
+    assert watched.starts == [pytest.approx(np.mean(list(plan.values()))) for plan in uniform]
