@@ -20,9 +20,8 @@ from zeroskip.rtl.emit import SharedModules, emit_rtlil
 class SynthesisPlatform(SharedModules):
     """Keeps the components that synthesis must not merge with others (zeroskip.rtl.hierarchy) as modules."""
 
-    def get_apart(self, component: Any, parameters: Hashable) -> Elaboratable:
-        # Combinational: it has no clock.
-        return self._instance(component, parameters)
+    def get_apart(self, component: Any, parameters: Hashable, clocked: bool) -> Elaboratable:
+        return self.get_once(component, parameters) if clocked else self._instance(component, parameters)
 
 
 @dataclass(frozen=True, kw_only=True)

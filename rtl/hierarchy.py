@@ -21,11 +21,14 @@ def emit_once(component: wiring.Component, platform: Any, *, parameters: Hashabl
     return platform.get_once(component, parameters) if hasattr(platform, "get_once") else component
 
 
-def keep_apart(component: wiring.Component, platform: Any, *, parameters: Hashable) -> Elaboratable:
-    """Returns what to add to the design in place of a combinational `component` that synthesis must not flatten: the
-    flattened logic is larger.
+def keep_apart(
+    component: wiring.Component, platform: Any, *, parameters: Hashable, clocked: bool = False
+) -> Elaboratable:
+    """Returns what to add to the design in place of a `component` that synthesis must not flatten: the flattened logic
+    is larger, or is to be compared with that of another design that holds the same component.
 
-    A platform that has a method `get_apart(component, parameters)` returns an instance of a module that keeps its
-    hierarchy; `parameters` are those of `emit_once`. Elsewhere this is the component itself.
+    A platform that has a method `get_apart(component, parameters, clocked)` returns an instance of a module that keeps
+    its hierarchy; `parameters` are those of `emit_once`. Elsewhere this is the component itself. A component without
+    registers is not `clocked`.
     """
-    return platform.get_apart(component, parameters) if hasattr(platform, "get_apart") else component
+    return platform.get_apart(component, parameters, clocked) if hasattr(platform, "get_apart") else component

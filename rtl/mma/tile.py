@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import FloatFormat
-from zeroskip.rtl.hierarchy import emit_once
+from zeroskip.rtl.hierarchy import emit_once, keep_apart
 from zeroskip.rtl.mma.checker import Checker
 from zeroskip.rtl.mma.floats import unpack, unpacked_bits
 from zeroskip.rtl.mma.layouts import dot_class, results_layout, step_layout, timing
@@ -76,7 +76,8 @@ class DotUnit(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.dot = dot = dot_class(self.geometry)(self.geometry)
+        dot = dot_class(self.geometry)(self.geometry)
+        m.submodules.dot = keep_apart(dot, platform, parameters=self.geometry, clocked=True)
         wiring.connect(m, wiring.flipped(self.control), dot.control)
         chosen: Any = self.window
         if not self.geometry.pattern.dense:

@@ -22,7 +22,8 @@ class Platform:
         self.asked.append((component, parameters))
         return self.instance
 
-    get_apart = get_once
+    def get_apart(self, component: wiring.Component, parameters: Hashable, clocked: bool) -> Any:
+        return self.get_once(component, (parameters, clocked))
 
 
 def test_is_the_component_itself_where_the_platform_has_no_say() -> None:
@@ -36,7 +37,8 @@ def test_is_what_the_platform_returns() -> None:
     platform = Platform(instance)
     assert emit_once(sram, platform, parameters=(2, 2)) is instance
     assert keep_apart(sram, platform, parameters="other") is instance
-    assert platform.asked == [(sram, (2, 2)), (sram, "other")]
+    assert keep_apart(sram, platform, parameters="third", clocked=True) is instance
+    assert platform.asked == [(sram, (2, 2)), (sram, ("other", False)), (sram, ("third", True))]
 
 
 class Inverter(wiring.Component):
