@@ -40,19 +40,15 @@ class Cost:
         return self.cells["MULT18X18D"]
 
 
-def synthesise(component: wiring.Component, *, purge: bool = False) -> Cost:
+def synthesise(component: wiring.Component) -> Cost:
     """Cells of `component` after `synth_ecp5` with its defaults. A component that is emitted once
     (zeroskip.rtl.hierarchy) is synthesised once and counts once for each of its instances; the rest is flattened.
-    `purge` drops the wires that nothing reads before ABC9 runs, which fails on some designs that have any; others
-    become larger.
 
     Raises ToolError, with the end of its log, where Yosys is missing or fails.
     """
     with TemporaryFolder() as folder:
         (folder / "design.il").write_text(emit_rtlil(component, "design", SynthesisPlatform()))
-        ecp5 = "synth_ecp5 -top design"
-        synthesis = f"{ecp5} -run begin:map_luts; opt_clean -purge; {ecp5} -run map_luts:" if purge else ecp5
-        script = f"read_rtlil design.il; {synthesis}; tee -q -o cells.json stat -json -hierarchy"
+        script = "read_rtlil design.il; synth_ecp5 -top design; tee -q -o cells.json stat -json -hierarchy"
         YOSYS.run(["-p", script], folder=folder)
         statistics = json.loads((folder / "cells.json").read_text())
     counts = statistics["design"]["num_cells_by_type"]

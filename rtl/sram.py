@@ -52,31 +52,36 @@ class Sram(wiring.Component):
 
     def block_ram(self) -> Module:
         """The memory that FPGA tools map to block RAM, for platforms that choose among their memories."""
-        return self._fpga_ram({})
+        return self._fpga_ram()
 
     def lut_ram(self) -> Module:
         """The memory that FPGA tools map to LUT RAM, for platforms that have it."""
-        return self._fpga_ram({"ram_style": "distributed"})
+        return self._fpga_ram(ram_style="distributed")
 
-    def _fpga_ram(self, attributes: dict[str, str]) -> Module:
+    def _fpga_ram(self, **attributes: str) -> Module:
         m = Module()
-        # A synchronous read port of amaranth.lib.memory promises the old word where a word is read and written in one
-        # cycle; Yosys keeps that promise with registers and multiplexers around the block RAM. A read port without a
-        # clock and a register behind it, with `no_rw_check`, promises nothing: Yosys merges them into the block RAM.
-        # (On iCE40, whose block RAM shows an unknown word at power-up, only after `setattr -unset init
-        # a:uninitialised`.)
-        m.submodules.memory = storage = memory.Memory(
-            shape=Shape(self.width), depth=self.depth, init=[], attrs={"no_rw_check": 1, **attributes}
-        )
-        write, read = storage.write_port(), storage.read_port(domain="comb")
-        shown = Signal(self.width, reset_less=True, attrs={"uninitialised": 1})
-        m.d.comb += [
-            write.en.eq(self.write.en),
-            write.addr.eq(self.write.addr),
-            write.data.eq(self.write.data),
-            read.addr.eq(self.read.addr),
-            self.read.data.eq(shown),
-        ]
-        with m.If(self.read.en):
-            m.d.sync += shown.eq(read.data)
+        add_fpga_ram(m, self.write, self.read, depth=self.depth, width=self.width, **attributes)
         return m
+
+
+def add_fpga_ram(m: Module, write_to: Any, read_from: Any, *, depth: int, width: int, **attributes: str) -> None:
+    """Adds the memory behind the ports of an Sram to `m`, as FPGA tools take it. `attributes` tell them what to make of
+    it."""
+    # A synchronous read port of amaranth.lib.memory promises the old word where a word is read and written in one
+    # cycle; Yosys keeps that promise with registers and multiplexers around the block RAM. A read port without a clock
+    # and a register behind it, with `no_rw_check`, promises nothing: Yosys merges them into the block RAM. (On iCE40,
+    # whose block RAM shows an unknown word at power-up, only after `setattr -unset init a:uninitialised`.)
+    m.submodules.memory = storage = memory.Memory(
+        shape=Shape(width), depth=depth, init=[], attrs={"no_rw_check": 1, **attributes}
+    )
+    write, read = storage.write_port(), storage.read_port(domain="comb")
+    shown = Signal(width, reset_less=True, attrs={"uninitialised": 1})
+    m.d.comb += [
+        write.en.eq(write_to.en),
+        write.addr.eq(write_to.addr),
+        write.data.eq(write_to.data),
+        read.addr.eq(read_from.addr),
+        read_from.data.eq(shown),
+    ]
+    with m.If(read_from.en):
+        m.d.sync += shown.eq(read.data)

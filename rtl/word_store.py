@@ -9,7 +9,8 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
-from zeroskip.rtl.ports import write_port
+from zeroskip.rtl.ports import read_port, write_port
+from zeroskip.rtl.sram import add_fpga_ram
 
 
 class WordStore(wiring.Component):
@@ -67,26 +68,17 @@ class WordStore(wiring.Component):
     def block_ram(self) -> Module:
         """The memory that FPGA tools map to block RAM, with a register for a word that is written while it is read."""
         m = Module()
-        m.submodules.words = words = memory.Memory(
-            shape=Shape(self.width), depth=self.depth, init=[], attrs={"no_rw_check": 1, "ram_style": "block"}
-        )
-        write, read = words.write_port(), words.read_port(domain="comb")
-        shown = Signal(self.width, reset_less=True, attrs={"uninitialised": 1})
+        words: Any = read_port(self.depth, self.width).create()
+        add_fpga_ram(m, self.write, words, depth=self.depth, width=self.width, ram_style="block")
         passed = Signal(self.width, reset_less=True)
         passes = Signal()
-        m.d.comb += [
-            write.en.eq(self.write.en),
-            write.addr.eq(self.write.addr),
-            write.data.eq(self.write.data),
-            read.addr.eq(self.following),
-        ]
+        m.d.comb += [words.en.eq(1), words.addr.eq(self.following)]
         m.d.sync += [
-            shown.eq(read.data),
             passed.eq(self.write.data),
             passes.eq(self.write.en & (self.write.addr == self.following)),
         ]
         with m.If(passes):
             m.d.comb += self.o.eq(passed)
         with m.Else():
-            m.d.comb += self.o.eq(shown)
+            m.d.comb += self.o.eq(words.data)
         return m

@@ -16,6 +16,9 @@ SHAPES = {
 USABLE = {"ecp5": 0.9, "ice40": 1.0, "gowin": 0.9}
 """Part of the look-up tables that place and route can fill."""
 
+LINK_RAMS = {"ecp5": 4, "ice40": 10, "gowin": 4}
+"""Block RAMs of the link of a core that is loaded by the host: its boot memory holds no tables."""
+
 
 class TooLargeError(ValueError):
     """A core that does not fit a board; the message says what is short, by how much, and what fits."""

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from zeroskip.fpga.synthesis import Cost, synthesise
-from zeroskip.fpga.tools import ToolError
-from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
+from zeroskip.fpga.synthesis import synthesise
+from zeroskip.model.mma.geometry import mode_geometry
 from zeroskip.rtl.mma.tile import Tile
 
 COSTED = (("A100", "fp16"), ("A100", "bf16"), ("A100", "tf32"), ("Ada", "e4m3"), ("Ada", "e5m2"))
@@ -34,10 +33,10 @@ def luts(progress: Callable[[str], None]) -> list[dict[str, Any]]:
     tiles += [mode_geometry(generation="A100", dtype=dtype, out="int32", k=INTEGER_DEPTH) for dtype in INTEGERS]
     found = []
     for sparse in tiles:
-        try:
-            cost, reference = _costs(sparse, progress, purge=False)
-        except ToolError:
-            cost, reference = _costs(sparse, progress, purge=True)
+        progress(f"{sparse.dtype}, sparse")
+        cost = synthesise(Tile(sparse))
+        progress(f"{sparse.dtype}, dense only")
+        reference = synthesise(Tile(dataclasses.replace(sparse, keep=sparse.group)))
         found.append(
             {
                 "format": sparse.dtype,
@@ -51,11 +50,3 @@ def luts(progress: Callable[[str], None]) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _costs(sparse: TileGeometry, progress: Callable[[str], None], *, purge: bool) -> tuple[Cost, Cost]:
-    """The cells of a sparse tile and of one that is only dense, synthesised in the same way."""
-    progress(f"{sparse.dtype}, sparse")
-    cost = synthesise(Tile(sparse), purge=purge)
-    progress(f"{sparse.dtype}, dense only")
-    return cost, synthesise(Tile(dataclasses.replace(sparse, keep=sparse.group)), purge=purge)

@@ -13,6 +13,7 @@ from zeroskip.cosim.emit import emit_verilog
 from zeroskip.cosim.player import BENCH, Player
 from zeroskip.cosim.simulator import Simulator, SimulatorError
 from zeroskip.fpga.host.pipe import LineLost
+from zeroskip.fpga.identity import BUFFER
 from zeroskip.fpga.tops.serial import SerialTop
 from zeroskip.model.sources import PACKAGE, closure_hash
 
@@ -82,6 +83,29 @@ class SimulatedBoard:
         come, cycles = record.decode().split(" ")
         self.cycles += int(cycles)
         return bytes.fromhex(come)
+
+
+def loaded_board(
+    component: type[wiring.Component],
+    geometry: Any,
+    *,
+    pins: bool,
+    clock: float,
+    buffer: int = BUFFER,
+    seed: int = 0,
+    announce: Callable[[str], None] = lambda _: None,
+) -> SimulatedBoard:
+    """A board with a core that the host loads: `component` is the class, LinkedTile or LinkedMapper. Its clock has
+    `clock` Hz (SimulatedBoard)."""
+    return SimulatedBoard(
+        lambda: component(geometry, buffer=buffer, clock=round(clock)),
+        component=component,
+        key=f"{geometry} {buffer} {clock}",
+        pins=pins,
+        clock=clock,
+        seed=seed,
+        announce=announce,
+    )
 
 
 def _streams_design(linked: Callable[[], Any], component: type, key: str) -> Design:

@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 
-from zeroskip.fpga.identity import BUFFER
-from zeroskip.fpga.mapping.geometry import LinkedMapperGeometry
 from zeroskip.fpga.mapping.linked import LinkedMapper
-from zeroskip.fpga.simulation.boards import SimulatedBoard
+from zeroskip.fpga.simulation.boards import loaded_board
 
-
-def simulated_board(
-    geometry: LinkedMapperGeometry,
-    *,
-    pins: bool,
-    clock: float,
-    buffer: int = BUFFER,
-    seed: int = 0,
-    announce: Callable[[str], None] = lambda _: None,
-) -> SimulatedBoard:
-    """A board whose clock has `clock` Hz (SimulatedBoard)."""
-    return SimulatedBoard(
-        lambda: LinkedMapper(geometry, buffer=buffer, clock=round(clock)),
-        component=LinkedMapper,
-        key=f"{geometry} {buffer} {clock}",
-        pins=pins,
-        clock=clock,
-        seed=seed,
-        announce=announce,
-    )
+simulated_board = functools.partial(loaded_board, LinkedMapper)

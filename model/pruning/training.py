@@ -1,7 +1,7 @@
 """Training of classifiers. An interrupted training run that is resumed gives the same bits as an uninterrupted one."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -137,23 +137,33 @@ def _outputs(module: nn.Module, inputs: Tensor) -> Tensor:
 
 def evaluate(module: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     """The accuracy on `inputs` (n, ...) with `labels` (n,), as a fraction. The module's mode is restored."""
-    accuracy, _ = evaluate_with_loss(module, inputs, labels)
-    return accuracy
+    correct = sum(_correct(outputs, true) for outputs, true in _evaluated(module, inputs, labels))
+    return correct / len(inputs)
 
 
-@torch.no_grad()
 def evaluate_with_loss(module: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[float, float]:
     """As `evaluate`, with the mean cross-entropy loss, in nats: at most LARGEST_LOSS, also where it is not a number."""
-    training = module.training
-    module.eval()
     correct, loss = 0, 0.0
-    for some, true in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
-        outputs = _outputs(module, some)
-        correct += int((class_scores(outputs).argmax(1) == true).sum())
-        loss += cross_entropy(outputs, some, true).item() * len(some)
-    module.train(training)
+    for outputs, true in _evaluated(module, inputs, labels):
+        correct += _correct(outputs, true)
+        loss += cross_entropy(outputs, inputs, true).item() * len(true)
     mean = loss / len(inputs)
     return correct / len(inputs), LARGEST_LOSS if math.isnan(mean) else min(mean, LARGEST_LOSS)
+
+
+def _evaluated(module: nn.Module, inputs: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The outputs and the labels of one batch after the other."""
+    training = module.training
+    module.eval()
+    for some, true in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+        with torch.no_grad():
+            outputs = _outputs(module, some)
+        yield outputs, true
+    module.train(training)
+
+
+def _correct(outputs: Tensor, labels: Tensor) -> int:
+    return int((class_scores(outputs).argmax(1) == labels).sum())
 
 
 def _derived_seed(*parts: int) -> int:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from zeroskip.fpga.bitstream.fit import Needs, TooLargeError, block_rams
+from zeroskip.fpga.bitstream.fit import LINK_RAMS, Needs, TooLargeError, block_rams
 from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.mapping.geometry import LinkedMapperGeometry
 from zeroskip.rtl.mapping.layouts import triples_layout, word_layout
-
-LINK_RAMS = {"ecp5": 4, "ice40": 10, "gowin": 4}
-"""Block RAMs of the link, whose boot memory holds no tables."""
 
 FIXED_LUTS = 2500
 """Look-up tables of the link and of what the unit has once."""

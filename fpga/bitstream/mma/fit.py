@@ -5,14 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
-from zeroskip.fpga.bitstream.fit import SHAPES, Needs, TooLargeError, block_rams
+from zeroskip.fpga.bitstream.fit import LINK_RAMS, SHAPES, Needs, TooLargeError, block_rams
 from zeroskip.fpga.boards.board import Board
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.mma.layouts import a_row_layout, results_layout, window_layout
-
-LINK_RAMS = {"ecp5": 4, "ice40": 10, "gowin": 4}
-"""Block RAMs of the link, whose boot memory holds no tables."""
 
 FIXED_LUTS = {"ecp5": 2000, "ice40": 3500, "gowin": 2000}
 """Look-up tables of the link and of what the tile has once; on the iCE40, many flip-flops take a place alone."""

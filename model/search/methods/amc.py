@@ -15,7 +15,6 @@ them better:
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.layers import Layer
 from zeroskip.model.search.methods.ddpg import Agent
 from zeroskip.model.search.methods.observation import FEATURES, Observation
-from zeroskip.model.search.methods.policies import fit_to_budget
+from zeroskip.model.search.methods.policies import fit_to_budget, raised
 from zeroskip.model.search.methods.sensitivity import scan, solve, steps_of
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.settings import AmcSettings
@@ -160,15 +159,12 @@ class _Bounds:
 
         plan = fit_to_budget(self.space, self.table, self.budget, wanted, self.limits)
         if self.fill:
-            for group in sorted(self.space.groups, key=lambda group: -group.total):
-                plan[group.name] = group.largest(functools.partial(self._fits, plan, group.name)) or plan[group.name]
+            plan = raised(sorted(self.space.groups, key=lambda group: -group.total), plan, self._fits)
         return plan
 
-    def _fits(self, plan: Densities, name: str, density: float) -> bool:
-        """Whether the plan is within the bounds if one group has another density."""
-        return (
-            density <= self.limits[name] and cost_share(self.space, self.table, {**plan, name: density}) <= self.budget
-        )
+    def _fits(self, plan: Densities, name: str) -> bool:
+        """Whether the plan is within the budget, and the group `name` within its limit."""
+        return plan[name] <= self.limits[name] and cost_share(self.space, self.table, plan) <= self.budget
 
 
 class _Search:

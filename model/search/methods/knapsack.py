@@ -17,6 +17,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
 from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.methods.policies import raised
 from zeroskip.model.search.spaces.space import PruningGroup, Space, cost_share, require_reachable
 
 CHOICES, PAIRED = 256, 32
@@ -84,13 +85,8 @@ def _filled(
     densities: dict[str, float],
     bound: float,
 ) -> Packed:
-    plan = dict(densities)
-    for group in sorted(space.groups, key=lambda group: -_at(curves[group.name], densities[group.name])):
-
-        def fits(density: float, name: str = group.name) -> bool:
-            return cost_share(space, table, {**plan, name: density}) <= budget
-
-        plan[group.name] = max(plan[group.name], group.largest(fits) or 0.0)
+    worst_first = sorted(space.groups, key=lambda group: -_at(curves[group.name], densities[group.name]))
+    plan = raised(worst_first, densities, lambda plan, _: cost_share(space, table, plan) <= budget)
     total = sum(_at(curves[name], density) for name, density in plan.items())
     return Packed(densities=plan, damage=total, bound=min(bound, total))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from zeroskip.model.search.costs.table import CostTable
-from zeroskip.model.search.spaces.space import Densities, Space, require_reachable
+from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space, require_reachable
 
 FLOOR = 0.2
 """Only half of a network is pruned, down to this density: AMC removes at most 80 % of a layer."""
@@ -78,11 +78,17 @@ def fit_to_budget(
             low, best = middle, densities
         else:
             high, beyond = middle, densities
-    for group in space.groups:
-        name = group.name
+    return raised(space.groups, best, lambda plan, name: plan[name] <= beyond[name] and fits(plan))
 
-        def more(density: float, name: str = name) -> bool:
-            return density <= beyond[name] and fits({**best, name: density})
 
-        best[name] = max(best[name], group.largest(more) or 0.0)
-    return best
+def raised(groups: Iterable[PruningGroup], plan: Densities, fits: Callable[[Densities, str], bool]) -> dict[str, float]:
+    """The plan with the largest density of one group after the other for which it still `fits`; the second argument of
+    `fits` is the group that was raised."""
+    plan = dict(plan)
+    for group in groups:
+
+        def more(density: float, name: str = group.name) -> bool:
+            return fits({**plan, name: density}, name)
+
+        plan[group.name] = max(plan[group.name], group.largest(more) or 0.0)
+    return plan
