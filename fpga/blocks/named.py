@@ -38,6 +38,14 @@ def _mapper() -> dict[str, Any]:
     return {"geometry": MapperGeometry(width=4)}
 
 
+def _packer() -> dict[str, Any]:
+    from zeroskip.model.mapping.geometry import MapperGeometry
+    from zeroskip.rtl.mapping.layouts import stored_layout
+
+    geometry = MapperGeometry(width=4)
+    return {"shape": stored_layout(geometry), "lanes": geometry.width}
+
+
 def _array_sizes() -> Any:
     from zeroskip.fpga.eie.linked import array_sizes
 
@@ -111,6 +119,7 @@ BLOCKS = {
         sequencer="mapping.sequencer:Sequencer",
         thinner="mapping.thinner:Thinner",
     ),
+    **_blocks("mapping", _packer, packer="mapping.packer:Packer"),
     **_blocks("link", _with(), decoder="link.cobs:CobsDecoder", encoder="link.cobs:CobsEncoder", seal="link.seal:Seal"),
     **_blocks("link", _with(buffer=4096), receiver="link.receiver:Receiver"),
     **_blocks("link", _with(buffer=4096, boot=512), reader="link.reader:RequestReader"),

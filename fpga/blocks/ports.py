@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 
 class BehindPins(wiring.Component):
     """`component` with all its inputs in a shift register and a register, and its outputs in a register and a shift
-    register: every path in the component runs from register to register.
+    register that adds them modulo 2: every path in the component runs from register to register, and no path around it
+    is as long as those inside.
 
     Ports
     -----
@@ -39,9 +40,7 @@ class BehindPins(wiring.Component):
         m.d.comb += Cat(*inputs).eq(held)
 
         caught = Signal(max(sum(len(value) for value in outputs), 1))
-        leaving, count = Signal.like(caught), Signal(16)
-        m.d.sync += [caught.eq(Cat(*outputs)), count.eq(count + 1), leaving.eq(leaving >> 1)]
-        with m.If(count == 0):
-            m.d.sync += leaving.eq(caught)
+        leaving = Signal.like(caught)
+        m.d.sync += [caught.eq(Cat(*outputs)), leaving.eq(caught ^ (leaving >> 1))]
         m.d.comb += self.so.eq(leaving[0])
         return m

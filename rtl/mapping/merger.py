@@ -67,10 +67,11 @@ class Merger(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        width, advance, can = self.geometry.width, Signal(), Signal()
+        width, advance, go = self.geometry.width, Signal(), Signal()
         m.submodules.skid = skid = Skid(block_layout(self.geometry))
         lanes = [MergerLane(self.geometry) for _ in range(width)]
-        m.d.sync += can.eq(Cat(lane.can for lane in lanes).all())
+        # Of the next cycle, so that a register moves all lanes.
+        m.d.sync += go.eq(Cat(lane.can for lane in lanes).all() & skid.ready_next)
         m.d.comb += [
             advance.eq(skid.i.ready),
             self.a.ready.eq(Cat(lane.a.ready for lane in lanes).all()),
@@ -93,13 +94,13 @@ class Merger(wiring.Component):
             m.d.comb += [
                 lane.a_stops.eq(~self.a.ready),
                 lane.b_stops.eq(~self.b.ready),
-                lane.go.eq(can & advance),
+                lane.go.eq(go),
                 lane.advance.eq(advance),
                 block.entries[place].eq(lane.o.entry),
             ]
         taken, chosen = Signal(), Signal()
         with m.If(advance):
-            m.d.sync += [taken.eq(can), chosen.eq(taken)]
+            m.d.sync += [taken.eq(go), chosen.eq(taken)]
         valid, sorted_block = pipeline(m, advance, chosen, block, settling(width))
         m.d.comb += [skid.i.valid.eq(valid), skid.i.payload.eq(sorted_block)]
         wiring.connect(m, skid.o, wiring.flipped(self.o))

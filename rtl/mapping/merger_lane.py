@@ -79,9 +79,11 @@ class LaneQueue(wiring.Component):
             self.empty_next.eq(~((self.valid & ~self.pop) | has_second | push)),
         ]
         m.d.sync += self.valid.eq(self.valid_next)
+        # Without an entry, the head is any: it need not know whether one comes.
+        with m.If(self.pop | ~self.valid):
+            m.d.sync += self.head.eq(self.second)
         with m.If(self.load):
             m.d.sync += [
-                self.head.eq(self.second),
                 has_second.eq(has_third | push),
                 has_third.eq(has_fourth | (has_third & push)),
                 has_fourth.eq(0),

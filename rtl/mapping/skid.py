@@ -26,26 +26,27 @@ class Skid(wiring.Component):
         What comes.
     o : stream of shape, out
         The same.
+    ready_next : 1, out
+        `i.ready` of the next cycle.
     """
 
     latency = 1
 
     def __init__(self, shape: Any) -> None:
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape)), "ready_next": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         spare, empty = Signal.like(self.i.payload), Signal(init=1)
         leave = ~self.o.valid | self.o.ready
-        m.d.comb += self.i.ready.eq(empty)
+        m.d.comb += [self.i.ready.eq(empty), self.ready_next.eq(leave | (empty & ~self.i.valid))]
+        m.d.sync += empty.eq(self.ready_next)
         with m.If(leave):
-            m.d.sync += [self.o.valid.eq(~empty | self.i.valid), empty.eq(1)]
+            m.d.sync += self.o.valid.eq(~empty | self.i.valid)
             with m.If(empty):
                 m.d.sync += self.o.payload.eq(self.i.payload)
             with m.Else():
                 m.d.sync += self.o.payload.eq(spare)
-        with m.Elif(self.i.valid):
-            m.d.sync += empty.eq(0)
         with m.If(empty):
             m.d.sync += spare.eq(self.i.payload)
         return m

@@ -57,6 +57,27 @@ def test_all_ports_are_behind_the_two_pins() -> None:
     assert seen == [(0b101, 0b1001)]
 
 
+def test_what_leaves_is_added_modulo_2() -> None:
+    """A single one that is shifted in: a is 1, 2, 4, 8, then b is 1, 2, 4. Bit k of the sum leaves k cycles after bit 0
+    would: those of 2 ** k are seen at 2 k for a, and at 4 + 2 k for b, so that two pairs cancel. Four cycles pass
+    before: those of the shift register, the inputs, the outputs, and what leaves."""
+    wrapped = BehindPins(Sum())
+    ones: list[int] = []
+
+    async def bench(ctx: object) -> None:
+        for cycle in range(20):
+            ctx.set(wrapped.si, cycle == 0)  # type: ignore[attr-defined]
+            if ctx.get(wrapped.so):  # type: ignore[attr-defined]
+                ones.append(cycle - 4)
+            await ctx.tick()  # type: ignore[attr-defined]
+
+    simulator = Simulator(wrapped)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert ones == [0, 2, 8]
+
+
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_block_is_there(name: str) -> None:
     """It is made in its size, and has logic from port to port."""
