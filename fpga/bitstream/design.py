@@ -8,6 +8,7 @@ from typing import Any
 from amaranth.hdl import Elaboratable
 
 from zeroskip.fpga.boards.board import Board
+from zeroskip.fpga.boards.registers import OwnFlipFlops
 from zeroskip.fpga.boards.sram import LutRams, SinglePortRams, WordStoresInBlockRam
 
 TOP = "top"
@@ -40,7 +41,7 @@ def design(board: Board, top: Elaboratable, *, single_port_rams: bool = True) ->
     if single_port_rams and board.device.single_port_rams:
         bases.append(SinglePortRams)
     if board.family == "ecp5":
-        bases.append(LutRams)
+        bases += [LutRams, OwnFlipFlops]
     plan = board.make_platform(tuple(bases)).prepare(top, TOP, emit_src=False)
     return Design(
         board=board, rtlil=plan.files[f"{TOP}.il"], constraints=plan.files[f"{TOP}.{CONSTRAINTS[board.family]}"]

@@ -16,18 +16,31 @@ _PIN = re.compile(r'\bpin\s*\(\s*"?([^")\s]+)"?\s*\)')
 _FUNCTION = re.compile(r'\bfunction\s*:\s*"([^"]*)"')
 _FLIP_FLOP = re.compile(r"\bff\s*\(")
 _NOT_A_GATE = re.compile(r"\b(ff|latch|statetable)\s*\(|\bdont_use\s*:\s*\"?true|\bthree_state\s*:")
+_CLOCK_GATE = re.compile(r'\bclock_gating_integrated_cell\s*:\s*"?latch_posedge"?\s*;')
+_ROLE = re.compile(r'\bclock_gate_(enable|clock|out)_pin\s*:\s*"?true')
 GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockGate:
+    """A cell that lets the clock pass while it is enabled, and the names of its pins."""
+
+    cell: str
+    enable: str
+    clock: str
+    out: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Liberty:
     """`text` is the file, `name` that of the library, and `areas` those of its cells, in the library's own unit.
-    `buffer` is the smallest buffer."""
+    `buffer` is the smallest buffer, `clock_gate` the smallest gate of a rising clock, None where there is none."""
 
     name: str
     text: str = field(repr=False)
     areas: dict[str, float] = field(repr=False)
     buffer: str
+    clock_gate: ClockGate | None = None
 
     @property
     def digest(self) -> str:
@@ -58,7 +71,14 @@ def read_liberty(file: Path) -> Liberty:
     buffers = [name for name, cell in cells.items() if name in areas and _is_buffer(cell)]
     if not buffers:
         raise ValueError(f"{file} must have buffers, and has none among {len(cells)} cells")
-    return Liberty(name=head[1], text=text, areas=areas, buffer=min(buffers, key=lambda name: areas[name]))
+    gates = [gate for name, cell in cells.items() if name in areas and (gate := _clock_gate(name, cell))]
+    return Liberty(
+        name=head[1],
+        text=text,
+        areas=areas,
+        buffer=min(buffers, key=lambda name: areas[name]),
+        clock_gate=min(gates, key=lambda gate: areas[gate.cell], default=None),
+    )
 
 
 def _text(file: Path) -> str:
@@ -77,3 +97,15 @@ def _braces(bare: str) -> str:
 def _is_buffer(cell: str) -> bool:
     functions, pins = _FUNCTION.findall(cell), set(_PIN.findall(cell))
     return not _NOT_A_GATE.search(cell) and len(functions) == 1 and len(pins) == 2 and functions[0].strip("() ") in pins
+
+
+def _clock_gate(name: str, cell: str) -> ClockGate | None:
+    """Libraries mark such cells as not to be used, so that only clocks are gated with them."""
+    if not _CLOCK_GATE.search(cell):
+        return None
+    pins = [*_PIN.finditer(cell)]
+    ends = [*(pin.start() for pin in pins[1:]), len(cell)]
+    roles = {role: pin[1] for pin, end in zip(pins, ends, strict=True) for role in _ROLE.findall(cell[pin.end() : end])}
+    if roles.keys() != {"enable", "clock", "out"}:
+        return None
+    return ClockGate(cell=name, **roles)

@@ -26,6 +26,9 @@ TOP = "top"
 CLOCK_PS = 2000
 """The clock that the mapping aims at. It makes what is slower faster where it can; what is faster stays small."""
 
+GATED = 3
+"""Registers with the same enable from which on a gate of their clock takes less area than a multiplexer for each."""
+
 LOAD_FF = 10
 """Capacitance at every output of a block: a few gates."""
 
@@ -102,7 +105,7 @@ def _map_in(folder: Path, design: Unmapped, liberty: Liberty) -> None:
         (work / "srams.lib").write_text(library(macros))
         constraints = f"set_driving_cell {liberty.buffer}\nset_load {LOAD_FF} [all_outputs]\n"
         (work / "constraints").write_text(constraints)
-        (work / "script").write_text("\n".join(_script(design)))
+        (work / "script").write_text("\n".join(_script(design, liberty)))
         YOSYS.run(["-q", "-s", "script"], folder=work)
         statistics = json.loads((work / "areas.json").read_text())
         netlist = (work / "netlist.v").read_text()
@@ -113,7 +116,7 @@ def _map_in(folder: Path, design: Unmapped, liberty: Liberty) -> None:
     (folder / "netlist.v").write_text(netlist)
 
 
-def _script(design: Unmapped) -> list[str]:
+def _script(design: Unmapped, liberty: Liberty) -> list[str]:
     return [
         "read_liberty -lib srams.lib",
         "read_rtlil design.il",
@@ -123,6 +126,7 @@ def _script(design: Unmapped) -> list[str]:
         # Flip-flops get the names of the registers, which the critical path names.
         "splitnets",
         "rename -wire",
+        *_gating(liberty),
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -D {CLOCK_PS} -constr constraints -script +{GATES}",
         "opt_clean -purge",
@@ -136,6 +140,15 @@ def _script(design: Unmapped) -> list[str]:
         "tee -q -o areas.json stat -json -hierarchy -liberty cells.lib",
         "write_verilog -noattr -noexpr -nohex -nodec netlist.v",
     ]
+
+
+def _gating(liberty: Liberty) -> list[str]:
+    """Registers with the same enable share a gate of their clock: without it, each flip-flop has a multiplexer that
+    keeps its bit."""
+    gate = liberty.clock_gate
+    if gate is None:
+        return []
+    return [f"clockgate -pos {gate.cell} {gate.enable}:{gate.clock}:{gate.out} -min_net_size {GATED}"]
 
 
 def _counted(found: Mapping[str, Any], design: Unmapped, liberty: Liberty) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from zeroskip.model.parallel import parallel
 FIRST_LOOK = 2
 """The cycle of a layer in which its first window is examined, without hops."""
 
-FETCH = 9
+FETCH = 10
 """Cycles from a column's selection to its broadcast, without hops and waiting."""
 
 LAST_UPDATE = 6

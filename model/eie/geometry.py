@@ -126,7 +126,7 @@ class EieGeometry:
     @property
     def fetch_cycles(self) -> int:
         """Cycles from a read of an activation at the control unit to its accumulator there."""
-        return 2 + 2 * self.hops
+        return 3 + 2 * self.hops
 
     @property
     def room_cycles(self) -> int:

@@ -101,9 +101,9 @@ class ActivationFiles(wiring.Component):
     Both are empty at the beginning of a layer without a pass over them: a row of the destination is zero until it is
     marked as written, and a row of the source unless it is flagged.
 
-    Latency: `destination.read.data` and `fetch.data` follow their row by one cycle, and are kept until the next read;
-    `flags` follows `control.window` in the same cycle. A row that is read in the cycle in which it is written is
-    undefined. Throughput: one access a cycle through each port.
+    Latency: a row is read in the cycle after its request. `read.data` and `fetch.data` show it in the cycle after that,
+    and keep it until the next read; `flags` follows `control.window` in the same cycle. A row that is read in the cycle
+    in which it is written is undefined. Throughput: one access a cycle through each port.
 
     Parameters
     ----------
@@ -111,10 +111,12 @@ class ActivationFiles(wiring.Component):
 
     Ports
     -----
+    read : read_port(activation_rows, signed(accumulator_bits)), in
+        Requests a row of the destination.
     destination : accumulators_port, in
         The arithmetic unit's access to the destination.
     fetch : read_port(activation_rows, signed(accumulator_bits)), in
-        Reads a row of the source; zero where it is not flagged, since its activation is zero.
+        Requests a row of the source; zero where it is not flagged, since its activation is zero.
     load : write_port(activation_rows, signed(VALUE_BITS)), in
         Writes a row of the source, and flags it; not in a cycle in which `destination` writes or flags.
     control : files_control, in
@@ -128,6 +130,7 @@ class ActivationFiles(wiring.Component):
         rows = geometry.activation_rows
         super().__init__(
             {
+                "read": In(read_port(rows, signed(geometry.accumulator_bits))),
                 "destination": In(accumulators_port(geometry)),
                 "fetch": In(read_port(rows, signed(geometry.accumulator_bits))),
                 "load": In(write_port(rows, signed(VALUE_BITS))),
@@ -142,8 +145,8 @@ class ActivationFiles(wiring.Component):
         m.submodules.written = written = RowFlags(self.geometry.activation_rows, _flags_in_a_word(self.geometry))
         # The number of the file that is the source.
         source = Signal()
-        with m.If(self.control.swap):
-            m.d.sync += source.eq(~source)
+        following_source = source ^ self.control.swap
+        m.d.sync += source.eq(following_source)
 
         # Only one of `load` and `destination` writes at a time: both files share its row and its data.
         load, destination = self.load, self.destination
@@ -154,11 +157,16 @@ class ActivationFiles(wiring.Component):
         for index, file in enumerate(files):
             m.submodules[f"file_{index}"] = file
             is_source = source == index
+            # Which row each file reads stands in a register of its own: a memory of look-up tables has a pin for it at
+            # every bit.
+            will_fetch = following_source == index
+            m.d.sync += [
+                file.read.en.eq(Mux(will_fetch, self.fetch.en, self.read.en)),
+                file.read.addr.eq(Mux(will_fetch, self.fetch.addr, self.read.addr)),
+            ]
             m.d.comb += [
                 file.clear.eq(Mux(is_source, self.control.swap, self.control.clear)),
                 file.window.eq(self.control.window),
-                file.read.en.eq(Mux(is_source, self.fetch.en, destination.read.en)),
-                file.read.addr.eq(Mux(is_source, self.fetch.addr, destination.read.addr)),
                 file.write.en.eq(Mux(is_source, load.en, destination.write.en)),
                 file.write.addr.eq(stored(load.addr, destination.write.addr)),
                 file.write.data.eq(stored(load.data, destination.write.data)),
@@ -167,15 +175,16 @@ class ActivationFiles(wiring.Component):
                 file.flag.data.eq(stored(load.data.any(), destination.flag.data)),
             ]
 
+        reads = Signal()
         known = Signal(reset_less=True)
+        m.d.sync += [reads.eq(self.read.en), written.row.eq(self.read.addr)]
         m.d.comb += [
-            written.row.eq(destination.read.addr),
             written.write.en.eq(destination.write.en),
             written.write.addr.eq(destination.write.addr),
             written.write.data.eq(1),
             written.clear.eq(self.control.swap | self.control.clear),
         ]
-        with m.If(destination.read.en):
+        with m.If(reads):
             m.d.sync += known.eq(written.flag)
 
         def chosen(role: Any) -> Any:
@@ -191,6 +200,6 @@ class ActivationFiles(wiring.Component):
         m.d.comb += [
             self.flags.eq(Mux(source, files[1].flags, files[0].flags)),
             self.fetch.data.eq(chosen(lambda is_source, file: is_source & file.nonzero)),
-            destination.read.data.eq(chosen(lambda is_source, file: ~is_source & known & ~destination.hide)),
+            self.read.data.eq(chosen(lambda is_source, file: ~is_source & known & ~destination.hide)),
         ]
         return m

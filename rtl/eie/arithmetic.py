@@ -29,7 +29,7 @@ class ArithmeticUnit(wiring.Component):
 
     Stages:
 
-        multiply   product <- weight * value; read the accumulator
+        multiply   product <- weight * value; the accumulator is read
         arrive     accumulator <- what was read
         add        total <- accumulator + product
         saturate   sum <- saturate(total); write it; see whether the row's activation is now non-zero
@@ -54,6 +54,9 @@ class ArithmeticUnit(wiring.Component):
         Updates.
     rounding : rounding_control, in
         How the layer's sums are rounded.
+    accumulator : signed(accumulator_bits), in
+        The accumulator that stood in the destination file, in the row of an update, in the cycle in which that was
+        taken; valid in the next.
     destination : accumulators_port, out
         The destination file.
     busy : 1, out
@@ -66,6 +69,7 @@ class ArithmeticUnit(wiring.Component):
             {
                 "i": In(stream.Signature(operand_layout(geometry), always_ready=True)),
                 "rounding": In(rounding_control(geometry)),
+                "accumulator": In(signed(geometry.accumulator_bits)),
                 "destination": Out(accumulators_port(geometry)),
                 "busy": Out(1),
             }
@@ -75,21 +79,19 @@ class ArithmeticUnit(wiring.Component):
         m = Module()
         bits = self.geometry.accumulator_bits
         operand = self.i.payload
-        read, hide = self.destination.read, self.destination.hide
-        write, flag = self.destination.write, self.destination.flag
+        hide, write, flag = self.destination.hide, self.destination.write, self.destination.flag
 
         # multiply
         product = Signal(signed(2 * VALUE_BITS), reset_less=True)
         arriving = Signal()
-        arriving_row = Signal.like(read.addr, reset_less=True)
+        arriving_row = Signal.like(operand.row, reset_less=True)
         # Where the update finds the sum of its row, if that has not been written when it reads: in the stage of the
         # previous update, or of that before it, or of the one before that.
         adding = Signal()
-        adding_row = Signal.like(read.addr, reset_less=True)
+        adding_row = Signal.like(operand.row, reset_less=True)
         follows_add = Signal(reset_less=True)
         follows_total = Signal(reset_less=True)
         follows_sum = Signal(reset_less=True)
-        m.d.comb += [read.en.eq(self.i.valid), read.addr.eq(operand.row)]
         m.d.sync += [
             arriving.eq(self.i.valid),
             follows_add.eq(arriving & (arriving_row == operand.row)),
@@ -109,7 +111,7 @@ class ArithmeticUnit(wiring.Component):
             m.d.sync += [
                 addend.eq(product >> self.geometry.product_shift),
                 adding_row.eq(arriving_row),
-                accumulator.eq(read.data | forwarded),
+                accumulator.eq(self.accumulator | forwarded),
             ]
         # The file hides what it read where a stage has the sum: so only one look-up table stands behind the memory.
         m.d.comb += [

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -21,6 +21,7 @@ from zeroskip.rtl.eie.fetch import fetch_latency
 from zeroskip.rtl.eie.layouts import LoadTarget, load_layout, monitor_layout
 from zeroskip.rtl.eie.pe import ProcessingElement
 from zeroskip.rtl.hierarchy import emit_once
+from zeroskip.rtl.own_register import OwnRegister
 
 HOP_GROUP = 8
 """PEs whose answers come together in one register."""
@@ -110,11 +111,11 @@ class Array(wiring.Component):
         wiring.connect(m, wiring.flipped(self.read), control.read)
         wiring.connect(m, control.result, wiring.flipped(self.result))
 
-        self._broadcast(m, control, pes)
+        self._broadcast(m, platform, control, pes)
         self._codebooks(m, control, pes)
         self._search(m, control, pes)
         self._fetch(m, control, pes)
-        self._load(m, control, pes)
+        self._load(m, platform, control, pes)
         self._observe(m, control, pes)
         return m
 
@@ -138,7 +139,7 @@ class Array(wiring.Component):
             m.d.sync += [signal.eq(reduce(or_, group)) for signal, group in zip(signals, groups, strict=True)]
         return reduce(or_, signals)
 
-    def _broadcast(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _broadcast(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Sends columns, and the layer's parameters, to all PEs at once."""
         full = Signal(len(pes))
         busy = Signal(len(pes))
@@ -147,26 +148,33 @@ class Array(wiring.Component):
             control.room.eq(~self._up(m, list(full), "full")),
             control.pes_busy.eq(self._up(m, list(busy), "busy")),
         ]
-        shared = {
-            name: self._down(m, signal, name)
-            for name, signal in {
-                "valid": control.broadcast.valid,
-                "payload": control.broadcast.payload,
-                "half": control.rounding.half,
-                "relu": control.rounding.relu,
-                "clear": control.files.clear,
-                "swap": control.files.swap,
-            }.items()
+        shared: dict[bool, list[tuple[Value, Callable[[ProcessingElement], Value]]]] = {
+            False: [
+                (control.broadcast.payload, lambda pe: pe.broadcast.payload),
+                (control.rounding.half, lambda pe: pe.rounding.half),
+                (control.rounding.relu, lambda pe: pe.rounding.relu),
+            ],
+            True: [
+                (control.broadcast.valid, lambda pe: pe.broadcast.valid),
+                (control.files.clear, lambda pe: pe.files.clear),
+                (control.files.swap, lambda pe: pe.files.swap),
+            ],
         }
-        for pe in pes:
-            m.d.comb += [
-                pe.broadcast.valid.eq(shared["valid"]),
-                pe.broadcast.payload.eq(shared["payload"]),
-                pe.rounding.half.eq(shared["half"]),
-                pe.rounding.relu.eq(shared["relu"]),
-                pe.files.clear.eq(shared["clear"]),
-                pe.files.swap.eq(shared["swap"]),
-            ]
+        for are_strobes, signals in shared.items():
+            sent = Cat(Value.cast(signal) for signal, _ in signals)
+            name = "strobes" if are_strobes else "shared"
+            for index, pe in enumerate(pes):
+                seen = self._down_to_one(m, platform, sent, f"{name}_{index}", resets=are_strobes)
+                m.d.comb += Cat(Value.cast(of(pe)) for _, of in signals).eq(seen)
+
+    def _down_to_one(self, m: Module, platform: Any, signals: Value, name: str, *, resets: bool) -> Value:
+        """Signals of the control unit to all PEs, as one of them sees them: it has registers of its own."""
+        for hop in range(self.geometry.hops):
+            register = OwnRegister(len(signals), resets=resets)
+            m.submodules[f"{name}_down_{hop}"] = emit_once(register, platform, parameters=(len(signals), resets))
+            m.d.comb += register.i.eq(signals)
+            signals = register.o
+        return signals
 
     def _codebooks(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Sends each layer's codebook from the store to all PEs."""
@@ -194,21 +202,22 @@ class Array(wiring.Component):
 
     def _fetch(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Connects one activation to the control unit: each PE gives zero unless it was asked."""
-        en = self._down(m, control.fetch.en, "fetch_en")
-        addr = self._down(m, control.fetch.addr, "fetch_addr")
-        asked = Signal(len(pes))
+        en, addr = control.fetch.en, control.fetch.addr
+        asked, answers = Signal(len(pes)), Signal(len(pes))
+        m.d.sync += answers.eq(asked)
         rows = []
         for index, pe in enumerate(pes):
+            asks = en & (addr[: self._pe_bits] == index)
             m.d.comb += [
-                pe.fetch.en.eq(en & (addr[: self._pe_bits] == index)),
-                pe.fetch.addr.eq(addr >> self._pe_bits),
+                pe.fetch.en.eq(self._down(m, asks, f"fetch_{index}")),
+                pe.fetch.addr.eq(self._down(m, addr >> self._pe_bits, f"fetch_addr_{index}", asks)),
             ]
             row = Signal.like(pe.fetch.data, name=f"row_{index}", reset_less=True)
-            m.d.sync += [asked[index].eq(pe.fetch.en), row.eq(Mux(asked[index], pe.fetch.data, 0))]
+            m.d.sync += [asked[index].eq(pe.fetch.en), row.eq(Mux(answers[index], pe.fetch.data, 0))]
             rows.append(row)
         m.d.comb += control.fetch.data.eq(self._up(m, rows, "row"))
 
-    def _load(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _load(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Sends a transfer to the control unit, to one PE or to all PEs; for inputs, one activation to each of `lanes`
         consecutive PEs."""
         loads = self.load.valid & self.load.ready
@@ -225,12 +234,11 @@ class Array(wiring.Component):
         load = Signal(load_layout(self.geometry), name="transfer", reset_less=True)
         writes = Signal()
         m.d.sync += [load.eq(self.load.payload), writes.eq(loads)]
-        row = load.address >> self._pe_bits
-        address = self._down(m, Mux(load.target == LoadTarget.ACTIVATIONS, row, load.address), "address")
+        address = self._down(m, load.address, "address")
         words = self._down(m, load.data, "words")
 
-        def strobe(target: Any, chosen: Value, name: str) -> Value:
-            return self._down(m, writes & (load.target == target) & chosen, name)
+        def strobe(target: Any, chosen: Value) -> Value:
+            return writes & (load.target == target) & chosen
 
         lanes = self.geometry.activation_lanes
         lane_bits = lanes.bit_length() - 1
@@ -238,12 +246,19 @@ class Array(wiring.Component):
             chosen = load.pe == index
             neighbour = load.address[lane_bits : self._pe_bits] == index // lanes
             m.d.comb += [
-                pe.load.entries.eq(strobe(LoadTarget.ENTRIES, chosen, f"entries_{index}")),
-                pe.load.pointers.eq(strobe(LoadTarget.POINTERS, chosen, f"pointers_{index}")),
-                pe.load.activations.eq(strobe(LoadTarget.ACTIVATIONS, neighbour, f"activations_{index}")),
+                pe.load.entries.eq(self._down(m, strobe(LoadTarget.ENTRIES, chosen), f"entries_{index}")),
+                pe.load.pointers.eq(self._down(m, strobe(LoadTarget.POINTERS, chosen), f"pointers_{index}")),
                 pe.load.addr.eq(address),
                 pe.load.data.eq(words),
-                pe.load.activation.eq(words.word_select(index % lanes, VALUE_BITS)),
+            ]
+            row = load.address[self._pe_bits :][: len(pe.load.row)]
+            value = load.data.word_select(index % lanes, VALUE_BITS)
+            input_row = self._down_to_one(m, platform, Cat(row, value), f"input_{index}", resets=False)
+            loads_input = strobe(LoadTarget.ACTIVATIONS, neighbour)
+            m.d.comb += [
+                pe.load.activations.eq(self._down_to_one(m, platform, loads_input, f"load_{index}", resets=True)),
+                pe.load.row.eq(input_row[: len(row)]),
+                pe.load.activation.eq(input_row[len(row) :].as_signed()),
             ]
 
     def _observe(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:

@@ -84,17 +84,20 @@ class ActivationFetch(wiring.Component):
         # `ahead` columns are on the way or ready, `waiting` of them ready.
         ahead = Signal(range(COLUMNS_AHEAD + 1))
         waiting = Signal(range(COLUMNS_AHEAD + 1))
+        # Whether there is room is known a cycle before: the scanner decides by it whether it moves.
+        ready = Signal(init=1)
         # A bit for each stage from `found` to the end of the rounding: it holds a column.
         stages = Signal(fetch_latency(geometry) - 1)
         arrives = stages[-1]
         m.d.comb += [
-            self.i.ready.eq(ahead != COLUMNS_AHEAD),
+            self.i.ready.eq(ready),
             self.busy.eq(ahead != 0),
             self.o.valid.eq(waiting != 0),
         ]
         m.d.sync += [
             stages.eq((stages << 1) | enters),
             ahead.eq(ahead + enters - leaves),
+            ready.eq(leaves | ((ahead != COLUMNS_AHEAD) & ~(enters & (ahead == COLUMNS_AHEAD - 1)))),
             waiting.eq(waiting + arrives - leaves),
         ]
 

@@ -88,13 +88,14 @@ def column_layout(geometry: EieGeometry) -> data.StructLayout:
 
 
 def word_layout(geometry: EieGeometry) -> data.StructLayout:
-    """A word of the sparse-matrix memory. Entries that do not belong to the column are zero. `first` marks the column's
-    first word, and `low` is then its first entry in the word."""
+    """A word of the sparse-matrix memory. Entries that do not belong to the column are zero; those that are weights are
+    marked in `weights`. `first` marks the column's first word, and `low` is then its first entry in the word."""
     return data.StructLayout(
         {
             "value": signed(VALUE_BITS),
             "first": 1,
             "low": bits_for(geometry.entries_per_word),
+            "weights": geometry.entries_per_word,
             "entries": data.ArrayLayout(entry_layout(geometry), geometry.entries_per_word),
         }
     )

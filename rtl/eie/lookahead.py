@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.layouts import Activity, update_layout, word_layout
+from zeroskip.rtl.flags import at_least
 
 
 class LookAhead(wiring.Component):
@@ -65,8 +66,7 @@ class LookAhead(wiring.Component):
         count = geometry.entries_per_word
         row_bits = bits_for(geometry.activation_rows)
         word = self.i.payload
-        weights = Signal(count)
-        m.d.comb += [weights[e].eq(word.entries[e].code.any()) for e in range(count)]
+        weights = word.weights
         taken = self.i.valid & self.i.ready
 
         # An entry advances by one row beside its skip. So entry e of a word lies in row `start + e + sums[e]`, and if
@@ -99,11 +99,11 @@ class LookAhead(wiring.Component):
             rest.eq(pending & ~lowest),
             self.i.ready.eq(~several | ~weights.any()),
         ]
-        m.d.sync += [pending.eq(rest), several.eq(_at_least_two(rest))]
+        m.d.sync += [pending.eq(rest), several.eq(at_least(rest, 2))]
         with m.If(taken & weights.any()):
             m.d.sync += [
                 pending.eq(weights),
-                several.eq(_at_least_two(weights)),
+                several.eq(at_least(weights, 2)),
                 value.eq(word.value),
                 base.eq(start),
             ]
@@ -148,12 +148,3 @@ class LookAhead(wiring.Component):
         middle = len(terms) // 2
         first, second = (self._prefix_sums(half) for half in (terms[:middle], terms[middle:]))
         return first + [(first[-1] + part)[: bits_for(self.geometry.activation_rows)] for part in second]
-
-
-def _at_least_two(flags: Value) -> Value:
-    """Whether two of the flags or more are set."""
-    if len(flags) == 1:
-        return Const(0)
-    middle = len(flags) // 2
-    low, high = flags[:middle], flags[middle:]
-    return _at_least_two(low) | _at_least_two(high) | (low.any() & high.any())

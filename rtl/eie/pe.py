@@ -100,7 +100,13 @@ class ProcessingElement(wiring.Component):
         wiring.connect(m, spmat.o, lookahead.i)
         wiring.connect(m, lookahead.o, decoder.i)
         wiring.connect(m, decoder.o, arithmetic.i)
+        # The files have a register for the row that they read: they see it beside the decoder.
         wiring.connect(m, arithmetic.destination, files.destination)
+        m.d.comb += [
+            files.read.en.eq(lookahead.o.valid),
+            files.read.addr.eq(lookahead.o.payload.row),
+            arithmetic.accumulator.eq(files.read.data),
+        ]
 
         # The layer's parameters, and the next layer's search in the source file.
         m.d.comb += self.flags.eq(files.flags)
@@ -116,7 +122,7 @@ class ProcessingElement(wiring.Component):
         load = self.load
         write(spmat.load, load.entries, load.addr, load.data)
         write(pointers.load, load.pointers, load.addr, load.data)
-        write(files.load, load.activations, load.addr, load.activation)
+        write(files.load, load.activations, load.row, load.activation)
 
         m.d.comb += [
             self.room.eq(queue.level < geometry.queue_full),

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import Out
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.layouts import load_data_bits
-from zeroskip.rtl.ports import read_port, write_port
+from zeroskip.rtl.ports import write_port
 
 
 def accumulators_port(geometry: EieGeometry) -> wiring.Signature:
@@ -17,10 +17,8 @@ def accumulators_port(geometry: EieGeometry) -> wiring.Signature:
 
     Members
     -------
-    read : read_port(activation_rows, signed(accumulator_bits)), out
-        Reads the accumulator of a row.
     hide : 1, out
-        `read.data` is zero in this cycle.
+        The accumulator that was read is zero in this cycle.
     write : write_port(activation_rows, signed(accumulator_bits)), out
         Writes it.
     flag : write_port(activation_rows, 1), out
@@ -29,7 +27,6 @@ def accumulators_port(geometry: EieGeometry) -> wiring.Signature:
     rows, accumulator = geometry.activation_rows, signed(geometry.accumulator_bits)
     return wiring.Signature(
         {
-            "read": Out(read_port(rows, accumulator)),
             "hide": Out(1),
             "write": Out(write_port(rows, accumulator)),
             "flag": Out(write_port(rows, 1)),
@@ -99,22 +96,25 @@ def pe_load(geometry: EieGeometry) -> wiring.Signature:
     pointers : 1, out
         Writes `data` to column pointer `addr`.
     activations : 1, out
-        Writes `activation` to row `addr` of the source file.
-    addr : bits of the largest of these memories, out
-        Word, pointer or row.
+        Writes `activation` to row `row` of the source file.
+    addr : bits of the larger one of these two memories, out
+        Word or pointer.
     data : load_data_bits, out
         Word or pointer.
+    row : bits_for(activation_rows), out
+        Row of a source file.
     activation : signed(VALUE_BITS), out
         Input of a network.
     """
-    largest = max(geometry.entry_words, geometry.pointers, geometry.activation_rows)
+    larger = max(geometry.entry_words, geometry.pointers)
     return wiring.Signature(
         {
             "entries": Out(1),
             "pointers": Out(1),
             "activations": Out(1),
-            "addr": Out(bits_for(largest)),
+            "addr": Out(bits_for(larger)),
             "data": Out(load_data_bits(geometry)),
+            "row": Out(bits_for(geometry.activation_rows)),
             "activation": Out(signed(VALUE_BITS)),
         }
     )

@@ -68,7 +68,11 @@ class ActivationQueue(wiring.Component):
             words.write.data.eq(self.i.payload),
             words.following.eq(Mux(leaves, after(first), first)),
         ]
-        m.d.sync += [self.level.eq(self.level + enters - leaves), first.eq(words.following)]
+        # Whether a column leaves is known last: little is left to do then.
+        m.d.sync += [
+            self.level.eq(Mux(leaves, self.level - ~enters, self.level + enters)),
+            first.eq(words.following),
+        ]
         with m.If(enters):
             m.d.sync += end.eq(after(end))
         return m

@@ -12,6 +12,7 @@ from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import LNZD_GROUP, EieGeometry
 from zeroskip.rtl.eie.layouts import found_layout
 from zeroskip.rtl.eie.lnzd import Lnzd
+from zeroskip.rtl.flags import at_least
 
 
 def scan_latency(geometry: EieGeometry) -> int:
@@ -146,18 +147,32 @@ class NonzeroScanner(wiring.Component):
         group_at = Signal(place, reset_less=True)
         number = Signal(range(count), reset_less=True)
         m.submodules.lower = lower = Lnzd(group_bits)
-        found = self.o.valid & self.o.ready
-        m.d.comb += [lower.i.eq(group), group_leaves.eq(upper.any & (~lower.any | (found & ~lower.several)))]
+        # Whether a flag of the group is set, and more than one: what moves, up to the registers in the PEs, depends on
+        # it.
+        some, several = Signal(), Signal()
+        following = groups[upper.index]
+        found = some & self.o.ready
+        m.d.comb += [
+            lower.i.eq(group),
+            group_leaves.eq(upper.any & Mux(self.o.ready, ~several, ~some)),
+        ]
         with m.If(found):
-            m.d.sync += group.eq(lower.rest)
+            m.d.sync += [group.eq(lower.rest), some.eq(several), several.eq(at_least(group, 3))]
         with m.If(group_leaves):
-            m.d.sync += [group.eq(groups[upper.index]), number.eq(upper.index), group_at.eq(groups_at)]
+            m.d.sync += [
+                group.eq(following),
+                # A group without a flag is not selected.
+                some.eq(1),
+                several.eq(at_least(following, 2)),
+                number.eq(upper.index),
+                group_at.eq(groups_at),
+            ]
 
         m.d.comb += [
-            self.o.valid.eq(lower.any),
+            self.o.valid.eq(some),
             self.o.payload.index.eq(Mux(group_at.bias, self.inputs, Cat(lower.index, number, group_at.window))),
             self.o.payload.bias.eq(group_at.bias),
-            self.exhausted.eq((kind == WindowKind.END) & ~upper.any & ~lower.any),
+            self.exhausted.eq((kind == WindowKind.END) & ~upper.any & ~some),
         ]
         return m
 

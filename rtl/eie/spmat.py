@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.rtl.eie.layouts import column_layout, word_layout
+from zeroskip.rtl.eie.layouts import column_layout, entry_layout, word_layout
 from zeroskip.rtl.ports import write_port
 from zeroskip.rtl.sram import Sram
 
@@ -109,6 +109,9 @@ class SparseMatrixRead(wiring.Component):
                 output.low.eq(low),
             ]
             for e in range(geometry.entries_per_word):
-                entry = words.read.data.word_select(e, geometry.entry_bits)
-                m.d.sync += output.entries[e].eq(Mux(inside[e], entry, 0))
+                entry = data.View(entry_layout(geometry), words.read.data.word_select(e, geometry.entry_bits))
+                m.d.sync += [
+                    output.entries[e].eq(Mux(inside[e], entry.as_value(), 0)),
+                    output.weights[e].eq(inside[e] & entry.code.any()),
+                ]
         return m

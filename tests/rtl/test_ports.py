@@ -35,6 +35,7 @@ from zeroskip.rtl.mapping.skid import Skid
 from zeroskip.rtl.mma.accumulators import Accumulators
 from zeroskip.rtl.mma.selector import Lower
 from zeroskip.rtl.mma.timing import Timing
+from zeroskip.rtl.own_register import OwnRegister
 from zeroskip.rtl.sram import Sram
 from zeroskip.rtl.word_store import WordStore
 
@@ -59,6 +60,7 @@ longest name that fits a module counts."""
 OTHERS: dict[Any, list[Any]] = {
     Sram: [Sram(depth=2, width=2)],
     WordStore: [WordStore(depth=2, width=2)],
+    OwnRegister: [OwnRegister(2, resets=True)],
     Accumulators: [Accumulators(slots=2, width=2)],
     Lnzd: [Lnzd(4)],
     LnzdNode: [LnzdNode(0), LnzdNode(2)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-BUFFER, INVERTER, NAND, FLIP_FLOP = 4.0, 2.0, 3.0, 10.0
+BUFFER, INVERTER, NAND, FLIP_FLOP, CLOCK_GATE = 4.0, 2.0, 3.0, 10.0, 7.0
 """Areas."""
 
 BUFFER_NS, INVERTER_NS, NAND_NS, CLOCK_TO_Q_NS, SETUP_NS = 0.15, 0.2, 0.3, 0.5, 0.1
@@ -59,6 +59,21 @@ INVERTER_GATE = _gate("INV", INVERTER, "A", "!A", "negative_unate", INVERTER_NS)
 NAND_GATE = _gate("NAND", NAND, "AB", "!(A & B)", "negative_unate", NAND_NS)
 FIVE = "".join([HEAD, *BUFFERS, INVERTER_GATE, NAND_GATE, _flip_flop(), "}\n"])
 """Two buffers, an inverter, a NAND of two inputs, and a flip-flop."""
+
+
+def with_clock_gates(*areas: float) -> str:
+    """The same library with gates of a rising clock, ICG_0 and so on."""
+    gates = [
+        f"  cell (ICG_{index}) {{ area : {area}; dont_use : true;\n"
+        '    clock_gating_integrated_cell : "latch_posedge";\n'
+        '    statetable ("CK E", "IQ") { table : "L L : - : L , L H : - : H , H - : - : N"; }\n'
+        '    pin (IQ) { direction : "internal"; internal_node : "IQ"; }\n'
+        "    pin (CK) { direction : input; clock_gate_clock_pin : true; capacitance : 0.01; }\n"
+        "    pin (E) { direction : input; clock_gate_enable_pin : true; capacitance : 0.01; }\n"
+        '    pin (GCK) { direction : output; clock_gate_out_pin : true; state_function : "CK * IQ"; } }\n'
+        for index, area in enumerate(areas)
+    ]
+    return FIVE.removesuffix("}\n") + "".join(gates) + "}\n"
 
 
 def in_picoseconds() -> str:

@@ -6,9 +6,9 @@ import gzip
 from pathlib import Path
 
 import pytest
-from support.cells import BUFFER, BUFFERS, FIVE, FLIP_FLOP, HEAD, INVERTER, INVERTER_GATE, NAND
+from support.cells import BUFFER, BUFFERS, FIVE, FLIP_FLOP, HEAD, INVERTER, INVERTER_GATE, NAND, with_clock_gates
 
-from zeroskip.fpga.ppa.liberty import read_liberty
+from zeroskip.fpga.ppa.liberty import ClockGate, read_liberty
 
 
 @pytest.mark.parametrize("content", [FIVE.encode(), gzip.compress(b"/* library (no) { */\n" + FIVE.encode())])
@@ -45,3 +45,13 @@ def test_what_is_no_library(content: bytes, error: str, tmp_path: Path) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"must be a Liberty file of standard cells, and there is no such file$"):
         read_liberty(tmp_path)
+
+
+def test_the_smallest_gate_of_a_rising_clock(tmp_path: Path) -> None:
+    file = tmp_path / "cells.lib"
+    file.write_text(with_clock_gates(9.0, 7.0, 8.0))
+    assert read_liberty(file).clock_gate == ClockGate(cell="ICG_1", enable="E", clock="CK", out="GCK")
+    file.write_text(with_clock_gates(9.0, 7.0).replace('"latch_posedge"', '"latch_negedge"'))
+    assert read_liberty(file).clock_gate is None
+    file.write_text(with_clock_gates(9.0).replace("clock_gate_out_pin : true;", ""))
+    assert read_liberty(file).clock_gate is None

@@ -12,7 +12,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from support.cells import FIVE, FLIP_FLOP, INVERTER, NAND
+from support.cells import CLOCK_GATE, FIVE, FLIP_FLOP, INVERTER, NAND, with_clock_gates
 
 from zeroskip.fpga.ppa.liberty import Liberty, read_liberty
 from zeroskip.fpga.ppa.mapped import map_to_cells, unmapped
@@ -102,3 +102,29 @@ def test_a_cell_without_an_area_is_not_counted_as_nothing(cells: Liberty, tmp_pa
     (tmp_path / "less.lib").write_text(FIVE.replace(f"area : {NAND}; ", ""))
     with pytest.raises(ToolError, match=r"^yosys used NAND, for which the library made_up has no area$"):
         map_to_cells(unmapped(Nands()), read_liberty(tmp_path / "less.lib"))
+
+
+class Keeping(wiring.Component):
+    """Eight bits in a register with an enable, and two in another."""
+
+    def __init__(self) -> None:
+        super().__init__({"en": In(1), "a": In(8), "y": Out(8), "few": In(1), "b": In(2), "z": Out(2)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        kept, pair = Signal(8, reset_less=True), Signal(2, reset_less=True)
+        with m.If(self.en):
+            m.d.sync += kept.eq(self.a)
+        with m.If(self.few):
+            m.d.sync += pair.eq(self.b)
+        m.d.comb += [self.y.eq(kept), self.z.eq(pair)]
+        return m
+
+
+def test_registers_with_one_enable_share_a_gate_of_their_clock(cells: Liberty, tmp_path: Path) -> None:
+    """Two bits are too few: they keep their multiplexers of three NANDs and one inverter, which they share."""
+    (tmp_path / "gates.lib").write_text(with_clock_gates(CLOCK_GATE))
+    gated = map_to_cells(unmapped(Keeping()), read_liberty(tmp_path / "gates.lib"))
+    assert gated.area.cells == 10 * FLIP_FLOP + CLOCK_GATE + 6 * NAND + INVERTER
+    plain = map_to_cells(unmapped(Keeping()), cells)
+    assert plain.area.cells > gated.area.cells + 7 * 2 * NAND

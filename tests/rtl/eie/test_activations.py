@@ -9,11 +9,12 @@ from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.activations import ActivationFiles
 
 Cycle = dict[str, int]
-"""What stands at the input ports in one cycle, by the names of PORTS; a port that is not named is low."""
+"""What happens in one cycle, by the names of PORTS; a port that is not named is low. Reads are requested one cycle
+before."""
 
 PORTS = {
-    "read_en": "destination.read.en",
-    "read_row": "destination.read.addr",
+    "read_en": "read.en",
+    "read_row": "read.addr",
     "hide": "destination.hide",
     "write_en": "destination.write.en",
     "write_row": "destination.write.addr",
@@ -79,8 +80,10 @@ def some_cycles(geometry: EieGeometry, count: int, seed: int) -> list[Cycle]:
     return cycles
 
 
+REQUESTS = {"read_en", "read_row", "fetch_en", "fetch_row"}
+
 Shown = tuple[int | None, int | None, int]
-"""`destination.read.data` and `fetch.data` from the cycle behind the read to the next swap, and `flags`."""
+"""`read.data` and `fetch.data` from the cycle behind the read to the next swap, and `flags`."""
 
 
 def rtl_activations(geometry: EieGeometry, cycles: list[Cycle]) -> list[Shown]:
@@ -90,19 +93,23 @@ def rtl_activations(geometry: EieGeometry, cycles: list[Cycle]) -> list[Shown]:
 
     async def driving(ctx: Any) -> None:
         has_read = has_fetched = 0
-        for cycle in cycles:
-            for name, value in cycle.items():
-                ctx.set(at(dut, PORTS[name]), value)
+
+        def set_ports(cycle: Cycle, following: Cycle) -> None:
+            for name, port in PORTS.items():
+                ctx.set(at(dut, port), (following if name in REQUESTS else cycle).get(name, 0))
+
+        set_ports({}, cycles[0])
+        await ctx.tick()
+        for cycle, following in zip(cycles, [*cycles[1:], {}], strict=True):
+            set_ports(cycle, following)
             shown.append(
                 (
-                    ctx.get(dut.destination.read.data) if has_read else None,
+                    ctx.get(dut.read.data) if has_read else None,
                     ctx.get(dut.fetch.data) if has_fetched else None,
                     ctx.get(dut.flags),
                 )
             )
             await ctx.tick()
-            for name in cycle:
-                ctx.set(at(dut, PORTS[name]), 0)
             has_read = not cycle.get("swap") and (has_read or cycle.get("read_en"))
             has_fetched = not cycle.get("swap") and (has_fetched or cycle.get("fetch_en"))
 

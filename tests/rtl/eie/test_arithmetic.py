@@ -42,20 +42,20 @@ def rtl_arithmetic(
 ) -> tuple[Transfers, Transfers, Transfers, list[int]]:
     """Updates as they are taken, sums as they are written, flags, and the cycles in which the unit was busy.
 
-    The accumulators stand in a memory that holds `start`, and gives garbage unless a row was read, and where it was
-    read while it was written; and zero while the unit hides it.
+    The accumulators stand in a memory that holds `start`, and gives garbage unless an update was taken, and where
+    its row was read while it was written; and zero while the unit hides it.
     """
     dut = ArithmeticUnit(geometry)
-    read, write, flag = dut.destination.read, dut.destination.write, dut.destination.flag
-    stored = Signal.like(read.data)
+    write, flag = dut.destination.write, dut.destination.flag
+    stored = Signal.like(dut.accumulator)
     m = Module()
     m.submodules.dut = dut
-    m.d.comb += read.data.eq(Mux(dut.destination.hide, 0, stored))
+    m.d.comb += dut.accumulator.eq(Mux(dut.destination.hide, 0, stored))
     bench = Bench(m, seed=len(updates))
     accumulators = list(start)
 
     async def memory(ctx: Any) -> None:
-        reads = ctx.tick().sample(read.en, read.addr, write.en, write.addr, write.data)
+        reads = ctx.tick().sample(dut.i.valid, dut.i.payload.row, write.en, write.addr, write.data)
         async for _, _, read_en, read_row, write_en, write_row, write_data in reads:
             known = read_en and not (write_en and read_row == write_row)
             garbage = bench.random.getrandbits(geometry.accumulator_bits - 1)

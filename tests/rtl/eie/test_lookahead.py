@@ -23,6 +23,7 @@ def word(geometry: EieGeometry, codes: list[int], random: Random, *, low: int, f
         "value": random.randrange(-(1 << 15), 1 << 15),
         "first": first,
         "low": low if first else random.randrange(geometry.entries_per_word),
+        "weights": sum((entry["code"] != 0) << e for e, entry in enumerate(entries)),
         "entries": entries,
     }
 

@@ -77,6 +77,7 @@ class Core:
         ctx.set(self.dut.fetch.addr, row)
         await ctx.tick()
         ctx.set(self.dut.fetch.en, 0)
+        await ctx.tick()
         return ctx.get(self.dut.fetch.data)
 
 

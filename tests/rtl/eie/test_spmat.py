@@ -62,15 +62,14 @@ def expected(geometry: EieGeometry, entries: Entries, columns: list[Column]) -> 
         first, last = column["begin"] // size, column["last"] // size
         for word in range(first, last + 1):
             of_word = range(word * size, (word + 1) * size)
+            held = [entries[e] if column["begin"] <= e <= column["last"] else {"skip": 0, "code": 0} for e in of_word]
             words.append(
                 {
                     "value": column["value"],
                     "first": word == first,
                     "low": column["begin"] % size,
-                    "entries": [
-                        entries[e] if column["begin"] <= e <= column["last"] else {"skip": 0, "code": 0}
-                        for e in of_word
-                    ],
+                    "weights": sum((entry["code"] != 0) << e for e, entry in enumerate(held)),
+                    "entries": held,
                 }
             )
     return words
