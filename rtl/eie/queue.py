@@ -52,27 +52,35 @@ class ActivationQueue(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         places = self.geometry.queue_places
-        m.submodules.words = words = WordStore(depth=places, width=column_layout(self.geometry).size)
+        # The first column stands in a register, the others in a memory behind it.
+        others = places - 1
+        layout = column_layout(self.geometry)
+        m.submodules.words = words = WordStore(depth=others, width=layout.size)
+        head = Signal(layout.size, reset_less=True)
         enters, leaves = self.i.valid & self.i.ready, self.o.valid & self.o.ready
-        first, end = Signal(range(places)), Signal(range(places))
+        second, end = Signal(range(others)), Signal(range(others))
+        is_empty, has_others = self.level == 0, self.level[1:].any()
 
         def after(place: Value) -> Value:
-            return Mux(place == places - 1, 0, place + 1)
+            return Mux(place == others - 1, 0, place + 1)
 
         m.d.comb += [
             self.i.ready.eq(self.level != places),
-            self.o.valid.eq(self.level != 0),
-            self.o.payload.eq(words.o),
+            self.o.valid.eq(~is_empty),
+            self.o.payload.eq(head),
+            # A column that becomes the first one leaves its place in the memory to the next.
             words.write.en.eq(enters),
             words.write.addr.eq(end),
             words.write.data.eq(self.i.payload),
-            words.following.eq(Mux(leaves, after(first), first)),
+            words.following.eq(Mux(leaves & has_others, after(second), second)),
         ]
         # Whether a column leaves is known last: little is left to do then.
         m.d.sync += [
             self.level.eq(Mux(leaves, self.level - ~enters, self.level + enters)),
-            first.eq(words.following),
+            second.eq(words.following),
         ]
-        with m.If(enters):
+        with m.If(leaves | is_empty):
+            m.d.sync += head.eq(Mux(has_others, words.o, self.i.payload))
+        with m.If(enters & (has_others | ~(leaves | is_empty))):
             m.d.sync += end.eq(after(end))
         return m
