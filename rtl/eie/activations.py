@@ -119,6 +119,8 @@ class ActivationFiles(wiring.Component):
         Requests a row of the source; zero where it is not flagged, since its activation is zero.
     load : write_port(activation_rows, signed(VALUE_BITS)), in
         Writes a row of the source, and flags it; not in a cycle in which `destination` writes or flags.
+    load_nonzero : 1, in
+        Whether `load.data` is not zero.
     control : files_control, in
         Window, clear and swap. A write in the cycle of a swap goes to the file that becomes the source.
     flags : rows_per_window, out
@@ -134,6 +136,7 @@ class ActivationFiles(wiring.Component):
                 "destination": In(accumulators_port(geometry)),
                 "fetch": In(read_port(rows, signed(geometry.accumulator_bits))),
                 "load": In(write_port(rows, signed(VALUE_BITS))),
+                "load_nonzero": In(1),
                 "control": In(files_control(geometry)),
                 "flags": Out(geometry.rows_per_window),
             }
@@ -172,7 +175,7 @@ class ActivationFiles(wiring.Component):
                 file.write.data.eq(stored(load.data, destination.write.data)),
                 file.flag.en.eq(Mux(is_source, load.en, destination.flag.en)),
                 file.flag.addr.eq(stored(load.addr, destination.flag.addr)),
-                file.flag.data.eq(stored(load.data.any(), destination.flag.data)),
+                file.flag.data.eq(stored(self.load_nonzero, destination.flag.data)),
             ]
 
         reads = Signal()

@@ -253,12 +253,14 @@ class Array(wiring.Component):
             ]
             row = load.address[self._pe_bits :][: len(pe.load.row)]
             value = load.data.word_select(index % lanes, VALUE_BITS)
-            input_row = self._down_to_one(m, platform, Cat(row, value), f"input_{index}", resets=False)
+            given = Cat(value.any(), row, value)
+            seen = self._down_to_one(m, platform, given, f"input_{index}", resets=False)
             loads_input = strobe(LoadTarget.ACTIVATIONS, neighbour)
             m.d.comb += [
                 pe.load.activations.eq(self._down_to_one(m, platform, loads_input, f"load_{index}", resets=True)),
-                pe.load.row.eq(input_row[: len(row)]),
-                pe.load.activation.eq(input_row[len(row) :].as_signed()),
+                pe.load.nonzero.eq(seen[0]),
+                pe.load.row.eq(seen[1 : 1 + len(row)]),
+                pe.load.activation.eq(seen[1 + len(row) :].as_signed()),
             ]
 
     def _observe(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:

@@ -123,6 +123,7 @@ class ProcessingElement(wiring.Component):
         write(spmat.load, load.entries, load.addr, load.data)
         write(pointers.load, load.pointers, load.addr, load.data)
         write(files.load, load.activations, load.row, load.activation)
+        m.d.comb += files.load_nonzero.eq(load.nonzero)
 
         m.d.comb += [
             self.room.eq(queue.level < geometry.queue_full),

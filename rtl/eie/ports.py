@@ -105,6 +105,8 @@ def pe_load(geometry: EieGeometry) -> wiring.Signature:
         Row of a source file.
     activation : signed(VALUE_BITS), out
         Input of a network.
+    nonzero : 1, out
+        Whether that is not zero.
     """
     larger = max(geometry.entry_words, geometry.pointers)
     return wiring.Signature(
@@ -116,5 +118,6 @@ def pe_load(geometry: EieGeometry) -> wiring.Signature:
             "data": Out(load_data_bits(geometry)),
             "row": Out(bits_for(geometry.activation_rows)),
             "activation": Out(signed(VALUE_BITS)),
+            "nonzero": Out(1),
         }
     )

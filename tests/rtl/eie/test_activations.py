@@ -27,6 +27,7 @@ PORTS = {
     "load_en": "load.en",
     "load_row": "load.addr",
     "load_data": "load.data",
+    "load_nonzero": "load_nonzero",
     "window": "control.window",
     "clear": "control.clear",
     "swap": "control.swap",
@@ -95,6 +96,7 @@ def rtl_activations(geometry: EieGeometry, cycles: list[Cycle]) -> list[Shown]:
         has_read = has_fetched = 0
 
         def set_ports(cycle: Cycle, following: Cycle) -> None:
+            cycle = {**cycle, "load_nonzero": int(cycle.get("load_data", 0) != 0)}
             for name, port in PORTS.items():
                 ctx.set(at(dut, port), (following if name in REQUESTS else cycle).get(name, 0))
 
