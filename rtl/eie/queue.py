@@ -59,14 +59,13 @@ class ActivationQueue(wiring.Component):
         head = Signal(layout.size, reset_less=True)
         enters, leaves = self.i.valid & self.i.ready, self.o.valid & self.o.ready
         second, end = Signal(range(others)), Signal(range(others))
-        is_empty, has_others = self.level == 0, self.level[1:].any()
+        has_others = self.level[1:].any()
 
         def after(place: Value) -> Value:
             return Mux(place == others - 1, 0, place + 1)
 
         m.d.comb += [
             self.i.ready.eq(self.level != places),
-            self.o.valid.eq(~is_empty),
             self.o.payload.eq(head),
             # A column that becomes the first one leaves its place in the memory to the next.
             words.write.en.eq(enters),
@@ -74,13 +73,14 @@ class ActivationQueue(wiring.Component):
             words.write.data.eq(self.i.payload),
             words.following.eq(Mux(leaves & has_others, after(second), second)),
         ]
-        # Whether a column leaves is known last: little is left to do then.
+        # Whether a column leaves is known last, and by `o.valid`: little is left to do then.
         m.d.sync += [
+            self.o.valid.eq(enters | Mux(leaves, has_others, self.o.valid)),
             self.level.eq(Mux(leaves, self.level - ~enters, self.level + enters)),
             second.eq(words.following),
         ]
-        with m.If(leaves | is_empty):
+        with m.If(leaves | ~self.o.valid):
             m.d.sync += head.eq(Mux(has_others, words.o, self.i.payload))
-        with m.If(enters & (has_others | ~(leaves | is_empty))):
+        with m.If(enters & (has_others | (self.o.valid & ~leaves))):
             m.d.sync += end.eq(after(end))
         return m
