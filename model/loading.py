@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import hashlib
 import importlib
 import importlib.util
 import json
@@ -35,6 +36,9 @@ CHANNELS, REMOVED = "zeroskip-channels", "removed"
 
 SAMPLES = "zeroskip-samples"
 """In the same place: the fields of a SampleForm in JSON, that of the samples that the weights were trained with."""
+
+ADAPTED_FROM = "zeroskip-adapted-from"
+"""In the same place: the `weights_hash` of the network that a search started from."""
 
 
 def load_network(name: str, weights: Path | None) -> tuple[nn.Module, bool]:
@@ -206,16 +210,39 @@ def _require_tied(path: Path, expected: dict[str, Tensor], state: dict[str, Tens
             raise ValueError(f"{path}: {name} and {other} must be equal: they are one parameter of the network")
 
 
-def save_weights(module: nn.Module, path: Path, *, removed: bool, samples: SampleForm | None = None) -> None:
+def save_weights(
+    module: nn.Module,
+    path: Path,
+    *,
+    removed: bool,
+    samples: SampleForm | None = None,
+    adapted_from: str | None = None,
+) -> None:
     """Writes the state_dict as a safetensors file; an existing file is replaced completely or not at all. `removed`
     records that channels were removed, so that tensors are smaller than those of the factory's network; `samples`, what
-    it was trained with."""
+    it was trained with; `adapted_from`, the hash of the weights that a search started from (`weights_hash`)."""
     metadata = {CHANNELS: REMOVED} if removed else {}
+    if adapted_from is not None:
+        metadata[ADAPTED_FROM] = adapted_from
     if samples is not None:
         metadata[SAMPLES] = json.dumps(dataclasses.asdict(samples))
     data = save(_savable(module), metadata=metadata or None)
     with replacing(path) as part:
         part.write_bytes(data)
+
+
+def weights_hash(module: nn.Module) -> str:
+    """A hash of the names and the numbers of a network's state_dict."""
+    digest = hashlib.sha256()
+    for name, value in _savable(module).items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def adapted_from(path: Path) -> str | None:
+    """The hash of the weights from which a search trained those in a file; None where it does not say."""
+    return _read_weights(path)[1].get(ADAPTED_FROM)
 
 
 def require_savable(module: nn.Module) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.loading import weights_hash
 from zeroskip.model.pruning.criteria import Criterion
 from zeroskip.model.pruning.data_checks import require_prunable
 from zeroskip.model.pruning.masks import Masks, prunable_weights
@@ -62,20 +63,28 @@ def finetune(
     *,
     settings: PruneAndTrainSettings,
     seed: int,
+    adapted: nn.Module | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[TrainingProgress], None] = lambda _: None,
 ) -> FinetuneResult:
     """Prunes a copy of `module` and trains the weights that are left. `target` is a plan, or a compression ratio: then
-    all weights of the network compete. With `checkpoint`, a training run that was interrupted continues.
+    all weights of the network compete. `adapted` is the network that a search has trained on its way to the plan: it is
+    pruned and trained instead, and `module` is the dense network alone. With `checkpoint`, a training run that was
+    interrupted continues.
 
-    Raises ValueError if the plan belongs to another network or an N:M pattern is to be reached in rounds, and
-    FloatingPointError where training diverges.
+    Raises ValueError if the plan belongs to another network, an N:M pattern is to be reached in rounds, or an adapted
+    network does not start from the dense one (`PruneAndTrainSettings.at_once`); and FloatingPointError where training
+    diverges.
     """
     torch.set_num_threads(settings.threads)
     dense = copy.deepcopy(module)
     space, final = _space(dense, target, dataset)
     if space.granularity not in (WEIGHTS, CHANNELS) and settings.schedule != "one-shot":
         raise ValueError(f"schedule must be one-shot for {space.granularity}, not {settings.schedule}")
+    if adapted is not None and not (settings.at_once and isinstance(target, Plan)):
+        raise ValueError(
+            "an adapted network is pruned already: it needs its plan, the schedule one-shot, and no training before it"
+        )
     steps = settings.steps(final)
     inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
     growing = settings.growing(len(inputs))
@@ -84,7 +93,7 @@ def finetune(
         labels,
         seed=seed,
         total=sum(training.epochs for training in trainings if training is not None),
-        configuration=configuration(module, dataset, (settings, target), seed),
+        configuration=configuration(module, dataset, (settings, target, adapted and weights_hash(adapted)), seed),
         path=checkpoint,
         progress=progress,
     )
@@ -95,6 +104,8 @@ def finetune(
     criterion = settings.scores(inputs, labels, seed)
     loss = cross_entropy if settings.distil is None else settings.distil.by(dense)
     pruned = space.masked(final, criterion)
+    if adapted is not None and isinstance(space, Space):
+        pruned = space.pruned(_like(space, adapted), final, criterion)
     # Pruning to the final densities in one step also refits the layers behind removed channels, so start from its
     # result; pruning in rounds starts from the dense network.
     start = copy.deepcopy(pruned if len(steps) == 1 and growing is None else space.module)
@@ -123,6 +134,13 @@ def _space(module: nn.Module, target: Plan | float, dataset: Dataset) -> tuple[S
         raise ValueError(f"compression must be at least 1 and finite, not {target}")
     require_prunable(module, dataset)
     return GlobalWeightSpace(module, torch.from_numpy(dataset.train_inputs)), {NETWORK: 1 / target}
+
+
+def _like(space: Space, adapted: nn.Module) -> nn.Module:
+    """The adapted weights in the space's network, whose forward() may differ from that of the user's."""
+    network = copy.deepcopy(space.module)
+    network.load_state_dict(adapted.state_dict())
+    return network
 
 
 def _in_rounds(

@@ -62,6 +62,12 @@ class PruneAndTrainSettings:
     regularisation: Regularisation | None = None
     distil: Distil | None = None
 
+    @property
+    def at_once(self) -> bool:
+        """Whether everything is pruned at once, and before any training."""
+        growing = self.regularisation is not None and self.regularisation.name == "growing"
+        return self.schedule == "one-shot" and self.train is None and not growing
+
     def steps(self, final: Densities) -> list[Densities]:
         """The densities of all groups after each round; `final` are those after the last."""
         if self.schedule == "one-shot":

@@ -126,17 +126,24 @@ class NetAdaptSettings:
     def first_step(self, budget: float) -> float:
         """The fraction of the dense cost that the first step takes. Raises ValueError if all steps together would
         never reach the budget."""
-        whole = 1 - budget
         if self.step is None:
-            shares = ITERATIONS if self.decay == 1 else (1 - self.decay**ITERATIONS) / (1 - self.decay)
-            return whole / shares
-        least = whole * (1 - self.decay)
+            return self._default(budget)
+        least = (1 - budget) * (1 - self.decay)
         if self.step <= least:
             raise ValueError(
                 f"step must be above {least:.4f}, as steps that shrink by {self.decay} would never reach the budget "
                 f"{budget}, not {self.step}"
             )
         return self.step
+
+    def cut(self, step: float, budget: float) -> tuple[float, float]:
+        """The first step, if it is made smaller than `first_step`, and the factor from each step to the next: 1 where
+        more than ITERATIONS steps would be needed otherwise, or would never reach the budget."""
+        return step, self.decay if step >= self._default(budget) else 1.0
+
+    def _default(self, budget: float) -> float:
+        shares = ITERATIONS if self.decay == 1 else (1 - self.decay**ITERATIONS) / (1 - self.decay)
+        return (1 - budget) / shares
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from torch import nn
 import zeroskip
 from zeroskip.model.cores import CORES
 from zeroskip.model.progress import Step
-from zeroskip.model.search.settings import AmcSettings
+from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings
 
 ARRAY, TILE = list(CORES)[:2]
 SHORT = AmcSettings(episodes=12, warm_up=4)
@@ -54,6 +56,39 @@ def test_search_and_finetune_without_files(
     assert tuned.accuracy["finetuned"] >= 0.9
     assert [*tmp_path.iterdir()] == []
     assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
+
+
+def test_netadapts_plan_goes_on_from_its_weights(
+    trained: nn.Module, data: tuple[np.ndarray, np.ndarray], tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """From the result and from its files, unless it is told otherwise, trains in rounds, or the weights are others."""
+    netadapt = NetAdaptSettings(step=0.2, iterations=5)
+    wanted = zeroskip.SearchSettings(method="netadapt", cost="macs", budget=0.4, netadapt=netadapt)
+    output = tmp_path / "plan.json"
+    found = zeroskip.search(trained, data, settings=wanted, output=output)
+    assert found.adapted is not None
+    adapted = found.adapted.state_dict()
+
+    def tuned(network: nn.Module, plan: Any, **fields: Any) -> zeroskip.Finetuned:
+        return zeroskip.finetune(network, data, plan=plan, settings=zeroskip.FinetuneSettings(epochs=0, **fields))
+
+    for plan in (found, output):
+        result = tuned(trained, plan)
+        assert result.adapted
+        assert all(torch.equal(value, adapted[name]) for name, value in result.module.state_dict().items())
+        for fields in ({"from_dense": True}, {"schedule": "iterative", "rounds": 2}, {"train_epochs": 1}):
+            assert not tuned(trained, plan, **fields).adapted
+        kept = tuned(trained, plan, from_dense=True).module.get_parameter("0.weight")
+        assert torch.equal(kept[kept != 0], trained.get_parameter("0.weight")[kept != 0])
+    assert not tuned(trained, found.plan).adapted
+    same = tuned(found.adapted, output)
+    assert torch.equal(same.module.get_parameter("0.weight"), adapted["0.weight"])
+    assert not recwarn
+    other = copy.deepcopy(trained)
+    with torch.no_grad():
+        other.get_parameter("0.bias").add_(1e-3)
+    with pytest.warns(UserWarning, match=r"plan\.adapted\.safetensors were trained from other weights than the given"):
+        assert not tuned(other, output).adapted
 
 
 def test_tensors_are_data_too(trained: nn.Module, data: tuple[np.ndarray, np.ndarray]) -> None:

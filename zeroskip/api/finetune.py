@@ -14,6 +14,8 @@ from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
 from zeroskip.model.search.choices import CriterionName, PenaltyName, ScheduleName
+from zeroskip.model.search.views.side_files import adapted_weights
+from zeroskip.model.warned import warn
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,6 +36,9 @@ class FinetuneSettings:
     `regularise` adds a penalty of the factor `strength` while pruning: about 1e-5 for l1 and group-lasso, 1e-4 for l2
     and 1 for growing (Wang et al., ICLR 2021). With `distil` the dense network is the teacher (Hinton et al., arXiv
     1503.02531): its outputs, softened by `temperature`, have the weight `alpha` in the loss, and the labels the rest.
+
+    Where everything is pruned at once, without dense training, a plan of NetAdapt starts from the weights with which
+    its search ended; with `from_dense` it starts from the dense network as all others do.
     """
 
     criterion: CriterionName = "l1"
@@ -50,6 +55,7 @@ class FinetuneSettings:
     distil: bool = False
     temperature: float = 4.0
     alpha: float = 0.9
+    from_dense: bool = False
 
     def __post_init__(self) -> None:
         require_settings(self, criterion=CriterionName, schedule=ScheduleName)
@@ -63,7 +69,8 @@ class FinetuneSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Finetuned:
-    """The pruned and trained network `module`; removed channels are gone from it.
+    """The pruned and trained network `module`; removed channels are gone from it. `adapted` says whether the training
+    went on from the weights with which the plan's search ended.
 
     `accuracy` are fractions of the test split: "dense", "pruned" before training, and "finetuned". `layers` gives for
     every layer how many weights are not zero, and how many it had.
@@ -72,6 +79,7 @@ class Finetuned:
     module: nn.Module
     accuracy: dict[str, float]
     layers: dict[str, tuple[int, int]]
+    adapted: bool
     output: Path | None
     seconds: float
 
@@ -90,6 +98,7 @@ class Finetuned:
         return {
             "weights": None if self.output is None else str(self.output),
             "accuracy": self.accuracy,
+            "adapted": self.adapted,
             "kept": self.kept,
             "total": self.total,
             "density": self.kept / self.total,
@@ -101,6 +110,8 @@ class Finetuned:
     def rows(self) -> list[tuple[str, str]]:
         """The same as (label, value) for people."""
         rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in self.accuracy.items()]
+        if self.adapted:
+            rows.append(("pruned and trained from", "the weights with which the search ended"))
         rows += [(f"layer {name}", f"{kept:,} of {total:,} weights") for name, (kept, total) in self.layers.items()]
         density, ratio = self.kept / self.total, self.total / self.kept
         rows.append(("weights kept", f"{self.kept:,} of {self.total:,} ({density:.1%}, compression ratio {ratio:.1f})"))
@@ -125,7 +136,9 @@ def finetune(
     """Prune a network and train it.
 
     It is pruned to a `plan`: what `zeroskip.search` returned, its plan, or the path of its file; or to a `compression`
-    ratio, dense weights to kept weights, where all layers compete for the weights. `network` is an nn.Module, which is
+    ratio, dense weights to kept weights, where all layers compete for the weights. A plan of NetAdapt goes on from the
+    weights with which its search ended, those of the result or those beside the file, if that search started from the
+    weights that are given (otherwise a warning says so). `network` is an nn.Module, which is
     not changed, or "module:factory"; `weights` is a safetensors file of its state_dict. `data` has inputs (n, ...)
     float32 and labels (n,) of classes. The weights are written to `output`, for `zeroskip.compile`, and the state of
     the training to `checkpoint` after every epoch: a run that was cut short continues from it. The result depends on
@@ -143,6 +156,7 @@ def finetune(
         raise ValueError("either a plan or a compression ratio must be given, and not both")
     if compression is not None and not 1 <= compression < math.inf:
         raise ValueError(f"compression must be at least 1 and finite, not {compression}")
+    trained = (getattr(plan, "adapted", None), getattr(plan, "adapted_from", None))
     plan = getattr(plan, "plan", plan)
     path = Path(plan) if isinstance(plan, str | Path) else None
     if output is not None:
@@ -160,6 +174,9 @@ def finetune(
         if output is not None:
             require_savable(module)
         dataset = data_of(data, seed, progress, weights)
+        adapted = None
+        if isinstance(target, Plan) and training.at_once and not settings.from_dense:
+            adapted = _adapted(module, target, path, trained)
         progress(Step(task="pruning"))
         result = prune_and_train(
             module,
@@ -167,6 +184,7 @@ def finetune(
             dataset,
             settings=training,
             seed=seed,
+            adapted=adapted,
             checkpoint=checkpoint,
             progress=in_epochs(progress),
         )
@@ -178,9 +196,39 @@ def finetune(
         module=result.module,
         accuracy=result.accuracies,
         layers=result.layers,
+        adapted=adapted is not None,
         output=output,
         seconds=time.monotonic() - start,
     )
+
+
+def _adapted(
+    module: nn.Module, plan: Plan, path: Path | None, found: tuple[nn.Module | None, str | None]
+) -> nn.Module | None:
+    """The network with which the search for the plan ended: the one that was `found`, with the hash of the weights from
+    which it started, or that of the file beside the plan's `path`. None where there is none, or where the search
+    started from other weights than the module's."""
+    import copy
+
+    from zeroskip.model.loading import adapted_from, load_weights, weights_hash
+
+    file = None if path is None or plan.method != "netadapt" else adapted_weights(path)
+    if file is not None and file.is_file():
+        plan.check(module)
+        found = load_weights(copy.deepcopy(module), file), adapted_from(file)
+    adapted, start = found
+    if adapted is None:
+        return None
+    given = weights_hash(module)
+    if start == given:
+        return adapted
+    if given != weights_hash(adapted):
+        place = "the search result's weights" if file is None else str(file)
+        warn(
+            f"{place} were trained from other weights than the given ones, so training starts from the given ones",
+            stacklevel=2,
+        )
+    return None
 
 
 def _training(settings: FinetuneSettings) -> finetune_settings.PruneAndTrainSettings:

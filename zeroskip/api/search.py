@@ -86,7 +86,7 @@ class SearchResult:
     accuracies that were measured, `reused` those that were known from earlier searches. `loss` is for sensitivity
     analysis, else None: how much the loss of the "plan" is above the dense one, in nats, if the losses of the groups
     add up, and a "bound" that no plan within the budget is below. `adapted` is the trained network with which NetAdapt
-    ends, None for other methods.
+    ends, None for other methods; `adapted_from` is the hash of the weights from which it started.
     """
 
     plan: Plan
@@ -99,6 +99,7 @@ class SearchResult:
     reused: int
     loss: dict[str, float] | None
     adapted: nn.Module | None
+    adapted_from: str | None
     output: Path | None
     files: list[Path]
     """The files written next to the plan."""
@@ -353,6 +354,7 @@ def _result(
         reused=evaluator.reused,
         loss=None if found.packed is None else {"plan": found.packed.damage, "bound": found.packed.bound},
         adapted=found.details.module if isinstance(found.details, NetAdaptResult) else None,
+        adapted_from=found.details.dense if isinstance(found.details, NetAdaptResult) else None,
         output=output,
         files=[] if output is None else _write(plan, found, output, SampleForm.of(setup.dataset.train_inputs)),
         seconds=time.monotonic() - start,

@@ -90,6 +90,14 @@ def finetune_command(
         float,
         typer.Option(help="Weight of the teacher's outputs against the labels, 0 to 1.", rich_help_panel=HELP_PANEL),
     ] = FinetuneSettings.alpha,
+    from_dense: Annotated[
+        bool,
+        typer.Option(
+            "--from-dense",
+            help="Start from the dense weights, also where NetAdapt's trained ones lie beside the plan.",
+            rich_help_panel=TRAINING_PANEL,
+        ),
+    ] = False,
     checkpoint: options.Checkpoint = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
@@ -106,6 +114,7 @@ def finetune_command(
     options.require_with(context, "strength", "--regularise", regularise is not None)
     options.require_with(context, "temperature", "--distil", distil)
     options.require_with(context, "alpha", "--distil", distil)
+    options.require_with(context, "from_dense", "--plan", plan is not None)
     if regularise is not None and strength is None:
         raise ValueError(f"--regularise {regularise} needs --strength")
     settings = FinetuneSettings(
@@ -123,6 +132,7 @@ def finetune_command(
         distil=distil,
         temperature=temperature,
         alpha=alpha,
+        from_dense=from_dense,
     )
     checkpoint = checkpoint or Path(f"{output}.ckpt")
     with working(Kept("epochs", checkpoint, "run the same command again to continue")) as progress:

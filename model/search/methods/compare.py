@@ -17,6 +17,7 @@ from zeroskip.model.progress import silent
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.search.finetune import finetune
 from zeroskip.model.search.finetune_settings import PruneAndTrainSettings
+from zeroskip.model.search.methods.netadapt import NetAdaptResult
 from zeroskip.model.search.methods.run_method import HAND_MADE, METHODS, run_method
 from zeroskip.model.search.plan import save_plan
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
@@ -82,16 +83,20 @@ class _Trial:
             cost = cost_share(space, table, found.densities)
             plan = space.plan(found.densities, method=policy, cost=table.cost, budget=what.budget, reached=cost)
             save_plan(plan, Path(f"{stem}.json"))
+            # NetAdapt has trained its network on the way.
+            adapted = found.details.module if isinstance(found.details, NetAdaptResult) else None
             tuned = finetune(
                 what.module,
                 plan,
                 what.dataset,
                 settings=PruneAndTrainSettings(training=what.training, threads=1),
                 seed=seed,
+                adapted=adapted,
                 checkpoint=Path(f"{stem}.ckpt"),
             )
             if what.exact_dense is not None:
-                exact = setup.exact_cost(space.remove(space.masked(found.densities), found.densities))
+                pruned = space.masked(found.densities) if adapted is None else adapted
+                exact = setup.exact_cost(space.remove(pruned, found.densities))
                 if exact is not None:
                     journal.add("exact", exact / what.exact_dense)
             journal.add("cost", cost)

@@ -1,5 +1,12 @@
 """NetAdapt (Yang et al., ECCV 2018, arXiv 1804.03230): in each step, the pruning that loses the least accuracy after a
-short training."""
+short training.
+
+Three things differ from the paper:
+- Where a proposal saves more than the step asks, because densities come in steps, the groups that were pruned before
+  get back what is left over.
+- A first step that would cost half of the accuracy is made smaller.
+- Where proposals gain accuracy, those that save more are not worth less, as by the ratio of the authors' code.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +18,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zeroskip.model.loading import weights_hash
 from zeroskip.model.progress import silent
 from zeroskip.model.pruning.criteria import l2
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import evaluate
 from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.methods.policies import raised
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.settings import NetAdaptSettings
@@ -23,6 +32,11 @@ from zeroskip.model.search.short_training import train_for_batches
 from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space, cost_share, require_reachable
 from zeroskip.model.search.storage.journal import Journal
 from zeroskip.model.search.workers import worker_map
+
+RUINED = 0.5
+CUTS = 4
+"""If the first step leaves less than the fraction RUINED of the accuracy, it is halved, at most CUTS times. If that
+does not help, the size of the step is not the reason, and it stays as it was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +53,23 @@ class Step:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NetAdaptResult:
     """The `densities` found, the `steps` that led to them, and the network after the last step, masked and in its dense
-    shape."""
+    shape. `dense` is the hash of the dense network's weights."""
 
     densities: dict[str, float]
     steps: tuple[Step, ...]
     module: nn.Module
+    dense: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Proposal:
-    """A proposal of an iteration: one `group` is pruned further, to meet the target cost. `state` is the state_dict
-    after the iteration before."""
+    """A proposal of an iteration: one `group` is pruned further, to meet the target cost. `before` are the densities,
+    and `state` is the state_dict, after the iteration before."""
 
     iteration: int
     group: str
     densities: dict[str, float]
+    before: dict[str, float]
     state: dict[str, Tensor]
 
     @property
@@ -63,8 +79,8 @@ class _Proposal:
 
 @dataclass(frozen=True, eq=False)
 class _Try:
-    """Tries a proposal: prunes by L2 norm, trains for a few batches and measures. Returns the accuracy and the trained
-    state_dict."""
+    """Tries a proposal: gives back and prunes by L2 norm, trains for a few batches and measures. Returns the accuracy
+    and the trained state_dict."""
 
     space: Space
     samples: Samples
@@ -75,6 +91,7 @@ class _Try:
     def __call__(self, proposal: _Proposal) -> tuple[float, dict[str, Tensor]]:
         network = copy.deepcopy(self.space.module)
         network.load_state_dict(proposal.state)
+        network = self.space.restored(network, proposal.before, proposal.densities, l2)
         network = self.space.pruned(network, proposal.densities, l2)
         with Masks(network, self.space.masks(network, proposal.densities, l2)):
             # All proposals of an iteration are trained on the same samples.
@@ -117,14 +134,15 @@ def netadapt(
     densities: dict[str, float] = {group.name: 1.0 for group in space.groups}
     state = space.module.state_dict()
     cost, accuracy = 1.0, evaluate(space.module, validation.inputs, validation.labels)
-    reduction = settings.first_step(budget)
     steps: list[Step] = []
     with worker_map(attempt, workers) as do:
-        while cost > budget:
-            target = max(budget, cost - reduction)
+
+        def tried(reduction: float) -> tuple[_Proposal, dict[str, Tensor] | None]:
+            """The best proposal that saves the `reduction`, and its trained state_dict unless only the journal knows
+            of it."""
             proposals = [
-                _Proposal(iteration=len(steps), group=name, densities={**densities, name: density}, state=state)
-                for name, density in _densities(space, table, densities, target)
+                _Proposal(iteration=len(steps), group=name, densities=plan, before=densities, state=state)
+                for name, plan in _plans(space, table, densities, max(budget, cost - reduction))
             ]
             states: dict[str, dict[str, Tensor]] = {}
             new = [proposal for proposal in proposals if proposal.key not in journal.known]
@@ -145,29 +163,55 @@ def netadapt(
                         cost=cost,
                     )
                 )
-            costs = {proposal.key: cost_share(space, table, proposal.densities) for proposal in proposals}
-            chosen = max(
-                proposals, key=lambda one: _merit(settings, journal.known[one.key], accuracy, cost - costs[one.key])
-            )
-            state = states[chosen.key] if chosen.key in states else attempt(chosen)[1]
-            densities, cost, accuracy = chosen.densities, costs[chosen.key], journal.known[chosen.key]
+
+            def merit(one: _Proposal) -> float:
+                saved = cost - cost_share(space, table, one.densities)
+                return _merit(settings, journal.known[one.key], accuracy, saved)
+
+            best = max(proposals, key=merit)
+            return best, states.get(best.key)
+
+        def ruins(one: _Proposal) -> bool:
+            return journal.known[one.key] < RUINED * accuracy
+
+        reduction, decay = settings.first_step(budget), settings.decay
+        while cost > budget:
+            chosen, trained = tried(reduction)
+            if not steps and ruins(chosen):
+                for cut in range(1, CUTS + 1):
+                    smaller, known = tried(reduction / 2**cut)
+                    if not ruins(smaller):
+                        chosen, trained = smaller, known
+                        reduction, decay = settings.cut(reduction / 2**cut, budget)
+                        break
+            state = attempt(chosen)[1] if trained is None else trained
+            densities, accuracy = chosen.densities, journal.known[chosen.key]
+            cost = cost_share(space, table, densities)
             steps.append(Step(group=chosen.group, density=densities[chosen.group], accuracy=accuracy, cost=cost))
-            reduction *= settings.decay
+            reduction *= decay
     module = copy.deepcopy(space.module)
     module.load_state_dict(state)
-    return NetAdaptResult(densities=densities, steps=tuple(steps), module=module)
+    return NetAdaptResult(densities=densities, steps=tuple(steps), module=module, dense=weights_hash(space.module))
 
 
-def _densities(space: Space, table: CostTable, densities: Densities, target: float) -> list[tuple[str, float]]:
-    """(group, density) for each group: the largest density that alone meets the target cost. If no group alone can meet
-    the target, each group that can be pruned further gets its smallest density."""
+def _plans(space: Space, table: CostTable, densities: Densities, target: float) -> list[tuple[str, dict[str, float]]]:
+    """For each group the plan in which it alone is pruned further: to the largest density that meets the target cost.
+    What it saves beyond the target goes back to the groups that were pruned before, first to those with the smallest
+    densities. If no group alone can meet the target, each group that can be pruned further gets its smallest
+    density."""
     meeting, falling = [], []
     for group in space.groups:
         density = _largest(space, table, densities, group, target)
         if density is not None:
-            meeting.append((group.name, density))
+            others = [other for other in space.groups if other is not group and densities[other.name] < 1]
+            plan = raised(
+                sorted(others, key=lambda other: densities[other.name]),
+                {**densities, group.name: density},
+                lambda plan, _: cost_share(space, table, plan) <= target,
+            )
+            meeting.append((group.name, plan))
         elif group.least < densities[group.name]:
-            falling.append((group.name, group.least))
+            falling.append((group.name, {**densities, group.name: group.least}))
     return meeting or falling
 
 
@@ -184,5 +228,9 @@ def _merit(settings: NetAdaptSettings, accuracy: float, before: float, saved: fl
     """The value by which proposals are compared; the largest wins. `before` is the accuracy before the step."""
     if settings.pick == "accuracy":
         return accuracy
+    loss = before - accuracy
+    if loss < 0:
+        # Any gain is better than any loss, and a larger saving better than a smaller one.
+        return -loss * saved
     # The authors' code has these small constants; they rank proposals that lose no accuracy or save no cost.
-    return -(before - accuracy + 1e-6) / (saved + 1e-5)
+    return -(loss + 1e-6) / (saved + 1e-5)

@@ -103,6 +103,12 @@ class ChannelSpace(Space):
             prune(pruned, self.graph.masks(pruned, kept), self.calibration)
         return pruned
 
+    def restored(self, pruned: nn.Module, before: Densities, densities: Densities, criterion: Criterion) -> nn.Module:
+        restored = super().restored(pruned, before, densities, criterion)
+        goal = {name: max(density, before.get(name, 1.0)) for name, density in densities.items()}
+        self._reconstruction.undo(restored, self._chosen(pruned, before, None), self._chosen(restored, goal, None))
+        return restored
+
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
         """The network without the channels whose weights are all zero. Raises ValueError if its outputs for some of
         the calibration samples are not those of `pruned`."""

@@ -49,17 +49,44 @@ class Reconstruction:
             weight = layers[name].weight
             rows = stays.repeat_interleave(weight[0, 0].numel())
             dense = weight.detach().flatten(1).double()
-            system = gram[rows][:, rows]
-            system.diagonal().add_(RIDGE * system.diagonal().mean())
-            factor, failed = torch.linalg.cholesky_ex(system)
-            if failed:
-                # All inputs are zero in all samples, so the samples do not determine the weights: keep them.
+            change = _carried(gram, rows, ~rows, dense)
+            if change is None:
                 continue
             full = torch.zeros_like(dense)
-            carried = gram[rows][:, ~rows] @ dense[:, ~rows].T
-            full[:, rows] = dense[:, rows] + torch.cholesky_solve(carried, factor).T
+            full[:, rows] = dense[:, rows] + change
             with torch.no_grad():
                 weight.copy_(full.reshape(weight.shape))
+
+    def undo(
+        self, restored: nn.Module, before: dict[int, NDArray[np.int64]], kept: dict[int, NDArray[np.int64]]
+    ) -> None:
+        """Takes back, in place, what `apply` changed in the layers whose inputs come back: those that are `kept`, but
+        were not kept `before`. Their weights are in `restored` already."""
+        layers = prunable_layers(restored)
+        for name, gram in self.grams.items():
+            axis = self.graph.inputs[name]
+            stayed = kept_indices(axis, before)
+            back = kept_indices(axis, kept) & ~stayed
+            weight = layers[name].weight
+            size = weight[0, 0].numel()
+            full = weight.detach().flatten(1).double()
+            rows = stayed.repeat_interleave(size)
+            change = _carried(gram, rows, back.repeat_interleave(size), full) if back.any() else None
+            if change is not None:
+                full[:, rows] -= change
+                with torch.no_grad():
+                    weight.copy_(full.reshape(weight.shape))
+
+
+def _carried(gram: Tensor, kept: Tensor, other: Tensor, weights: Tensor) -> Tensor | None:
+    """The change D (outputs, kept inputs) by which the weights of the `kept` inputs stand in for those of the `other`
+    inputs, of `weights` (outputs, inputs). None where all inputs are zero in all samples, which determine nothing."""
+    system = gram[kept][:, kept]
+    system.diagonal().add_(RIDGE * system.diagonal().mean())
+    factor, failed = torch.linalg.cholesky_ex(system)
+    if failed:
+        return None
+    return torch.cholesky_solve(gram[kept][:, other] @ weights[:, other].T, factor).T
 
 
 @torch.no_grad()

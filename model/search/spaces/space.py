@@ -24,6 +24,9 @@ from zeroskip.model.search.spaces.batch_norm import prune
 LEAST_WEIGHTS = 0.02
 """The smallest density of a layer's weights in a search."""
 
+FAINT = 1e-6
+"""The factor by which dense weights are made smaller than all that a pruned network has kept."""
+
 Densities = Mapping[str, float]
 """Densities by the name of the pruning group. Groups that are not named have density 1."""
 
@@ -110,6 +113,28 @@ class Space(ABC):
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         """A pruned copy of the dense network; it keeps the shape."""
         return self.pruned(self.module, densities, criterion)
+
+    def restored(self, pruned: nn.Module, before: Densities, densities: Densities, criterion: Criterion) -> nn.Module:
+        """A copy of a network that is pruned to the densities `before`. Groups of which `densities` keep more get
+        weights or channels of the dense network back, those that the criterion ranks highest in it. The other groups
+        stay as they are."""
+        goal = {name: max(density, before.get(name, 1.0)) for name, density in densities.items()}
+        restored = copy.deepcopy(pruned)
+        if all(goal[name] == before.get(name, 1.0) for name in goal):
+            return restored
+        gone = self.masks(pruned, before, criterion)
+        dense = dict(self.module.named_parameters())
+        ranked = copy.deepcopy(pruned)
+        with torch.no_grad():
+            for name, mask in gone.items():
+                # Those that are there must rank above all that could come back.
+                faint = FAINT * dense[name]
+                ranked.get_parameter(name).copy_(torch.where(mask, ranked.get_parameter(name), faint))
+            left = self.masks(ranked, goal, criterion)
+            for name, mask in gone.items():
+                back = ~mask & left.get(name, torch.ones_like(mask))
+                restored.get_parameter(name).copy_(torch.where(back, dense[name], restored.get_parameter(name)))
+        return restored
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
         """The network without the channels that can be removed. It computes the same."""

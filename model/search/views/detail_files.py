@@ -46,7 +46,7 @@ def _save_netadapt(adapted: NetAdaptResult, output: Path, samples: SampleForm) -
     picture = of_search([step.accuracy for step in steps], [step.cost for step in steps], "iteration")
     weights = side_files.adapted_weights(output)
     # Masked, in the dense network's shape: the long fine-tuning can start from these weights.
-    save_weights(adapted.module, weights, removed=False, samples=samples)
+    save_weights(adapted.module, weights, removed=False, samples=samples, adapted_from=adapted.dense)
     return [
         save_csv(output.with_suffix(side_files.ITERATIONS), head, rows),
         save_picture(picture, output.with_suffix(side_files.ITERATIONS_PICTURE)),

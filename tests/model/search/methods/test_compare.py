@@ -19,11 +19,13 @@ from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.search.finetune import finetune
 from zeroskip.model.search.finetune_settings import PruneAndTrainSettings
 from zeroskip.model.search.methods.compare import POLICIES, Comparison, _summary, compare, dense_accuracy
+from zeroskip.model.search.methods.netadapt import netadapt
 from zeroskip.model.search.methods.policies import deep, shallow, uniform
 from zeroskip.model.search.plan import load_plan
 from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.settings import AgentSettings, AmcSettings, MethodSettings, NetAdaptSettings
 from zeroskip.model.search.setup import Setup, prepare
+from zeroskip.model.search.storage.journal import Journal
 
 TRAINING = TrainingSettings(epochs=2, learning_rate=0.05, weight_decay=1e-4, batch_size=16)
 
@@ -79,8 +81,25 @@ def comparison(folder: Path) -> Comparison:
     )
 
 
+def adapted_network(what: Comparison, folder: Path, seed: int) -> nn.Module:
+    """The network with which NetAdapt ends."""
+    setup = prepared(seed)
+    found = netadapt(
+        setup.space,
+        setup.table,
+        what.budget,
+        settings=what.settings.netadapt,
+        samples=setup.train,
+        validation=setup.validation,
+        journal=Journal(folder / "journal", "this", resume=False),
+        seed=seed,
+    )
+    return found.module
+
+
 def test_trials_and_their_summary(tmp_path: Path) -> None:
-    """Two seeds of every policy; the accuracies are those of fine-tuning the saved plan with the seed of the trial."""
+    """Two seeds of every policy; the accuracies are those of fine-tuning the saved plan with the seed of the trial;
+    NetAdapt's starts from the network that its search has trained."""
     states: list[SearchProgress] = []
     what = comparison(tmp_path)
     found = compare(what, [3, 5], progress=states.append)
@@ -102,7 +121,8 @@ def test_trials_and_their_summary(tmp_path: Path) -> None:
             assert trial["cost"] <= 0.5
             assert "exact" not in trial
             settings = PruneAndTrainSettings(training=TRAINING, threads=1)
-            tuned = finetune(network(), plan, dataset(), settings=settings, seed=seed)
+            adapted = adapted_network(what, tmp_path / f"again-{seed}", seed) if name == "netadapt" else None
+            tuned = finetune(network(), plan, dataset(), settings=settings, seed=seed, adapted=adapted)
             assert trial["before"] == tuned.accuracies["pruned"]
             assert trial["after"] == tuned.accuracies["finetuned"]
             assert trial["seconds"] > 0

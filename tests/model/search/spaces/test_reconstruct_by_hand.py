@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from zeroskip.model.pruning.criteria import l1
 from zeroskip.model.search.layers import patches_of
 from zeroskip.model.search.spaces.channels import ChannelSpace
 
@@ -59,3 +60,41 @@ def test_convolutions(size: int) -> None:
     weight = module[2].weight.detach().double().flatten(1).numpy()
     expected = refitted(np.concatenate(rows), weight, np.repeat(stays, 9))
     np.testing.assert_allclose(pruned[2].weight.detach().flatten(1).numpy(), expected, atol=2e-5)
+
+
+def test_channels_that_come_back_take_the_correction_back() -> None:
+    """A network whose channels all come back is the dense one. If some do, what the others had been given for them is
+    taken away again: by numpy's least squares."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 4)).eval()
+    inputs = torch.randn(300, 6)
+    space = ChannelSpace(module, ["0", "2"], inputs)
+    few, some = {"0": 0.3}, {"0": 0.6}
+    pruned = space.masked(few)
+    whole = space.restored(pruned, few, {"0": 1.0}, l1)
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(whole.state_dict()[name], value)
+    restored = space.restored(pruned, few, some, l1)
+    stays, now = (one[0].weight.detach().abs().sum(1).numpy() > 0 for one in (pruned, space.masked(some)))
+    # Those that come back are the strongest, so these are the channels of the plan that was never smaller.
+    assert torch.equal(restored[0].weight, space.masked(some)[0].weight)
+    with torch.no_grad():
+        rows = module[:2](inputs).double().numpy()
+    weight = module[2].weight.detach().double().numpy()
+    only_back = np.where(now & ~stays, weight, 0)
+    expected = pruned[2].weight.detach().double().numpy() + only_back
+    expected[:, stays] -= refitted(rows, only_back, stays)[:, stays]
+    np.testing.assert_allclose(restored[2].weight.detach().numpy(), expected, atol=2e-5)
+    assert not np.allclose(expected[:, stays], weight[:, stays], atol=0.01), "four channels are still missing"
+
+
+def test_nothing_comes_back_where_nothing_was_asked_for() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, 4)).eval()
+    space = ChannelSpace(module, ["0", "2", "4"], torch.randn(300, 6))
+    pruned = space.masked({"0": 0.5, "2": 0.5})
+    same = space.restored(pruned, {"0": 0.5, "2": 0.5}, {"0": 0.2, "2": 0.5}, l1)
+    assert all(torch.equal(value, same.state_dict()[name]) for name, value in pruned.state_dict().items())
+    one = space.restored(pruned, {"0": 0.5, "2": 0.5}, {"0": 0.2, "2": 0.75}, l1)
+    assert torch.equal(one[0].weight, pruned[0].weight)
+    assert int((one[2].weight.abs().sum(1) > 0).sum()) == 6

@@ -12,7 +12,7 @@ import torch
 from support.searching import GEOMETRIES, space_of, table_of
 from torch import nn
 
-from zeroskip.model.pruning.criteria import Random
+from zeroskip.model.pruning.criteria import Random, l1
 from zeroskip.model.search.costs.table import cost_table
 from zeroskip.model.search.layers import read_layers
 from zeroskip.model.search.plan import LayerPlan, Plan
@@ -144,3 +144,25 @@ def test_a_plan_of_a_pattern_has_no_other_density() -> None:
             budget=1,
             reached=1,
         )
+
+
+def test_weights_that_come_back_are_the_largest_of_the_dense_network() -> None:
+    """Those that are there stay, also where they have become smaller than others of the dense network."""
+    module = network()
+    space = LayerSpace(module, "weights", ["0", "3"], torch.empty(0))
+    before = {"0": 0.25, "3": 0.2}
+    pruned = space.masked(before)
+    with torch.no_grad():
+        pruned[0].weight.mul_(0.01)
+    restored = space.restored(pruned, before, {"0": 0.1, "3": 0.6}, l1)
+    assert torch.equal(restored[0].weight, pruned[0].weight)
+    dense = module[3].weight.detach().flatten()
+    expected = torch.zeros(120)
+    largest = dense.abs().argsort(descending=True)[:72]
+    expected[largest] = dense[largest]
+    assert torch.equal(restored[3].weight.detach().flatten(), expected)
+    restored = space.restored(pruned, before, {"0": 0.5, "3": 0.2}, l1)
+    dense, expected = module[0].weight.detach().flatten(), pruned[0].weight.detach().flatten().clone()
+    back = dense.abs().argsort(descending=True)[54:108]
+    expected[back] = dense[back]
+    assert torch.equal(restored[0].weight.detach().flatten(), expected)
