@@ -226,9 +226,22 @@ def save_weights(
         metadata[ADAPTED_FROM] = adapted_from
     if samples is not None:
         metadata[SAMPLES] = json.dumps(dataclasses.asdict(samples))
-    data = save(_savable(module), metadata=metadata or None)
+    data = _with_sorted_metadata(save(_savable(module), metadata=metadata or None))
     with replacing(path) as part:
         part.write_bytes(data)
+
+
+def _with_sorted_metadata(data: bytes) -> bytes:
+    """The safetensors file with its metadata in alphabetical order: safetensors writes them in a random one, and equal
+    weights should give equal files."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    # The tensors begin at a multiple of 8 bytes.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def weights_hash(module: nn.Module) -> str:

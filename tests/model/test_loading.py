@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,8 +20,9 @@ from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.shared import to_module
 from zeroskip.model.eie.sharing import share_layers
-from zeroskip.model.loading import load_weights, require_savable, save_weights
+from zeroskip.model.loading import adapted_from, load_weights, require_savable, save_weights, trained_with
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.samples import SampleForm
 
 
 class Tutorial(nn.Module):
@@ -246,3 +248,19 @@ def test_weights_that_a_file_has_twice_are_refused(tmp_path: Path) -> None:
     message = f"{path}: has fc3.bias and module.fc3.bias, which are both fc3.bias of the network"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load_weights(Tutorial(), path)
+
+
+def test_the_same_weights_give_the_same_file(tmp_path: Path) -> None:
+    """safetensors writes metadata in a random order, another one each time."""
+    torch.manual_seed(0)
+    module = nn.Linear(3, 4)
+    samples = SampleForm(shape=(3,), low=0.0, high=1.0)
+    files = [tmp_path / f"{number}.safetensors" for number in range(20)]
+    for file in files:
+        save_weights(module, file, removed=True, samples=samples, adapted_from="abc")
+    assert len({file.read_bytes() for file in files}) == 1
+    with safe_open(files[0], framework="pt") as opened:
+        assert set(opened.metadata()) == {"zeroskip-channels", "zeroskip-samples", "zeroskip-adapted-from"}
+        assert torch.equal(opened.get_tensor("weight"), module.weight)
+    assert trained_with(files[0]) == samples
+    assert adapted_from(files[0]) == "abc"
