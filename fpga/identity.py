@@ -17,11 +17,19 @@ DIGEST_DIGITS = 64
 
 
 def board_text(
-    core: str, geometry: Any, layout: str, *, buffer: int, clock: int | None, network: str | None = None
+    core: str,
+    geometry: Any,
+    layout: str,
+    *,
+    buffer: int,
+    clock: int | None,
+    carrier: str = "uart",
+    network: str | None = None,
 ) -> bytes:
     """The text of a board with a `core` of `geometry`. `layout` is a digest of how its memories are laid out, `buffer`
-    the bytes of its link's buffer, `clock` its frequency in Hz, `network` the digest (DIGEST_DIGITS) of what is inside
-    the bitstream. Whether there is one does not change the length."""
+    the bytes of its link's buffer, `clock` its frequency in Hz, `carrier` what carries the link ("uart" or "usb"),
+    `network` the digest (DIGEST_DIGITS) of what is inside the bitstream. Whether there is one does not change the
+    length."""
     inside = network or ""
     facts = {
         "protocol": PROTOCOL,
@@ -33,6 +41,8 @@ def board_text(
         "clock": clock,
         "network": inside,
     }
+    if carrier != "uart":
+        facts["carrier"] = carrier
     # JSON may end with spaces.
     return boot_text(facts) + b" " * (DIGEST_DIGITS - len(inside))
 

@@ -20,6 +20,10 @@ LINK_RAMS = {"ecp5": 4, "ice40": 10, "gowin": 4}
 """Block RAMs of the link of a core that is loaded by the host: its boot memory holds no tables."""
 
 
+CARRIER_LUTS = {"uart": 0, "usb": 1800}
+"""Look-up tables that a carrier of the link takes beyond those of a serial line."""
+
+
 class TooLargeError(ValueError):
     """A core that does not fit a board; the message says what is short, by how much, and what fits."""
 
@@ -36,8 +40,9 @@ class Needs:
     def short(self, board: Board) -> list[str]:
         """What the board has too little of."""
         device = board.device
+        luts = self.luts + CARRIER_LUTS[board.carrier]
         rows = (
-            ("look-up tables", self.luts, int(device.luts * USABLE[device.family])),
+            ("look-up tables", luts, int(device.luts * USABLE[device.family])),
             ("block RAMs", self.block_rams, device.block_rams),
             ("multipliers", self.multipliers, device.multipliers),
             ("single-port RAMs", self.single_port_rams, device.single_port_rams),

@@ -94,17 +94,24 @@ class LoadedDesign(BoardDesign):
 
 
 def serial_design(board: Board, linked: Any, *, mhz: float, baud: int, single_port_rams: bool = True) -> SerialDesign:
-    """The design of a core (with the ports of LinkedArray) behind the board's serial line. With `single_port_rams`, its
-    wide memories are of that kind where the board has them.
+    """The design of a core (with the ports of LinkedArray) behind the board's carrier: a serial line of `baud`, or USB.
+    With `single_port_rams`, its wide memories are of that kind where the board has them.
 
     Raises ClockError where no PLL makes `mhz`, and ValueError where the clock does not suit the serial line.
     """
-    clock = round(board.made_mhz(mhz) * 1e6)
-    top = BoardTop(board, mhz, SerialTop(linked, clock=clock, baud=baud))
+    top = BoardTop(board, mhz, _carried(board, linked, mhz, baud))
     found = design(board, top, single_port_rams=single_port_rams)
     every = tuple(memories(found.rtlil))
     (boot,) = [memory for memory in every if _BOOT.search(memory.name)]
     return SerialDesign(design=found, memories=every, boot=boot)
+
+
+def _carried(board: Board, linked: Any, mhz: float, baud: int) -> Any:
+    if board.carrier == "usb":
+        from zeroskip.fpga.tops.usb import UsbTop
+
+        return UsbTop(linked)
+    return SerialTop(linked, clock=round(board.made_mhz(mhz) * 1e6), baud=baud)
 
 
 def memory_bytes(held: bytes) -> Bits:
@@ -145,10 +152,20 @@ TOOLS = {
 }
 """The tools that a build for each family needs."""
 
+PACKAGES = {"amaranth-boards": "amaranth_boards", "luna-usb": "luna"}
+"""Libraries for boards, by their names in the registry, and their modules."""
 
-def require_tools(family: str) -> None:
-    """Raises ToolError, with the command that installs them, where the tools of a family are not installed."""
-    for tool in TOOLS[family]:
+
+def require_tools(board: Board) -> None:
+    """Raises ToolError, with the command that installs it, where what a build for the board needs is not installed."""
+    for tool in TOOLS[board.family]:
         tool.require()
-    if importlib.util.find_spec("amaranth_boards") is None:
-        raise ToolError(f"amaranth-boards is not installed; install it with: {INSTALL}")
+    require_package("amaranth-boards")
+    if board.carrier == "usb":
+        require_package("luna-usb")
+
+
+def require_package(name: str) -> None:
+    """Raises ToolError, with the command that installs it, where one of PACKAGES is not installed."""
+    if importlib.util.find_spec(PACKAGES[name]) is None:
+        raise ToolError(f"{name} is not installed; install it with: {INSTALL}")

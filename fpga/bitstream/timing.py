@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-BOARD_CLOCK = "board_clk"
-"""How the name of the net ends that carries the board's clock (zeroskip.fpga.boards.clock)."""
+OTHER_CLOCKS = ("board_clk", "usb_clk")
+"""How the names of the nets end that carry the board's clock and that of USB (zeroskip.fpga.boards.clock)."""
 
 
 class TimingError(RuntimeError):
@@ -44,8 +44,8 @@ def timing(report: Mapping[str, Any], core_mhz: float) -> Timing:
     """Reads the JSON report of nextpnr; the core's clock is the one constrained to `core_mhz`."""
     fmax, constraint = {}, {}
     alike = [net for net, found in report["fmax"].items() if abs(found["constraint"] - core_mhz) < 0.01 * core_mhz]
-    # The board's own clock may have the same frequency.
-    core = next((net for net in alike if not net.endswith(BOARD_CLOCK)), alike[0] if alike else None)
+    # Others may have the same frequency.
+    core = next((net for net in alike if not net.endswith(OTHER_CLOCKS)), alike[0] if alike else None)
     for net, found in report["fmax"].items():
         # The tools add to the name of the net that carries the clock.
         name = re.sub(r"^\$glbnet\$|\$SB_IO_IN.*$|\$TRELLIS_IO_IN.*$", "", net) if net != core else "sync"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from dataclasses import dataclass
 from typing import Any
@@ -47,8 +48,9 @@ class Board:
     that clock.
 
     `clock_mhz` is the core's clock, and `baud` the bits a second of its serial line, where the user asks for no other.
-    `uart` are the pins of a connector (rx, tx) where the board has no serial port of its own. `loader` are the
-    arguments of openFPGALoader that name the board.
+    `uart` are the pins of a connector (rx, tx) where the board has no serial port of its own. `carrier` carries the
+    link ("uart" or "usb"), and `carriers` are those that the board has: USB where the FPGA itself is at a USB plug.
+    `loader` are the arguments of openFPGALoader that name the board.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Board:
     baud: int
     loader: tuple[str, ...]
     uart: tuple[str, str] | None = None
+    carrier: str = "uart"
+    carriers: tuple[str, ...] = ("uart",)
     always_keeps: bool = False
     """Whether it only takes bitstreams into its flash."""
 
@@ -72,6 +76,15 @@ class Board:
         module, _, name = self.platform.partition(":")
         found = getattr(importlib.import_module(module if "." in module else f"amaranth_boards.{module}"), name)
         return type(name, (*bases, found), {})()
+
+    def carried_by(self, carrier: str | None) -> Board:
+        """The board with another carrier of the link, or with its own where it is None. Raises ValueError where the
+        board does not have it."""
+        if carrier is None:
+            return self
+        if carrier not in self.carriers:
+            raise ValueError(f"carrier must be {' or '.join(self.carriers)} on {self.title}, not {carrier!r}")
+        return dataclasses.replace(self, carrier=carrier)
 
     def pll(self, mhz: float) -> PllSettings | None:
         """The PLL that makes `mhz` of the board's clock, or None where that is the board's clock.

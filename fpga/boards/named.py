@@ -14,6 +14,7 @@ def _ulx3s(size: str, device: Device) -> Board:
         input_mhz=25,
         clock_mhz=30,
         baud=3_000_000,
+        carriers=("uart", "usb"),
         loader=("-b", "ulx3s"),
     )
 
@@ -29,6 +30,9 @@ def _orangecrab(size: str, device: Device) -> Board:
         # Pins 0 and 1 of the Feather connector, where Feather boards have their serial port.
         uart=("0", "1"),
         baud=3_000_000,
+        # The only plug of the board.
+        carrier="usb",
+        carriers=("usb", "uart"),
         loader=("-b", "orangeCrab"),
         always_keeps=True,
     )

@@ -28,17 +28,24 @@ class BootMemory:
 
 
 def boot_memory(
-    geometry: EieGeometry, network: EieNetwork | None = None, *, buffer: int, clock: int | None
+    geometry: EieGeometry,
+    network: EieNetwork | None = None,
+    *,
+    buffer: int,
+    clock: int | None,
+    carrier: str = "uart",
 ) -> BootMemory:
     """The boot memory of a board with `network` inside, or with none.
 
     `buffer` is that of the board's link, `clock` the array's frequency in Hz, which the host uses to give times; None
-    if nobody knows it. Raises ValueError where the network is for another geometry.
+    if nobody knows it, and `carrier` what carries the link. Raises ValueError where the network is for another
+    geometry.
     """
     if network is not None and network.geometry != geometry:
         raise ValueError(f"network must be for {geometry}, not {network.geometry}")
     digest = None if network is None else network_digest(network)
-    text = board_text("eie", geometry, layout_digest(geometry), buffer=buffer, clock=clock, network=digest)
+    layout = layout_digest(geometry)
+    text = board_text("eie", geometry, layout, buffer=buffer, clock=clock, carrier=carrier, network=digest)
     bursts = [] if network is None else table_bursts(network)
     records = boot_records(
         request.content(0) for burst in bursts for request in burst.requests(_longest_record(geometry))

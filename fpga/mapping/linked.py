@@ -39,9 +39,12 @@ class LinkedMapper(LinkedCore):
         Bytes to the host.
     """
 
-    def __init__(self, geometry: LinkedMapperGeometry, *, buffer: int = BUFFER, clock: int | None = None) -> None:
+    def __init__(
+        self, geometry: LinkedMapperGeometry, *, buffer: int = BUFFER, clock: int | None = None, carrier: str = "uart"
+    ) -> None:
         self.geometry = geometry
-        text = board_text("mapping", geometry, mapper_layout_digest(geometry), buffer=buffer, clock=clock)
+        layout = mapper_layout_digest(geometry)
+        text = board_text("mapping", geometry, layout, buffer=buffer, clock=clock, carrier=carrier)
         super().__init__(mapper_sizes(geometry), text=text, records=boot_records([]), buffer=buffer)
 
     def wire(self, m: Module, core: Any) -> None:

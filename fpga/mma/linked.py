@@ -64,9 +64,12 @@ class LinkedTile(LinkedCore):
         Bytes to the host.
     """
 
-    def __init__(self, geometry: TileGeometry, *, buffer: int = BUFFER, clock: int | None = None) -> None:
+    def __init__(
+        self, geometry: TileGeometry, *, buffer: int = BUFFER, clock: int | None = None, carrier: str = "uart"
+    ) -> None:
         self.geometry = geometry
-        text = board_text("mma", geometry, tile_layout_digest(geometry), buffer=buffer, clock=clock)
+        layout = tile_layout_digest(geometry)
+        text = board_text("mma", geometry, layout, buffer=buffer, clock=clock, carrier=carrier)
         super().__init__(gemm_sizes(geometry), text=text, records=boot_records([]), buffer=buffer)
 
     def wire(self, m: Module, core: Any) -> None:

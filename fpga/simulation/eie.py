@@ -15,7 +15,7 @@ from zeroskip.model.eie.geometry import EieGeometry
 def simulated_board(
     geometry: EieGeometry,
     *,
-    pins: bool,
+    carrier: str,
     clock: float,
     network: EieNetwork | None = None,
     buffer: int = BUFFER,
@@ -24,12 +24,13 @@ def simulated_board(
 ) -> SimulatedBoard:
     """A board whose clock has `clock` Hz (SimulatedBoard). `network` is in its boot memory; its matrices are not in the
     block RAMs."""
-    boot = boot_memory(geometry, network, buffer=buffer, clock=round(clock))
+    told = "usb" if carrier == "usb" else "uart"
+    boot = boot_memory(geometry, network, buffer=buffer, clock=round(clock), carrier=told)
     return SimulatedBoard(
         lambda: LinkedArray(geometry, boot=boot, buffer=buffer),
         component=LinkedArray,
         key=f"{geometry} {buffer} {boot.contents!r}",
-        pins=pins,
+        carrier=carrier,
         clock=clock,
         seed=seed,
         announce=announce,

@@ -38,7 +38,8 @@ class ArrayDesign(BoardDesign):
     def boot_memory(self, network: EieNetwork | None) -> BootMemory:
         """With tables where the bitstream holds the matrices too: a board has all of a network, or nothing of it."""
         inside = network if self.holds_network else None
-        return boot_memory(self.geometry, inside, buffer=self.buffer, clock=round(self.mhz * 1e6))
+        clock, carrier = round(self.mhz * 1e6), self.design.board.carrier
+        return boot_memory(self.geometry, inside, buffer=self.buffer, clock=clock, carrier=carrier)
 
     def contents(self, network: EieNetwork) -> dict[Memory, Bits]:
         held = {self.boot: memory_bytes(self.boot_memory(network).contents)}
@@ -51,7 +52,7 @@ def board_design(board: Board, geometry: EieGeometry, *, mhz: float, baud: int) 
     Raises ClockError where no PLL makes `mhz`, and ValueError where the clock does not suit the serial line.
     """
     made = board.made_mhz(mhz)
-    boot = boot_memory(geometry, None, buffer=BUFFER, clock=round(made * 1e6))
+    boot = boot_memory(geometry, None, buffer=BUFFER, clock=round(made * 1e6), carrier=board.carrier)
     found = serial_design(board, LinkedArray(geometry, boot=boot, buffer=BUFFER), mhz=mhz, baud=baud)
     return ArrayDesign(
         geometry=geometry,

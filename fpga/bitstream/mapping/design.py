@@ -32,7 +32,7 @@ def board_design(board: Board, geometry: LinkedMapperGeometry, *, mhz: float, ba
     Raises ClockError where no PLL makes `mhz`, and ValueError where the clock does not suit the serial line.
     """
     made = board.made_mhz(mhz)
-    linked = LinkedMapper(geometry, clock=round(made * 1e6))
+    linked = LinkedMapper(geometry, clock=round(made * 1e6), carrier=board.carrier)
     # Keys are read while others are written: none of the unit's memories may have one port.
     found = serial_design(board, linked, mhz=mhz, baud=baud, single_port_rams=False)
     return MapperDesign(geometry=geometry, mhz=made, design=found.design, boot=found.boot, boot_bytes=linked.boot_bytes)

@@ -30,7 +30,7 @@ def board_design(board: Board, geometry: TileGeometry, *, mhz: float, baud: int)
     Raises ClockError where no PLL makes `mhz`, and ValueError where the clock does not suit the serial line.
     """
     made = board.made_mhz(mhz)
-    linked = LinkedTile(geometry, clock=round(made * 1e6))
+    linked = LinkedTile(geometry, clock=round(made * 1e6), carrier=board.carrier)
     # D is read while it is written: none of the tile's memories may have one port.
     found = serial_design(board, linked, mhz=mhz, baud=baud, single_port_rams=False)
     return TileDesign(geometry=geometry, mhz=made, design=found.design, boot=found.boot, boot_bytes=linked.boot_bytes)

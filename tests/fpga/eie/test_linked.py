@@ -20,7 +20,8 @@ from zeroskip.fpga.eie.bursts import input_burst, input_words, matrix_bursts, ne
 from zeroskip.fpga.eie.driver import EieBoardDriver
 from zeroskip.fpga.host.host import BoardError, Host
 from zeroskip.fpga.host.requests import Request
-from zeroskip.fpga.simulation.boards import BIT_CYCLES, SimulatedBoard
+from zeroskip.fpga.simulation.boards import SimulatedBoard
+from zeroskip.fpga.simulation.carriers import BIT_CYCLES
 from zeroskip.fpga.simulation.eie import simulated_board
 from zeroskip.model.eie import golden
 from zeroskip.model.eie.bundle import EieNetwork
@@ -40,11 +41,11 @@ def some_inputs(network: EieNetwork, images: int, seed: int = 1) -> NDArray[np.i
     return random_inputs(np.random.default_rng(seed), images, network.layers[0].inputs, (0.5, 0.1, 1.0))
 
 
-@pytest.mark.parametrize("pins", [False, True])
-def test_a_network_through_the_link(pins: bool) -> None:
+@pytest.mark.parametrize("carrier", ["streams", "uart", "usb"])
+def test_a_network_through_the_link(carrier: str) -> None:
     network = small_network()
     inputs = some_inputs(network, 20)
-    with simulated_board(network.geometry, pins=pins, clock=CLOCK) as board:
+    with simulated_board(network.geometry, carrier=carrier, clock=CLOCK) as board:
         host = Host(board)
         assert host.connect()["clock"] == 80_000_000
         driver = EieBoardDriver()
@@ -60,7 +61,7 @@ def test_stages_of_the_host_and_convolutions() -> None:
     rng = np.random.default_rng(3)
     network = small_conv_network(rng, EieGeometry(pes=4))
     inputs = random_inputs(rng, 2, 3 * 9 * 8, (0.5, 1.0))
-    with simulated_board(network.geometry, pins=False, clock=CLOCK) as board:
+    with simulated_board(network.geometry, carrier="streams", clock=CLOCK) as board:
         host = Host(board)
         host.connect()
         driver = EieBoardDriver()
@@ -132,7 +133,7 @@ def test_the_boot_memory_loads_the_tables() -> None:
     boot = boot_memory(network.geometry, network, buffer=4096, clock=None)
     assert len(boot.contents) == len(boot_memory(network.geometry, buffer=4096, clock=None).contents)
     inputs = some_inputs(network, 4)
-    with simulated_board(network.geometry, network=network, pins=False, clock=CLOCK) as board:
+    with simulated_board(network.geometry, network=network, carrier="streams", clock=CLOCK) as board:
         host = Host(board)
         assert host.connect()["network"] == network_digest(network)
         driver = EieBoardDriver()
@@ -146,7 +147,7 @@ def test_the_boot_memory_loads_the_tables() -> None:
 def test_a_network_that_was_overwritten_is_loaded_again() -> None:
     """The board still says that it is in the bitstream. Inputs overwrite nothing of it."""
     network, other = small_network(), small_network(seed=5)
-    with simulated_board(network.geometry, network=network, pins=False, clock=CLOCK) as board:
+    with simulated_board(network.geometry, network=network, carrier="streams", clock=CLOCK) as board:
         host, driver = Host(board), EieBoardDriver()
         host.connect()
         list(host.perform(_image(network, host)))
@@ -173,7 +174,7 @@ def test_the_serial_line_is_used_to_nine_tenths_in_both_directions() -> None:
         # 1,000 results of two bytes, and 250 words of two inputs of two bytes at a time.
         sent += frame(read(number, 0, words))
         sent += frame(write(number + 1, 4, 0, 4, *range(words // 2)))
-    with simulated_board(geometry, pins=True, clock=CLOCK) as board:
+    with simulated_board(geometry, carrier="uart", clock=CLOCK) as board:
         board.write(frame(identify(0)) + frame(write(1, 4, 0, 4, *range(512))))
         board.read(1e-3)
         before = board.cycles
@@ -280,7 +281,7 @@ def fuzzed(count: int) -> None:
     network = small_network()
     random = Random(count)
     damaged = 0
-    with simulated_board(network.geometry, pins=False, clock=CLOCK) as board:
+    with simulated_board(network.geometry, carrier="streams", clock=CLOCK) as board:
         fuzz = FuzzedBoard(board, network)
         fuzz.load()
         fuzz.check()

@@ -28,14 +28,14 @@ NARROW = LinkedMapperGeometry(width=1, dims=1, coordinate_bits=8, words=300, ind
 CLOUD = distinct_points(GEOMETRY, 200, seed=1)
 
 
-def board(geometry: LinkedMapperGeometry = GEOMETRY, *, pins: bool = False) -> SimulatedBoard:
-    return simulated_board(geometry, pins=pins, clock=50e6)
+def board(geometry: LinkedMapperGeometry = GEOMETRY, *, carrier: str = "streams") -> SimulatedBoard:
+    return simulated_board(geometry, carrier=carrier, clock=50e6)
 
 
-@pytest.mark.parametrize("pins", [False, True])
-def test_a_layer_through_the_link(pins: bool) -> None:
+@pytest.mark.parametrize("carrier", ["streams", "uart", "usb"])
+def test_a_layer_through_the_link(carrier: str) -> None:
     """In more than one job, as 27 offsets can have more triples than find room; each job's cycles are the model's."""
-    with board(pins=pins) as pipe:
+    with board(carrier=carrier) as pipe:
         host = Host(pipe)
         assert host.connect()["clock"] == 50_000_000
         done = []

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardSettings:
-    """`clock` is the core's clock in MHz and `baud` the bits a second of the serial line; None means the board's own.
-    With `allow_timing`, a clock that the routed design does not reach is reported, and is no error. `seed` is that of
-    place and route."""
+    """`clock` is the core's clock in MHz, `carrier` what carries the link ("uart" or "usb"), and `baud` the bits a
+    second of a serial line; None means the board's own. With `allow_timing`, a clock that the routed design does not
+    reach is reported, and is no error. `seed` is that of place and route."""
 
     clock: float | None = None
+    carrier: str | None = None
     baud: int | None = None
     allow_timing: bool = False
     seed: int = 1
@@ -53,7 +54,7 @@ class Built:
     cells: dict[str, int]
     timing: Timing
     clock_mhz: float
-    baud: int
+    baud: int | None
     inside: bool
     cached: bool
     seconds: float
@@ -77,6 +78,7 @@ class Built:
             "untimed": list(self.board.device.untimed),
             "critical_path": {"ns": self.timing.path_ns, "signals": list(self.timing.path)},
             "clock": self.clock_mhz,
+            "carrier": self.board.carrier,
             "baud": self.baud,
             "geometry": dataclasses.asdict(self.geometry),
             "cached": self.cached,
@@ -101,6 +103,7 @@ class Built:
             for name, mhz in self.timing.fmax.items()
         ]
         rows += [
+            ("link", "USB" if self.baud is None else f"serial line, {self.baud:,} baud"),
             ("critical path", f"{self.timing.path_ns:.1f} ns"),
             ("  from", self.timing.path[0] if self.timing.path else "-"),
             ("  to", self.timing.path[-1] if self.timing.path else "-"),
@@ -169,7 +172,7 @@ def built(
         cells=counted(routed.report, routed.cells, board.family),
         timing=reached,
         clock_mhz=design.mhz,
-        baud=baud,
+        baud=None if board.carrier == "usb" else baud,
         inside=design.holds_network,
         cached=routed.cached,
         seconds=time.monotonic() - start,

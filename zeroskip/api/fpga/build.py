@@ -59,7 +59,7 @@ def build(
     from zeroskip.fpga.bitstream.pack import SUFFIX
     from zeroskip.fpga.boards.named import board_named
 
-    chosen = board_named(board)
+    chosen = board_named(board).carried_by(settings.carrier)
     suffix = SUFFIX[chosen.family]
     _, compiled = load_compiled(network)
     source = Path(network) if isinstance(network, str | Path) else None
@@ -76,7 +76,7 @@ def build(
         from zeroskip.fpga.drivers import board_fitting, core_on_board
         from zeroskip.model.cores import load_core
 
-        require_tools(chosen.family)
+        require_tools(chosen)
         laid = board_fitting(compiled.core)(compiled, chosen, None if settings.pes == "auto" else settings.pes)
         result = built(
             core_on_board(compiled.core),

@@ -8,15 +8,16 @@ from typing import Any
 
 from zeroskip.model.progress import Progress, Step
 
-SIMULATED = {"sim": True, "sim-fast": False}
-"""The ports that are simulations: whether bytes go over the serial pins."""
+SIMULATED = {"sim": "uart", "sim-usb": "usb", "sim-fast": "streams"}
+"""The ports that are simulations, and what carries the bytes (zeroskip.fpga.simulation.carriers)."""
 
 
 def open_port(
     port: str, *, baud: int, simulated: Callable[..., AbstractContextManager[Any]], progress: Progress
 ) -> AbstractContextManager[Any]:
-    """The pipe to a board, as a context: a serial port of `baud`, or what `simulated` makes of the arguments `pins` and
-    `announce` (zeroskip.fpga.simulation). Raises SimulatorError where the simulator is missing."""
+    """The pipe to a board, as a context: a serial port of `baud`, or what `simulated` makes of the arguments `carrier`
+    and `announce` (zeroskip.fpga.simulation). Raises SimulatorError where the simulator is missing, and ToolError where
+    the package for USB is."""
     if port not in SIMULATED:
         from zeroskip.fpga.host.serial_port import SerialPipe
 
@@ -24,4 +25,9 @@ def open_port(
     from zeroskip.cosim.simulator import Simulator, require_tools
 
     require_tools(Simulator.VERILATOR)
-    return simulated(pins=SIMULATED[port], announce=lambda task: progress(Step(task=task)))
+    carrier = SIMULATED[port]
+    if carrier == "usb":
+        from zeroskip.fpga.bitstream.flow import require_package
+
+        require_package("luna-usb")
+    return simulated(carrier=carrier, announce=lambda task: progress(Step(task=task)))

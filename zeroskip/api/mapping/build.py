@@ -52,12 +52,12 @@ def build_mapper(
     from zeroskip.fpga.bitstream.pack import SUFFIX
     from zeroskip.fpga.boards.named import board_named
 
-    chosen = board_named(board)
+    chosen = board_named(board).carried_by(settings.carrier)
     suffix = SUFFIX[chosen.family]
     file = Path(output or f"mapping-{settings.width}-{chosen.name}{suffix}")
     require_writable(file, suffix=suffix)
     with reserved(file):
-        require_tools(chosen.family)
+        require_tools(chosen)
         return built(
             board_design,
             chosen,

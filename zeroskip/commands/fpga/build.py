@@ -36,6 +36,14 @@ def build_command(
     clock: Annotated[
         float | None, typer.Option(help="The core's clock in MHz.", show_default="the board's own")
     ] = _DEFAULT.clock,
+    carrier: Annotated[
+        str | None,
+        typer.Option(
+            metavar="uart|usb",
+            help="What carries the link: a serial line, or USB where the FPGA itself is at a USB plug.",
+            show_default="the board's own",
+        ),
+    ] = _DEFAULT.carrier,
     baud: Annotated[
         int | None, typer.Option(help="Bits a second of the serial line.", show_default="the board's own")
     ] = _DEFAULT.baud,
@@ -57,7 +65,13 @@ def build_command(
     in seconds.
     """
     unit = chosen_core(core, network, cores)
-    common: dict[str, Any] = {"clock": clock, "baud": baud, "allow_timing": allow_timing, "seed": seed}
+    common: dict[str, Any] = {
+        "clock": clock,
+        "carrier": carrier,
+        "baud": baud,
+        "allow_timing": allow_timing,
+        "seed": seed,
+    }
     if network is None:
         options.refuse(context, "pes", f"--core {unit}")
         mapper = BoardMapperSettings(**common, width=cores.of(unit).width)
