@@ -8,6 +8,10 @@ from typing import Any
 LINE_BITS = 10
 """Bits of a byte on a serial line: a start bit, eight bits, a stop bit."""
 
+USB_BYTES = 19 * 64 * 1000
+"""Bytes a second on USB at full speed, both directions together: 19 packets of 64 bytes in a frame of 1 ms (USB 2.0,
+table 5-9)."""
+
 ENERGY = (
     "not measured: the power of the board in watts while it runs is needed, from a meter in its supply; the energy of "
     "an image is that power divided by the images a second"
@@ -15,8 +19,30 @@ ENERGY = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Line:
+    """What carries the link: a serial line of `baud` bits a second, or USB, where it is None."""
+
+    baud: int | None
+
+    @property
+    def title(self) -> str:
+        return "USB" if self.baud is None else f"line at {self.baud:,} baud"
+
+    def seconds(self, sent: float, received: float) -> float:
+        """What so many bytes take, both directions at once: USB carries one direction at a time."""
+        if self.baud is None:
+            return (sent + received) / USB_BYTES
+        return max(sent, received) * LINE_BITS / self.baud
+
+
+def line_of(facts: dict[str, Any], baud: int) -> Line:
+    """The line of a board that says `facts` of itself (zeroskip.fpga.identity); `baud` is that of a serial line."""
+    return Line(baud=None if facts.get("carrier") == "usb" else baud)
+
+
+@dataclass(frozen=True, kw_only=True)
 class BoardSpeed:
-    """The rates of a board whose clock has `clock` Hz, on a line of `baud` bits a second.
+    """The rates of a board whose clock has `clock` Hz, at its line.
 
     An image takes `cycles` in the core, and `sent` and `received` bytes on the line, means over all images, with all
     heads and checksums. The line carries the next image while the core works on one, so that the slower of the two
@@ -24,7 +50,7 @@ class BoardSpeed:
     """
 
     clock: float
-    baud: int
+    carrier: Line
     cycles: float
     sent: float
     received: float
@@ -37,7 +63,7 @@ class BoardSpeed:
     @property
     def line(self) -> float:
         """Images a second that the line could carry, both directions at once."""
-        return self.baud / LINE_BITS / max(self.sent, self.received)
+        return 1 / self.carrier.seconds(self.sent, self.received)
 
     @property
     def bound(self) -> str:
@@ -51,7 +77,7 @@ class BoardSpeed:
         """As in the commands' JSON; the clock is in MHz."""
         return {
             "clock": self.clock / 1e6,
-            "baud": self.baud,
+            "baud": self.carrier.baud,
             "bytes_per_image": {"sent": self.sent, "received": self.received},
             "images_per_second": {
                 "core": self.core,

@@ -60,6 +60,13 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
             r"64 PEs do not fit ULX3S 12F: [\d,]+ look-up tables for [\d,]+, [\d,]+ too few; .*; \d+ would fit "
             r"\(--pes \d+\)",
         ),
+        (["--board", "ecpix5-85", "--carrier", "usb"], r"carrier must be uart on ECPIX-5 85F, not 'usb'"),
+        (["--board", "ulx3s-12f", "--carrier", "spi"], r"carrier must be uart or usb on ULX3S 12F, not 'spi'"),
+        (
+            ["--board", "orangecrab-25f", "--baud", "115200"],
+            r"baud must not be given where the link of OrangeCrab r0\.2 25F goes over USB, which has a rate of its "
+            r"own; a serial line: --carrier uart",
+        ),
         (["--board", "ulx3s-12f", "--output", "net.zs"], r"net\.zs cannot be written: it is also an input"),
         (["--board", "ulx3s-12f", "--output", "net.bit"], r"net\.zs cannot be written: it is also an input"),
     ],
@@ -109,6 +116,22 @@ def test_a_missing_tool(zs: Command, network: str, monkeypatch: pytest.MonkeyPat
     code, _, err = zs("fpga", "build", "--network", network, "--board", "ulx3s-12f")
     assert code == 1
     assert 'nextpnr-ecp5 is not installed; install it with: pip install "zeroskip[fpga]"' in err
+
+
+def test_a_missing_package_for_usb(zs: Command, network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where the link goes over USB: then building and simulating name the command that installs it."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "luna" else find(name, *rest))
+    np.savez("data.npz", inputs=np.zeros((1, 60), np.float32))
+    message = 'error: luna-usb is not installed; install it with: pip install "zeroskip[fpga]"\n'
+    for command in (
+        ("build", "--network", network, "--board", "orangecrab-25f"),
+        ("build", "--network", network, "--board", "ulx3s-12f", "--carrier", "usb"),
+        ("run", network, "--data", "data.npz", "--port", "sim-usb"),
+    ):
+        assert zs("fpga", *command) == (1, "", message)
+    with pytest.raises(pytest.fail.Exception, match=r"ran$"):
+        zs("fpga", "build", "--network", network, "--board", "orangecrab-25f", "--carrier", "uart")
 
 
 def test_flash_prints_the_command_where_the_loader_is_missing(

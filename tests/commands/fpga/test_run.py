@@ -69,6 +69,18 @@ def test_a_network_on_a_simulated_board(zs: Command) -> None:
     assert board["energy"]["joules_per_image"] is None
 
 
+def test_a_simulated_board_behind_usb(zs: Command) -> None:
+    """USB carries one direction at a time: 19 packets of 64 bytes in a frame of a millisecond."""
+    compiled(zs, "--pes", 2)
+    code, out, err = zs("fpga", "run", "net.zs", "--data", "data.npz", "--port", "sim-usb", "--limit", 3, "--json")
+    assert code == 0, err
+    board = json.loads(out)
+    assert (board["images"], board["mismatches"], board["cycle_model_equal"], board["retries"]) == (3, 0, True, 0)
+    line = board["speed"]["bytes_per_image"]
+    assert board["speed"]["images_per_second"]["line"] == pytest.approx(1_216_000 / (line["sent"] + line["received"]))
+    assert board["speed"]["baud"] is None
+
+
 def test_the_warnings_are_those_of_simulate(zs: Command, tmp_path: Path) -> None:
     """Weights are so large that most outputs are clipped: the board equals the models, and is of no use."""
     rng = np.random.default_rng(0)

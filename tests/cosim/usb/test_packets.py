@@ -31,7 +31,7 @@ def test_packets_as_captures_have_them() -> None:
 
 
 def test_the_checksum_of_a_token_is_that_of_the_standards_examples() -> None:
-    """"Cyclic Redundancy Checks in USB" (usb.org): address and endpoint, and the checksum in the order of sending."""
+    """ "Cyclic Redundancy Checks in USB" (usb.org): address and endpoint, and the checksum in the order of sending."""
     for address, endpoint, wanted in ((0x15, 0xE, "10111"), (0x3A, 0xA, "11100"), (0x70, 0x4, "01110")):
         fields = int.from_bytes(token(Pid.OUT, address, endpoint)[1:], "little")
         assert f"{fields >> 11:05b}"[::-1] == wanted

@@ -118,6 +118,20 @@ class Built:
         return rows
 
 
+def chosen_board(name: str, settings: BoardSettings) -> Board:
+    """The board with the carrier that the settings ask for. Raises ValueError where it is unknown or does not have it,
+    and for a baud rate where the link goes over USB."""
+    from zeroskip.fpga.boards.named import board_named
+
+    board = board_named(name).carried_by(settings.carrier)
+    if board.carrier == "usb" and settings.baud is not None:
+        raise ValueError(
+            f"baud must not be given where the link of {board.title} goes over USB, which has a rate of its own; a "
+            "serial line: --carrier uart"
+        )
+    return board
+
+
 def built(
     make: Any,
     board: Board,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from zeroskip.api.checks import require_at_least, typed
-from zeroskip.api.fpga.bitstream import BoardSettings, Built, built
+from zeroskip.api.fpga.bitstream import BoardSettings, Built, built, chosen_board
 from zeroskip.api.paths import require_writable
 from zeroskip.api.simulate import CompiledNetwork, load_compiled
 from zeroskip.api.told import keeps_warnings
@@ -49,17 +49,16 @@ def build(
     as it is laid out. What was routed before for the same geometry comes from the cache: then only the contents of the
     memories are replaced.
 
-    Raises ValueError for an unknown board, a clock that its PLL does not make, a number of PEs for the tile and a
-    network that does not fit, OSError where a file cannot be written, ToolError where a tool is missing or fails, and
-    TimingError where the clock is not reached.
+    Raises ValueError for an unknown board, a carrier that it does not have, a clock that its PLL does not make, a
+    number of PEs for the tile and a network that does not fit, OSError where a file cannot be written, ToolError where
+    a tool is missing or fails, and TimingError where the clock is not reached.
     """
     start = time.monotonic()
     settings = settings or BuildSettings()
     progress(Step(task="loading the network"))
     from zeroskip.fpga.bitstream.pack import SUFFIX
-    from zeroskip.fpga.boards.named import board_named
 
-    chosen = board_named(board).carried_by(settings.carrier)
+    chosen = chosen_board(board, settings)
     suffix = SUFFIX[chosen.family]
     _, compiled = load_compiled(network)
     source = Path(network) if isinstance(network, str | Path) else None

@@ -29,9 +29,10 @@ RUNNING = "running on the board"
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """`baud` is the line's bits a second. `clock` is that of a simulated board in MHz; another board tells its own.
-    `limit` is how many samples run; None means all. With `saturate`, inputs that do not fit the core's format are
-    clipped and counted. `seed` is for the random contents of a simulated board's memories before they are loaded."""
+    """`baud` is the bits a second of a serial line; USB has its own. `clock` is that of a simulated board in MHz;
+    another board tells its own. `limit` is how many samples run; None means all. With `saturate`, inputs that do not
+    fit the core's format are clipped and counted. `seed` is for the random contents of a simulated board's memories
+    before they are loaded."""
 
     baud: int = 3_000_000
     clock: float = 80.0
@@ -107,7 +108,7 @@ class BoardRun(Verified):
             rows += [
                 ("bytes per image", f"{speed.sent:,.0f} to the board, {speed.received:,.0f} back"),
                 (f"images/s, core at {speed.clock / 1e6:g} MHz", f"{speed.core:,.0f}"),
-                (f"images/s, line at {speed.baud:,} baud", f"{speed.line:,.0f}"),
+                (f"images/s, {speed.carrier.title}", f"{speed.line:,.0f}"),
                 ("images/s, expected", f"{speed.images_per_second:,.0f} (the {speed.bound} limits it)"),
             ]
         return [
@@ -134,9 +135,9 @@ def run(
 ) -> BoardRun:
     """Run a compiled network on a board, and compare it with the golden model and the cycle model.
 
-    `network` and `data` are those of `simulate`. `port` is a serial port ("/dev/ttyUSB0"), "sim", a simulated board at
-    whose serial pins the host talks, or "sim-fast", the same without the serial line. `outputs` is an NPZ file to
-    write, as by `simulate`.
+    `network` and `data` are those of `simulate`. `port` is a serial port ("/dev/ttyUSB0", or "/dev/ttyACM0" of a board
+    with USB), "sim", a simulated board at whose serial pins the host talks, "sim-usb", one at whose two USB lines it
+    does, or "sim-fast", the same without a line. `outputs` is an NPZ file to write, as by `simulate`.
 
     The board must hold an array of the network's geometry. The network is loaded unless the board's bitstream contains
     it. What the line damages is sent again.
@@ -195,22 +196,23 @@ def run(
         clipped_inputs=clipped,
         loaded=loaded,
         counts=counts,
-        speed=_speed(host.facts.get("clock"), settings.baud, verification, before, counts),
+        speed=_speed(host.facts, settings.baud, verification, before, counts),
         torch=driver.torch_rate(compiled, inputs),
         seconds=time.monotonic() - start,
     )
 
 
 def _speed(
-    clock: float | None, baud: int, verification: Verification, before: LineCounts, after: LineCounts
+    facts: dict[str, Any], baud: int, verification: Verification, before: LineCounts, after: LineCounts
 ) -> BoardSpeed | None:
+    clock: float | None = facts.get("clock")
     if clock is None:
         return None
-    from zeroskip.fpga.figures import BoardSpeed
+    from zeroskip.fpga.figures import BoardSpeed, line_of
 
     return BoardSpeed(
         clock=clock,
-        baud=baud,
+        carrier=line_of(facts, baud),
         cycles=float(verification.cycles.mean()),
         sent=(after.sent - before.sent) / verification.images,
         received=(after.received - before.received) / verification.images,

@@ -17,13 +17,15 @@ from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
     from zeroskip.cosim.mapping.play import LayerRun
+    from zeroskip.fpga.figures import Line
     from zeroskip.fpga.host.host import LineCounts
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoardMapSettings:
-    """`baud` is the line's bits a second. `width` (keys merged in a cycle) and `clock` (MHz) are those of a simulated
-    board; another board tells its own. `seed` is for the random contents of a simulated board's memories."""
+    """`baud` is the bits a second of a serial line; USB has its own. `width` (keys merged in a cycle) and `clock` (MHz)
+    are those of a simulated board; another board tells its own. `seed` is for the random contents of a simulated
+    board's memories."""
 
     width: int = WIDTH
     baud: int = 3_000_000
@@ -47,7 +49,7 @@ class BoardMap:
     port: str
     run: LayerRun
     clock: float | None
-    baud: int
+    line: Line
     counts: LineCounts
     seconds: float
 
@@ -63,10 +65,8 @@ class BoardMap:
 
     @property
     def line_seconds(self) -> float:
-        """What the bytes of the busier direction take on the line."""
-        from zeroskip.fpga.figures import LINE_BITS
-
-        return max(self.counts.sent, self.counts.received) * LINE_BITS / self.baud
+        """What the bytes take on the line."""
+        return self.line.seconds(self.counts.sent, self.counts.received)
 
     def summary(self) -> dict[str, Any]:
         """What `zeroskip fpga run --core mapping --json` prints."""
@@ -78,7 +78,7 @@ class BoardMap:
             **self.run.summary(),
             "jobs": len(self.run.plan.cycles),
             "clock": None if self.clock is None else self.clock / 1e6,
-            "baud": self.baud,
+            "baud": self.line.baud,
             "bytes": {"sent": self.counts.sent, "received": self.counts.received},
             "retries": self.counts.retries,
             "core_seconds": self.core_seconds,
@@ -94,7 +94,7 @@ class BoardMap:
             ("jobs", f"{len(self.run.plan.cycles)}"),
             ("frames sent again", f"{counts.retries:,} times"),
             ("bytes", f"{counts.sent:,} to the board, {counts.received:,} back"),
-            (f"seconds, line at {self.baud:,} baud", f"{self.line_seconds:.3g}"),
+            (f"seconds, {self.line.title}", f"{self.line_seconds:.3g}"),
         ]
         if self.clock is not None:
             rows.append((f"seconds, unit at {self.clock / 1e6:g} MHz", f"{self.core_seconds:.3g}"))
@@ -114,9 +114,10 @@ def run_mapping_on_board(
     """Sort the points of a sparse layer and find its kernel map on a board with a mapping unit, and compare both with
     the golden model and the cycle model.
 
-    `file` and `output` are those of run_mapping. `port` is a serial port ("/dev/ttyUSB0"), "sim", a simulated board at
-    whose serial pins the host talks, or "sim-fast", the same without the serial line. A simulated board has a unit that
-    holds the layer; another board says how large its own is.
+    `file` and `output` are those of run_mapping. `port` is a serial port ("/dev/ttyUSB0", or "/dev/ttyACM0" of a board
+    with USB), "sim", a simulated board at whose serial pins the host talks, "sim-usb", one at whose two USB lines it
+    does, or "sim-fast", the same without a line. A simulated board has a unit that holds the layer; another board says
+    how large its own is.
 
     The map is found offset by offset, or more at once, so that the triples of a job find room on the board: the cycles
     are those of all jobs.
@@ -131,6 +132,7 @@ def run_mapping_on_board(
     settings = settings or BoardMapSettings()
     progress(Step(task="loading the points"))
     require_writable(output, file, suffix=".npz")
+    from zeroskip.fpga.figures import line_of
     from zeroskip.fpga.host.host import Host
     from zeroskip.fpga.mapping.geometry import LinkedMapperGeometry
     from zeroskip.fpga.mapping.layer import linked_geometry, run_layer
@@ -164,7 +166,7 @@ def run_mapping_on_board(
         port=port,
         run=run,
         clock=host.facts.get("clock"),
-        baud=settings.baud,
+        line=line_of(host.facts, settings.baud),
         counts=counts,
         seconds=time.monotonic() - start,
     )

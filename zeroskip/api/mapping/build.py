@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zeroskip.api.checks import typed
-from zeroskip.api.fpga.bitstream import BoardSettings, Built, built
+from zeroskip.api.fpga.bitstream import BoardSettings, Built, built, chosen_board
 from zeroskip.api.mapping.width import WIDTH, require_width
 from zeroskip.api.paths import require_writable
 from zeroskip.api.told import keeps_warnings
@@ -40,9 +40,9 @@ def build_mapper(
     Points have three coordinates. The host loads the points of each layer, so that `inside` is False. `output` is the
     bitstream to write, by default mapping-WIDTH-BOARD.bit.
 
-    Raises ValueError for an unknown board, a clock that its PLL does not make and a unit that does not fit, OSError
-    where the file cannot be written, ToolError where a tool is missing or fails, and TimingError where the clock is not
-    reached.
+    Raises ValueError for an unknown board, a carrier that it does not have, a clock that its PLL does not make and a
+    unit that does not fit, OSError where the file cannot be written, ToolError where a tool is missing or fails, and
+    TimingError where the clock is not reached.
     """
     start = time.monotonic()
     settings = settings or BoardMapperSettings()
@@ -50,9 +50,8 @@ def build_mapper(
     from zeroskip.fpga.bitstream.mapping.design import board_design
     from zeroskip.fpga.bitstream.mapping.fit import fitting
     from zeroskip.fpga.bitstream.pack import SUFFIX
-    from zeroskip.fpga.boards.named import board_named
 
-    chosen = board_named(board).carried_by(settings.carrier)
+    chosen = chosen_board(board, settings)
     suffix = SUFFIX[chosen.family]
     file = Path(output or f"mapping-{settings.width}-{chosen.name}{suffix}")
     require_writable(file, suffix=suffix)

@@ -33,9 +33,9 @@ def run_command(
     port: Annotated[
         str,
         typer.Option(
-            metavar="PORT|sim|sim-fast",
-            help="Serial port of the board, such as /dev/ttyUSB0; sim: a simulated board, at its serial pins; "
-            "sim-fast: the same without the serial line.",
+            metavar="PORT|sim|sim-usb|sim-fast",
+            help="Serial port of the board, such as /dev/ttyUSB0, or /dev/ttyACM0 where the link goes over USB; sim: a "
+            "simulated board, at its serial pins; sim-usb: at its two USB lines; sim-fast: without a line.",
         ),
     ],
     core: options.BoardCore = None,
@@ -48,7 +48,7 @@ def run_command(
             show_default="none for --core mapping",
         ),
     ] = None,
-    baud: Annotated[int, typer.Option(min=1, help="Bits a second of the line.")] = _DEFAULT.baud,
+    baud: Annotated[int, typer.Option(min=1, help="Bits a second of a serial line.")] = _DEFAULT.baud,
     clock: Annotated[
         float, typer.Option(help="Clock of a simulated board in MHz. Other boards tell their own.")
     ] = _DEFAULT.clock,
