@@ -47,10 +47,10 @@ class Board:
     """A board: `platform` is its class in amaranth-boards, or in this package, which knows pins and clock, `input_mhz`
     that clock.
 
-    `clock_mhz` is the core's clock, and `baud` the bits a second of its serial line, where the user asks for no other.
-    `uart` are the pins of a connector (rx, tx) where the board has no serial port of its own. `carrier` carries the
-    link ("uart" or "usb"), and `carriers` are those that the board has: USB where the FPGA itself is at a USB plug.
-    `loader` are the arguments of openFPGALoader that name the board.
+    `clock_mhz` is the core's clock, where the user asks for no other and the core knows no better, and `baud` the bits
+    a second of its serial line. `uart` are the pins of a connector (rx, tx) where the board has no serial port of its
+    own. `carrier` carries the link ("uart" or "usb"), and `carriers` are those that the board has: USB where the FPGA
+    itself is at a USB plug. `loader` are the arguments of openFPGALoader that name the board.
     """
 
     name: str

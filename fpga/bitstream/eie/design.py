@@ -14,6 +14,11 @@ from zeroskip.fpga.identity import BUFFER
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 
+MHZ = ((8, 70), (16, 50), (256, 40))
+"""The clock of arrays of up to so many PEs on an ECP5, where the user asks for none: after routing, builds of 1 and 8
+PEs on an OrangeCrab reached 108 MHz and more, and 16 PEs on an ULX3S 65 (docs/measured). More PEs were not
+measured."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayDesign(BoardDesign):
@@ -46,11 +51,19 @@ class ArrayDesign(BoardDesign):
         return held | {memory: contents(network, memory) for memory in self.matrices}
 
 
-def board_design(board: Board, geometry: EieGeometry, *, mhz: float, baud: int) -> ArrayDesign:
-    """The design of an array on a board; it does not depend on the network.
+def default_mhz(board: Board, geometry: EieGeometry) -> float:
+    """The clock of an array where the user asks for none."""
+    if board.family != "ecp5":
+        return board.clock_mhz
+    return next(mhz for pes, mhz in MHZ if geometry.pes <= pes)
+
+
+def board_design(board: Board, geometry: EieGeometry, *, mhz: float | None, baud: int) -> ArrayDesign:
+    """The design of an array on a board; it does not depend on the network. The clock is `mhz`, or default_mhz.
 
     Raises ClockError where no PLL makes `mhz`, and ValueError where the clock does not suit the serial line.
     """
+    mhz = default_mhz(board, geometry) if mhz is None else mhz
     made = board.made_mhz(mhz)
     boot = boot_memory(geometry, None, buffer=BUFFER, clock=round(made * 1e6), carrier=board.carrier)
     found = serial_design(board, LinkedArray(geometry, boot=boot, buffer=BUFFER), mhz=mhz, baud=baud)

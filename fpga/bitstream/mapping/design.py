@@ -26,11 +26,12 @@ class MapperDesign(LoadedDesign):
         )
 
 
-def board_design(board: Board, geometry: LinkedMapperGeometry, *, mhz: float, baud: int) -> MapperDesign:
-    """The design of a mapping unit on a board.
+def board_design(board: Board, geometry: LinkedMapperGeometry, *, mhz: float | None, baud: int) -> MapperDesign:
+    """The design of a mapping unit on a board. The clock is `mhz`, or the board's.
 
     Raises ClockError where no PLL makes `mhz`, and ValueError where the clock does not suit the serial line.
     """
+    mhz = board.clock_mhz if mhz is None else mhz
     made = board.made_mhz(mhz)
     linked = LinkedMapper(geometry, clock=round(made * 1e6), carrier=board.carrier)
     # Keys are read while others are written: none of the unit's memories may have one port.

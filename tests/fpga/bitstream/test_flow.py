@@ -8,6 +8,7 @@ from support.networks import random_network
 
 from zeroskip.cosim.eie.memories import network_memories
 from zeroskip.fpga.bitstream.eie.design import board_design as array_design
+from zeroskip.fpga.bitstream.eie.design import default_mhz
 from zeroskip.fpga.bitstream.memories import marker, memories, with_contents
 from zeroskip.fpga.boards.named import BOARDS
 from zeroskip.fpga.eie.boot import boot_memory
@@ -48,6 +49,21 @@ def test_the_boot_memory_holds_the_tables() -> None:
     held = np.packbits(board.contents(network)[board.boot], axis=1, bitorder="little").tobytes()
     assert held == wanted
     assert board.boot.depth == len(wanted)
+
+
+@pytest.mark.parametrize(
+    ("board", "pes", "mhz"),
+    [
+        ("ulx3s-85f", 1, 70),
+        ("orangecrab-25f", 8, 70),
+        ("ulx3s-85f", 16, 50),
+        ("ecpix5-85", 32, 40),
+        ("icebreaker", 1, 24),
+    ],
+)
+def test_the_clock_where_nobody_asks_for_one(board: str, pes: int, mhz: float) -> None:
+    """Below what builds of that size have reached after routing: 116, 65 and, on an iCEBreaker, 30 MHz."""
+    assert default_mhz(BOARDS[board], EieGeometry(pes=pes)) == mhz
 
 
 def test_the_design_does_not_depend_on_the_network() -> None:

@@ -162,7 +162,7 @@ def built(
 
     announce("writing the design")
     baud = settings.baud or board.baud
-    design: BoardDesign = make(board, geometry, mhz=settings.clock or board.clock_mhz, baud=baud)
+    design: BoardDesign = make(board, geometry, mhz=settings.clock, baud=baud)
     routed = route_board(design, seed=settings.seed, announce=announce)
     reached = timing(routed.report, design.mhz)
     if board.device.untimed:

@@ -34,7 +34,7 @@ def build_command(
         ),
     ] = str(_DEFAULT.pes),
     clock: Annotated[
-        float | None, typer.Option(help="The core's clock in MHz.", show_default="the board's own")
+        float | None, typer.Option(help="The core's clock in MHz.", show_default="one that such cores have reached")
     ] = _DEFAULT.clock,
     carrier: Annotated[
         str | None,
