@@ -111,14 +111,14 @@ class Packer(wiring.Component):
             column = moved
         return [place.value for place in column]
 
-    def _moved_up(self, m: Module, values: Any, by: Signal) -> list[Signal]:
-        """Twice as many places, in which the values begin at place `by`."""
-        column: list[Any] = [values[lane] for lane in range(self.lanes)] + [Const(0)] * self.lanes
+    def _rotated(self, m: Module, values: Any, by: Signal) -> list[Signal]:
+        """The values, the first in place `by`; those behind the last place stand in the first ones."""
+        column: list[Any] = [values[lane] for lane in range(self.lanes)]
         for bit in range(len(by)):
-            moved = [Signal(self.shape, name=f"up{place}_{bit}") for place in range(2 * self.lanes)]
-            for place, value in enumerate(moved):
-                lower = column[place - (1 << bit)] if place >= 1 << bit else Const(0)
-                m.d.comb += value.eq(Mux(by[bit], _bits(lower), _bits(column[place])))
+            moved = [Signal(self.shape, name=f"rotated{lane}_{bit}") for lane in range(self.lanes)]
+            for lane, value in enumerate(moved):
+                lower = column[(lane - (1 << bit)) % self.lanes]
+                m.d.comb += value.eq(Mux(by[bit], _bits(lower), _bits(column[lane])))
             column = moved
         return column
 
@@ -128,32 +128,22 @@ class Packer(wiring.Component):
         fill = Signal(bits_for(self.lanes))
         total = Signal(bits_for(2 * self.lanes))
         m.d.comb += total.eq(fill + dense.count)
-        joined = self._moved_up(m, dense.values, fill)
-        for place in range(self.lanes):
-            with m.If(place < fill):
-                m.d.comb += joined[place].eq(waiting[place])
+        rotated = self._rotated(m, dense.values, fill)
         full = total >= self.lanes
+        takes = advance & ~flush & dense.valid
+        for lane in range(self.lanes):
+            # What waits stays until a block is full; then the places take what is left over, or anything.
+            with m.If(takes & (full | (lane >= fill))):
+                m.d.sync += waiting[lane].eq(rotated[lane])
+            # At the end of a pass, there is anything behind the values that waited.
+            with m.If(advance):
+                m.d.sync += self.o.payload.values[lane].eq(Mux(lane < fill, _bits(waiting[lane]), _bits(rotated[lane])))
         with m.If(advance & flush):
-            m.d.sync += [
-                self.o.valid.eq(fill != 0),
-                self.o.payload.count.eq(fill),
-                self.o.payload.values.eq(waiting),
-                fill.eq(0),
-                flush.eq(0),
-            ]
+            m.d.sync += [self.o.valid.eq(fill != 0), self.o.payload.count.eq(fill), fill.eq(0), flush.eq(0)]
         with m.Elif(advance):
-            m.d.sync += self.o.valid.eq(dense.valid & full)
+            m.d.sync += [self.o.valid.eq(dense.valid & full), self.o.payload.count.eq(self.lanes)]
             with m.If(dense.valid):
-                m.d.sync += [
-                    self.o.payload.count.eq(self.lanes),
-                    fill.eq(Mux(full, total - self.lanes, total)),
-                    flush.eq(dense.final),
-                    *(self.o.payload.values[lane].eq(joined[lane]) for lane in range(self.lanes)),
-                    *(
-                        waiting[lane].eq(Mux(full, joined[lane + self.lanes], joined[lane]))
-                        for lane in range(self.lanes)
-                    ),
-                ]
+                m.d.sync += [fill.eq(Mux(full, total - self.lanes, total)), flush.eq(dense.final)]
 
 
 def _sum(bits: list[Value]) -> Value:

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
         "sweeps.py",
         "bench_sparseconv.py",
         "fpga.py",
+        "fpga_blocks.py",
         "cells.py",
     ],
 )
