@@ -23,7 +23,7 @@ from zeroskip.fpga.eie.bursts import (
 )
 from zeroskip.fpga.eie.dense import dense_layers
 from zeroskip.fpga.host.host import BoardError, Host
-from zeroskip.fpga.host.requests import Request, read_request, run_request
+from zeroskip.fpga.host.requests import Request, read_requests, run_request
 from zeroskip.fpga.identity import require_board
 from zeroskip.fpga.torch_rate import TorchRate, torch_rate
 from zeroskip.model.bits import bits_for
@@ -31,9 +31,6 @@ from zeroskip.model.core import Cycles
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.network.stages import Stage
 from zeroskip.model.progress import Progress, Step, silent
-
-RUN_ANSWER = 5
-"""Bytes of flags and cycles."""
 
 
 class EieBoardDriver(EieDriver):
@@ -82,9 +79,10 @@ class EieBoardDriver(EieDriver):
         cycles = np.empty_like(models.cycles)
         jobs = _starts(session.host, network, stage, rows, most_cycles(models.cycles))
         for start, answers in enumerate(session.host.perform(jobs)):
-            run, results = answers[-2], answers[-1]
-            flags, cycles[start] = run[0], int.from_bytes(run[1:RUN_ANSWER], "little")
-            outputs[start] = np.frombuffer(results, "<i2")
+            # Those to the loads are empty.
+            run, *results = [answer for answer in answers if answer]
+            flags, cycles[start] = run[0], int.from_bytes(run[1:], "little")
+            outputs[start] = np.frombuffer(b"".join(results), "<i2")
             if flags:
                 raise BoardError(f"{session.host.pipe.name} reports the flags {flags:#x} of start {start}")
             on_rows(start + 1)
@@ -117,7 +115,7 @@ def _starts(
         yield [
             *input_burst(geometry, words).requests(host.longest),
             run_request(first, limit),
-            read_request(0, outputs),
+            *read_requests(outputs),
         ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,9 @@ from zeroskip.fpga.host.frames import content_of, frame
 from zeroskip.fpga.host.pipe import LineLost, Pipe
 from zeroskip.fpga.host.requests import Request
 from zeroskip.rtl.link.protocol import (
+    ANSWERS,
     CRC_BYTES,
+    FIELDS,
     HEAD,
     NUMBERS,
     PROTOCOL,
@@ -24,7 +27,11 @@ from zeroskip.rtl.link.protocol import (
 )
 
 ATTEMPTS = 4
-"""How often the host tries, without any progress, before it gives up."""
+"""How often the host asks a board who it is before it gives up."""
+
+JOB_ATTEMPTS = 12
+"""How often the host begins a job before it gives up. On a line that damages a job in three of ten, one job in two
+million gets through in none of them."""
 
 MOST_IN_FLIGHT = 64
 """Requests that wait for answers: fewer than the numbers, so that an answer belongs to one request."""
@@ -34,6 +41,9 @@ MOST_NOISE = 1 << 20
 
 SPARE = 16
 """Bytes of a board's buffer that are never counted on."""
+
+LEAST = {"longest": HEAD + FIELDS[Command.WRITE] + 1, "buffer": RECORD_HEAD + CRC_BYTES + SPARE}
+"""The least that a board may say of itself. Its buffer must hold the longest request besides."""
 
 TRANSIENT = (LinkError.CRC, LinkError.CUT, LinkError.SHORT, LinkError.LONG, LinkError.LINE, LinkError.NUMBER)
 """Errors of the line: the same request may succeed when it is sent again."""
@@ -91,6 +101,7 @@ class Host:
         self.facts: dict[str, Any] = {}
         """What the board says of itself."""
         self._number = 0
+        self._turn = 0
         self._come = b""
         self._sent = self._received = self._retries = 0
 
@@ -100,8 +111,8 @@ class Host:
 
     @property
     def longest(self) -> int:
-        """The most bytes of a request."""
-        return int(self.facts["longest"])
+        """The most bytes of a request. Raises BoardError before `connect`."""
+        return int(self._fact("longest"))
 
     def connect(self) -> dict[str, Any]:
         """Asks the board who it is, and returns `facts`.
@@ -121,8 +132,13 @@ class Host:
         """Performs jobs, and yields the answers of each, without command and number, in order.
 
         A job is a sequence of requests that may be repeated from its beginning after any part of it, and of later jobs,
-        was obeyed. Raises LineLost, and BoardError where the board refuses a request for another reason than the line.
+        was obeyed. Only the `perform` that began last may go on: a later one takes the answers of an earlier one.
+
+        Raises LineLost, BoardError where the board refuses a request for another reason than the line, and RuntimeError
+        where a later `perform` has begun.
         """
+        self._turn += 1
+        turn = self._turn
         source = iter(jobs)
         open_jobs: deque[_Job] = deque()
         waiting: deque[tuple[_Job, Request]] = deque()
@@ -133,19 +149,19 @@ class Host:
             if not open_jobs and exhausted:
                 return
             error = self._take_answers(flying)
-            if error is None:
+            while open_jobs and len(open_jobs[0].answers) == len(open_jobs[0].requests):
                 failures = 0
-            else:
+                yield open_jobs.popleft().answers
+                if self._turn != turn:
+                    raise RuntimeError("perform must come to its end before the next one begins: a later one has begun")
+            if error is not None:
                 failures += 1
                 self._retries += 1
-                if failures >= ATTEMPTS:
+                if failures >= JOB_ATTEMPTS:
                     raise error
                 self._begin_again()
                 flying.clear()
                 waiting.clear()
-            while open_jobs and len(open_jobs[0].answers) == len(open_jobs[0].requests):
-                yield open_jobs.popleft().answers
-            if error is not None:
                 for job in open_jobs:
                     job.answers.clear()
                     waiting.extend((job, request) for request in job.requests)
@@ -160,7 +176,7 @@ class Host:
         """Sends what finds room in the board's buffer. Returns whether all jobs of `source` were begun."""
         out = []
         exhausted = False
-        room = int(self.facts["buffer"]) - SPARE - sum(one.size for one in flying)
+        room = int(self._fact("buffer")) - SPARE - sum(one.size for one in flying)
         while len(flying) < MOST_IN_FLIGHT:
             if not waiting:
                 requests = next(source, None)
@@ -173,6 +189,11 @@ class Host:
                 continue
             job, request = waiting[0]
             content = request.content(self._number)
+            if len(content) > self.longest:
+                raise BoardError(
+                    f"a request for {self.pipe.name} must have at most {self.longest} bytes, not {len(content)}: build "
+                    "its bitstream with a larger buffer"
+                )
             size = RECORD_HEAD + len(content) + CRC_BYTES
             if size > room:
                 break
@@ -200,8 +221,15 @@ class Host:
                     return error
             if not flying or content[:HEAD] != bytes([flying[0].request.command, flying[0].number]):
                 return LineLost(f"{self.pipe.name} lost an answer")
-            flying[0].job.answers.append(content[HEAD:])
-            flying.popleft()
+            done = flying.popleft()
+            answer = content[HEAD:]
+            needed = ANSWERS.get(done.request.command, len(answer))
+            if len(answer) != needed:
+                raise BoardError(
+                    f"{self.pipe.name} must answer {done.request.command.name} by {needed} bytes, not {len(answer)}: "
+                    "build and flash its bitstream with this zeroskip"
+                )
+            done.job.answers.append(answer)
         return None
 
     def _refusal(self, content: bytes, flying: deque[_Flying]) -> Exception:
@@ -257,14 +285,31 @@ class Host:
         try:
             facts = json.loads(text)
             protocol = facts["protocol"]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise BoardError(f"{self.pipe.name} does not say who it is: {text[:40]!r}") from error
         if protocol != PROTOCOL:
             raise BoardError(
                 f"{self.pipe.name} must speak version {PROTOCOL} of the protocol, not {protocol}: build and flash its "
                 "bitstream with this zeroskip"
             )
+        for name, least in LEAST.items():
+            self._require(facts, name, type(facts.get(name)) is int and facts[name] >= least, f"at least {least}")
+        fits = facts["longest"] <= facts["buffer"] - LEAST["buffer"]
+        self._require(facts, "longest", fits, f"at most the buffer of {facts['buffer']} without {LEAST['buffer']}")
+        clock = facts.get("clock")
+        positive = type(clock) in (int, float) and 0 < clock < math.inf
+        self._require(facts, "clock", clock is None or positive, "a frequency in Hz or null")
         return dict(facts)
+
+    def _require(self, facts: dict[str, Any], field: str, kept: bool, rule: str) -> None:
+        if not kept:
+            raise BoardError(f"{field} of {self.pipe.name} must be {rule}, not {facts.get(field)!r}")
+
+    def _fact(self, field: str) -> Any:
+        """Raises BoardError where the board was not asked who it is."""
+        if not self.facts:
+            raise BoardError(f"connect must come before requests to {self.pipe.name}")
+        return self.facts[field]
 
     def _write(self, data: bytes) -> None:
         self._sent += len(data)

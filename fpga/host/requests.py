@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from zeroskip.rtl.link.protocol import FIELDS, HEAD, Command
 
+MOST_RESULTS = (1 << 16) - 1
+"""The most results that one request may ask for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -33,16 +36,22 @@ class Burst:
     words: bytes
 
     def requests(self, longest: int) -> Iterator[Request]:
-        """The same as requests whose content has at most `longest` bytes."""
-        at_once = (longest - HEAD - FIELDS[Command.WRITE]) // self.width * self.width
+        """The same as requests whose content has at most `longest` bytes, or one word where that has more."""
+        at_once = max(1, (longest - HEAD - FIELDS[Command.WRITE]) // self.width) * self.width
         for first in range(0, len(self.words), at_once):
             fields = struct.pack("<BHI", self.width, self.target, self.address + first // self.width)
             yield Request(command=Command.WRITE, fields=fields + self.words[first : first + at_once])
 
 
 def read_request(address: int, count: int) -> Request:
-    """Asks for `count` results from `address` on."""
+    """Asks for `count` results from `address` on, at most MOST_RESULTS."""
     return Request(command=Command.READ, fields=struct.pack("<HI", count, address))
+
+
+def read_requests(count: int) -> Iterator[Request]:
+    """Asks for the first `count` results."""
+    for address in range(0, count, MOST_RESULTS):
+        yield read_request(address, min(MOST_RESULTS, count - address))
 
 
 def run_request(start: bytes, limit: int) -> Request:

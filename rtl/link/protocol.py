@@ -76,6 +76,9 @@ HEAD = 2
 FIELDS = {Command.IDENTIFY: 0, Command.WRITE: 7, Command.READ: 6, Command.RUN: 4, Command.STATUS: 0}
 """Bytes of each command's fields, before words and start word."""
 
+ANSWERS = {Command.WRITE: 0, Command.RUN: 5, Command.STATUS: 7}
+"""Bytes of the answers whose length the command alone tells, behind command and number."""
+
 RECORD_HEAD = 2
 """Bytes in front of a request in the memories that hold requests: its length, or REFUSED_RECORD | error."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Iterator
 from random import Random
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from support import links
 from support.links import contents, damage_of, frame, identify, read, run, status, write
 from support.networks import random_inputs, random_network, small_conv_network
 
+from zeroskip.cosim.eie.models import run_models
 from zeroskip.cosim.verify import verify_in
 from zeroskip.fpga.board import BoardSession
 from zeroskip.fpga.eie.boot import boot_memory
@@ -26,6 +29,7 @@ from zeroskip.fpga.simulation.eie import simulated_board
 from zeroskip.model.eie import golden
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.link.protocol import Command
 from zeroskip.rtl.link.receiver import longest_content
 
 CLOCK = 80e6
@@ -69,6 +73,39 @@ def test_stages_of_the_host_and_convolutions() -> None:
         found = verify_in(BoardSession(host=host), driver, network, inputs, task="running")
         assert (found.mismatches, found.cycle_model_equal) == (0, True)
         assert np.array_equal(found.run.values, golden.run(network, inputs)[-1].outputs)
+
+
+class GoldenHost:
+    """In place of a host: answers as a board would that computes like the golden model."""
+
+    longest = 1000
+    pipe = None
+
+    def __init__(self, network: EieNetwork, inputs: NDArray[np.int16]) -> None:
+        self._outputs = golden.run(network, inputs)[-1].outputs
+        self._cycles = run_models(network, network.stages[0], inputs).cycles
+
+    def perform(self, jobs: Iterable[list[Request]]) -> Iterator[list[bytes]]:
+        for requests, outputs, cycles in zip(jobs, self._outputs, self._cycles, strict=True):
+            results = outputs.astype("<i2")
+            answers = {Command.WRITE: b"", Command.RUN: b"\0" + int(cycles).to_bytes(4, "little")}
+            read = []
+            for request in requests:
+                if request.command == Command.READ:
+                    count, address = struct.unpack("<HI", request.fields)
+                    read.append(results[address : address + count].tobytes())
+                else:
+                    read.append(answers[request.command])
+            yield read
+
+
+def test_more_outputs_than_a_request_asks_for() -> None:
+    rng = np.random.default_rng(0)
+    network = random_network(rng, EieGeometry(pes=8), [3, 70_000], 0.3)
+    inputs = random_inputs(rng, 2, 3, (1.0,))
+    session = BoardSession(host=cast(Any, GoldenHost(network, inputs)))
+    found = EieBoardDriver().run_stage(session, network, network.stages[0], inputs, lambda done: None)
+    assert np.array_equal(found.outputs, golden.run(network, inputs)[-1].outputs)
 
 
 @pytest.mark.parametrize(("field", "value"), [("queue_depth", 4), ("entry_words", 64), ("pes", 4)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import threading
 from collections.abc import Iterator
 from random import Random
@@ -12,9 +13,9 @@ import pytest
 from support import links
 from support.boards import FACTS, AdderBoard, BoardPipe, bad_line
 
-from zeroskip.fpga.host.host import ATTEMPTS, BoardError, Host
+from zeroskip.fpga.host.host import ATTEMPTS, JOB_ATTEMPTS, BoardError, Host
 from zeroskip.fpga.host.pipe import LineLost
-from zeroskip.fpga.host.requests import Burst, Request, read_request, run_request
+from zeroskip.fpga.host.requests import Burst, Request, read_request, read_requests, run_request
 from zeroskip.fpga.host.serial_port import SerialPipe
 from zeroskip.rtl.link.protocol import Command
 
@@ -128,6 +129,122 @@ def test_a_line_that_turns_into_noise_is_an_error() -> None:
     host = Host(BoardPipe(AdderBoard(), back=lambda data: data if next(good, False) else b"\x37" * len(data)))
     with pytest.raises(LineLost):
         host_sums(host, some_inputs(50))
+
+
+class Spoils(AdderBoard):
+    """Refuses each READ as damaged, though all before it gets through; its bytes come a few at a time."""
+
+    tried = 0
+
+    def _answer(self, stuffed: bytes) -> bytes:
+        content = super()._answer(stuffed)
+        if content[0] != links.READ:
+            return content
+        self.tried += 1
+        assert self.tried < 1000
+        return links.refused(0, links.CRC, 0)
+
+
+class SlowPipe(BoardPipe):
+    def read(self, timeout: float) -> bytes:
+        come, self._waiting = self._waiting[:16], self._waiting[16:]
+        return come
+
+
+def test_a_job_that_never_gets_through_is_an_error() -> None:
+    """Its first requests are obeyed each time."""
+    board = Spoils({**FACTS, "buffer": 256})
+    host = Host(SlowPipe(board))
+    with pytest.raises(LineLost, match="received damaged frames: CRC"):
+        host_sums(host, some_inputs(1))
+    assert board.tried == host.counts.retries == JOB_ATTEMPTS
+
+
+def test_results_beyond_one_count_are_asked_for_in_parts() -> None:
+    """The field of the count has two bytes."""
+    fields = [struct.unpack("<HI", request.fields) for request in read_requests(140_000)]
+    assert fields == [(65_535, 0), (65_535, 65_535), (8_930, 131_070)]
+
+
+def test_only_the_last_jobs_that_were_begun_go_on() -> None:
+    host = Host(BoardPipe(AdderBoard()))
+    host.connect()
+    first = host.perform(sums(some_inputs(3)))
+    next(first)
+    later = some_inputs(3, seed=1)
+    assert [int.from_bytes(one[-1], "little") for one in host.perform(sums(later))] == [sum(one) for one in later]
+    with pytest.raises(RuntimeError, match=r"^perform must come to its end before the next one begins"):
+        next(first)
+
+
+def test_requests_before_the_board_was_asked_who_it_is_are_an_error() -> None:
+    host = Host(BoardPipe(AdderBoard()))
+    for ask in (host.status, lambda: host.longest):
+        with pytest.raises(BoardError, match=r"^connect must come before requests to the board$"):
+            ask()
+
+
+def test_a_request_longer_than_the_board_takes_is_an_error() -> None:
+    host = Host(BoardPipe(AdderBoard()))
+    host.connect()
+    burst = Burst(target=0, address=0, width=100, words=bytes(100))
+    with pytest.raises(BoardError, match=r"^a request for the board must have at most 60 bytes, not 109: build its"):
+        list(host.perform([list(burst.requests(host.longest))]))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("buffer", None, "at least 22"),
+        ("buffer", 16, "at least 22"),
+        ("buffer", 64, None),
+        ("longest", "60", "at least 10"),
+        ("longest", True, "at least 10"),
+        ("clock", "fast", "a frequency in Hz or null"),
+        ("clock", float("nan"), "a frequency in Hz or null"),
+        ("clock", -5, "a frequency in Hz or null"),
+    ],
+)
+def test_a_board_that_says_what_cannot_be_is_refused(field: str, value: object, rule: str | None) -> None:
+    message = f"{field} of the board must be {rule}, not {value!r}"
+    if rule is None:
+        message = "longest of the board must be at most the buffer of 64 without 22, not 60"
+    with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
+        Host(BoardPipe(AdderBoard({**FACTS, field: value}))).connect()
+
+
+@pytest.mark.parametrize("field", ["buffer", "longest"])
+def test_a_board_that_does_not_say_its_sizes_is_refused(field: str) -> None:
+    facts = {name: value for name, value in FACTS.items() if name != field}
+    with pytest.raises(BoardError, match=f"^{field} of the board must be at least .*, not None$"):
+        Host(BoardPipe(AdderBoard(facts))).connect()
+
+
+class Answers(AdderBoard):
+    """Answers a command by something else."""
+
+    def __init__(self, command: int, answer: bytes) -> None:
+        super().__init__()
+        self._instead = {command: answer}
+
+    def _answer(self, stuffed: bytes) -> bytes:
+        content = super()._answer(stuffed)
+        return content[:2] + self._instead.get(content[0], content[2:])
+
+
+def test_text_that_is_nested_too_deeply_is_an_error() -> None:
+    with pytest.raises(BoardError, match=r"^the board does not say who it is: "):
+        Host(BoardPipe(Answers(links.IDENTIFY, b"[" * 100_000))).connect()
+
+
+@pytest.mark.parametrize(("command", "answer"), [(links.STATUS, b"\1\0\0"), (links.STATUS, b""), (links.RUN, b"\0")])
+def test_an_answer_of_another_length_is_an_error(command: int, answer: bytes) -> None:
+    host = Host(BoardPipe(Answers(command, answer)))
+    host.connect()
+    name, size = {links.STATUS: ("STATUS", 7), links.RUN: ("RUN", 5)}[command]
+    message = f"^the board must answer {name} by {size} bytes, not {len(answer)}: build and flash its bitstream"
+    with pytest.raises(BoardError, match=message):
+        list(host.perform([[Request(command=Command(command), fields=bytes(5))]]))
 
 
 def test_another_protocol_is_refused() -> None:
