@@ -28,7 +28,8 @@ class AgentSettings:
 
     Actor and critic have two hidden layers of `hidden` units and are trained by Adam. Each update moves their target
     networks by the fraction `follow` towards them. `discount` weights the value of the next step. A moving average is
-    subtracted from the rewards; each batch renews the fraction `baseline` of it.
+    subtracted from the rewards; each batch renews the fraction `baseline` of it. The actor is held to the actions of
+    the best episodes, about the fraction `best` of them, with the strength `imitation`, which the paper has not.
 
     Two values differ from the AMC paper. Its discount is 1; here it is 0, because all steps of an episode have the
     reward of the whole episode and the next step tells the critic nothing new. Its actor learns at 1e-4; here it learns
@@ -42,15 +43,19 @@ class AgentSettings:
     discount: float = 0.0
     batch: int = 64
     baseline: float = 0.5
+    imitation: float = 1.0
+    best: float = 0.05
 
     def __post_init__(self) -> None:
         require_types(self)
         for name in ("hidden", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("actor_rate", "critic_rate"):
+        for name in ("actor_rate", "critic_rate", "best"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
+        if not 0 <= self.imitation < math.inf:
+            raise ValueError(f"imitation must be at least 0 and finite, not {self.imitation}")
         for name in ("follow", "discount", "baseline"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")

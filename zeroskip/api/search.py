@@ -85,7 +85,9 @@ class SearchResult:
     `accuracy` are fractions of the validation samples, "dense" and "plan", before fine-tuning; `evaluations` counts the
     accuracies that were measured, `reused` those that were known from earlier searches. `loss` is for sensitivity
     analysis, else None: how much the loss of the "plan" is above the dense one, in nats, if the losses of the groups
-    add up, and a "bound" that no plan within the budget is below. `adapted` is the trained network with which NetAdapt
+    add up, and a "bound" that no plan within the budget is below. `learning` is for AMC, else None: by the source
+    of its plans, such as "random" and "agent", the number of "plans", their mean "accuracy", that of the "last" 20,
+    and how many were better than all before ("improvements"). `adapted` is the trained network with which NetAdapt
     ends, None for other methods; `adapted_from` is the hash of the weights from which it started.
     """
 
@@ -98,6 +100,7 @@ class SearchResult:
     evaluations: int
     reused: int
     loss: dict[str, float] | None
+    learning: dict[str, dict[str, float]] | None
     adapted: nn.Module | None
     adapted_from: str | None
     output: Path | None
@@ -119,6 +122,7 @@ class SearchResult:
             "evaluations": self.evaluations,
             "reused": self.reused,
             "loss": self.loss,
+            "learning": self.learning,
             "files": [str(path) for path in self.files],
             "seconds": self.seconds,
         }
@@ -324,6 +328,7 @@ def _result(
     """Measures the plan that was found, and writes what belongs to it. `dense` is the dense network's exact cost, where
     it is known."""
     from zeroskip.model.network.samples import SampleForm
+    from zeroskip.model.search.methods.amc import AmcResult
     from zeroskip.model.search.methods.netadapt import NetAdaptResult
     from zeroskip.model.search.spaces.space import cost_share
 
@@ -353,6 +358,7 @@ def _result(
         evaluations=evaluator.measured,
         reused=evaluator.reused,
         loss=None if found.packed is None else {"plan": found.packed.damage, "bound": found.packed.bound},
+        learning=found.details.learning() if isinstance(found.details, AmcResult) else None,
         adapted=found.details.module if isinstance(found.details, NetAdaptResult) else None,
         adapted_from=found.details.dense if isinstance(found.details, NetAdaptResult) else None,
         output=output,

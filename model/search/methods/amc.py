@@ -4,10 +4,13 @@ With the paper's own settings, the actor's plans were worse than the uniform pla
 them better:
 - Each plan is fitted to the budget as a whole (`_Bounds`), not action by action.
 - The first plan is the knapsack of sensitivity analysis, the second the uniform one. Random plans are drawn around the
-  uniform plan.
-- The actor starts at the mean density of the uniform plan, and the critic learns during the warm-up too.
+  first.
+- An action is the logarithm of a density, from 0 for the smallest one to 1 for the whole group.
+- The actor starts at the first plan, and the critic learns during the warm-up too.
+- The actor is held to the densities of the best plans so far, as they were after `_Bounds` (`ddpg.Agent.learn`).
 - The actor learns faster, and the critic does not look at the next step (`AgentSettings`).
-- Exploration starts at a good plan, so its noise is smaller and falls more slowly (0.2 and 0.985, not 0.5 and 0.95).
+- Exploration starts at a good plan, so its noise is smaller and falls more slowly (0.2 and 0.985, not 0.5 and 0.95). It
+  changes a few groups in each plan, and no plan is tried twice if there are others near it.
 - After the warm-up every second plan is a neighbour of the best plan so far, with other densities for a few groups. The
   agent learns from these plans too.
 - At the end the best plans are trained for a few batches, and the plan that is then the best wins (`FINALISTS`).
@@ -16,12 +19,15 @@ them better:
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from zeroskip.model.progress import silent
 from zeroskip.model.search.costs.table import CostTable
@@ -54,14 +60,32 @@ SPOILED = 0.05
 """If the best finalist is this much less accurate after the short training than the best before it, the training did
 harm (its rate may be too high for the inputs) or failed. Then the best plan before the training wins."""
 
-EPISODES_KEPT = 100
-"""The number of episodes whose transitions the replay buffer holds."""
+EPISODES_KEPT = 400
+"""The number of episodes whose transitions the replay buffer holds. The best plans should not be forgotten."""
+
+SPREAD = 0.5
+"""The largest standard deviation of random plans around the first plan."""
+
+IMITATIONS = 300
+"""The number of updates in which the actor learns the first plan, before the search."""
+
+DRAWS = 4
+"""If the actor's plan was tried before, it is drawn again, at most DRAWS times in all, each time with twice the
+noise."""
+
+LAST = 20
+"""The number of plans of a source that show what it has learned by the end."""
+
+Source = Literal["knapsack", "uniform", "random", "agent", "neighbour"]
+"""Where a plan comes from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """One plan that was tried: its `accuracy`, its `cost` as a fraction of the dense cost, and its `reward`."""
+    """One plan that was tried: its `source`, its `accuracy`, its `cost` as a fraction of the dense cost, and its
+    `reward`."""
 
+    source: Source
     accuracy: float
     cost: float
     reward: float
@@ -75,6 +99,24 @@ class AmcResult:
     densities: dict[str, float]
     accuracy: float
     history: tuple[Episode, ...]
+
+    def learning(self) -> dict[str, dict[str, float]]:
+        """For each source: the number of `plans`, their mean `accuracy`, that of the `last` LAST of them, and how many
+        had a higher reward than all plans before (`improvements`; the first plan is one)."""
+        best = -math.inf
+        found: dict[str, list[tuple[float, bool]]] = {}
+        for episode in self.history:
+            found.setdefault(episode.source, []).append((episode.accuracy, episode.reward > best))
+            best = max(best, episode.reward)
+        return {
+            source: {
+                "plans": len(plans),
+                "accuracy": statistics.mean(accuracy for accuracy, _ in plans),
+                "last": statistics.mean(accuracy for accuracy, _ in plans[-LAST:]),
+                "improvements": sum(better for _, better in plans),
+            }
+            for source, plans in found.items()
+        }
 
 
 def amc(
@@ -186,29 +228,37 @@ class _Search:
         self.uniform = fit_to_budget(
             self.space, self.table, bounds.budget, lambda share: dict.fromkeys(names, share), bounds.limits
         )
-        self.even = np.array(list(self.uniform.values()))
+        self.least = np.array([group.least for group in self.space.groups])
         self.tried: list[tuple[dict[str, float], Episode]] = []
+        self.known: set[str] = set()
+        begun = self._actions(first)
         self.agent = Agent(
             FEATURES,
             capacity=EPISODES_KEPT * len(self.space.groups),
             settings=settings.agent,
             seed=seed,
-            start=float(np.clip(self.even.mean(), 0.05, 0.95)),
+            start=float(np.clip(begun.mean(), 0.05, 0.95)),
         )
+        self.agent.imitate(self.observation.all(first), begun, IMITATIONS)
 
     def run(self, episodes: int) -> Iterator[Episode]:
         """Runs that many episodes, and yields each."""
         warm_up = max(1, self.settings.warm_up * episodes // self.settings.episodes)
-        random = (self.bounds.apply(self._random()) for _ in range(warm_up - 2))
-        plans = [self.first, self.uniform, *random][:warm_up]
+        begun: list[tuple[Source, dict[str, float]]] = [("knapsack", self.first), ("uniform", self.uniform)]
+        begun += [("random", self.bounds.apply(self._random())) for _ in range(warm_up - 2)]
         # These plans do not depend on each other, so workers can measure them at the same time.
-        for densities, accuracy in zip(plans, self.evaluator.accuracies(plans), strict=True):
-            yield self._learn(densities, accuracy, actor=False)
+        accuracies = self.evaluator.accuracies(densities for _, densities in begun[:warm_up])
+        for (source, densities), accuracy in zip(begun[:warm_up], accuracies, strict=True):
+            yield self._learn(source, densities, self.observation.all(densities), accuracy)
         settings = self.settings
         for number in range(episodes - warm_up):
-            sigma = max(settings.sigma * settings.decay ** (number * settings.stages), LEAST_SIGMA)
-            densities = self.bounds.apply(self._neighbour() if number % 2 else self._propose(sigma))
-            yield self._learn(densities, self.evaluator.accuracy(densities), actor=True)
+            if number % 2:
+                densities = self.bounds.apply(self._neighbour())
+                source, states = "neighbour", self.observation.all(densities)
+            else:
+                sigma = max(settings.sigma * settings.decay ** (number * settings.stages), LEAST_SIGMA)
+                source, (densities, states) = "agent", self._propose(sigma)
+            yield self._learn(source, densities, states, self.evaluator.accuracy(densities))
 
     def final(self, report: Callable[[str, float, float, float], None]) -> tuple[dict[str, float], float]:
         """The plan that is the best after a short training (but see SPOILED), and its accuracy before the training."""
@@ -236,41 +286,63 @@ class _Search:
         return max(self.tried, key=lambda one: one[1].reward)
 
     def _random(self) -> NDArray[np.float64]:
-        """A plan at a random point on the line from the uniform plan to a random plan.
-
-        With many groups, fully random plans are all equally bad.
-        """
-        random = self.agent.random
-        share = random.uniform()
-        return self.even + share * (random.uniform(size=len(self.even)) - self.even)
+        """A plan at a random distance from the first one. With many groups, fully random plans are all equally bad."""
+        sigma = max(SPREAD * self.agent.random.uniform(), LEAST_SIGMA)
+        return self._densities([self.agent.explore(action, sigma) for action in self._actions(self.first).tolist()])
 
     def _neighbour(self) -> NDArray[np.float64]:
         """The best plan so far, with other densities for a few groups."""
         best, _ = self.best
         groups = [group.name for group in self.space.groups]
-        count = int(self.agent.random.integers(1, min(NEIGHBOURS, len(groups)) + 1))
-        chosen = {groups[at] for at in self.agent.random.choice(len(groups), count, replace=False)}
+        chosen = {groups[at] for at in self._few()}
         return np.array([self.agent.explore(best[name], STRETCH) if name in chosen else best[name] for name in groups])
 
-    def _propose(self, sigma: float) -> NDArray[np.float64]:
-        """The actor's densities with noise. The actor sees the densities of the groups before."""
-        proposed: dict[str, float] = {}
-        for t, group in enumerate(self.space.groups):
-            proposed[group.name] = self.agent.explore(self.agent.act(self.observation.of(t, proposed)), sigma)
-        return np.array(list(proposed.values()))
+    def _few(self) -> NDArray[np.int64]:
+        """At most NEIGHBOURS of the groups, by number."""
+        groups = len(self.space.groups)
+        count = int(self.agent.random.integers(1, min(NEIGHBOURS, groups) + 1))
+        return self.agent.random.choice(groups, count, replace=False)
 
-    def _learn(self, densities: dict[str, float], accuracy: float, *, actor: bool) -> Episode:
+    def _propose(self, sigma: float) -> tuple[dict[str, float], Tensor]:
+        """A plan of the actor, with noise for a few groups, and the states in which the actor chose its densities."""
+        for draw in range(DRAWS):
+            chosen = set(self._few().tolist())
+            proposed: dict[str, float] = {}
+            states = []
+            for t, group in enumerate(self.space.groups):
+                states.append(self.observation.of(t, proposed))
+                action = self.agent.act(states[-1])
+                if t in chosen:
+                    action = self.agent.explore(action, min(sigma * 2**draw, 1.0))
+                proposed[group.name] = float(group.least ** (1 - action))
+            densities = self.bounds.apply(np.array(list(proposed.values())))
+            if plan_key(densities) not in self.known:
+                break
+        return densities, torch.stack(states)
+
+    def _actions(self, densities: Densities) -> Tensor:
+        """The actions (groups,) that lead to these densities; 1 for a group that cannot be pruned."""
+        found = [
+            1 - math.log(densities[group.name]) / math.log(group.least) if group.least < 1 else 1.0
+            for group in self.space.groups
+        ]
+        return torch.tensor(found).clamp(0, 1)
+
+    def _densities(self, actions: Sequence[float]) -> NDArray[np.float64]:
+        return np.asarray(self.least ** (1 - np.array(actions)))
+
+    def _learn(self, source: Source, densities: dict[str, float], states: Tensor, accuracy: float) -> Episode:
         """Stores the episode with the densities that were measured, not those proposed, and makes one update for each
         group. During the warm-up only the critic learns: an actor that learned from an untrained critic would soon
         answer only 0 or 1."""
         cost = cost_share(self.space, self.table, densities)
         reward = self._reward(accuracy, cost)
-        actions = torch.tensor([densities[group.name] for group in self.space.groups])
-        self.agent.replay.add(self.observation.all(densities), actions, reward)
+        self.agent.replay.add(states, self._actions(densities), reward)
         for _ in self.space.groups:
-            self.agent.learn(actor=actor)
-        episode = Episode(accuracy=accuracy, cost=cost, reward=reward)
+            self.agent.learn(actor=source in ("agent", "neighbour"))
+        episode = Episode(source=source, accuracy=accuracy, cost=cost, reward=reward)
         self.tried.append((densities, episode))
+        self.known.add(plan_key(densities))
         return episode
 
     def _reward(self, accuracy: float, cost: float) -> float:

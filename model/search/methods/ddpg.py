@@ -1,4 +1,8 @@
-"""DDPG (Lillicrap et al., ICLR 2016) as AMC uses it: an agent whose action in each step is one number from 0 to 1."""
+"""DDPG (Lillicrap et al., ICLR 2016) as AMC uses it: an agent whose action in each step is one number from 0 to 1.
+
+The actor also imitates the best episodes (self-imitation, Oh et al., ICML 2018): the critic knows only actions that
+were taken, and nothing else would keep the actor near them. Without it the actor soon answers only 0 or 1.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ class Replay:
         self.following = torch.zeros(capacity, features)
         self.going = torch.zeros(capacity, 1)
         self.stored = 0
+        self._weights = torch.ones(0, 1)
 
     def __len__(self) -> int:
         return min(self.stored, len(self.states))
@@ -39,6 +44,17 @@ class Replay:
         self.going[at] = 1.0
         self.going[at[-1]] = 0.0
         self.stored += steps
+        self._weights = torch.ones(0, 1)
+
+    def weights(self, best: float) -> Tensor:
+        """The weight (transitions, 1) with which each transition is imitated, 1 in the mean: it falls by the factor e
+        for each fraction `best` of the transitions that have a higher reward."""
+        if len(self._weights) != len(self):
+            rewards = self.rewards[: len(self), 0]
+            higher = torch.searchsorted(rewards.neg().sort().values, rewards.neg())
+            weights = torch.exp(-higher / (best * len(self)))
+            self._weights = (weights / weights.mean())[:, None]
+        return self._weights
 
 
 class Agent:
@@ -78,8 +94,15 @@ class Agent:
         low, high = ndtr(-action / sigma), ndtr((1 - action) / sigma)
         return float(np.clip(action + sigma * ndtri(self.random.uniform(low, high)), 0, 1))
 
+    def imitate(self, states: Tensor, actions: Tensor, updates: int) -> None:
+        """Trains the actor alone to take these actions (n,) in these states (n, features), by the cross-entropy."""
+        for _ in range(updates):
+            self.actor.learn((self.actor(states).sigmoid_() - actions[:, None]) / len(actions))
+        self.actor_target.values.copy_(self.actor.values)
+
     def learn(self, *, actor: bool = True) -> None:
-        """One update of the critic, and with `actor` one of the actor, from a batch drawn with replacement."""
+        """One update of the critic, and with `actor` one of the actor, from a batch drawn with replacement. The actor
+        minimises -Q(state, its action) + imitation * weight * (its action - the action taken)^2."""
         settings, replay = self.settings, self.replay
         at = torch.from_numpy(self.random.integers(len(replay), size=settings.batch))
         states, actions, rewards = replay.states[at], replay.actions[at], replay.rewards[at]
@@ -95,10 +118,13 @@ class Agent:
         error = self.critic(torch.cat((states, actions), 1)) - wanted
         self.critic.learn(error.mul_(2 / settings.batch))
         if actor:
-            # The actor climbs the critic's estimate of its actions; the gradient passes through the sigmoid.
+            # The actor climbs the critic's estimate of its actions, and is held to the actions of the best episodes;
+            # the gradient passes through the sigmoid.
             taken = self.actor(states).sigmoid_()
             self.critic(torch.cat((states, taken), 1))
             slope = self.critic.at_inputs(torch.full_like(taken, -1 / settings.batch))[:, -1:]
+            held = replay.weights(settings.best)[at] * (taken - actions)
+            slope = slope + 2 * settings.imitation / settings.batch * held
             self.actor.learn(slope * taken * (1 - taken))
         if settings.discount:
             self.actor_target.values.lerp_(self.actor.values, settings.follow)

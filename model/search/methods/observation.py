@@ -24,7 +24,8 @@ class Observation:
     and 1 for a Linear layer). cost[t] is the dense cost of all layers of the group. These and t are scaled so that the
     smallest over all groups is 0 and the largest 1 (0 where all are equal). `reduced` is the cost that the pruning of
     the groups before t saves, `rest` the dense cost of the groups after t; both are fractions of the dense cost.
-    a_{t-1} is the density of the group before; for the first group it is 1.
+    a_{t-1} is the density of the inputs of the group's first layer, as far as the groups before t decide it. Where only
+    weights are pruned, it is the density of the group before, and 1 for the first group.
     """
 
     def __init__(self, space: Space, layers: Sequence[Layer], table: CostTable) -> None:
@@ -43,8 +44,10 @@ class Observation:
 
     def of(self, t: int, densities: Densities) -> Tensor:
         """The features (11,) of group t, given the densities of the groups before it."""
-        reduced = 1 - self.table.total(self.space.points(densities)) / self.table.dense
-        before = densities[self.space.groups[t - 1].name] if t else 1.0
+        points = self.space.points(densities)
+        reduced = 1 - self.table.total(points) / self.table.dense
+        inputs = points[self.space.groups[t].layers[0]][:-1]
+        before = inputs[0] if inputs else densities[self.space.groups[t - 1].name] if t else 1.0
         return torch.tensor([*self._fixed[t].tolist(), reduced, self._rest[t], before])
 
     def all(self, densities: Densities) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from zeroskip.model.files import replacing
 from zeroskip.model.search.methods.sensitivity import SensitivityScan
 from zeroskip.model.search.plan import CHANNELS, Plan
+
+MEAN = 10
+"""The number of plans that a learning curve averages."""
 
 KEPT, GONE, LINE = "#1f6fb2", "#dfe6ec", "#c8553d"
 
@@ -62,12 +66,18 @@ def of_scan(found: SensitivityScan) -> Figure:
     return figure
 
 
-def of_search(accuracies: Sequence[float], costs: Sequence[float], step: str) -> Figure:
-    """Accuracy and cost over the steps of a search; `step` names them ("episode", "iteration")."""
+def of_search(accuracies: Sequence[float], costs: Sequence[float], step: str, sources: Sequence[str] = ()) -> Figure:
+    """Accuracy and cost over the steps of a search; `step` names them ("episode", "iteration"). With `sources`, which
+    say where each plan comes from, there are curves of the accuracies by source, means of up to MEAN plans."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(2, 1))
     numbers = range(1, len(accuracies) + 1)
-    upper.plot(numbers, accuracies, color=KEPT, linewidth=0.8, marker=".", markersize=3)
+    upper.plot(numbers, accuracies, color=KEPT, linewidth=0 if sources else 0.8, marker=".", markersize=3)
+    for source in ("random", "neighbour", "agent"):
+        mine = [at for at, other in enumerate(sources) if other == source]
+        means = [statistics.mean(accuracies[at] for at in mine[max(0, n - MEAN + 1) : n + 1]) for n in range(len(mine))]
+        if mine:
+            upper.plot([at + 1 for at in mine], means, linewidth=1.2, label=f"{source}, mean")
     best = [max(accuracies[: at + 1]) for at in range(len(accuracies))]
     if step == "episode":
         upper.plot(numbers, best, color=LINE, linewidth=1.4, label="best so far")

@@ -17,12 +17,13 @@ from torch import nn
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.layers import Layer, read_layers
-from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, amc
+from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, Episode, amc
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import deep, shallow, uniform
 from zeroskip.model.search.methods.sensitivity import scan, solve
 from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.settings import AgentSettings, AmcSettings
+from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.spaces.space import LayerSpace, cost_share
 
 SETTINGS = AmcSettings(episodes=24, warm_up=8, agent=AgentSettings(hidden=32))
@@ -296,6 +297,42 @@ def test_observations_of_convolutions() -> None:
     np.testing.assert_allclose(seen[:, 8], saved, atol=1e-6)
     np.testing.assert_allclose(seen[:, 9], [macs[1:].sum() / whole, macs[2] / whole, 0], atol=1e-6)
     np.testing.assert_allclose(seen[:, 10], [1.0, 0.5, 0.1], atol=1e-6)
+
+
+def test_what_each_source_found() -> None:
+    """25 random plans, of which every other one is better than all before, and one of the agent."""
+    rewards = [(-1) ** number * number for number in range(25)]
+    history = [Episode(source="random", accuracy=number, cost=0.5, reward=rewards[number]) for number in range(25)]
+    history.append(Episode(source="agent", accuracy=0.5, cost=0.5, reward=24.5))
+    learning = AmcResult(densities={}, accuracy=0.5, history=tuple(history)).learning()
+    assert learning == {
+        "random": {"plans": 25, "accuracy": 12.0, "last": 14.5, "improvements": 13},
+        "agent": {"plans": 1, "accuracy": 0.5, "last": 0.5, "improvements": 1},
+    }
+
+
+class Branches(nn.Module):
+    """Two layers with the same inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.left, self.right = nn.Linear(4, 8), nn.Linear(8, 6), nn.Linear(8, 6)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x).relu()
+        return self.head(torch.cat((self.left(x), self.right(x)), 1).relu())  # type: ignore[no-any-return]
+
+
+def test_the_density_before_is_that_of_the_inputs() -> None:
+    """Where channels are removed: of the layer that makes them, not of the one that runs before."""
+    torch.manual_seed(0)
+    module, inputs = Branches().eval(), torch.randn(32, 4)
+    names = ["stem", "left", "right", "head"]
+    found = read_layers(module, inputs[:2].numpy())
+    table = cost_table("macs", found, "channels", geometries=GEOMETRIES)
+    seen = Observation(ChannelSpace(module, names, inputs), found, table).all({"stem": 0.5, "left": 2 / 3, "right": 1})
+    assert seen[:, 10].tolist() == [1.0, 0.5, 0.5]
 
 
 def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:

@@ -59,16 +59,21 @@ def search(folder: Path, settings: AmcSettings = SETTINGS, budget: float = 0.5) 
     )
 
 
-def test_random_plans_lie_between_the_uniform_plan_and_a_random_one(
-    tmp_path: Path, proposals: list[NDArray[np.float64]]
-) -> None:
+def test_random_plans_lie_around_the_first(tmp_path: Path, proposals: list[NDArray[np.float64]]) -> None:
+    """Each at a distance of its own, by the logarithms of the densities, of which the smallest are 3 of 160 weights and
+    1 of 64."""
     search(tmp_path)
-    even = np.array(list(uniform(space_of(), table_of(), 0.5).values()))
+    first = solve(scan(evaluator(tmp_path)), space_of(), table_of(), 0.5).densities
+    least = np.array([3 / 160, 1 / 64])
+    actions = 1 - np.log(list(first.values())) / np.log(least)
     draws = np.random.default_rng(SEED)
     for found in proposals[:6]:
-        share = draws.uniform()
-        other = draws.uniform(size=2)
-        np.testing.assert_allclose(found, (1 - share) * even + share * other)
+        sigma = 0.5 * draws.uniform()
+        drawn = [
+            action + sigma * ndtri(draws.uniform(ndtr(-action / sigma), ndtr((1 - action) / sigma)))
+            for action in actions
+        ]
+        np.testing.assert_allclose(found, least ** (1 - np.array(drawn)), rtol=1e-5)
 
 
 def test_neighbours_of_the_best_so_far(tmp_path: Path, proposals: list[NDArray[np.float64]]) -> None:
@@ -82,6 +87,7 @@ def test_neighbours_of_the_best_so_far(tmp_path: Path, proposals: list[NDArray[n
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_Bounds, "apply", kept)
+        patch.setattr(amc_module, "DRAWS", 1)
         result = search(tmp_path)
     packed = solve(scan(evaluator(tmp_path)), space_of(), table_of(), 0.5)
     begun = [packed.densities, uniform(space_of(), table_of(), 0.5)]
@@ -93,8 +99,6 @@ def test_neighbours_of_the_best_so_far(tmp_path: Path, proposals: list[NDArray[n
         differs = int((proposals[number - 2] != np.array(best)).sum())
         if (number - 8) % 2:
             changed.append(differs)
-        else:
-            assert differs == 2
     assert set(changed) == {1, 2}
 
 

@@ -104,6 +104,27 @@ def test_it_learns_what_is_rewarded(discount: float) -> None:
     assert some.act(states[1]) == pytest.approx(0.1, abs=0.12)
 
 
+def test_it_imitates() -> None:
+    some = agent()
+    states = torch.eye(2)
+    some.imitate(states, torch.tensor([0.1, 0.9]), 300)
+    assert [some.act(state) for state in states] == pytest.approx([0.1, 0.9], abs=0.03)
+
+
+@pytest.mark.parametrize(("imitation", "saturates"), [(0.0, True), (1.0, False)])
+def test_it_stays_near_actions_that_were_taken(imitation: float, saturates: bool) -> None:
+    """All actions are from 0.2 to 0.4, and the larger ones are better: beyond them the critic knows nothing."""
+    some = agent(imitation=imitation)
+    random = np.random.default_rng(0)
+    for action in random.uniform(0.2, 0.4, 30).tolist():
+        some.replay.add(torch.eye(2), torch.tensor([action, action]), action)
+    for _ in range(600):
+        some.learn()
+    assert (some.act(torch.eye(2)[0]) > 0.95) == saturates
+    if not saturates:
+        assert 0.35 < some.act(torch.eye(2)[0]) < 0.6
+
+
 def test_nothing_but_the_seed_matters() -> None:
     def learned() -> torch.Tensor:
         some = agent(discount=1.0)
@@ -130,6 +151,8 @@ def test_nothing_but_the_seed_matters() -> None:
         ("baseline", 1.01, "baseline must be between 0 and 1, not 1.01"),
         ("baseline", -0.01, "baseline must be between 0 and 1, not -0.01"),
         ("follow", 1.5, "follow must be between 0 and 1, not 1.5"),
+        ("imitation", -0.1, "imitation must be at least 0 and finite, not -0.1"),
+        ("best", 0.0, "best must be above 0 and finite, not 0.0"),
         ("discount", -1.0, "discount must be between 0 and 1, not -1"),
     ],
 )

@@ -50,12 +50,25 @@ def assert_twins(own: Perceptron, other: nn.Sequential) -> None:
         torch.testing.assert_close(bias, layer.bias.detach(), atol=2e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("discount", [0.0, 0.7])
-def test_learning_is_ddpg(discount: float) -> None:
-    """Seven updates, the first three of the critic alone, then of both; the baseline of the rewards moves with them."""
+@pytest.mark.parametrize(("discount", "imitation"), [(0.0, 0.0), (0.7, 0.0), (0.0, 0.8)])
+def test_learning_is_ddpg(discount: float, imitation: float) -> None:
+    """Seven updates, the first three of the critic alone, then of both; the baseline of the rewards moves with them.
+    With imitation, the actor is held to the actions of the episodes, by the number of better transitions: of the 16
+    there are 4, 8, 12 or none."""
     settings = AgentSettings(
-        hidden=12, actor_rate=3e-3, critic_rate=7e-3, follow=0.1, discount=discount, batch=16, baseline=0.3
+        hidden=12,
+        actor_rate=3e-3,
+        critic_rate=7e-3,
+        follow=0.1,
+        discount=discount,
+        batch=16,
+        baseline=0.3,
+        imitation=imitation,
+        best=0.2,
     )
+    better = torch.tensor([8.0, 4, 12, 0]).repeat_interleave(4)[:, None]
+    held = torch.exp(-better / 16 / 0.2)
+    held /= held.mean()
     agent = Agent(3, capacity=50, settings=settings, seed=SEED, start=0.4)
     random = torch.Generator().manual_seed(1)
     for reward in (-0.5, -0.2, -0.9, -0.1):
@@ -83,7 +96,9 @@ def test_learning_is_ddpg(discount: float) -> None:
         by_critic.step()
         if number >= 3:
             by_actor.zero_grad()
-            (-critic(torch.cat((states, torch.sigmoid(actor(states))), 1)).mean()).backward()
+            chosen = torch.sigmoid(actor(states))
+            far = (held[at] * (chosen - actions) ** 2).mean()
+            (imitation * far - critic(torch.cat((states, chosen), 1)).mean()).backward()
             by_actor.step()
         if discount:
             for old, new in ((old_actor, actor), (old_critic, critic)):
@@ -130,7 +145,9 @@ class Watched:
         self.stored: list[tuple[Tensor, Tensor, float]] = []
         self.starts: list[float] = []
         self.sizes: list[int] = []
-        first, explore, learn, add = Agent.__init__, Agent.explore, Agent.learn, Replay.add
+        self.asked: list[Tensor] = []
+        self.seen: list[Tensor] = []
+        first, explore, learn, add, act = Agent.__init__, Agent.explore, Agent.learn, Replay.add, Agent.act
 
         def begun(agent: Agent, features: int, **options: Any) -> None:
             self.starts.append(options["start"])
@@ -145,14 +162,20 @@ class Watched:
             self.learned.append(actor)
             learn(agent, actor=actor)
 
+        def acted(agent: Agent, state: Tensor) -> float:
+            self.asked.append(state)
+            return act(agent, state)
+
         def stored(replay: Replay, states: Tensor, actions: Tensor, reward: float) -> None:
             self.stored.append((states, actions, reward))
+            self.seen.append(torch.stack(self.asked[-2:]) if self.asked else torch.empty(0))
             add(replay, states, actions, reward)
 
         monkeypatch.setattr(Agent, "__init__", begun)
         monkeypatch.setattr(Agent, "explore", explored)
         monkeypatch.setattr(Agent, "learn", learned)
         monkeypatch.setattr(Replay, "add", stored)
+        monkeypatch.setattr(Agent, "act", acted)
 
 
 @pytest.mark.parametrize("stages", [1, 2])
@@ -160,7 +183,7 @@ def test_what_amc_explores_and_learns(tmp_path: Path, monkeypatch: pytest.Monkey
     """After the warm-up, the actor's plans take turns with neighbours of the best, and the noise falls; every episode
     is learned from once for each group, by the actor only after the warm-up."""
     watched = Watched(monkeypatch)
-    settings = AmcSettings(episodes=24, warm_up=8, stages=stages, sigma=0.3, decay=0.9, agent=AgentSettings(hidden=8))
+    settings = AmcSettings(episodes=24, warm_up=8, stages=stages, sigma=0.25, decay=0.9, agent=AgentSettings(hidden=8))
     module, inputs, _ = trained()
     layers = read_layers(module, inputs[:4].numpy())
     space, table = space_of(), table_of()
@@ -178,22 +201,31 @@ def test_what_amc_explores_and_learns(tmp_path: Path, monkeypatch: pytest.Monkey
     result = amc(measure, layers, table, 0.5, settings=settings, seed=3)
     each, warm = 24 // stages, 8 // stages
     assert watched.learned == stages * ([False] * 2 * warm + [True] * 2 * (each - warm))
-    assert watched.sizes == [200] * stages
-    # With two groups, the actor asks for both, and a neighbour changes one or both.
+    assert watched.sizes == [800] * stages
+    # With two groups, noise and a neighbour change one or both.
     noises = [sigma for _, sigma in watched.explored]
     for stage in range(stages):
-        proposed = [0.3 * 0.9 ** (number * stages) for number in range(0, each - warm, 2)]
+        proposed = [0.25 * 0.9 ** (number * stages) for number in range(0, each - warm, 2)]
         for sigma in proposed:
-            assert sum(math.isclose(sigma, noise) for noise in noises) >= 2, stage
-    stretched = noises.count(0.3) - 2 * stages
+            assert any(math.isclose(sigma, noise) for noise in noises), stage
+    stretched = noises.count(0.3)
     assert stages * (each - warm) // 2 <= stretched <= stages * (each - warm)
     assert len(watched.stored) == len(result.history) == len(measured) == 24
     see = Observation(space, layers, table)
-    for (states, actions, reward), plan, episode in zip(watched.stored, measured, result.history, strict=True):
-        assert actions.tolist() == pytest.approx([plan["0"], plan["2"]])
-        torch.testing.assert_close(states, see.all(plan))
+    least = {"0": 3 / 160, "2": 1 / 64}
+
+    def taken(plan: dict[str, float]) -> list[float]:
+        return [1 - math.log(density) / math.log(least[name]) for name, density in plan.items()]
+
+    together = zip(watched.stored, watched.seen, measured, result.history, strict=True)
+    for (states, actions, reward), asked, plan, episode in together:
+        assert actions.tolist() == pytest.approx(taken(plan), abs=1e-6)
+        # The actor sees what it proposes, not what the bounds make of it, and that is stored.
+        torch.testing.assert_close(states, asked if episode.source == "agent" else see.all(plan))
         assert reward == episode.reward == episode.accuracy - 1
         assert episode.accuracy == single(plan)
-    # The second plan of a stage is the uniform one, where its actor starts.
-    uniform = [measured[stage * each + 1] for stage in range(stages)]
-    assert watched.starts == [pytest.approx(np.mean(list(plan.values()))) for plan in uniform]
+    order = ["knapsack", "uniform", *["random"] * (warm - 2), *["agent", "neighbour"] * ((each - warm) // 2)]
+    assert [episode.source for episode in result.history] == order * stages
+    # The actor of a stage starts at its first plan.
+    firsts = [measured[stage * each] for stage in range(stages)]
+    assert watched.starts == [pytest.approx(np.clip(np.mean(taken(plan)), 0.05, 0.95), abs=1e-6) for plan in firsts]
