@@ -15,7 +15,7 @@ from zeroskip.fpga.bitstream.memories import memories
 from zeroskip.fpga.boards.named import BOARDS
 from zeroskip.rtl.link.boot import boot_records
 
-SYNTHESISED = [(1, 6084, 182, 3), (2, 10338, 172, 6), (4, 17949, 172, 12), (8, 40330, 170, 24)]
+SYNTHESISED = [(1, 6103, 182, 3), (2, 9923, 172, 6), (4, 17949, 172, 12), (8, 40330, 170, 24)]
 """Look-up tables, block RAMs and multipliers of the units that fit an ULX3S-85F, with their links, after `synth_ecp5`
 of Yosys 0.70: two look-up tables a carry cell and four a 16 x 4 memory."""
 
