@@ -20,6 +20,10 @@ INSTALL = 'pip install "zeroskip[fpga]"'
 """Installs everything that `zeroskip fpga build` needs."""
 
 
+_END_TOGETHER = f"import ctypes; ctypes.CDLL(None).prctl(1, {int(signal.SIGKILL)}); " if sys.platform == "linux" else ""
+"""Linux ends the tool with the thread that started it, also after a kill (PR_SET_PDEATHSIG)."""
+
+
 class ToolError(RuntimeError):
     """A tool is not installed, or failed; the message ends with the end of its log."""
 
@@ -48,11 +52,12 @@ class Tool:
     def run(self, arguments: Sequence[str], *, folder: Path, heard: Callable[[str], None] = lambda line: None) -> str:
         """Runs the tool in `folder`; `heard` is called with each line that it prints. Returns all of them.
 
-        Raises ToolError where it is missing or fails. Whatever ends the call, no process is left.
+        Raises ToolError where it is missing or fails. Whatever ends the call, no process is left; on Linux not
+        even where this process is killed.
         """
         self.require()
         given = "sys.argv[1:]" if self.take_arguments else ""
-        start = f"import sys; from {self.module} import {self.function} as run; sys.exit(run({given}))"
+        start = f"{_END_TOGETHER}import sys; from {self.module} import {self.function} as run; sys.exit(run({given}))"
         process = subprocess.Popen(
             [sys.executable, "-c", start, *arguments],
             cwd=folder,

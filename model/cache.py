@@ -36,10 +36,16 @@ def kept(kind: str, parts: Iterable[str], make: Callable[[Path], None]) -> Kept:
     makes. `kind` says what that is, and begins the folder's name.
 
     `make` gets an empty folder, which becomes that of the cache when it returns: an interruption leaves nothing behind.
-    If two processes want the same, one makes it and the other waits.
+    If two processes want the same, one makes it and the other waits. Raises OSError where the cache cannot be made.
     """
     folder = cache_folder() / f"{kind}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"the cache must be a folder that can be made, not {folder.parent}: {error.strerror}; set "
+            "ZEROSKIP_CACHE to another one"
+        ) from error
     with filelock.FileLock(f"{folder}.lock"):
         cached = folder.exists()
         if not cached:

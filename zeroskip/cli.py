@@ -101,8 +101,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Runs a command. An error that a user can correct is printed in one line; ZEROSKIP_TRACEBACK=1 shows the
     traceback."""
-    # SIGTERM, as from `timeout`, becomes an exception, so that temporary files and the simulator are cleaned up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # SIGTERM, as from `timeout`, and SIGHUP, as from a terminal that is closed, become exceptions, so that temporary
+    # files, the simulator and the tools are cleaned up. Under `nohup`, SIGHUP is ignored.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is not signal.SIG_IGN:
+            signal.signal(ending, lambda number, _: sys.exit(128 + number))
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     # An interruption leaves parts of a design that nobody elaborated.

@@ -37,19 +37,28 @@ class Needs:
     multipliers: int
     single_port_rams: int = 0
 
-    def short(self, board: Board) -> list[str]:
-        """What the board has too little of."""
+    def _rows(self, board: Board) -> list[tuple[str, int, int]]:
+        """What is counted, how much of it is needed, and how much the board has."""
         device = board.device
         luts = self.luts + CARRIER_LUTS[board.carrier]
-        rows = (
+        return [
             ("look-up tables", luts, int(device.luts * USABLE[device.family])),
             ("block RAMs", self.block_rams, device.block_rams),
             ("multipliers", self.multipliers, device.multipliers),
             ("single-port RAMs", self.single_port_rams, device.single_port_rams),
-        )
-        return [
-            f"{needed:,} {what} for {has:,}, {needed - has:,} too few" for what, needed, has in rows if needed > has
         ]
+
+    def short(self, board: Board) -> list[str]:
+        """What the board has too little of."""
+        return [
+            f"{needed:,} {what} for {has:,}, {needed - has:,} too few"
+            for what, needed, has in self._rows(board)
+            if needed > has
+        ]
+
+    def part(self, board: Board) -> float:
+        """The part of the board's cells that is needed, of the kind of which it is largest."""
+        return max((needed / has for _, needed, has in self._rows(board) if has), default=0.0)
 
 
 def block_rams(depth: int, width: int, family: str) -> int:

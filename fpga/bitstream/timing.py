@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 OTHER_CLOCKS = ("board_clk", "usb_clk")
 """How the names of the nets end that carry the board's clock and that of USB (zeroskip.fpga.boards.clock)."""
+
+CORE_CLOCK = "sync"
+"""How the core's clock is called in reports."""
 
 
 class TimingError(RuntimeError):
@@ -29,14 +32,20 @@ class Timing:
     def met(self) -> bool:
         return all(self.fmax[clock] >= self.constraint[clock] for clock in self.fmax)
 
-    def require(self) -> None:
-        """Raises TimingError, with the path and what would be met, unless all clocks are met."""
+    def require(self, makes: Callable[[float], bool] = lambda mhz: True) -> None:
+        """Raises TimingError, with the path and what would be met, unless all clocks are met. `makes` tells whether the
+        board can make a clock for the core."""
         for clock, mhz in self.fmax.items():
             if mhz < self.constraint[clock]:
+                where, remedy = "", "another --seed may reach it; or build"
+                if clock == CORE_CLOCK:
+                    where = f": the path {' -> '.join(self.path)} takes {self.path_ns:.1f} ns"
+                    if makes(int(mhz)):
+                        remedy = f"ask for --clock {int(mhz)}, or build"
+                name = "the clock" if clock == CORE_CLOCK else f"the clock {clock}"
                 raise TimingError(
-                    f"the clock must be at most {mhz:.1f} MHz after routing, not {self.constraint[clock]:g}: the path "
-                    f"{' -> '.join(self.path)} takes {self.path_ns:.1f} ns; ask for --clock {int(mhz)}, or build "
-                    "with --allow-timing"
+                    f"{name} must be at most {mhz:.1f} MHz after routing, not {self.constraint[clock]:g}{where}; "
+                    f"{remedy} with --allow-timing"
                 )
 
 
@@ -48,7 +57,7 @@ def timing(report: Mapping[str, Any], core_mhz: float) -> Timing:
     core = next((net for net in alike if not net.endswith(OTHER_CLOCKS)), alike[0] if alike else None)
     for net, found in report["fmax"].items():
         # The tools add to the name of the net that carries the clock.
-        name = re.sub(r"^\$glbnet\$|\$SB_IO_IN.*$|\$TRELLIS_IO_IN.*$", "", net) if net != core else "sync"
+        name = re.sub(r"^\$glbnet\$|\$SB_IO_IN.*$|\$TRELLIS_IO_IN.*$", "", net) if net != core else CORE_CLOCK
         fmax[name], constraint[name] = round(found["achieved"], 2), round(found["constraint"], 2)
     paths = [path for path in report["critical_paths"] if _clock(path["from"]) == core == _clock(path["to"])]
     slowest = max(paths, key=_delay, default=None)

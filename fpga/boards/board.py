@@ -10,7 +10,7 @@ from typing import Any
 from zeroskip.fpga.pll.ecp5 import solve as solve_ecp5
 from zeroskip.fpga.pll.gowin import solve as solve_gowin
 from zeroskip.fpga.pll.ice40 import solve as solve_ice40
-from zeroskip.fpga.pll.settings import PllSettings
+from zeroskip.fpga.pll.settings import ClockError, PllSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,3 +100,11 @@ class Board:
         """The clock nearest to `mhz` that the PLL makes, or the board's own. Raises ClockError where there is none."""
         pll = self.pll(mhz)
         return mhz if pll is None else pll.mhz
+
+    def makes(self, mhz: float) -> bool:
+        """Whether the board can make that clock."""
+        try:
+            self.pll(mhz)
+        except ClockError:
+            return False
+        return True

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zeroskip.fpga.eie.bursts import layout_digest, network_digest, table_bursts, word_bytes
+from zeroskip.fpga.host.requests import Burst
 from zeroskip.fpga.identity import board_text
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.layouts import LoadTarget
 from zeroskip.rtl.link.boot import boot_records
-from zeroskip.rtl.link.protocol import FIELDS, HEAD, RECORD_HEAD, Command
+from zeroskip.rtl.link.protocol import MOST_OF_RECORD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,26 +49,16 @@ def boot_memory(
     layout = layout_digest(geometry)
     text = board_text("eie", geometry, layout, buffer=buffer, clock=clock, carrier=carrier, network=digest)
     bursts = [] if network is None else table_bursts(network)
-    records = boot_records(
-        request.content(0) for burst in bursts for request in burst.requests(_longest_record(geometry))
-    )
-    return BootMemory(text=text, records=records.ljust(_record_bytes(geometry), b"\0"))
+    return BootMemory(text=text, records=_records(bursts).ljust(_record_bytes(geometry), b"\0"))
 
 
-def _longest_record(geometry: EieGeometry) -> int:
-    """Each table is one request."""
-    return HEAD + FIELDS[Command.WRITE] + max(_table_bytes(geometry))
-
-
-def _table_bytes(geometry: EieGeometry) -> tuple[int, int]:
-    widths = word_bytes(geometry)
-    return (
-        widths[LoadTarget.CODEBOOKS] * geometry.layers * geometry.codebook_size,
-        widths[LoadTarget.LAYERS] * geometry.layers,
-    )
+def _records(bursts: Sequence[Burst]) -> bytes:
+    return boot_records(request.content(0) for burst in bursts for request in burst.requests(MOST_OF_RECORD))
 
 
 def _record_bytes(geometry: EieGeometry) -> int:
     """Bytes of the requests that fill both tables, and of their end."""
-    heads = 2 * (RECORD_HEAD + HEAD + FIELDS[Command.WRITE])
-    return heads + sum(_table_bytes(geometry)) + RECORD_HEAD
+    widths = word_bytes(geometry)
+    tables = ((LoadTarget.CODEBOOKS, geometry.layers * geometry.codebook_size), (LoadTarget.LAYERS, geometry.layers))
+    full = [Burst(target=0, address=0, width=widths[one], words=bytes(widths[one] * words)) for one, words in tables]
+    return len(_records(full))

@@ -26,7 +26,7 @@ class PllSettings:
 def require_within(name: str, mhz: float, low: float, high: float) -> None:
     """Raises ClockError unless `low <= mhz <= high`."""
     if not low <= mhz <= high:
-        raise ClockError(f"{name} must be {low:g} to {high:g} MHz, not {mhz:g}")
+        raise ClockError(f"{name} must be {low:g} to {high:g} MHz, not {mhz:.10g}")
 
 
 def nearest(wanted: float, found: Iterable[PllSettings]) -> PllSettings:
@@ -36,7 +36,9 @@ def nearest(wanted: float, found: Iterable[PllSettings]) -> PllSettings:
     """
     best = min(found, key=lambda settings: (abs(settings.mhz - wanted), -settings.vco_mhz), default=None)
     if best is None:
-        raise ClockError(f"the clock must be one that the PLL can make, not {wanted:g} MHz")
+        raise ClockError(f"the clock must be one that the PLL can make, not {wanted:.10g} MHz")
     if abs(best.mhz - wanted) > TOLERANCE * wanted:
-        raise ClockError(f"the clock must be one that the PLL can make, not {wanted:g} MHz; the nearest: {best.mhz:g}")
+        raise ClockError(
+            f"the clock must be one that the PLL can make, not {wanted:.10g} MHz; the nearest: {best.mhz:g}"
+        )
     return best

@@ -9,7 +9,10 @@ from zeroskip.model.eie.bundle import EieNetwork, assemble, fitted
 from zeroskip.model.eie.format import decode
 from zeroskip.model.eie.geometry import MEMORIES
 
-_ROOMY = {"entry_words": 1 << 24, "pointers": 1 << 24, "activation_rows": 1 << 16, "layers": 256}
+MOST_ROWS = 1 << 16
+"""The most rows of a PE's activation files."""
+
+_ROOMY = {"entry_words": 1 << 24, "pointers": 1 << 24, "activation_rows": MOST_ROWS, "layers": 256}
 
 
 def relaid(network: EieNetwork, pes: int, *, fit: Sequence[str] = MEMORIES) -> EieNetwork:

@@ -39,7 +39,7 @@ class Link(wiring.Component):
     records : bytes
         Requests that are obeyed after a reset (zeroskip.rtl.link.boot). They follow the text in the boot memory.
     buffer : int
-        Bytes of the buffer for requests, a power of two and at least 64. ValueError for others.
+        Bytes of the buffer for requests, a power of two from 64 to 65,536. ValueError for others.
 
     Ports
     -----

@@ -82,4 +82,7 @@ ANSWERS = {Command.WRITE: 0, Command.RUN: 5, Command.STATUS: 7}
 RECORD_HEAD = 2
 """Bytes in front of a request in the memories that hold requests: its length, or REFUSED_RECORD | error."""
 
+MOST_OF_RECORD = (1 << 15) - 1
+"""The most bytes of a request in such a memory."""
+
 REFUSED_RECORD = 1 << 15

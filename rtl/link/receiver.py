@@ -20,6 +20,9 @@ line is slower than that."""
 SPARE = 8
 """Bytes of the buffer that are never used: a record's head, and what is written until `room` is seen to be low."""
 
+MOST_BUFFER = 2 * REFUSED_RECORD
+"""The most bytes of a buffer."""
+
 
 def longest_content(buffer: int) -> int:
     """The most bytes of a frame's content, without its checksum, that a buffer of `buffer` bytes takes: half of it."""
@@ -44,7 +47,7 @@ class Receiver(wiring.Component):
     Parameters
     ----------
     buffer : int
-        Bytes of the buffer, a power of two and at least 64. ValueError for others.
+        Bytes of the buffer, a power of two from 64 to 65,536. ValueError for others.
 
     Ports
     -----
@@ -61,8 +64,9 @@ class Receiver(wiring.Component):
     """
 
     def __init__(self, buffer: int) -> None:
-        if buffer < 64 or buffer & (buffer - 1):
-            raise ValueError(f"buffer must be a power of two, and at least 64, not {buffer}")
+        # Of a larger one, a record could not tell the length of the longest frame.
+        if not 64 <= buffer <= MOST_BUFFER or buffer & (buffer - 1):
+            raise ValueError(f"buffer must be a power of two from 64 to {MOST_BUFFER}, not {buffer}")
         self.buffer = buffer
         super().__init__(
             {

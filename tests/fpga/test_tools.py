@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from zeroskip.fpga.tools import YOSYS, Tool, ToolError
+
+ROOT = Path(__file__).parents[2]
 
 MODULE = """
 import os, sys, time
@@ -59,6 +63,36 @@ def test_an_interruption_ends_the_tool(tool: Tool, tmp_path: Path) -> None:
     assert time.monotonic() - start < 30
     with pytest.raises(ProcessLookupError):
         os.kill(processes[0], 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with the one that started it")
+def test_a_kill_ends_the_tool(tool: Tool, tmp_path: Path) -> None:
+    """As when the machine's memory is full: nothing of the caller runs any more."""
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from pathlib import Path
+from zeroskip.fpga.tools import Tool
+tool = Tool(name="sayer", package="some-tool", module="some_tool", function="say")
+tool.run(["wait"], folder=Path({str(tmp_path)!r}), heard=lambda line: print(line, flush=True))
+"""
+    caller = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert caller.stdout is not None
+    process = int(caller.stdout.readline().split()[1])
+    caller.kill()
+    caller.communicate()
+    until = time.monotonic() + 30
+    while (state := _state(process)) not in ("", "Z") and time.monotonic() < until:
+        time.sleep(0.05)
+    assert state in ("", "Z")
+
+
+def _state(process: int) -> str:
+    """The letter of a process's state; empty if there is none. One that ended waits as Z where nobody asks for it."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return ""
 
 
 def test_a_missing_tool_says_how_to_install_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,12 @@ def test_what_was_not_finished_leaves_nothing(cache: Path) -> None:
         kept("thing", ["a"], fail)
     assert not [path for path in cache.iterdir() if path.is_dir()]
     assert not kept("thing", ["a"], lambda folder: None).cached
+
+
+def test_a_cache_that_is_a_file_is_an_error(cache: Path) -> None:
+    cache.write_text("")
+    message = (
+        f"the cache must be a folder that can be made, not {cache}: File exists; set ZEROSKIP_CACHE to another one"
+    )
+    with pytest.raises(OSError, match=f"^{re.escape(message)}$"):
+        kept("thing", ["a"], lambda folder: None)

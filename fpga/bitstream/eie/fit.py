@@ -8,7 +8,7 @@ from zeroskip.fpga.boards.sram import DEPTH, LUT_RAM_DEPTH, WIDE, WORD
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import COLUMNS_AHEAD, VALUE_BITS, EieGeometry
-from zeroskip.model.eie.relay import relaid
+from zeroskip.model.eie.relay import MOST_ROWS, relaid
 from zeroskip.rtl.eie.layouts import column_layout, layer_layout
 
 FILE_BITS = 2048
@@ -83,29 +83,48 @@ def _control_stores(geometry: EieGeometry) -> list[tuple[int, int]]:
 def fitting(network: EieNetwork, board: Board, pes: int | None) -> EieNetwork:
     """`network` on `pes` PEs of the board or, where `pes` is None, on as many as fit.
 
-    Raises TooLargeError, with what is short and what would fit.
+    Raises ValueError where `pes` is no power of two from 1 to 256, and TooLargeError, with what is short and what would
+    fit.
     """
-    if pes is not None:
+    if pes is None:
+        if (found := _largest(network, board)) is not None:
+            return found
+        raise TooLargeError(f"the network does not fit {board.title}: {_least(network, board)}")
+    if _holds(network, pes):
         laid = relaid(network, pes)
-        if not (short := needs(laid.geometry, board).short(board)):
+        short = needs(laid.geometry, board).short(board)
+        if not short:
             return laid
-        raise TooLargeError(f"{pes} PEs do not fit {board.title}: {'; '.join(short)}; {_remedy(network, board)}")
-    for count in SIZES:
-        laid = relaid(network, count)
-        if not needs(laid.geometry, board).short(board):
-            return laid
-    raise TooLargeError(f"the network does not fit {board.title}: {_smallest(network, board)}")
+    else:
+        has, needed = pes * MOST_ROWS, _widest(network)
+        short = [f"{needed:,} inputs or outputs of a layer for {has:,}, {needed - has:,} too few"]
+    fits = _largest(network, board)
+    remedy = _least(network, board) if fits is None else f"{fits.geometry.pes} would fit (--pes {fits.geometry.pes})"
+    raise TooLargeError(f"{_counted(pes, 'do', 'does')} not fit {board.title}: {'; '.join(short)}; {remedy}")
 
 
-def _remedy(network: EieNetwork, board: Board) -> str:
-    fits = next((n for n in SIZES if not needs(relaid(network, n).geometry, board).short(board)), None)
-    if fits is None:
-        return f"no number of PEs fits, as the network needs {_smallest(network, board)}"
-    return f"{fits} would fit (--pes {fits})"
+def _widest(network: EieNetwork) -> int:
+    return max(max(layer.inputs, layer.outputs) for layer in network.layers)
 
 
-def _smallest(network: EieNetwork, board: Board) -> str:
-    """What is short with the number of PEs that lacks least."""
-    shorts = [needs(relaid(network, count).geometry, board).short(board) for count in SIZES]
-    least = min(shorts, key=len)
-    return "; ".join(least)
+def _holds(network: EieNetwork, pes: int) -> bool:
+    """Whether the activation files of `pes` PEs can hold every layer."""
+    return _widest(network) <= pes * MOST_ROWS
+
+
+def _largest(network: EieNetwork, board: Board) -> EieNetwork | None:
+    """The network on as many PEs as fit."""
+    laid = (relaid(network, count) for count in SIZES if _holds(network, count))
+    return next((one for one in laid if not needs(one.geometry, board).short(board)), None)
+
+
+def _least(network: EieNetwork, board: Board) -> str:
+    """What is short with the number of PEs that lacks least, where none fits."""
+    geometries = [relaid(network, count).geometry for count in SIZES if _holds(network, count)]
+    least = min(geometries, key=lambda geometry: needs(geometry, board).part(board))
+    short = "; ".join(needs(least, board).short(board))
+    return f"no number of PEs fits; {_counted(least.pes, 'lack', 'lacks')} least: {short}"
+
+
+def _counted(pes: int, many: str, one: str) -> str:
+    return f"1 PE {one}" if pes == 1 else f"{pes} PEs {many}"

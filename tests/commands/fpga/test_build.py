@@ -9,6 +9,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ import pytest
 from support.networks import random_network
 from support.tile_networks import mlp, pruned
 
+from zeroskip.fpga.bitstream.timing import Timing
 from zeroskip.fpga.tools import Tool
+from zeroskip.model.cores import load_core
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mma import bundle as mma_bundle
@@ -68,6 +71,10 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
             r"own; a serial line: --carrier uart",
         ),
         (["--board", "ulx3s-12f", "--output", "net.zs"], r"net\.zs cannot be written: it is also an input"),
+        (
+            ["--board", "ulx3s-12f", "--output", "./"],
+            r"\. cannot be written: it is a folder, or its folder is read-only",
+        ),
         (["--board", "ulx3s-12f", "--output", "net.bit"], r"net\.zs cannot be written: it is also an input"),
     ],
 )
@@ -134,6 +141,37 @@ def test_a_missing_package_for_usb(zs: Command, network: str, monkeypatch: pytes
         zs("fpga", "build", "--network", network, "--board", "orangecrab-25f", "--carrier", "uart")
 
 
+def test_a_network_that_cannot_be_written_leaves_the_older_bitstream(
+    zs: Command, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both files belong together. Nothing is routed here."""
+    cells, routed = dict.fromkeys(("lut", "ff", "ram", "dsp", "spram"), 0), SimpleNamespace(report={}, cells={})
+    monkeypatch.setattr("zeroskip.fpga.bitstream.flow.require_tools", lambda board: None)
+    monkeypatch.setattr(
+        "zeroskip.fpga.bitstream.flow.route_board", lambda design, **_: SimpleNamespace(**vars(routed), cached=True)
+    )
+    monkeypatch.setattr("zeroskip.fpga.bitstream.flow.bitstream", lambda *_: b"new")
+    monkeypatch.setattr(
+        "zeroskip.fpga.bitstream.timing.timing", lambda *_: Timing(fmax={}, constraint={}, path=(), path_ns=0.0)
+    )
+    monkeypatch.setattr("zeroskip.fpga.bitstream.cells.counted", lambda *_: cells)
+    monkeypatch.setattr(
+        "zeroskip.fpga.drivers.core_on_board",
+        lambda name: lambda *_, **__: SimpleNamespace(mhz=30.0, sizes=(), holds_network=True),
+    )
+    build = ("fpga", "build", "--network", network, "--board", "ulx3s-12f", "--pes", "1", "--output", "out.bit")
+    assert zs(*build)[0] == 0
+    assert (tmp_path / "out.bit").read_bytes() == b"new"
+    (tmp_path / "out.bit").write_bytes(b"old")
+
+    def full(network: Any, path: Path) -> None:
+        raise OSError(f"{path} cannot be written: No space left on device")
+
+    monkeypatch.setattr(type(load_core("eie")), "save", lambda self, network, path: full(network, path))
+    assert zs(*build)[0] == 1
+    assert (tmp_path / "out.bit").read_bytes() == b"old"
+
+
 def test_flash_prints_the_command_where_the_loader_is_missing(
     zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,3 +203,26 @@ def test_flash_needs_a_file(zs: Command) -> None:
     code, _, err = zs("fpga", "flash", "none.bit", "--board", "ulx3s-85f")
     assert code == 1
     assert err == "error: none.bit must be a bitstream from `zeroskip fpga build`, and there is no such file\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "message"),
+    [
+        ("net.zs", b"bits", "a bitstream for ULX3S 85F must end in .bit, not '.zs': net.zs"),
+        ("net-icebreaker.bin", b"bits", "a bitstream for ULX3S 85F must end in .bit, not '.bin': net-icebreaker.bin"),
+        ("net.bit", b"", "net.bit must be a bitstream from `zeroskip fpga build`, and it is empty"),
+    ],
+)
+def test_flash_takes_bitstreams_for_the_board(
+    zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, held: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(held)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert zs("fpga", "flash", name, "--board", "ulx3s-85f") == (1, "", f"error: {message}\n")
+
+
+def test_flash_takes_no_name_for_an_option(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "-b.bit").write_bytes(b"bits")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    _, out, _ = zs("fpga", "flash", "--board", "ulx3s-85f", "--json", "--", "-b.bit")
+    assert json.loads(out)["command"] == "openFPGALoader -b ulx3s ./-b.bit"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from support.networks import random_network
 
+from zeroskip.fpga.bitstream.eie import fit
 from zeroskip.fpga.bitstream.eie.fit import fitting, needs
-from zeroskip.fpga.bitstream.fit import TooLargeError, block_rams
+from zeroskip.fpga.bitstream.fit import Needs, TooLargeError, block_rams
 from zeroskip.fpga.boards.named import BOARDS
 from zeroskip.model.eie.geometry import EieGeometry
 
@@ -52,9 +53,39 @@ def test_what_is_short_is_told() -> None:
     assert "too few" in str(told.value)
 
 
-def test_auto_takes_the_largest_that_fits() -> None:
+def test_what_is_short_is_told_of_the_array_that_lacks_least() -> None:
+    """With 1 PE: 548,680 entries on average fill 68,585 words of 64 bits. 131,072 places take 2 RAMs for each 512."""
+    network = random_network(np.random.default_rng(0), EieGeometry(pes=4), (784, 1000, 300, 10), 0.5)
+    with pytest.raises(TooLargeError) as told:
+        fitting(network, BOARDS["ulx3s-85f"], None)
+    found = re.fullmatch(
+        r"the network does not fit ULX3S 85F: no number of PEs fits; 1 PE lacks least: (\d+) block RAMs for 208, "
+        r"(\d+) too few",
+        str(told.value),
+    )
+    assert found, told.value
+    needed, short = map(int, found.groups())
+    assert (needed // 512, needed - short) == (1, 208)
+    with pytest.raises(TooLargeError, match=r"^1 PE does not fit ULX3S 12F: .*; 1 PE lacks least: ") as told:
+        fitting(network, BOARDS["ulx3s-12f"], 1)
+    assert set(re.findall(r"(\d+) block RAMs", str(told.value))) == {f"{needed}"}
+
+
+def test_a_layer_too_wide_for_few_pes_is_judged_at_those_that_hold_it() -> None:
+    """A PE has at most 65,536 rows."""
+    network = random_network(np.random.default_rng(0), EieGeometry(pes=16), (3, 70_000), 0.1)
+    board = BOARDS["ulx3s-85f"]
+    with pytest.raises(
+        TooLargeError, match=r"^1 PE does not fit .*: 70,000 inputs or outputs of a layer for 65,536, 4,"
+    ):
+        fitting(network, board, 1)
+    with pytest.raises(TooLargeError, match=r"^16 PEs do not fit .* block RAMs .*; no number of PEs fits; 2 PEs lack"):
+        fitting(network, board, 16)
+
+
+@pytest.mark.parametrize(("board", "pes"), [("ulx3s-85f", 16), ("ulx3s-12f", 4), ("tangnano20k", 4), ("icebreaker", 1)])
+def test_auto_takes_the_largest_that_fits(monkeypatch: pytest.MonkeyPatch, board: str, pes: int) -> None:
+    """Of arrays that take 4,000 look-up tables a PE: 90 % of 83,640, of 24,288 and of 20,736, and 5,280 places."""
     network = random_network(np.random.default_rng(0), EieGeometry(pes=4), (60, 40, 9), 0.2)
-    for board in BOARDS.values():
-        found = fitting(network, board, None).geometry
-        assert not needs(found, board).short(board)
-        assert needs(dataclasses.replace(found, pes=2 * found.pes), board).short(board)
+    monkeypatch.setattr(fit, "needs", lambda geometry, _: Needs(luts=4000 * geometry.pes, block_rams=0, multipliers=0))
+    assert fitting(network, BOARDS[board], None).geometry.pes == pes

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from zeroskip.fpga.bitstream.timing import TimingError, timing
+from zeroskip.fpga.bitstream.timing import Timing, TimingError, timing
 
 
 def step(kind: str, delay: float, net: str = "", to: str = "") -> dict[str, Any]:
@@ -61,6 +62,20 @@ def test_a_clock_that_is_not_reached() -> None:
         match=r"^the clock must be at most 61\.3 MHz after routing, not 80: the path core\.pe_0\.table -> "
         r"core\.pe_0\.sum -> core\.pe_0\.total takes 10\.0 ns; ask for --clock 61, or build with --allow-timing$",
     ):
+        found.require()
+
+
+def test_a_clock_that_the_board_cannot_make_is_not_advised() -> None:
+    with pytest.raises(TimingError, match=r"10\.0 ns; another --seed may reach it; or build with --allow-timing$"):
+        timing(report(14.2), 80.0).require(lambda mhz: mhz >= 16)
+
+
+def test_another_clock_is_told_without_the_path_of_the_cores() -> None:
+    found = Timing(fmax={"sync": 90.0, "usb": 59.0}, constraint={"sync": 80.0, "usb": 60.0}, path=("a",), path_ns=11.0)
+    message = (
+        "the clock usb must be at most 59.0 MHz after routing, not 60; another --seed may reach it; or build with "
+    )
+    with pytest.raises(TimingError, match=f"^{re.escape(message)}--allow-timing$"):
         found.require()
 
 

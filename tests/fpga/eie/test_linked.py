@@ -181,6 +181,28 @@ def test_the_boot_memory_loads_the_tables() -> None:
         assert (found.mismatches, found.cycle_model_equal) == (0, True)
 
 
+def test_large_tables_come_in_records_whose_length_can_be_told() -> None:
+    """A codebook of 256 values for each of 64 layers has 32 KB; bit 15 of a record's length means a refusal."""
+    geometry = EieGeometry(pes=2, code_bits=8)
+    network = random_network(np.random.default_rng(0), geometry, [8] * 65, 0.3)
+    assert network.geometry.layers == 64
+    boot = boot_memory(network.geometry, network, buffer=4096, clock=None)
+    assert len(boot.contents) == len(boot_memory(network.geometry, buffer=4096, clock=None).contents)
+    held, codebooks = boot.records, {}
+    while (length := int.from_bytes(held[:2], "little")) != 0:
+        assert length < 1 << 15
+        command, _, _, target, address = struct.unpack_from("<BBBHI", held, 2)
+        assert command == links.WRITE
+        if target == 2:
+            words = np.frombuffer(held[11 : 2 + length], "<i2")
+            codebooks.update(enumerate(words.tolist(), address))
+        held = held[2 + length :]
+    assert held.strip(b"\0") == b""
+    values = np.zeros(64 * 256, np.int16)
+    values[list(codebooks)] = list(codebooks.values())
+    assert np.array_equal(values.reshape(64, 256), network.codebooks)
+
+
 def test_a_network_that_was_overwritten_is_loaded_again() -> None:
     """The board still says that it is in the bitstream. Inputs overwrite nothing of it."""
     network, other = small_network(), small_network(seed=5)

@@ -17,7 +17,7 @@ from support.links import answer, contents, frame, identify, read, refused, run,
 from zeroskip.rtl.link.boot import boot_records
 from zeroskip.rtl.link.link import Link
 from zeroskip.rtl.link.ports import CoreSizes
-from zeroskip.rtl.link.receiver import longest_content
+from zeroskip.rtl.link.receiver import Receiver, longest_content
 
 SIZES = CoreSizes(target=2, address=4, data=20, start=10, read=4, result=20)
 TEXT = b'{"core":"of the test"}'
@@ -339,6 +339,18 @@ def test_the_boot_memory_comes_first() -> None:
         answer(asked[2]) + struct.pack("<BIH", 1, 0, 0),
     ]
     assert talk.writes == 3
+
+
+@pytest.mark.parametrize("size", [1 << 15, 40_000])
+def test_a_record_longer_than_its_length_can_tell_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=rf"^a request of the boot memory must have at most 32767 bytes, not {size}$"):
+        boot_records([bytes(size)])
+
+
+@pytest.mark.parametrize("buffer", [32, 100, 131_072])
+def test_a_buffer_holds_frames_whose_length_can_be_told(buffer: int) -> None:
+    with pytest.raises(ValueError, match=rf"^buffer must be a power of two from 64 to 65536, not {buffer}$"):
+        Receiver(buffer)
 
 
 def test_widths_must_fit_the_protocol() -> None:

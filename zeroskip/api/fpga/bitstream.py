@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,9 +145,11 @@ def built(
     network: Path | None,
     progress: Progress,
     start: float,
+    save: Callable[[], object] = lambda: None,
 ) -> Built:
     """Builds the bitstream `file` of the design that `make` gives (zeroskip.fpga.bitstream.<core>.design.board_design),
-    whose memories hold `contents`. `network` is the file of the network as laid out, and `start` when the work began.
+    whose memories hold `contents`. `network` is the file of the network as laid out, which `save` writes: where that
+    fails, an older bitstream stays. `start` is when the work began.
 
     Raises ClockError, ToolError, PatchError, TimingError, ValueError where the clock does not suit the serial line, and
     OSError.
@@ -171,10 +174,11 @@ def built(
             f"{', '.join(board.device.untimed)}"
         )
     if not settings.allow_timing:
-        reached.require()
+        reached.require(board.makes)
     packed = bitstream(design, routed, contents, announce)
     with replacing(file) as temporary:
         temporary.write_bytes(packed)
+        save()
     return Built(
         board=board,
         core=core,

@@ -66,9 +66,9 @@ def build(
         stem = "network" if source is None else str(source).removesuffix(".zs")
         output = f"{stem}-{chosen.name}{suffix}"
     bitstream_file = Path(output)
-    network_file = bitstream_file.with_suffix(".zs")
     sources = [] if source is None else [source]
     require_writable(bitstream_file, *sources, suffix=suffix)
+    network_file = bitstream_file.with_suffix(".zs")
     require_writable(network_file, *sources, suffix=".zs")
     with reserved(bitstream_file, network_file):
         from zeroskip.fpga.bitstream.flow import require_tools
@@ -77,7 +77,7 @@ def build(
 
         require_tools(chosen)
         laid = board_fitting(compiled.core)(compiled, chosen, None if settings.pes == "auto" else settings.pes)
-        result = built(
+        return built(
             core_on_board(compiled.core),
             chosen,
             settings,
@@ -88,6 +88,5 @@ def build(
             network=network_file,
             progress=progress,
             start=start,
+            save=lambda: load_core(compiled.core).save(laid, network_file),
         )
-        load_core(compiled.core).save(laid, network_file)
-        return result

@@ -43,13 +43,22 @@ def flash(bitstream: Path | str, board: str, *, keep: bool = False) -> Flashed:
     The board forgets the bitstream when it is switched off, unless `keep` is set: then it goes into the board's flash.
     An OrangeCrab and an iCEBreaker always keep it.
 
-    Raises ValueError for an unknown board, OSError where there is no such file, and LoaderError where openFPGALoader
-    fails.
+    Raises ValueError for an unknown board and a file that does not end as its bitstreams do, OSError where there is no
+    such file or nothing in it, and LoaderError where openFPGALoader fails.
     """
+    from zeroskip.fpga.bitstream.pack import SUFFIX
+
     chosen, file = board_named(board), Path(bitstream)
     if not file.is_file():
         raise OSError(f"{file} must be a bitstream from `zeroskip fpga build`, and there is no such file")
-    command = (LOADER, *chosen.loader, *(("-f",) if keep and not chosen.always_keeps else ()), str(file))
+    suffix = SUFFIX[chosen.family]
+    if file.suffix != suffix:
+        raise ValueError(f"a bitstream for {chosen.title} must end in {suffix}, not {file.suffix!r}: {file}")
+    if not file.stat().st_size:
+        raise OSError(f"{file} must be a bitstream from `zeroskip fpga build`, and it is empty")
+    # A name that begins with "-" is no option.
+    name = f"./{file}" if str(file).startswith("-") else str(file)
+    command = (LOADER, *chosen.loader, *(("-f",) if keep and not chosen.always_keeps else ()), name)
     if shutil.which(LOADER) is None:
         return Flashed(command=command, done=False)
     # Its own progress goes to standard error: standard output is for the result.
