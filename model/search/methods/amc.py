@@ -5,8 +5,9 @@ them better:
 - Each plan is fitted to the budget as a whole (`_Bounds`), not action by action.
 - The first plan is the knapsack of sensitivity analysis, the second the uniform one. Random plans are drawn around the
   first.
-- An action is the logarithm of a density, from 0 for the smallest one to 1 for the whole group.
-- The actor starts at the first plan, and the critic learns during the warm-up too.
+- An action is the logarithm of a density relative to the first plan: 0.5 for that of the first plan, 0 for the smallest
+  one and 1 for the whole group. So the actor starts at the first plan, though layers of the same sizes look alike.
+- The critic learns during the warm-up too.
 - The actor is held to the densities of the best plans so far, as they were after `_Bounds` (`ddpg.Agent.learn`).
 - The actor learns faster, and the critic does not look at the next step (`AgentSettings`).
 - Exploration starts at a good plan, so its noise is smaller and falls more slowly (0.2 and 0.985, not 0.5 and 0.95). It
@@ -66,8 +67,9 @@ EPISODES_KEPT = 400
 SPREAD = 0.5
 """The largest standard deviation of random plans around the first plan."""
 
-IMITATIONS = 300
-"""The number of updates in which the actor learns the first plan, before the search."""
+EDGE = 0.02
+"""The first plan's densities are taken to be at least this far from the smallest and the largest, by their logarithms:
+the actor must be able to leave them both ways."""
 
 DRAWS = 4
 """If the actor's plan was tried before, it is drawn again, at most DRAWS times in all, each time with twice the
@@ -231,15 +233,14 @@ class _Search:
         self.least = np.array([group.least for group in self.space.groups])
         self.tried: list[tuple[dict[str, float], Episode]] = []
         self.known: set[str] = set()
-        begun = self._actions(first)
+        self.middle = np.clip(self._kept(first), EDGE, 1 - EDGE)
         self.agent = Agent(
             FEATURES,
             capacity=EPISODES_KEPT * len(self.space.groups),
             settings=settings.agent,
             seed=seed,
-            start=float(np.clip(begun.mean(), 0.05, 0.95)),
+            start=0.5,
         )
-        self.agent.imitate(self.observation.all(first), begun, IMITATIONS)
 
     def run(self, episodes: int) -> Iterator[Episode]:
         """Runs that many episodes, and yields each."""
@@ -308,28 +309,36 @@ class _Search:
         for draw in range(DRAWS):
             chosen = set(self._few().tolist())
             proposed: dict[str, float] = {}
-            states = []
+            states: list[Tensor] = []
+            actions: list[float] = []
             for t, group in enumerate(self.space.groups):
                 states.append(self.observation.of(t, proposed))
                 action = self.agent.act(states[-1])
                 if t in chosen:
                     action = self.agent.explore(action, min(sigma * 2**draw, 1.0))
-                proposed[group.name] = float(group.least ** (1 - action))
+                actions.append(action)
+                proposed[group.name] = float(self._densities([*actions, *[0.5] * (len(self.least) - t - 1)])[t])
             densities = self.bounds.apply(np.array(list(proposed.values())))
             if plan_key(densities) not in self.known:
                 break
         return densities, torch.stack(states)
 
     def _actions(self, densities: Densities) -> Tensor:
-        """The actions (groups,) that lead to these densities; 1 for a group that cannot be pruned."""
-        found = [
-            1 - math.log(densities[group.name]) / math.log(group.least) if group.least < 1 else 1.0
-            for group in self.space.groups
-        ]
-        return torch.tensor(found).clamp(0, 1)
+        """The actions (groups,) that lead to these densities: 0.5 to that of the first plan."""
+        kept, middle = self._kept(densities), self.middle
+        below, above = 0.5 * kept / middle, 0.5 + 0.5 * (kept - middle) / (1 - middle)
+        return torch.from_numpy(np.where(kept < middle, below, above)).float().clamp(0, 1)
 
     def _densities(self, actions: Sequence[float]) -> NDArray[np.float64]:
-        return np.asarray(self.least ** (1 - np.array(actions)))
+        """The densities (groups,) to which the actions lead."""
+        taken, middle = np.array(actions), self.middle
+        kept = np.where(taken < 0.5, 2 * taken * middle, middle + (2 * taken - 1) * (1 - middle))
+        return np.asarray(self.least ** (1 - kept))
+
+    def _kept(self, densities: Densities) -> NDArray[np.float64]:
+        """The logarithms of the densities (groups,), from 0 for the smallest to 1; 1 where nothing can be pruned."""
+        found = np.array([densities[group.name] for group in self.space.groups])
+        return np.where(self.least < 1, 1 - np.log(found) / np.log(np.minimum(self.least, 0.999)), 1.0)
 
     def _learn(self, source: Source, densities: dict[str, float], states: Tensor, accuracy: float) -> Episode:
         """Stores the episode with the densities that were measured, not those proposed, and makes one update for each

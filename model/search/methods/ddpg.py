@@ -94,12 +94,6 @@ class Agent:
         low, high = ndtr(-action / sigma), ndtr((1 - action) / sigma)
         return float(np.clip(action + sigma * ndtri(self.random.uniform(low, high)), 0, 1))
 
-    def imitate(self, states: Tensor, actions: Tensor, updates: int) -> None:
-        """Trains the actor alone to take these actions (n,) in these states (n, features), by the cross-entropy."""
-        for _ in range(updates):
-            self.actor.learn((self.actor(states).sigmoid_() - actions[:, None]) / len(actions))
-        self.actor_target.values.copy_(self.actor.values)
-
     def learn(self, *, actor: bool = True) -> None:
         """One update of the critic, and with `actor` one of the actor, from a batch drawn with replacement. The actor
         minimises -Q(state, its action) + imitation * weight * (its action - the action taken)^2."""

@@ -104,13 +104,6 @@ def test_it_learns_what_is_rewarded(discount: float) -> None:
     assert some.act(states[1]) == pytest.approx(0.1, abs=0.12)
 
 
-def test_it_imitates() -> None:
-    some = agent()
-    states = torch.eye(2)
-    some.imitate(states, torch.tensor([0.1, 0.9]), 300)
-    assert [some.act(state) for state in states] == pytest.approx([0.1, 0.9], abs=0.03)
-
-
 @pytest.mark.parametrize(("imitation", "saturates"), [(0.0, True), (1.0, False)])
 def test_it_stays_near_actions_that_were_taken(imitation: float, saturates: bool) -> None:
     """All actions are from 0.2 to 0.4, and the larger ones are better: beyond them the critic knows nothing."""
