@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
+from zeroskip.model.warned import warn
 
 REPEATS = 11
 """The fastest of so many runs counts: the one that other work on the machine disturbed least."""
+
+DISTURBED = 2
+"""One batch takes less than so many times the time of single images, unless threads wait for a busy core."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,10 +57,14 @@ def torch_rate(stages: Sequence[Stage], layers: Sequence[DenseLayer], inputs: ND
             measured.append(time.perf_counter() - begin)
         return min(measured)
 
+    together, one_by_one = seconds([inputs]), seconds(list(inputs[:, None]))
+    if together > DISTURBED * one_by_one:
+        warn(
+            f"torch took {together / one_by_one:.1f} times as long for one batch as for single images: other "
+            "work on the machine disturbed it, and its rates say little; run it again when the machine is idle"
+        )
     return TorchRate(
-        together=len(inputs) / seconds([inputs]),
-        one_by_one=len(inputs) / seconds(list(inputs[:, None])),
-        threads=torch.get_num_threads(),
+        together=len(inputs) / together, one_by_one=len(inputs) / one_by_one, threads=torch.get_num_threads()
     )
 
 

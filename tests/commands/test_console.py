@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -20,6 +21,17 @@ def test_a_table_prints_names_as_they_are(capsys: pytest.CaptureFixture[str], na
     assert f"title {name}" in out
     assert f" {name} " in out
     assert f"value of {name}" in out
+
+
+def test_a_narrow_table_cuts_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    digest = "0123456789abcdef" * 4
+    console.show({}, [("SHA-256 of a bitstream", digest)], title="t", as_json=False)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) == 40
+    assert "…" not in out
+    held = "".join(re.findall(r"[0-9a-f]{3,}(?=\W*$)", out, re.MULTILINE))
+    assert held == digest
 
 
 @pytest.mark.parametrize("name", NAMES)

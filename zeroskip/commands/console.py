@@ -117,8 +117,9 @@ def show(result: dict[str, Any], rows: Iterable[tuple[str, str]], *, title: str,
         print(json.dumps(result))
         return
     table = RichTable(title=title, show_header=False, title_justify="left")
-    table.add_column()
-    table.add_column(justify="right")
+    # On a narrow terminal, digests and names go over several lines: none of them is cut.
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     _output.print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,9 @@ import pytest
 from support.boards import AdderBoard
 from support.networks import random_network
 
+from zeroskip.api.fpga.run import RunSettings
+from zeroskip.api.mapping.board import BoardMapSettings
+from zeroskip.fpga.boards.named import BOARDS
 from zeroskip.model.eie.bundle import save
 from zeroskip.model.eie.geometry import EieGeometry
 
@@ -175,3 +179,12 @@ def simulators(mark: dict[str, str]) -> list[Path]:
         except OSError:
             pass
     return found
+
+
+@pytest.mark.parametrize("settings", [RunSettings, BoardMapSettings])
+def test_the_clock_of_a_simulated_board(settings: type) -> None:
+    """Without a word that of a build for an ECP5 board; no clock that no board has."""
+    assert settings().clock == BOARDS["ulx3s-85f"].clock_mhz
+    for clock in (1e-9, 0.0, 1e12, float("nan")):
+        with pytest.raises(ValueError, match=rf"^clock must be from 1 to 1000 MHz, not {re.escape(f'{clock:g}')}$"):
+            settings(clock=clock)

@@ -11,6 +11,19 @@ from zeroskip.model.progress import Progress, Step
 SIMULATED = {"sim": "uart", "sim-usb": "usb", "sim-fast": "streams"}
 """The ports that are simulations, and what carries the bytes (zeroskip.fpga.simulation.carriers)."""
 
+SIMULATED_MHZ = 30.0
+"""The clock of a simulated board: that of a build for an ECP5 board, where the user asks for no other."""
+
+CLOCKS_MHZ = (1.0, 1000.0)
+"""The slowest and the fastest clock of a simulated board."""
+
+
+def require_simulated_clock(mhz: float) -> None:
+    """Raises ValueError for a clock that no board has."""
+    low, high = CLOCKS_MHZ
+    if not low <= mhz <= high:
+        raise ValueError(f"clock must be from {low:g} to {high:g} MHz, not {mhz:g}")
+
 
 def open_port(
     port: str, *, baud: int, simulated: Callable[..., AbstractContextManager[Any]], progress: Progress

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
-from zeroskip.api.fpga.port import open_port
+from zeroskip.api.checks import require_at_least, require_settings, typed
+from zeroskip.api.fpga.port import SIMULATED_MHZ, open_port, require_simulated_clock
 from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.api.simulate import CompiledNetwork, load_compiled, save_outputs
@@ -35,14 +35,14 @@ class RunSettings:
     before they are loaded."""
 
     baud: int = 3_000_000
-    clock: float = 80.0
+    clock: float = SIMULATED_MHZ
     limit: int | None = None
     saturate: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_settings(self)
-        require_positive(self, "clock")
+        require_simulated_clock(self.clock)
         require_at_least(self, baud=1, limit=1, seed=0)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
-from zeroskip.api.fpga.port import SIMULATED, open_port
+from zeroskip.api.checks import require_at_least, require_settings, typed
+from zeroskip.api.fpga.port import SIMULATED, SIMULATED_MHZ, open_port, require_simulated_clock
 from zeroskip.api.mapping.layer import save_map
 from zeroskip.api.mapping.width import WIDTH, require_width
 from zeroskip.api.paths import require_writable, reserves
@@ -29,13 +29,13 @@ class BoardMapSettings:
 
     width: int = WIDTH
     baud: int = 3_000_000
-    clock: float = 80.0
+    clock: float = SIMULATED_MHZ
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_settings(self)
         require_width(self.width)
-        require_positive(self, "clock")
+        require_simulated_clock(self.clock)
         require_at_least(self, baud=1, seed=0)
 
 
