@@ -76,7 +76,7 @@ def test_a_search_keeps_its_journal(tmp_path: Path, command: tuple[str, ...], un
 
 @pytest.mark.parametrize(
     ("number", "code", "told"),
-    [(signal.SIGINT, 130, "interrupted: no results are kept\n"), (signal.SIGTERM, 143, "")],
+    [(signal.SIGINT, 130, "interrupted: no results are kept\n"), (signal.SIGTERM, 143, ""), (signal.SIGHUP, 129, "")],
 )
 def test_while_the_simulator_is_built(tmp_path: Path, number: int, code: int, told: str) -> None:
     """A signal to this process alone, as `kill` sends it: what it started ends with it, and the cache holds nothing
@@ -93,6 +93,8 @@ def test_while_the_simulator_is_built(tmp_path: Path, number: int, code: int, to
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # These tests may run under nohup, which ignores SIGHUP.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     with running:
         while running.poll() is None and not [*cache.glob("building-*/verilated*.d")]:
