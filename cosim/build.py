@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import filelock
 from cocotb_tools.check_results import get_results
 from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 
 from zeroskip.cosim.emit import SHARED
 from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder, require_tools
+from zeroskip.model.cache import UNFINISHED, kept
 from zeroskip.model.import_path import child_path
 from zeroskip.model.sources import PACKAGE, closure_hash, files_hash
 from zeroskip.model.temporary import TemporaryFolder
@@ -74,15 +74,12 @@ class Design:
             self.key,
             *(f"{name}={value}" for name, value in defines.items()),
         ]
-        folder = cache_folder() / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # If two processes want the same build, one makes it and the other waits.
-        with filelock.FileLock(f"{folder}.lock"):
-            if not folder.exists():
-                announce(BUILDING)
-                with TemporaryFolder(parent=folder.parent, prefix="building-") as unfinished:
-                    self._build_in(unfinished, simulator, defines, traced)
-                    os.rename(unfinished, folder)
+
+        def make(unfinished: Path) -> None:
+            announce(BUILDING)
+            self._build_in(unfinished, simulator, defines, traced)
+
+        folder = kept(simulator.value, parts, make).folder
         return Build(design=self, simulator=simulator, folder=folder, traced=traced)
 
     def _build_in(self, folder: Path, simulator: Simulator, defines: Mapping[str, object], traced: bool) -> None:
@@ -247,7 +244,7 @@ class _QuickVerilator(_Process, Verilator):
 
     def keep_library(self) -> None:
         if not self.waves and not _library_folder().exists():
-            with TemporaryFolder(parent=cache_folder(), prefix="building-") as unfinished:
+            with TemporaryFolder(parent=cache_folder(), prefix=UNFINISHED) as unfinished:
                 for file in self.library:
                     shutil.copy(self.build_dir / file, unfinished)
                 with contextlib.suppress(OSError):  # another process has stored it in the meantime
