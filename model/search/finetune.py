@@ -78,7 +78,7 @@ def finetune(
     """
     torch.set_num_threads(settings.threads)
     dense = copy.deepcopy(module)
-    space, final = _space(dense, target, dataset)
+    space, final = _space(dense, target, dataset, settings)
     if space.granularity not in (WEIGHTS, CHANNELS) and settings.schedule != "one-shot":
         raise ValueError(f"schedule must be one-shot for {space.granularity}, not {settings.schedule}")
     if adapted is not None and not (settings.at_once and isinstance(target, Plan)):
@@ -100,14 +100,14 @@ def finetune(
     if settings.train is not None:
         run.stage("train", dense, inputs, settings.train, keep="dense")
         # The space depends on the network's weights, which have changed.
-        space, _ = _space(dense, target, dataset)
+        space, _ = _space(dense, target, dataset, settings)
     criterion = settings.scores(inputs, labels, seed)
     loss = cross_entropy if settings.distil is None else settings.distil.by(dense)
     pruned = space.masked(final, criterion)
     if adapted is not None and isinstance(space, Space):
         pruned = space.pruned(_like(space, adapted), final, criterion)
-    # Pruning to the final densities in one step also refits the layers behind removed channels, so start from its
-    # result; pruning in rounds starts from the dense network.
+    # Pruning to the final densities in one step also fits the weights that are left, so start from its result; pruning
+    # in rounds starts from the dense network.
     start = copy.deepcopy(pruned if len(steps) == 1 and growing is None else space.module)
     train = functools.partial(run.stage, inputs=inputs, loss=loss)
     small = _in_rounds(start, space, steps, criterion, settings, growing, train)
@@ -124,16 +124,19 @@ def finetune(
     )
 
 
-def _space(module: nn.Module, target: Plan | float, dataset: Dataset) -> tuple[Space | GlobalWeightSpace, Densities]:
+def _space(
+    module: nn.Module, target: Plan | float, dataset: Dataset, settings: PruneAndTrainSettings
+) -> tuple[Space | GlobalWeightSpace, Densities]:
     """The space of the pruning, and the final densities."""
     if isinstance(target, Plan):
         target.check(module)
-        space = space_for(module, target.granularity, dataset)
+        space = space_for(module, target.granularity, dataset, refit=settings.refit)
         return space, space.densities(target)
     if not 1 <= target < math.inf:
         raise ValueError(f"compression must be at least 1 and finite, not {target}")
     require_prunable(module, dataset)
-    return GlobalWeightSpace(module, torch.from_numpy(dataset.train_inputs)), {NETWORK: 1 / target}
+    inputs = torch.from_numpy(dataset.train_inputs)
+    return GlobalWeightSpace(module, inputs, refit=settings.refit), {NETWORK: 1 / target}
 
 
 def _like(space: Space, adapted: nn.Module) -> nn.Module:

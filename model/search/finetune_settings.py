@@ -46,7 +46,7 @@ class Regularisation:
 @dataclass(frozen=True, kw_only=True)
 class PruneAndTrainSettings:
     """First the dense training `train`, if any; then `rounds` of pruning by the schedule, each followed by `training`;
-    then the training `final`, if any.
+    then the training `final`, if any. With `refit`, pruning at once fits the weights that are left before the training.
 
     Regularisation and distillation (with the dense network as teacher) start after the dense training. The number of
     `threads` is a setting because it changes how sums are rounded.
@@ -59,6 +59,7 @@ class PruneAndTrainSettings:
     train: TrainingSettings | None = None
     final: TrainingSettings | None = None
     criterion: CriterionName = "l1"
+    refit: bool = True
     regularisation: Regularisation | None = None
     distil: Distil | None = None
 

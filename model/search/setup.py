@@ -83,10 +83,11 @@ def prepare(
     geometries: Mapping[str, Any],
     seed: int,
     cache: Path | None,
+    refit: bool = True,
     progress: Progress = silent,
 ) -> Setup:
     """Splits the training samples by `seed`, reads the network and fills the cost table. Tables and accuracies are kept
-    in the folder `cache`, if it is given.
+    in the folder `cache`, if it is given. With `refit`, the weights of pruned networks are fitted.
 
     Raises ValueError if the network does not fit the data, or cannot be pruned at this granularity, or where the
     cost does not exist for it.
@@ -99,9 +100,9 @@ def prepare(
     train = Samples(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
     _warn_of_other_layers(module)
-    measured = configuration(module, dataset, granularity, seed)
+    measured = configuration(module, dataset, (granularity, refit), seed)
     table = cost_table(cost, layers, granularity, geometries=geometries, cache=cache, progress=progress)
-    space = _space(module, granularity, layers, train.inputs)
+    space = _space(module, granularity, layers, train.inputs, refit=refit)
     _warn_of_whole_layers(space)
     return Setup(
         dataset=dataset,
@@ -136,16 +137,16 @@ def _warn_of_whole_layers(space: Space) -> None:
         warn(f"all channels of {', '.join(names)} stay: {reason}", stacklevel=2)
 
 
-def space_for(module: nn.Module, granularity: str, dataset: Dataset) -> Space:
+def space_for(module: nn.Module, granularity: str, dataset: Dataset, *, refit: bool) -> Space:
     """The space of plans for a network, for fine-tuning. Raises ValueError as `prepare` does."""
     module.eval()
     require_prunable(module, dataset)
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
-    return _space(module, granularity, layers, torch.from_numpy(dataset.train_inputs))
+    return _space(module, granularity, layers, torch.from_numpy(dataset.train_inputs), refit=refit)
 
 
-def _space(module: nn.Module, granularity: str, layers: list[Layer], inputs: Tensor) -> Space:
+def _space(module: nn.Module, granularity: str, layers: list[Layer], inputs: Tensor, *, refit: bool) -> Space:
     names = [layer.name for layer in layers]
     if granularity == CHANNELS:
-        return ChannelSpace(module, names, inputs[:CALIBRATION])
-    return LayerSpace(module, granularity, names, inputs[:CALIBRATION])
+        return ChannelSpace(module, names, inputs[:CALIBRATION], refit=refit)
+    return LayerSpace(module, granularity, names, inputs[:CALIBRATION], refit=refit)

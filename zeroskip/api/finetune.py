@@ -31,7 +31,8 @@ class FinetuneSettings:
 
     Weights, or channels, are ranked by `criterion` and pruned by `schedule`: at once, or in `rounds`. Each round is
     followed by `epochs` of training at `learning_rate`, the last one by `final_epochs` more; a `learning_rate` of
-    None means a tenth of `train_rate`. With `train_epochs` the network is first trained dense, at `train_rate`.
+    None means a tenth of `train_rate`. With `train_epochs` the network is first trained dense, at `train_rate`. With
+    `refit`, the weights that pruning at once leaves are fitted by least squares before the training.
 
     `regularise` adds a penalty of the factor `strength` while pruning: about 1e-5 for l1 and group-lasso, 1e-4 for l2
     and 1 for growing (Wang et al., ICLR 2021). With `distil` the dense network is the teacher (Hinton et al., arXiv
@@ -42,6 +43,7 @@ class FinetuneSettings:
     """
 
     criterion: CriterionName = "l1"
+    refit: bool = True
     schedule: ScheduleName = "one-shot"
     rounds: int = 5
     train_epochs: int = 0
@@ -251,6 +253,7 @@ def _training(settings: FinetuneSettings) -> finetune_settings.PruneAndTrainSett
         schedule=settings.schedule,
         rounds=settings.rounds,
         criterion=settings.criterion,
+        refit=settings.refit,
         regularisation=None
         if settings.regularise is None
         else Regularisation(name=settings.regularise, strength=settings.strength or 0),

@@ -46,6 +46,7 @@ class SearchSettings:
     that differ from their defaults. `granularity` is "weights", "channels", or "nm" for the N:M `pattern`. `method` is
     "sensitivity", "amc" (He et al., ECCV 2018) or "netadapt" (Yang et al., ECCV 2018), the last two with settings of
     their own. Cycles are searched for networks that can be compiled for the core; with `allow_uncompilable` for all.
+    With `refit`, the weights that are left are fitted by least squares before accuracy is measured.
     """
 
     method: Method = "netadapt"
@@ -55,6 +56,7 @@ class SearchSettings:
     cost: str = CORES[DEFAULT].costs[0]
     sizes: Mapping[str, int] = field(default_factory=dict)
     allow_uncompilable: bool = False
+    refit: bool = True
     amc: AmcSettings = field(default_factory=AmcSettings)
     netadapt: NetAdaptSettings = field(default_factory=NetAdaptSettings)
 
@@ -245,6 +247,7 @@ def prepared(
         geometries=settings.geometries(),
         seed=seed,
         cache=None if output is None else output.parent / CACHE,
+        refit=settings.refit,
         progress=progress,
     )
 

@@ -34,6 +34,12 @@ def finetune_command(
     criterion: Annotated[
         CriterionName, typer.Option(help="How weights, or channels, are ranked.", rich_help_panel=PRUNING_PANEL)
     ] = FinetuneSettings.criterion,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            help="Fit the weights that pruning at once leaves, before training.", rich_help_panel=PRUNING_PANEL
+        ),
+    ] = FinetuneSettings.refit,
     schedule: Annotated[
         ScheduleName,
         typer.Option(help="Prune at once, or in rounds with densities that fall.", rich_help_panel=PRUNING_PANEL),
@@ -119,6 +125,7 @@ def finetune_command(
         raise ValueError(f"--regularise {regularise} needs --strength")
     settings = FinetuneSettings(
         criterion=criterion,
+        refit=refit,
         schedule=schedule,
         rounds=rounds,
         train_epochs=train,

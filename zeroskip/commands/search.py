@@ -50,6 +50,7 @@ def search_command(
             "--allow-uncompilable", help="Also count a core's cycles for a network that cannot be compiled for it."
         ),
     ] = False,
+    refit: options.Refit = SearchSettings.refit,
     workers: options.Workers = "1",
     resume: options.Resume = False,
     episodes: Annotated[
@@ -131,6 +132,7 @@ def search_command(
         cost=cost,
         sizes={} if sizes is None else dataclasses.asdict(sizes),
         allow_uncompilable=allow_uncompilable,
+        refit=refit,
         amc=AmcSettings(
             episodes=episodes,
             warm_up=max(1, episodes // 4) if warm_up is None else warm_up,

@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.pruning.masks import Masks
+from zeroskip.model.search.spaces.refit import Refit
 
 SAMPLES = 1_024
 """The largest number of samples used."""
@@ -16,10 +17,14 @@ BATCH = 256
 """The batch size. The means and variances of the batches are averaged."""
 
 
-def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor) -> None:
-    """Applies the masks, if there are any, and then recalibrates batch normalisation with `samples` (n, ...)."""
+def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor, fit: Refit | None = None) -> None:
+    """Applies the masks, if there are any; then fits the weights that are left, if there is a `fit`, and recalibrates
+    batch normalisation with `samples` (n, ...)."""
     if masks:
         Masks(module, masks).apply()
+        if fit is not None:
+            # Before the recalibration: the fit is to outputs that have the means and variances from before pruning.
+            fit.apply(module, masks)
         recalibrate_batch_norm(module, samples)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,11 +14,9 @@ from zeroskip.model.pruning.data_checks import network_outputs, require_own_chan
 from zeroskip.model.pruning.flattening import replace_views
 from zeroskip.model.pruning.masks import keep_largest, prunable_layers
 from zeroskip.model.search.plan import CHANNELS
-from zeroskip.model.search.spaces.batch_norm import prune
 from zeroskip.model.search.spaces.channel_checks import LARGER, checked_groups, difference
 from zeroskip.model.search.spaces.channel_groups import FIXED, Axis
 from zeroskip.model.search.spaces.read_groups import read_groups
-from zeroskip.model.search.spaces.reconstruct import Reconstruction
 from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space
 
 CHECKED = 8
@@ -54,13 +51,9 @@ def _flattening(module: nn.Module, sample: Tensor) -> nn.Module:
 
 
 class ChannelSpace(Space):
-    """Plans that physically remove channels; each channel group of the network is a pruning group.
+    """Plans that physically remove channels; each channel group of the network is a pruning group."""
 
-    After pruning, the layers that have lost input channels are refitted by least squares on `calibration` (n, ...), so
-    that their outputs change as little as possible (zeroskip.model.search.spaces.reconstruct).
-    """
-
-    def __init__(self, module: nn.Module, names: Sequence[str], calibration: Tensor) -> None:
+    def __init__(self, module: nn.Module, names: Sequence[str], calibration: Tensor, *, refit: bool = True) -> None:
         """`names` are the layers in the order in which the network runs them. Raises ValueError if no channel can be
         removed, and for layers that share what they have for their channels."""
         self.name = type(module).__name__
@@ -82,7 +75,8 @@ class ChannelSpace(Space):
         if not groups:
             reasons = "; ".join(f"those of '{name}' stay: {reason}" for name, reason in whole.items())
             raise ValueError(f"{self.name} has no channels that can be removed{reasons and ': ' + reasons}")
-        super().__init__(module, CHANNELS, sorted(groups, key=lambda group: order[group.name]), calibration)
+        groups.sort(key=lambda group: order[group.name])
+        super().__init__(module, CHANNELS, groups, calibration, refit=refit)
         self.whole = whole
         self._shares: dict[str, list[list[tuple[int, float]]]] = {}
         for name, layer in prunable_layers(module).items():
@@ -90,24 +84,9 @@ class ChannelSpace(Space):
             if not (isinstance(layer, nn.Conv2d) and layer.groups > 1):
                 axes.insert(0, self.graph.inputs.get(name))
             self._shares[name] = [_shares(axis) for axis in axes]
-        self._reconstruction = Reconstruction(module, self.graph, calibration)
 
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
         return self.graph.masks(module, self._chosen(module, densities, criterion))
-
-    def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
-        kept = self._chosen(module, densities, criterion)
-        pruned = copy.deepcopy(module)
-        if kept:
-            self._reconstruction.apply(pruned, kept)
-            prune(pruned, self.graph.masks(pruned, kept), self.calibration)
-        return pruned
-
-    def restored(self, pruned: nn.Module, before: Densities, densities: Densities, criterion: Criterion) -> nn.Module:
-        restored = super().restored(pruned, before, densities, criterion)
-        goal = {name: max(density, before.get(name, 1.0)) for name, density in densities.items()}
-        self._reconstruction.undo(restored, self._chosen(pruned, before, None), self._chosen(restored, goal, None))
-        return restored
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
         """The network without the channels whose weights are all zero. Raises ValueError if its outputs for some of

@@ -10,6 +10,7 @@ from zeroskip.model.pruning.criteria import Criterion, l1
 from zeroskip.model.pruning.masks import allocate_globally
 from zeroskip.model.search.plan import WEIGHTS
 from zeroskip.model.search.spaces.batch_norm import prune
+from zeroskip.model.search.spaces.refit import Refit
 from zeroskip.model.search.spaces.space import Densities
 
 NETWORK = "network"
@@ -22,9 +23,10 @@ class GlobalWeightSpace:
 
     granularity = WEIGHTS
 
-    def __init__(self, module: nn.Module, calibration: Tensor) -> None:
+    def __init__(self, module: nn.Module, calibration: Tensor, *, refit: bool = True) -> None:
         self.module = module
         self.calibration = calibration
+        self.refit = refit
 
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
         density = densities.get(NETWORK, 1.0)
@@ -40,7 +42,9 @@ class GlobalWeightSpace:
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         """The pruned network, in the shape of the dense network."""
         pruned = copy.deepcopy(self.module)
-        prune(pruned, self.masks(self.module, densities, criterion), self.calibration)
+        masks = self.masks(self.module, densities, criterion)
+        fit = Refit(self.module, self.calibration) if self.refit and masks else None
+        prune(pruned, masks, self.calibration, fit)
         return pruned
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:

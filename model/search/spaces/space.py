@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +15,13 @@ from torch import Tensor, nn
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.criteria import Criterion, l1
 from zeroskip.model.pruning.data_checks import require_own_weights
-from zeroskip.model.pruning.masks import keep_largest, kept_count, prunable_layers
+from zeroskip.model.pruning.masks import Masks, keep_largest, kept_count, prunable_layers, prunable_weights
 from zeroskip.model.pruning.nm import nm_mask, nm_share
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.plan import WEIGHTS, LayerPlan, Plan, weight_shapes
 from zeroskip.model.search.settings import require_budget
 from zeroskip.model.search.spaces.batch_norm import prune
+from zeroskip.model.search.spaces.refit import Refit
 
 LEAST_WEIGHTS = 0.02
 """The smallest density of a layer's weights in a search."""
@@ -77,19 +79,25 @@ class Space(ABC):
     """All plans for the network `module` at one granularity.
 
     Pruning uses masks: a pruned network keeps the shape of the dense network and can be pruned further. Before it is
-    measured or saved, `remove` removes the channels that can be removed. `calibration` (n, ...) are training inputs for
-    the recalibration of batch normalisation (zeroskip.model.search.spaces.batch_norm). `whole` says, by the names of
-    layers, why these cannot be pruned, where that depends on the network.
+    measured or saved, `remove` removes the channels that can be removed. `calibration` (n, ...) are training inputs. On
+    them, with `refit`, the weights that are left are fitted (zeroskip.model.search.spaces.refit), and batch
+    normalisation is recalibrated (zeroskip.model.search.spaces.batch_norm). `whole` says, by the names of layers, why
+    these cannot be pruned, where that depends on the network.
     """
 
     def __init__(
-        self, module: nn.Module, granularity: str, groups: Sequence[PruningGroup], calibration: Tensor
+        self, module: nn.Module, granularity: str, groups: Sequence[PruningGroup], calibration: Tensor, *, refit: bool
     ) -> None:
         self.module = module
         self.granularity = granularity
         self.groups = tuple(groups)
         self.calibration = calibration
+        self.refit = refit
         self.whole: dict[str, str] = {}
+
+    @cached_property
+    def _fit(self) -> Refit:
+        return Refit(self.module, self.calibration)
 
     @abstractmethod
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
@@ -106,8 +114,12 @@ class Space(ABC):
 
     def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         """A pruned copy of a network in the shape of the dense network; it keeps the shape."""
+        masks = self.masks(module, densities, criterion)
         pruned = copy.deepcopy(module)
-        prune(pruned, self.masks(module, densities, criterion), self.calibration)
+        fit = None
+        if self.refit and masks:
+            fit = self._fit if module is self.module else Refit(module, self.calibration)
+        prune(pruned, masks, self.calibration, fit)
         return pruned
 
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
@@ -134,7 +146,21 @@ class Space(ABC):
             for name, mask in gone.items():
                 back = ~mask & left.get(name, torch.ones_like(mask))
                 restored.get_parameter(name).copy_(torch.where(back, dense[name], restored.get_parameter(name)))
+        if self.refit:
+            self._undo_fit(restored, gone)
         return restored
+
+    @torch.no_grad()
+    def _undo_fit(self, restored: nn.Module, masks: dict[str, Tensor]) -> None:
+        """Takes back, in place, what the fit gave the weights within `masks` in place of those that came back: as much
+        as it would give them again."""
+        again = copy.deepcopy(restored)
+        Masks(again, masks).apply()
+        Refit(restored, self.calibration).apply(again, masks)
+        fitted = prunable_weights(again)
+        for name, weight in prunable_weights(restored).items():
+            given = fitted[name] - weight
+            weight.sub_(given if name not in masks else given * masks[name])
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
         """The network without the channels that can be removed. It computes the same."""
@@ -185,7 +211,9 @@ class Space(ABC):
 class LayerSpace(Space):
     """Plans that prune single weights, or N:M patterns along the inputs; each layer is a pruning group."""
 
-    def __init__(self, module: nn.Module, granularity: str, names: Sequence[str], calibration: Tensor) -> None:
+    def __init__(
+        self, module: nn.Module, granularity: str, names: Sequence[str], calibration: Tensor, *, refit: bool = True
+    ) -> None:
         """`names` are the layers to prune, in the order in which the network runs them. Raises ValueError if
         there is nothing to prune, or a weight is not its layer's own parameter."""
         require_own_weights(module)
@@ -201,7 +229,7 @@ class LayerSpace(Space):
             groups.append(PruningGroup(name=name, layers=(name,), total=total, counts=counts))
         if not groups:
             raise ValueError(f"{type(module).__name__} has no layer that {granularity} could prune")
-        super().__init__(module, granularity, groups, calibration)
+        super().__init__(module, granularity, groups, calibration, refit=refit)
 
     @staticmethod
     def _counts(weight: Tensor, granularity: str) -> tuple[int, Sequence[int]]:
