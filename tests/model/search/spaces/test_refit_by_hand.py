@@ -200,15 +200,12 @@ def test_what_comes_back_takes_the_correction_back(granularity: str) -> None:
     for name, value in module.state_dict().items():
         torch.testing.assert_close(back.state_dict()[name], value, rtol=0, atol=2e-5)
     restored = space.restored(pruned, few, some, l1)
-    # Those that come back are the strongest, so these are the weights of the plan that was never smaller. Its fit stands
-    # in for what is still missing, and so does what is left of the first fit.
-    masks = space.masks(module, some)
+    # Those that come back are the strongest, so these are the weights of the plan that was never smaller.
+    stays, mask = (space.masks(module, one)["2.weight"].numpy() for one in (few, some))
+    torch.testing.assert_close(restored[0].weight, space.masked(some)[0].weight, rtol=0, atol=1e-5)
     with torch.no_grad():
         hidden = double(module[:2](inputs))
-    weight, mask = double(module[2].weight), masks["2.weight"].numpy()
-    stays = space.masks(module, few)["2.weight"].numpy()
-    if granularity == "channels":
-        assert torch.equal(restored[0].weight, space.masked(some)[0].weight)
+    weight = double(module[2].weight)
     only_back = np.where(mask & ~stays, weight, 0)
     given = best(hidden, hidden @ only_back.T, np.zeros_like(weight), stays)
     expected = double(pruned[2].weight) + only_back - given
