@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import hashlib
 import importlib
 import importlib.util
 import json
@@ -242,15 +241,6 @@ def _with_sorted_metadata(data: bytes) -> bytes:
     # The tensors begin at a multiple of 8 bytes.
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
-
-
-def weights_hash(module: nn.Module) -> str:
-    """A hash of the names and the numbers of a network's state_dict."""
-    digest = hashlib.sha256()
-    for name, value in _savable(module).items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def adapted_from(path: Path) -> str | None:

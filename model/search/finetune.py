@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
-from zeroskip.model.loading import weights_hash
+from zeroskip.model.network.weights_hash import weights_hash
 from zeroskip.model.pruning.criteria import Criterion
 from zeroskip.model.pruning.data_checks import require_prunable
 from zeroskip.model.pruning.masks import Masks, prunable_weights

@@ -212,7 +212,8 @@ def _adapted(
     started from other weights than the module's."""
     import copy
 
-    from zeroskip.model.loading import adapted_from, load_weights, weights_hash
+    from zeroskip.model.loading import adapted_from, load_weights
+    from zeroskip.model.network.weights_hash import weights_hash
 
     file = None if path is None or plan.method != "netadapt" else adapted_weights(path)
     if file is not None and file.is_file():

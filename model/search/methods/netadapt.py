@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zeroskip.model.loading import weights_hash
+from zeroskip.model.network.weights_hash import weights_hash
 from zeroskip.model.progress import silent
 from zeroskip.model.pruning.criteria import l2
 from zeroskip.model.pruning.masks import Masks

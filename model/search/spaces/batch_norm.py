@@ -21,8 +21,9 @@ def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor, fit: Ref
     """Applies the masks, if there are any; then fits the weights that are left, if there is a `fit`, and recalibrates
     batch normalisation with `samples` (n, ...)."""
     if masks:
+        removes = any(bool(module.get_parameter(name)[~mask].any()) for name, mask in masks.items())
         Masks(module, masks).apply()
-        if fit is not None:
+        if fit is not None and removes:
             # Before the recalibration: the fit is to outputs that have the means and variances from before pruning.
             fit.apply(module, masks)
         recalibrate_batch_norm(module, samples)

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,13 @@ from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.pruning.distil import Distil
-from zeroskip.model.pruning.masks import prunable_weights
+from zeroskip.model.pruning.masks import Masks, prunable_weights
 from zeroskip.model.pruning.training import TrainingSettings
 from zeroskip.model.pruning.training_run import TrainingProgress
 from zeroskip.model.search.finetune import FinetuneResult, finetune
 from zeroskip.model.search.finetune_settings import PruneAndTrainSettings, Regularisation
 from zeroskip.model.search.plan import CHANNELS, WEIGHTS, LayerPlan, Plan, weight_shapes
+from zeroskip.model.search.spaces.refit import Refit
 
 TRAINING = TrainingSettings(epochs=2, learning_rate=0.01, weight_decay=2e-4, batch_size=32)
 ONE_SHOT = PruneAndTrainSettings(training=TRAINING, threads=1)
@@ -133,12 +135,27 @@ def test_what_is_pruned_is_normalised_anew(dataset: Dataset, target: str, settin
 
 
 def test_training_first_makes_the_dense_network(dataset: Dataset) -> None:
-    settings = dataclasses.replace(CUBIC, train=dataclasses.replace(TRAIN, epochs=8), distil=Distil())
+    settings = dataclasses.replace(CUBIC, train=dataclasses.replace(TRAIN, epochs=8), distil=Distil(), refit=False)
     raw = finetune(network(), 6.0, dataset, settings=CUBIC, seed=0)
     found = finetune(network(), 6.0, dataset, settings=settings, seed=0)
     assert raw.accuracies["dense"] < 0.6
     assert found.accuracies["dense"] > 0.9
     assert found.accuracies["finetuned"] > max(0.85, found.accuracies["pruned"])
+
+
+@pytest.mark.parametrize("refit", [True, False])
+@pytest.mark.parametrize("target", ["compression", "weights"])
+def test_training_begins_with_the_fitted_weights(dataset: Dataset, target: str, refit: bool) -> None:
+    settings = dataclasses.replace(ONE_SHOT, training=dataclasses.replace(TRAINING, epochs=0), refit=refit)
+    module = network()
+    found = finetune(module, PLANS[target], dataset, settings=settings, seed=0).module
+    masks = {name: weight != 0 for name, weight in prunable_weights(found).items()}
+    expected = copy.deepcopy(module)
+    Masks(expected, masks).apply()
+    if refit:
+        Refit(module, torch.from_numpy(dataset.train_inputs)).apply(expected, masks)
+    for name, weight in prunable_weights(found).items():
+        assert torch.equal(weight, expected.get_parameter(name))
 
 
 def test_module_given_stays_as_it_is(dataset: Dataset) -> None:

@@ -123,6 +123,7 @@ def test_rounds_of_pruning_and_training(dataset: Dataset, schedule: Any, target:
         training=TRAINING,
         threads=1,
         schedule=schedule,
+        refit=False,
         rounds=3,
         train=OTHER,
         final=OTHER,
