@@ -16,7 +16,7 @@ from zeroskip.model.eie.geometry import EieGeometry
 
 MHZ = ((8, 70), (16, 50), (256, 40))
 """The clock of arrays of up to so many PEs on an ECP5, where the user asks for none: after routing, builds of 1 and 8
-PEs on an OrangeCrab reached 108 MHz and more, and 16 PEs on an ULX3S 65 (docs/measured). More PEs were not
+PEs on an OrangeCrab reached 108 MHz and more, and 16 PEs on an ULX3S 73 (docs/measured). More PEs were not
 measured."""
 
 

@@ -46,7 +46,7 @@ def test_a_map_on_a_simulated_board(zs: Command, layer: str, tmp_path: Path) -> 
         assert board[key] == rtl[key], key
     assert (board["core"], board["port"], board["jobs"], board["retries"]) == ("mapping", "sim-fast", 2, 0)
     assert board["model_equal"]
-    assert board["core_seconds"] == pytest.approx(board["cycles"] / 80e6)
+    assert board["core_seconds"] == pytest.approx(board["cycles"] / 30e6)
     assert board["line_seconds"] == pytest.approx(max(board["bytes"].values()) * 10 / 3e6)
     # A triple and a key have at most 8 bytes each.
     assert board["bytes"]["received"] < 8.1 * (board["triples"] + len(CLOUD)) + 1000
