@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from rich.console import Console
 
 from zeroskip.api.tables import Table
 from zeroskip.commands import console
@@ -24,7 +25,7 @@ def test_a_table_prints_names_as_they_are(capsys: pytest.CaptureFixture[str], na
 
 
 def test_a_narrow_table_cuts_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(console, "_output", Console(markup=False, emoji=False, width=40))
     digest = "0123456789abcdef" * 4
     console.show({}, [("SHA-256 of a bitstream", digest)], title="t", as_json=False)
     out = capsys.readouterr().out
