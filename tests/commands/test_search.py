@@ -176,7 +176,7 @@ def test_a_users_own_network(pictures: Path, method: str, granularity: str, cost
 
 
 def test_the_long_fine_tuning_goes_on_from_the_adapted_weights(pictures: Path) -> None:
-    """By default, as if they were given; the dense ones, if these are asked for, are worse."""
+    """By default, as if they were given; the dense ones, if these are asked for and are not fitted, are worse."""
     network = ("usercnn.py:Net", "--data", "digits.npz", "--weights")
     search = ("search", "netadapt", *network, "weights.safetensors", "--granularity", "channels", "--cost", "macs")
     code, _, err = in_a_process(
@@ -184,7 +184,11 @@ def test_the_long_fine_tuning_goes_on_from_the_adapted_weights(pictures: Path) -
     )
     assert code == 0, err
     before = []
-    for weights in (("weights.safetensors",), ("long.adapted.safetensors",), ("weights.safetensors", "--from-dense")):
+    for weights in (
+        ("weights.safetensors",),
+        ("long.adapted.safetensors",),
+        ("weights.safetensors", "--from-dense", "--no-refit"),
+    ):
         arguments = ("--plan", "long.json", "--epochs", 0, "--output", "long.safetensors", "--json")
         code, out, err = in_a_process(pictures, "finetune", *network, *weights, *arguments)
         assert code == 0, err
