@@ -18,11 +18,13 @@ def build_row(result: dict[str, Any]) -> list[str]:
         core = f"mapping unit of width {geometry['width']}"
         sizes = f"{geometry['width'] * geometry['words']:,} keys, {_triples(geometry):,} triples"
     elif result["pes"]:
-        core = f"{result['pes']} PEs"
+        core = "1 PE" if result["pes"] == 1 else f"{result['pes']} PEs"
         sizes = f"{geometry['entry_words']:,} words, {geometry['pointers']:,} pointers a PE"
     else:
         core = f"tile of {geometry['m']} x {geometry['n']} x {geometry['k']}, {geometry['dtype']}"
         sizes = ", ".join(f"{geometry[f'{matrix}_words']:,} words of {matrix.upper()}" for matrix in "abd")
+    if result.get("carrier") == "usb":
+        core += ", USB"
     clock = f"{result['fmax']['sync']:.1f}, {result['constraint']['sync']:g} asked for"
     return [f"{result['board']}, {core}", sizes, *counts, clock]
 
