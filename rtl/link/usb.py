@@ -58,11 +58,16 @@ class UsbSerial(wiring.Component):
 
     Ports
     -----
-    d_p, d_n : 1, in
-        The two lines, from the host.
+    d_p : 1, in
+        The line D+.
+    d_n : 1, in
+        The line D-.
     drive : 1, out
         Drive both lines with `d_p_out` and `d_n_out`.
-    d_p_out, d_n_out : 1, out
+    d_p_out : 1, out
+        What D+ is driven with.
+    d_n_out : 1, out
+        What D- is driven with.
     pull_up : 1, out
         Pull D+ up by 1.5 kOhm: tells the host that a device is there.
     o : stream of 8, out

@@ -30,6 +30,7 @@ from zeroskip.rtl.link.reader import RequestReader
 from zeroskip.rtl.link.receiver import Receiver
 from zeroskip.rtl.link.seal import Seal
 from zeroskip.rtl.link.uart import UartReceiver, UartSender
+from zeroskip.rtl.link.usb import UsbSerial
 from zeroskip.rtl.mapping.packer import Packer
 from zeroskip.rtl.mapping.skid import Skid
 from zeroskip.rtl.mma.accumulators import Accumulators
@@ -75,6 +76,7 @@ OTHERS: dict[Any, list[Any]] = {
     Link: [Link(SIZES, text=b"{}", records=bytes(2), buffer=64)],
     UartReceiver: [UartReceiver(clock=48e6, baud=3e6)],
     UartSender: [UartSender(clock=48e6, baud=3e6)],
+    UsbSerial: [UsbSerial()],
     Packer: [Packer(shape=8, lanes=4)],
     Skid: [Skid(8)],
 }
