@@ -52,6 +52,7 @@ def test_a_gowin(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     the command says so."""
     monkeypatch.chdir(tmp_path)
     digests = []
+    there = {path.name for path in Path().iterdir()}
     for seed in (1, 1, 2):
         bundle.save(random_network(np.random.default_rng(seed), EieGeometry(pes=4), (64, 48, 10), 0.2), Path("net.zs"))
         code, out, err = zs("fpga", "build", "--network", "net.zs", "--board", "tangnano20k", "--pes", 1, "--json")
@@ -65,7 +66,8 @@ def test_a_gowin(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             3,
             1,
         )
-        assert sorted(path.name for path in Path().iterdir()) == ["net-tangnano20k.fs", "net-tangnano20k.zs", "net.zs"]
+        left = {path.name for path in Path().iterdir()} - there
+        assert left == {"net-tangnano20k.fs", "net-tangnano20k.zs", "net.zs"}
         assert built["cached"] or not digests[1:]
     assert digests[0] == digests[1] != digests[2]
 
@@ -75,6 +77,7 @@ def test_a_mapping_unit(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyP
     """No network is inside; the bitstream is made again with the same bits."""
     monkeypatch.chdir(tmp_path)
     digests = []
+    there = {path.name for path in Path().iterdir()}
     for _ in range(2):
         command = ("fpga", "build", "--core", "mapping", "--width", 1, "--board", "ulx3s-12f", "--clock", 15, "--json")
         code, out, err = zs(*command)
@@ -82,7 +85,7 @@ def test_a_mapping_unit(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyP
         built = json.loads(out)
         digests.append(built["sha256"])
         assert (built["core"], built["pes"], built["network"], built["inside"]) == ("mapping", None, None, False)
-        assert [path.name for path in Path().iterdir()] == ["mapping-1-ulx3s-12f.bit"]
+        assert {path.name for path in Path().iterdir()} - there == {"mapping-1-ulx3s-12f.bit"}
     assert digests[0] == digests[1]
 
 
