@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.network.modes import in_mode
+from zeroskip.model.network.weights_hash import weights_hash
 from zeroskip.model.pruning.checkpoint import (
     Checkpoint,
     OtherConfiguration,
@@ -205,7 +206,5 @@ def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: i
     digest = hashlib.sha256(repr(facts).encode() + outputs.numpy().tobytes())
     for array in (dataset.train_inputs, dataset.train_labels):
         digest.update(np.ascontiguousarray(array).data)
-    for name, tensor in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensor.detach().numpy()).data)
+    digest.update(weights_hash(module).encode())
     return digest.hexdigest()

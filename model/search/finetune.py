@@ -103,9 +103,10 @@ def finetune(
         space, _ = _space(dense, target, dataset, settings)
     criterion = settings.scores(inputs, labels, seed)
     loss = cross_entropy if settings.distil is None else settings.distil.by(dense)
-    pruned = space.masked(final, criterion)
     if adapted is not None and isinstance(space, Space):
         pruned = space.pruned(_like(space, adapted), final, criterion)
+    else:
+        pruned = space.masked(final, criterion)
     # Pruning to the final densities in one step also fits the weights that are left, so start from its result; pruning
     # in rounds starts from the dense network.
     start = copy.deepcopy(pruned if len(steps) == 1 and growing is None else space.module)

@@ -139,11 +139,15 @@ def _rows(layer: nn.Linear | nn.Conv2d, given: Tensor) -> NDArray[np.bool_]:
     return patches.transpose(1, 2).reshape(-1, patches.shape[1]).bool().numpy()
 
 
+def padded(layer: nn.Conv2d, given: Tensor) -> Tensor:
+    """The input of a convolution (n, channels, height, width) with its padding around it."""
+    sides = layer._reversed_padding_repeated_twice
+    return F.pad(given, sides, mode="constant" if layer.padding_mode == "zeros" else layer.padding_mode)
+
+
 def patches_of(layer: nn.Conv2d, given: Tensor) -> Tensor:
     """The input vectors of a convolution at all its positions (im2col): (n, inputs, positions)."""
-    sides = layer._reversed_padding_repeated_twice
-    around = F.pad(given, sides, mode="constant" if layer.padding_mode == "zeros" else layer.padding_mode)
-    return F.unfold(around, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
+    return F.unfold(padded(layer, given), layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
 
 
 def matrix_mask(mask: Tensor, groups: int) -> NDArray[np.bool_]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -17,15 +19,15 @@ BATCH = 256
 """The batch size. The means and variances of the batches are averaged."""
 
 
-def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor, fit: Refit | None = None) -> None:
-    """Applies the masks, if there are any; then fits the weights that are left, if there is a `fit`, and recalibrates
-    batch normalisation with `samples` (n, ...)."""
+def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor, fit: Callable[[], Refit] | None = None) -> None:
+    """Applies the masks, if there are any; then fits the weights that are left, if there is a `fit` and something was
+    removed, and recalibrates batch normalisation with `samples` (n, ...)."""
     if masks:
         removes = any(bool(module.get_parameter(name)[~mask].any()) for name, mask in masks.items())
         Masks(module, masks).apply()
         if fit is not None and removes:
             # Before the recalibration: the fit is to outputs that have the means and variances from before pruning.
-            fit.apply(module, masks)
+            fit().apply(module, masks)
         recalibrate_batch_norm(module, samples)
 
 

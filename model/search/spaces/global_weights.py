@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -42,9 +43,8 @@ class GlobalWeightSpace:
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         """The pruned network, in the shape of the dense network."""
         pruned = copy.deepcopy(self.module)
-        masks = self.masks(self.module, densities, criterion)
-        fit = Refit(self.module, self.calibration) if self.refit and masks else None
-        prune(pruned, masks, self.calibration, fit)
+        fit = partial(Refit, self.module, self.calibration) if self.refit else None
+        prune(pruned, self.masks(self.module, densities, criterion), self.calibration, fit)
         return pruned
 
     def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:

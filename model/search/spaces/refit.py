@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.pruning.masks import prunable_layers
+from zeroskip.model.search.layers import padded
 
 POINTS = 10
 """The number of positions per image that a convolution is fitted on, as in AMC's own code."""
@@ -109,8 +109,7 @@ def _vectors(layer: nn.Linear | nn.Conv2d, given: Tensor) -> Tensor:
     positions of each image: the same ones whenever there are as many."""
     if isinstance(layer, nn.Linear):
         return given.reshape(1, -1, given.shape[-1])
-    sides = layer._reversed_padding_repeated_twice
-    around = F.pad(given, sides, mode="constant" if layer.padding_mode == "zeros" else layer.padding_mode)
+    around = padded(layer, given)
     kernel, stride, dilation = layer.kernel_size, layer.stride, layer.dilation
     height, width = (
         (size - dilation[axis] * (kernel[axis] - 1) - 1) // stride[axis] + 1

@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -96,8 +96,11 @@ class Space(ABC):
         self.whole: dict[str, str] = {}
 
     @cached_property
-    def _fit(self) -> Refit:
+    def _fit_to_dense(self) -> Refit:
         return Refit(self.module, self.calibration)
+
+    def _fit_to(self, module: nn.Module) -> Refit:
+        return self._fit_to_dense if module is self.module else Refit(module, self.calibration)
 
     @abstractmethod
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
@@ -116,10 +119,7 @@ class Space(ABC):
         """A pruned copy of a network in the shape of the dense network; it keeps the shape."""
         masks = self.masks(module, densities, criterion)
         pruned = copy.deepcopy(module)
-        fit = None
-        if self.refit and masks:
-            fit = self._fit if module is self.module else Refit(module, self.calibration)
-        prune(pruned, masks, self.calibration, fit)
+        prune(pruned, masks, self.calibration, partial(self._fit_to, module) if self.refit else None)
         return pruned
 
     def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
