@@ -13,7 +13,7 @@ from support.networks import random_network
 
 from zeroskip.fpga.bitstream.eie import fit
 from zeroskip.fpga.bitstream.eie.fit import fitting, needs
-from zeroskip.fpga.bitstream.fit import Needs, TooLargeError, block_rams
+from zeroskip.fpga.bitstream.fit import CARRIER_LUTS, Needs, TooLargeError, block_rams
 from zeroskip.fpga.boards.named import BOARDS
 from zeroskip.model.eie.geometry import EieGeometry
 
@@ -42,7 +42,7 @@ def test_the_estimate_is_near_what_was_built(built: dict[str, Any]) -> None:
     estimate = needs(EieGeometry(**built["geometry"]), BOARDS[built["board"]])
     assert (estimate.block_rams, estimate.multipliers) == (built["ram"], built["dsp"])
     assert estimate.single_port_rams == built["spram"]
-    assert estimate.luts == pytest.approx(built["lut"], rel=0.1)
+    assert estimate.luts + CARRIER_LUTS[built.get("carrier", "uart")] == pytest.approx(built["lut"], rel=0.1)
 
 
 def test_what_is_short_is_told() -> None:
