@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import evaluate, evaluate_with_loss
+from zeroskip.model.search.clock import SECONDS, Clock, Timed
 from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.short_training import train_for_batches
@@ -75,7 +76,8 @@ class Evaluator:
     short training uses `samples`.
 
     Each accuracy is stored in the journal and in `kept`, where other searches find it, before it is returned.
-    `measured` counts the accuracies that were in neither, and `reused` those found in `kept`.
+    `measured` counts the accuracies that were in neither, and `reused` those found in `kept`. With a `clock`, the
+    seconds of each are stored too, and added to it.
     """
 
     def __init__(
@@ -86,9 +88,11 @@ class Evaluator:
         journal: Journal,
         workers: int | str = 1,
         kept: Accuracies | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.space, self.samples, self.validation = space, samples, validation
         self.journal, self.workers, self.kept = journal, workers, kept
+        self.clock = clock
         self.measured = self.reused = 0
         self._measure_pruned = _MeasurePruned(space, validation.first(VALIDATION_SAMPLES))
         self._measure_trained = _MeasureTrained(space, samples, validation)
@@ -112,6 +116,8 @@ class Evaluator:
         self, asked: Iterable[Densities], kinds: Sequence[str], measure: Callable[[Densities], Sequence[float]]
     ) -> Iterator[tuple[float, ...]]:
         """For each plan the values of these kinds, which are the first that `measure` returns."""
+        if self.clock is not None:
+            kinds, measure = (kinds[0] + SECONDS, *kinds), Timed(measure)
         wanted = list(asked)
         plans = [plan_key(densities) for densities in wanted]
         keys = [tuple(plan + kind for kind in kinds) for plan in plans]
@@ -139,6 +145,8 @@ class Evaluator:
                     # `measured` and `keys` have the same order, so the next new values belong to these keys.
                     values = dict(zip(these, next(measured), strict=False))
                     self.measured += 1
+                    if self.clock is not None:
+                        self.clock.now += values[these[0]]
                     for key, value in values.items():
                         if self.kept is not None and key not in known:
                             self.kept.add(key, value)
@@ -146,7 +154,10 @@ class Evaluator:
                 for key in these:
                     if key not in self.journal.known:
                         self.journal.add(key, known[key])
-            yield tuple(self.journal.known[key] for key in these)
+            values = {key: self.journal.known[key] for key in these}
+            if self.clock is not None:
+                self.clock.spent[these[0]] = values.pop(these[0])
+            yield tuple(values.values())
 
 
 def plan_key(densities: Densities) -> str:

@@ -15,6 +15,7 @@ from zeroskip.model.data.split import held_out
 from zeroskip.model.progress import Progress, silent
 from zeroskip.model.pruning.data_checks import require_prunable
 from zeroskip.model.pruning.training_run import configuration
+from zeroskip.model.search.clock import Clock
 from zeroskip.model.search.costs.cache import cost_code
 from zeroskip.model.search.costs.exact import exact_cost
 from zeroskip.model.search.costs.table import CostTable, cost_table
@@ -55,9 +56,16 @@ class Setup:
     accuracies: Accuracies | None
     configuration: str
 
-    def evaluator(self, journal: Journal, workers: int | str = 1, *, kept: Accuracies | None = None) -> Evaluator:
+    def evaluator(
+        self,
+        journal: Journal,
+        workers: int | str = 1,
+        *,
+        kept: Accuracies | None = None,
+        clock: Clock | None = None,
+    ) -> Evaluator:
         """An evaluator that measures plans with this setup."""
-        return Evaluator(self.space, self.train, self.validation, journal, workers, kept)
+        return Evaluator(self.space, self.train, self.validation, journal, workers, kept, clock)
 
     def exact_cost(self, network: nn.Module) -> float | None:
         """The cost of a whole network, dense or pruned, by the exact model; None where the table is exact, or, with a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import logging
 import time
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from zeroskip.api.paths import optional_path, require_json, require_writable, re
 from zeroskip.api.search import SearchSettings, check_budget, check_compilable, in_steps, prepared
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
+from zeroskip.model.search.settings import require_budget
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,32 +26,57 @@ TRIALS = "trials"
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings:
-    """All methods are compared with the settings `search` (its `method` does not matter), each for `seeds` seeds.
-    Every plan is fine-tuned for `epochs` at `learning_rate`."""
+    """All searches have the settings `search` (its `method` does not matter), each for `seeds` seeds; `budgets` are
+    those of the exact cost at which all is compared, or none for that of `search` alone. Every plan is fine-tuned for
+    `epochs` at `learning_rate`, `tunings` times with other orders of the samples. With `peers`, the pruners of
+    Torch-Pruning are compared too, for channels."""
 
     search: SearchSettings = field(default_factory=SearchSettings)
+    budgets: tuple[float, ...] = ()
     seeds: int = 3
+    tunings: int = 2
+    peers: bool = False
     epochs: int = 3
     learning_rate: float = 0.005
 
     def __post_init__(self) -> None:
         require_settings(self)
-        require_at_least(self, seeds=1, epochs=0)
+        require_at_least(self, seeds=1, tunings=1, epochs=0)
         require_positive(self, "learning_rate")
+        for budget in self.budgets:
+            require_budget(budget)
+        if len(set(self.budgets)) < len(self.budgets):
+            raise ValueError(f"budgets must differ from each other, not {', '.join(map(str, self.budgets))}")
+        if self.peers and self.search.granularity != "channels":
+            raise ValueError(
+                f"peers must be off for {self.search.granularity}: Torch-Pruning removes channels alone, not True"
+            )
+
+    @property
+    def all_budgets(self) -> tuple[float, ...]:
+        """The budgets, from the largest to the smallest."""
+        return tuple(sorted(self.budgets or (self.search.budget,), reverse=True))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CompareResult:
-    """The `policies` by name: the largest "cost" over the seeds, as a fraction of the dense cost, and the largest
-    "exact" one or None; the mean accuracies on the test split "before" and "after" fine-tuning, with the standard
-    deviations "std_before" and "std"; the mean "seconds" of a search; and the "trials" one by one. `dense` is the dense
-    network's accuracy."""
+    """For each of the `budgets`, the "budget" and the "policies" by name: the largest "cost" over the seeds by the
+    table, as a fraction of the dense cost, and the largest "exact" one, or None where the table is exact; the mean
+    accuracies on the test split "before" and "after" fine-tuning, with the standard deviations "std_before" and "std";
+    the mean CPU "seconds" of a search, and the share of these that is not evaluation, "overhead" (None for what is no
+    search); and the "trials" one by one. A name with "+fit" is a rule, or another library's pruner, with the fit of the
+    weights that are left, which all searches have. `dense` is the dense network's accuracy, `exact_dense` its exact
+    cost. `sizes` are those of the core that differ from their defaults, `samples` the numbers of those for training
+    and for testing."""
 
-    budget: float
     cost: str
     granularity: str
+    sizes: dict[str, int]
+    samples: dict[str, int]
+    settings: dict[str, Any]
     dense: float
-    policies: dict[str, dict[str, Any]]
+    exact_dense: float | None
+    budgets: list[dict[str, Any]]
     seconds: float
 
     def summary(self) -> dict[str, Any]:
@@ -58,13 +85,20 @@ class CompareResult:
 
     def rows(self) -> list[tuple[str, str]]:
         """The same as (label, value) for people."""
-        rows = [(f"dense accuracy; budget of {self.cost}", f"{self.dense:.2%}; {self.budget:.1%}")]
-        for name, policy in self.policies.items():
-            after = f"{policy['after']:.2%} ± {policy['std']:.2%}"
-            exact = "" if policy["exact"] is None else f" (exact model {policy['exact']:.1%})"
-            values = f"{policy['cost']:.1%}{exact}, {policy['before']:.2%}, {after}"
-            rows.append((f"{name}: cost, accuracy before, after fine-tuning", values))
+        rows = [("dense accuracy", f"{self.dense:.2%}")]
+        for one in self.budgets:
+            rows.append((f"{one['budget']:.1%} of the {self.cost}", "cost, accuracy before, after fine-tuning"))
+            for name, policy in one["policies"].items():
+                before = f"{policy['before']:.2%} ± {policy['std_before']:.2%}"
+                after = f"{policy['after']:.2%} ± {policy['std']:.2%}"
+                cost = policy["cost"] if policy["exact"] is None else policy["exact"]
+                rows.append((name, f"{cost:.1%}, {before}, {after}"))
         return rows
+
+
+def _require_peers() -> None:
+    if importlib.util.find_spec("torch_pruning") is None:
+        raise ValueError("peers must be off without Torch-Pruning, not True: install zeroskip[peers]")
 
 
 def _picture(output: Path) -> Path:
@@ -90,7 +124,7 @@ def compare(
     seed: int = 0,
     progress: Progress = silent,
 ) -> CompareResult:
-    """Compare all search methods and simple policies: same network, budget and fine-tuning, several seeds.
+    """Compare all search methods and simple rules: same network, exact cost and fine-tuning, several seeds.
 
     The arguments are those of `zeroskip.search`. The result is written to `output` (.json), with a picture next to it;
     the plans and journals of the trials go to the folder OUTPUT with the suffix `.trials`. With `resume` a comparison
@@ -110,7 +144,8 @@ def compare(
         from zeroskip.model.pruning.training import TrainingSettings
         from zeroskip.model.search.methods.compare import Comparison, dense_accuracy
         from zeroskip.model.search.methods.compare import compare as compare_policies
-        from zeroskip.model.search.views.pictures import of_comparison, save_picture
+        from zeroskip.model.search.views.compared import of_comparison
+        from zeroskip.model.search.views.pictures import save_picture
         from zeroskip.model.search.workers import parse_workers
 
         processes = parse_workers(str(workers))
@@ -120,39 +155,65 @@ def compare(
         def prepare(by: int) -> Any:
             return prepared(module, dataset, search, seed=by, output=output, progress=silent)
 
+        def raw(by: int) -> Any:
+            return prepared(module, dataset, unfitted, seed=by, output=output, progress=silent)
+
+        unfitted = dataclasses.replace(search, refit=False)
+        if settings.peers:
+            _require_peers()
         exact_dense = check_compilable(module, dataset, search, progress)
         progress(Step(task="filling the cost table"))
         setup = prepare(seed)
-        methods = check_budget(setup, search)
-        search.netadapt.first_step(search.budget)
+        for budget in settings.all_budgets:
+            methods = check_budget(setup, dataclasses.replace(search, budget=budget))
+            search.netadapt.first_step(budget)
+        if exact_dense is None:
+            exact_dense = setup.exact_cost(setup.module)
         if resume and (begun := len([*folder.glob("*.journal")])):
             _LOG.info(f"resumed from {folder}: {begun} trials were begun")
         what = Comparison(
             prepare=prepare,
-            exact_dense=setup.exact_cost(setup.module) if exact_dense is None else exact_dense,
+            raw=raw if search.refit else None,
+            exact_dense=exact_dense,
             module=module,
             dataset=dataset,
-            budget=search.budget,
             settings=methods,
             training=TrainingSettings(
                 epochs=settings.epochs, learning_rate=settings.learning_rate, weight_decay=WEIGHT_DECAY, batch_size=64
             ),
+            tunings=settings.tunings,
+            peers=settings.peers,
             folder=folder,
-            configuration=f"{setup.configuration} compare {search.budget} {methods}",
+            configuration=f"{setup.configuration} compare {methods}",
             resume=resume,
         )
         progress(Step(task="searching"))
-        policies = compare_policies(
-            what, range(seed, seed + settings.seeds), workers=processes, progress=in_steps(progress, TRIALS)
+        found = compare_policies(
+            what,
+            setup.space.granularity,
+            settings.all_budgets,
+            range(seed, seed + settings.seeds),
+            workers=processes,
+            progress=in_steps(progress, TRIALS),
         )
         result = CompareResult(
-            budget=search.budget,
             cost=search.cost,
             granularity=setup.space.granularity,
+            sizes=dict(search.sizes),
+            samples={"train": len(dataset.train_labels), "test": len(dataset.test_labels)},
+            settings={
+                "seeds": settings.seeds,
+                "tunings": settings.tunings,
+                "epochs": settings.epochs,
+                "learning_rate": settings.learning_rate,
+                "episodes": search.amc.episodes,
+                "step": search.netadapt.step,
+            },
             dense=dense_accuracy(module, dataset),
-            policies=policies,
+            exact_dense=exact_dense,
+            budgets=[{"budget": budget, "policies": policies} for budget, policies in found.items()],
             seconds=time.monotonic() - start,
         )
-        save_picture(of_comparison(policies, result.dense), _picture(output))
+        save_picture(of_comparison(result.budgets, result.dense, result.cost), _picture(output))
         save_json(output, result.summary())
     return result

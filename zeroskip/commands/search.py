@@ -27,7 +27,7 @@ def search_command(
     context: typer.Context,
     method: Annotated[
         Literal["sensitivity", "amc", "netadapt", "compare"],
-        typer.Argument(help="The search method; compare runs them all, and simple policies, side by side."),
+        typer.Argument(help="The search method; compare runs them all, and simple rules, side by side."),
     ],
     network: options.Network,
     data: options.LabelledData,
@@ -98,9 +98,24 @@ def search_command(
     short_rate: Annotated[
         float, typer.Option(help="Learning rate of this short training.", rich_help_panel=NETADAPT_PANEL)
     ] = NetAdaptSettings.learning_rate,
+    budgets: Annotated[
+        str | None,
+        typer.Option(
+            help="Budgets at which all is compared, such as 0.5,0.25.",
+            show_default="--budget alone",
+            rich_help_panel=COMPARE_PANEL,
+        ),
+    ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Trials of each policy.", rich_help_panel=COMPARE_PANEL)
+        int, typer.Option(min=1, help="Trials of each search.", rich_help_panel=COMPARE_PANEL)
     ] = CompareSettings.seeds,
+    tunings: Annotated[
+        int, typer.Option(min=1, help="Fine-tunings of each plan.", rich_help_panel=COMPARE_PANEL)
+    ] = CompareSettings.tunings,
+    peers: Annotated[
+        bool,
+        typer.Option("--peers", help="Also the pruners of Torch-Pruning, for channels.", rich_help_panel=COMPARE_PANEL),
+    ] = False,
     epochs: Annotated[
         int, typer.Option(min=0, help="Epochs of fine-tuning.", rich_help_panel=COMPARE_PANEL)
     ] = CompareSettings.epochs,
@@ -145,9 +160,24 @@ def search_command(
     how = "continue with --resume"
     if method == "compare":
         with working(Kept(TRIALS, output.with_suffix(".trials"), how)) as progress:
-            comparison = CompareSettings(search=settings, seeds=seeds, epochs=epochs, learning_rate=learning_rate)
+            comparison = CompareSettings(
+                search=settings,
+                budgets=_numbers(budgets),
+                seeds=seeds,
+                tunings=tunings,
+                peers=peers,
+                epochs=epochs,
+                learning_rate=learning_rate,
+            )
             result: Any = compare(network, data, settings=comparison, progress=progress, **run)
     else:
         with working(Kept(WORK_UNITS[method], journal_of(output), how)) as progress:
             result = search(network, data, settings=settings, progress=progress, **run)
     show(result.summary(), result.rows(), title=f"{network}: {method}", as_json=as_json)
+
+
+def _numbers(text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in (text or "").split(",") if part)
+    except ValueError:
+        raise ValueError(f"budgets must be numbers with commas between them, such as 0.5,0.25, not {text!r}") from None

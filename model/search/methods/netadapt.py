@@ -23,6 +23,7 @@ from zeroskip.model.progress import silent
 from zeroskip.model.pruning.criteria import l2
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.pruning.training import evaluate
+from zeroskip.model.search.clock import SECONDS, Clock, Timed
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.methods.policies import raised
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
@@ -120,17 +121,19 @@ def netadapt(
     journal: Journal,
     workers: int | str = 1,
     seed: int,
+    clock: Clock | None = None,
     progress: ReportProgress = silent,
 ) -> NetAdaptResult:
     """Prunes the space's network until it costs at most `budget` of the dense cost (algorithm 1 of the paper, without
     the long fine-tuning).
 
     Proposals are trained on `samples` and measured on `validation`. The accuracy of each goes to the journal; with a
-    journal that has them, only the chosen proposals are trained again. Raises ValueError, with the smallest cost that
+    journal that has them, only the chosen proposals are trained again. With a `clock`, their seconds go to the journal
+    and the clock. Raises ValueError, with the smallest cost that
     can be reached, where the budget cannot be met.
     """
     require_reachable(space, table, budget, space.least())
-    attempt = _Try(space, samples, validation, settings, seed)
+    attempt = Timed(_Try(space, samples, validation, settings, seed))
     densities: dict[str, float] = {group.name: 1.0 for group in space.groups}
     state = space.module.state_dict()
     cost, accuracy = 1.0, evaluate(space.module, validation.inputs, validation.labels)
@@ -149,8 +152,13 @@ def netadapt(
             measured: Iterator[Any] = do(new)
             for proposal in proposals:
                 if proposal.key not in journal.known:
-                    value, states[proposal.key] = next(measured)
+                    seconds, value, states[proposal.key] = next(measured)
+                    if clock is not None:
+                        clock.now += seconds
+                        journal.add(proposal.key + SECONDS, seconds)
                     journal.add(proposal.key, value)
+                if clock is not None:
+                    clock.spent[proposal.key] = journal.known[proposal.key + SECONDS]
                 shown = f"{proposal.group} at {proposal.densities[proposal.group]:.1%}"
                 share = (1 - cost) / (1 - budget)
                 progress(
@@ -184,7 +192,11 @@ def netadapt(
                         chosen, trained = smaller, known
                         reduction, decay = settings.cut(reduction / 2**cut, budget)
                         break
-            state = attempt(chosen)[1] if trained is None else trained
+            if trained is None:
+                again, _, trained = attempt(chosen)
+                if clock is not None:
+                    clock.now += again
+            state = trained
             densities, accuracy = chosen.densities, journal.known[chosen.key]
             cost = cost_share(space, table, densities)
             steps.append(Step(group=chosen.group, density=densities[chosen.group], accuracy=accuracy, cost=cost))

@@ -1,17 +1,23 @@
-"""Hand-made policies, the baselines of a search: uniform, shallow and deep (AMC, section 4.1)."""
+"""Simple rules, the baselines of a search, and plans that are fitted to a budget."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
-from zeroskip.model.search.costs.table import CostTable
-from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space, require_reachable
+import torch
+from torch import Tensor
 
-FLOOR = 0.2
-"""Only half of a network is pruned, down to this density: AMC removes at most 80 % of a layer."""
+from zeroskip.model.search.costs.table import CostTable
+from zeroskip.model.search.plan import CHANNELS, WEIGHTS, weight_shapes
+from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space, require_reachable
 
 HALVINGS = 30
 """Steps of the bisection that fits a policy to a budget."""
+
+Rule = Callable[[Space, CostTable, float], dict[str, float]]
+"""Gives the densities of all groups of a plan within a budget (a fraction of the dense cost). Raises ValueError, with
+the smallest cost that can be reached, where the budget cannot be met."""
 
 
 def uniform(space: Space, table: CostTable, budget: float) -> dict[str, float]:
@@ -19,25 +25,60 @@ def uniform(space: Space, table: CostTable, budget: float) -> dict[str, float]:
     return fit_to_budget(space, table, budget, lambda share: {group.name: share for group in space.groups})
 
 
-def shallow(space: Space, table: CostTable, budget: float) -> dict[str, float]:
-    """One density for the first half of the groups, at least FLOOR. If that is not enough, all groups are pruned."""
-    return _half(space, table, budget, first=True)
+def erk(space: Space, table: CostTable, budget: float) -> dict[str, float]:
+    """Erdos-Renyi kernels (Evci et al., ICML 2020, section 3): the density of a layer's weights is proportional to
+    (outputs + inputs + height + width) / (outputs * inputs * height * width) of its kernel, at most 1."""
+    shapes = weight_shapes(space.module)
+    ratios = {group.name: sum(shapes[group.name]) / math.prod(shapes[group.name]) for group in space.groups}
+    most = min(ratios.values())
+    return fit_to_budget(
+        space, table, budget, lambda share: {name: min(1.0, share * ratio / most) for name, ratio in ratios.items()}
+    )
 
 
-def deep(space: Space, table: CostTable, budget: float) -> dict[str, float]:
-    """One density for the second half of the groups, at least FLOOR. If that is not enough, all groups are pruned."""
-    return _half(space, table, budget, first=False)
+def lamp(space: Space, table: CostTable, budget: float) -> dict[str, float]:
+    """LAMP (Lee et al., ICLR 2021, section 2): all weights, or channels, of the network compete by their squared
+    magnitude as a fraction of the sum over those of their group that are not smaller."""
+
+    def scores(magnitudes: Tensor) -> Tensor:
+        squares, order = (magnitudes.double() ** 2).sort()
+        # The sum over all from here on.
+        sums = squares.flip(0).cumsum(0).flip(0).clamp(min=torch.finfo(torch.float64).tiny)
+        return torch.empty_like(squares).index_copy_(0, order, squares / sums)
+
+    return _competing(space, table, budget, scores)
 
 
-def _half(space: Space, table: CostTable, budget: float, *, first: bool) -> dict[str, float]:
-    middle = len(space.groups) // 2
-    pruned = space.groups[:middle] if first else space.groups[middle:]
-    names = {group.name for group in pruned}
+def global_magnitude(space: Space, table: CostTable, budget: float) -> dict[str, float]:
+    """All weights of the network compete by their magnitudes, or all channels by the mean magnitudes of theirs."""
+    return _competing(space, table, budget, lambda magnitudes: magnitudes.double())
+
+
+RULES: dict[str, tuple[Rule, tuple[str, ...] | None]] = {
+    "uniform": (uniform, None),
+    "erk": (erk, (WEIGHTS,)),
+    "lamp": (lamp, (WEIGHTS, CHANNELS)),
+    "global": (global_magnitude, (WEIGHTS, CHANNELS)),
+}
+"""The rules by name, and the granularities that they are for; None for all."""
+
+
+def rules_for(granularity: str) -> tuple[str, ...]:
+    """The names of the rules for a granularity."""
+    return tuple(name for name, (_, allowed) in RULES.items() if allowed is None or granularity in allowed)
+
+
+def _competing(space: Space, table: CostTable, budget: float, scores: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    """The plan that keeps the highest scores of the whole network; `scores` gives those of a group, from the magnitudes
+    of its weights or channels."""
+    by_group = {name: scores(magnitudes) for name, magnitudes in space.magnitudes().items()}
+    sizes = torch.tensor([len(own) for own in by_group.values()])
+    order = torch.cat(list(by_group.values())).argsort(descending=True, stable=True)
+    groups = torch.repeat_interleave(torch.arange(len(sizes)), sizes)[order]
 
     def wanted(share: float) -> dict[str, float]:
-        # Between 1 and FLOOR only one half falls; below FLOOR all groups fall in proportion.
-        other = min(share / FLOOR, 1.0)
-        return {group.name: share if group.name in names else other for group in space.groups}
+        kept = torch.bincount(groups[: round(share * len(groups))], minlength=len(sizes)) / sizes
+        return dict(zip(by_group, kept.tolist(), strict=True))
 
     return fit_to_budget(space, table, budget, wanted)
 

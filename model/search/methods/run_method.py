@@ -9,20 +9,19 @@ from zeroskip.model.search.evaluation import VALIDATION_SAMPLES, Evaluator
 from zeroskip.model.search.methods.amc import AmcResult, amc
 from zeroskip.model.search.methods.knapsack import Packed
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
-from zeroskip.model.search.methods.policies import deep, shallow, uniform
+from zeroskip.model.search.methods.policies import RULES
 from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve
 from zeroskip.model.search.progress import ReportProgress
 from zeroskip.model.search.settings import MethodSettings
 from zeroskip.model.search.setup import Setup
 
-HAND_MADE = {"uniform": uniform, "shallow": shallow, "deep": deep}
 METHODS = ("sensitivity", "netadapt", "amc")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MethodResult:
     """The `densities` found, by the name of the pruning group, and the `details` of the method that found them; None
-    for a hand-made policy. `packed` is the plan of a knapsack, where the method has one."""
+    for a simple rule. `packed` is the plan of a knapsack, where the method has one."""
 
     densities: dict[str, float]
     details: SensitivityScan | NetAdaptResult | AmcResult | None = None
@@ -39,14 +38,15 @@ def run_method(
     seed: int,
     progress: ReportProgress = silent,
 ) -> MethodResult:
-    """Searches by one of METHODS, or applies one of the HAND_MADE policies.
+    """Searches by one of METHODS, or applies one of the simple RULES.
 
-    All measured accuracies go to the evaluator's journal. Raises ValueError, with the smallest cost that can be
-    reached, where the budget cannot be met.
+    All measured accuracies go to the evaluator's journal, and their seconds to its clock, if it has one. Raises
+    ValueError, with the smallest cost that can be reached, where the budget cannot be met.
     """
     space, table = setup.space, setup.table
-    if method in HAND_MADE:
-        return MethodResult(densities=HAND_MADE[method](space, table, budget))
+    if method in RULES:
+        rule, _ = RULES[method]
+        return MethodResult(densities=rule(space, table, budget))
     if method == "sensitivity":
         curves = scan(evaluator, progress=progress)
         packed = solve(curves, space, table, budget)
@@ -62,6 +62,7 @@ def run_method(
             journal=evaluator.journal,
             workers=evaluator.workers,
             seed=seed,
+            clock=evaluator.clock,
             progress=progress,
         )
         return MethodResult(densities=adapted.densities, details=adapted)

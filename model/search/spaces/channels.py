@@ -98,6 +98,18 @@ class ChannelSpace(Space):
             raise ValueError(f"{self.name} changes where its pruned channels are removed: {reason}")
         return small
 
+    def magnitudes(self) -> dict[str, Tensor]:
+        sums, layers = l1(self.module, "channel"), prunable_layers(self.module)
+        found = {}
+        for group in self.groups:
+            total, weights = torch.zeros(group.total), torch.zeros(group.total)
+            for name in group.layers:
+                channels, mine = self._channels(name, self.graph_groups[group.name])
+                total.index_add_(0, channels, sums[f"{name}.weight".lstrip(".")][mine])
+                weights.index_add_(0, channels, torch.full((len(mine),), float(layers[name].weight[0].numel())))
+            found[group.name] = total / weights
+        return found
+
     def points(self, densities: Densities) -> dict[str, tuple[float, ...]]:
         by_group = {self.graph_groups[name]: density for name, density in densities.items()}
         return {
@@ -107,6 +119,12 @@ class ChannelSpace(Space):
 
     def outputs(self, densities: Densities) -> dict[str, float]:
         return {name: point[-1] for name, point in self.points(densities).items()}
+
+    def _channels(self, layer: str, group: int) -> tuple[Tensor, NDArray[np.int64]]:
+        """The channels of a group that a layer outputs, and their numbers among all outputs of the layer."""
+        axis = self.graph.outputs[layer]
+        mine = np.flatnonzero(axis.group == group)
+        return torch.from_numpy(axis.channel[mine]), mine
 
     def _chosen(
         self, module: nn.Module, densities: Densities, criterion: Criterion | None
@@ -124,11 +142,9 @@ class ChannelSpace(Space):
             live = torch.zeros(group.total)
             total = torch.zeros(group.total)
             for name in self.graph.members(number):
-                axis = self.graph.outputs[name]
-                mine = np.flatnonzero(axis.group == number)
-                channels = torch.from_numpy(axis.channel[mine])
+                channels, mine = self._channels(name, number)
                 for value in module.get_submodule(name).parameters(recurse=False):
-                    if value.dim() > 0 and len(value) == len(axis.group):
+                    if value.dim() > 0 and len(value) == len(self.graph.outputs[name].group):
                         live.index_add_(0, channels, value.detach()[mine].reshape(len(mine), -1).abs().sum(1))
                 if f"{name}.weight".lstrip(".") in scores:
                     total.index_add_(0, channels, scores[f"{name}.weight".lstrip(".")][mine])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroskip.model.network.pattern import Pattern
-from zeroskip.model.pruning.criteria import Criterion, l1
+from zeroskip.model.pruning.criteria import Criterion, l1, magnitude
 from zeroskip.model.pruning.data_checks import require_own_weights
 from zeroskip.model.pruning.masks import Masks, keep_largest, kept_count, prunable_layers, prunable_weights
 from zeroskip.model.pruning.nm import nm_mask, nm_share
@@ -114,6 +114,11 @@ class Space(ABC):
     @abstractmethod
     def outputs(self, densities: Densities) -> dict[str, float]:
         """The density of each layer, as it stands in a plan."""
+
+    @abstractmethod
+    def magnitudes(self) -> dict[str, Tensor]:
+        """For each group the magnitudes of its weights in the dense network, or the mean magnitudes of the weights of
+        each of its channels: (total,)."""
 
     def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
         """A pruned copy of a network in the shape of the dense network; it keeps the shape."""
@@ -253,6 +258,10 @@ class LayerSpace(Space):
                 live = scores[name].clamp(min=torch.finfo(torch.float32).tiny).masked_fill(dead, 0.0)
                 masks[name] = nm_mask(live, Pattern.parse(self.granularity))
         return masks
+
+    def magnitudes(self) -> dict[str, Tensor]:
+        layers = prunable_layers(self.module)
+        return {group.name: magnitude(layers[group.name].weight).flatten() for group in self.groups}
 
     def points(self, densities: Densities) -> dict[str, tuple[float, ...]]:
         return {name: (density,) for name, density in self.outputs(densities).items()}

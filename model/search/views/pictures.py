@@ -44,7 +44,7 @@ def of_plan(plan: Plan) -> Figure:
     axes.set_title(
         f"{plan.method}: {plan.granularity}, {plan.reached:.1%} of the dense {plan.cost}", fontsize=9, loc="left"
     )
-    _style(axes)
+    style(axes)
     return figure
 
 
@@ -62,7 +62,7 @@ def of_scan(found: SensitivityScan) -> Figure:
     axes.set_xlabel("channels kept" if found.granularity == CHANNELS else "weights kept")
     axes.set_ylabel("accuracy, nothing else pruned")
     axes.legend(frameon=False, fontsize=7, ncols=1 + len(found.curves) // 12)
-    _style(axes)
+    style(axes)
     return figure
 
 
@@ -89,32 +89,11 @@ def of_search(accuracies: Sequence[float], costs: Sequence[float], step: str, so
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (upper, lower):
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-        _style(axes)
+        style(axes)
     return figure
 
 
-def of_comparison(policies: dict[str, dict[str, float]], dense: float) -> Figure:
-    """Accuracies before and after fine-tuning for each policy."""
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
-    axes = figure.subplots()
-    at = range(len(policies))
-    for offset, stage, colour in ((-0.2, "before", GONE), (0.2, "after", KEPT)):
-        heights = [policy[stage] for policy in policies.values()]
-        errors = [policy["std" if stage == "after" else "std_before"] for policy in policies.values()]
-        places, label = [x + offset for x in at], f"{stage} fine-tuning"
-        bars = axes.bar(places, heights, 0.38, color=colour, yerr=errors, capsize=2, label=label)
-        axes.bar_label(bars, [f"{100 * height:.1f}" for height in heights], padding=2, fontsize=7)
-    axes.axhline(dense, color=LINE, linewidth=0.8, linestyle=":", label="dense")
-    axes.set_xticks(list(at), list(policies))
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axes.set_ylabel("accuracy on the test set")
-    axes.set_ylim(0, 1.08)
-    figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=3)
-    _style(axes)
-    return figure
-
-
-def _style(axes: Axes) -> None:
+def style(axes: Axes) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
