@@ -7,7 +7,8 @@ from typing import Any
 
 from tables import DOCS, fill, markdown, measured, update
 
-from zeroskip.model.search.views.pictures import of_comparison, save_picture
+from zeroskip.model.search.views.compared import of_comparison
+from zeroskip.model.search.views.pictures import save_picture
 
 PAGE = DOCS / "measurements/search.md"
 COMPARED = {
@@ -76,4 +77,4 @@ if __name__ == "__main__":
     update(PAGE, filled)
     if "--check" not in sys.argv[1:]:
         compared = measured("compare-lenet-5-weights")
-        save_picture(of_comparison(compared["policies"], compared["dense"]), DOCS / "images/search.png")
+        save_picture(of_comparison([compared], compared["dense"], compared["cost"]), DOCS / "images/search.png")

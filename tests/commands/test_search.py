@@ -23,6 +23,7 @@ from zeroskip.model.cores import CORES
 from zeroskip.model.data.named import load_data
 from zeroskip.model.loading import load_network
 from zeroskip.model.pruning.training import evaluate
+from zeroskip.model.search.methods.torch_pruning import PRUNERS
 
 ARRAY, TILE = list(CORES)[:2]
 ZEROSKIP = (sys.executable, "-m", "zeroskip")
@@ -250,25 +251,62 @@ def test_comparison(pictures: Path) -> None:
     """One run is expensive: each policy's figures agree with its trials, and a resumed run gives the same."""
     search = ("search", "compare", "usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits.npz")
     options = ("--granularity", "channels", "--cost", "macs", "--seeds", 2, "--epochs", 1, "--output", "all.json")
+    budgets = ("--budgets", "0.5,0.6")
     short = (*SHORT["amc"], *SHORT["netadapt"])
-    code, out, err = in_a_process(pictures, *search, *options, *short, "--workers", 2, "--json")
+    code, out, err = in_a_process(pictures, *search, *options, *budgets, *short, "--workers", 2, "--json")
     assert code == 0, err
     result = json.loads(out)
     assert json.loads((pictures / "all.json").read_text()) == result
-    assert result["budget"] == 0.5
-    assert list(result["policies"]) == ["uniform", "shallow", "deep", "sensitivity", "netadapt", "amc"]
-    for policy in result["policies"].values():
-        assert 0 < policy["cost"] <= 0.5
-        assert policy["exact"] is None, "a table of macs is exact"
-        assert len(policy["trials"]) == 2
-        assert policy["after"] == pytest.approx(np.mean([trial["after"] for trial in policy["trials"]]))
-        assert policy["std"] == pytest.approx(np.std([trial["after"] for trial in policy["trials"]], ddof=1))
-        assert policy["seconds"] > 0
+    assert [one["budget"] for one in result["budgets"]] == [0.6, 0.5]
+    rules = [name + fit for name in ("uniform", "lamp", "global") for fit in ("", "+fit")]
+    for one in result["budgets"]:
+        assert list(one["policies"]) == [*rules, "sensitivity", "netadapt", "amc"]
+        for name, policy in one["policies"].items():
+            assert 0 < policy["cost"] <= one["budget"]
+            assert policy["exact"] is None, "a table of macs is exact"
+            assert len(policy["trials"]) == (1 if name in rules else 2)
+            afters = [after for trial in policy["trials"] for after in trial["after"]]
+            assert len(afters) == 2 * len(policy["trials"])
+            assert policy["after"] == pytest.approx(np.mean(afters))
+            assert policy["std"] == pytest.approx(np.std(afters, ddof=1))
+            assert policy["seconds"] > 0
     assert (pictures / "all.png").read_bytes()[:4] == b"\x89PNG"
     # With everything in its journals there is nothing left to do.
-    code, again, err = in_a_process(pictures, *search, *options, *short, "--json", "--resume")
+    code, again, err = in_a_process(pictures, *search, *options, *budgets, *short, "--json", "--resume")
     assert code == 0, err
-    assert json.loads(again)["policies"] == result["policies"]
+    assert json.loads(again)["budgets"] == result["budgets"]
+
+
+def test_a_comparison_with_other_pruners(pictures: Path) -> None:
+    """Torch-Pruning's networks meet the budget too, and are trained as they are."""
+    pytest.importorskip("torch_pruning")
+    search = ("search", "compare", "usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits.npz")
+    options = ("--granularity", "channels", "--cost", "macs", "--budget", 0.5, "--seeds", 1, "--tunings", 1)
+    short = (*SHORT["amc"], *SHORT["netadapt"], "--epochs", 1, "--output", "peers.json")
+    code, out, err = in_a_process(pictures, *search, *options, *short, "--peers", "--json")
+    assert code == 0, err
+    found = json.loads(out)["budgets"][0]["policies"]
+    theirs = [name for name in found if name.startswith("tp-")]
+    assert theirs == [name + fit for name in PRUNERS for fit in ("", "+fit")]
+    assert all(0 < found[name]["cost"] <= 0.5 for name in theirs)
+    code, _, err = in_a_process(pictures, *search, *options, *short, "--peers", "--granularity", "weights")
+    assert code == 1
+    assert "peers must be off for weights: Torch-Pruning removes channels alone, not True" in re.sub(r"\s+", " ", err)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "message"),
+    [
+        ("0.5,x", "budgets must be numbers with commas between them, such as 0.5,0.25, not '0.5,x'"),
+        ("0.5,0", "budget must be above 0 and at most 1, a fraction of the dense cost, not 0.0"),
+        ("0.5,0.5", "budgets must differ from each other, not 0.5, 0.5"),
+    ],
+)
+def test_budgets_that_cannot_be(zs: Command, tmp_path: Path, budgets: str, message: str) -> None:
+    code, _, err = zs("search", "compare", *NETWORK, "--output", "all.json", "--budgets", budgets)
+    assert code == 1
+    assert message in re.sub(r"\s+", " ", err)
+    assert not [*tmp_path.glob("all*")]
 
 
 def test_the_table_of_plans_for_people(capsys: pytest.CaptureFixture[str]) -> None:

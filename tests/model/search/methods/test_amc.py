@@ -19,7 +19,7 @@ from zeroskip.model.search.evaluation import Evaluator, plan_key
 from zeroskip.model.search.layers import Layer, read_layers
 from zeroskip.model.search.methods.amc import FINALISTS, AmcResult, Episode, amc
 from zeroskip.model.search.methods.observation import FEATURES, Observation
-from zeroskip.model.search.methods.policies import deep, shallow, uniform
+from zeroskip.model.search.methods.policies import erk, lamp, uniform
 from zeroskip.model.search.methods.sensitivity import scan, solve
 from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.settings import AgentSettings, AmcSettings
@@ -129,7 +129,7 @@ def test_accuracy_alone_uses_the_budget_up_and_cost_need_not(tmp_path: Path) -> 
 def test_better_than_by_rules_of_thumb(tmp_path: Path) -> None:
     budget = 0.3
     result, measure = search(tmp_path, budget=budget, settings=AmcSettings(episodes=60, warm_up=20))
-    for policy in (uniform, shallow, deep):
+    for policy in (uniform, erk, lamp):
         assert result.accuracy > measure.accuracy(policy(measure.space, table_of(), budget)) + 0.05, policy.__name__
 
 

@@ -56,7 +56,7 @@ def evaluator(setup: Setup, folder: Path, name: str) -> Evaluator:
     return setup.evaluator(Journal(folder / name / "journal", "this", resume=False))
 
 
-@pytest.mark.parametrize("name", ["uniform", "shallow", "deep"])
+@pytest.mark.parametrize("name", ["uniform", "erk", "lamp"])
 def test_policies(setup: Setup, tmp_path: Path, name: str) -> None:
     found = run_method(name, setup, 0.6, settings=SETTINGS, evaluator=evaluator(setup, tmp_path, "a"), seed=0)
     assert found.densities == getattr(policies, name)(setup.space, setup.table, 0.6)
