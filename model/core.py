@@ -38,14 +38,25 @@ class Cycles:
         return np.repeat(self.totals / self.images, self.images)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """The windows of a convolution, down and across: how many positions they have (`size`), and which values they
+    see."""
+
+    size: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerLoad:
     """What a core computes for one layer of a pruned network, as searches count it.
 
     `kept` (bool, outputs x inputs) says which weights are kept, block-diagonal for a convolution with groups; `rows`
     (bool, starts x inputs) which inputs are not zero, position by position of `images` images. An image has `positions`
-    starts. `channels` are the input channels of one of the `groups`. `pattern` is true where the kept weights follow
-    the core's own N:M pattern along the channels.
+    starts. `channels` are the input channels of one of the `groups`. `windows` are those of a convolution without
+    dilation, otherwise None. `pattern` is true where the kept weights follow the core's own N:M pattern along the
+    channels.
     """
 
     kept: NDArray[np.bool_]
@@ -55,6 +66,7 @@ class LayerLoad:
     positions: int
     channels: int
     groups: int
+    windows: Windows | None
     pattern: bool
 
 

@@ -29,12 +29,14 @@ MEANINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class LayerFigures:
-    """One layer in the memories. `entries` are `kept` weights, `biases` and `padding` together."""
+    """One layer in the memories. `entries` are `kept` weights and `biases`, each as many times as there are
+    `positions`, and `padding`."""
 
     inputs: int
     outputs: int
     starts: int
-    """How many times an image runs it: a convolution once for each position."""
+    """How many times an image runs it: a convolution once for each tile of `positions` positions."""
+    positions: int
     weights: int
     kept: int
     biases: int
@@ -44,7 +46,7 @@ class LayerFigures:
 
     @property
     def entries(self) -> int:
-        return self.kept + self.biases + self.padding
+        return (self.kept + self.biases) * self.positions + self.padding
 
 
 def layer_figures(network: EieNetwork) -> list[LayerFigures]:
@@ -59,8 +61,9 @@ def layer_figures(network: EieNetwork) -> list[LayerFigures]:
                 outputs=layer.outputs,
                 starts=network.starts[index],
                 weights=network.weight_counts[index],
-                kept=int(real.sum() - bias.sum()),
-                biases=int(bias.sum()),
+                positions=(positions := network.together[index]),
+                kept=int(real.sum() - bias.sum()) // positions,
+                biases=int(bias.sum()) // positions,
                 padding=int(len(real) - real.sum()),
                 shared=len(np.unique(columns.codes[real])),
             )
@@ -93,16 +96,17 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
     shares = means / max(1, means.sum())
     scale = max(1, int(run.cycles.by_layer.max()))
     outside = run.cycles.totals.mean() - means.sum()
-    convolution = any(layer.starts > 1 for layer in figures)
+    convolution = any(layer.starts * layer.positions > 1 for layer in figures)
     windows = (
-        "; a convolution is started once for each position, and what the host does for it is not counted"
+        "; a convolution is started once for each of its tiles of neighbouring positions, and what the host does for "
+        "it is not counted"
         if convolution
         else ""
     )
     rows, drawn = [], []
     for index, layer in enumerate(figures):
         shape = f"{layer.inputs:,} x {layer.outputs:,}"
-        if layer.starts > 1:
+        if convolution:
             shape += f" (x {layer.starts:,})"
         rows.append(
             [
@@ -113,6 +117,7 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
                 percent(layer.kept / layer.weights),
                 f"{layer.biases:,}",
                 f"{layer.padding:,}",
+                *([f"{layer.positions}"] if convolution else []),
                 f"{layer.entries:,}",
                 f"{layer.shared} of {geometry.codebook_size - 1}",
                 f"{means[index]:,.1f}",
@@ -127,19 +132,22 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
         "",
         *(f"{sum(getattr(layer, name) for layer in figures):,}" for name in ("weights", "kept")),
         percent(sum(layer.kept for layer in figures) / sum(layer.weights for layer in figures)),
-        *(f"{sum(getattr(layer, name) for layer in figures):,}" for name in ("biases", "padding", "entries")),
+        *(f"{sum(getattr(layer, name) for layer in figures):,}" for name in ("biases", "padding")),
+        *([""] if convolution else []),
+        f"{sum(layer.entries for layer in figures):,}",
         "",
         f"{means.sum():,.1f}",
         percent(shares.sum()),
     ]
     heads = [
         "Layer",
-        "Inputs x outputs (x positions)" if convolution else "Inputs x outputs",
+        "Inputs x outputs (x starts)" if convolution else "Inputs x outputs",
         "Weights",
         "Kept",
         "Density",
         "Bias entries",
         "Padding entries",
+        *(["Positions in a start"] if convolution else []),
         "Entries, all",
         "Codebook values used",
         "Cycles per image, mean",
@@ -149,7 +157,12 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
         "Layers",
         "What pruning left of each layer, and what it costs. An entry is one weight or bias in memory; "
         f"padding entries bridge gaps of more than {(1 << geometry.index_bits) - 1} zeros. The weights of a "
-        "layer share the few values of its codebook, so that an entry stores only the number of a value.",
+        "layer share the few values of its codebook, so that an entry stores only the number of a value."
+        + (
+            " A convolution that computes several positions in a start stores its weights and biases once for each."
+            if any(layer.positions > 1 for layer in figures)
+            else ""
+        ),
         table(heads, rows, total),
         bars(
             drawn,

@@ -1,4 +1,4 @@
-"""A compiled network for the EIE array as dense layers of floats."""
+"""A compiled network for the EIE array as dense layers of floats, as torch would run it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from zeroskip.model.eie.bundle import EieNetwork
 
 
 def dense_layers(network: EieNetwork) -> list[DenseLayer]:
-    """What torch computes with."""
+    """What torch computes with: one position of a convolution after the other."""
     found = []
     for index, layer in enumerate(network.layers):
-        matrix = network.weights(index).astype(np.float32) / np.float32(2.0**layer.weight_fraction)
-        bias = matrix[:, layer.inputs] * np.float32(2.0**layer.bias_exponent) if layer.bias else None
-        weights = np.ascontiguousarray(matrix[:, : layer.inputs])
+        values = network.codebooks[index][network.position_codes(index)]
+        matrix = values.astype(np.float32) / np.float32(2.0**layer.weight_fraction)
+        bias = matrix[:, -1] * np.float32(2.0**layer.bias_exponent) if layer.bias else None
+        weights = np.ascontiguousarray(matrix[:, : matrix.shape[1] - layer.bias])
         found.append(DenseLayer(weights=weights, bias=bias, relu=layer.relu))
     return found

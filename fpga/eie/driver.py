@@ -29,6 +29,7 @@ from zeroskip.fpga.torch_rate import TorchRate, torch_rate
 from zeroskip.model.bits import bits_for
 from zeroskip.model.core import Cycles
 from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.tiles import one_by_one
 from zeroskip.model.network.stages import Stage
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -62,7 +63,7 @@ class EieBoardDriver(EieDriver):
     def torch_rate(self, network: EieNetwork, inputs: NDArray[np.int16]) -> TorchRate:
         """The rate of torch on this machine, for the inputs of the first stage."""
         floats = inputs.astype(np.float32) / np.float32(2.0 ** network.layers[0].input_fraction)
-        return torch_rate(network.stages, dense_layers(network), floats)
+        return torch_rate(one_by_one(network.stages), dense_layers(network), floats)
 
     def run_stage(
         self,

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.model.eie.tiles import of_one_position
 from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
-from zeroskip.model.network.container import ADDED_LATER, BundleError, Container, check_kinds, check_sizes, check_tensor
+from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
+from zeroskip.model.network.fields import ADDED_LATER
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import LinearStage, Stage, value_counts
 
@@ -31,7 +33,8 @@ class FitError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class EieLayer:
-    """A row of the layer table: `outputs` x `inputs` weights and, where `bias`, one more column for the bias.
+    """A row of the layer table: `outputs` x `inputs` weights and, where `bias`, one more column for the bias. Of a
+    convolution, these are the outputs and inputs of a start.
 
     An integer with f fraction bits has the value of the integer divided by 2**f. Accumulators carry
     `input_fraction + weight_fraction - product_shift` fraction bits, of which `out_shift` are rounded away. The
@@ -116,6 +119,11 @@ class EieNetwork(StagedNetwork):
         """The integer matrix of layer `index`, the bias as its last column (outputs x columns)."""
         weights: NDArray[np.int16] = self.codebooks[index][decode(self.columns(index), self.geometry)]
         return weights
+
+    def position_codes(self, index: int) -> NDArray[np.uint8]:
+        """The codes of the matrix of one position of layer `index`, the bias as its last column (outputs x columns)."""
+        stage = next(stage for stage in self.stages if index in stage.layers)
+        return of_one_position(stage, decode(self.columns(index), self.geometry))
 
 
 def assemble(
@@ -321,8 +329,9 @@ def _check_memories(network: EieNetwork) -> None:
     try:
         check_fit(geometry, network.layers, pointers)
         for index in range(len(network.layers)):
-            codes = decode(network.columns(index), geometry)
-            check_groups(network, index, *np.nonzero(codes[:, : network.layers[index].inputs]))
+            codes = network.position_codes(index)
+            weights = codes[:, : codes.shape[1] - network.layers[index].bias]
+            check_groups(network, index, weights.shape, *np.nonzero(weights))
     except BundleError:
         raise
     except ValueError as error:

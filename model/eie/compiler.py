@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.eie.balance import balance
-from zeroskip.model.eie.bundle import EieLayer, EieNetwork, assemble, fitted
+from zeroskip.model.eie.bundle import EieLayer, EieNetwork
 from zeroskip.model.eie.calibrate import calibrate, float_layer
-from zeroskip.model.eie.format import decode
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN
+from zeroskip.model.eie.lay_out import Matrices, lay_out
+from zeroskip.model.eie.settings import POSITIONS
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, averaging_layer, shapes_of
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import lower
@@ -49,6 +49,7 @@ def compile_network(
     fit: Sequence[str] = (),
     balance_load: bool = False,
     balance_on: NDArray[np.float32] | None = None,
+    positions: int = POSITIONS,
     progress: Progress = silent,
 ) -> EieNetwork:
     """Compiles a shared network. `calibration` are inputs (samples x inputs, or samples x channels x height x width)
@@ -57,15 +58,20 @@ def compile_network(
     The memories named in `fit` are made as large as the network needs, to the next power of two; for the others,
     FitError names the one that is too small. With `balance_load`, the rows of fully connected layers are assigned to
     PEs so that the load is balanced (zeroskip.model.eie.balance); otherwise they are assigned in turn. The balance
-    looks at which activations are not zero for the inputs `balance_on`, by default those of the calibration. Raises
-    ValueError if the calibration data do not fit the network."""
+    looks at which activations are not zero for the inputs `balance_on`, by default those of the calibration.
+    A convolution computes up to `positions` positions in a start (zeroskip.model.eie.tiles), fewer where a memory that
+    is not in `fit` would be too small. Raises ValueError if the calibration data do not fit the network."""
     stages, layers = lower_shared(shared, calibration.shape[1:])
     fractions = calibrate(layers, stages, calibration, geometry, progress)
     order = None
     if balance_load:
         seen = calibration if balance_on is None else balance_on
         layers, order = balance(layers, stages, seen, geometry.pes, geometry.queue_depth, progress)
-    matrices = [layer.matrix_codes for layer in layers]
+    weights = [layer.matrix_codes for layer in layers]
+    codes = [
+        matrix if layer.bias_codes is None else np.column_stack((matrix, layer.bias_codes))
+        for layer, matrix in zip(layers, weights, strict=True)
+    ]
     table = tuple(
         EieLayer(
             inputs=matrix.shape[1],
@@ -77,23 +83,14 @@ def compile_network(
             output_fraction=fraction.output,
             bias_exponent=layer.bias_exponent,
         )
-        for layer, matrix, fraction in zip(layers, matrices, fractions, strict=True)
+        for layer, matrix, fraction in zip(layers, weights, fractions, strict=True)
     )
-    codes = [
-        matrix if layer.bias_codes is None else np.column_stack((matrix, layer.bias_codes))
-        for layer, matrix in zip(layers, matrices, strict=True)
-    ]
     codebooks = np.zeros((len(layers), geometry.codebook_size), np.int16)
     for index, (layer, fraction) in enumerate(zip(layers, fractions, strict=True)):
         codebooks[index, : len(layer.codebook)] = np.rint(np.ldexp(layer.codebook.astype(np.float64), fraction.weight))
     progress(Step(task="encoding the weights"))
-    # The words do not depend on the memory sizes: assemble them in large enough memories, then fit these.
-    roomy = dataclasses.replace(geometry, **{field: _ROOMY[field] for field in fit})
-    network = assemble(roomy, table, codes, codebooks, stages, order)
-    return dataclasses.replace(network, geometry=fitted(geometry, table, network.pointers, fit))
-
-
-_ROOMY = {"entry_words": 1 << 24, "pointers": 1 << 24, "activation_rows": 1 << 16, "layers": 256}
+    matrices = Matrices(layers=table, codes=tuple(codes), codebooks=codebooks, stages=stages, order=order)
+    return lay_out(matrices, geometry, fit=fit, positions=positions)
 
 
 def quantise_inputs(
@@ -123,7 +120,7 @@ def weight_losses(network: EieNetwork) -> list[Loss]:
     """The kept weights and biases of each layer whose value rounds to zero."""
     losses = []
     for index, codebook in enumerate(network.codebooks):
-        codes = decode(network.columns(index), network.geometry)
+        codes = network.position_codes(index)
         lost = int(((codes != 0) & (codebook[codes] == 0)).sum())
         losses.append(Loss(layer=index, what="weights", values=int((codes != 0).sum()), to_zero=lost, saturated=0))
     return losses
@@ -147,7 +144,7 @@ def error_bound(
     """
     values = inputs.reshape(len(inputs), -1).astype(np.float64)
     errors = np.full_like(values, 0.5 * 2.0 ** -network.layers[0].input_fraction)
-    _, layers = lower_shared(shared, inputs.shape[1:])
+    stages, layers = lower_shared(shared, inputs.shape[1:])
 
     def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         activations, error = np.split(rows, 2)
@@ -157,7 +154,7 @@ def error_bound(
         return np.concatenate((activations, error))
 
     # Errors pass through the stages together with their values: they are the second half of the batch.
-    return np.split(run_stages(network.stages, np.concatenate((values, errors)), run_stage), 2)[1]
+    return np.split(run_stages(stages, np.concatenate((values, errors)), run_stage), 2)[1]
 
 
 def _layer_error(

@@ -53,6 +53,7 @@ class EieCore:
             settings.geometry,
             fit=settings.fit,
             balance_load=settings.balance_load,
+            positions=settings.positions,
             progress=progress,
         )
         return dataclasses.replace(compiled, samples=SampleForm.of(inputs))
@@ -85,7 +86,10 @@ class EieCore:
         return StoredBits(dense=stored.dense, image=stored.image)
 
     def layer_facts(self, network: EieNetwork) -> list[tuple[str, str]]:
-        return [("PEs", str(network.geometry.pes))]
+        facts = [("PEs", str(network.geometry.pes))]
+        if max(network.starts) > 1 or max(network.together) > 1:
+            facts.append(("positions in a start", ", ".join(map(str, network.together))))
+        return facts
 
 
 CORE = EieCore()

@@ -13,7 +13,9 @@ from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.format import encode
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.eie.settings import POSITIONS
 from zeroskip.model.eie.sharing import share_layers
+from zeroskip.model.eie.tiles import Grid
 from zeroskip.model.network.fold import fold
 
 DENSITIES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -29,11 +31,15 @@ def search_geometry(pattern: str, sizes: Mapping[str, int]) -> EieGeometry:
 
 
 def layer_cost(load: LayerLoad, geometry: EieGeometry) -> float:
-    """Cycles of an image in the layer, with the start of each position; a bias is one more dense column."""
-    codes = load.kept.astype(np.uint8)
+    """Cycles of an image in the layer, with the start of each tile; a bias is one more dense column."""
+    codes, rows = load.kept.astype(np.uint8), load.rows
+    if load.windows is not None:
+        grid = Grid(windows=load.windows, channels=load.channels * load.groups)
+        tile = grid.tile(len(codes), POSITIONS)
+        codes, rows = grid.matrix(codes, tile), grid.rows(rows, tile)
     if load.bias:
         codes = np.column_stack((codes, np.ones(len(codes), np.uint8)))
-    counts = cycles.layer_cycles(encode(codes, geometry), load.rows, geometry, bias=load.bias)
+    counts = cycles.layer_cycles(encode(codes, geometry), rows, geometry, bias=load.bias)
     return float(counts.sum()) / load.images
 
 

@@ -42,8 +42,8 @@ def storage(network: EieNetwork) -> Storage:
     return Storage(
         dense=DENSE_BITS
         * sum(
-            weights + layer.outputs * layer.bias
-            for weights, layer in zip(network.weight_counts, network.layers, strict=True)
+            weights + layer.outputs // together * layer.bias
+            for weights, layer, together in zip(network.weight_counts, network.layers, network.together, strict=True)
         ),
         entries=int(words.sum()) * geometry.word_bits,
         pointers=network.pointers.size * geometry.pointer_bits,

@@ -17,7 +17,8 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.layouts import from_linear, to_linear
 from zeroskip.model.mma.numerics import raw_type
 from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
-from zeroskip.model.network.container import ADDED_LATER, BundleError, Container, check_kinds, check_sizes, check_tensor
+from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
+from zeroskip.model.network.fields import ADDED_LATER
 from zeroskip.model.network.samples import MOST_VALUES
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import Stage
@@ -119,7 +120,8 @@ def from_container(container: Container) -> MmaNetwork:
         # The last group may reach beyond the columns, where there are no inputs.
         beyond = np.pad(order, (0, operand.pattern.group), constant_values=PAD)
         inputs = beyond[operand.where()[rows, places]]
-        check_groups(network, index, rows[inputs != PAD], inputs[inputs != PAD])
+        layer = header.layers[index]
+        check_groups(network, index, (layer.outputs, layer.inputs), rows[inputs != PAD], inputs[inputs != PAD])
     return network
 
 

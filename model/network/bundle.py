@@ -18,7 +18,6 @@ from zeroskip.model.network.container import (
     BundleError,
     Container,
     dataclass_from_json,
-    dataclass_to_json,
     list_from_json,
     naming,
     read,
@@ -26,6 +25,7 @@ from zeroskip.model.network.container import (
     stages_from_json,
     write,
 )
+from zeroskip.model.network.fields import to_fields
 from zeroskip.model.network.samples import SampleForm, by
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import Stage, image_shape, to_json, value_counts
@@ -62,7 +62,7 @@ class BundleFormat(Generic[G, L]):
         """Writes a compiled network; an existing file is replaced completely or not at all."""
         header: dict[str, Any] = {
             "geometry": dataclasses.asdict(network.geometry),
-            "layers": [dataclass_to_json(layer) for layer in network.layers],
+            "layers": [to_fields(layer) for layer in network.layers],
             "stages": [to_json(stage) for stage in network.stages],
         }
         if network.samples is not None:
@@ -100,11 +100,13 @@ def _check_samples(samples: SampleForm, first: Stage, inputs: int) -> None:
         raise BundleError(f"samples: shape must be that of the first stage, {wanted}, not {by(samples.shape)}")
 
 
-def check_groups(network: StagedNetwork, index: int, rows: NDArray[Any], columns: NDArray[Any]) -> None:
-    """Raises BundleError unless the weights of layer `index` that are not zero, at `rows` and `columns` of its matrix,
-    are within the groups of its convolution."""
-    groups, layer = network.groups[index], network.layers[index]
-    if np.any(rows * groups // layer.outputs != columns * groups // layer.inputs):
+def check_groups(
+    network: StagedNetwork, index: int, shape: tuple[int, int], rows: NDArray[Any], columns: NDArray[Any]
+) -> None:
+    """Raises BundleError unless the weights of layer `index` that are not zero, at `rows` and `columns` of the matrix
+    of a position (of `shape` outputs x inputs), are within the groups of its convolution."""
+    groups, (outputs, inputs) = network.groups[index], shape
+    if np.any(rows * groups // outputs != columns * groups // inputs):
         raise BundleError(f"layers[{index}] must have zeros between the {groups} groups of its convolution")
 
 

@@ -23,6 +23,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from zeroskip.model.files import replacing
+from zeroskip.model.network.fields import are_fields
 from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.network.stages import Stage, from_json
 
@@ -112,25 +113,10 @@ def _parse(data: bytes) -> Container:
     return Container(core=header["core"], header=header, tensors=tensors)
 
 
-ADDED_LATER = {"added later": True}
-"""The metadata of a dataclass field that a file has only where it differs from its default, so that files without it
-are those of earlier versions."""
-
-
-def dataclass_to_json(item: Any) -> dict[str, Any]:
-    """The fields of a dataclass as a file has them."""
-    values = dataclasses.asdict(item)
-    for field in dataclasses.fields(item):
-        if field.metadata == ADDED_LATER and values[field.name] == field.default:
-            del values[field.name]
-    return values
-
-
 def dataclass_from_json(kind: type, value: Any, where: str) -> Any:
     """An instance of a dataclass from its fields. Raises BundleError that names the place."""
-    names = {field.name for field in dataclasses.fields(kind)}
-    later = {field.name for field in dataclasses.fields(kind) if field.metadata == ADDED_LATER}
-    if not isinstance(value, dict) or not names - later <= set(value) <= names:
+    if not isinstance(value, dict) or not are_fields(kind, set(value)):
+        names = {field.name for field in dataclasses.fields(kind)}
         given = sorted(value) if isinstance(value, dict) else value
         raise BundleError(f"{where} must have the fields {sorted(names)}, not {given!r}")
     try:

@@ -55,13 +55,18 @@ class StagedNetwork:
 
     @property
     def starts(self) -> list[int]:
-        """How many rows each layer computes for an image: one, or one for each position of a convolution."""
+        """How many rows each layer computes for an image: one, or one for each tile of a convolution's positions."""
         return [stage.starts for stage in self.stages for _ in stage.layers]
 
     @property
     def groups(self) -> list[int]:
         """Groups of each layer's convolution, 1 where it has none."""
         return [stage.groups if isinstance(stage, ConvStage) else 1 for stage in self.stages for _ in stage.layers]
+
+    @property
+    def together(self) -> list[int]:
+        """How many positions of a convolution each layer computes in one start, 1 where it has none."""
+        return [stage.together if isinstance(stage, ConvStage) else 1 for stage in self.stages for _ in stage.layers]
 
     @property
     def sparse_layers(self) -> list[bool]:
@@ -71,4 +76,12 @@ class StagedNetwork:
     @property
     def weight_counts(self) -> list[int]:
         """Weights of each layer before pruning; the zeros between the groups of a convolution do not count."""
-        return [layer.outputs * layer.inputs // groups for layer, groups in zip(self.layers, self.groups, strict=True)]
+        counts = []
+        for stage in self.stages:
+            for index in stage.layers:
+                layer = self.layers[index]
+                if isinstance(stage, ConvStage):
+                    counts.append(layer.outputs // stage.together * stage.patch // stage.groups)
+                else:
+                    counts.append(layer.outputs * layer.inputs)
+        return counts

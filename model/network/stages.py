@@ -1,7 +1,8 @@
 """How a network uses the layer table: a list of stages, and the host's work between them.
 
 A core runs a stage once for each row that `gather` makes from the values before it; `scatter` makes the values after it
-from the results. Values are flat; those of images are in the order channels x height x width:
+from the results. A convolution may compute several neighbouring positions in one start, a tile of its output. Values
+are flat; those of images are in the order channels x height x width:
 
     rows = stage.gather(values)               images x values    ->  starts x inputs
     for layer in stage.layers:                                       on the array, one start for each row
@@ -21,6 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.model.network.fields import ADDED_LATER, are_fields, to_fields
 from zeroskip.model.network.samples import MOST_VALUES
 
 MOST_ON_A_SIDE = 1 << 20
@@ -129,30 +131,37 @@ class _Window:
         """Values that the window sees."""
         return self.channels * self.kernel[0] * self.kernel[1]
 
-    def patches(self, values: NDArray[Any], fill: Any) -> NDArray[Any]:
-        """The values in the window, channel by channel, at each position of each image (images * positions x patch)."""
+    def patches(self, values: NDArray[Any], fill: Any, tile: tuple[int, int] = (1, 1)) -> NDArray[Any]:
+        """The values that each `tile` of positions sees, channel by channel (images * tiles x values). Tiles follow one
+        another along the rows of an image."""
         images = values.reshape(len(values), self.channels, self.height, self.width)
-        (down, across), (high, wide) = self.padding, self.kernel
+        down, across = self.padding
+        kernel = seen_by(tile, self.kernel, self.stride)
+        stride = (self.stride[0] * tile[0], self.stride[1] * tile[1])
         padded = np.pad(images, ((0, 0), (0, 0), (down, down), (across, across)), constant_values=fill)
-        views = np.lib.stride_tricks.sliding_window_view(padded, (high, wide), axis=(2, 3))
-        moved = views[:, :, :: self.stride[0], :: self.stride[1]].transpose(0, 2, 3, 1, 4, 5)
-        return moved.reshape(len(values) * self.positions, self.patch)
+        views = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
+        moved = views[:, :, :: stride[0], :: stride[1]].transpose(0, 2, 3, 1, 4, 5)
+        return moved.reshape(-1, self.channels * kernel[0] * kernel[1])
 
-    def images(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Rows of a value for each channel, position by position, as flat images."""
-        by_channel = rows.reshape(-1, self.positions, rows.shape[1]).transpose(0, 2, 1)
-        return by_channel.reshape(len(by_channel), -1)
+    def images(self, rows: NDArray[Any], tile: tuple[int, int] = (1, 1)) -> NDArray[Any]:
+        """Rows of a value for each channel at each position of a tile, as flat images: tile by tile, and within a tile
+        position by position."""
+        (down, across), (high, wide) = self.out_size, tile
+        tiles = rows.reshape(-1, down // high, across // wide, high, wide, rows.shape[1] // (high * wide))
+        return tiles.transpose(0, 5, 1, 3, 2, 4).reshape(len(tiles), -1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvStage(_Window):
-    """A convolution: row `layer` of the table, in one start for each position of each image.
+    """A convolution: row `layer` of the table, in one start for each `tile` (down, across) of positions of each image.
 
-    The matrix has a column for each value of a patch. With `groups` it is block-diagonal; its zeros take no place.
+    The matrix has a column for each value that the tile sees, and its rows are position by position the output
+    channels (zeroskip.model.eie.tiles). With `groups` it is block-diagonal; its zeros take no place.
     """
 
     layer: int
     groups: int = 1
+    tile: tuple[int, int] = dataclasses.field(default=(1, 1), metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -160,20 +169,36 @@ class ConvStage(_Window):
             raise ValueError(f"layer must be at least 0, not {self.layer}")
         if _integer(self, "groups") < 1 or self.channels % self.groups:
             raise ValueError(f"groups must divide the {self.channels} channels, not be {self.groups}")
+        integers = isinstance(self.tile, tuple) and [type(value) for value in self.tile] == [int, int]
+        if not integers or min(self.tile) < 1:
+            raise ValueError(f"tile must be two integers of at least 1, not {self.tile!r}")
+        if any(size % part for size, part in zip(self.out_size, self.tile, strict=True)):
+            raise ValueError(f"tile must divide the {_by(self.out_size)} positions, not be {_by(self.tile)}")
 
     @property
     def layers(self) -> range:
         return range(self.layer, self.layer + 1)
 
     @property
+    def together(self) -> int:
+        """Positions of a tile."""
+        return self.tile[0] * self.tile[1]
+
+    @property
     def starts(self) -> int:
-        return self.positions
+        return self.positions // self.together
+
+    @property
+    def tile_inputs(self) -> int:
+        """Values that a tile sees."""
+        high, wide = seen_by(self.tile, self.kernel, self.stride)
+        return self.channels * high * wide
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
-        return self.patches(values, 0)
+        return self.patches(values, 0, self.tile)
 
     def scatter(self, rows: NDArray[Any]) -> NDArray[Any]:
-        return self.images(rows)
+        return self.images(rows, self.tile)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +226,13 @@ class MaxPoolStage(_Window):
 
     def scatter(self, rows: NDArray[Any]) -> NDArray[Any]:
         return self.images(rows.reshape(len(rows), self.channels, -1).max(axis=2))
+
+
+def seen_by(tile: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of what the windows at a `tile` (down, across) of positions see together."""
+    sizes = zip(tile, kernel, stride, strict=True)
+    high, wide = (window + step * (positions - 1) for positions, window, step in sizes)
+    return high, wide
 
 
 Stage = LinearStage | ConvStage | MaxPoolStage
@@ -245,13 +277,19 @@ def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[in
             inputs, outputs = stage.inputs, stage.positions * stage.channels
             if isinstance(stage, ConvStage):
                 layer = layers[stage.layer]
-                if layer.inputs != stage.patch:
+                if layer.inputs != stage.tile_inputs:
                     raise ValueError(
-                        f"{where} takes {stage.patch} values a position, but layers[{stage.layer}] {layer.inputs}"
+                        f"{where} takes {stage.tile_inputs} values a start (tile {_by(stage.tile)}), but "
+                        f"layers[{stage.layer}] {layer.inputs}"
                     )
-                if layer.outputs % stage.groups:
-                    raise ValueError(f"{where}.groups must divide the {layer.outputs} outputs, not be {stage.groups}")
-                outputs = stage.positions * layer.outputs
+                if layer.outputs % stage.together:
+                    raise ValueError(
+                        f"{where}.tile must divide the {layer.outputs} outputs, not have {stage.together} positions"
+                    )
+                channels = layer.outputs // stage.together
+                if channels % stage.groups:
+                    raise ValueError(f"{where}.groups must divide the {channels} outputs, not be {stage.groups}")
+                outputs = stage.starts * layer.outputs
         if counts and inputs != counts[-1]:
             raise ValueError(f"{where} takes {inputs} values an image, but the step before it gives {counts[-1]}")
         counts[-1:] = [inputs, outputs]
@@ -276,13 +314,13 @@ def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
         if isinstance(stage, LinearStage):
             names += [str(layers[index].outputs) for index in stage.layers]
         else:
-            channels = layers[stage.layer].outputs if isinstance(stage, ConvStage) else stage.channels
+            channels = layers[stage.layer].outputs // stage.together if isinstance(stage, ConvStage) else stage.channels
             names.append(f"{channels}x{stage.out_size[0]}x{stage.out_size[1]}")
     return names
 
 
 def to_json(stage: Stage) -> dict[str, Any]:
-    return {"kind": kind_name(stage), **dataclasses.asdict(stage)}
+    return {"kind": kind_name(stage), **to_fields(stage)}
 
 
 def from_json(value: Any) -> Stage:
@@ -293,8 +331,8 @@ def from_json(value: Any) -> Stage:
         name: tuple(field) if isinstance(field, list) else field for name, field in value.items() if name != "kind"
     }
     kind: Callable[..., Stage] = KINDS[value["kind"]]
-    names = {field.name for field in dataclasses.fields(KINDS[value["kind"]])}
-    if set(fields) != names:
+    if not are_fields(KINDS[value["kind"]], set(fields)):
+        names = {field.name for field in dataclasses.fields(KINDS[value["kind"]])}
         raise ValueError(f"a {value['kind']} stage must have the fields {sorted(names)}, not {sorted(fields)}")
     return kind(**fields)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zeroskip.model.core import Windows
 from zeroskip.model.pruning.data_checks import network_outputs
 from zeroskip.model.pruning.masks import prunable_layers
 
@@ -48,6 +49,18 @@ class Layer:
         if isinstance(layer, nn.Linear):
             return layer.in_features, layer.out_features
         return layer.in_channels, layer.out_channels
+
+    @property
+    def windows(self) -> Windows | None:
+        """The windows of a convolution without dilation; otherwise None."""
+        layer = self.module
+        if isinstance(layer, nn.Linear) or layer.dilation != (1, 1):
+            return None
+        (high, wide), (down, across) = layer.kernel_size, layer.stride
+        left, right, top, bottom = layer._reversed_padding_repeated_twice
+        rows, columns = self.size[0] + top + bottom, self.size[1] + left + right
+        size = ((rows - high) // down + 1, (columns - wide) // across + 1)
+        return Windows(size=size, kernel=(high, wide), stride=(down, across))
 
     @property
     def depthwise(self) -> bool:

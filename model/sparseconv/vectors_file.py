@@ -20,10 +20,10 @@ from zeroskip.model.network.container import (
     Container,
     check_tensor,
     dataclass_from_json,
-    dataclass_to_json,
     list_from_json,
     write,
 )
+from zeroskip.model.network.fields import to_fields
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.sparseconv.int8 import MAX_MULTIPLIER, MAX_SHIFT, follows
 from zeroskip.model.sparseconv.vectors import (
@@ -51,7 +51,7 @@ def save(vectors: SparseVectors, path: Path) -> None:
     """Writes the file; an existing file is replaced completely or not at all."""
     header = {
         "geometry": dataclasses.asdict(vectors.geometry),
-        "layers": [dataclass_to_json(layer) for layer in vectors.layers],
+        "layers": [to_fields(layer) for layer in vectors.layers],
     }
     tensors: dict[str, NDArray[Any]] = {}
     for number, (coords, feats) in enumerate(zip(vectors.coords, vectors.feats, strict=True)):

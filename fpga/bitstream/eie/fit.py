@@ -8,7 +8,7 @@ from zeroskip.fpga.boards.sram import DEPTH, LUT_RAM_DEPTH, WIDE, WORD
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import COLUMNS_AHEAD, VALUE_BITS, EieGeometry
-from zeroskip.model.eie.relay import MOST_ROWS, relaid
+from zeroskip.model.eie.lay_out import MOST_ROWS, relaid
 from zeroskip.rtl.eie.layouts import column_layout, layer_layout
 
 FILE_BITS = 2048
@@ -91,7 +91,7 @@ def fitting(network: EieNetwork, board: Board, pes: int | None) -> EieNetwork:
             return found
         raise TooLargeError(f"the network does not fit {board.title}: {_least(network, board)}")
     if _holds(network, pes):
-        laid = relaid(network, pes)
+        laid = _laid(network, board, pes)
         short = needs(laid.geometry, board).short(board)
         if not short:
             return laid
@@ -114,13 +114,24 @@ def _holds(network: EieNetwork, pes: int) -> bool:
 
 def _largest(network: EieNetwork, board: Board) -> EieNetwork | None:
     """The network on as many PEs as fit."""
-    laid = (relaid(network, count) for count in SIZES if _holds(network, count))
+    laid = (_laid(network, board, count) for count in SIZES if _holds(network, count))
     return next((one for one in laid if not needs(one.geometry, board).short(board)), None)
+
+
+def _laid(network: EieNetwork, board: Board, pes: int) -> EieNetwork:
+    """The network on `pes` PEs, whose convolutions compute as many positions in a start as fit: half as many, and half
+    of these, where they do not. With one, it is what needs the least."""
+    laid = relaid(network, pes)
+    positions = max(network.together) // 2
+    while positions and needs(laid.geometry, board).short(board):
+        laid = relaid(network, pes, positions=positions)
+        positions //= 2
+    return laid
 
 
 def _least(network: EieNetwork, board: Board) -> str:
     """What is short with the number of PEs that lacks least, where none fits."""
-    geometries = [relaid(network, count).geometry for count in SIZES if _holds(network, count)]
+    geometries = [_laid(network, board, count).geometry for count in SIZES if _holds(network, count)]
     least = min(geometries, key=lambda geometry: needs(geometry, board).part(board))
     short = "; ".join(needs(least, board).short(board))
     return f"no number of PEs fits; {_counted(least.pes, 'lack', 'lacks')} least: {short}"

@@ -288,6 +288,7 @@ class _WeightCycles:
             positions=layer.positions,
             channels=layer.weight.shape[1],
             groups=layer.groups,
+            windows=layer.windows,
             pattern=density < 1 and self.granularity != WEIGHTS,
         )
         return self.core.layer_cost(load, self.geometry)
@@ -329,6 +330,7 @@ class _ChannelCycles:
             positions=layer.positions,
             channels=inputs // groups,
             groups=groups,
+            windows=layer.windows,
             pattern=False,
         )
         return self.core.layer_cost(load, self.geometry)

@@ -21,6 +21,7 @@ from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.eie.lay_out import relaid
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
 
@@ -180,11 +181,25 @@ def test_convolutions() -> None:
     assert np.unique(run.layer_trace).tolist() == [0, 1, 2, 3]
 
 
+def test_positions_together() -> None:
+    """Tiles of positions on the RTL, against the golden model of one position after the other: 5 x 8 of them in tiles
+    of 2 x 4 or 4 x 2 where 5 allows it, here 1 x 8, and 3 x 3 in one."""
+    rng = np.random.default_rng(14)
+    alone = small_conv_network(rng, EieGeometry(pes=4))
+    inputs = random_inputs(rng, 4, alone.inputs, DENSITIES)
+    network = relaid(alone, 4, positions=9)
+    assert network.together == [8, 9, 1, 1]
+    run = check(network, inputs)
+    assert np.array_equal(run.values, golden.outputs(alone, inputs))
+    assert [outputs.shape for outputs in run.stage_outputs] == [(4 * 5, 8 * 6), (4, 9 * 7), (4, 5)]
+    assert (run.cycles.totals - run.cycles.by_layer.sum(axis=1)).tolist() == [5 + 1 + 1] * 4
+
+
 def test_average_pooling() -> None:
     inputs = np.random.default_rng(16).normal(size=(3, 1, 8, 8)).astype(np.float32)
     network = compile_network(share_layers(fold(averaging())), inputs, EieGeometry(pes=4), fit=MEMORIES)
     run = check(network, quantise_inputs(network, inputs)[0])
-    assert [len(outputs) for outputs in run.stage_outputs] == [3 * starts for starts in (64, 16, 16, 16, 8, 1, 1)]
+    assert [len(outputs) for outputs in run.stage_outputs] == [3 * starts for starts in (4, 1, 1, 1, 1, 1, 1)]
 
 
 def test_stages_take_turns_in_one_loaded_network() -> None:

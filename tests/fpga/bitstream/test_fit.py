@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.networks import random_network
+from support.networks import random_conv_network, random_network
 
 from zeroskip.fpga.bitstream.eie import fit
 from zeroskip.fpga.bitstream.eie.fit import fitting, needs
 from zeroskip.fpga.bitstream.fit import CARRIER_LUTS, Needs, TooLargeError, block_rams
 from zeroskip.fpga.boards.named import BOARDS
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.lay_out import relaid
+from zeroskip.model.network.stages import ConvStage
 
 
 def test_block_rams_by_hand() -> None:
@@ -90,3 +92,18 @@ def test_auto_takes_the_largest_that_fits(monkeypatch: pytest.MonkeyPatch, board
     network = random_network(np.random.default_rng(0), EieGeometry(pes=4), (60, 40, 9), 0.2)
     monkeypatch.setattr(fit, "needs", lambda geometry, _: Needs(luts=4000 * geometry.pes, block_rams=0, multipliers=0))
     assert fitting(network, BOARDS[board], None).geometry.pes == pes
+
+
+def test_tiles_are_halved_until_a_network_fits() -> None:
+    """24,000 weights stored 16 times take 16,384 words of a PE, of 4 PEs more than 56 block RAMs of 18 kbit; stored
+    twice they take 2,048. By hand: 8 bytes x 2,048 words x 4 PEs are 32 of these block RAMs."""
+    stage = ConvStage(layer=0, channels=4, height=13, width=13, kernel=(10, 10), stride=(1, 1), padding=(0, 0))
+    network = random_conv_network(np.random.default_rng(0), EieGeometry(pes=4), [stage], [60], 0.9)
+    whole = relaid(network, 4, positions=16)
+    assert (whole.together, whole.geometry.entry_words) == ([16], 16384)
+    board = BOARDS["ulx3s-25f"]
+    assert needs(whole.geometry, board).short(board)
+    laid = fitting(whole, board, 4)
+    assert not needs(laid.geometry, board).short(board)
+    assert (laid.together, laid.geometry.entry_words) == ([2], 2048)
+    assert np.array_equal(laid.position_codes(0), network.position_codes(0))

@@ -14,7 +14,7 @@ from zeroskip.fpga.boards.named import BOARDS
 from zeroskip.fpga.eie.boot import boot_memory
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.eie.relay import relaid
+from zeroskip.model.eie.lay_out import relaid
 
 
 def small_network(seed: int = 0) -> EieNetwork:

@@ -29,6 +29,7 @@ from zeroskip.fpga.simulation.eie import simulated_board
 from zeroskip.model.eie import golden
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.lay_out import relaid
 from zeroskip.rtl.link.protocol import Command
 from zeroskip.rtl.link.receiver import longest_content
 
@@ -63,7 +64,8 @@ def test_a_network_through_the_link(carrier: str) -> None:
 
 def test_stages_of_the_host_and_convolutions() -> None:
     rng = np.random.default_rng(3)
-    network = small_conv_network(rng, EieGeometry(pes=4))
+    alone = small_conv_network(rng, EieGeometry(pes=4))
+    network = relaid(alone, 4, positions=4)
     inputs = random_inputs(rng, 2, 3 * 9 * 8, (0.5, 1.0))
     with simulated_board(network.geometry, carrier="streams", clock=CLOCK) as board:
         host = Host(board)
@@ -72,7 +74,7 @@ def test_stages_of_the_host_and_convolutions() -> None:
         driver.load(host, network)
         found = verify_in(BoardSession(host=host), driver, network, inputs, task="running")
         assert (found.mismatches, found.cycle_model_equal) == (0, True)
-        assert np.array_equal(found.run.values, golden.run(network, inputs)[-1].outputs)
+        assert np.array_equal(found.run.values, golden.run(alone, inputs)[-1].outputs)
 
 
 class GoldenHost:

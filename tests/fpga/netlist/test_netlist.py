@@ -11,7 +11,7 @@ from zeroskip.cosim.session import Session
 from zeroskip.fpga.netlist.design import netlist_design
 from zeroskip.model.eie import golden
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.eie.relay import relaid
+from zeroskip.model.eie.lay_out import relaid
 
 IMAGES = 20
 

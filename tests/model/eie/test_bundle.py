@@ -184,7 +184,15 @@ def test_wrong_fields(saved: Path, change: Callable[[dict[str, Any], dict[str, A
         (put("header", "stages", 0, "groups", value=2), "stages[0]: groups must divide the 3 channels, not be 2"),
         (put("header", "stages", 0, "layer", value=1), "stages[0] must continue with layer 0 of 4, not use 1 to 1"),
         (put("header", "stages", 0, "kernel", value=[11, 11]), "stages[0]: kernel 11 x 11 must fit into the 9 x 8"),
-        (put("header", "stages", 0, "kernel", value=[2, 3]), "stages[0] takes 18 values a position, but layers[0] 27"),
+        (
+            put("header", "stages", 0, "kernel", value=[2, 3]),
+            "stages[0] takes 18 values a start (tile 1 x 1), but layers[0] 27",
+        ),
+        (put("header", "stages", 0, "tile", value=[2, 1]), "stages[0]: tile must divide the 5 x 8 positions, not be 2"),
+        (
+            put("header", "stages", 0, "tile", value=[1, 2]),
+            "stages[0] takes 36 values a start (tile 1 x 2), but layers[0] 27",
+        ),
         (put("header", "stages", 1, "padding", value=[2, 0]), "stages[1]: padding must be at most half the kernel"),
         (
             put("header", "stages", 1, "width", value=9),

@@ -9,7 +9,7 @@ from zeroskip.api.checks import require_settings
 from zeroskip.api.inputs import in_epochs, one_thread
 from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
-from zeroskip.model.eie.settings import EieSettings
+from zeroskip.model.eie.settings import POSITIONS, EieSettings
 from zeroskip.model.progress import Progress, Step
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ class EieCompileSettings:
     With `density` (a fraction) the network is pruned to it and trained, then its shared weights are trained (Deep
     Compression, Han et al., ICLR 2016). Without it, the network's zeros are the pruned weights. The other fields are
     those of EieGeometry; memories that are None are made as large as the network needs, to the next power of two. With
-    `balance_load` rows are assigned to PEs so that the load is balanced, otherwise in turn."""
+    `balance_load` rows are assigned to PEs so that the load is balanced, otherwise in turn. A convolution computes up
+    to `positions` positions in a start: more take fewer cycles and more memory, since its kernel is stored once for
+    each."""
 
     density: float | None = None
     pes: int = PES
@@ -41,6 +43,7 @@ class EieCompileSettings:
     activation_rows: int | None = None
     layers: int | None = None
     balance_load: bool = True
+    positions: int = POSITIONS
 
     def __post_init__(self) -> None:
         require_settings(self)
@@ -67,6 +70,7 @@ class EieRecipe:
             geometry=settings.geometry(),
             fit=tuple(field for field in MEMORIES if getattr(settings, field) is None),
             balance_load=settings.balance_load,
+            positions=settings.positions,
         )
 
     def check(self, settings: EieCompileSettings, plan: TrainingPlan) -> None:

@@ -30,6 +30,14 @@ BalanceLoad = Annotated[
     bool,
     typer.Option("--balance/--no-balance", help="Assign rows to PEs so that the load is balanced, or in turn."),
 ]
+Positions = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Positions of a convolution in one start, at most. More take fewer cycles and more memory: the kernel is "
+        "stored once for each.",
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +71,7 @@ class CompileOptions:
     activation_rows: ActivationRows = None
     layers: Layers = None
     balance_load: BalanceLoad = True
+    positions: Positions = EieCompileSettings.positions
 
     def settings(self) -> EieCompileSettings:
         """The same settings for the API."""

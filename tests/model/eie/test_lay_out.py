@@ -10,7 +10,7 @@ from zeroskip.model.eie import golden
 from zeroskip.model.eie.bundle import FitError
 from zeroskip.model.eie.format import local_rows
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.eie.relay import relaid
+from zeroskip.model.eie.lay_out import relaid
 
 
 @pytest.mark.parametrize("pes", [1, 2, 8, 32])
