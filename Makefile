@@ -52,7 +52,8 @@ readme: setup
 	$(BIN)/zeroskip bench eie --json > docs/measured/bench-eie.json
 	$(BIN)/zeroskip bench eie --balance --json > docs/measured/bench-eie-balanced.json
 	$(BIN)/zeroskip bench sparseconv --json > docs/measured/bench-sparseconv.json
-	for page in readme eie tile bench_sparseconv fpga fpga_blocks cells; do $(BIN)/python docs/scripts/$$page.py || exit 1; done
+	$(BIN)/zeroskip bench sparsity --picture docs/images/bench-sparsity.png --json > docs/measured/bench-sparsity.json
+	for page in readme eie sparsity tile bench_sparseconv fpga fpga_blocks cells; do $(BIN)/python docs/scripts/$$page.py || exit 1; done
 
 clean:
 	rm -rf .venv build runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import simulate_command
 from zeroskip.commands.sparseconv.bench import bench_command as bench_sparseconv_command
 from zeroskip.commands.sparseconv.network import network_command
+from zeroskip.commands.sparsity import bench_command as bench_sparsity_command
 from zeroskip.commands.train import train_command
 from zeroskip.interrupted import INTERRUPTED, NOTHING_KEPT
 from zeroskip.model.cores import CORES, UNITS
@@ -43,7 +44,7 @@ COMMANDS: dict[str, Command] = {
 GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
     "bench": (
         "Measure the hardware, the searches and sparse convolution, next to published figures and other libraries.",
-        {"sparseconv": bench_sparseconv_command},
+        {"sparsity": bench_sparsity_command, "sparseconv": bench_sparseconv_command},
     ),
     "sweep": ("Vary the parameters of a core and predict its cycles with the exact cycle model.", {}),
     "fpga": (fpga.TITLE, fpga.COMMANDS),

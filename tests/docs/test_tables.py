@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
     [
         "readme.py",
         "eie.py",
+        "sparsity.py",
         "tile.py",
         "search.py",
         "pruning.py",

@@ -111,6 +111,14 @@ def was_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def integers(field: str, text: str) -> tuple[int, ...]:
+    """The numbers of a list that is separated by commas. Raises ValueError, which calls the list `field`."""
+    parts = names(text)
+    if wrong := [part for part in parts if not part.isdecimal()]:
+        raise ValueError(f"{field} must be numbers, separated by commas, not {wrong[0]!r}")
+    return tuple(map(int, parts))
+
+
 def names(text: str) -> tuple[str, ...]:
     """The names of a list that is separated by commas; none for an empty text."""
     return tuple(name.strip() for name in text.split(",") if name.strip())

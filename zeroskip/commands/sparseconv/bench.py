@@ -14,13 +14,6 @@ from zeroskip.commands.console import finish, show_tables, working
 _DEFAULT = SparseconvBenchSettings()
 
 
-def _widths(text: str) -> tuple[int, ...]:
-    parts = options.names(text)
-    if wrong := [part for part in parts if not part.isdecimal()]:
-        raise ValueError(f"widths must be numbers, separated by commas, not {wrong[0]!r}")
-    return tuple(map(int, parts))
-
-
 def bench_command(
     parts: Annotated[
         str,
@@ -63,7 +56,7 @@ def bench_command(
         channels=channels,
         repeats=repeats,
         device=device,
-        widths=_widths(widths),
+        widths=options.integers("widths", widths),
     )
     with working() as progress:
         result = bench_sparseconv(settings=settings, picture=picture, seed=seed, progress=progress)
