@@ -234,34 +234,33 @@ class Array(wiring.Component):
         load = Signal(load_layout(self.geometry), name="transfer", reset_less=True)
         writes = Signal()
         m.d.sync += [load.eq(self.load.payload), writes.eq(loads)]
-        address = self._down(m, load.address, "address")
-        words = self._down(m, load.data, "words")
-
-        def strobe(target: Any, chosen: Value) -> Value:
-            return writes & (load.target == target) & chosen
 
         lanes = self.geometry.activation_lanes
         lane_bits = lanes.bit_length() - 1
         for index, pe in enumerate(pes):
             chosen = load.pe == index
             neighbour = load.address[lane_bits : self._pe_bits] == index // lanes
-            m.d.comb += [
-                pe.load.entries.eq(self._down(m, strobe(LoadTarget.ENTRIES, chosen), f"entries_{index}")),
-                pe.load.pointers.eq(self._down(m, strobe(LoadTarget.POINTERS, chosen), f"pointers_{index}")),
-                pe.load.addr.eq(address),
-                pe.load.data.eq(words),
+            targets = [
+                (LoadTarget.ENTRIES, chosen),
+                (LoadTarget.POINTERS, chosen),
+                (LoadTarget.ACTIVATIONS, neighbour),
             ]
-            row = load.address[self._pe_bits :][: len(pe.load.row)]
+            strobes = Cat(writes & (load.target == target) & meant for target, meant in targets)
+            m.d.comb += Cat(pe.load.entries, pe.load.pointers, pe.load.activations).eq(
+                self._down_to_one(m, platform, strobes, f"load_{index}", resets=True)
+            )
             value = load.data.word_select(index % lanes, VALUE_BITS)
-            given = Cat(value.any(), row, value)
-            seen = self._down_to_one(m, platform, given, f"input_{index}", resets=False)
-            loads_input = strobe(LoadTarget.ACTIVATIONS, neighbour)
-            m.d.comb += [
-                pe.load.activations.eq(self._down_to_one(m, platform, loads_input, f"load_{index}", resets=True)),
-                pe.load.nonzero.eq(seen[0]),
-                pe.load.row.eq(seen[1 : 1 + len(row)]),
-                pe.load.activation.eq(seen[1 + len(row) :].as_signed()),
+            row = load.address[self._pe_bits :][: len(pe.load.row)]
+            words = [
+                (pe.load.addr, load.address[: len(pe.load.addr)]),
+                (pe.load.data, load.data),
+                (pe.load.row, row),
+                (pe.load.activation, value),
+                (pe.load.nonzero, value.any()),
             ]
+            m.d.comb += Cat(seen for seen, _ in words).eq(
+                self._down_to_one(m, platform, Cat(word for _, word in words), f"word_{index}", resets=False)
+            )
 
     def _observe(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         m.d.comb += [
