@@ -229,38 +229,41 @@ class Array(wiring.Component):
             control.load_activations.eq(loads & (self.load.payload.target == LoadTarget.ACTIVATIONS)),
         ]
 
-        # The PEs see a transfer in the next cycle: the scanner looks at their flags later than that. Which of them a
-        # transfer is for is decided in front of the hops.
-        load = Signal(load_layout(self.geometry), name="transfer", reset_less=True)
-        writes = Signal()
-        m.d.sync += [load.eq(self.load.payload), writes.eq(loads)]
-
+        # The PEs see a transfer in the next cycle: the scanner looks at their flags later than that. What all need to
+        # know of it is found before, and which of them it is for is decided in front of the hops.
         lanes = self.geometry.activation_lanes
         lane_bits = lanes.bit_length() - 1
+        load = Signal(load_layout(self.geometry), name="transfer", reset_less=True)
+        nonzero = Signal(lanes, reset_less=True)
+        entries, pointers, activations = (Signal(name=f"writes_{what}") for what in ("entries", "pointers", "inputs"))
+        targets = (LoadTarget.ENTRIES, LoadTarget.POINTERS, LoadTarget.ACTIVATIONS)
+        m.d.sync += [
+            load.eq(self.load.payload),
+            nonzero.eq(Cat(self.load.payload.data.word_select(lane, VALUE_BITS).any() for lane in range(lanes))),
+            Cat(entries, pointers, activations).eq(
+                Cat(loads & (self.load.payload.target == target) for target in targets)
+            ),
+        ]
+
         for index, pe in enumerate(pes):
             chosen = load.pe == index
             neighbour = load.address[lane_bits : self._pe_bits] == index // lanes
-            targets = [
-                (LoadTarget.ENTRIES, chosen),
-                (LoadTarget.POINTERS, chosen),
-                (LoadTarget.ACTIVATIONS, neighbour),
+            strobes = [
+                (pe.load.entries, entries & chosen),
+                (pe.load.pointers, pointers & chosen),
+                (pe.load.activations, activations & neighbour),
             ]
-            strobes = Cat(writes & (load.target == target) & meant for target, meant in targets)
-            m.d.comb += Cat(pe.load.entries, pe.load.pointers, pe.load.activations).eq(
-                self._down_to_one(m, platform, strobes, f"load_{index}", resets=True)
-            )
-            value = load.data.word_select(index % lanes, VALUE_BITS)
-            row = load.address[self._pe_bits :][: len(pe.load.row)]
             words = [
                 (pe.load.addr, load.address[: len(pe.load.addr)]),
                 (pe.load.data, load.data),
-                (pe.load.row, row),
-                (pe.load.activation, value),
-                (pe.load.nonzero, value.any()),
+                (pe.load.row, load.address[self._pe_bits :][: len(pe.load.row)]),
+                (pe.load.activation, load.data.word_select(index % lanes, VALUE_BITS)),
+                (pe.load.nonzero, nonzero[index % lanes]),
             ]
-            m.d.comb += Cat(seen for seen, _ in words).eq(
-                self._down_to_one(m, platform, Cat(word for _, word in words), f"word_{index}", resets=False)
-            )
+            for name, signals in (("load", strobes), ("word", words)):
+                sent = Cat(signal for _, signal in signals)
+                seen = self._down_to_one(m, platform, sent, f"{name}_{index}", resets=name == "load")
+                m.d.comb += Cat(signal for signal, _ in signals).eq(seen)
 
     def _observe(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         m.d.comb += [
