@@ -15,6 +15,7 @@ PHASES = (
     ("Packing", "packing"),
     ("Promoting", "packing"),
     ("Creating initial analytic placement", "placing"),
+    ("Running Static placer", "placing"),
     ("Running simulated annealing", "placing: refining"),
     ("Routing", "routing"),
     ("Running router2", "routing"),

@@ -7,7 +7,7 @@ the hash of its RTLIL, constraints, options and tools, and serves all networks o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,22 @@ from zeroskip.fpga.bitstream.gowin import CHIP
 from zeroskip.fpga.bitstream.layout import SYNTHESIS, Slice, layouts
 from zeroskip.fpga.bitstream.memories import Memory, marker, memories, with_contents
 from zeroskip.fpga.bitstream.phases import Announce, nextpnr_phase, yosys_phase
+from zeroskip.fpga.boards.board import Device
 from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_GOWIN, NEXTPNR_ICE40, YOSYS, ToolError
 from zeroskip.model.cache import kept
 from zeroskip.model.sources import PACKAGE, files_hash
 
 NEXTPNR = {"ecp5": NEXTPNR_ECP5, "ice40": NEXTPNR_ICE40, "gowin": NEXTPNR_GOWIN}
 TEXT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
+
+SPARSE = 0.6
+"""Part of an ECP5's look-up tables up to which the placer `static` is used. It spreads cells over the device as charges
+that repel each other, and aims at 70 % of the places in use. An array of 16 PEs on an ULX3S-85F (39 % in use) had 37 %
+less wire than with nextpnr's own choice, `heap`, which packs cells tightly and lets PEs grow into each other.
+"""
+
+LUTS_OF = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
+"""Places for look-up tables of an ECP5 that cells take."""
 
 CODE = ("tools.py", *(f"bitstream/{name}.py" for name in ("config", "gowin", "layout", "memories", "route")))
 """What makes a routed design of the RTLIL: with another version of it, the cache is not used."""
@@ -81,7 +91,11 @@ def _route_in(folder: Path, design: Design, patched: Sequence[str], mhz: float, 
     source.write_text(with_contents(design.rtlil, markers))
     constraints.write_text(design.constraints)
     synthesise(folder, family, announce)
-    options = [*device_options(board.make_platform()), *constraint_options(family, constraints.name)]
+    options = [
+        *device_options(board.make_platform()),
+        *constraint_options(family, constraints.name),
+        *placer_options(board.device, cell_counts(folder)),
+    ]
     place_and_route(folder, family, options, mhz=mhz, seed=seed, announce=announce)
     placed = texts.place((folder / "config").read_text(), family, {m: (markers[m], slices[m]) for m in chosen})
     _save_placed(folder, placed)
@@ -139,6 +153,13 @@ def device_options(platform: Any) -> list[str]:
         package = platform._nextpnr_package_options[platform.package].upper()
         return [device, "--package", package, "--speed", platform.speed]
     return [device, "--package", platform.package.lower()]
+
+
+def placer_options(device: Device, cells: Mapping[str, int]) -> list[str]:
+    """The options of nextpnr that choose its placer for a design of `cells`."""
+    if device.family != "ecp5" or sum(LUTS_OF[cell] * cells.get(cell, 0) for cell in LUTS_OF) > SPARSE * device.luts:
+        return []
+    return ["--placer", "static"]
 
 
 def constraint_options(family: str, file: str) -> list[str]:
