@@ -11,7 +11,7 @@ def _loop_and_latency(geometry: TileGeometry) -> tuple[int, int]:
     """Cycles from one step of a sum to its next; and cycles around the steps, from `start` to the first and from the
     last to `done`."""
     if isinstance(geometry.operand, IntFormat):
-        return 1, 8
+        return 1, 9
     rule = block_rule(geometry.generation, geometry.dtype, geometry.out)
     # Each stage of the tree for the largest exponent has two levels.
     rank = 1 + -(-(rule.products - 1).bit_length() // 2)

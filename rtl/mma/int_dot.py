@@ -22,12 +22,13 @@ class IntDot(wiring.Component):
     """`sum <- sum + a[0] * b[0] + ... + a[k-1] * b[k-1]`: exact products, a sum of 32 bits that wraps, or that
     saturates after each step where `out` is int32_sat (PTX ISA 9.1, `.satfinite`).
 
+        bring      nothing: on an FPGA, multipliers lie in rows of their own, some way from the selectors
         multiply   exact products
-        carry      nothing: on an FPGA, multipliers lie in columns, some way from the adders
+        carry      nothing: they also lie some way from the adders
         add        the exact sums of both halves of them
         sum        take c, or the sum so far, add both, write
 
-    Latency: four cycles from the operands to `d`. Throughput: one step a cycle, also for the same sum. Nothing moves
+    Latency: five cycles from the operands to `d`. Throughput: one step a cycle, also for the same sum. Nothing moves
     while `control.en` is low.
 
     Parameters
@@ -66,17 +67,20 @@ class IntDot(wiring.Component):
     @staticmethod
     def timing_of(geometry: TileGeometry) -> Timing:
         """The timing for a geometry with an integer format."""
-        return Timing(stages=4, take=3)
+        return Timing(stages=5, take=4)
 
     def elaborate(self, platform: Any) -> Any:
         m = Module()
         m.submodules.sums = sums = Accumulators(slots=self.timing.slots, width=SUM_BITS)
         k, bits = self.geometry.k, self.a[0].shape().width
-        m.d.comb += sums.begin.eq(delay(m, self.c, "c", 2))
+        m.d.comb += sums.begin.eq(delay(m, self.c, "c", 3))
+
+        # bring
+        a, b = registers(m, self.a, "a"), registers(m, self.b, "b")
 
         # multiply
         products = [Signal(signed(2 * bits), name=f"product{i}") for i in range(k)]
-        m.d.sync += [product.eq(self.a[i] * self.b[i]) for i, product in enumerate(products)]
+        m.d.sync += [product.eq(a[i] * b[i]) for i, product in enumerate(products)]
 
         # carry
         carried = registers(m, products, "carried")
