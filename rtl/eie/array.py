@@ -26,6 +26,10 @@ from zeroskip.rtl.own_register import OwnRegister
 HOP_GROUP = 8
 """PEs whose answers come together in one register."""
 
+NEIGHBOURS = 4
+"""PEs that share the last register of what need not be close to each of them: with one a PE, 32 PEs were slower on an
+ECP5, since its wires ran out. They are the PEs to which one transfer brings inputs (EieGeometry.activation_lanes)."""
+
 
 def _is_data(signal: Value) -> bool:
     """Whether a signal is more than a strobe: then it means nothing until its strobe is high, and needs no reset. A net
@@ -112,9 +116,9 @@ class Array(wiring.Component):
         wiring.connect(m, control.result, wiring.flipped(self.result))
 
         self._broadcast(m, platform, control, pes)
-        self._codebooks(m, control, pes)
-        self._search(m, control, pes)
-        self._fetch(m, control, pes)
+        self._codebooks(m, platform, control, pes)
+        self._search(m, platform, control, pes)
+        self._fetch(m, platform, control, pes)
         self._load(m, platform, control, pes)
         self._observe(m, control, pes)
         return m
@@ -151,8 +155,6 @@ class Array(wiring.Component):
         shared: dict[bool, list[tuple[Value, Callable[[ProcessingElement], Value]]]] = {
             False: [
                 (control.broadcast.payload, lambda pe: pe.broadcast.payload),
-                (control.rounding.half, lambda pe: pe.rounding.half),
-                (control.rounding.relu, lambda pe: pe.rounding.relu),
             ],
             True: [
                 (control.broadcast.valid, lambda pe: pe.broadcast.valid),
@@ -166,6 +168,9 @@ class Array(wiring.Component):
             for index, pe in enumerate(pes):
                 seen = self._down_to_one(m, platform, sent, f"{name}_{index}", resets=are_strobes)
                 m.d.comb += Cat(Value.cast(of(pe)) for _, of in signals).eq(seen)
+        rounding = Cat(control.rounding.half, control.rounding.relu)
+        for pe, seen in zip(pes, self._down_to_neighbours(m, platform, rounding, "rounding"), strict=True):
+            m.d.comb += Cat(pe.rounding.half, pe.rounding.relu).eq(seen)
 
     def _down_to_one(self, m: Module, platform: Any, signals: Value, name: str, *, resets: bool) -> Value:
         """Signals of the control unit to all PEs, as one of them sees them: it has registers of its own."""
@@ -176,7 +181,17 @@ class Array(wiring.Component):
             signals = register.o
         return signals
 
-    def _codebooks(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _down_to_neighbours(
+        self, m: Module, platform: Any, signals: Value, name: str, *, resets: bool = False
+    ) -> list[Value]:
+        """Signals to all PEs, as each of them sees them: NEIGHBOURS share a register."""
+        seen: list[Value] = []
+        for first in range(0, self.geometry.pes, NEIGHBOURS):
+            shared = self._down_to_one(m, platform, signals, f"{name}_{first}", resets=resets)
+            seen += [shared] * min(NEIGHBOURS, self.geometry.pes)
+        return seen
+
+    def _codebooks(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Sends each layer's codebook from the store to all PEs."""
         m.submodules.codebooks = store = CodebookStore(self.geometry)
         load = self.load.payload
@@ -187,22 +202,34 @@ class Array(wiring.Component):
             store.load.addr.eq(load.address),
             store.load.data.eq(load.data),
         ]
-        en = self._down(m, store.o.en, "codebook_en")
-        addr = self._down(m, store.o.addr, "codebook_addr")
-        values = self._down(m, store.o.data.as_value(), "codebook_data")
-        for pe in pes:
-            m.d.comb += [pe.codebook.en.eq(en), pe.codebook.addr.eq(addr), pe.codebook.data.eq(values)]
+        values = Cat(store.o.addr, store.o.data)
+        seen = zip(
+            pes,
+            self._down_to_neighbours(m, platform, store.o.en, "codebook_en", resets=True),
+            self._down_to_neighbours(m, platform, values, "codebook"),
+            strict=True,
+        )
+        for pe, en, written in seen:
+            m.d.comb += [pe.codebook.en.eq(en), Cat(pe.codebook.addr, pe.codebook.data).eq(written)]
 
-    def _search(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _search(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Connects the window's flags, in the order of the activations, to the control unit."""
-        window = self._down(m, control.files.window, "window", control.advance)
+        window = control.files.window
+        if self.geometry.hops:
+            # What a register holds that takes a new window while `advance` is high: the PEs' own need not know of it.
+            held = Signal.like(window, name="window_held", reset_less=True)
+            window = Mux(control.advance, window, held)
+            m.d.sync += held.eq(window)
+        for index, pe in enumerate(pes):
+            seen = self._down_to_one(m, platform, window, f"window_{index}", resets=False)
+            m.d.comb += pe.files.window.eq(seen)
         flags = Cat(pe.flags[row] for row in range(self.geometry.rows_per_window) for pe in pes)
-        m.d.comb += [pe.files.window.eq(window) for pe in pes]
         m.d.comb += control.flags.eq(self._down(m, flags, "flags", control.advance))
 
-    def _fetch(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _fetch(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Connects one activation to the control unit: each PE gives zero unless it was asked."""
         en, addr = control.fetch.en, control.fetch.addr
+        read = self._down_to_neighbours(m, platform, addr >> self._pe_bits, "fetch_addr")
         asked, answers = Signal(len(pes)), Signal(len(pes))
         m.d.sync += answers.eq(asked)
         rows = []
@@ -210,7 +237,7 @@ class Array(wiring.Component):
             asks = en & (addr[: self._pe_bits] == index)
             m.d.comb += [
                 pe.fetch.en.eq(self._down(m, asks, f"fetch_{index}")),
-                pe.fetch.addr.eq(self._down(m, addr >> self._pe_bits, f"fetch_addr_{index}", asks)),
+                pe.fetch.addr.eq(read[index]),
             ]
             row = Signal.like(pe.fetch.data, name=f"row_{index}", reset_less=True)
             m.d.sync += [asked[index].eq(pe.fetch.en), row.eq(Mux(answers[index], pe.fetch.data, 0))]
@@ -245,25 +272,21 @@ class Array(wiring.Component):
             ),
         ]
 
+        words = self._down_to_neighbours(m, platform, Cat(load.address, load.data, nonzero), "word")
         for index, pe in enumerate(pes):
-            chosen = load.pe == index
             neighbour = load.address[lane_bits : self._pe_bits] == index // lanes
-            strobes = [
-                (pe.load.entries, entries & chosen),
-                (pe.load.pointers, pointers & chosen),
-                (pe.load.activations, activations & neighbour),
+            strobes = Cat(entries & (load.pe == index), pointers & (load.pe == index), activations & neighbour)
+            m.d.comb += Cat(pe.load.entries, pe.load.pointers, pe.load.activations).eq(
+                self._down_to_one(m, platform, strobes, f"load_{index}", resets=True)
+            )
+            address, data = words[index][: len(load.address)], words[index][len(load.address) : -lanes]
+            m.d.comb += [
+                pe.load.addr.eq(address),
+                pe.load.data.eq(data),
+                pe.load.row.eq(address[self._pe_bits :]),
+                pe.load.activation.eq(data.word_select(index % lanes, VALUE_BITS)),
+                pe.load.nonzero.eq(words[index][-lanes:][index % lanes]),
             ]
-            words = [
-                (pe.load.addr, load.address[: len(pe.load.addr)]),
-                (pe.load.data, load.data),
-                (pe.load.row, load.address[self._pe_bits :][: len(pe.load.row)]),
-                (pe.load.activation, load.data.word_select(index % lanes, VALUE_BITS)),
-                (pe.load.nonzero, nonzero[index % lanes]),
-            ]
-            for name, signals in (("load", strobes), ("word", words)):
-                sent = Cat(signal for _, signal in signals)
-                seen = self._down_to_one(m, platform, sent, f"{name}_{index}", resets=name == "load")
-                m.d.comb += Cat(signal for signal, _ in signals).eq(seen)
 
     def _observe(self, m: Module, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         m.d.comb += [
