@@ -30,9 +30,9 @@ NEXTPNR = {"ecp5": NEXTPNR_ECP5, "ice40": NEXTPNR_ICE40, "gowin": NEXTPNR_GOWIN}
 TEXT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
 
 SPARSE = 0.6
-"""Part of an ECP5's look-up tables up to which the placer `static` is used. It spreads cells over the device as charges
-that repel each other, and aims at 70 % of the places in use. An array of 16 PEs on an ULX3S-85F (39 % in use) had 37 %
-less wire than with nextpnr's own choice, `heap`, which packs cells tightly and lets PEs grow into each other.
+"""Part of an ECP5's look-up tables up to which cells are spread over the device, and wires routed again for the clock
+(spread_options). An array of 16 PEs on an ULX3S-85F (37 % in use) had 37 % less wire than with nextpnr's own placer,
+`heap`, which packs cells tightly and lets PEs grow into each other; 32 PEs (56 %) were not routed at all with that one.
 """
 
 LUTS_OF = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
@@ -94,7 +94,7 @@ def _route_in(folder: Path, design: Design, patched: Sequence[str], mhz: float, 
     options = [
         *device_options(board.make_platform()),
         *constraint_options(family, constraints.name),
-        *placer_options(board.device, cell_counts(folder)),
+        *spread_options(board.device, cell_counts(folder)),
     ]
     place_and_route(folder, family, options, mhz=mhz, seed=seed, announce=announce)
     placed = texts.place((folder / "config").read_text(), family, {m: (markers[m], slices[m]) for m in chosen})
@@ -155,11 +155,13 @@ def device_options(platform: Any) -> list[str]:
     return [device, "--package", platform.package.lower()]
 
 
-def placer_options(device: Device, cells: Mapping[str, int]) -> list[str]:
-    """The options of nextpnr that choose its placer for a design of `cells`."""
+def spread_options(device: Device, cells: Mapping[str, int]) -> list[str]:
+    """The options of nextpnr for a design of `cells` that leaves room on an ECP5; none for others. Its placer `static`
+    lets cells repel each other as charges do, until 70 % of the places are in use. Its router takes wires up again on
+    paths that are too slow for the clock: those of signals that go all over the device may take long ways."""
     if device.family != "ecp5" or sum(LUTS_OF[cell] * cells.get(cell, 0) for cell in LUTS_OF) > SPARSE * device.luts:
         return []
-    return ["--placer", "static"]
+    return ["--placer", "static", "--tmg-ripup"]
 
 
 def constraint_options(family: str, file: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zeroskip.fpga.bitstream.phases import nextpnr_phase
-from zeroskip.fpga.bitstream.route import placer_options
+from zeroskip.fpga.bitstream.route import spread_options
 from zeroskip.fpga.boards.board import GW2AR_18, ICE40UP5K, LFE5U_25, LFE5U_85, Device
 
 ARRAY = {"LUT4": 18_027, "CCU2C": 1_922, "TRELLIS_DPR16X4": 1_540, "PFUMX": 2_876, "TRELLIS_FF": 15_703}
@@ -14,18 +14,18 @@ ARRAY = {"LUT4": 18_027, "CCU2C": 1_922, "TRELLIS_DPR16X4": 1_540, "PFUMX": 2_87
 
 @pytest.mark.parametrize(
     ("device", "options"),
-    [(LFE5U_85, ["--placer", "static"]), (LFE5U_25, []), (ICE40UP5K, []), (GW2AR_18, [])],
+    [(LFE5U_85, ["--placer", "static", "--tmg-ripup"]), (LFE5U_25, []), (ICE40UP5K, []), (GW2AR_18, [])],
 )
 def test_cells_spread_over_a_device_that_has_room(device: Device, options: list[str]) -> None:
-    assert placer_options(device, ARRAY) == options
+    assert spread_options(device, ARRAY) == options
 
 
 def test_room_is_counted_in_look_up_tables() -> None:
     """60 % of 83,640 are 50,184; a carry cell takes two places and a small memory six, as nextpnr counts them."""
     most = {"LUT4": 50_184 - 2 * 500 - 6 * 100, "CCU2C": 500, "TRELLIS_DPR16X4": 100}
-    assert placer_options(LFE5U_85, most)
+    assert spread_options(LFE5U_85, most)
     for cell in most:
-        assert not placer_options(LFE5U_85, {**most, cell: most[cell] + 1})
+        assert not spread_options(LFE5U_85, {**most, cell: most[cell] + 1})
 
 
 def test_the_placers_tell_when_they_begin() -> None:
