@@ -140,6 +140,9 @@ class Executor(wiring.Component):
             self.core.read.payload.eq(address),
         ]
         m.d.sync += at_limit.eq(cycles == address)
+        # Not where the state says so: many flip-flops would wait for it.
+        with m.If(takes):
+            m.d.sync += [result.eq(self.core.result.payload), result_left.eq(sizes.result_bytes)]
         reached = address[: max(sizes.address, sizes.read)]
         next_address = [reached.eq(reached + 1)]
 
@@ -289,12 +292,11 @@ class Executor(wiring.Component):
                 with m.Else():
                     answer()
             with m.State("Ask"):
-                m.d.sync += [asks.eq(1), result_left.eq(sizes.result_bytes)]
+                m.d.sync += asks.eq(1)
                 with m.If(asks & self.core.read.ready):
                     m.d.sync += [asks.eq(0), takes.eq(1), *next_address, count.eq(count - 1)]
                     m.next = "Result"
             with m.State("Result"):
-                m.d.sync += result.eq(self.core.result.payload)
                 with m.If(self.core.result.valid):
                     m.d.sync += takes.eq(0)
                     m.next = "Send result"
