@@ -20,7 +20,7 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import OPERANDS, FloatFormat, block_rule
 from zeroskip.model.network.pattern import Pattern
 
-LATENCY = {"fp16": 10, "tf32": 9, "int8": 5, "int4": 5}
+LATENCY = {"fp16": 10, "tf32": 9, "int8": 6, "int4": 6}
 """Of tiles of the A100 and of Ada."""
 
 
