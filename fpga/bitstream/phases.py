@@ -15,7 +15,6 @@ PHASES = (
     ("Packing", "packing"),
     ("Promoting", "packing"),
     ("Creating initial analytic placement", "placing"),
-    ("Running Static placer", "placing"),
     ("Running simulated annealing", "placing: refining"),
     ("Routing", "routing"),
     ("Running router2", "routing"),
@@ -44,7 +43,7 @@ def nextpnr_phase(announce: Announce) -> Callable[[str], None]:
             announce("preparing nextpnr (once)")
         elif found := re.match(r"iter=(\d+).*overuse=(\d+)", said):
             announce(f"routing: pass {found[1]}, {found[2]} wires in conflict")
-        elif found := re.match(r"at iteration #(\d+)", said):
+        elif found := re.match(r"(?:at iteration #|iter=)(\d+)", said):
             announce(f"placing: pass {found[1]}")
         else:
             for start, phase in PHASES:

@@ -25,7 +25,7 @@ LUTS = {"ecp5": (3020, 1110), "ice40": (3235, 1165), "gowin": (3700, 1450)}
 """Look-up tables of control and link, and those of a PE beside its rows. On the iCE40, flip-flops take places of their
 own.
 
-Those of the ECP5 and the iCE40 were fitted to designs of 1 to 16 PEs that were synthesised and packed
+Those of the ECP5 and the iCE40 were fitted to designs of 1 to 32 PEs that were synthesised and packed
 (docs/measured/fpga-cells-eie.json), and are within 10 % of each. As place and route fills USABLE of an ECP5, an array
 that takes less than 81 % of it is not refused, and one that takes more than all of it is not accepted. Those of the
 Gowin rest on one build, of one PE (docs/measured/fpga-build-tangnano20k-1.json).
@@ -34,7 +34,7 @@ Gowin rest on one build, of one PE (docs/measured/fpga-build-tangnano20k-1.json)
 ROW_LUTS = {"ecp5": 1.66, "ice40": 11.5, "gowin": 6}
 """Look-up tables of a row of a PE's activation files."""
 
-IN_LUTS = (810, 15.2)
+IN_LUTS = (860, 14.8)
 """Look-up tables of a PE beside its rows, and of a row, on an ECP5 where the files are LUT RAM."""
 
 SIZES = (64, 32, 16, 8, 4, 2, 1)

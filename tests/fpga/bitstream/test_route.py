@@ -28,10 +28,20 @@ def test_room_is_counted_in_look_up_tables() -> None:
         assert not spread_options(LFE5U_85, {**most, cell: most[cell] + 1})
 
 
-def test_the_placers_tell_when_they_begin() -> None:
+def test_every_pass_of_place_and_route_is_told() -> None:
+    """Lines of nextpnr 0.11.1: the placer `static`, its refining, router2."""
     phases: list[str] = []
     heard = nextpnr_phase(phases.append)
-    for line in ("Info: Running Static placer...", "Info: iter=3 steplen=0.2 a=1.0 penalty=[0.0, 0.0]"):
+    for line in (
+        "Info: iter=3 steplen=1.086988 a=1.618034 penalty=[0.00, 0.00, 0.00, 0.00]",
+        "Info: Running simulated annealing placer for refinement.",
+        "Info:   at iteration #5: temp = 0.000000, timing cost = 528, wirelen = 326611",
+        "Info:     iter=6 wires=979299 overused=3313 overuse=3325 tmgfail=38 archfail=NA",
+    ):
         heard(line)
-    heard("Info: Running simulated annealing placer for refinement.")
-    assert phases == ["placing", "placing: refining"]
+    assert phases == [
+        "placing: pass 3",
+        "placing: refining",
+        "placing: pass 5",
+        "routing: pass 6, 3325 wires in conflict",
+    ]
