@@ -12,9 +12,7 @@ from zeroskip.model.search.views.pictures import save_picture
 
 PAGE = DOCS / "measurements/search.md"
 COMPARED = {
-    "compare-plain-20": "Plain-20 (width 0.25), channels",
-    "compare-lenet-5-channels": "LeNet-5, channels",
-    "compare-lenet-5-weights": "LeNet-5, single weights",
+    "compare-lenet-weights": "LeNet-5, single weights",
 }
 """Files of `zeroskip search compare` on Fashion-MNIST, and what they compare on."""
 SEARCHED = {
@@ -26,18 +24,24 @@ SEARCHED = {
 
 
 def comparison(name: str, result: dict[str, Any]) -> str:
+    samples, settings = result["samples"], result["settings"]
+    core = ", ".join(f"{size} {field}" for field, size in result["sizes"].items())
     head = (
-        f"{COMPARED[name]}: budget {result['budget']:.0%} of the dense {result['cost']}, "
-        f"dense accuracy {result['dense']:.2%}."
+        f"{COMPARED[name]}{core and ', '}{core}: dense accuracy {result['dense']:.2%}, {samples['train']:,} training "
+        f"and {samples['test']:,} test images. Seeds of search: {settings['seeds']}; fine-tunings of each plan: "
+        f"{settings['tunings']}; epochs of each: {settings['epochs']}; episodes of AMC: {settings['episodes']}."
     )
-    whole = ["whole network"] if result["policies"]["uniform"].get("exact") else []
-    rows = [["policy", "cost", *whole, "accuracy before", "after fine-tuning", "search seconds"]]
-    for policy, found in result["policies"].items():
-        before = f"{found['before']:.2%} ± {found['std_before']:.2%}"
-        after = f"{found['after']:.2%} ± {found['std']:.2%}"
-        exact = [f"{found['exact']:.1%}"] if whole else []
-        rows.append([policy, f"{found['cost']:.1%}", *exact, before, after, f"{found['seconds']:.0f}"])
-    return f"{head}\n\n{markdown(rows)}\n"
+    tables = []
+    for one in result["budgets"]:
+        rows = [["", "cost", "accuracy before", "after fine-tuning", "search, CPU seconds", "not evaluation"]]
+        for policy, found in one["policies"].items():
+            cost = found["cost"] if found["exact"] is None else found["exact"]
+            before = f"{found['before']:.2%} ± {found['std_before']:.2%}"
+            after = f"{found['after']:.2%} ± {found['std']:.2%}"
+            rest = "" if found["overhead"] is None else f"{found['overhead']:.1%}"
+            rows.append([policy, f"{cost:.1%}", before, after, f"{found['seconds']:.1f}", rest])
+        tables.append(f"Budget {one['budget']:.0%} of the dense {result['cost']}:\n\n{markdown(rows)}")
+    return f"{head}\n\n" + "\n\n".join(tables) + "\n"
 
 
 def bench(name: str, result: dict[str, Any]) -> str:
@@ -76,5 +80,6 @@ def filled(page: str) -> str:
 if __name__ == "__main__":
     update(PAGE, filled)
     if "--check" not in sys.argv[1:]:
-        compared = measured("compare-lenet-5-weights")
-        save_picture(of_comparison([compared], compared["dense"], compared["cost"]), DOCS / "images/search.png")
+        compared = measured("compare-lenet-weights")
+        picture = of_comparison(compared["budgets"], compared["dense"], compared["cost"])
+        save_picture(picture, DOCS / "images/search.png")
