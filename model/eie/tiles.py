@@ -31,6 +31,10 @@ MOST_VALUES = 1024
 """Inputs, and outputs, that a tile of more than one position may have: the activation files of most networks are that
 large anyway."""
 
+MOST_APART = 256
+"""Inputs that a tile may have where its windows do not overlap: then it only saves filling the pipeline, about 20
+cycles."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
@@ -52,12 +56,14 @@ class Grid:
         """The tile of the most positions, at most `positions`, that sees and gives at most `values` values; of equal
         ones that which sees the fewest. A single position may always be computed by itself."""
         rows, columns = self.windows.size
+        overlap = any(kernel > stride for kernel, stride in zip(self.windows.kernel, self.windows.stride, strict=True))
+        most_inputs = values if overlap else min(values, MOST_APART)
         tiles = [(down, across) for down in _divisors(rows) for across in _divisors(columns)]
         possible = [
             tile
             for tile in tiles
             if math.prod(tile) <= positions
-            and self.channels * math.prod(self.seen_by(tile)) <= values
+            and self.channels * math.prod(self.seen_by(tile)) <= most_inputs
             and outputs * math.prod(tile) <= values
         ]
         return max(possible, key=lambda tile: (math.prod(tile), -math.prod(self.seen_by(tile))), default=(1, 1))

@@ -92,7 +92,7 @@ def test_outputs_do_not_change_in_any_bit(positions: int, product_shift: int) ->
 def test_a_tile_is_as_large_as_allowed() -> None:
     """By hand: 24 x 24 positions divide into 4 x 4, which see 8 x 8 values; 8 x 8 positions of 20 channels into 2 x 4,
     which see 20 x 6 x 8 = 960 of 1,024 values, as 4 x 2 do; 4 x 4 would see 1,280. A prime number of positions is one
-    tile or none."""
+    tile or none. Windows that do not overlap see at most 256 values."""
 
     def tile(size: int, kernel: int, channels: int, outputs: int, positions: int) -> tuple[int, int]:
         side = size + kernel - 1
@@ -113,6 +113,7 @@ def test_a_tile_is_as_large_as_allowed() -> None:
     assert sorted(tile(7, 3, 4, 8, 16)) == [1, 7]
     assert tile(7, 3, 4, 8, 6) == (1, 1)
     assert tile(24, 5, 1, 600, 16) == (1, 1)  # two positions would have 1,200 outputs
+    assert math.prod(tile(8, 1, 64, 8, 16)) == 4  # windows of 1 x 1 do not overlap: 4 x 64 inputs
 
 
 def test_memories_that_keep_their_size_limit_the_tile() -> None:
