@@ -20,10 +20,10 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.mark.parametrize(("size", "batch"), [(64, 1), (64, 64), (256, 8)])
 def test_a_dense_tile_reads_each_weight_once_for_each_of_its_columns(size: int, batch: int) -> None:
-    """In int8, and multiplies in every cycle but the 8 around its steps."""
+    """In int8, and multiplies in every cycle but the 9 around its steps."""
     (point,) = TileRival(pattern=DENSE).points(size, batch, 64)
     assert point.density == 1
-    assert point.cycles == size * size * batch / 64 + 8
+    assert point.cycles == size * size * batch / 64 + 9
     columns = {size * size * 8 * -(-batch // n) for n in (1, 2, 4, 8)}
     assert point.bits in columns
 
@@ -33,7 +33,7 @@ def test_a_pattern_takes_its_part_of_the_cycles_and_its_metadata() -> None:
     for pattern, part, bits in ((Pattern(), 2, 10), (Pattern(keep=1, group=4), 4, 10)):
         (point,) = TileRival(pattern=pattern).points(256, 8, 64)
         assert point.density == 1 / part
-        assert point.cycles == 256 * 256 * 8 / 64 / part + 8
+        assert point.cycles == 256 * 256 * 8 / 64 / part + 9
         kept = 256 * 256 / part
         assert point.bits in {kept * bits * -(-8 // n) for n in (1, 2, 4, 8)}
 
