@@ -89,20 +89,22 @@ def net():
 
 
 def test_convolutions(zs: Command, tmp_path: Path) -> None:
-    """One network through both commands: sizes in the table, cycles by layer in the JSON, positions in the report."""
+    """One network through both commands: sizes in the table, cycles by layer in the JSON, starts in the report. 6 x 6
+    positions in tiles of 2 x 6, which see 4 x 8 values and give 4 channels; and one by one."""
     (tmp_path / "convnet.py").write_text(CONVOLUTIONS)
     rng = np.random.default_rng(8)
     np.savez(tmp_path / "images.npz", inputs=rng.random((5, 1, 8, 8)), labels=rng.integers(0, 4, 5))
-    arguments = ("compile", "convnet:net", "--data", "images.npz", "--output", "conv.zs", "--pes", 4)
-    code, out, err = zs(*arguments)
-    assert code == 0, err
-    assert "1x8x8 - 4x6x6 - 4x3x3 - 4" in out
-    code, out, err = zs("simulate", "conv.zs", "--data", "images.npz", "--json")
-    assert code == 0, err
-    result = json.loads(out)
-    assert (result["images"], result["mismatches"], result["cycle_model_equal"]) == (5, 0, True)
-    assert sum(result["cycles_by_layer"]) + 36 + 1 == pytest.approx(result["cycles_per_image"]["mean"])
-    assert "9 x 4 (x 36)" in (tmp_path / "conv.html").read_text()
+    compiling = ("compile", "convnet:net", "--data", "images.npz", "--output", "conv.zs", "--pes", 4)
+    for positions, starts, layer in (((), 3, "32 x 48 (x 3)"), (("--positions", 1), 36, "9 x 4 (x 36)")):
+        code, out, err = zs(*compiling, *positions)
+        assert code == 0, err
+        assert "1x8x8 - 4x6x6 - 4x3x3 - 4" in out
+        code, out, err = zs("simulate", "conv.zs", "--data", "images.npz", "--json")
+        assert code == 0, err
+        result = json.loads(out)
+        assert (result["images"], result["mismatches"], result["cycle_model_equal"]) == (5, 0, True)
+        assert sum(result["cycles_by_layer"]) + starts + 1 == pytest.approx(result["cycles_per_image"]["mean"])
+        assert layer in (tmp_path / "conv.html").read_text()
 
 
 def test_convolutions_take_images(zs: Command, tmp_path: Path) -> None:
