@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ MOST_IN_FLIGHT = 64
 
 MOST_NOISE = 1 << 20
 """Bytes without a frame, or without the expected one, after which a line carries noise."""
+
+NOISY = 5
+"""So many times a board's patience after which a line that carries something, but no answer, carries noise: what
+chatters slowly, such as a GPS receiver, would take hours to send MOST_NOISE bytes."""
 
 SPARE = 16
 """Bytes of a board's buffer that are never counted on."""
@@ -262,9 +267,9 @@ class Host:
             self._come = b""
             # The first zero ends what may have been cut.
             self._write(b"\0" + frame(Request(command=Command.IDENTIFY).content(number)))
-            before = self._received
-            while self._received - before < MOST_NOISE:
-                contents = self._contents(self.pipe.patience)
+            before, until = self._received, time.monotonic() + NOISY * self.pipe.patience
+            while self._received - before < MOST_NOISE and time.monotonic() < until:
+                contents = self._contents(self.pipe.patience, until)
                 if not contents:
                     problem = self._silence()
                     break
@@ -315,11 +320,11 @@ class Host:
         self._sent += len(data)
         self.pipe.write(data)
 
-    def _contents(self, timeout: float) -> list[bytes | None]:
+    def _contents(self, timeout: float, until: float = math.inf) -> list[bytes | None]:
         """Waits until a frame is complete, and returns the contents of all that are (None for a damaged one); nothing
-        where no byte comes within the timeout."""
+        where no byte comes within the timeout. A damaged one stands for noise that goes on `until` a time."""
         before = self._received
-        while self._received - before < MOST_NOISE:
+        while self._received - before < MOST_NOISE and time.monotonic() < until:
             come = self.pipe.read(timeout)
             self._received += len(come)
             if not come:

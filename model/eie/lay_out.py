@@ -46,8 +46,10 @@ def lay_out(matrices: Matrices, geometry: EieGeometry, *, fit: Sequence[str], po
     in `fit` are as large as it needs, to the next power of two.
 
     A convolution computes up to `positions` positions in a start, fewer where another memory would be too small. Raises
-    FitError where it is too small for single positions.
+    FitError where it is too small for single positions, and ValueError where `positions` is less than 1.
     """
+    if positions < 1:
+        raise ValueError(f"positions must be at least 1, not {positions}")
     values = MOST_VALUES if "activation_rows" in fit else min(MOST_VALUES, geometry.activations)
     biases = [layer.bias for layer in matrices.layers]
     while True:

@@ -33,7 +33,8 @@ large anyway."""
 
 MOST_APART = 256
 """Inputs that a tile may have where its windows do not overlap: then it only saves filling the pipeline, about 20
-cycles."""
+cycles. Where there are gaps between the windows, positions are not put together at all: what lies in the gaps would be
+broadcast for nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,9 @@ class Grid:
         rows, columns = self.windows.size
         overlap = any(kernel > stride for kernel, stride in zip(self.windows.kernel, self.windows.stride, strict=True))
         most_inputs = values if overlap else min(values, MOST_APART)
-        tiles = [(down, across) for down in _divisors(rows) for across in _divisors(columns)]
+        gaps = [stride > kernel for kernel, stride in zip(self.windows.kernel, self.windows.stride, strict=True)]
+        downs, acrosses = ([1] if gap else _divisors(size) for gap, size in zip(gaps, (rows, columns), strict=True))
+        tiles = [(down, across) for down in downs for across in acrosses]
         possible = [
             tile
             for tile in tiles
@@ -88,7 +91,7 @@ class Grid:
 
     def rows(self, rows: NDArray[Any], tile: tuple[int, int]) -> NDArray[Any]:
         """What each tile sees (tiles x values), from what each position sees (positions of all images x values of a
-        window). A value that no position sees is zero."""
+        window). There must be no gaps between the windows of a tile."""
         (down, across), (high, wide) = self.windows.size, self.windows.kernel
         by_tile = rows.reshape(-1, down // tile[0], tile[0], across // tile[1], tile[1], self.channels, high, wide)
         images, tiles_down, _, tiles_across = by_tile.shape[:4]

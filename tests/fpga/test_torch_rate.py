@@ -12,6 +12,7 @@ from support.tile_networks import conv
 import zeroskip.fpga.torch_rate as torch_rates
 from zeroskip.fpga.torch_rate import run_in_torch, torch_rate
 from zeroskip.model.cores import CORES, load_core
+from zeroskip.model.eie.tiles import one_by_one
 from zeroskip.model.warned import heard
 
 
@@ -22,11 +23,12 @@ def test_torch_computes_what_the_core_computes(name: str) -> None:
     core = load_core(name)
     network = core.compile(conv().eval(), inputs, core.settings_type())
     layers = import_module(f"zeroskip.fpga.{name}.dense").dense_layers(network)
-    found = run_in_torch(network.stages, layers, network.flat(inputs))
+    stages = one_by_one(network.stages)
+    found = run_in_torch(stages, layers, network.flat(inputs))
     order = getattr(network, "order", np.arange(network.outputs))
     expected = core.outputs(network, inputs)
     assert np.abs(found[:, order] - expected).max() < 0.01 * np.abs(expected).max()
-    rate = torch_rate(network.stages, layers, network.flat(inputs))
+    rate = torch_rate(stages, layers, network.flat(inputs))
     assert rate.together > 0
     assert rate.one_by_one > 0
 

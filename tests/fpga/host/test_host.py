@@ -124,6 +124,21 @@ def test_a_line_that_carries_noise_is_an_error(noise: bytes) -> None:
         Host(Noise(AdderBoard())).connect()
 
 
+def test_a_line_that_chatters_slowly_is_an_error_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPS receiver, twice a second: after five times the patience of one second, in each attempt."""
+    clock = [0.0]
+    monkeypatch.setattr("zeroskip.fpga.host.host.time.monotonic", lambda: clock[0])
+
+    class Chatter(BoardPipe):
+        def read(self, timeout: float) -> bytes:
+            clock[0] += 0.5
+            return b"$GPGGA,1,2,3\r\n"
+
+    with pytest.raises(LineLost, match=r"^the board sends noise: is the baud rate right\?$"):
+        Host(Chatter(AdderBoard())).connect()
+    assert clock[0] <= 5.5 * ATTEMPTS
+
+
 def test_a_line_that_turns_into_noise_is_an_error() -> None:
     good = iter([True] * 10)
     host = Host(BoardPipe(AdderBoard(), back=lambda data: data if next(good, False) else b"\x37" * len(data)))
