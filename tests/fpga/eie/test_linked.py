@@ -269,7 +269,7 @@ class FuzzedBoard:
         return self.number
 
     def writes(self) -> list[bytes]:
-        """Whole frames that would change each memory that the network uses, all with the same number."""
+        """Whole frames that write to each memory that the network uses, all with the same number."""
         return [
             write(self.number, 0, 0, 8, 0x1122334455667788),
             write(self.number, 1, 1, 1, 77),
@@ -299,7 +299,8 @@ class FuzzedBoard:
         return sum(one[0] == links.REFUSED for one in wanted)
 
     def check(self) -> None:
-        """The network gives what it gave: no memory has changed."""
+        """The network gives what it gave. Codebooks and layer table that were changed would show; entries and pointers
+        that the run does not reach, and inputs, which are loaded again, would not."""
         words = input_words(self.network.geometry, self.inputs)[0].tobytes()
         values = [int.from_bytes(words[at : at + 4], "little") for at in range(0, len(words), 4)]
         outputs = self.network.layers[-1].outputs
