@@ -7,6 +7,8 @@ from typing import Any
 
 from tables import DOCS, fill, markdown, measured, update
 
+from zeroskip.api.sparsity.bench import shown
+
 BUILDS = {
     "fpga-build-ulx3s-85f-16": "EIE array, 16-bit activations, 16 shared weights",
     "fpga-build-ulx3s-85f-tile": "2:4 tile, fp16",
@@ -19,7 +21,7 @@ def crossover_table(result: dict[str, Any]) -> str:
     found: dict[tuple[int, int], dict[str, list[str]]] = {}
     for row in result["crossovers"]:
         here = found.setdefault((row["size"], row["batch"]), {})
-        here.setdefault(row["against"], []).append(_shown(row["density"]))
+        here.setdefault(row["against"], []).append(shown(row["density"]))
     tiles = list(next(iter(found.values())))
     rows = [
         [f"{size:,} x {size:,}, batch {batch}", *(" / ".join(here[tile]) for tile in tiles)]
@@ -51,15 +53,9 @@ def bits_table(result: dict[str, Any], size: int) -> str:
     rows = [["on", "weights kept", "cycles", "bits of weights read", "bits a cycle"]]
     for row in result["rows"]:
         if (row["size"], row["batch"]) == (size, 1):
-            shown = [f"{row['cycles']:,.0f}", f"{row['bits']:,.0f}", f"{row['bits'] / row['cycles']:,.0f}"]
-            rows.append([row["rival"], f"{row['density']:.0%}", *shown])
+            figures = [f"{row['cycles']:,.0f}", f"{row['bits']:,.0f}", f"{row['bits'] / row['cycles']:,.0f}"]
+            rows.append([row["rival"], f"{row['density']:.0%}", *figures])
     return markdown(rows)
-
-
-def _shown(density: float | None) -> str:
-    if density is None:
-        return "never"
-    return "always" if density == 1 else f"{density:.1%}"
 
 
 def filled(page: str) -> str:

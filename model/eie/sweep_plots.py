@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
 from zeroskip.model.eie.paper_layers import PAPER_LAYERS
+from zeroskip.model.plot_style import STYLE
 
 Result = dict[str, Any]
 """The result of zeroskip.model.eie.sweeps.sweep."""
@@ -21,20 +22,7 @@ Result = dict[str, Any]
 _COLOURS = {"Alex": "#0072b2", "VGG": "#d55e00", "NT": "#009e73"}
 _MARKS = (("o", "-"), ("s", "--"), ("^", ":"))
 _PAPER = "#555555"
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4.5,
-    "svg.hashsalt": "zeroskip",
-}
+_STYLE = {**STYLE, "lines.linewidth": 1.4, "lines.markersize": 4.5, "svg.hashsalt": "zeroskip"}
 _STYLES: dict[str, Any] = {
     layer.name: {
         "color": _COLOURS[layer.name.split("-")[0]],

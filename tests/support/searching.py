@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.eie.core import CORE as EIE
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mma.core import CORE as MMA
@@ -23,6 +24,16 @@ from zeroskip.model.search.storage.journal import Journal
 
 GEOMETRIES = {EIE.name: EieGeometry(pes=4), MMA.name: TileGeometry()}
 """A small geometry of every core, for cost tables."""
+
+
+def signs() -> Dataset:
+    """Eight inputs; the class counts the first two that are above zero."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(60, 8)).astype(np.float32)
+    labels = (inputs[:, 0] > 0).astype(np.int64) + (inputs[:, 1] > 0)
+    return Dataset(
+        name="signs", train_inputs=inputs, train_labels=labels, test_inputs=inputs[:9], test_labels=labels[:9]
+    )
 
 
 @cache

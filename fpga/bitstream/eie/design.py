@@ -16,7 +16,7 @@ from zeroskip.model.eie.geometry import EieGeometry
 
 MHZ = ((16, 70), (32, 60), (256, 40))
 """The clock of arrays of up to so many PEs on an ECP5, where the user asks for none: after routing, builds of 1 and 8
-PEs on an OrangeCrab reached 112 MHz and more, and builds of 16 and 32 PEs on an ULX3S 88 and 78 (docs/measured).
+PEs on an OrangeCrab reached 112 MHz and more, and builds of 16 and 32 PEs on an ULX3S 80 and 78 (docs/measured).
 More PEs were not measured."""
 
 

@@ -128,7 +128,7 @@ class _Run:
         plan = prune_by(name, exact.setup.space, exact.setup.train, exact.of, exact.budget)
         seconds = time.process_time() - start
         one.note(name, seconds=seconds)
-        one.network(name, Sized(densities=plan.densities, network=plan.network, cost=plan.cost))
+        one.network(name, plan)
         if self.what.raw is not None:
             one.note(name + FITTED, seconds=seconds)
             one.plan(name + FITTED, exact.adjusted(plan.densities), refit=True)

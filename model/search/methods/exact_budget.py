@@ -27,8 +27,8 @@ SMALLER = 0.99
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sized:
-    """A plan's `densities`, its pruned `network` in the dense shape, and its exact cost, as a fraction of the dense
-    one."""
+    """A plan's `densities`, its pruned `network` (in the dense shape, but for another library's pruner), and its exact
+    cost, as a fraction of the dense one."""
 
     densities: dict[str, float]
     network: nn.Module

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 
 from zeroskip.model.pruning.masks import prunable_layers
 from zeroskip.model.pruning.outputs import logits
+from zeroskip.model.search.methods.exact_budget import Sized
 from zeroskip.model.search.plan import weight_shapes
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.space import Space
@@ -34,19 +34,11 @@ RATIOS = tuple(number / 50 for number in range(1, 46))
 whole."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PeerPlan:
-    """The pruned `network`, its `cost`, and the `densities` of the space's groups in it."""
-
-    network: nn.Module
-    cost: float
-    densities: dict[str, float]
-
-
-def prune_by(name: str, space: Space, samples: Samples, cost: Callable[[nn.Module], float], budget: float) -> PeerPlan:
+def prune_by(name: str, space: Space, samples: Samples, cost: Callable[[nn.Module], float], budget: float) -> Sized:
     """Prunes the space's network by one of PRUNERS: by that of RATIOS with the largest `cost` that is at most `budget`.
 
-    The layers of the network's outputs stay whole. Raises ValueError where no ratio meets the budget, and
+    The plan's network has no channels that were removed; its densities are those of the space's groups. The layers of
+    the network's outputs stay whole. Raises ValueError where no ratio meets the budget, and
     ModuleNotFoundError without Torch-Pruning.
     """
     best, reached, least = space.module, 0.0, 1.0
@@ -60,7 +52,7 @@ def prune_by(name: str, space: Space, samples: Samples, cost: Callable[[nn.Modul
         raise ValueError(f"budget {budget} cannot be met by {name}: the smallest cost that it reaches is {least:.4f}")
     left, whole = weight_shapes(best), weight_shapes(space.module)
     densities = {group.name: group.nearest(left[group.name][0] / whole[group.name][0]) for group in space.groups}
-    return PeerPlan(network=best, cost=reached, densities=densities)
+    return Sized(densities=densities, network=best, cost=reached)
 
 
 def _pruned(name: str, space: Space, samples: Samples, ratio: float) -> nn.Module:

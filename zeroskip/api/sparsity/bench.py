@@ -71,7 +71,7 @@ class SparsityBenchResult:
         for row in self.figures["crossovers"]:
             found.setdefault((row["size"], row["batch"], row["against"]), {})[row["rival"]] = row["density"]
         rows = [
-            [f"{size:,} x {size:,}", f"{batch}", tile, *map(_shown, densities.values())]
+            [f"{size:,} x {size:,}", f"{batch}", tile, *map(shown, densities.values())]
             for (size, batch, tile), densities in found.items()
         ]
         heads = ["layer", "batch", "against", *next(iter(found.values()))]
@@ -168,7 +168,8 @@ def _cross(curve: list[tuple[float, float]], wanted: float) -> float | None:
     return curve[-1][0]
 
 
-def _shown(density: float | None) -> str:
+def shown(density: float | None) -> str:
+    """A crossover's density, for people."""
     if density is None:
         return "never"
     return "always" if density == 1 else f"{density:.1%}"

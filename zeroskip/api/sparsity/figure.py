@@ -11,18 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from zeroskip.model.files import replacing
+from zeroskip.model.plot_style import STYLE
 
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-}
 # Okabe and Ito's colours, which the colour-blind tell apart.
 _COLOURS = ("#555555", "#d55e00", "#e69f00", "#cc79a7", "#0072b2", "#009e73")
 
@@ -33,7 +23,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     rows = figures["rows"]
     sizes, batches = (list(dict.fromkeys(row[name] for row in rows)) for name in ("size", "batch"))
     names = list(dict.fromkeys(row["rival"] for row in rows))
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(1.2 + 2.7 * len(batches), 1.3 + 2.1 * len(sizes)), layout="constrained")
         plots = figure.subplots(len(sizes), len(batches), sharex=True, sharey=True, squeeze=False)
         for plot, (size, batch) in zip(plots.flat, ((s, b) for s in sizes for b in batches), strict=True):

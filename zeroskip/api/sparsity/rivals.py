@@ -17,6 +17,7 @@ import numpy as np
 from zeroskip.model.eie.cycles import START_TO_DONE, layer_cycles
 from zeroskip.model.eie.format import encode
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.lay_out import MOST_ROWS
 from zeroskip.model.mma.cycles import gemm_cycles
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.network.pattern import Pattern
@@ -86,7 +87,7 @@ class EieRival:
 @functools.cache
 def _of_a_vector(size: int, pes: int, density: float, activations: float, seed: int) -> tuple[float, float]:
     """Cycles and bits of a random layer for a vector, the means of VECTORS."""
-    geometry = EieGeometry(pes=pes, entry_words=ROOMY, pointers=ROOMY, activation_rows=_rows(size, pes), layers=1)
+    geometry = EieGeometry(pes=pes, entry_words=ROOMY, pointers=ROOMY, activation_rows=MOST_ROWS, layers=1)
     rng = np.random.default_rng([seed, size, round(density * 1e6)])
     codes = rng.integers(1, 16, (size, size), np.uint8)
     codes[rng.random((size, size), np.float32) >= density] = 0
@@ -128,8 +129,3 @@ def _shapes(pattern: Pattern, multipliers: int) -> Iterator[TileGeometry]:
                 b_words=ROOMY,
                 d_words=ROOMY,
             )
-
-
-def _rows(size: int, pes: int) -> int:
-    per_window = EieGeometry(pes=pes, activation_rows=1 << 16).rows_per_window
-    return max(per_window, -(-size // pes // per_window + 1) * per_window)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
-from support.searching import GEOMETRIES
+from support.searching import GEOMETRIES, signs
 from torch import nn
 
-from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.search.methods.exact_budget import ExactBudget
 from zeroskip.model.search.methods.policies import uniform
 from zeroskip.model.search.setup import Setup, prepare
@@ -29,16 +27,10 @@ def nonzero(network: nn.Module) -> int:
 
 @pytest.fixture
 def setup(monkeypatch: pytest.MonkeyPatch) -> Setup:
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(60, 8)).astype(np.float32)
-    labels = (inputs[:, 0] > 0).astype(np.int64) + (inputs[:, 1] > 0)
-    dataset = Dataset(
-        name="signs", train_inputs=inputs, train_labels=labels, test_inputs=inputs[:9], test_labels=labels[:9]
-    )
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(8, 40), nn.ReLU(), nn.Linear(40, 3))
     monkeypatch.setattr(Setup, "exact_cost", lambda _, network: float(nonzero(network) + FIXED))
-    return prepare(module, dataset, granularity="weights", cost="macs", geometries=GEOMETRIES, seed=0, cache=None)
+    return prepare(module, signs(), granularity="weights", cost="macs", geometries=GEOMETRIES, seed=0, cache=None)
 
 
 @pytest.mark.parametrize("budget", [0.3, 0.5, 0.8, 1.0])

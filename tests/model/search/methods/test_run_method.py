@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from support.searching import GEOMETRIES
+from support.searching import GEOMETRIES, signs
 from torch import nn
 
-from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.search.evaluation import Evaluator
 from zeroskip.model.search.methods import policies
 from zeroskip.model.search.methods.amc import amc
@@ -40,15 +38,9 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def setup() -> Setup:
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(60, 8)).astype(np.float32)
-    labels = (inputs[:, 0] > 0).astype(np.int64) + (inputs[:, 1] > 0)
-    dataset = Dataset(
-        name="signs", train_inputs=inputs, train_labels=labels, test_inputs=inputs[:9], test_labels=labels[:9]
-    )
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 3))
-    return prepare(module, dataset, granularity="weights", cost="macs", geometries=GEOMETRIES, seed=0, cache=None)
+    return prepare(module, signs(), granularity="weights", cost="macs", geometries=GEOMETRIES, seed=0, cache=None)
 
 
 def evaluator(setup: Setup, folder: Path, name: str) -> Evaluator:
