@@ -25,7 +25,7 @@ def counted(report: Mapping[str, Any], cells: Mapping[str, int], family: str) ->
     are taken, from the report of place and route and the cells after synthesis.
 
     A place for a look-up table counts once whatever it holds: logic, half a carry cell (on a Gowin a carry cell), or a
-    quarter of a 16 x 4 memory; on an iCE40 also a flip-flop alone.
+    part of a 16 x 4 memory, which takes six (on a Gowin four); on an iCE40 also a flip-flop alone.
     """
 
     def used(kinds: Mapping[str, int]) -> int:

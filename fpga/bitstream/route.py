@@ -21,6 +21,7 @@ from zeroskip.fpga.bitstream.gowin import CHIP
 from zeroskip.fpga.bitstream.layout import SYNTHESIS, Slice, layouts
 from zeroskip.fpga.bitstream.memories import Memory, marker, memories, with_contents
 from zeroskip.fpga.bitstream.phases import Announce, nextpnr_phase, yosys_phase
+from zeroskip.fpga.bitstream.rip_up import RIP_UP, OutOfReachError, RipUpWatch
 from zeroskip.fpga.boards.board import Device
 from zeroskip.fpga.tools import NEXTPNR_ECP5, NEXTPNR_GOWIN, NEXTPNR_ICE40, YOSYS, ToolError
 from zeroskip.model.cache import kept
@@ -32,13 +33,14 @@ TEXT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
 SPARSE = 0.6
 """Part of an ECP5's look-up tables up to which cells are spread over the device, and wires routed again for the clock
 (spread_options). An array of 16 PEs on an ULX3S-85F (37 % in use) had 37 % less wire than with nextpnr's own placer,
-`heap`, which packs cells tightly and lets PEs grow into each other; 32 PEs (56 %) were not routed at all with that one.
+`heap`, which packs cells tightly and lets PEs grow into each other; 32 PEs (59 %) were not routed at all with that one.
 """
 
 LUTS_OF = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
-"""Places for look-up tables of an ECP5 that cells take."""
+"""Places for look-up tables of an ECP5 that cells take: a small memory has its bits in four, and two more are its write
+port."""
 
-CODE = ("tools.py", *(f"bitstream/{name}.py" for name in ("config", "gowin", "layout", "memories", "route")))
+CODE = ("tools.py", *(f"bitstream/{name}.py" for name in ("config", "gowin", "layout", "memories", "rip_up", "route")))
 """What makes a routed design of the RTLIL: with another version of it, the cache is not used."""
 
 
@@ -125,17 +127,32 @@ def place_and_route(
     folder: Path, family: str, options: Sequence[str], *, mhz: float, seed: int, announce: Announce
 ) -> None:
     """Makes `config`, the text of the bitstream, and report.json of TOP.json in `folder`. `options` name the device and
-    the constraints."""
-    NEXTPNR[family].run(
-        [
-            *options,
-            *("--json", f"{TOP}.json", TEXT[family], "config", "--report", "report.json"),
-            *("--freq", f"{mhz:g}", "--seed", str(seed), "--timing-allow-fail"),
-            *{"ecp5": ("--router", "router2"), "ice40": (), "gowin": ()}[family],
-        ],
-        folder=folder,
-        heard=nextpnr_phase(announce),
-    )
+    the constraints. Where wires are taken up for a clock that is out of reach, the design is routed once more without
+    that, so that the report tells what is too slow."""
+
+    def run(options: Sequence[str]) -> None:
+        told, watch = nextpnr_phase(announce), RipUpWatch()
+
+        def heard(line: str) -> None:
+            told(line)
+            watch.heard(line)
+
+        NEXTPNR[family].run(
+            [
+                *options,
+                *("--json", f"{TOP}.json", TEXT[family], "config", "--report", "report.json"),
+                *("--freq", f"{mhz:g}", "--seed", str(seed), "--timing-allow-fail"),
+                *{"ecp5": ("--router", "router2"), "ice40": (), "gowin": ()}[family],
+            ],
+            folder=folder,
+            heard=heard,
+        )
+
+    try:
+        run(options)
+    except OutOfReachError:
+        announce("the clock is out of reach: placing and routing once more, for the slowest path")
+        run([option for option in options if option != RIP_UP])
 
 
 def cell_counts(folder: Path) -> dict[str, int]:
@@ -161,7 +178,7 @@ def spread_options(device: Device, cells: Mapping[str, int]) -> list[str]:
     paths that are too slow for the clock: those of signals that go all over the device may take long ways."""
     if device.family != "ecp5" or sum(LUTS_OF[cell] * cells.get(cell, 0) for cell in LUTS_OF) > SPARSE * device.luts:
         return []
-    return ["--placer", "static", "--tmg-ripup"]
+    return ["--placer", "static", RIP_UP]
 
 
 def constraint_options(family: str, file: str) -> list[str]:

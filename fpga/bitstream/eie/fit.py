@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+
 from zeroskip.fpga.bitstream.fit import Needs, TooLargeError, block_rams
 from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.boards.sram import DEPTH, LUT_RAM_DEPTH, WIDE, WORD
 from zeroskip.model.bits import bits_for
+from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import COLUMNS_AHEAD, VALUE_BITS, EieGeometry
 from zeroskip.model.eie.lay_out import MOST_ROWS, relaid
@@ -81,14 +86,15 @@ def _control_stores(geometry: EieGeometry) -> list[tuple[int, int]]:
 
 
 def fitting(network: EieNetwork, board: Board, pes: int | None) -> EieNetwork:
-    """`network` on `pes` PEs of the board or, where `pes` is None, on as many as fit.
+    """`network` on `pes` PEs of the board or, where `pes` is None, on those with which it takes the fewest cycles of all
+    that fit.
 
     Raises ValueError where `pes` is no power of two from 1 to 256, and TooLargeError, with what is short and what would
     fit.
     """
     if pes is None:
-        if (found := _largest(network, board)) is not None:
-            return found
+        if fits := list(_fitting(network, board)):
+            return min(fits, key=_cycles)
         raise TooLargeError(f"the network does not fit {board.title}: {_least(network, board)}")
     if _holds(network, pes):
         laid = _laid(network, board, pes)
@@ -98,7 +104,7 @@ def fitting(network: EieNetwork, board: Board, pes: int | None) -> EieNetwork:
     else:
         has, needed = pes * MOST_ROWS, _widest(network)
         short = [f"{needed:,} inputs or outputs of a layer for {has:,}, {needed - has:,} too few"]
-    fits = _largest(network, board)
+    fits = next(_fitting(network, board), None)
     remedy = _least(network, board) if fits is None else f"{fits.geometry.pes} would fit (--pes {fits.geometry.pes})"
     raise TooLargeError(f"{_counted(pes, 'do', 'does')} not fit {board.title}: {'; '.join(short)}; {remedy}")
 
@@ -112,10 +118,23 @@ def _holds(network: EieNetwork, pes: int) -> bool:
     return _widest(network) <= pes * MOST_ROWS
 
 
-def _largest(network: EieNetwork, board: Board) -> EieNetwork | None:
-    """The network on as many PEs as fit."""
-    laid = (_laid(network, board, count) for count in SIZES if _holds(network, count))
-    return next((one for one in laid if not needs(one.geometry, board).short(board)), None)
+def _fitting(network: EieNetwork, board: Board) -> Iterator[EieNetwork]:
+    """The network on each number of PEs that fits, the largest first."""
+    for count in SIZES:
+        if _holds(network, count):
+            laid = _laid(network, board, count)
+            if not needs(laid.geometry, board).short(board):
+                yield laid
+
+
+def _cycles(network: EieNetwork) -> int:
+    """From `start` to `done` of an image, for random inputs without zeros: where a large array leaves room for fewer
+    positions in a start of a convolution, a smaller one may take less."""
+    highest = min(32767, max(1, round(2.0 ** network.layers[0].input_fraction)))
+    inputs = np.random.default_rng(0).integers(1, highest, (1, network.inputs), np.int16, endpoint=True)
+    runs = golden.run(network, inputs)
+    taken = int(cycles.run(network, [run.inputs for run in runs]).sum())
+    return taken + cycles.START_TO_DONE * network.starts_per_image
 
 
 def _laid(network: EieNetwork, board: Board, pes: int) -> EieNetwork:

@@ -107,3 +107,19 @@ def test_tiles_are_halved_until_a_network_fits() -> None:
     assert not needs(laid.geometry, board).short(board)
     assert (laid.together, laid.geometry.entry_words) == ([2], 2048)
     assert np.array_equal(laid.position_codes(0), network.position_codes(0))
+
+
+def test_auto_takes_fewer_pes_where_these_are_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four outputs at 144 positions, by 9 inputs each: one position in a start, that are 144 starts of at least 9
+    columns; 16 in a start, that are 9 starts of at most 54 inputs. An array of 8 PEs that has room only for the former
+    is slower than one of 4 PEs that has room for the latter."""
+    stage = ConvStage(layer=0, channels=1, height=14, width=14, kernel=(3, 3), stride=(1, 1), padding=(0, 0))
+    network = random_conv_network(np.random.default_rng(0), EieGeometry(pes=4), [stage], [4], 0.9)
+    network = relaid(network, 4, positions=16)
+
+    laid = {(pes, n): relaid(network, pes, positions=n) for pes, n in ((8, 1), (4, 16), (2, 16), (1, 16))}
+    monkeypatch.setattr(fit, "_fitting", lambda *_: iter(laid.values()))
+    assert fitting(network, BOARDS["ulx3s-85f"], None) is laid[4, 16]
+    # With as much room, the largest is the fastest.
+    laid[8, 1] = relaid(network, 8, positions=16)
+    assert fitting(network, BOARDS["ulx3s-85f"], None) is laid[8, 1]

@@ -18,7 +18,8 @@ from zeroskip.model.temporary import reserved
 
 @dataclass(frozen=True, kw_only=True)
 class BuildSettings(BoardSettings):
-    """`pes` is the number of processing elements of the EIE array, a power of two, or "auto": as many as fit."""
+    """`pes` is the number of processing elements of the EIE array, a power of two, or "auto": of those that fit, the
+    number with which an image takes the fewest cycles."""
 
     pes: int | Literal["auto"] = "auto"
 

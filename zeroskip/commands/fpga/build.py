@@ -30,7 +30,7 @@ def build_command(
     pes: Annotated[
         str,
         typer.Option(
-            metavar="NUMBER|auto", help="Processing elements of the EIE array, a power of two; auto: as many as fit."
+            metavar="NUMBER|auto", help="Processing elements of the EIE array, a power of two; auto: the fastest that fit."
         ),
     ] = str(_DEFAULT.pes),
     clock: Annotated[
