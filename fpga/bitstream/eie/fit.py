@@ -86,8 +86,8 @@ def _control_stores(geometry: EieGeometry) -> list[tuple[int, int]]:
 
 
 def fitting(network: EieNetwork, board: Board, pes: int | None) -> EieNetwork:
-    """`network` on `pes` PEs of the board or, where `pes` is None, on those with which it takes the fewest cycles of all
-    that fit.
+    """`network` on `pes` PEs of the board or, where `pes` is None, on that number of PEs that fits and takes the fewest
+    cycles.
 
     Raises ValueError where `pes` is no power of two from 1 to 256, and TooLargeError, with what is short and what would
     fit.

@@ -249,12 +249,14 @@ def test_the_serial_line_is_used_to_nine_tenths_in_both_directions() -> None:
 
 
 class FuzzedBoard:
-    """A simulated array with a network, to which damaged frames are sent."""
+    """A simulated array with a network, to which damaged frames are sent. Its inputs lie in the array all the time, and
+    none is zero: a run reads every pointer, entry and input."""
 
     def __init__(self, board: SimulatedBoard, network: EieNetwork) -> None:
         self.board = board
         self.network = network
-        self.inputs = some_inputs(network, 1)
+        self.inputs = random_inputs(np.random.default_rng(1), 1, network.layers[0].inputs, (1.0,))
+        assert self.inputs.all()
         self.expected = golden.run(network, self.inputs)[-1].outputs[0]
         self.number = 0
         self.longest = longest_content(4096)
@@ -263,6 +265,13 @@ class FuzzedBoard:
         host = Host(self.board)
         host.connect()
         EieBoardDriver().load(host, self.network)
+        self.board.write(frame(identify(0)) + frame(self.input_write(1)))
+        self.board.read(0.01)
+
+    def input_write(self, number: int) -> bytes:
+        words = input_words(self.network.geometry, self.inputs)[0].tobytes()
+        values = [int.from_bytes(words[at : at + 4], "little") for at in range(0, len(words), 4)]
+        return write(number, 4, 0, 4, *values)
 
     def next(self) -> int:
         self.number = (self.number + 1) % 256
@@ -299,17 +308,16 @@ class FuzzedBoard:
         return sum(one[0] == links.REFUSED for one in wanted)
 
     def check(self) -> None:
-        """The network gives what it gave. Codebooks and layer table that were changed would show; entries and pointers
-        that the run does not reach, and inputs, which are loaded again, would not."""
-        words = input_words(self.network.geometry, self.inputs)[0].tobytes()
-        values = [int.from_bytes(words[at : at + 4], "little") for at in range(0, len(words), 4)]
+        """The network gives what it gave, for the inputs that were written before the frames. Then they are written
+        again, since a run overwrites them."""
         outputs = self.network.layers[-1].outputs
         self.board.write(
-            frame(identify(0)) + frame(write(1, 4, 0, 4, *values)) + frame(run(2, b"\0")) + frame(read(3, 0, outputs))
+            frame(identify(0)) + frame(run(1, b"\0")) + frame(read(2, 0, outputs)) + frame(self.input_write(3))
         )
         answers = contents(self.board.read(0.01))
-        assert answers[2][0] == links.RUN
-        assert np.array_equal(np.frombuffer(answers[3][2:], "<i2"), self.expected)
+        assert answers[1][0] == links.RUN
+        assert np.array_equal(np.frombuffer(answers[2][2:], "<i2"), self.expected)
+        assert answers[3][0] == links.WRITE
 
 
 def flips(whole: bytes) -> list[bytes]:
@@ -347,6 +355,7 @@ def fuzzed(count: int) -> None:
         fuzz = FuzzedBoard(board, network)
         fuzz.load()
         fuzz.check()
+        fuzz.check()
         fuzz.number = 1
         wrongs = [one for whole in map(frame, fuzz.writes()) for one in [*cuts(whole), *flips(whole)]]
         while damaged < count:
@@ -358,6 +367,22 @@ def fuzzed(count: int) -> None:
 
 def test_ten_thousand_damaged_frames_change_nothing() -> None:
     fuzzed(10_000)
+
+
+def test_a_change_of_each_memory_is_noticed() -> None:
+    """Each of the writes that are damaged above, whole: the check after it fails, and once the memories are loaded
+    again, it does not."""
+    network = small_network()
+    with simulated_board(network.geometry, carrier="streams", clock=CLOCK) as board:
+        fuzz = FuzzedBoard(board, network)
+        fuzz.number = 1
+        for written in fuzz.writes():
+            fuzz.load()
+            fuzz.check()
+            board.write(frame(identify(0)) + frame(written))
+            assert contents(board.read(0.01))[1][0] == links.WRITE
+            with pytest.raises(AssertionError):
+                fuzz.check()
 
 
 def test_tables_and_matrices_are_bursts_of_following_addresses() -> None:

@@ -30,7 +30,8 @@ def build_command(
     pes: Annotated[
         str,
         typer.Option(
-            metavar="NUMBER|auto", help="Processing elements of the EIE array, a power of two; auto: the fastest that fit."
+            metavar="NUMBER|auto",
+            help="Processing elements of the EIE array, a power of two; auto: those that take the fewest cycles.",
         ),
     ] = str(_DEFAULT.pes),
     clock: Annotated[
