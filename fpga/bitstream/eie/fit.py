@@ -93,8 +93,8 @@ def fitting(network: EieNetwork, board: Board, pes: int | None) -> EieNetwork:
     fit.
     """
     if pes is None:
-        if fits := list(_fitting(network, board)):
-            return min(fits, key=_cycles)
+        if fitting_ones := list(_fitting(network, board)):
+            return min(fitting_ones, key=_cycles)
         raise TooLargeError(f"the network does not fit {board.title}: {_least(network, board)}")
     if _holds(network, pes):
         laid = _laid(network, board, pes)
