@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -54,6 +55,19 @@ def require_writable(path: Path, *sources: Path, suffix: str) -> None:
         raise OSError(f"{path} cannot be written: it is also an input; choose another output")
     if path.suffix not in ("", suffix):
         raise OSError(f"{path} cannot be written: files of this kind must not end in {path.suffix}; name it *{suffix}")
+
+
+@contextmanager
+def only_with_result(*files: Path) -> Iterator[None]:
+    """A failure in the block removes the folders of `files` again that were made in it, where they are empty."""
+    new = {parent for file in files for parent in file.absolute().parents if not parent.exists()}
+    try:
+        yield
+    except BaseException:
+        for folder in sorted(new, key=lambda folder: len(folder.parts), reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def require_json(path: Path) -> None:

@@ -172,10 +172,34 @@ def test_a_network_that_cannot_be_written_leaves_the_older_bitstream(
     assert (tmp_path / "out.bit").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("core", [("--core", "mapping", "--width", 32), ("--network", "net.zs", "--pes", 256)])
+def test_a_failure_leaves_no_folder(zs: Command, network: str, tmp_path: Path, core: tuple[object, ...]) -> None:
+    """Those that were there stay, as do those in which something lies."""
+    (tmp_path / "old").mkdir()
+    for output, left in (("new/deeper/out.bit", "new"), ("old/deeper/out.bit", "old/deeper")):
+        code, _, err = zs("fpga", "build", *core, "--board", "ulx3s-12f", "--output", output)
+        assert code == 1
+        assert "not fit ULX3S 12F" in err
+        assert not (tmp_path / left).exists()
+    assert (tmp_path / "old").exists()
+
+
+ECP5 = {
+    size: bytes.fromhex("ff00506172743a2000ffffffbdb3ffffffff3b000000e2000000") + number
+    for size, number in {
+        "12F": bytes.fromhex("21111043"),
+        "25F": bytes.fromhex("41111043"),
+        "45F": bytes.fromhex("41112043"),
+        "85F": bytes.fromhex("41113043"),
+    }.items()
+}
+"""How ecppack begins bitstreams for an LFE5U of each size: a comment, the preamble, and the number of the chip."""
+
+
 def test_flash_prints_the_command_where_the_loader_is_missing(
     zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "my net.bit").write_bytes(b"bits")
+    (tmp_path / "my net.bit").write_bytes(ECP5["85F"])
     monkeypatch.setattr(shutil, "which", lambda name: None)
     code, out, err = zs("fpga", "flash", "my net.bit", "--board", "ulx3s-85f", "--keep", "--json")
     assert code == 1, err
@@ -184,7 +208,7 @@ def test_flash_prints_the_command_where_the_loader_is_missing(
 
 @pytest.mark.parametrize("works", [True, False])
 def test_flash_runs_the_loader(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
-    (tmp_path / "net.bit").write_bytes(b"bits")
+    (tmp_path / "net.bit").write_bytes(ECP5["85F"])
     loader = tmp_path / "bin" / "openFPGALoader"
     loader.parent.mkdir()
     loader.write_text(f'#!/bin/sh\necho "$@" > called\nexit {0 if works else 2}\n')
@@ -211,6 +235,22 @@ def test_flash_needs_a_file(zs: Command) -> None:
         ("net.zs", b"bits", "a bitstream for ULX3S 85F must end in .bit, not '.zs': net.zs"),
         ("net-icebreaker.bin", b"bits", "a bitstream for ULX3S 85F must end in .bit, not '.bin': net-icebreaker.bin"),
         ("net.bit", b"", "net.bit must be a bitstream from `zeroskip fpga build`, and it is empty"),
+        (
+            "net.bit",
+            b"PK\x03\x04 anything else",
+            "net.bit must be a bitstream for ULX3S 85F from `zeroskip fpga build`, and does not begin as one",
+        ),
+        (
+            "net.bit",
+            ECP5["12F"],
+            "net.bit must be a bitstream for ULX3S 85F, whose FPGA is an LFE5U-85F; it is one for an ECP5 LFE5U-12F",
+        ),
+        (
+            "net.bit",
+            ECP5["85F"][:-1],
+            "net.bit must be a bitstream for ULX3S 85F, whose FPGA is an LFE5U-85F; it is one for an ECP5 of an "
+            "unknown size",
+        ),
     ],
 )
 def test_flash_takes_bitstreams_for_the_board(
@@ -221,8 +261,32 @@ def test_flash_takes_bitstreams_for_the_board(
     assert zs("fpga", "flash", name, "--board", "ulx3s-85f") == (1, "", f"error: {message}\n")
 
 
+@pytest.mark.parametrize(
+    ("board", "name", "begin"),
+    [
+        *((f"ulx3s-{size.lower()}", "net.bit", begin) for size, begin in ECP5.items()),
+        ("ecpix5-45", "net.bit", ECP5["45F"]),
+        ("orangecrab-25f", "net.bit", ECP5["25F"]),
+        ("icebreaker", "net.bin", bytes.fromhex("ff0000ff7eaa997e51")),
+        ("tangnano20k", "net.fs", b"//Tool\n1111111111111111\n1010010111000011\n"),
+    ],
+)
+def test_flash_takes_bitstreams_for_every_board(
+    zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: str, name: str, begin: bytes
+) -> None:
+    (tmp_path / name).write_bytes(begin)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    _, out, err = zs("fpga", "flash", name, "--board", board, "--json")
+    assert out, err
+    other = "icebreaker" if board != "icebreaker" else "ulx3s-25f"
+    (tmp_path / "other.bin").write_bytes(begin)
+    (tmp_path / "other.bit").write_bytes(begin)
+    other_file = "other.bin" if other == "icebreaker" else "other.bit"
+    assert zs("fpga", "flash", other_file, "--board", other)[2].endswith("and does not begin as one\n")
+
+
 def test_flash_takes_no_name_for_an_option(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "-b.bit").write_bytes(b"bits")
+    (tmp_path / "-b.bit").write_bytes(ECP5["85F"])
     monkeypatch.setattr(shutil, "which", lambda name: None)
     _, out, _ = zs("fpga", "flash", "--board", "ulx3s-85f", "--json", "--", "-b.bit")
     assert json.loads(out)["command"] == "openFPGALoader -b ulx3s ./-b.bit"

@@ -181,6 +181,25 @@ def simulators(mark: dict[str, str]) -> list[Path]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--baud", 7_500_001), "baud must be 7,324 to 7,500,000 at a clock of 30,000,000 Hz, not 7,500,001"),
+        (("--clock", 10), "baud must be 2,441 to 2,500,000 at a clock of 10,000,000 Hz, not 3,000,000"),
+        (("--baud", 300), "baud must be 7,324 to 7,500,000 at a clock of 30,000,000 Hz, not 300"),
+    ],
+)
+@pytest.mark.parametrize("port", ["sim", "sim-fast"])
+def test_a_rate_that_the_clock_cannot_carry(
+    zs: Command, tmp_path: Path, port: str, options: tuple[object, ...], error: str
+) -> None:
+    """A bit takes 4 to 4,096 cycles. Nothing runs, and nothing is written."""
+    compiled(zs)
+    run = ("fpga", "run", "net.zs", "--data", "data.npz", "--port", port, "--outputs", "new/out.npz", *options)
+    assert zs(*run) == (1, "", f"error: {error}\n")
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("settings", [RunSettings, BoardMapSettings])
 def test_the_clock_of_a_simulated_board(settings: type) -> None:
     """Without a word that of a build for an ECP5 board; no clock that no board has."""

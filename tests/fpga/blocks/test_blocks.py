@@ -126,6 +126,27 @@ def test_figures_are_those_of_the_code_that_measures(tmp_path: Path, monkeypatch
     assert measure_.measure(Sum()) == measured(102.0, 5)
 
 
+WATCHED = (
+    "eie.pointers",
+    "eie.spmat",
+    "eie.lookahead",
+    "eie.arithmetic",
+    "eie.files",
+    "mapping.least_entry",
+    "link.encoder",
+    "link.seal",
+    "eie.pe",
+)
+"""Blocks that take less than ten seconds each, and a PE, which takes half a minute, unless they come from the cache."""
+
+
+def test_watched_blocks_keep_their_limits(zs: Command) -> None:
+    """Every run of the tests watches these; the slow tests watch all."""
+    code, out, err = zs("fpga", "blocks", *WATCHED, "--json")
+    assert code == 0, json.loads(out)["broken"] if out else err
+    assert [one["name"] for one in json.loads(out)["blocks"]] == list(WATCHED)
+
+
 @pytest.mark.slow
 def test_every_block_keeps_its_limits(zs: Command) -> None:
     code, out, err = zs("fpga", "blocks", "--json")

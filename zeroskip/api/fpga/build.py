@@ -9,7 +9,7 @@ from typing import Literal
 
 from zeroskip.api.checks import require_at_least, typed
 from zeroskip.api.fpga.bitstream import BoardSettings, Built, built, chosen_board
-from zeroskip.api.paths import require_writable
+from zeroskip.api.paths import only_with_result, require_writable
 from zeroskip.api.simulate import CompiledNetwork, load_compiled
 from zeroskip.api.told import keeps_warnings
 from zeroskip.model.progress import Progress, Step, silent
@@ -68,26 +68,27 @@ def build(
         output = f"{stem}-{chosen.name}{suffix}"
     bitstream_file = Path(output)
     sources = [] if source is None else [source]
-    require_writable(bitstream_file, *sources, suffix=suffix)
-    network_file = bitstream_file.with_suffix(".zs")
-    require_writable(network_file, *sources, suffix=".zs")
-    with reserved(bitstream_file, network_file):
-        from zeroskip.fpga.bitstream.flow import require_tools
-        from zeroskip.fpga.drivers import board_fitting, core_on_board
-        from zeroskip.model.cores import load_core
+    with only_with_result(bitstream_file):
+        require_writable(bitstream_file, *sources, suffix=suffix)
+        network_file = bitstream_file.with_suffix(".zs")
+        require_writable(network_file, *sources, suffix=".zs")
+        with reserved(bitstream_file, network_file):
+            from zeroskip.fpga.bitstream.flow import require_tools
+            from zeroskip.fpga.drivers import board_fitting, core_on_board
+            from zeroskip.model.cores import load_core
 
-        require_tools(chosen)
-        laid = board_fitting(compiled.core)(compiled, chosen, None if settings.pes == "auto" else settings.pes)
-        return built(
-            core_on_board(compiled.core),
-            chosen,
-            settings,
-            core=compiled.core,
-            geometry=laid.geometry,
-            contents=laid,
-            file=bitstream_file,
-            network=network_file,
-            progress=progress,
-            start=start,
-            save=lambda: load_core(compiled.core).save(laid, network_file),
-        )
+            require_tools(chosen)
+            laid = board_fitting(compiled.core)(compiled, chosen, None if settings.pes == "auto" else settings.pes)
+            return built(
+                core_on_board(compiled.core),
+                chosen,
+                settings,
+                core=compiled.core,
+                geometry=laid.geometry,
+                contents=laid,
+                file=bitstream_file,
+                network=network_file,
+                progress=progress,
+                start=start,
+                save=lambda: load_core(compiled.core).save(laid, network_file),
+            )

@@ -43,9 +43,10 @@ def flash(bitstream: Path | str, board: str, *, keep: bool = False) -> Flashed:
     The board forgets the bitstream when it is switched off, unless `keep` is set: then it goes into the board's flash.
     An OrangeCrab and an iCEBreaker always keep it.
 
-    Raises ValueError for an unknown board and a file that does not end as its bitstreams do, OSError where there is no
-    such file or nothing in it, and LoaderError where openFPGALoader fails.
+    Raises ValueError for an unknown board and a file that does not end or begin as bitstreams for its FPGA do, OSError
+    where there is no such file or nothing in it, and LoaderError where openFPGALoader fails.
     """
+    from zeroskip.fpga.bitstream.held import require_bitstream
     from zeroskip.fpga.bitstream.pack import SUFFIX
 
     chosen, file = board_named(board), Path(bitstream)
@@ -56,6 +57,7 @@ def flash(bitstream: Path | str, board: str, *, keep: bool = False) -> Flashed:
         raise ValueError(f"a bitstream for {chosen.title} must end in {suffix}, not {file.suffix!r}: {file}")
     if not file.stat().st_size:
         raise OSError(f"{file} must be a bitstream from `zeroskip fpga build`, and it is empty")
+    require_bitstream(file, chosen)
     # A name that begins with "-" is no option.
     name = f"./{file}" if str(file).startswith("-") else str(file)
     command = (LOADER, *chosen.loader, *(("-f",) if keep and not chosen.always_keeps else ()), name)

@@ -25,6 +25,16 @@ def require_simulated_clock(mhz: float) -> None:
         raise ValueError(f"clock must be from {low:g} to {high:g} MHz, not {mhz:g}")
 
 
+def require_simulated_line(port: str, baud: int, mhz: float) -> None:
+    """Raises ValueError where `port` is a simulated board with a serial line that its clock cannot carry. The bits of
+    a simulated line take as many cycles as suit the simulation; the rate that the figures name must be one that a board
+    with this clock has, too."""
+    if SIMULATED.get(port) in ("uart", "streams"):
+        from zeroskip.rtl.link.uart import phase_step
+
+        phase_step(mhz * 1e6, baud)
+
+
 def open_port(
     port: str, *, baud: int, simulated: Callable[..., AbstractContextManager[Any]], progress: Progress
 ) -> AbstractContextManager[Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_at_least, require_settings, typed
-from zeroskip.api.fpga.port import SIMULATED_MHZ, open_port, require_simulated_clock
+from zeroskip.api.fpga.port import SIMULATED_MHZ, open_port, require_simulated_clock, require_simulated_line
 from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.api.simulate import CompiledNetwork, load_compiled, save_outputs
@@ -151,6 +151,7 @@ def run(
     outputs = optional_path(outputs)
     progress(Step(task="loading the network"))
     source = Path(network) if isinstance(network, str | Path) else None
+    require_simulated_line(port, settings.baud, settings.clock)
     if outputs is not None:
         require_writable(outputs, *sources_of(data, source), suffix=".npz")
     name, compiled = load_compiled(network)

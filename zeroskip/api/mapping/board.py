@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_at_least, require_settings, typed
-from zeroskip.api.fpga.port import SIMULATED, SIMULATED_MHZ, open_port, require_simulated_clock
+from zeroskip.api.fpga.port import SIMULATED, SIMULATED_MHZ, open_port, require_simulated_clock, require_simulated_line
 from zeroskip.api.mapping.layer import save_map
 from zeroskip.api.mapping.width import WIDTH, require_width
 from zeroskip.api.paths import require_writable, reserves
@@ -131,6 +131,7 @@ def run_mapping_on_board(
     output = Path(output or file.with_suffix(".map.npz"))
     settings = settings or BoardMapSettings()
     progress(Step(task="loading the points"))
+    require_simulated_line(port, settings.baud, settings.clock)
     require_writable(output, file, suffix=".npz")
     from zeroskip.fpga.figures import line_of
     from zeroskip.fpga.host.host import Host

@@ -9,7 +9,7 @@ from pathlib import Path
 from zeroskip.api.checks import typed
 from zeroskip.api.fpga.bitstream import BoardSettings, Built, built, chosen_board
 from zeroskip.api.mapping.width import WIDTH, require_width
-from zeroskip.api.paths import require_writable
+from zeroskip.api.paths import only_with_result, require_writable
 from zeroskip.api.told import keeps_warnings
 from zeroskip.model.progress import Progress, silent
 from zeroskip.model.temporary import reserved
@@ -54,18 +54,19 @@ def build_mapper(
     chosen = chosen_board(board, settings)
     suffix = SUFFIX[chosen.family]
     file = Path(output or f"mapping-{settings.width}-{chosen.name}{suffix}")
-    require_writable(file, suffix=suffix)
-    with reserved(file):
-        require_tools(chosen)
-        return built(
-            board_design,
-            chosen,
-            settings,
-            core="mapping",
-            geometry=fitting(chosen, settings.width),
-            contents=None,
-            file=file,
-            network=None,
-            progress=progress,
-            start=start,
-        )
+    with only_with_result(file):
+        require_writable(file, suffix=suffix)
+        with reserved(file):
+            require_tools(chosen)
+            return built(
+                board_design,
+                chosen,
+                settings,
+                core="mapping",
+                geometry=fitting(chosen, settings.width),
+                contents=None,
+                file=file,
+                network=None,
+                progress=progress,
+                start=start,
+            )
