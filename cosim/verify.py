@@ -17,6 +17,7 @@ from zeroskip.cosim.session import Session
 from zeroskip.cosim.simulator import LoadName, Simulator
 from zeroskip.model.core import Cycles
 from zeroskip.model.network.losses import Loss, joined
+from zeroskip.model.network.losses import saturated as by_kind
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
 from zeroskip.model.progress import Progress, Step, silent
@@ -153,6 +154,7 @@ def verify_in(
     per_image = sum(stage.starts for stage in stages)
     batches: list[list[StageRun]] = []
     values: list[NDArray[Any]] = []
+    host: list[Loss] = []
     done = 0
 
     def report(rows: int) -> None:
@@ -167,15 +169,21 @@ def verify_in(
         batches[-1].append(made)
         return made.outputs
 
+    def run_host(index: int, given: list[NDArray[Any]]) -> NDArray[Any]:
+        outputs, lost = network.run_host(index, given)
+        host.extend(lost)
+        return outputs
+
     for first in range(0, len(inputs), together):
         batches.append([])
-        values.append(run_stages(stages, inputs[first : first + together], run_stage))
+        values.append(run_stages(stages, inputs[first : first + together], run_stage, run_host))
     run: RtlRun = driver.finish(network, np.concatenate(values), _cycles(batches, values), batches)
     outputs, raw = driver.decode(network, run.values)
     made = [stage for batch in batches for stage in batch]
     saturated: Counter[str] = Counter()
     for stage in made:
         saturated.update(stage.saturated)
+    saturated.update(by_kind(host))
     return Verification(
         core=network.core,
         network=network,
@@ -186,7 +194,7 @@ def verify_in(
         mismatches=sum(stage.mismatches for stage in made),
         cycle_model_equal=all(stage.cycle_model_equal for stage in made),
         saturated=dict(saturated),
-        losses=tuple(joined(loss for stage in made for loss in stage.losses)),
+        losses=tuple(joined([*(loss for stage in made for loss in stage.losses), *host])),
         waveform=session.waveform,
     )
 

@@ -62,7 +62,7 @@ class EieBoardDriver(EieDriver):
 
     def torch_rate(self, network: EieNetwork, inputs: NDArray[np.int16]) -> TorchRate:
         """The rate of torch on this machine, for the inputs of the first stage."""
-        floats = inputs.astype(np.float32) / np.float32(2.0 ** network.layers[0].input_fraction)
+        floats = inputs.astype(np.float32) / np.float32(2.0**network.input_fraction)
         return torch_rate(one_by_one(network.stages), dense_layers(network), floats)
 
     def run_stage(

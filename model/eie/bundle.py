@@ -15,12 +15,25 @@ from numpy.typing import NDArray
 from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.model.eie.host import MOST_APART, run_host
 from zeroskip.model.eie.tiles import of_one_position
 from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
 from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
 from zeroskip.model.network.fields import ADDED_LATER
+from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.staged import StagedNetwork
-from zeroskip.model.network.stages import LinearStage, Stage, value_counts
+from zeroskip.model.network.stages import (
+    AddStage,
+    ClampStage,
+    ConcatStage,
+    HostStage,
+    LinearStage,
+    Stage,
+    computes_on_host,
+    host_name,
+    sources,
+    value_counts,
+)
 
 MAX_FRACTION = 164
 """float32 values never need more fraction bits than this."""
@@ -70,7 +83,8 @@ class EieNetwork(StagedNetwork):
     `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, one layer
     after another; `pointers` (uint32, pes x all columns + layers) the column pointers, as entry numbers; `codebooks`
     (int16, layers x codebook_size), entry 0 zero. `stages` define how images go through the layers. Output i of the
-    network is value `order[i]` of the last stage (uint32, outputs).
+    network is value `order[i]` of the last stage (uint32, outputs). `fractions` (int32, stages + 1) are the fraction
+    bits of the network's input and of what each stage gives; None where the layers say it (without a HostStage).
     """
 
     core: ClassVar[str] = "eie"
@@ -81,6 +95,40 @@ class EieNetwork(StagedNetwork):
     pointers: NDArray[np.uint32]
     codebooks: NDArray[np.int16]
     order: NDArray[np.uint32]
+    fractions: NDArray[np.int32] | None = None
+
+    @cached_property
+    def value_fractions(self) -> list[int]:
+        """The fraction bits of the network's input, and of what each stage gives."""
+        return _of_layers(self.stages, self.layers) if self.fractions is None else self.fractions.tolist()
+
+    @property
+    def input_fraction(self) -> int:
+        return self.value_fractions[0]
+
+    @property
+    def output_fraction(self) -> int:
+        return self.value_fractions[-1]
+
+    def run_host(self, index: int, given: list[NDArray[Any]]) -> tuple[NDArray[Any], list[Loss]]:
+        """Computes stage `index`, one of the host's, on the values that it reads (each int16, images x values). The
+        loss is that of the layer before it in the table."""
+        stage = self.stages[index]
+        assert isinstance(stage, HostStage)
+        fractions = [self.value_fractions[source] for source in sources(index, stage)]
+        made = run_host(stage, given, fractions, self.value_fractions[index + 1])
+        layers = sum(len(before.layers) for before in self.stages[:index])
+        if isinstance(stage, ClampStage):
+            # Limits are the network's own, not the format's.
+            return made.outputs, []
+        loss = Loss(
+            layer=max(layers - 1, 0),
+            what=f"{host_name(stage)} behind it",
+            values=made.values,
+            to_zero=made.vanished,
+            saturated=made.saturated,
+        )
+        return made.outputs, [loss]
 
     @property
     def starts_per_image(self) -> int:
@@ -133,12 +181,13 @@ def assemble(
     codebooks: NDArray[np.int16],
     stages: tuple[Stage, ...] | None = None,
     order: NDArray[np.uint32] | None = None,
+    fractions: NDArray[np.int32] | None = None,
 ) -> EieNetwork:
     """Encodes each layer's codes (uint8, outputs x columns) and stacks them in the memories of each PE.
 
     Without `stages` the layers are fully connected and follow one another; without `order`, the outputs are in the
-    order of the last stage. Raises FitError if a memory of `geometry` is too small, ValueError where the stages do
-    not fit the layers.
+    order of the last stage. `fractions` are those of EieNetwork, used where the host computes. Raises FitError if a
+    memory of `geometry` is too small, ValueError where the stages do not fit the layers.
     """
     if stages is None:
         stages = (LinearStage(first=0, last=len(layers) - 1),)
@@ -172,6 +221,7 @@ def assemble(
         pointers=all_pointers.astype(np.uint32),
         codebooks=codebooks,
         order=np.arange(value_counts(stages, layers)[-1], dtype=np.uint32) if order is None else order,
+        fractions=fractions if computes_on_host(stages) else None,
     )
 
 
@@ -228,6 +278,8 @@ def save(network: EieNetwork, path: Path) -> None:
         "codebooks": network.codebooks,
         "order": network.order,
     }
+    if network.fractions is not None:
+        tensors["fractions"] = network.fractions
     FORMAT.write(path, network, tensors)
 
 
@@ -240,12 +292,14 @@ def from_container(container: Container) -> EieNetwork:
     """The network in a file, after all checks."""
     header = FORMAT.header(container)
     geometry = header.geometry
-    expected = {
+    expected: dict[str, tuple[Any, tuple[int | None, ...]]] = {
         "entries": (np.uint8, (geometry.pes, None, geometry.word_bytes)),
         "pointers": (np.uint32, (geometry.pes, None)),
         "codebooks": (np.int16, (len(header.layers), geometry.codebook_size)),
         "order": (np.uint32, (None,)),
     }
+    if computes_on_host(header.stages):
+        expected["fractions"] = (np.int32, (len(header.stages) + 1,))
     require_tensors(container, expected)
     for name, (dtype, shape) in expected.items():
         check_tensor(name, container.tensors[name], dtype, shape)
@@ -256,6 +310,7 @@ def from_container(container: Container) -> EieNetwork:
         samples=header.samples,
         **container.tensors,
     )
+    _check_fractions(network)
     _check_memories(network)
     return network
 
@@ -284,12 +339,50 @@ def _check_layers(network: Header[EieGeometry, EieLayer]) -> None:
         chained = any(index in stage.layers[1:] for stage in network.stages)
         if previous is not None and chained and layer.inputs != previous.outputs:
             raise BundleError(f"{where}.inputs must be the {previous.outputs} outputs before it, not {layer.inputs}")
-        if previous is not None and layer.input_fraction != previous.output_fraction:
-            raise BundleError(
-                f"{where}.input_fraction must be the output_fraction {previous.output_fraction} before it, "
-                f"not {layer.input_fraction}"
-            )
         previous = layer
+
+
+def _check_fractions(network: EieNetwork) -> None:
+    """Raises BundleError unless each layer takes the fraction bits of what it reads, and the host can align values that
+    meet."""
+    if network.fractions is not None and np.any(np.abs(network.fractions) > MAX_FRACTION):
+        raise BundleError(f"fractions must be {-MAX_FRACTION} to {MAX_FRACTION}, not {network.fractions.tolist()}")
+    values = network.value_fractions
+    for index, stage in enumerate(network.stages):
+        read = [values[source] for source in sources(index, stage)]
+        last = read[0]
+        for row in stage.layers:
+            layer = network.layers[row]
+            if layer.input_fraction != last:
+                raise BundleError(
+                    f"layers[{row}].input_fraction must be the output_fraction {last} before it, "
+                    f"not {layer.input_fraction}"
+                )
+            last = layer.output_fraction
+        result = values[index + 1]
+        if isinstance(stage, AddStage):
+            wanted, rule = max(read), "at most"
+        elif isinstance(stage, ConcatStage):
+            wanted, rule = min(read), "at most"
+        else:
+            wanted, rule = last, "exactly"
+        if result > wanted or (rule == "exactly" and result != wanted):
+            raise BundleError(
+                f"fractions[{index + 1}] must be {rule} {wanted}, by what stages[{index}] reads, not {result}"
+            )
+        if max(*read, result) - min(*read, result) > MOST_APART:
+            raise BundleError(
+                f"fractions of what stages[{index}] reads and gives must be at most {MOST_APART} apart, not {read} "
+                f"and {result}"
+            )
+
+
+def _of_layers(stages: Sequence[Stage], layers: Sequence[EieLayer]) -> list[int]:
+    """The fraction bits of the network's input and of what each stage gives, where only layers change them."""
+    values = [layers[0].input_fraction]
+    for stage in stages:
+        values.append(layers[stage.layers[-1]].output_fraction if stage.layers else values[-1])
+    return values
 
 
 FORMAT = BundleFormat(core="eie", geometry=EieGeometry, layer=EieLayer, check=_check_layers)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.fixed_point import HEADROOM, ONE_FRACTION, activation_fraction, most_fraction_bits
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.model.eie.host import MOST_APART
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import Stage
+from zeroskip.model.network.stages import AddStage, ClampStage, ConcatStage, HostStage, Stage, sources
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -30,82 +31,141 @@ BATCH = 256
 """Images that go through the float network together, a limit on the memory for the patches of convolutions."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The fraction bits of each layer, and of the values between the stages: the network's input, and what each stage
+    gives."""
+
+    layers: list[Fractions]
+    values: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Formats:
+    """The number formats of a network. Every layer, addition and concatenation has one for its results; pooling and
+    limits keep that of what they read. By number: the format of each of the `values`, and those of each layer's input
+    and output."""
+
+    values: list[int]
+    layers: list[tuple[int, int]]
+    count: int
+
+    @classmethod
+    def of(cls, stages: Sequence[Stage]) -> _Formats:
+        values, layers, count = [0], [], 1
+        for index, stage in enumerate(stages):
+            last = values[sources(index, stage)[0]]
+            for _ in stage.layers:
+                layers.append((last, count))
+                last, count = count, count + 1
+            if isinstance(stage, AddStage | ConcatStage):
+                last, count = count, count + 1
+            values.append(last)
+        return cls(values=values, layers=layers, count=count)
+
+
 def calibrate(
     layers: Sequence[SharedLayer],
     stages: Sequence[Stage],
     inputs: NDArray[np.float32],
     geometry: EieGeometry,
     progress: Progress = silent,
-) -> list[Fractions]:
+) -> Calibration:
     """Chooses fraction bits from the values in the float network for `inputs` (samples x inputs).
 
     Activations keep HEADROOM in their 16 bits. The sums of the magnitudes of all products keep it in the accumulator,
     so that nothing saturates on the calibration data; if the accumulator is too narrow for that, inputs and weights
     lose the same number of fraction bits. Activations have more than ONE_FRACTION fraction bits where they need them,
-    and fewer than zero where they are large; a bias column limits both. Raises ValueError if the values are too large
-    for any choice."""
+    and fewer than zero where they are large; a bias column limits both. A value that several layers read has the
+    fewest bits that one of them asks for. A sum has no more fraction bits than the finer of its parts, a concatenation
+    no more than the coarsest (zeroskip.model.eie.host).
+
+    Raises ValueError if the values are too large for any choice, or values that meet are too different."""
     flat = inputs.reshape(len(inputs), -1)
-    values = [Magnitudes.of() for _ in range(len(layers) + 1)]
+    formats = _Formats.of(stages)
+    values = [Magnitudes.of() for _ in range(formats.count)]
     sums = [0.0] * len(layers)
     for first in range(0, len(flat), BATCH):
         progress(Step(task="choosing fraction bits", done=first, total=len(flat), unit="samples"))
-        found, greatest = _ranges(layers, stages, flat[first : first + BATCH])
+        found, greatest = _ranges(layers, stages, formats, flat[first : first + BATCH])
         values = [one + other for one, other in zip(values, found, strict=True)]
         sums = np.maximum(sums, greatest).tolist()
-    weights = [float(np.abs(layer.codebook).max()) for layer in layers]
+    weights = [_fraction(float(np.abs(layer.codebook).max()), VALUE_BITS, headroom=1.0) for layer in layers]
+    rooms = [_fraction(top, geometry.accumulator_bits) + geometry.product_shift for top in sums]
 
-    activation_fractions = [activation_fraction(one) for one in values]
-    for index, layer in enumerate(layers):
+    fractions = [activation_fraction(one) for one in values]
+    for layer, (taken, _) in zip(layers, formats.layers, strict=True):
         if layer.bias_codes is not None:
             # The activation of the bias column must fit too.
-            highest = ONE_FRACTION - layer.bias_exponent
-            activation_fractions[index] = min(activation_fractions[index], highest)
-    weight_fractions = []
-    for index, layer in enumerate(layers):
-        weight = _fraction(weights[index], VALUE_BITS, headroom=1.0)
-        room = _fraction(sums[index], geometry.accumulator_bits) + geometry.product_shift
-        excess = activation_fractions[index] + weight - room
-        if excess > 0:
-            fraction = activation_fractions[index] - excess // 2
-            # The activation of a bias column is a whole number.
-            lowest = fraction if layer.bias_codes is None else min(-layer.bias_exponent, activation_fractions[index])
-            activation_fractions[index] = max(fraction, lowest)
-            weight = room - activation_fractions[index]
-        # An output has no more fraction bits than the sum it is rounded from, and the shift has a limit.
-        sum_fraction = activation_fractions[index] + weight - geometry.product_shift
-        activation_fractions[index + 1] = min(activation_fractions[index + 1], sum_fraction)
-        weight -= max(0, sum_fraction - activation_fractions[index + 1] - geometry.max_shift)
-        weight_fractions.append(weight)
-        if layer.bias_codes is not None and activation_fractions[index] < -layer.bias_exponent:
+            fractions[taken] = min(fractions[taken], ONE_FRACTION - layer.bias_exponent)
+    # First what each layer asks of its inputs, then what that makes of its outputs, which are the inputs of others.
+    for index, stage in enumerate(stages):
+        for row in stage.layers:
+            layer, (taken, given) = layers[row], formats.layers[row]
+            excess = fractions[taken] + weights[row] - rooms[row]
+            if excess > 0:
+                fraction = fractions[taken] - excess // 2
+                # The activation of a bias column is a whole number.
+                lowest = fraction if layer.bias_codes is None else min(-layer.bias_exponent, fractions[taken])
+                fractions[taken] = max(fraction, lowest)
+            _limit(fractions, given, fractions[taken] + min(weights[row], rooms[row] - fractions[taken]), geometry)
+        _join(fractions, formats, index, stage)
+    found_weights = []
+    for index, stage in enumerate(stages):
+        for row in stage.layers:
+            layer, (taken, given) = layers[row], formats.layers[row]
+            weight = min(weights[row], rooms[row] - fractions[taken])
+            # An output has no more fraction bits than the sum it is rounded from, and the shift has a limit.
+            _limit(fractions, given, fractions[taken] + weight, geometry)
+            shift = fractions[taken] + weight - geometry.product_shift - fractions[given]
+            found_weights.append(weight - max(0, shift - geometry.max_shift))
+            if layer.bias_codes is not None and fractions[taken] < -layer.bias_exponent:
+                raise ValueError(
+                    f"layer {row}: its inputs reach {values[taken].top:.6g}, and {VALUE_BITS} bits do not hold them "
+                    "together with the constant one of the bias; scale the inputs down"
+                )
+        _join(fractions, formats, index, stage)
+    _require_near(fractions, formats, stages, values)
+    return Calibration(
+        layers=[
+            Fractions(input=fractions[taken], weight=weight, output=fractions[given])
+            for (taken, given), weight in zip(formats.layers, found_weights, strict=True)
+        ],
+        values=[fractions[number] for number in formats.values],
+    )
+
+
+def _limit(fractions: list[int], number: int, products: int, geometry: EieGeometry) -> None:
+    """Leaves a layer's outputs no more fraction bits than its sums of `products` have."""
+    fractions[number] = min(fractions[number], products - geometry.product_shift)
+
+
+def _join(fractions: list[int], formats: _Formats, index: int, stage: Stage) -> None:
+    """Leaves a sum or a concatenation no more fraction bits than its parts give it."""
+    parts = [fractions[formats.values[source]] for source in sources(index, stage)]
+    number = formats.values[index + 1]
+    if isinstance(stage, AddStage):
+        fractions[number] = min(fractions[number], max(parts))
+    elif isinstance(stage, ConcatStage):
+        fractions[number] = min(fractions[number], min(parts))
+
+
+def _require_near(
+    fractions: list[int], formats: _Formats, stages: Sequence[Stage], values: Sequence[Magnitudes]
+) -> None:
+    """Raises ValueError where values of too different sizes meet."""
+    for index, stage in enumerate(stages):
+        if not isinstance(stage, AddStage | ConcatStage):
+            continue
+        numbers = [formats.values[source] for source in sources(index, stage)]
+        bits = [*(fractions[number] for number in numbers), fractions[formats.values[index + 1]]]
+        if max(bits) - min(bits) > MOST_APART:
+            tops = " and ".join(f"{values[number].top:.6g}" for number in numbers)
+            what = "an addition" if isinstance(stage, AddStage) else "a concatenation"
             raise ValueError(
-                f"layer {index}: its inputs reach {values[index].top:.6g}, and {VALUE_BITS} bits do not hold them "
-                "together with the constant one of the bias; scale the inputs down"
+                f"stage {index}, {what}: its values reach {tops}, and need fraction bits that are "
+                f"{max(bits) - min(bits)} apart; at most {MOST_APART} are supported: scale the layers before it alike"
             )
-    return [
-        Fractions(
-            input=activation_fractions[index],
-            weight=weight_fractions[index],
-            output=activation_fractions[index + 1],
-        )
-        for index in range(len(layers))
-    ]
-
-
-def float_rows(
-    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Each layer's inputs (rows x inputs) and outputs (rows x outputs) for `inputs` (samples x values), with a row for
-    each start, in double precision."""
-    passes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-
-    def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        for index in stage.layers:
-            passes.append((rows, float_layer(layers[index], rows)))
-            rows = passes[-1][1]
-        return rows
-
-    run_stages(stages, inputs.reshape(len(inputs), -1).astype(np.float64), run_stage)
-    return passes
 
 
 def float_layer(layer: SharedLayer, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -117,15 +177,31 @@ def float_layer(layer: SharedLayer, rows: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def _ranges(
-    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
+    layers: Sequence[SharedLayer], stages: Sequence[Stage], formats: _Formats, inputs: NDArray[np.float32]
 ) -> tuple[list[Magnitudes], list[float]]:
-    """The magnitudes of the input and of each layer's output, and the greatest sum of magnitudes of products of each
-    layer."""
-    values, sums = [Magnitudes.of(inputs)], []
-    for layer, (rows, given) in zip(layers, float_rows(layers, stages, inputs), strict=True):
-        magnitudes = np.abs(rows) @ np.abs(layer.codebook[layer.matrix_codes]).astype(np.float64).T
-        sums.append(float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max()))
-        values.append(Magnitudes.of(given))
+    """The magnitudes of the values of each format, and the greatest sum of magnitudes of products of each layer."""
+    values = [Magnitudes.of() for _ in range(formats.count)]
+    values[0] = Magnitudes.of(inputs)
+    sums: list[float] = []
+
+    def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        for index in stage.layers:
+            layer = layers[index]
+            magnitudes = np.abs(rows) @ np.abs(layer.codebook[layer.matrix_codes]).astype(np.float64).T
+            sums.append(float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max()))
+            rows = float_layer(layer, rows)
+            values[formats.layers[index][1]] = Magnitudes.of(rows)
+        return rows
+
+    def run_host(index: int, given: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        stage = stages[index]
+        assert isinstance(stage, HostStage)
+        found = stage.compute(*given)
+        if not isinstance(stage, ClampStage):
+            values[formats.values[index + 1]] = Magnitudes.of(found)
+        return found
+
+    run_stages(stages, inputs.astype(np.float64), run_stage, run_host)
     return values, sums
 
 

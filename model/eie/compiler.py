@@ -11,7 +11,7 @@ from zeroskip.model.eie.balance import balance
 from zeroskip.model.eie.bundle import EieLayer, EieNetwork
 from zeroskip.model.eie.calibrate import calibrate, float_layer
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.eie.golden import VALUE_MAX, VALUE_MIN
+from zeroskip.model.eie.host import VALUE_MAX, VALUE_MIN, limit_of
 from zeroskip.model.eie.lay_out import Matrices, lay_out
 from zeroskip.model.eie.settings import POSITIONS
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, averaging_layer, shapes_of
@@ -19,7 +19,7 @@ from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import lower
 from zeroskip.model.network.operations import AveragePooling
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import ConvStage, Stage
+from zeroskip.model.network.stages import ClampStage, ConcatStage, ConvStage, HostStage, Stage, sources
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -62,7 +62,8 @@ def compile_network(
     A convolution computes up to `positions` positions in a start (zeroskip.model.eie.tiles), fewer where a memory that
     is not in `fit` would be too small. Raises ValueError if the calibration data do not fit the network."""
     stages, layers = lower_shared(shared, calibration.shape[1:])
-    fractions = calibrate(layers, stages, calibration, geometry, progress)
+    calibrated = calibrate(layers, stages, calibration, geometry, progress)
+    fractions = calibrated.layers
     order = None
     if balance_load:
         seen = calibration if balance_on is None else balance_on
@@ -89,27 +90,34 @@ def compile_network(
     for index, (layer, fraction) in enumerate(zip(layers, fractions, strict=True)):
         codebooks[index, : len(layer.codebook)] = np.rint(np.ldexp(layer.codebook.astype(np.float64), fraction.weight))
     progress(Step(task="encoding the weights"))
-    matrices = Matrices(layers=table, codes=tuple(codes), codebooks=codebooks, stages=stages, order=order)
+    matrices = Matrices(
+        layers=table,
+        codes=tuple(codes),
+        codebooks=codebooks,
+        stages=stages,
+        order=order,
+        fractions=np.array(calibrated.values, np.int32),
+    )
     return lay_out(matrices, geometry, fit=fit, positions=positions)
 
 
 def quantise_inputs(
     network: EieNetwork, inputs: NDArray[np.float32], *, saturate: bool = False
 ) -> tuple[NDArray[np.int16], int]:
-    """Inputs (samples x any shape) as the activations of the first layer (int16, samples x inputs), rounding half to
-    even, and how many of them were saturated.
+    """Inputs (samples x any shape) as activations of the array (int16, samples x inputs), rounding half to even, and
+    how many of them were saturated.
 
     Raises ValueError if one does not fit and `saturate` is not set, and where the shape is wrong.
     """
-    layer = network.layers[0]
+    fraction = network.input_fraction
     flat = network.flat(inputs).astype(np.float64)
-    rounded = np.rint(np.ldexp(flat, layer.input_fraction))
+    rounded = np.rint(np.ldexp(flat, fraction))
     outside = (rounded > VALUE_MAX) | (rounded < VALUE_MIN)
     if outside.any() and not saturate:
         sample, position = np.argwhere(outside)[0]
         raise ValueError(
-            f"inputs must be from {VALUE_MIN / 2.0**layer.input_fraction:g} to "
-            f"{VALUE_MAX / 2.0**layer.input_fraction:g} ({layer.input_fraction} fraction bits, as calibrated), not "
+            f"inputs must be from {VALUE_MIN / 2.0**fraction:g} to "
+            f"{VALUE_MAX / 2.0**fraction:g} ({fraction} fraction bits, as calibrated), not "
             f"{flat[sample, position]:g} (sample {sample}, value {position}; {int(outside.sum())} such values); "
             "to clip them, pass --saturate (saturate=True)"
         )
@@ -127,8 +135,8 @@ def weight_losses(network: EieNetwork) -> list[Loss]:
 
 
 def float_outputs(network: EieNetwork, outputs: NDArray[np.int16]) -> NDArray[np.float64]:
-    """The real values of the last layer's outputs."""
-    return np.ldexp(outputs.astype(np.float64), -network.layers[-1].output_fraction)
+    """The real values of the network's outputs."""
+    return np.ldexp(outputs.astype(np.float64), -network.output_fraction)
 
 
 def error_bound(
@@ -140,10 +148,11 @@ def error_bound(
     Holds for exact float arithmetic where nothing saturates. For each layer, with an error e of the inputs x and half
     a unit d of the weights: each product is off by at most |w| e + d (|x| + e), and by one unit of the sum where
     `product_shift` drops bits; rounding the output adds half a unit. ReLU never increases an error, and the error of a
-    maximum is at most the largest error of its values.
+    maximum is at most the largest error of its values. The error of a sum is at most the sum of the errors, and half a
+    unit more where it is rounded; a limit adds what it is off itself.
     """
     values = inputs.reshape(len(inputs), -1).astype(np.float64)
-    errors = np.full_like(values, 0.5 * 2.0 ** -network.layers[0].input_fraction)
+    errors = np.full_like(values, 0.5 * 2.0**-network.input_fraction)
     stages, layers = lower_shared(shared, inputs.shape[1:])
 
     def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -153,8 +162,32 @@ def error_bound(
             activations = float_layer(layers[index], activations)
         return np.concatenate((activations, error))
 
+    def run_host(index: int, given: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        halves = [np.split(part, 2) for part in given]
+        error = _host_error(network, index, [error for _, error in halves])
+        stage = stages[index]
+        assert isinstance(stage, HostStage)
+        return np.concatenate((stage.compute(*(activations for activations, _ in halves)), error))
+
     # Errors pass through the stages together with their values: they are the second half of the batch.
-    return np.split(run_stages(stages, np.concatenate((values, errors)), run_stage), 2)[1]
+    return np.split(run_stages(stages, np.concatenate((values, errors)), run_stage, run_host), 2)[1]
+
+
+def _host_error(network: EieNetwork, index: int, errors: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The error of what stage `index` of the host gives, from those of what it reads."""
+    stage, result = network.stages[index], network.value_fractions[index + 1]
+    if isinstance(stage, ClampStage):
+        off = [
+            abs(limit - limit_of(limit, result) * 2.0**-result)  # type: ignore[operator]
+            for limit in (stage.low, stage.high)
+            if limit is not None
+        ]
+        return errors[0] + max(off, default=0.0)
+    rounded = [network.value_fractions[source] > result for source in sources(index, stage)]
+    half = 0.5 * 2.0**-result
+    if isinstance(stage, ConcatStage):
+        return np.concatenate([error + half * cut for error, cut in zip(errors, rounded, strict=True)], axis=1)
+    return errors[0] + errors[1] + half * any(rounded)
 
 
 def _layer_error(

@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.geometry import VALUE_BITS
+from zeroskip.model.eie.host import VALUE_MAX, VALUE_MIN, round_half_even
 from zeroskip.model.network.losses import Loss, joined
-from zeroskip.model.network.run import RunStage, run_stages
+from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
 from zeroskip.model.parallel import parallel
-
-VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
-VALUE_MIN = -(1 << (VALUE_BITS - 1))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,10 +40,7 @@ class LayerRun:
 def requantise(accumulators: NDArray[np.int64], shift: int, *, relu: bool) -> NDArray[np.int64]:
     """`round_half_even(accumulators / 2**shift)`, with zero for negative values where `relu`; not yet saturated. `run`
     computes the same as machine code."""
-    unit = np.int64(1) << shift
-    floor, rest = np.divmod(accumulators, unit)
-    up = (2 * rest > unit) | ((2 * rest == unit) & (floor % 2 == 1))
-    rounded = floor + up
+    rounded = round_half_even(accumulators, shift)
     return np.maximum(rounded, 0) if relu else rounded
 
 
@@ -96,27 +90,16 @@ BLOCK = 1 << 15
 
 
 def run(network: EieNetwork, inputs: NDArray[np.int16]) -> list[LayerRun]:
-    """Runs a batch (int16, images x inputs) through the network, layer by layer.
+    """Runs a batch (int16, images x inputs) through the network: what each layer computed, in the table's order."""
+    return _run(network, inputs)[1]
 
-    The results of the network are `results(network, layers)`; where the last layer is fully connected, its outputs.
-    """
+
+def _run(network: EieNetwork, inputs: NDArray[np.int16]) -> tuple[NDArray[np.int16], list[LayerRun], list[Loss]]:
+    """The outputs (int16, images x outputs, in the user's order), what each layer computed, and what the host lost."""
     if inputs.ndim != 2 or inputs.shape[1] != network.inputs or inputs.dtype != np.int16:
         raise ValueError(f"inputs must be int16 of images x {network.inputs}, not {inputs.dtype} of {inputs.shape}")
     runs: list[LayerRun] = []
-    run_stages(network.stages, inputs, _layers_of(network, runs))
-    return runs
-
-
-def results(network: EieNetwork, layers: list[LayerRun]) -> NDArray[np.int16]:
-    """The outputs of the network (int16, images x outputs, in the user's order), from what its layers computed."""
-    last = max(index for index, stage in enumerate(network.stages) if stage.layers)
-    values = network.stages[last].scatter(layers[-1].outputs)
-    # After the last layer there is only pooling, which the host computes.
-    return run_stages(network.stages[last + 1 :], values, _layers_of(network, []))[:, network.order]
-
-
-def _layers_of(network: EieNetwork, runs: list[LayerRun]) -> RunStage:
-    """Runs the layers of a stage, and appends the inputs and outputs of each to `runs`."""
+    lost: list[Loss] = []
 
     def run_stage(stage: Stage, rows: NDArray[np.int16]) -> NDArray[np.int16]:
         for index in stage.layers:
@@ -124,24 +107,31 @@ def _layers_of(network: EieNetwork, runs: list[LayerRun]) -> RunStage:
             rows = runs[-1].outputs
         return rows
 
-    return run_stage
+    def run_host(index: int, given: list[NDArray[np.int16]]) -> NDArray[np.int16]:
+        values, host = network.run_host(index, given)
+        lost.extend(host)
+        return values
+
+    values = run_stages(network.stages, inputs, run_stage, run_host)
+    return values[:, network.order], runs, lost
 
 
 def outputs(network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250) -> NDArray[np.int16]:
-    """The outputs for many images (int16, images x outputs), without keeping those of the layers."""
+    """The outputs for many images (int16, images x outputs, in the user's order), without keeping those of the
+    layers."""
     return outputs_and_losses(network, inputs, batch=batch)[0]
 
 
 def outputs_and_losses(
     network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250
 ) -> tuple[NDArray[np.int16], list[Loss]]:
-    """The outputs for many images (int16, images x outputs), and what the layers lost."""
+    """The outputs for many images (int16, images x outputs), and what the layers and the host lost."""
     found: list[NDArray[np.int16]] = []
     lost: list[Loss] = []
     for first in range(0, len(inputs), batch):
-        layers = run(network, inputs[first : first + batch])
-        found.append(results(network, layers))
-        lost += losses(layers)
+        values, layers, host = _run(network, inputs[first : first + batch])
+        found.append(values)
+        lost += [*losses(layers), *host]
     return np.concatenate(found), joined(lost)
 
 

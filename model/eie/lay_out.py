@@ -31,6 +31,7 @@ class Matrices:
     codebooks: NDArray[np.int16]
     stages: tuple[Stage, ...]
     order: NDArray[np.uint32] | None
+    fractions: NDArray[np.int32] | None
 
     def with_codes(self, codes: Sequence[NDArray[np.uint8]], stages: tuple[Stage, ...]) -> Matrices:
         """The same layers with other matrices."""
@@ -77,6 +78,7 @@ def relaid(network: EieNetwork, pes: int, *, fit: Sequence[str] = MEMORIES, posi
         codebooks=network.codebooks,
         stages=network.stages,
         order=network.order,
+        fractions=network.fractions,
     )
     if positions is None:
         laid = _in_memories(matrices, geometry, fit)
@@ -91,6 +93,12 @@ def _in_memories(matrices: Matrices, geometry: EieGeometry, fit: Sequence[str]) 
     # The words do not depend on the memory sizes: assemble them in large enough memories, then fit these.
     roomy = dataclasses.replace(geometry, **{field: _ROOMY[field] for field in fit})
     network = assemble(
-        roomy, matrices.layers, list(matrices.codes), matrices.codebooks, matrices.stages, matrices.order
+        roomy,
+        matrices.layers,
+        list(matrices.codes),
+        matrices.codebooks,
+        matrices.stages,
+        matrices.order,
+        matrices.fractions,
     )
     return dataclasses.replace(network, geometry=fitted(geometry, matrices.layers, network.pointers, fit))

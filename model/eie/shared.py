@@ -11,8 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.lower import averaging_weight, block_diagonal
-from zeroskip.model.network.operations import AveragePooling, Convolution, Linear, MaxPooling, Operation
+from zeroskip.model.network.operations import (
+    PREVIOUS,
+    AveragePooling,
+    Convolution,
+    HostOperation,
+    Linear,
+    MaxPooling,
+    Operation,
+)
 from zeroskip.model.network.stages import ConvStage
 
 CODEBOOK_SIZE = 16
@@ -26,7 +35,8 @@ class SharedLayer:
     `codebook` is float32 (16,), entry 0 exactly zero and unused entries zero; `weight_codes` is uint8
     (outputs, inputs) and `bias_codes` uint8 (outputs,), or None where the layer has no bias. A weight or bias
     has code 0 where, and only where, it is exactly zero. The codebook holds biases divided by `2**bias_exponent`, the
-    activation of the bias column. Raises ValueError naming the field that is wrong.
+    activation of the bias column. `back` is that of an operation (zeroskip.model.network.operations). Raises ValueError
+    naming the field that is wrong.
     """
 
     codebook: NDArray[np.float32]
@@ -34,6 +44,7 @@ class SharedLayer:
     bias_codes: NDArray[np.uint8] | None
     bias_exponent: int = 0
     relu: bool
+    back: tuple[int, ...] = PREVIOUS
 
     def __post_init__(self) -> None:
         if self.codebook.dtype != np.float32 or self.codebook.shape != (CODEBOOK_SIZE,):
@@ -69,7 +80,7 @@ class SharedLayer:
     def operation(self) -> Linear | Convolution:
         """The layer's operation, without its weights."""
         outputs, inputs = self.weight_codes.shape
-        return Linear(inputs=inputs, outputs=outputs, relu=self.relu)
+        return Linear(inputs=inputs, outputs=outputs, relu=self.relu, back=self.back)
 
     def module(self) -> nn.Module:
         """The float layer, without its ReLU."""
@@ -113,6 +124,7 @@ class SharedConv(SharedLayer):
             padding=self.padding,
             groups=self.groups,
             relu=self.relu,
+            back=self.back,
         )
 
     def module(self) -> nn.Module:
@@ -129,8 +141,8 @@ class SharedConv(SharedLayer):
         return self._filled(module)
 
 
-SharedOperation = SharedLayer | MaxPooling | AveragePooling
-"""A network is a list of these. Images are flattened before the first Linear layer."""
+SharedOperation = SharedLayer | MaxPooling | AveragePooling | HostOperation
+"""A network is a list of these. Images are flattened before a Linear layer."""
 
 
 def shapes_of(network: Sequence[SharedOperation]) -> list[Operation]:
@@ -154,26 +166,18 @@ def averaging_layer(stage: ConvStage, relu: bool) -> SharedConv:
     )
 
 
-def to_module(network: Sequence[SharedOperation]) -> nn.Sequential:
+def to_module(network: Sequence[SharedOperation]) -> Folded:
     """The float network with the same weights, in the form that `zeroskip.model.network.fold.fold` gives."""
-    return sequence(network, lambda operation: operation.module())
+    return module_of(network, lambda operation: operation.module())
 
 
-def sequence(network: Sequence[SharedOperation], make: Callable[[SharedOperation], nn.Module]) -> nn.Sequential:
-    """The modules that `make` returns for each operation, with ReLU and Flatten in between."""
-    modules: list[nn.Module] = []
-    images = False
-    for operation in network:
-        flat = isinstance(operation, SharedLayer) and not isinstance(operation, SharedConv)
-        if images and flat:
-            modules.append(nn.Flatten())
-        images = not flat
-        modules.append(make(operation))
-        if not isinstance(operation, MaxPooling) and operation.relu:
-            modules.append(nn.ReLU())
-    if images:
-        modules.append(nn.Flatten())
-    return nn.Sequential(*modules)
+def module_of(network: Sequence[SharedOperation], make: Callable[[SharedOperation], nn.Module]) -> Folded:
+    """The network of the modules that `make` returns for each operation."""
+    shapes = shapes_of(network)
+    # What reads the input says whether it is images.
+    firsts = [operation for number, operation in enumerate(shapes) if number + 1 in operation.back]
+    images = any(isinstance(operation, Convolution | MaxPooling | AveragePooling) for operation in firsts)
+    return Folded(shapes, [make(operation) for operation in network], images=images)
 
 
 def _require_codes(name: str, codes: NDArray[Any]) -> None:

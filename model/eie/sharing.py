@@ -12,8 +12,9 @@ from torch import nn
 from zeroskip.model.eie.fixed_point import ONE_FRACTION, activation_fraction
 from zeroskip.model.eie.kmeans import cluster
 from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation
+from zeroskip.model.network.folded import Folded, operations
 from zeroskip.model.network.magnitudes import LOST_SHARE, Magnitudes
-from zeroskip.model.network.operations import Convolution, Linear, operations
+from zeroskip.model.network.operations import Convolution, Linear
 from zeroskip.model.network.ranges import input_magnitudes
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.warned import warn
@@ -35,7 +36,7 @@ _SPARE = 8
 
 
 def share_layers(
-    folded: nn.Sequential, progress: Progress = silent, *, inputs: NDArray[np.float32] | None = None
+    folded: Folded, progress: Progress = silent, *, inputs: NDArray[np.float32] | None = None
 ) -> list[SharedOperation]:
     """The operations of what `zeroskip.model.network.fold.fold` returns, each layer with its own codebook.
 
@@ -56,7 +57,7 @@ def share_layers(
     return network
 
 
-def warn_of_rough_sharing(folded: nn.Sequential, shared: Sequence[SharedOperation]) -> None:
+def warn_of_rough_sharing(folded: Folded, shared: Sequence[SharedOperation]) -> None:
     """Warns of each layer in which sharing changes the weights of many outputs by more than half of their size.
 
     That happens where one codebook has to hold weights of very different sizes: the small ones all get a value of the
@@ -101,6 +102,7 @@ def _share_layer(
         bias_codes=None if layer.bias is None else codes[:, columns].copy(),
         bias_exponent=exponent,
         relu=operation.relu,
+        back=operation.back,
     )
     if isinstance(operation, Linear):
         return shared

@@ -17,10 +17,11 @@ from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.numerics import OPERANDS, FloatFormat
 from zeroskip.model.mma.scale import exponent
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.folded import operations
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import averaging_weight, block_diagonal, lower
 from zeroskip.model.network.magnitudes import Magnitudes
-from zeroskip.model.network.operations import MaxPooling, operations
+from zeroskip.model.network.operations import has_relu, in_table
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.network.ranges import input_magnitudes
 from zeroskip.model.network.stages import ConvStage, Stage
@@ -83,7 +84,7 @@ def compile_network(
                 columns=len(order),
                 pad=int((order == PAD).sum()),
                 sparse=not operand.dense,
-                relu=not isinstance(operation, MaxPooling) and operation.relu,
+                relu=has_relu(operation),
                 weight_exponent=weight_exponent,
                 input_exponent=input_exponent,
             )
@@ -155,7 +156,7 @@ def weight_losses(module: nn.Module, dtype: str) -> list[Loss]:
     form = OPERANDS[dtype]
     assert isinstance(form, FloatFormat)
     losses = []
-    rows = [layer for operation, layer in operations(fold(module)) if not isinstance(operation, MaxPooling)]
+    rows = [layer for operation, layer in operations(fold(module)) if in_table(operation)]
     for row, layer in enumerate(rows):
         if isinstance(layer, nn.Linear | nn.Conv2d):
             weight = layer.weight.detach().numpy()

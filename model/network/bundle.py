@@ -6,7 +6,7 @@ A core adds its tensors and its own checks.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -28,7 +28,7 @@ from zeroskip.model.network.container import (
 from zeroskip.model.network.fields import to_fields
 from zeroskip.model.network.samples import SampleForm, by
 from zeroskip.model.network.staged import StagedNetwork
-from zeroskip.model.network.stages import Stage, image_shape, to_json, value_counts
+from zeroskip.model.network.stages import Stage, computes_on_host, input_image_shape, to_json, value_counts
 
 G = TypeVar("G")
 L = TypeVar("L")
@@ -75,7 +75,8 @@ class BundleFormat(Generic[G, L]):
             raise BundleError(f"core must be '{self.core}', not {container.core!r}")
         given = container.header
         fields = {"version", "core", "geometry", "layers", "stages", *(["samples"] if given["version"] > 2 else [])}
-        if set(given) != fields:
+        # Those of version 4 have samples where the network knows them.
+        if set(given) - {"samples"} != fields - {"samples"} or (given["version"] < 4 and set(given) != fields):
             raise BundleError(f"the header must have the fields {sorted(fields)}, not {sorted(given)}")
         header: Header[G, Any] = Header(
             geometry=dataclass_from_json(self.geometry, given.get("geometry"), "geometry"),
@@ -83,18 +84,20 @@ class BundleFormat(Generic[G, L]):
             stages=stages_from_json(given.get("stages")),
             samples=samples_from_json(given["samples"]) if "samples" in given else None,
         )
+        if given["version"] < 4 and computes_on_host(header.stages):
+            raise BundleError("version must be 4 for stages that the host computes, not " + str(given["version"]))
         self.check(header)
         try:
             counts = value_counts(header.stages, header.layers)
         except ValueError as error:
             raise BundleError(str(error)) from error
         if header.samples is not None:
-            _check_samples(header.samples, header.stages[0], counts[0])
+            _check_samples(header.samples, header.stages, counts[0])
         return header
 
 
-def _check_samples(samples: SampleForm, first: Stage, inputs: int) -> None:
-    image = image_shape(first)
+def _check_samples(samples: SampleForm, stages: Sequence[Stage], inputs: int) -> None:
+    image = input_image_shape(stages)
     if samples.values != inputs or image not in (None, samples.shape):
         wanted = f"{inputs} values" if image is None else by(image)
         raise BundleError(f"samples: shape must be that of the first stage, {wanted}, not {by(samples.shape)}")

@@ -25,10 +25,11 @@ from safetensors.numpy import save as save_safetensors
 from zeroskip.model.files import replacing
 from zeroskip.model.network.fields import are_fields
 from zeroskip.model.network.samples import SampleForm
-from zeroskip.model.network.stages import Stage, from_json
+from zeroskip.model.network.stages import HOST_KINDS, Stage, from_json
 
-VERSIONS = (2, 3)
-"""The versions that can be read. Files of version 2 do not have `samples`, what the network was compiled with."""
+VERSIONS = (2, 3, 4)
+"""The versions that can be read. Files of version 2 do not have `samples`, what the network was compiled with; stages
+that the host computes (additions, concatenations, limits) need version 4."""
 
 
 class BundleError(ValueError):
@@ -47,11 +48,22 @@ class Container:
 def write(path: Path, *, core: str, header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
     """Writes the file; an existing file is replaced completely or not at all. The version is the oldest one that holds
     the `header`."""
-    header = {"version": 3 if "samples" in header else 2, "core": core, **header}
+    header = {"version": _version(header), "core": core, **header}
     header["digest"] = digest_of(header, tensors)
     data = save_safetensors(tensors, metadata={"zeroskip": json.dumps(header)})
     with replacing(path) as part:
         part.write_bytes(data)
+
+
+def _version(header: dict[str, Any]) -> int:
+    if any(needs_version_4(stage) for stage in header.get("stages", ())):
+        return 4
+    return 3 if "samples" in header else 2
+
+
+def needs_version_4(stage: dict[str, Any]) -> bool:
+    """Whether a stage, as a file has it, is one that files of earlier versions do not have."""
+    return "back" in stage or stage["kind"] in HOST_KINDS
 
 
 def read(path: Path) -> Container:
@@ -101,7 +113,7 @@ def _parse(data: bytes) -> Container:
     version = header.get("version")
     if type(version) is not int or version not in VERSIONS:
         raise BundleError(
-            f"version must be {' or '.join(map(str, VERSIONS))}, not {version!r}: "
+            f"version must be {VERSIONS[0]} to {VERSIONS[-1]}, not {version!r}: "
             "compile the network again with this zeroskip"
         )
     digest = header.pop("digest", None)

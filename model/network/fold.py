@@ -1,25 +1,43 @@
-"""Brings a torch network into the form that the hardware runs: Conv2d and Linear, each with or without ReLU."""
+"""Brings a torch network into the form that cores run: layers with or without ReLU, and what the host computes between
+them (zeroskip.model.network.operations)."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zeroskip.model.network.chain import as_inputs_of, chain
+from zeroskip.model.network.folded import Folded
+from zeroskip.model.network.graph import as_inputs_of, read_steps
+from zeroskip.model.network.operations import (
+    Addition,
+    AveragePooling,
+    Clamping,
+    Concatenation,
+    Convolution,
+    Linear,
+    MaxPooling,
+    Operation,
+)
 from zeroskip.model.network.same import require_same
 from zeroskip.model.network.steps import (
+    INPUT,
+    AddStep,
     AveragePoolStep,
     BatchNormStep,
-    ChainStep,
+    ClampStep,
+    ConcatStep,
     ConvStep,
     FlattenStep,
     LinearStep,
     MaxPoolStep,
+    NetworkStep,
     ReluStep,
     SoftmaxStep,
 )
@@ -30,19 +48,20 @@ Samples = Tensor | NDArray[Any]
 """Inputs of a network (n, ...)."""
 
 
-def fold(module: nn.Module, samples: Samples | None = None) -> nn.Sequential:
-    """A sequence, float32, that computes what `module` computes in eval mode.
+def fold(module: nn.Module, samples: Samples | None = None) -> Folded:
+    """The operations of `module` in eval mode as one float32 network that computes the same, and whose last result is
+    flattened.
 
-    Without convolutions it consists of nn.Linear and nn.ReLU, and takes inputs of shape (n, features), flattened. With
-    convolutions it takes inputs (n, channels, height, width) and consists of nn.Conv2d, nn.ReLU, nn.MaxPool2d,
-    nn.AvgPool2d and nn.AdaptiveAvgPool2d(1), then nn.Flatten, then nn.Linear and nn.ReLU. A ReLU is moved before max
-    pooling, with the same result. Average pooling is kept: it can only be made a convolution where the size of
-    the images is known (zeroskip.model.network.lower).
+    It takes flat inputs (n, features) where nothing reads images, else images (n, channels, height, width). A ReLU
+    belongs to the layer or addition before it where nothing else reads that, also through a max pooling, with the same
+    result. Average pooling is kept: it can only be made a convolution where the size of the images is known
+    (zeroskip.model.network.lower).
 
-    A BatchNorm after a Linear or Conv2d is folded back into it; another one is folded forward into the Linear or Conv2d
-    after it, or becomes a layer of its own where that is not possible: before a ReLU, a max pooling, a convolution
-    that pads by zeros, and at the end. A layer gets a bias only where it had one or folding needs one. A softmax or
-    log_softmax at the end is left out (`fold_and_softmax` names it). `module` is not changed.
+    A BatchNorm after a Linear or Conv2d that nothing else reads is folded back into it; another one is folded forward
+    into the Linear or Conv2d after it, or becomes a layer of its own where that is not possible: before a ReLU, a max
+    pooling, an addition, a concatenation, a convolution that pads by zeros, and at the end. A layer gets a bias only
+    where it had one or folding needs one. A softmax or log_softmax at the end is left out (`fold_and_softmax` names
+    it). `module` is not changed.
 
     With `samples`, inputs of the network, its forward() may look at shapes, and the result is compared with what torch
     gives for a few of them.
@@ -52,21 +71,21 @@ def fold(module: nn.Module, samples: Samples | None = None) -> nn.Sequential:
     return _folded(module, samples)[0]
 
 
-def fold_and_softmax(module: nn.Module, samples: Samples | None = None) -> tuple[nn.Sequential, str | None]:
+def fold_and_softmax(module: nn.Module, samples: Samples | None = None) -> tuple[Folded, str | None]:
     """What `fold` returns, and the name of the softmax or log_softmax at the end of the network, which it leaves out as
     it does not change the class; None where there is none. Raises ValueError as `fold` does."""
     folded, softmax = _folded(module, samples)
     return folded, None if softmax is None else f"{softmax.kind} ({softmax.label})"
 
 
-def _folded(module: nn.Module, samples: Samples | None) -> tuple[nn.Sequential, SoftmaxStep | None]:
+def _folded(module: nn.Module, samples: Samples | None) -> tuple[Folded, SoftmaxStep | None]:
     module = unwrapped(module)
     if samples is None:
-        folding = _fold(chain(module))
+        folding = _fold(read_steps(module))
         return folding.result(), folding.softmax
     given = as_inputs_of(module, torch.as_tensor(samples))
     try:
-        folding = _fold(chain(module, given))
+        folding = _fold(read_steps(module, given))
     except WrongShape as wrong:
         try:
             folded, softmax = _folded(module, None)
@@ -76,7 +95,8 @@ def _folded(module: nn.Module, samples: Samples | None) -> tuple[nn.Sequential, 
         except ValueError as error:
             # Perhaps no shape would help.
             raise WrongShape(f"{error}; and {wrong}") from None
-        if isinstance(folded[0], nn.Linear) and given.dim() > 2 and given[0].numel() == folded[0].in_features:
+        first = folded[0]
+        if isinstance(first, nn.Linear) and given.dim() > 2 and given[0].numel() == first.in_features:
             # A network of flat values may be given images: cores see them as flat.
             return _folded(module, given.flatten(1))
         if _runs(folded, given):
@@ -90,21 +110,22 @@ def _folded(module: nn.Module, samples: Samples | None) -> tuple[nn.Sequential, 
 
 
 @torch.no_grad()
-def _runs(folded: nn.Sequential, samples: Tensor) -> bool:
+def _runs(folded: Folded, samples: Tensor) -> bool:
     """Whether a folded network takes samples (n, ...) of this shape."""
     given = samples[:1].float()
     try:
-        folded(given.flatten(1) if isinstance(folded[0], nn.Linear) else given)
+        folded(given if folded.images else given.flatten(1))
     except RuntimeError:
         return False
     return True
 
 
-def _fold(steps: Sequence[ChainStep]) -> _Folding:
+def _fold(steps: Sequence[NetworkStep]) -> _Folding:
+    readers = Counter(source for step in steps for source in set(step.sources))
     folding = _Folding()
-    for step in steps:
+    for number, step in enumerate(steps):
         try:
-            folding.add(step)
+            folding.add(step, alone=readers[number] <= 1)
         except ValueError as error:
             raise step.error(str(error)) from error
     return folding
@@ -169,9 +190,12 @@ class _Average:
         """Whether it commutes with an affine map of the channels; zeros of the padding would be changed by the map."""
         return not self.relu and self.step.padding == (0, 0)
 
-    def module(self) -> nn.Module:
-        step = self.step
-        return nn.AdaptiveAvgPool2d(1) if step.kernel is None else nn.AvgPool2d(step.kernel, step.stride, step.padding)
+
+@dataclass
+class _Sum:
+    """An addition, and whether a ReLU follows it."""
+
+    relu: bool = False
 
 
 @dataclass
@@ -188,80 +212,114 @@ class _Affine:
         return _Affine(self.label, self.scale.repeat_interleave(each), self.shift.repeat_interleave(each))
 
 
+@dataclass(eq=False)
+class _Value:
+    """What a step gives: the result of operation `made_by` (a number, or INPUT), and then the map `waiting`.
+
+    `width` are the features, or the channels where `images`; both are None while they are not known. Where it is
+    `alone`, nothing but the next step reads it, or what was between it and the operation, so that this may change.
+    """
+
+    made_by: int
+    waiting: _Affine | None = None
+    width: int | None = None
+    images: bool | None = None
+    alone: bool = True
+
+
+@dataclass(eq=False)
+class _Made:
+    """An operation in the making, which reads the results of operations `sources` (`given` as values, before they were
+    flattened)."""
+
+    operation: _Layer | _Average | MaxPoolStep | ClampStep | _Sum | ConcatStep
+    given: tuple[_Value, ...]
+    sources: tuple[int, ...] = field(init=False)
+    result: _Value = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sources = tuple(value.made_by for value in self.given)
+
+
 class _Folding:
-    """The layers and poolings made so far, the affine map that waits for the next one, and the width where it is
-    known: features, or channels where `images`. `images` is None while that is unknown. `softmax` is the last step of a
-    network that ends in one."""
+    """The operations made so far, and what each step gives. `softmax` is the last step of a network that ends in
+    one."""
 
     def __init__(self) -> None:
-        self.operations: list[_Layer | _Average | MaxPoolStep] = []
-        self.waiting: _Affine | None = None
-        self.width: int | None = None
-        self.images: bool | None = None
+        self.made: list[_Made] = []
+        self.input = _Value(INPUT)
+        self.values: list[_Value] = []
         self.softmax: SoftmaxStep | None = None
 
-    @property
-    def layers(self) -> list[_Layer]:
-        return [operation for operation in self.operations if isinstance(operation, _Layer)]
-
-    def add(self, step: ChainStep) -> None:
-        """Adds a step. Raises ValueError where it cannot stand here."""
+    def add(self, step: NetworkStep, *, alone: bool) -> None:
+        """Adds a step, whose result is read by one other step where `alone`. Raises ValueError where it cannot stand
+        here."""
         if self.softmax is not None and not isinstance(step, FlattenStep):
             raise self.softmax.error(
                 f"{self.softmax.label} is a {self.softmax.kind} before {step.label}; supported: at the end, where it "
                 "does not change the class; take it out of the network, and train it again"
             )
+        given = [self.input if source == INPUT else self.values[source] for source in step.sources]
+        value = given[0]
         match step:
             case LinearStep():
-                self.linear(step)
+                result = self.linear(step, value)
             case ConvStep():
-                self.conv(step)
+                result = self.conv(step, value)
             case MaxPoolStep():
-                self.max_pool(step)
+                result = self.max_pool(step, value)
             case AveragePoolStep():
-                self.average_pool(step)
+                result = self.average_pool(step, value)
             case BatchNormStep():
-                self.batch_norm(step)
+                result = self.batch_norm(step, value)
             case ReluStep():
-                self.relu(step)
+                result = self.relu(step, value)
+            case ClampStep():
+                result = self.clamp(step, value)
+            case AddStep():
+                result = self.sum(step, given)
+            case ConcatStep():
+                result = self.concat(step, given)
             case FlattenStep():
-                self.flatten(step)
+                result = self.flatten(step, value)
             case SoftmaxStep():
-                self.end_in_softmax(step)
+                result = self.end_in_softmax(step, value)
+            case _:
+                raise TypeError(f"step must be a step of a network, not {type(step).__name__}")
+        result.alone = result.alone and alone
+        self.values.append(result)
 
-    def linear(self, step: LinearStep) -> None:
-        if self.images:
+    def linear(self, step: LinearStep, value: _Value) -> _Value:
+        if value.images:
             raise ValueError(f"{step.label} is a Linear on images; flatten them before it")
-        self.images = False
+        self._set_images(value, False)
         weight = _finite(step.label, "weight", step.module.weight)
         bias = None if step.module.bias is None else _finite(step.label, "bias", step.module.bias)
-        self._require_width(step.label, weight.shape[1])
-        if self.waiting is not None:
+        self._require_width(step.label, value, weight.shape[1])
+        if value.waiting is not None:
             # W (scale x + shift) + b
-            waiting, self.waiting = self._spread(self.waiting, step.label, weight.shape[1]), None
+            waiting = self._spread(value.waiting, step.label, weight.shape[1])
             carried = weight @ waiting.shift
             bias = carried if bias is None else bias + carried
             weight = weight * waiting.scale
-        self.operations.append(_Layer(step.label, weight, bias))
-        self.width = weight.shape[0]
+        return self._make(_Layer(step.label, weight, bias), value, width=weight.shape[0], images=False)
 
-    def conv(self, step: ConvStep) -> None:
+    def conv(self, step: ConvStep, value: _Value) -> _Value:
         conv = step.module
-        if step.padding != (0, 0) and self.waiting is not None and self.waiting.shift.any():
+        if step.padding != (0, 0) and value.waiting is not None and value.waiting.shift.any():
             # The zeros of the padding come after the batch normalisation.
-            self._place_waiting()
-        self._require_images(step.label, "Conv2d")
-        self._require_width(step.label, conv.in_channels)
+            self._place_waiting(value)
+        self._require_images(step.label, "Conv2d", value)
+        self._require_width(step.label, value, conv.in_channels)
         weight = _finite(step.label, "weight", conv.weight)
         bias = None if conv.bias is None else _finite(step.label, "bias", conv.bias)
-        if self.waiting is not None:
+        if value.waiting is not None:
             # The inputs of each output, (outputs, inputs of a group).
             seen = torch.arange(conv.in_channels).reshape(conv.groups, -1)
             seen = seen.repeat_interleave(conv.out_channels // conv.groups, 0)
-            carried = (weight.sum((2, 3)) * self.waiting.shift[seen]).sum(1)
+            carried = (weight.sum((2, 3)) * value.waiting.shift[seen]).sum(1)
             bias = carried if bias is None else bias + carried
-            weight = weight * self.waiting.scale[seen][:, :, None, None]
-            self.waiting = None
+            weight = weight * value.waiting.scale[seen][:, :, None, None]
         window = _Window(
             channels=conv.in_channels,
             kernel=tuple(weight.shape[2:]),
@@ -269,31 +327,31 @@ class _Folding:
             padding=step.padding,
             groups=conv.groups,
         )
-        self.operations.append(_Layer(step.label, weight, bias, window))
-        self.width = len(weight)
+        return self._make(_Layer(step.label, weight, bias, window), value, width=len(weight), images=True)
 
-    def max_pool(self, step: MaxPoolStep) -> None:
-        self._require_images(step.label, "MaxPool2d")
-        self._place_waiting()
-        self.operations.append(step)
+    def max_pool(self, step: MaxPoolStep, value: _Value) -> _Value:
+        self._require_images(step.label, "MaxPool2d", value)
+        self._place_waiting(value)
+        return self._make(step, value, width=value.width, images=True)
 
-    def average_pool(self, step: AveragePoolStep) -> None:
-        self._require_images(step.label, "pooling")
+    def average_pool(self, step: AveragePoolStep, value: _Value) -> _Value:
+        self._require_images(step.label, "pooling", value)
         if step.padding != (0, 0):
-            self._place_waiting()
-        self.operations.append(_Average(step))
+            self._place_waiting(value)
+        result = self._make(_Average(step), value, width=value.width, images=True)
+        result.waiting = value.waiting
+        return result
 
-    def batch_norm(self, step: BatchNormStep) -> None:
+    def batch_norm(self, step: BatchNormStep, value: _Value) -> _Value:
         norm = step.module
-        self._require_width(step.label, norm.num_features)
+        self._require_width(step.label, value, norm.num_features)
         if isinstance(norm, nn.BatchNorm2d):
-            self._require_images(step.label, "BatchNorm2d")
-        elif self.images:
+            self._require_images(step.label, "BatchNorm2d", value)
+        elif value.images:
             raise ValueError(f"{step.label} is a BatchNorm1d on images; flatten them before it")
         else:
-            self.images = False
-        layer = self._open_layer(images=isinstance(norm, nn.BatchNorm2d))
-        self.width = norm.num_features
+            self._set_images(value, False)
+        layer = self._open_layer(value, images=isinstance(norm, nn.BatchNorm2d))
         mean, variance = (_finite(step.label, name, getattr(norm, name)) for name in ("running_mean", "running_var"))
         scale, shift = 1 / torch.sqrt(variance + norm.eps), torch.zeros_like(mean)
         if norm.weight is not None:
@@ -301,85 +359,138 @@ class _Folding:
         if norm.bias is not None:
             shift = _finite(step.label, "bias", norm.bias)
         shift = shift - mean * scale
-        if self.waiting is not None:
-            waiting = self._spread(self.waiting, step.label, norm.num_features)
-            self.waiting = _Affine(step.label, waiting.scale * scale, waiting.shift * scale + shift)
+        waiting = value.waiting
+        if waiting is not None:
+            waiting = self._spread(waiting, step.label, norm.num_features)
+            waiting = _Affine(step.label, waiting.scale * scale, waiting.shift * scale + shift)
         elif layer is not None:
             layer.weight = layer.weight * scale.reshape(-1, *[1] * (layer.weight.dim() - 1))
             layer.bias = shift if layer.bias is None else layer.bias * scale + shift
         else:
-            self.waiting = _Affine(step.label, scale, shift)
+            waiting = _Affine(step.label, scale, shift)
+        return _Value(value.made_by, waiting, norm.num_features, value.images, value.alone)
 
-    def relu(self, step: ReluStep) -> None:
-        self._place_waiting()
-        computing = [operation for operation in self.operations if isinstance(operation, _Layer | _Average)]
-        if not computing:
-            raise ValueError(f"{step.label} is a ReLU before any Linear or Conv2d; it must follow one")
+    def relu(self, step: ReluStep, value: _Value) -> _Value:
+        self._place_waiting(value)
+        place, alone = value.made_by, value.alone
         # Also if a max pooling is in between: ReLU before or after it gives the same maximum.
-        computing[-1].relu = True
+        while place != INPUT and isinstance(self.made[place].operation, MaxPoolStep):
+            (given,) = self.made[place].given
+            place, alone = self.made[place].sources[0], alone and given.alone
+        if place == INPUT:
+            raise ValueError(f"{step.label} is a ReLU before any Linear or Conv2d; it must follow one")
+        operation = self.made[place].operation
+        if isinstance(operation, _Layer | _Average | _Sum) and (alone or operation.relu):
+            operation.relu = True
+            return _Value(value.made_by, None, value.width, value.images, value.alone)
+        always = ClampStep(label=step.label, sources=step.sources, place=step.place, low=0.0, high=math.inf)
+        return self.clamp(always, value)
 
-    def flatten(self, step: FlattenStep) -> None:
-        if self.images and not self._globally_pooled:
-            # Height and width are not known here; what comes next is checked with the data.
-            self.width = None
-        self.images = False
+    def clamp(self, step: ClampStep, value: _Value) -> _Value:
+        self._place_waiting(value)
+        if value.made_by == INPUT:
+            raise ValueError(f"{step.label} is an activation before any Linear or Conv2d; it must follow one")
+        return self._make(step, value, width=value.width, images=value.images)
+
+    def sum(self, step: AddStep, given: list[_Value]) -> _Value:
+        images = self._same_kind(step, given)
+        for one in given:
+            self._place_waiting(one)
+        widths = [one.width for one in given if one.width is not None]
+        if len(set(widths)) > 1:
+            what = "channels" if images else "values"
+            raise ValueError(f"{step.label} adds {widths[0]} {what} and {widths[1]}; supported: as many of both")
+        return self._make(_Sum(), *given, width=widths[0] if widths else None, images=images)
+
+    def concat(self, step: ConcatStep, given: list[_Value]) -> _Value:
+        images = self._same_kind(step, given)
+        for one in given:
+            self._place_waiting(one)
+        widths = [one.width for one in given]
+        known = None if None in widths else sum(width for width in widths if width is not None)
+        return self._make(step, *given, width=known, images=images)
+
+    def flatten(self, step: FlattenStep, value: _Value) -> _Value:
+        # Height and width are not known here; what comes next is checked with the data.
+        width = None if value.images and not self._globally_pooled(value) else value.width
         if step.width is not None:
-            self._require_width(step.label, step.width)
-            self.width = step.width
+            if width is not None and step.width != width:
+                raise ValueError(f"{step.label} takes {step.width} values, but the step before it gives {width}")
+            width = step.width
+        return _Value(value.made_by, value.waiting, width, False, value.alone)
 
-    def end_in_softmax(self, step: SoftmaxStep) -> None:
-        positions = 1 if self._globally_pooled and self.images else step.positions
-        if step.dim not in ((1, -3, None) if self.images else (1, -1, None)):
+    def end_in_softmax(self, step: SoftmaxStep, value: _Value) -> _Value:
+        positions = 1 if self._globally_pooled(value) and value.images else step.positions
+        if step.dim not in ((1, -3, None) if value.images else (1, -1, None)):
             raise ValueError(
                 f"{step.label} is a {step.kind} over dimension {step.dim}; supported: 1, that of the classes"
             )
-        if self.images and positions != 1:
+        if value.images and positions != 1:
             raise ValueError(
                 f"{step.label} is a {step.kind} on images; supported: on (samples, classes): flatten, or average over "
                 "height and width, before it"
             )
         self.softmax = step
+        return value
 
-    def result(self) -> nn.Sequential:
-        if not self.layers and self.waiting is None:
+    def result(self) -> Folded:
+        last = self.values[-1] if self.values else self.input
+        if last.waiting is None and not any(isinstance(made.operation, _Layer) for made in self.made):
             raise ValueError("the network has no Linear or Conv2d; it must have at least one")
-        self._place_waiting()
-        modules: list[nn.Module] = []
-        images = False
-        for operation in self.operations:
-            if isinstance(operation, MaxPoolStep):
-                modules.append(nn.MaxPool2d(operation.kernel, operation.stride, operation.padding))
-                images = True
-                continue
-            flat = isinstance(operation, _Layer) and operation.window is None
-            if images and flat:
-                modules.append(nn.Flatten())
-            images = not flat
-            modules.append(operation.module())
-            if operation.relu:
-                modules.append(nn.ReLU())
-        if images:
-            modules.append(nn.Flatten())
-        return nn.Sequential(*modules)
+        self._place_waiting(last)
+        operations, layers = [], []
+        for number, made in enumerate(self.made):
+            back = tuple(number - source for source in made.sources)
+            operation, layer = _finished(made, back)
+            operations.append(operation)
+            layers.append(layer)
+        return Folded(operations, layers, images=bool(self.input.images))
 
-    @property
-    def _globally_pooled(self) -> bool:
-        last = self.operations[-1] if self.operations else None
+    def _make(self, operation: Any, *given: _Value, width: int | None, images: bool | None) -> _Value:
+        """Adds an operation, and returns its result."""
+        made = _Made(operation, given)
+        made.result = _Value(len(self.made), None, width, images)
+        self.made.append(made)
+        return made.result
+
+    def _same_kind(self, step: NetworkStep, given: list[_Value]) -> bool | None:
+        """Whether values that meet are images; None where that is not known."""
+        kinds = {value.images for value in given} - {None}
+        if len(kinds) > 1:
+            raise ValueError(f"{step.label} joins images and flat values; flatten the images before it")
+        for kind in kinds:
+            for value in given:
+                self._set_images(value, bool(kind))
+            return kind
+        return None
+
+    def _set_images(self, value: _Value, images: bool) -> None:
+        """Settles whether a value, and so what it was joined from, are images."""
+        if value.images is not None:
+            return
+        value.images = images
+        if value.made_by != INPUT and value is self.made[value.made_by].result:
+            for one in self.made[value.made_by].given:
+                self._set_images(one, images)
+
+    def _globally_pooled(self, value: _Value) -> bool:
+        last = None if value.made_by == INPUT else self.made[value.made_by].operation
         return isinstance(last, _Average) and last.step.kernel is None
 
-    def _open_layer(self, *, images: bool) -> _Layer | None:
-        """The layer right before this step: a Conv2d where `images`, else a Linear."""
-        last = next(
-            (
-                operation
-                for operation in reversed(self.operations)
-                if not (isinstance(operation, _Average) and operation.linear)
-            ),
-            None,
-        )
-        if isinstance(last, _Layer) and not last.relu and (last.window is not None) == images:
+    def _open_layer(self, value: _Value, *, images: bool) -> _Layer | None:
+        """The layer right before this step, which alone reads it: a Conv2d where `images`, else a Linear."""
+        place, alone = value.made_by, value.alone
+        while place != INPUT:
+            operation = self.made[place].operation
+            if not (isinstance(operation, _Average) and operation.linear):
+                break
+            (given,) = self.made[place].given
+            place, alone = self.made[place].sources[0], alone and given.alone
+        if place == INPUT or not alone:
+            return None
+        if isinstance(operation, _Layer) and not operation.relu and (operation.window is not None) == images:
             # After a Flatten the values of a convolution have no channels any more.
-            return last if bool(self.images) == images else None
+            return operation if bool(value.images) == images else None
         return None
 
     def _spread(self, waiting: _Affine, label: str, width: int) -> _Affine:
@@ -390,29 +501,67 @@ class _Folding:
             )
         return waiting.spread(width)
 
-    def _place_waiting(self) -> None:
+    def _place_waiting(self, value: _Value) -> None:
         """Makes the map that waits a layer of its own: a convolution of each channel, or a diagonal matrix."""
-        if self.waiting is None:
+        if value.waiting is None:
             return
-        waiting, self.waiting = self.waiting, None
-        if self.images or self.width is None:
+        waiting, value.waiting = value.waiting, None
+        if value.images or value.width is None:
             # Also where the channels are flattened after it, to a number of values that is not known.
             count = len(waiting.scale)
             window = _Window(channels=count, groups=count)
             weight = waiting.scale.reshape(-1, 1, 1, 1)
-            self.operations.append(_Layer(waiting.label, weight, waiting.shift, window))
-            return
-        waiting = self._spread(waiting, waiting.label, self.width)
-        self.operations.append(_Layer(waiting.label, torch.diag(waiting.scale), waiting.shift))
+            layer = _Layer(waiting.label, weight, waiting.shift, window)
+        else:
+            waiting = self._spread(waiting, waiting.label, value.width)
+            layer = _Layer(waiting.label, torch.diag(waiting.scale), waiting.shift)
+        before = _Value(value.made_by, None, value.width, value.images, value.alone)
+        value.made_by = self._make(layer, before, width=value.width, images=value.images).made_by
 
-    def _require_images(self, label: str, kind: str) -> None:
-        if self.images is False:
+    def _require_images(self, label: str, kind: str, value: _Value) -> None:
+        if value.images is False:
             raise ValueError(f"{label} is a {kind}, but the step before it gives flat values")
-        self.images = True
+        self._set_images(value, True)
 
-    def _require_width(self, label: str, width: int) -> None:
-        if self.width is not None and width != self.width:
-            raise ValueError(f"{label} takes {width} values, but the step before it gives {self.width}")
+    def _require_width(self, label: str, value: _Value, width: int) -> None:
+        if value.width is not None and width != value.width:
+            raise ValueError(f"{label} takes {width} values, but the step before it gives {value.width}")
+        value.width = width
+
+
+def _finished(made: _Made, back: tuple[int, ...]) -> tuple[Operation, nn.Module]:
+    """An operation, and the module that computes it."""
+    operation: Operation
+    match made.operation:
+        case _Layer() as layer:
+            module = layer.module()
+            if layer.window is None:
+                inputs, outputs = layer.weight.shape[1], layer.weight.shape[0]
+                return Linear(inputs=inputs, outputs=outputs, relu=layer.relu, back=back), module
+            window = layer.window
+            operation = Convolution(
+                channels=window.channels,
+                outputs=len(layer.weight),
+                kernel=(window.kernel[0], window.kernel[1]),
+                stride=(window.stride[0], window.stride[1]),
+                padding=window.padding,
+                groups=window.groups,
+                relu=layer.relu,
+                back=back,
+            )
+            return operation, module
+        case MaxPoolStep() as pool:
+            operation = MaxPooling(kernel=pool.kernel, stride=pool.stride, padding=pool.padding, back=back)
+        case _Average(step=step, relu=relu):
+            stride, padding = step.stride, step.padding
+            operation = AveragePooling(kernel=step.kernel, stride=stride, padding=padding, relu=relu, back=back)
+        case _Sum(relu=relu):
+            operation = Addition(images=bool(made.result.images), relu=relu, back=back)
+        case ConcatStep():
+            operation = Concatenation(images=bool(made.result.images), back=back)
+        case ClampStep(low=low, high=high):
+            operation = Clamping(low=low, high=high, back=back)
+    return operation, operation.module()
 
 
 def _finite(label: str, name: str, value: Tensor) -> Tensor:

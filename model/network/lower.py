@@ -3,7 +3,9 @@ table."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +13,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.model.network.operations import AveragePooling, Convolution, Linear, MaxPooling, Operation
-from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
+from zeroskip.model.network.operations import (
+    PREVIOUS,
+    Addition,
+    AveragePooling,
+    Clamping,
+    Concatenation,
+    Convolution,
+    HostOperation,
+    Linear,
+    MaxPooling,
+    Operation,
+    in_table,
+)
+from zeroskip.model.network.stages import (
+    AddStage,
+    ClampStage,
+    ConcatStage,
+    ConvStage,
+    LinearStage,
+    MaxPoolStage,
+    Stage,
+)
+
+Shape = tuple[int, ...]
+"""Values, or channels x height x width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,33 +52,53 @@ class Lowered:
         return next(stage for stage in self.stages if row in stage.layers)
 
 
-def lower(operations: Sequence[Operation], shape: tuple[int, ...]) -> Lowered:
+def lower(operations: Sequence[Operation], shape: Shape) -> Lowered:
     """The stages in which a core runs `operations` on samples of `shape` (values, or channels x height x width).
 
-    Convolutions and poolings are stages by themselves; Linear layers that follow one another share one. Average pooling
-    becomes a convolution with a group for each channel. Raises ValueError if the shape does not fit the network.
+    Convolutions, poolings and what the host computes are stages by themselves; Linear layers that follow one another
+    share one, where nothing else reads what is in between. Average pooling becomes a convolution with a group for each
+    channel. Raises ValueError if the shape does not fit the network.
     """
-    if not isinstance(operations[0], Linear) and len(shape) != 3:
-        raise ValueError(
-            f"inputs must be samples x channels x height x width, as the network takes, not samples x {_by(shape)}"
-        )
+    # Results are numbered from 1 on, the input is 0; so are the values between the stages.
+    shapes: list[Shape] = [shape]
+    value_of = [0]
     stages: list[Stage] = []
     sources: list[int] = []
-    for position, operation in enumerate(operations):
+    reads = [tuple(number + 1 - back for back in operation.back) for number, operation in enumerate(operations)]
+    readers = Counter(result for read in reads for result in set(read))
+    for position, (operation, read) in enumerate(zip(operations, reads, strict=True)):
         row = len(sources)
+        given = [shapes[result] for result in read]
+        before = stages[-1] if stages else None
         if isinstance(operation, Linear):
-            _require_inputs(operation, shape, row)
-            shape = (operation.outputs,)
-            if stages and isinstance(stages[-1], LinearStage):
-                stages[-1] = LinearStage(first=stages[-1].first, last=row)
-            else:
-                stages.append(LinearStage(first=row, last=row))
-        else:
-            stage = _window_stage(operation, shape, row, position)
+            _require_inputs(operation, given[0], row, first=read == (0,))
+            shapes.append((operation.outputs,))
+            # The result right before it is that of the last stage.
+            alone = operation.back == PREVIOUS and readers[position] == 1
+            if alone and isinstance(before, LinearStage):
+                stages[-1] = dataclasses.replace(before, last=row)
+                value_of.append(len(stages))
+                sources.append(position)
+                continue
+        back = tuple(len(stages) + 1 - value_of[result] for result in read)
+        if isinstance(operation, Linear):
+            stages.append(LinearStage(first=row, last=row, back=back))
+        elif isinstance(operation, HostOperation):
+            stage, made = _host_stage(operation, given, position, back)
             stages.append(stage)
-            outputs = operation.outputs if isinstance(operation, Convolution) else stage.channels
-            shape = (outputs, *stage.out_size)
-        if not isinstance(operation, MaxPooling):
+            shapes.append(made)
+        else:
+            if len(given[0]) != 3:
+                problem = "inputs must be samples x channels x height x width, as the network takes, not samples x"
+                if read != (0,):
+                    problem = f"operation {position} of the network must read channels x height x width, not"
+                raise ValueError(f"{problem} {_by(given[0])}")
+            window = _window_stage(operation, given[0], row, position, back)
+            stages.append(window)
+            outputs = operation.outputs if isinstance(operation, Convolution) else window.channels
+            shapes.append((outputs, *window.out_size))
+        value_of.append(len(stages))
+        if in_table(operation):
             sources.append(position)
     return Lowered(stages=tuple(stages), sources=tuple(sources))
 
@@ -73,24 +118,51 @@ def averaging_weight(stage: ConvStage) -> float:
     return 1 / (stage.kernel[0] * stage.kernel[1])
 
 
-def _require_inputs(operation: Linear, shape: tuple[int, ...], row: int) -> None:
+def _require_inputs(operation: Linear, shape: Shape, row: int, *, first: bool) -> None:
     if operation.inputs == math.prod(shape):
         return
-    if row == 0:
+    if first:
         raise ValueError(
             f"inputs must have {operation.inputs} values a sample, as the network takes, not {math.prod(shape)}"
         )
     raise ValueError(f"layer {row} takes {operation.inputs} values, but these inputs make it {_by(shape)}")
 
 
+def _host_stage(
+    operation: HostOperation, given: Sequence[Shape], position: int, back: tuple[int, ...]
+) -> tuple[Stage, Shape]:
+    """The stage of an operation of the host, and the shape of its result."""
+    counts = tuple(math.prod(shape) for shape in given)
+    if isinstance(operation, Clamping):
+        low, high = (limit if math.isfinite(limit) else None for limit in (operation.low, operation.high))
+        return ClampStage(values=counts[0], low=low, high=high, back=back), given[0]
+    images = operation.images and all(len(shape) == 3 for shape in given)
+    if isinstance(operation, Addition):
+        if given[0] != given[1] if images else counts[0] != counts[1]:
+            raise ValueError(
+                f"operation {position} of the network adds {_by(given[0])} and {_by(given[1])}; supported: the sum of "
+                "values of the same shape"
+            )
+        return AddStage(values=counts[0], relu=operation.relu, back=back), given[0] if images else counts[:1]
+    assert isinstance(operation, Concatenation)
+    if not images:
+        return ConcatStage(values=counts, back=back), (sum(counts),)
+    if len({shape[1:] for shape in given}) > 1:
+        raise ValueError(
+            f"operation {position} of the network joins {' and '.join(map(_by, given))}; supported: images of the "
+            "same height and width"
+        )
+    return ConcatStage(values=counts, back=back), (sum(shape[0] for shape in given), *given[0][1:])
+
+
 def _window_stage(
-    operation: Convolution | MaxPooling | AveragePooling, shape: tuple[int, ...], row: int, position: int
+    operation: Convolution | MaxPooling | AveragePooling, shape: Shape, row: int, position: int, back: tuple[int, ...]
 ) -> ConvStage | MaxPoolStage:
     channels, height, width = shape
     if isinstance(operation, Convolution) and operation.channels != channels:
         raise ValueError(f"layer {row} must have images of {operation.channels} channels, not {channels}, at its input")
     kernel = (height, width) if operation.kernel is None else operation.kernel
-    fields: dict[str, Any] = {"channels": channels, "height": height, "width": width}
+    fields: dict[str, Any] = {"channels": channels, "height": height, "width": width, "back": back}
     fields |= {"kernel": kernel, "stride": operation.stride, "padding": operation.padding}
     try:
         if isinstance(operation, MaxPooling):
@@ -101,5 +173,5 @@ def _window_stage(
         raise ValueError(f"operation {position} of the network: {error}") from error
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def _by(shape: Shape) -> str:
     return " x ".join(map(str, shape))

@@ -1,16 +1,28 @@
-"""The operations of a folded network, in order: sizes and windows, without the weights."""
+"""The operations of a folded network, in order: sizes, windows and what each reads, without the weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from zeroskip.model.network.pooling import Pair, window
+from zeroskip.model.network.pooling import Pair
+
+PREVIOUS = (1,)
+"""`back` of what reads the result right before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linear:
+class _Operation:
+    """Reads the results that stand `back` places before it in the list, (1,) being the one right before; the network's
+    input stands before the first operation."""
+
+    back: tuple[int, ...] = PREVIOUS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(_Operation):
     """A fully connected layer, and the ReLU after it where `relu`."""
 
     inputs: int
@@ -19,7 +31,7 @@ class Linear:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Convolution:
+class Convolution(_Operation):
     """A convolution of images of `channels`, and the ReLU after it where `relu`."""
 
     channels: int
@@ -32,7 +44,7 @@ class Convolution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxPooling:
+class MaxPooling(_Operation):
     """Max pooling, as nn.MaxPool2d does it."""
 
     kernel: Pair
@@ -44,7 +56,7 @@ class MaxPooling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AveragePooling:
+class AveragePooling(_Operation):
     """Average pooling, and the ReLU after it where `relu`. `kernel` is None where it is the whole image.
 
     It has no weights that are pruned, counted or trained. Cores run it as a convolution with
@@ -61,44 +73,65 @@ class AveragePooling:
         return nn.AdaptiveAvgPool2d(1) if self.kernel is None else nn.AvgPool2d(self.kernel, self.stride, self.padding)
 
 
-Operation = Linear | Convolution | MaxPooling | AveragePooling
-"""Where a Linear follows images, they are flattened in between."""
+@dataclass(frozen=True, kw_only=True)
+class Addition(_Operation):
+    """The sum of two results of one size, images where `images`, and the ReLU after it where `relu`."""
+
+    images: bool
+    relu: bool
+
+    def module(self) -> nn.Module:
+        """The addition, without its ReLU."""
+        return Add()
 
 
-def operations(folded: nn.Sequential) -> list[tuple[Operation, nn.Module]]:
-    """The operations of what `zeroskip.model.network.fold.fold` returns, each with the module that it was read from.
+@dataclass(frozen=True, kw_only=True)
+class Concatenation(_Operation):
+    """Results behind one another: the channels of images where `images`, else flat values."""
 
-    Raises ValueError naming a module that `fold` does not return.
-    """
-    found: list[tuple[Operation, nn.Module]] = []
-    modules = list(folded)
-    for module, follower in zip(modules, [*modules[1:], None], strict=True):
-        relu = isinstance(follower, nn.ReLU)
-        if isinstance(module, nn.Linear):
-            found.append((Linear(inputs=module.in_features, outputs=module.out_features, relu=relu), module))
-        elif isinstance(module, nn.Conv2d):
-            kernel, stride, padding = window(module)
-            convolution = Convolution(
-                channels=module.in_channels,
-                outputs=module.out_channels,
-                kernel=kernel,
-                stride=stride,
-                padding=padding,
-                groups=module.groups,
-                relu=relu,
-            )
-            found.append((convolution, module))
-        elif isinstance(module, nn.MaxPool2d):
-            kernel, stride, padding = window(module)
-            found.append((MaxPooling(kernel=kernel, stride=stride, padding=padding), module))
-        elif isinstance(module, nn.AvgPool2d):
-            kernel, stride, padding = window(module)
-            found.append((AveragePooling(kernel=kernel, stride=stride, padding=padding, relu=relu), module))
-        elif isinstance(module, nn.AdaptiveAvgPool2d):
-            found.append((AveragePooling(kernel=None, stride=(1, 1), padding=(0, 0), relu=relu), module))
-        elif not isinstance(module, nn.ReLU) and not (isinstance(module, nn.Flatten) and found):
-            raise ValueError(
-                "a folded network must hold Linear, Conv2d, pooling and ReLU alone, and Flatten between them, "
-                f"not {type(module).__name__}"
-            )
-    return found
+    images: bool
+
+    def module(self) -> nn.Module:
+        return Concat()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clamping(_Operation):
+    """Values from `low` to `high`, as nn.Hardtanh gives them; a ReLU of its own has the `high` infinity."""
+
+    low: float
+    high: float
+
+    def module(self) -> nn.Module:
+        return nn.ReLU() if (self.low, self.high) == (0, float("inf")) else nn.Hardtanh(self.low, self.high)
+
+
+HostOperation = Addition | Concatenation | Clamping
+"""What the host computes between the layers of every core."""
+
+Operation = Linear | Convolution | MaxPooling | AveragePooling | HostOperation
+"""Where a Linear reads images, they are flattened before it."""
+
+
+def in_table(operation: Operation) -> bool:
+    """Whether an operation is a row of a core's layer table: all that multiply."""
+    return isinstance(operation, Linear | Convolution | AveragePooling)
+
+
+def has_relu(operation: Operation) -> bool:
+    """Whether a ReLU belongs to an operation."""
+    return isinstance(operation, Linear | Convolution | AveragePooling | Addition) and operation.relu
+
+
+class Add(nn.Module):
+    """Addition as a layer of two inputs."""
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        return one + other
+
+
+class Concat(nn.Module):
+    """Concatenation of values, or channels, as a layer of several inputs."""
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        return torch.cat(parts, 1)

@@ -9,15 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.steps import (
+    INPUT,
+    AddStep,
     AveragePoolStep,
     BatchNormStep,
-    ChainStep,
+    ClampStep,
+    ConcatStep,
     ConvStep,
     FlattenStep,
     LinearStep,
     MaxPoolStep,
+    NetworkStep,
     ReluStep,
     SoftmaxStep,
 )
@@ -43,23 +48,31 @@ many values: forward() may look at the number in ways that leave no trace, such 
 
 
 @torch.no_grad()
-def require_same_steps(samples: Tensor, steps: Sequence[ChainStep]) -> None:
-    """Raises ValueError naming the first step that does not compute its output from that of the step before it."""
-    values = samples
-    for step in steps:
+def require_same_steps(samples: Tensor, steps: Sequence[NetworkStep]) -> None:
+    """Raises ValueError naming the first step that does not compute its output from those of the steps that it
+    reads."""
+    given = {INPUT: samples}
+    for number, step in enumerate(steps):
         assert step.output is not None
-        found = _compute(step, values)
+        given[number] = step.output
+        found = _compute(step, *(given[source] for source in step.sources))
         if found.shape != step.output.shape or not _close(found, step.output):
             raise step.error(
                 f"{step.label} gives something else in torch than what would be compiled{_by(found, step.output)}; "
                 "it, or what stands before it, cannot be compiled as it is"
             )
-        values = step.output
 
 
-def _compute(step: ChainStep, values: Tensor) -> Tensor:
+def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
     """What a step means."""
+    values = given[0]
     match step:
+        case AddStep():
+            return given[0] + given[1]
+        case ConcatStep():
+            return torch.cat(given, 1)
+        case ClampStep(low=low, high=high):
+            return values.clamp(low, high)
         case LinearStep(module=linear):
             return F.linear(values, linear.weight, linear.bias)
         case ConvStep(module=conv, padding=padding):
@@ -79,7 +92,7 @@ def _compute(step: ChainStep, values: Tensor) -> Tensor:
             return values.flatten(1)
         case SoftmaxStep(kind=kind):
             return F.softmax(values, 1) if kind == "softmax" else F.log_softmax(values, 1)
-    raise TypeError(f"step must be one of the chain, not {type(step).__name__}")
+    raise TypeError(f"step must be a step of a network, not {type(step).__name__}")
 
 
 @torch.no_grad()
@@ -145,7 +158,7 @@ def _outputs(network: nn.Module, samples: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def require_same(network: nn.Module, folded: nn.Sequential, samples: Tensor, softmax: SoftmaxStep | None) -> None:
+def require_same(network: nn.Module, folded: Folded, samples: Tensor, softmax: SoftmaxStep | None) -> None:
     """Raises ValueError unless the folded network gives what the network gives for a few of the samples (n, ...), in
     eval mode, apart from the `softmax` at its end.
 
@@ -155,7 +168,7 @@ def require_same(network: nn.Module, folded: nn.Sequential, samples: Tensor, sof
     for number in dict.fromkeys((samples.dtype, torch.float64)):
         ours, theirs = copy.deepcopy(folded).to(number), copy.deepcopy(network).to(number)
         given = at_least(samples, SAMPLES)[:SAMPLES].to(number)
-        found = ours(given.flatten(1) if isinstance(folded[0], nn.Linear) else given)
+        found = ours(given if folded.images else given.flatten(1))
         try:
             with in_mode(theirs, training=False):
                 wanted = _outputs(theirs, given).flatten(1)

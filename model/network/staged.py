@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.samples import SampleForm, require_shape
-from zeroskip.model.network.stages import ConvStage, Stage, TableRow, image_shape, value_counts
+from zeroskip.model.network.stages import ConvStage, HostStage, Stage, TableRow, input_image_shape, value_counts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +32,7 @@ class StagedNetwork:
         where only the number of values is known."""
         if self.samples is not None:
             return self.samples.shape
-        return image_shape(self.stages[0])
+        return input_image_shape(self.stages)
 
     def flat(self, inputs: NDArray[Any], field: str = "inputs") -> NDArray[Any]:
         """Samples (samples x ...), which errors call `field`, as rows of values (samples x inputs). Raises ValueError,
@@ -40,8 +41,15 @@ class StagedNetwork:
         if self.sample_shape is None:
             require_shape((self.inputs,), rows, field)
         else:
-            require_shape(self.sample_shape, inputs, field, flat=image_shape(self.stages[0]) is None)
+            require_shape(self.sample_shape, inputs, field, flat=input_image_shape(self.stages) is None)
         return rows
+
+    def run_host(self, index: int, given: list[NDArray[Any]]) -> tuple[NDArray[Any], list[Loss]]:
+        """What stage `index`, one of the host's, gives for the values that it reads (each images x values), and what
+        the core's number format lost there: floats, and nothing, where a core defines nothing else."""
+        stage = self.stages[index]
+        assert isinstance(stage, HostStage)
+        return stage.compute(*given), []
 
     @property
     def inputs(self) -> int:

@@ -1,6 +1,9 @@
 """How a network uses the layer table: a list of stages, and the host's work between them.
 
-A core runs a stage once for each row that `gather` makes from the values before it; `scatter` makes the values after it
+Stages stand in an order in which each comes after those that it reads: `back` places before it, (1,) being the result
+of the stage right before it; the network's input stands before the first stage. The last stage gives the output.
+
+A core runs a stage once for each row that `gather` makes from the values that it reads; `scatter` makes its own values
 from the results. A convolution may compute several neighbouring positions in one start, a tile of its output. Values
 are flat; those of images are in the order channels x height x width:
 
@@ -9,12 +12,14 @@ are flat; those of images are in the order channels x height x width:
         rows = layer(rows)
     values = stage.scatter(rows)              starts x outputs   ->  images x values
 
-Values are only moved and compared here, so that integers and floats stay exact.
+Values are only moved and compared here, so that integers and floats stay exact. The stages of additions,
+concatenations and activations (HostStage) are computed on the host by what their core defines for its numbers.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,14 +41,20 @@ MOST_PATCH_VALUES = 1 << 31
 network can ask for."""
 
 
+BEFORE = (1,)
+"""`back` of a stage that reads the result of the stage right before it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinearStage:
     """The rows `first` to `last` of the layer table, fully connected, in one start for each image."""
 
     first: int
     last: int
+    back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
+        _check_back(self.back, 1)
         if not 0 <= _integer(self, "first") <= _integer(self, "last"):
             raise ValueError(f"first and last must be layers in order, not {self.first} and {self.last}")
 
@@ -73,8 +84,10 @@ class _Window:
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
+    back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
+        _check_back(self.back, 1)
         for name in ("channels", "height", "width"):
             if _integer(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -235,10 +248,105 @@ def seen_by(tile: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, i
     return high, wide
 
 
-Stage = LinearStage | ConvStage | MaxPoolStage
+class HostStage:
+    """What the host computes from whole values; no layers, no starts."""
 
-KINDS: dict[str, type[Stage]] = {"linear": LinearStage, "conv": ConvStage, "max pool": MaxPoolStage}
+    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
+        """What it gives for the values that it reads (each images x values), as floats."""
+        raise NotImplementedError
+
+    @property
+    def layers(self) -> range:
+        return range(0)
+
+    @property
+    def starts(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddStage(HostStage):
+    """The sum of two results of `values` values each, and then zero for negative sums where `relu`."""
+
+    values: int
+    relu: bool
+    back: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_back(self.back, 2)
+        _check_values(self.values)
+        if type(self.relu) is not bool:
+            raise ValueError(f"relu must be true or false, not {self.relu!r}")
+
+    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
+        total: NDArray[Any] = given[0] + given[1]
+        return np.maximum(total, 0) if self.relu else total
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcatStage(HostStage):
+    """Results of `values` values each, of every image behind one another."""
+
+    values: tuple[int, ...]
+    back: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, tuple) or not self.values:
+            raise ValueError(f"values must be a list of at least one, not {self.values!r}")
+        _check_back(self.back, len(self.values))
+        for count in self.values:
+            _check_values(count)
+        _check_values(sum(self.values))
+
+    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate(given, axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClampStage(HostStage):
+    """Each of `values` values below `low` becomes `low`, each above `high` becomes `high`; None is no limit."""
+
+    values: int
+    low: float | None
+    high: float | None
+    back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        _check_back(self.back, 1)
+        _check_values(self.values)
+        for name in ("low", "high"):
+            limit = getattr(self, name)
+            if limit is not None and (type(limit) not in (int, float) or not math.isfinite(limit)):
+                raise ValueError(f"{name} must be a finite number or null, not {limit!r}")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError(f"low must be below high ({self.high}), not {self.low}")
+
+    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
+        if self.low is None and self.high is None:
+            return given[0]
+        limited: NDArray[Any] = np.clip(given[0], self.low, self.high).astype(given[0].dtype)
+        return limited
+
+
+Stage = LinearStage | ConvStage | MaxPoolStage | AddStage | ConcatStage | ClampStage
+
+KINDS: dict[str, type[Stage]] = {
+    "linear": LinearStage,
+    "conv": ConvStage,
+    "max pool": MaxPoolStage,
+    "add": AddStage,
+    "concat": ConcatStage,
+    "clamp": ClampStage,
+}
 """The stages' names in files and reports."""
+
+HOST_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind, HostStage))
+"""Those of the stages that the host computes."""
+
+
+def sources(index: int, stage: Stage) -> tuple[int, ...]:
+    """The numbers of the values that stage `index` reads: 0 is the network's input, i + 1 what stage i gives."""
+    return tuple(index + 1 - back for back in stage.back)
 
 
 class TableRow(Protocol):
@@ -250,17 +358,28 @@ class TableRow(Protocol):
     def outputs(self) -> int: ...
 
 
+def host_name(stage: HostStage) -> str:
+    """What a stage of the host does, for people: "additions"."""
+    return {AddStage: "additions", ConcatStage: "concatenations", ClampStage: "limits"}[type(stage)]
+
+
 def kind_name(stage: Stage) -> str:
     return next(name for name, kind in KINDS.items() if type(stage) is kind)
 
 
-def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[int]:
-    """Values of an image before each stage, and after the last one.
+def computes_on_host(stages: Sequence[Stage]) -> bool:
+    """Whether a network has additions, concatenations or activations of their own: files of version 4."""
+    return any(isinstance(stage, HostStage) for stage in stages)
 
-    Raises ValueError naming the stage that does not follow from the one before it, or does not fit the table.
+
+def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[int]:
+    """Values of an image: those of the network's input, and those after each stage.
+
+    Raises ValueError naming the stage that does not follow from those it reads, or does not fit the table.
     """
     counts: list[int] = []
     following = 0
+    unread = set(range(len(stages)))
     for index, stage in enumerate(stages):
         where = f"stages[{index}]"
         rows = stage.layers
@@ -271,52 +390,96 @@ def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[in
                 f"not use {rows.start} to {rows.stop - 1} ({fields})"
             )
         following = max(following, rows.stop)
-        if isinstance(stage, LinearStage):
-            inputs, outputs = layers[rows[0]].inputs, layers[rows[-1]].outputs
-        else:
-            inputs, outputs = stage.inputs, stage.positions * stage.channels
-            if isinstance(stage, ConvStage):
-                layer = layers[stage.layer]
-                if layer.inputs != stage.tile_inputs:
-                    raise ValueError(
-                        f"{where} takes {stage.tile_inputs} values a start (tile {_by(stage.tile)}), but "
-                        f"layers[{stage.layer}] {layer.inputs}"
-                    )
-                if layer.outputs % stage.together:
-                    raise ValueError(
-                        f"{where}.tile must divide the {layer.outputs} outputs, not have {stage.together} positions"
-                    )
-                channels = layer.outputs // stage.together
-                if channels % stage.groups:
-                    raise ValueError(f"{where}.groups must divide the {channels} outputs, not be {stage.groups}")
-                outputs = stage.starts * layer.outputs
-        if counts and inputs != counts[-1]:
-            raise ValueError(f"{where} takes {inputs} values an image, but the step before it gives {counts[-1]}")
-        counts[-1:] = [inputs, outputs]
+        read = sources(index, stage)
+        if min(read) < 0:
+            raise ValueError(f"{where}.back must be at most {index + 1}, the network's input, not {max(stage.back)}")
+        unread -= set(read)
+        taken, outputs = _counts(stage, layers, where)
+        if not counts:
+            counts.append(taken[0])
+        for source, count in zip(read, taken, strict=True):
+            if count != counts[source]:
+                before = "the step before it" if stage.back == BEFORE else f"value {source}, which it reads,"
+                raise ValueError(f"{where} takes {count} values an image, but {before} gives {counts[source]}")
+        counts.append(outputs)
     if following != len(layers):
         raise ValueError(f"stages must use all {len(layers)} layers, not {following} of them")
+    if unread:
+        first = min(unread)
+        what = "the network's input" if first == 0 else f"what stages[{first - 1}] gives"
+        raise ValueError(f"stages must read {what}, not leave it unused")
     return counts
 
 
+def _counts(stage: Stage, layers: Sequence[TableRow], where: str) -> tuple[tuple[int, ...], int]:
+    """The values of an image that a stage takes from each of its sources, and those that it gives. Raises ValueError
+    where it does not fit the table."""
+    if isinstance(stage, LinearStage):
+        return (layers[stage.first].inputs,), layers[stage.last].outputs
+    if isinstance(stage, AddStage):
+        return (stage.values, stage.values), stage.values
+    if isinstance(stage, ConcatStage):
+        return stage.values, sum(stage.values)
+    if isinstance(stage, ClampStage):
+        return (stage.values,), stage.values
+    outputs = stage.positions * stage.channels
+    if isinstance(stage, ConvStage):
+        layer = layers[stage.layer]
+        if layer.inputs != stage.tile_inputs:
+            raise ValueError(
+                f"{where} takes {stage.tile_inputs} values a start (tile {_by(stage.tile)}), but "
+                f"layers[{stage.layer}] {layer.inputs}"
+            )
+        if layer.outputs % stage.together:
+            raise ValueError(
+                f"{where}.tile must divide the {layer.outputs} outputs, not have {stage.together} positions"
+            )
+        channels = layer.outputs // stage.together
+        if channels % stage.groups:
+            raise ValueError(f"{where}.groups must divide the {channels} outputs, not be {stage.groups}")
+        outputs = stage.starts * layer.outputs
+    return (stage.inputs,), outputs
+
+
 def image_shape(stage: Stage) -> tuple[int, int, int] | None:
-    """The channels, height and width of the images that a stage takes; None for a fully connected one."""
-    return None if isinstance(stage, LinearStage) else (stage.channels, stage.height, stage.width)
+    """The channels, height and width of the images that a stage takes; None for one that may take flat values."""
+    return (stage.channels, stage.height, stage.width) if isinstance(stage, _Window) else None
+
+
+def input_image_shape(stages: Sequence[Stage]) -> tuple[int, int, int] | None:
+    """Those of the images that a network takes; None where it takes flat values."""
+    shapes = [image_shape(stage) for index, stage in enumerate(stages) if 0 in sources(index, stage)]
+    return next((shape for shape in shapes if shape is not None), None)
 
 
 def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
-    """The shapes of an image through the network, for people: "1x28x28", "20x24x24", "20x12x12", ..., "500", "10"."""
-    first = stages[0]
-    if isinstance(first, LinearStage):
-        names = [str(layers[0].inputs)]
-    else:
-        names = [f"{first.channels}x{first.height}x{first.width}"]
-    for stage in stages:
+    """The shapes of an image through the network, for people: "1x28x28", "20x24x24", "20x12x12", ..., "500", "10". What
+    stages of several inputs, or of another than the one before them, read is said by its place: "8x7x7 (1 + 3)"."""
+    counts = value_counts(stages, layers)
+    image = input_image_shape(stages)
+    found: list[tuple[int, ...]] = [(counts[0],) if image is None else image]
+    names = [_name(found[0])]
+    for index, stage in enumerate(stages):
+        read = sources(index, stage)
+        given = [found[source] for source in read]
         if isinstance(stage, LinearStage):
-            names += [str(layers[index].outputs) for index in stage.layers]
-        else:
+            found.append((counts[index + 1],))
+            names += [str(layers[row].outputs) for row in stage.layers[:-1]]
+        elif isinstance(stage, _Window):
             channels = layers[stage.layer].outputs // stage.together if isinstance(stage, ConvStage) else stage.channels
-            names.append(f"{channels}x{stage.out_size[0]}x{stage.out_size[1]}")
+            found.append((channels, *stage.out_size))
+        elif isinstance(stage, ConcatStage) and len({shape[1:] for shape in given}) == 1:
+            found.append((sum(shape[0] for shape in given), *given[0][1:]))
+        else:
+            found.append(given[0] if len(set(given)) == 1 else (counts[index + 1],))
+        note = {AddStage: " + ", ConcatStage: " | "}.get(type(stage), "")
+        reads = f" ({note.join(map(str, read))})" if note or stage.back != BEFORE else ""
+        names.append(_name(found[-1]) + reads)
     return names
+
+
+def _name(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def to_json(stage: Stage) -> dict[str, Any]:
@@ -335,6 +498,17 @@ def from_json(value: Any) -> Stage:
         names = {field.name for field in dataclasses.fields(KINDS[value["kind"]])}
         raise ValueError(f"a {value['kind']} stage must have the fields {sorted(names)}, not {sorted(fields)}")
     return kind(**fields)
+
+
+def _check_back(back: object, count: int) -> None:
+    integers = isinstance(back, tuple) and all(type(place) is int and place >= 1 for place in back)
+    if not integers or len(back) != count:  # type: ignore[arg-type]
+        raise ValueError(f"back must be {count} integers of at least 1, not {back!r}")
+
+
+def _check_values(count: object) -> None:
+    if type(count) is not int or not 1 <= count <= MOST_VALUES:
+        raise ValueError(f"values must be an integer from 1 to {MOST_VALUES:,}, not {count!r}")
 
 
 def _integer(stage: object, name: str) -> int:

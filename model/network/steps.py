@@ -1,4 +1,4 @@
-"""The steps of a network that is a plain chain of layers, as `zeroskip.model.network.chain` reads them."""
+"""The steps of a network, as `zeroskip.model.network.graph` reads them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+INPUT = -1
+"""The number of the network's input among the values that steps read."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class ChainStep:
-    """One step of the chain.
+class NetworkStep:
+    """One step of a network, which reads the results of the steps `sources` (numbers of earlier steps, or INPUT).
 
     `label` is its name for the user ("layer 'fc1'", "operation 'relu'"), `place` the line of the user's forward() that
     calls it, or "" ("nets.py, line 12"). `output` is what torch gave after it for a few samples (n, ...), where the
@@ -17,6 +20,7 @@ class ChainStep:
     """
 
     label: str
+    sources: tuple[int, ...]
     place: str = ""
     output: Tensor | None = field(default=None, repr=False, compare=False)
 
@@ -26,12 +30,12 @@ class ChainStep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearStep(ChainStep):
+class LinearStep(NetworkStep):
     module: nn.Linear
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvStep(ChainStep):
+class ConvStep(NetworkStep):
     """A convolution; `padding` is in numbers (height, width), also where the module has a name for it."""
 
     module: nn.Conv2d
@@ -39,14 +43,14 @@ class ConvStep(ChainStep):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxPoolStep(ChainStep):
+class MaxPoolStep(NetworkStep):
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AveragePoolStep(ChainStep):
+class AveragePoolStep(NetworkStep):
     """Average pooling that divides by the size of the kernel everywhere; `kernel` is None where it is the image."""
 
     kernel: tuple[int, int] | None = None
@@ -55,24 +59,42 @@ class AveragePoolStep(ChainStep):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchNormStep(ChainStep):
+class BatchNormStep(NetworkStep):
     module: nn.BatchNorm1d | nn.BatchNorm2d
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReluStep(ChainStep):
+class ReluStep(NetworkStep):
     pass
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlattenStep(ChainStep):
+class ClampStep(NetworkStep):
+    """Values below `low` become `low`, those above `high` become `high`; `high` is above `low`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddStep(NetworkStep):
+    """The sum of two values of the same shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcatStep(NetworkStep):
+    """The values of each sample behind one another: the channels of images, or flat values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlattenStep(NetworkStep):
     """Flattens (n, ...) to (n, width); `width` is None where the network does not state it."""
 
     width: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxStep(ChainStep):
+class SoftmaxStep(NetworkStep):
     """A softmax or log_softmax (`kind`) over `dim`, None where torch chooses the dimension. `positions` are the values
     that its input has for each class, None where that is not known."""
 

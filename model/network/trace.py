@@ -9,6 +9,7 @@ traced for two numbers of samples, and both must give the same graph.
 from __future__ import annotations
 
 import inspect
+import operator
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -287,6 +288,10 @@ class _Known(fx.Proxy):
             "to the samples before they reach the network, or by the weights of the layer that reads the value"
         )
         raise _Refused(str(at_place(problem, _place(_Tracer.trace.__code__))))
+
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        """`x += y`, which fx would take for `x = x + y`."""
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
 
     def __len__(self) -> int:
         return len(self.node.meta[VALUE])

@@ -12,7 +12,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from zeroskip.model.eie.fixed_point import codebook_fraction
-from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation, sequence
+from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation, module_of
+from zeroskip.model.network.folded import Folded
 
 
 class _Lookup(torch.autograd.Function):
@@ -83,7 +84,7 @@ class SharedConv2d(SharedLinear):
         return F.conv2d(x, kernels, bias, conv.stride, conv.padding, groups=conv.groups)
 
 
-def trainable_network(operations: Sequence[SharedOperation]) -> nn.Sequential:
+def trainable_network(operations: Sequence[SharedOperation]) -> Folded:
     """The network of `operations` with trainable codebooks (SharedLinear and SharedConv2d)."""
 
     def make(operation: SharedOperation) -> nn.Module:
@@ -91,10 +92,10 @@ def trainable_network(operations: Sequence[SharedOperation]) -> nn.Sequential:
             return SharedConv2d(operation)
         return SharedLinear(operation) if isinstance(operation, SharedLayer) else operation.module()
 
-    return sequence(operations, make)
+    return module_of(operations, make)
 
 
-def with_trained_codebooks(operations: Sequence[SharedOperation], network: nn.Sequential) -> list[SharedOperation]:
+def with_trained_codebooks(operations: Sequence[SharedOperation], network: Folded) -> list[SharedOperation]:
     """`operations`, from which `trainable_network` made `network`, with the trained codebooks."""
     trained = (layer.shared_layer() for layer in network if isinstance(layer, SharedLinear))
     return [next(trained) if isinstance(operation, SharedLayer) else operation for operation in operations]

@@ -8,25 +8,26 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.labels import require_classes
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.samples import channels_last
 from zeroskip.model.pruning.masks import prunable_layers
 from zeroskip.model.pruning.outputs import class_scores
 
 
-def shape_inputs(inputs: Tensor, folded: nn.Sequential) -> Tensor:
-    """Inputs in the shape that the folded network takes: flat if it starts with a Linear layer, else images."""
-    return inputs.flatten(1) if isinstance(folded[0], nn.Linear) else inputs
+def shape_inputs(inputs: Tensor, folded: Folded) -> Tensor:
+    """Inputs in the shape that the folded network takes: images or flat values."""
+    return inputs if folded.images else inputs.flatten(1)
 
 
-def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
+def require_shape(folded: Folded, inputs: np.ndarray, where: str) -> int:
     """The number of outputs of the network for a sample. Raises ValueError if the inputs' shape does not fit."""
     sample = shape_inputs(torch.from_numpy(inputs[:1]), folded)
     if isinstance(folded[0], nn.Linear) and sample.shape[1] != folded[0].in_features:
         raise ValueError(
             f"{where} must have {folded[0].in_features} values a sample, as the network takes, not {sample.shape[1]}"
         )
-    if not isinstance(folded[0], nn.Linear) and sample.dim() != 4:
+    if folded.images and sample.dim() != 4:
         raise ValueError(
             f"{where} must be samples x channels x height x width, as the network takes, not {tuple(inputs.shape)}"
         )
@@ -44,7 +45,7 @@ def require_shape(folded: nn.Sequential, inputs: np.ndarray, where: str) -> int:
         raise ValueError(f"{where} of shape {tuple(inputs.shape)} do not fit the network: {reason}") from error
 
 
-def require_fit(folded: nn.Sequential, dataset: Dataset) -> None:
+def require_fit(folded: Folded, dataset: Dataset) -> None:
     """Raises ValueError if the inputs do not have the shape that the network takes, or a label is not one of its
     classes. `folded` is the result of zeroskip.model.network.fold.fold."""
     for split in ("train", "test"):

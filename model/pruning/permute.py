@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.network.chain import chain
+from zeroskip.model.network.graph import read_steps
 from zeroskip.model.network.pattern import Pattern
-from zeroskip.model.network.steps import BatchNormStep, ChainStep, ConvStep, LinearStep
+from zeroskip.model.network.steps import BatchNormStep, ConvStep, LinearStep, NetworkStep
 from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
 Layer = nn.Linear | nn.Conv2d
@@ -40,7 +40,8 @@ def permute(
     is not a plain chain of layers, or uses a layer or its weights twice.
     """
     permuted = copy.deepcopy(module)
-    steps = chain(permuted, samples)
+    steps = read_steps(permuted, samples)
+    _require_chain(steps)
     _refuse_shared(steps)
     names = {id(layer): name for name, layer in permuted.named_modules()}
     reports = []
@@ -89,7 +90,17 @@ def _reorder(producer: Layer, between: list[Norm], layer: Layer, order: Tensor) 
     layer.weight.copy_(layer.weight[:, order])
 
 
-def _refuse_shared(steps: list[ChainStep]) -> None:
+def _require_chain(steps: list[NetworkStep]) -> None:
+    """Raises ValueError naming the first step that reads anything but the step before it."""
+    for number, step in enumerate(steps):
+        if step.sources != (number - 1,):
+            raise step.error(
+                f"{step.label} does not read the step before it alone; channels are permuted in a plain chain of "
+                "layers, without branches and residual additions: leave the permutation out"
+            )
+
+
+def _refuse_shared(steps: list[NetworkStep]) -> None:
     """Raises ValueError for weights that are used twice: they cannot have two orders."""
     labels: dict[int, str] = {}
     for step in steps:

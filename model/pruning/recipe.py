@@ -13,6 +13,7 @@ from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers, warn_of_rough_sharing
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.folded import Folded
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning import schedules
 from zeroskip.model.pruning.centroids import trainable_network, with_trained_codebooks
@@ -62,9 +63,9 @@ class PruneAndShareResult:
     """
 
     dense: nn.Module
-    pruned: nn.Sequential
+    pruned: Folded
     layers: list[SharedOperation]
-    shared: nn.Sequential
+    shared: Folded
     accuracies: dict[str, float] | None
     kept: int
     total: int
@@ -165,7 +166,7 @@ def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[
 
 def _result(
     dense: nn.Module,
-    pruned: nn.Sequential,
+    pruned: Folded,
     layers: list[SharedOperation],
     test: tuple[Tensor, Tensor] | None,
     progress: Progress,

@@ -72,7 +72,7 @@ class Core:
     def compile(self, network, inputs, settings, progress):
         from zeroskip.model.network.fold import fold
         from zeroskip.model.network.lower import lower
-        from zeroskip.model.network.operations import operations
+        from zeroskip.model.network.folded import operations
         from zeroskip.model.network.staged import StagedNetwork
 
         found = operations(fold(network))

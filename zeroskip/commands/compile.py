@@ -40,8 +40,9 @@ def compile_command(
 ) -> None:
     """Compile a network for a core, after pruning and training it if the options ask for it.
 
-    Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout and BatchNorm are understood. The options of each
-    core are under its name. Training that was cut short continues from its checkpoint.
+    Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout, BatchNorm, and additions and concatenations of
+    branches are understood. The options of each core are under its name. Training that was cut short continues from its
+    checkpoint.
     """
     cores.require_for(core, f"--core {core}")
     checkpoint = checkpoint or Path(f"{output}.ckpt")

@@ -106,7 +106,7 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("header", "version", value=1), "version must be 2 or 3, not 1: compile the network again"),
+        (put("header", "version", value=1), "version must be 2 to 4, not 1: compile the network again"),
         (put("header", "core", value="mma"), "core must be 'eie', not 'mma'"),
         (put("header", "geometry", "pes", value=3), "geometry: pes must be a power of two from 1 to 256, not 3"),
         (put("header", "geometry", "pes", value=4.0), "geometry: pes must be an integer, not 4.0"),

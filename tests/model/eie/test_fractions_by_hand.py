@@ -47,7 +47,7 @@ def test_twice_everything_fits_and_nothing_more_would(
     inputs[270] *= 3.7
     accumulator, shift = arithmetic
     geometry = EieGeometry(pes=2, accumulator_bits=accumulator, product_shift=shift)
-    found = calibrate(layers, lower_shared(layers, (12,))[0], inputs, geometry)
+    found = calibrate(layers, lower_shared(layers, (12,))[0], inputs, geometry).layers
     assert found[0].output == found[1].input
 
     values, tops, sums = inputs.astype(np.float64), [], []

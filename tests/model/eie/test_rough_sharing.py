@@ -63,7 +63,7 @@ def test_an_output_counts_from_half_of_its_size_on(value: float, lost: bool) -> 
     shared = SharedLayer(codebook=codebook, weight_codes=np.ones((1, 1), np.uint8), bias_codes=None, relu=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_of_rough_sharing(nn.Sequential(layer), [shared])
+        warn_of_rough_sharing(fold(layer), [shared])
     assert ["1 of 1 outputs" in str(warning.message) for warning in caught] == [True] * lost
 
 

@@ -14,6 +14,7 @@ from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.settings import EieSettings
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.container import BundleError, read
+from zeroskip.model.network.fold import fold
 
 SETTINGS = EieSettings(geometry=EieGeometry(pes=4), fit=MEMORIES)
 
@@ -128,7 +129,7 @@ def test_a_file_whose_bias_column_no_activation_holds_is_refused(tmp_path) -> No
 
 
 def test_the_bias_of_shared_layers_is_that_of_the_network() -> None:
-    network = mlp(1.0, 2e-5).float()
+    network = fold(mlp(1.0, 2e-5))
     for layer, linear in zip(share_layers(network, inputs=samples(2e-5)), (network[0], network[2]), strict=True):
         assert layer.bias_exponent != 0
         assert layer.bias == pytest.approx(linear.bias.detach().numpy(), rel=1e-6)

@@ -9,8 +9,8 @@ from torch import nn
 
 from zeroskip.model.cores import CORES, load_core
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.folded import operations
 from zeroskip.model.network.lower import block_diagonal, lower
-from zeroskip.model.network.operations import operations
 from zeroskip.model.network.stages import kind_name, shapes
 
 

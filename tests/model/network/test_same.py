@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeroskip.model.network import chain as chain_module
 from zeroskip.model.network import fold as fold_module
+from zeroskip.model.network import graph as graph_module
 from zeroskip.model.network import same as same_module
 from zeroskip.model.network.fold import fold
-from zeroskip.model.network.steps import ChainStep
+from zeroskip.model.network.steps import NetworkStep
 
 
 class Net(nn.Module):
@@ -36,7 +36,7 @@ IMAGES = torch.randn(5, 2, 8, 8, generator=torch.Generator().manual_seed(3))
 
 def test_the_first_layer_that_is_read_wrongly_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the compiler did not know padding."""
-    monkeypatch.setattr(chain_module, "_conv_padding", lambda label, module: (0, 0))
+    monkeypatch.setattr(graph_module, "_conv_padding", lambda label, module: (0, 0))
     line = Net.forward.__code__.co_firstlineno + 2
     message = rf"^layer 'conv2' gives something else in torch than what would be compiled .*line {line}\)$"
     with pytest.raises(ValueError, match=message):
@@ -52,7 +52,7 @@ def test_a_step_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
     module = Net()
     module.pool = nn.Sequential(module.pool, Negative())
-    monkeypatch.setattr(chain_module, "is_plain", lambda module, *kinds: isinstance(module, kinds))
+    monkeypatch.setattr(graph_module, "is_plain", lambda module, *kinds: isinstance(module, kinds))
     monkeypatch.setattr(
         "zeroskip.model.network.trace.torch_class",
         lambda module: None if type(module) in (Net, nn.Sequential) else type(module),
@@ -100,7 +100,7 @@ def test_rounding_is_no_difference() -> None:
 
 def test_every_step_says_what_torch_gave() -> None:
     module = Net().eval()
-    steps: list[ChainStep] = chain_module.chain(module, IMAGES)
+    steps: list[NetworkStep] = graph_module.read_steps(module, IMAGES)
     assert [step.label for step in steps[:3]] == ["layer 'conv1'", "layer 'bn'", "operation 'relu'"]
     torch.testing.assert_close(steps[1].output, module.bn(module.conv1(IMAGES[:3])))
 

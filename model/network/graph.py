@@ -1,4 +1,8 @@
-"""Reads a torch module as a plain chain of steps, by tracing it with torch.fx."""
+"""Reads a torch module as a graph of steps, by tracing it with torch.fx.
+
+torch.fx and not torch.export: its nodes are the user's own layers and functions, each with the line of forward() that
+calls it, so that errors and weights keep their names; torch.export would break layers into operators of tensors.
+"""
 
 import math
 import operator
@@ -13,13 +17,17 @@ from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.pooling import Pair, adaptive_window, average_window, max_window, pair, require_image_mean
 from zeroskip.model.network.same import require_same_counts, require_same_steps
 from zeroskip.model.network.steps import (
+    INPUT,
+    AddStep,
     AveragePoolStep,
     BatchNormStep,
-    ChainStep,
+    ClampStep,
+    ConcatStep,
     ConvStep,
     FlattenStep,
     LinearStep,
     MaxPoolStep,
+    NetworkStep,
     ReluStep,
     SoftmaxStep,
     at_place,
@@ -28,19 +36,21 @@ from zeroskip.model.network.trace import COMPARED, PLACE, RESHAPE_METHODS, RESHA
 from zeroskip.model.network.wrappers import unwrapped
 
 SUPPORTED = (
-    "Linear, Conv2d, ReLU, MaxPool2d, AvgPool2d, adaptive poolings to sizes that divide the image, BatchNorm1d, "
-    "BatchNorm2d, Flatten (from dimension 1), Dropout, Identity, and at the end Softmax or LogSoftmax"
+    "Linear, Conv2d, ReLU, ReLU6, Hardtanh, additions, concatenations (of dimension 1), MaxPool2d, AvgPool2d, adaptive "
+    "poolings to sizes that divide the image, BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity, "
+    "and at the end Softmax or LogSoftmax"
 )
 
 
-def chain(module: nn.Module, samples: Tensor | None = None) -> list[ChainStep]:
-    """The steps of `module` in eval mode, in order, without those that do nothing then (Dropout).
+def read_steps(module: nn.Module, samples: Tensor | None = None) -> list[NetworkStep]:
+    """The steps of `module` in eval mode, each after those that it reads, without those that do nothing then (Dropout).
+    The last one gives the output; without any step, the network gives its input.
 
     With `samples` (n, ...), inputs of the network, its forward() may look at shapes, and every step is checked: it must
     give what torch gives for a few of the samples. Without them nothing is known about shapes.
 
-    Raises ValueError naming the layer or operation that is not supported or not part of a plain chain, with its line in
-    forward(), or saying why the module cannot be traced.
+    Raises ValueError naming the layer or operation that is not supported, with its line in forward(), or saying why the
+    module cannot be traced.
     """
     module = unwrapped(module)
     if torch_class(module) is not None:
@@ -51,7 +61,7 @@ def chain(module: nn.Module, samples: Tensor | None = None) -> list[ChainStep]:
         samples = at_least(as_inputs_of(module, samples), 1)
     with in_mode(module, training=False):
         graph = trace(module, samples)
-        _refuse_dead_writes(module, graph)
+        _refuse_hidden_writes(module, graph)
         reader = _Reader(module, graph)
         steps = reader.steps()
         if reader.input is not None and samples is not None:
@@ -66,22 +76,54 @@ def as_inputs_of(module: nn.Module, samples: Tensor) -> Tensor:
     return samples.to(kinds[0]) if kinds else samples
 
 
-def _refuse_dead_writes(module: nn.Module, graph: fx.Graph) -> None:
-    """Raises ValueError for an in-place operation whose result is not used: it changes a value that is used later,
-    which the graph does not show."""
+def _refuse_hidden_writes(module: nn.Module, graph: fx.Graph) -> None:
+    """Raises ValueError for an in-place operation that changes a value which is used later as it was: the graph does
+    not show that."""
+    # Nodes of the same memory have the same first one; `stale` are those whose memory was written by another node.
+    first: dict[fx.Node, fx.Node] = {}
+    stale: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
-        if node.users or node.op not in ("call_function", "call_method", "call_module"):
-            continue
-        if node.op == "call_module":
-            in_place = getattr(module.get_submodule(str(node.target)), "inplace", False)
-        else:
-            called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-            in_place = node.kwargs.get("inplace", False) or (called.endswith("_") and not called.endswith("__"))
-        if in_place:
+        for source in node.all_input_nodes:
+            if source in stale:
+                raise at_place(
+                    f"operation '{stale[source].name}' changes its input in place, and {_label(node)} uses that too; "
+                    "use an operation that is not in place (inplace=False, x = x + y)",
+                    stale[source].meta[PLACE],
+                )
+        in_place = _in_place(module, node)
+        if in_place and not node.users:
             raise at_place(
                 f"operation '{node.name}' changes its input in place, and its result is not used; use what it returns",
                 node.meta[PLACE],
             )
+        given = node.all_input_nodes[0] if node.all_input_nodes else node
+        first[node] = first[given] if in_place or (given is not node and _may_share(module, node)) else node
+        if in_place:
+            stale |= {other: node for other, start in first.items() if start is first[node] and other is not node}
+
+
+def _in_place(module: nn.Module, node: fx.Node) -> bool:
+    """Whether a node changes the memory of its first input."""
+    if node.op == "call_module":
+        return bool(getattr(module.get_submodule(str(node.target)), "inplace", False))
+    if node.op not in ("call_function", "call_method"):
+        return False
+    called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    if node.target in _IN_PLACE_ARGUMENT:
+        return bool(_argument(node, _IN_PLACE_ARGUMENT[node.target], "inplace", False))
+    return (
+        node.target is operator.iadd
+        or bool(node.kwargs.get("inplace", False))
+        or (called.endswith("_") and not called.endswith("__"))
+    )
+
+
+def _may_share(module: nn.Module, node: fx.Node) -> bool:
+    """Whether the result of a node may be its first input, or a view of it."""
+    if node.op == "call_module":
+        layer = module.get_submodule(str(node.target))
+        return is_plain(layer, nn.Identity, nn.Flatten, *_DROPOUT_LAYERS)
+    return node.target in (*RESHAPES, *RESHAPE_METHODS, *_COPIES, *_DROPOUTS)
 
 
 def _used(graph: fx.Graph) -> set[fx.Node]:
@@ -94,45 +136,54 @@ def _used(graph: fx.Graph) -> set[fx.Node]:
 
 
 class _Reader:
-    """Walks the graph; `current` is the value that the chain has reached, `input` the samples where they are known."""
+    """Walks the graph. `values` are the numbers of the values that nodes give: those of steps, or INPUT; `current` is
+    the value that a node of one input reads, `input` the samples where they are known."""
 
     def __init__(self, module: nn.Module, graph: fx.Graph):
         self.module = module
         self.graph = graph
+        self.values: dict[fx.Node, int] = {}
         self.current: fx.Node | None = None
         self.input: Tensor | None = None
         # What forward() compares the number of samples with.
         self.compared: set[int] = set()
-        # Values that are no tensors: the shape of the current one, and its first element. The number of
-        # samples is the same all along the chain, so they never go stale.
+        # Values that are no tensors: the shape of a value, and its first element. The number of
+        # samples is the same all along the network, so they never go stale.
         self.shapes: set[fx.Node] = set()
         self.sample_counts: set[fx.Node] = set()
 
-    def steps(self) -> list[ChainStep]:
-        steps: list[ChainStep] = []
+    def steps(self) -> list[NetworkStep]:
+        steps: list[NetworkStep] = []
         used = _used(self.graph)
         for node in self.graph.nodes:
             if node not in used:
                 continue
             try:
-                steps += self._read(node)
+                self._read(node, steps)
             except ValueError as error:
                 raise at_place(str(error), node.meta[PLACE]) from error
         return steps
 
-    def _read(self, node: fx.Node) -> list[ChainStep]:
+    def _read(self, node: fx.Node, steps: list[NetworkStep]) -> None:
+        """Adds the steps of a node."""
         if node.op == "placeholder":
-            self.current, self.input = node, node.meta.get(VALUE)
+            self.values[node], self.input = INPUT, node.meta.get(VALUE)
             self.compared = node.meta[COMPARED]
         elif node.op == "output":
-            if node.args[0] is not self.current:
-                raise ValueError(f"the network must return the result of its last step, not {node.args[0]}")
+            given = node.args[0]
+            if not isinstance(given, fx.Node) or given not in self.values:
+                raise ValueError(f"the network must return the result of its last step, not {given}")
         elif node.op != "get_attr" and not self._shape_query(node):
-            self._require_chain(node)
-            steps = self._steps(node)
-            self.current = node
-            return steps
-        return []
+            self._require_values(node)
+            if (joined := self._joined(node)) is not None:
+                steps.append(joined)
+                self.values[node] = len(steps) - 1
+                return
+            (self.current,) = self._inputs(node)
+            made = self._steps(node, len(steps))
+            steps += made
+            # A step that does nothing gives the value that it takes.
+            self.values[node] = len(steps) - 1 if made else self.values[self.current]
 
     def _shape_query(self, node: fx.Node) -> bool:
         """Whether the node only asks for a shape: `x.shape`, `x.size()`, `x.size(0)`, `x.shape[0]`. Where shapes are
@@ -153,22 +204,75 @@ class _Reader:
             return False
         return True
 
-    def _require_chain(self, node: fx.Node) -> None:
-        owned = [n for n in node.all_input_nodes if n.op == "get_attr"]
-        values = [n for n in node.all_input_nodes if n not in self.shapes | self.sample_counts and n not in owned]
-        if len(values) > 1:
-            names = " and ".join(f"'{value.name}'" for value in values)
-            raise ValueError(
-                f"{_label(node)} joins {names}; only a plain chain of layers is supported, without branches "
-                "and residual additions"
-            )
+    def _inputs(self, node: fx.Node) -> list[fx.Node]:
+        """The values that a node reads, without shapes."""
+        return [source for source in node.all_input_nodes if source in self.values]
+
+    def _require_values(self, node: fx.Node) -> None:
+        """Raises ValueError unless the node reads values of this network alone."""
+        owned = [source for source in node.all_input_nodes if source.op == "get_attr"]
         if owned:
             raise ValueError(self._own_tensor(node, str(owned[0].target)))
-        if values != [self.current]:
+        if not self._inputs(node):
+            raise ValueError(f"{_label(node)} is {_target_name(node)} without a value of the network; {_SUPPORTED_IS}")
+
+    def _joined(self, node: fx.Node) -> NetworkStep | None:
+        """The step of an operation that reads several values; None for a node that reads one."""
+        if node.op != "call_module" and node.target in _ADDITIONS:
+            return self._addition(node)
+        if node.op != "call_module" and node.target in _CONCATENATIONS:
+            return self._concatenation(node)
+        inputs = self._inputs(node)
+        if len(inputs) > 1:
+            names = " and ".join(f"'{value.name}'" for value in inputs)
             raise ValueError(
-                f"{_label(node)} does not read the step before it ('{self.current}'); only a plain chain of "
-                "layers is supported, without branches and residual additions"
+                f"{_label(node)} is {_target_name(node)}, which joins {names}; values are joined by additions and "
+                "concatenations alone"
             )
+        return None
+
+    def _addition(self, node: fx.Node) -> AddStep:
+        pair = [_argument(node, 0, "input", None), _argument(node, 1, "other", None)]
+        parts = [part for part in pair if isinstance(part, fx.Node) and part in self.values]
+        if len(parts) != 2:
+            raise ValueError(
+                f"{_label(node)} is {_target_name(node)} with something that the network did not compute; supported: "
+                "the sum of two values (add a constant to the bias of a layer instead)"
+            )
+        if _argument(node, 2, "alpha", 1) != 1 or node.kwargs.get("out") is not None:
+            raise ValueError(f"{_label(node)} has an alpha, or an out; supported: the plain sum of two values")
+        one, other = (self._shape(part) for part in parts)
+        if one != other and one is not None and other is not None:
+            raise ValueError(
+                f"{_label(node)} adds values of the shapes {one[1:]} and {other[1:]} a sample; supported: the sum of "
+                "values of the same shape"
+            )
+        return AddStep(**self._about(node, *parts))
+
+    def _concatenation(self, node: fx.Node) -> ConcatStep | None:
+        given = _argument(node, 0, "tensors", None)
+        if not isinstance(given, tuple | list) or any(part not in self.values for part in given):
+            raise ValueError(
+                f"{_label(node)} is {_target_name(node)} with something that it did not compute; {_SUPPORTED_IS}"
+            )
+        parts = [part for part in given if isinstance(part, fx.Node)]
+        dimension = _argument(node, 1, "dim", node.kwargs.get("axis", 0))
+        shape = self._shape(parts[0])
+        if dimension != 1 and (shape is None or not isinstance(dimension, int) or dimension % len(shape) != 1):
+            raise ValueError(
+                f"{_label(node)} joins values along dimension {dimension}; supported: 1, that of channels and values"
+            )
+        return ConcatStep(**self._about(node, *parts))
+
+    def _about(self, node: fx.Node, *parts: fx.Node) -> dict[str, Any]:
+        """What every step says of its node; without `parts`, it reads `current`."""
+        read = parts or ((self.current,) if self.current is not None else ())
+        return {
+            "label": _label(node),
+            "sources": tuple(self.values[part] for part in read),
+            "place": node.meta[PLACE],
+            "output": node.meta.get(VALUE),
+        }
 
     def _own_tensor(self, node: fx.Node, tensor: str) -> str:
         """The message for an operation that uses a tensor of the network."""
@@ -187,15 +291,21 @@ class _Reader:
             f"called as layers are supported: {SUPPORTED}"
         )
 
-    def _steps(self, node: fx.Node) -> list[ChainStep]:
+    def _steps(self, node: fx.Node, number: int) -> list[NetworkStep]:
+        """The steps of a node of one input, from the step `number` on."""
         if node.op != "call_module" and node.target in (torch.mean, "mean"):
-            return self._mean_steps(node)
+            return self._mean_steps(node, number)
         step = self._module_step(node) if node.op == "call_module" else self._step(node)
         return [] if step is None else [step]
 
-    def _step(self, node: fx.Node) -> ChainStep | None:
+    def _step(self, node: fx.Node) -> NetworkStep | None:
         if node.target in (F.relu, torch.relu, F.relu_, torch.relu_, "relu", "relu_"):
-            return ReluStep(**_about(node))
+            return ReluStep(**self._about(node))
+        if node.target in (F.relu6, F.hardtanh, F.hardtanh_):
+            limits = (0, 6) if node.target is F.relu6 else _arguments(node, ("min_val", "max_val"), (-1.0, 1.0))
+            return self._clamp(node, *limits)
+        if node.target in (torch.clamp, "clamp", torch.clip, "clip", "clamp_"):
+            return self._clamp(node, *_arguments(node, ("min", "max"), (None, None)))
         if node.target in RESHAPES or (node.op == "call_method" and node.target in RESHAPE_METHODS):
             return self._reshape(node)
         if node.target in (F.max_pool2d, torch.max_pool2d):
@@ -223,16 +333,16 @@ class _Reader:
             return self._softmax(node, kind, _argument(node, 1, "dim", None))
         raise ValueError(f"{_label(node)} is {_target_name(node)}; supported: {SUPPORTED}")
 
-    def _module_step(self, node: fx.Node) -> ChainStep | None:
+    def _module_step(self, node: fx.Node) -> NetworkStep | None:
         module, label = self.module.get_submodule(str(node.target)), _label(node)
         if len(node.args) != 1 or node.kwargs:
             raise ValueError(f"{label} is called with more than the step before it; supported: layers of one input")
         if is_plain(module, nn.Linear):
             self._require_dimensions(node, "a Linear", 2)
-            return LinearStep(**_about(node), module=module)
+            return LinearStep(**self._about(node), module=module)
         if is_plain(module, nn.Conv2d):
             self._require_dimensions(node, "a Conv2d", 4)
-            return ConvStep(**_about(node), module=module, padding=_conv_padding(label, module))
+            return ConvStep(**self._about(node), module=module, padding=_conv_padding(label, module))
         if is_plain(module, nn.MaxPool2d):
             return self._max_pool(
                 node,
@@ -267,14 +377,18 @@ class _Reader:
                     f"{label} has no running statistics, so it has no fixed function in eval mode; supported: "
                     "track_running_stats=True"
                 )
-            return BatchNormStep(**_about(node), module=module)
+            return BatchNormStep(**self._about(node), module=module)
         if is_plain(module, nn.ReLU):
-            return ReluStep(**_about(node))
+            return ReluStep(**self._about(node))
+        if is_plain(module, nn.Hardtanh):
+            return self._clamp(node, module.min_val, module.max_val)
+        if is_plain(module, nn.ReLU6):
+            return self._clamp(node, 0, 6)
         if is_plain(module, nn.Flatten):
             return self._reshape(node)
         if is_plain(module, nn.Identity):
             return None
-        if is_plain(module, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout):
+        if is_plain(module, *_DROPOUT_LAYERS):
             _require_eval(label, module)
             return None
         if is_plain(module, nn.Softmax, nn.LogSoftmax):
@@ -296,18 +410,18 @@ class _Reader:
             remedy = "; flatten them before it" if wanted == 2 else ""
             raise ValueError(f"{_label(node)} is {what} on values of shape {shape}; supported: {names}{remedy}")
 
-    def _mean_steps(self, node: fx.Node) -> list[ChainStep]:
-        """A mean over height and width: global pooling, and without `keepdim` flattening."""
+    def _mean_steps(self, node: fx.Node, number: int) -> list[NetworkStep]:
+        """A mean over height and width: global pooling, the step `number`, and without `keepdim` flattening."""
         require_image_mean(_label(node), _argument(node, 1, "dim", None), node.kwargs.get("dtype"))
         self._require_dimensions(node, "a mean over height and width", 4)
-        about = _about(node)
+        about = self._about(node)
         pooled = about["output"]
         if isinstance(pooled, Tensor):
             about["output"] = pooled.reshape(*pooled.shape[:2], 1, 1)
         pooling = AveragePoolStep(**about)
         if _argument(node, 2, "keepdim", False):
             return [pooling]
-        return [pooling, FlattenStep(**_about(node), width=None)]
+        return [pooling, FlattenStep(**{**self._about(node), "sources": (number,)}, width=None)]
 
     def _reshape(self, node: fx.Node) -> FlattenStep | None:
         """A flattening, or a reshape that changes nothing."""
@@ -324,19 +438,19 @@ class _Reader:
                 if after
                 else f"{_label(node)} leaves no samples; supported: flattening each sample, as torch.flatten(x, 1) does"
             )
-        flat = {**_about(node), "output": node.meta[VALUE].flatten(1)}
+        flat = {**self._about(node), "output": node.meta[VALUE].flatten(1)}
         return FlattenStep(**flat, width=after[1])
 
     def _unknown_reshape(self, node: fx.Node) -> FlattenStep:
         if node.op == "call_module":
             module = self.module.get_submodule(str(node.target))
             _require_flatten(node, module.start_dim, module.end_dim)
-            return FlattenStep(**_about(node), width=None)
+            return FlattenStep(**self._about(node), width=None)
         if node.target in (torch.flatten, "flatten"):
             _require_flatten(node, _argument(node, 1, "start_dim", 0), _argument(node, 2, "end_dim", -1))
-            return FlattenStep(**_about(node), width=None)
+            return FlattenStep(**self._about(node), width=None)
         if node.target in (torch.reshape, "reshape", "view"):
-            return FlattenStep(**_about(node), width=self._view_width(node))
+            return FlattenStep(**self._about(node), width=self._view_width(node))
         raise ValueError(f"{_label(node)} is {_target_name(node)}; supported: {SUPPORTED}")
 
     def _view_width(self, node: fx.Node) -> int | None:
@@ -364,14 +478,23 @@ class _Reader:
         kernel, stride, padding, dilation, ceil, indices = arguments
         ceil = ceil and not self._rounds_down(node, kernel, stride, padding)
         window = max_window(_label(node), kernel, stride, padding, dilation, ceil, indices)
-        return MaxPoolStep(**_about(node), **_named(window))
+        return MaxPoolStep(**self._about(node), **_named(window))
 
     def _average_pool(self, node: fx.Node, *arguments: object) -> AveragePoolStep:
         self._require_dimensions(node, "an average pooling", 4)
         kernel, stride, padding, ceil, *rest = arguments
         ceil = ceil and not self._rounds_down(node, kernel, stride, padding)
         window = average_window(_label(node), kernel, stride, padding, ceil, *rest)
-        return AveragePoolStep(**_about(node), **_named(window))
+        return AveragePoolStep(**self._about(node), **_named(window))
+
+    def _clamp(self, node: fx.Node, low: object, high: object) -> NetworkStep:
+        limits = [-math.inf if low is None else low, math.inf if high is None else high]
+        if not all(isinstance(limit, int | float) for limit in limits) or not limits[0] < limits[1]:  # type: ignore[operator]
+            raise ValueError(f"{_label(node)} has the limits {low} and {high}; supported: two numbers in order")
+        below, above = (float(limit) for limit in limits)  # type: ignore[arg-type]
+        if (below, above) == (0, math.inf):
+            return ReluStep(**self._about(node))
+        return ClampStep(**self._about(node), low=below, high=above)
 
     def _rounds_down(self, node: fx.Node, kernel: object, stride: object, padding: object) -> bool:
         """Whether ceil_mode is known to give the same size as without it: then no window reaches over the edge."""
@@ -386,16 +509,16 @@ class _Reader:
 
     def _adaptive(
         self, node: fx.Node, output_size: object, kind: type[AveragePoolStep] | type[MaxPoolStep]
-    ) -> ChainStep | None:
+    ) -> NetworkStep | None:
         """An adaptive pooling: over the whole image, or with a window that is the same everywhere."""
         self._require_dimensions(node, "a pooling", 4)
         shape = self._shape(self.current)
         label = _label(node)
         if kind is AveragePoolStep and pair(output_size) == (1, 1):
-            return AveragePoolStep(**_about(node))
+            return AveragePoolStep(**self._about(node))
         what = "average" if kind is AveragePoolStep else "max"
         window = adaptive_window(label, what, output_size, None if shape is None else shape[2:])
-        return None if window == (1, 1) else kind(**_about(node), kernel=window, stride=window, padding=(0, 0))
+        return None if window == (1, 1) else kind(**self._about(node), kernel=window, stride=window, padding=(0, 0))
 
     def _softmax(self, node: fx.Node, kind: str, dim: object) -> SoftmaxStep:
         shape = self._shape(self.current)
@@ -403,10 +526,20 @@ class _Reader:
         assert dim is None or isinstance(dim, int)
         if shape is not None and dim is not None and dim % len(shape) != 1:
             raise ValueError(f"{_label(node)} is a {kind} over dimension {dim}; supported: 1, that of the classes")
-        return SoftmaxStep(**_about(node), kind=kind, dim=dim, positions=positions)
+        return SoftmaxStep(**self._about(node), kind=kind, dim=dim, positions=positions)
 
+
+_SUPPORTED_IS = f"supported: {SUPPORTED}"
+
+_ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 
 _WITH_WEIGHTS = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
+
+_DROPOUT_LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
+_IN_PLACE_ARGUMENT: dict[object, int] = {F.relu: 1, F.relu6: 1, F.hardtanh: 3}
+"""The place of the argument `inplace`."""
 
 _DROPOUTS: dict[object, bool] = {
     F.dropout: True,
@@ -470,11 +603,6 @@ def view_sizes(node: fx.Node) -> tuple[object, ...]:
 
 def _named(window: tuple[Pair, Pair, Pair]) -> dict[str, Any]:
     return dict(zip(("kernel", "stride", "padding"), window, strict=True))
-
-
-def _about(node: fx.Node) -> dict[str, Any]:
-    """What every step says of its node."""
-    return {"label": _label(node), "place": node.meta[PLACE], "output": node.meta.get(VALUE)}
 
 
 def _label(node: fx.Node) -> str:

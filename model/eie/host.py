@@ -1,0 +1,101 @@
+"""What the host computes between the stages of an EIE array, on the array's 16-bit fixed-point activations.
+
+An integer with f fraction bits has the value of the integer divided by 2**f. Each value of a network has a number of
+fraction bits of its own (EieNetwork.fractions), and where values meet they are aligned, exactly:
+
+    addition        both integers are shifted left to the greater of their fraction bits, f, and added, which loses
+                    nothing; the sum is rounded to the fraction bits of the result, g <= f:
+                    saturate16(round_half_even((a << (f - fa)) + (b << (f - fb)) / 2**(f - g))), then ReLU if it has one
+    concatenation   each integer is rounded to the fraction bits of the result, g, which are not more than those of any
+                    part: saturate16(round_half_even(a / 2**(fa - g)))
+    limits          the result has the fraction bits of the value; a limit is saturate16(round_half_even(limit * 2**f))
+
+`saturate16` keeps a number within -32,768 and 32,767. Everything else (the patches of convolutions, max pooling, zeros
+around images) only moves and compares integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroskip.model.eie.geometry import VALUE_BITS
+from zeroskip.model.network.stages import AddStage, ClampStage, ConcatStage, HostStage
+
+VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
+VALUE_MIN = -(1 << (VALUE_BITS - 1))
+
+MOST_APART = 40
+"""The greatest difference between the fraction bits of values that meet: 64 bits hold their sum then."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HostRun:
+    """`outputs` (int16, images x values) of a stage of the host. Of its `values` exact results that are not zero (after
+    the ReLU), `vanished` were rounded to zero and `saturated` did not fit."""
+
+    outputs: NDArray[np.int16]
+    values: int
+    vanished: int
+    saturated: int
+
+
+def run_host(stage: HostStage, given: Sequence[NDArray[np.int16]], fractions: Sequence[int], result: int) -> HostRun:
+    """Computes a stage on the values that it reads (each int16, images x values), which have `fractions` fraction bits;
+    the result has `result`."""
+    if isinstance(stage, AddStage):
+        most = max(fractions)
+        one, other = (_left(part, most - fraction) for part, fraction in zip(given, fractions, strict=True))
+        exact = one + other
+        if stage.relu:
+            exact = np.maximum(exact, 0)
+        return _rounded([exact], [most - result])
+    if isinstance(stage, ConcatStage):
+        return _rounded([part.astype(np.int64) for part in given], [fraction - result for fraction in fractions])
+    assert isinstance(stage, ClampStage)
+    low, high = (limit_of(limit, result) for limit in (stage.low, stage.high))
+    outputs = np.clip(given[0], VALUE_MIN if low is None else low, VALUE_MAX if high is None else high)
+    present = int(np.count_nonzero(outputs))
+    return HostRun(outputs=outputs.astype(np.int16), values=present, vanished=0, saturated=0)
+
+
+def limit_of(limit: float | None, fraction: int) -> int | None:
+    """A limit of a ClampStage as an integer of `fraction` fraction bits; None where there is none."""
+    if limit is None:
+        return None
+    return int(np.clip(np.rint(np.ldexp(limit, fraction)), VALUE_MIN, VALUE_MAX))
+
+
+def round_half_even(values: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
+    """`values / 2**shift`, rounded to the nearest integer, and from the middle between two to the even one."""
+    if shift == 0:
+        return values
+    floor = values >> shift
+    rest, half = values - (floor << shift), 1 << (shift - 1)
+    up = (rest > half) | ((rest == half) & (floor & 1 == 1))
+    nearest: NDArray[np.int64] = floor + up
+    return nearest
+
+
+def _left(part: NDArray[np.int16], shift: int) -> NDArray[np.int64]:
+    aligned: NDArray[np.int64] = part.astype(np.int64) << shift
+    return aligned
+
+
+def _rounded(parts: Sequence[NDArray[np.int64]], shifts: Sequence[int]) -> HostRun:
+    """Parts behind one another, rounded."""
+    nearest: NDArray[Any] = np.concatenate(
+        [round_half_even(part, shift) for part, shift in zip(parts, shifts, strict=True)], axis=1
+    )
+    held = np.clip(nearest, VALUE_MIN, VALUE_MAX)
+    present = sum(int(np.count_nonzero(part)) for part in parts)
+    return HostRun(
+        outputs=held.astype(np.int16),
+        values=present,
+        vanished=present - int(np.count_nonzero(nearest)),
+        saturated=int(np.count_nonzero(held != nearest)),
+    )

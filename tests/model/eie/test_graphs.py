@@ -1,0 +1,170 @@
+"""Networks with branches on the golden model of the array: close to torch, and kept in files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.graphs import NETWORKS, images, network
+
+from zeroskip.model.eie import golden
+from zeroskip.model.eie.bundle import EieNetwork, load, save
+from zeroskip.model.eie.compiler import compile_network, error_bound, float_outputs, quantise_inputs
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.eie.shared import SharedOperation, to_module
+from zeroskip.model.eie.sharing import share_layers
+from zeroskip.model.network.container import BundleError, digest_of
+from zeroskip.model.network.fold import fold
+from zeroskip.model.network.stages import AddStage, shapes
+
+SAMPLES = images()
+
+
+def compiled(name: str, **sizes: int) -> tuple[list[SharedOperation], EieNetwork]:
+    inputs = SAMPLES.numpy()
+    shared = share_layers(fold(network(name), SAMPLES), inputs=inputs)
+    return shared, compile_network(shared, inputs, EieGeometry(pes=4, **sizes), fit=MEMORIES)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("sizes", [{}, {"accumulator_bits": 16, "product_shift": 12}], ids=["32 bits", "16 bits"])
+def test_the_golden_model_is_as_close_to_torch_as_stated(name: str, sizes: dict[str, int]) -> None:
+    """Nothing saturates on the data of the calibration, so the bound holds; torch computes the same shared weights."""
+    shared, made = compiled(name, **sizes)
+    outputs, losses = golden.outputs_and_losses(made, quantise_inputs(made, SAMPLES.numpy())[0])
+    assert sum(loss.saturated for loss in losses) == 0
+    float_network = to_module(shared).double()
+    given = SAMPLES.double() if float_network.images else SAMPLES.double().flatten(1)
+    with torch.no_grad():
+        wanted = float_network(given).numpy()
+    difference = np.abs(float_outputs(made, outputs) - wanted)
+    assert np.all(difference <= error_bound(made, shared, SAMPLES.numpy()) + 1e-9)
+    if not sizes:
+        assert difference.max() <= 0.004 * np.abs(wanted).max()
+
+
+def test_the_fractions_of_a_sum_are_no_more_than_those_of_its_finer_part() -> None:
+    _, made = compiled("inverted residual")
+    values = made.value_fractions
+    (place,) = (index for index, stage in enumerate(made.stages) if isinstance(stage, AddStage))
+    parts = [values[place + 1 - back] for back in made.stages[place].back]
+    assert values[place + 1] <= max(parts)
+    assert values[0] == made.layers[0].input_fraction
+    assert [values[1], values[2]] == [made.layers[0].output_fraction] * 2
+
+
+def test_a_sum_that_does_not_fit_saturates_and_is_counted() -> None:
+    """By hand: 20,000 + 20,000 does not fit where the sum has as many fraction bits as its parts, and 1 + 1 does."""
+    _, made = compiled("one value added to itself")
+    made = dataclasses.replace(made, fractions=np.full(len(made.stages) + 1, 8, np.int32))
+    given = np.zeros((1, 4 * 6 * 6), np.int16)
+    given[0, :3] = 20_000, -20_000, 1
+    outputs, (loss,) = made.run_host(1, [given, given])
+    assert outputs[0, :4].tolist() == [32_767, -32_768, 2, 0]
+    assert (loss.layer, loss.what, loss.values, loss.to_zero, loss.saturated) == (0, "additions behind it", 3, 0, 2)
+
+
+def test_files_keep_graphs(tmp_path: Path) -> None:
+    for name in ("inverted residual", "dense block"):
+        _, made = compiled(name)
+        path = tmp_path / f"{name}.zs"
+        save(made, path)
+        again = load(path)
+        assert again.stages == made.stages
+        assert again.value_fractions == made.value_fractions
+        quantised = quantise_inputs(made, SAMPLES.numpy())[0]
+        assert np.array_equal(golden.outputs(again, quantised), golden.outputs(made, quantised))
+        assert json.loads(_metadata(path))["version"] == 4
+
+
+def _metadata(path: Path) -> str:
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        return str(file.metadata()["zeroskip"])
+
+
+def _forged(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
+    """Writes the file with another header or other tensors, and a digest that fits them."""
+    from safetensors.numpy import load_file, save_file
+
+    header, tensors = json.loads(_metadata(path)), load_file(path)
+    header.pop("digest")
+    change(header, tensors)
+    header["digest"] = digest_of(header, tensors)
+    save_file(tensors, path, metadata={"zeroskip": json.dumps(header)})
+
+
+def _stage(**fields: Any) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    """Changes the addition."""
+    return lambda header, tensors: header["stages"][2].update(fields)
+
+
+def _fraction(value: int, by: int) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    def change(header: dict[str, Any], tensors: dict[str, Any]) -> None:
+        tensors["fractions"] = tensors["fractions"].copy()
+        tensors["fractions"][value] += by
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda header, tensors: header.update(version=2),
+            "version must be 4 for stages that the host computes, not 2",
+        ),
+        (_stage(back=[1, 9]), r"stages\[2\].back must be at most 3, the network's input, not 9"),
+        (_stage(back=[1]), r"stages\[2\]: back must be 2 integers of at least 1, not \(1,\)"),
+        (_stage(back=[1, 0]), r"stages\[2\]: back must be 2 integers of at least 1, not \(1, 0\)"),
+        (_stage(values=7), r"stages\[2\] takes 7 values an image, but value 2, which it reads, gives 144"),
+        (_stage(relu=1), r"stages\[2\]: relu must be true or false, not 1"),
+        (_fraction(0, 1), r"layers\[0\].input_fraction must be the output_fraction \d+ before it, not \d+"),
+        (_fraction(2, 1), r"fractions\[2\] must be exactly \d+, by what stages\[1\] reads, not \d+"),
+        (_fraction(3, 40), r"fractions\[3\] must be at most \d+, by what stages\[2\] reads, not \d+"),
+        (_fraction(3, -60), "fractions of what stages.2. reads and gives must be at most 40 apart"),
+        (_fraction(3, -200), "fractions must be -164 to 164, not"),
+        (lambda header, tensors: tensors.pop("fractions"), "tensors must be"),
+    ],
+)
+def test_files_of_graphs_that_are_wrong_are_refused(
+    change: Callable[[dict[str, Any], dict[str, Any]], None], message: str, tmp_path: Path
+) -> None:
+    _, made = compiled("basic block")
+    path = tmp_path / "network.zs"
+    save(made, path)
+    _forged(path, change)
+    with pytest.raises(BundleError, match=message):
+        load(path)
+
+
+def test_files_whose_values_are_left_unused_are_refused(tmp_path: Path) -> None:
+    """The sum reads the input twice, and nothing reads the first layer."""
+    _, made = compiled("shortcut from the input")
+    save(made, tmp_path / "network.zs")
+    _forged(tmp_path / "network.zs", lambda header, tensors: header["stages"][1].update(back=[2, 2]))
+    with pytest.raises(BundleError, match=r"stages must read what stages\[0\] gives, not leave it unused$"):
+        load(tmp_path / "network.zs")
+
+
+def test_a_chain_is_kept_as_before(tmp_path: Path) -> None:
+    """Without stages of the host, earlier versions read the file."""
+    from torch import nn
+
+    module = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 3))
+    made = compile_network(share_layers(fold(module)), SAMPLES.numpy(), EieGeometry(pes=4), fit=MEMORIES)
+    assert made.fractions is None
+    save(made, tmp_path / "chain.zs")
+    assert json.loads(_metadata(tmp_path / "chain.zs"))["version"] == 2
+
+
+def test_shapes_for_people_say_what_is_joined() -> None:
+    _, made = compiled("downsampling shortcut")
+    assert shapes(made.stages, made.layers) == ["4x6x6", "4x6x6", "8x3x3", "8x3x3 (1)", "8x3x3 (2 + 3)", "8x1x1", "3"]

@@ -1,0 +1,106 @@
+"""Small networks that are no plain chains, each written as a user would, for the tests of what reads and runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Forward = Callable[["Parts", Tensor], Tensor]
+
+
+class Parts(nn.Module):
+    """Layers for images of 4 channels, 6 x 6, and a forward() that combines some of them."""
+
+    def __init__(self, forward: Forward) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.c, self.d = nn.Conv2d(4, 4, 1), nn.Conv2d(8, 4, 3, padding=1)
+        self.down, self.narrow = nn.Conv2d(4, 8, 3, stride=2, padding=1), nn.Conv2d(4, 8, 1, stride=2)
+        self.wide, self.depth, self.thin = (
+            nn.Conv2d(4, 8, 1),
+            nn.Conv2d(8, 8, 3, padding=1, groups=8),
+            nn.Conv2d(8, 4, 1),
+        )
+        self.bn_a, self.bn_b, self.bn_c, self.bn_8 = (nn.BatchNorm2d(n) for n in (4, 4, 4, 8))
+        self.fc4, self.fc8, self.fc36 = nn.Linear(4, 3), nn.Linear(8, 3), nn.Linear(36, 3)
+        self.long, self.hidden, self.out = nn.Linear(144, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+        self.relu, self.relu6 = nn.ReLU(inplace=True), nn.ReLU6()
+        self._forward = forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._forward(self, x)
+
+
+def _pooled(x: Tensor) -> Tensor:
+    return torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)
+
+
+def _basic_block(m: Parts, x: Tensor) -> Tensor:
+    """As torchvision's BasicBlock, with activations in place."""
+    identity = x
+    out = m.relu(m.bn_a(m.a(x)))
+    out = m.bn_b(m.b(out))
+    out += identity
+    return m.fc4(_pooled(m.relu(out)))
+
+
+def _pre_activation(m: Parts, x: Tensor) -> Tensor:
+    x = m.c(x)
+    out = m.a(F.relu(m.bn_a(x)))
+    x = x + m.b(F.relu(m.bn_b(out)))
+    return m.fc4(_pooled(F.relu(m.bn_c(x))))
+
+
+def _downsampling(m: Parts, x: Tensor) -> Tensor:
+    x = F.relu(m.a(x))
+    return m.fc8(_pooled(F.relu(m.bn_8(m.down(x)) + m.narrow(x))))
+
+
+def _inverted_residual(m: Parts, x: Tensor) -> Tensor:
+    out = m.relu6(m.bn_8(m.wide(x)))
+    out = m.relu6(m.depth(out))
+    return m.fc4(_pooled(x + m.bn_a(m.thin(out))))
+
+
+NETWORKS: dict[str, Forward] = {
+    "basic block": _basic_block,
+    "pre-activation": _pre_activation,
+    "downsampling shortcut": _downsampling,
+    "inverted residual": _inverted_residual,
+    "shortcut from the input": lambda m, x: m.fc4(_pooled(x + m.a(x))),
+    "one value added to itself": lambda m, x: m.fc4(_pooled((y := m.a(x)) + y)),
+    "two additions": lambda m, x: m.fc4(_pooled(torch.add(m.a(x), m.b(x)).add(m.c(x)).relu())),
+    "addition of pooled values": lambda m, x: m.long(F.relu(m.a(x)).flatten(1)) + m.hidden(m.long(m.b(x).flatten(1))),
+    "flattened branches": lambda m, x: torch.cat([m.a(x).flatten(1), m.down(x).flatten(1)], 1),
+    "inception": lambda m, x: m.fc8(_pooled(torch.cat([m.a(x), F.max_pool2d(m.c(x), 3, 1, 1)], 1))),
+    "concatenation, then activation": lambda m, x: m.thin(F.relu(torch.cat([m.a(x), m.c(x)], 1))).flatten(1),
+    "dense block": lambda m, x: m.thin(m.bn_8(torch.cat([y := m.c(x), m.a(F.relu(m.bn_a(y)))], 1)).relu()).flatten(1),
+    "value read before and after its ReLU": lambda m, x: (m.b(F.relu(y := m.a(x))) + y).flatten(1),
+    "pooled value read twice": lambda m, x: (m.b(y := F.max_pool2d(m.a(x), 2)) + F.relu(y)).flatten(1),
+    "linear read twice": lambda m, x: m.out(m.hidden(y := F.relu(m.long(x.flatten(1)))) + y),
+    "the end is an addition": lambda m, x: m.fc4(_pooled(m.a(x))) + m.fc4(_pooled(m.b(x))),
+    "limits": lambda m, x: m.fc4(_pooled(F.hardtanh(m.a(x), -0.3, 0.4))),
+    "images and their flat values": lambda m, x: m.out(m.long(x.flatten(1)) + m.long(m.a(x).flatten(1))),
+}
+"""The forward() of each network, by what it is."""
+
+
+def network(name: str) -> Parts:
+    """A network of NETWORKS in eval mode, with statistics that matter."""
+    torch.manual_seed(len(name))
+    module = Parts(NETWORKS[name])
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.weight)
+            nn.init.normal_(part.bias)
+            part.running_mean.normal_()
+            part.running_var.uniform_(0.5, 1.5)
+    return module.eval()
+
+
+def images(count: int = 24) -> Tensor:
+    """Images (count, 4, 6, 6)."""
+    return torch.randn(count, 4, 6, 6, generator=torch.Generator().manual_seed(5))
