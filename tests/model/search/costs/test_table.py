@@ -20,6 +20,7 @@ from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.mma.core import CORE as MMA
 from zeroskip.model.mma.cycles import gemm_cycles
+from zeroskip.model.network.fold import fold
 from zeroskip.model.pruning.masks import Masks
 from zeroskip.model.search.costs.exact import exact_cost
 from zeroskip.model.search.costs.table import BATCH, CostTable, cost_table
@@ -98,7 +99,7 @@ def test_cycles_of_the_array_are_exact_where_they_are_computed(density: float) -
     table = cost_table("eie-cycles", read_layers(module, inputs), "weights", geometries=GEOMETRIES)
     first = nn.Sequential(module[0])
     Masks(first, LayerSpace(first, "weights", ["0"], torch.empty(0)).masks(first, {"0": density})).apply()
-    compiled = compile_network(share_layers(first), inputs, ARRAY, fit=MEMORIES)
+    compiled = compile_network(share_layers(fold(first)), inputs, ARRAY, fit=MEMORIES)
     layers = golden.run(compiled, quantise_inputs(compiled, inputs)[0])
     cycles = eie_cycles.run(compiled, [layer.inputs for layer in layers])
     assert table.layer("0", (density,)) == pytest.approx(float(cycles.mean()))
