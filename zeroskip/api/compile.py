@@ -164,9 +164,9 @@ def compile(
     `network` is an nn.Module, which is not changed, or "module:factory"; `weights` is a safetensors file of its
     state_dict. `data` has inputs (n, ...) float32, of the shape that the network takes, and labels (n,) of classes,
     which only training needs. Linear, Conv2d, ReLU, max and average pooling, Flatten, Dropout, BatchNorm, additions and
-    concatenations of branches, and a softmax at the end are understood. The compiled network is written to `output`, and the state of the training to
-    `checkpoint` after every epoch: a run that was cut short continues from it. The result depends on the arguments
-    alone.
+    concatenations of branches, and a softmax at the end are understood. The compiled network is written to `output`,
+    and the state of the training to `checkpoint` after every epoch: a run that was cut short continues from it. The
+    result depends on the arguments alone.
 
     Raises ValueError if network, data or settings do not fit each other or the core's memories and formats, OSError
     where a file cannot be read or written, and FloatingPointError where training diverges.
