@@ -31,7 +31,7 @@ class SharedModules:
             self.modules[self._names[key]] = component
         ports = {
             f"{'i' if member.flow == wiring.In else 'o'}_{port}": value
-            for port, (member, value) in _ports(component).items()
+            for port, (member, value) in ports_by_name(component).items()
         }
         m = Module()
         m.submodules.instance = Instance(self._names[key], **clock, **ports)
@@ -45,7 +45,7 @@ class SharedModules:
         return name
 
 
-def _ports(component: wiring.Component) -> dict[str, tuple[wiring.Member, Value]]:
+def ports_by_name(component: wiring.Component) -> dict[str, tuple[wiring.Member, Value]]:
     """The ports of a component by their Verilog names. The `ready` of a stream that is always ready is a constant, not
     a port."""
     ports = {}
@@ -59,7 +59,7 @@ def emit_rtlil(component: wiring.Component, name: str, platform: SharedModules) 
     """RTLIL of `component` as module `name`, and of all modules that `platform` shares."""
 
     def emit(part: Any, module: str) -> str:
-        ports = {port: (value, None) for port, (_, value) in _ports(part).items()}
+        ports = {port: (value, None) for port, (_, value) in ports_by_name(part).items()}
         text: str = rtlil.convert(part, name=module, platform=platform, ports=ports, emit_src=False)
         return text.replace("attribute \\top 1\n", "")
 

@@ -20,6 +20,7 @@ from zeroskip.commands.console import Interrupted, tell
 from zeroskip.commands.demo import demo_command
 from zeroskip.commands.finetune import finetune_command
 from zeroskip.commands.fpga import group as fpga
+from zeroskip.commands.rtl import group as rtl
 from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import simulate_command
 from zeroskip.commands.sparseconv.bench import bench_command as bench_sparseconv_command
@@ -47,6 +48,7 @@ GROUPS: dict[str, tuple[str, dict[str, Command]]] = {
         {"sparsity": bench_sparsity_command, "sparseconv": bench_sparseconv_command},
     ),
     "sweep": ("Vary the parameters of a core and predict its cycles with the exact cycle model.", {}),
+    "rtl": (rtl.TITLE, rtl.COMMANDS),
     "fpga": (fpga.TITLE, fpga.COMMANDS),
 }
 

@@ -7,7 +7,7 @@ from zeroskip.cosim.emit import emit_verilog
 from zeroskip.model.bits import bits_for
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.sources import PACKAGE
-from zeroskip.rtl.mapping.layouts import job_layout, load_layout, triples_layout, word_layout
+from zeroskip.rtl.mapping.layouts import job_layout, load_layout, triple_layout, triples_layout, word_layout
 from zeroskip.rtl.mapping.mapper import Mapper
 
 
@@ -27,6 +27,7 @@ def mapper_design(geometry: MapperGeometry) -> Design:
             "ADDRESS_BITS": geometry.address_bits,
             "WORD_BITS": word_layout(geometry).size,
             "VALUES_BITS": triples["values"].width,
+            "TRIPLE_BITS": triple_layout(geometry).size,
             "COUNT_BITS": triples["count"].width,
             "SORTED_BITS": bits_for(geometry.keys + 1),
         },

@@ -7,7 +7,7 @@
 //   "R" count, base         words base (4 bytes) to base + count - 1 of the memory
 // +pause=N: the triples wait in about N of 256 cycles.
 // Record:
-//   "M" count values        each word of triples, the values in hexadecimal
+//   "M" count values        each word of triples, the values in hexadecimal, zeros behind the last
 //   "C" cycles disordered sorted     after each job
 //   "T" cycles              after a job that is not done after its limit
 //   "D" word                each word of the memory, in hexadecimal
@@ -49,6 +49,8 @@ module mapper_player (
         .result__ready(1'b1)
     );
 
+    wire [`COUNT_BITS-1:0] found = triples[`VALUES_BITS +: `COUNT_BITS];
+    wire [`VALUES_BITS-1:0] every = {`VALUES_BITS{1'b1}};
     reg [31:0] base, waiting;
     integer pause;
 
@@ -69,8 +71,7 @@ module mapper_player (
         end else begin
             if (pause != 0) triples_ready <= ($urandom & 255) >= pause;
             if (triples_valid && triples_ready)
-                $fwrite(record_file, "M %0d %h\n",
-                        triples[`VALUES_BITS +: `COUNT_BITS], triples[`VALUES_BITS-1:0]);
+                $fwrite(record_file, "M %0d %h\n", found, triples[`VALUES_BITS-1:0] & ~(every << found * `TRIPLE_BITS));
             case (state)
                 OPENING: begin
                     open_files;

@@ -5,7 +5,7 @@
 //   "L" count transfers
 //   "S" 0 limit job         start port, JOB_BYTES bytes; wait for done
 //   "R" count, base         words base (4 bytes) to base + count - 1 of each row of D
-// Without cycles of a port, and with the same effect:
+// Without cycles of a port, and with the same effect, unless PORTS_ONLY is defined:
 //   "F" count bank words    words 0 to count - 1 of a bank (4 bytes; zeroskip.cosim.mma.design.banks), in whole bytes
 //   "P" count, base         as "R"
 // Record:
@@ -45,7 +45,9 @@ module gemm_player (
         .result__ready(1'b1)
     );
 
+`ifndef PORTS_ONLY
     memories memories ();
+`endif
 
     reg [31:0] base, waiting;
     integer bank, address;
@@ -77,6 +79,7 @@ module gemm_player (
                         got = $fread(job, program_file);
                         start_valid <= 1'b1;
                         state <= STARTING;
+`ifndef PORTS_ONLY
                     end else if (command == "F") begin
                         got = $fread(bank, program_file);
                         memories.fill(bank, program_file, count);
@@ -85,6 +88,7 @@ module gemm_player (
                         for (address = base; address < base + count; address = address + 1)
                             for (bank = 0; bank < `ROWS; bank = bank + 1)
                                 memories.print(`D_BANKS + bank, record_file, address);
+`endif
                     end else begin
                         got = $fread(base, program_file);
                         waiting = count * `ROWS;

@@ -34,6 +34,10 @@ class CoreOptions:
         """The core's dataclass of options, or None if the core has none for this command."""
         return self._values.get(core)
 
+    def given(self, core: str) -> list[str]:
+        """The options of a core that the user gave, as they are written."""
+        return self._given.get(core, [])
+
     def require_for(self, core: str | None, chosen: str) -> None:
         """Raises ValueError if an option of another core than `core` was given, because it would have no effect.
         None means no core."""

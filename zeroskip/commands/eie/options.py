@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zeroskip.api.eie.compile import PES, EieCompileSettings
+from zeroskip.model.eie.geometry import EieGeometry
 
 Pes = Annotated[int, typer.Option(help="Processing elements (PEs), a power of two.")]
 QueueDepth = Annotated[
@@ -76,6 +77,30 @@ class CompileOptions:
     def settings(self) -> EieCompileSettings:
         """The same settings for the API."""
         return EieCompileSettings(**vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmitOptions:
+    """The fields of zeroskip.model.eie.geometry.EieGeometry that an array of shared weights can have."""
+
+    pes: Pes = EieGeometry.pes
+    index_bits: IndexBits = EieGeometry.index_bits
+    queue_depth: QueueDepth = EieGeometry.queue_depth
+    entries_per_word: EntriesPerWord = EieGeometry.entries_per_word
+    accumulator_bits: AccumulatorBits = EieGeometry.accumulator_bits
+    product_shift: ProductShift = EieGeometry.product_shift
+    entry_words: Annotated[int, typer.Option(help="Words of the sparse-matrix memory of a PE.")] = (
+        EieGeometry.entry_words
+    )
+    pointers: Annotated[int, typer.Option(help="Column pointers of a PE.")] = EieGeometry.pointers
+    activation_rows: Annotated[int, typer.Option(help="Rows of the activation files of a PE.")] = (
+        EieGeometry.activation_rows
+    )
+    layers: Annotated[int, typer.Option(help="Rows of the layer table.")] = EieGeometry.layers
+
+    def geometry(self) -> EieGeometry:
+        """The array of these sizes. Raises ValueError for one that cannot be built."""
+        return EieGeometry(**vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)

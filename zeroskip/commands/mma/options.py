@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from zeroskip.api.mma.compile import MmaCompileSettings
+
+if TYPE_CHECKING:
+    from zeroskip.model.mma.geometry import TileGeometry
 
 TileRows = Annotated[int, typer.Option("--m", help="Rows of the tile, 1 to 64.")]
 TileColumns = Annotated[int, typer.Option("--n", help="Columns of the tile, 1 to 64.")]
@@ -57,3 +60,33 @@ class CompileOptions:
     def settings(self) -> MmaCompileSettings:
         """The same settings for the API."""
         return MmaCompileSettings(**vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmitOptions:
+    """The fields of zeroskip.model.mma.geometry.mode_geometry."""
+
+    m: TileRows = 4
+    n: TileColumns = 4
+    dtype: Annotated[
+        Literal["fp16", "bf16", "tf32", "e4m3", "e5m2", "int8", "int4"],
+        typer.Option(help="Number format of A and B. The pattern is NVIDIA's for the format: 2:4, and 1:2 for tf32."),
+    ] = "fp16"
+    out: Annotated[
+        Literal["fp32", "fp16", "int32", "int32_sat"] | None,
+        typer.Option(help="Number format of C and D.", show_default="fp32, or int32 for integers"),
+    ] = None
+    generation: Generation = "A100"
+    check: Annotated[
+        Literal["strict", "relaxed"], typer.Option(help="Legal metadata: increasing indices, or distinct ones.")
+    ] = "strict"
+    a_words: Annotated[int, typer.Option(help="Words of each bank of A.")] = 16384
+    b_words: Annotated[int, typer.Option(help="Words of each bank of B.")] = 4096
+    d_words: Annotated[int, typer.Option(help="Words of each bank of C and D.")] = 4096
+
+    def geometry(self) -> TileGeometry:
+        """The tile of these sizes. Raises ValueError for one that cannot be built."""
+        from zeroskip.model.mma.geometry import mode_geometry
+
+        out = self.out or ("int32" if self.dtype in ("int8", "int4") else "fp32")
+        return mode_geometry(**{**vars(self), "out": out})

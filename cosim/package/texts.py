@@ -1,0 +1,114 @@
+"""The small files of a package: lists of files, constraints, waivers, the macros of the test bench."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from zeroskip.cosim.package.description import Description
+
+CLOCK_NS = 10.0
+"""The period that the constraints begin with."""
+
+WAIVERS = {
+    "UNUSEDSIGNAL": "A part of a word, or the low bits of a sum, that nothing reads. Synthesis takes them away.",
+    "PINCONNECTEMPTY": "An output of a block that this instance of it has no use for.",
+}
+"""The warnings of Verilator that the package waives, and why they mean no harm."""
+
+
+def file_list(rtl: Sequence[str]) -> str:
+    """The Verilog files for tools that take `-f`."""
+    return "\n".join([*rtl, ""])
+
+
+def verilator_waivers(top: str) -> str:
+    """The configuration of Verilator's lint."""
+    lines = ["// What Verilator's -Wall says of this core, and why it means no harm.", "`verilator_config"]
+    for rule, why in WAIVERS.items():
+        lines += [f"// {why}", f'lint_off -rule {rule} -file "*rtl/*.v"']
+    lines += [
+        "// The constants of the package are for the design around the core.",
+        f'lint_off -rule UNUSEDPARAM -file "*rtl/{top}_pkg.sv"',
+    ]
+    return "\n".join([*lines, ""])
+
+
+def constraints(top: str) -> str:
+    """A minimal SDC."""
+    return f"""# {top}: one clock. Set the period that your design needs, and the delays of what is around the core.
+create_clock -name clk -period {CLOCK_NS} [get_ports clk]
+set_input_delay -clock clk 0 [remove_from_collection [all_inputs] [get_ports clk]]
+set_output_delay -clock clk 0 [all_outputs]
+"""
+
+
+def fusesoc_core(description: Description, top: str, version: str, rtl: Sequence[str], bench: Sequence[str]) -> str:
+    """A core file of FuseSoC (CAPI2). JSON is YAML, too: one value a line keeps it to be read."""
+
+    def files(names: Sequence[str], indent: str = "      ") -> str:
+        return "\n".join(f"{indent}- {json.dumps(name)}" for name in names)
+
+    return f"""CAPI=2:
+name: "zeroskip:{description.core}:{top}:{version}"
+description: {json.dumps(f"zeroskip {description.title}")}
+
+filesets:
+  rtl:
+    files:
+{files(rtl)}
+    file_type: verilogSource-2005
+  package:
+    files:
+      - "rtl/{top}_pkg.sv"
+    file_type: systemVerilogSource
+  lint:
+    files:
+      - "lint/verilator.vlt": {{file_type: vlt}}
+  constraints:
+    files:
+      - "constraints/{top}.sdc": {{file_type: SDC}}
+  bench:
+    files:
+      - "tb/common_player.v": {{is_include_file: true}}
+{files(bench)}
+      - "vectors/program.bin": {{file_type: user, copyto: "vectors/program.bin"}}
+      - "vectors/expected.txt": {{file_type: user, copyto: "vectors/expected.txt"}}
+    file_type: systemVerilogSource
+
+targets:
+  default:
+    filesets: [rtl, package]
+  lint:
+    default_tool: verilator
+    filesets: [rtl, package, lint]
+    toplevel: {top}
+    tools:
+      verilator:
+        mode: lint-only
+        verilator_options: ["-Wall"]
+  sim:
+    default_tool: icarus
+    filesets: [rtl, bench]
+    toplevel: testbench
+    parameters: [program, expected, record, ZEROSKIP_SRAM_MODEL=true]
+    tools:
+      icarus:
+        iverilog_options: ["-g2012"]
+
+parameters:
+  program: {{datatype: file, default: "vectors/program.bin", paramtype: plusarg}}
+  expected: {{datatype: file, default: "vectors/expected.txt", paramtype: plusarg}}
+  record: {{datatype: str, default: "record.txt", paramtype: plusarg}}
+  ZEROSKIP_SRAM_MODEL: {{datatype: bool, paramtype: vlogdefine}}
+"""
+
+
+def player_text(description: Description, top: str) -> str:
+    """The player of the package: its macros, and the project's own player around the emitted core."""
+    source = description.player.read_text()
+    assert source.count(description.instance) == 1, "the player has another instance of the core"
+    name = description.instance.split()[1]
+    source = source.replace(description.instance, f"    {top} {name} (")
+    macros = [f"`define {macro} {value}" for macro, value in description.defines.items()]
+    return "\n".join(["`define PORTS_ONLY", *macros, "", source])
