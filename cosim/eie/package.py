@@ -22,9 +22,9 @@ from zeroskip.model.sources import PACKAGE
 from zeroskip.rtl.eie.array import Array
 from zeroskip.rtl.eie.layouts import Activity, LoadTarget, layer_layout, load_layout, monitor_layout
 
-SAMPLE_VALUES, SAMPLE_DENSITY, IMAGES = 48, 0.3, 3
+SAMPLE_VALUES, SAMPLE_DENSITY, IMAGES = 48, 0.3, 8
 """Inputs and outputs of the made-up layers, at most, the share of their weights that is not zero, and the images that
-run."""
+run: so many that hardly a weight has no effect on any of them, because an input or a ReLU is zero."""
 
 
 def describe(geometry: EieGeometry) -> Description:
@@ -95,11 +95,12 @@ def network_vectors(network: EieNetwork, *, contents: bool) -> Vectors:
     sparse matrices at the start."""
     rng = np.random.default_rng(0)
     samples = network.samples
-    low, high = (0.0, 1.0) if samples is None else (samples.low, samples.high)
+    low, high = (-1.0, 1.0) if samples is None else (samples.low, samples.high)
     images = rng.uniform(low, high, (IMAGES, network.inputs)).astype(np.float32)
     # Zeros are what the array skips.
     images[rng.random(images.shape) < 0.5] = 0
-    inputs, _ = quantise_inputs(network, images, saturate=True)
+    shape = network.sample_shape or (network.inputs,)
+    inputs, _ = quantise_inputs(network, images.reshape(IMAGES, *shape), saturate=True)
     return _vectors(network, inputs, f"the network on {IMAGES} made-up images", contents=contents)
 
 
@@ -114,7 +115,7 @@ def _made_up(geometry: EieGeometry, values: int) -> tuple[EieNetwork, NDArray[np
 
     layers = [layer(True), layer(False)][-min(2, geometry.layers) :]
     images = rng.uniform(-1, 1, (IMAGES, values)).astype(np.float32)
-    images[rng.random(images.shape) < 0.4] = 0
+    images[rng.random(images.shape) < 0.3] = 0
     network = compile_network(layers, images, geometry)
     return network, quantise_inputs(network, images)[0]
 

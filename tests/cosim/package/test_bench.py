@@ -1,0 +1,188 @@
+"""The emitted test benches run without Python, and find a wrong bit."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.networks import random_network
+from support.packages import GEOMETRIES, OTHERS, lint, make, run_built
+
+from zeroskip.cosim.eie import package as eie
+from zeroskip.cosim.package.build import Package, make_package
+from zeroskip.cosim.package.folder import write_package
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.eie.layouts import load_layout as eie_load
+from zeroskip.rtl.mapping.layouts import load_layout as mapping_load
+from zeroskip.rtl.mma.layouts import load_layout as mma_load
+
+load_layouts: dict[str, Any] = {"eie": eie_load, "mma": mma_load, "mapping": mapping_load}
+
+needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="optional: apt-get install iverilog")
+
+
+def sample_package(core: str, geometry: Any) -> Package:
+    room = import_module(f"zeroskip.cosim.{core}.package")
+    return make_package(room.describe(geometry), room.sample_vectors(geometry))
+
+
+@pytest.fixture(scope="module", params=list(GEOMETRIES))
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A core's package, whose test bench has run in Verilator."""
+    core = request.param
+    folder = tmp_path_factory.mktemp(core) / "package"
+    write_package(sample_package(core, GEOMETRIES[core]), folder)
+    done = make(folder, "verilator")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASS: all" in done.stdout
+    return core, folder
+
+
+def test_verilator_passes(built: tuple[str, Path]) -> None:
+    """It compared what the program asks for: the record on the disk is the expected one, and not empty."""
+    _, folder = built
+    expected = (folder / "vectors/expected.txt").read_text()
+    record = (folder / "build/verilator.txt").read_text()
+    assert len(expected) > 100
+    assert record.startswith(expected)
+
+
+def test_a_changed_operand_fails(built: tuple[str, Path], tmp_path: Path) -> None:
+    """A bit of the first word that is loaded, an entry of a matrix or a key: the test bench ends with an error, and
+    says where."""
+    core, folder = built
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    program = bytearray((folder / "vectors/program.bin").read_bytes())
+    command, words = program[:1], int.from_bytes(program[1:5], "big")
+    layout = load_layouts[core](GEOMETRIES[core])
+    # The lowest bits of the data: the code of the first entry (above its skip), a value of B, the index of a key.
+    bit = layout["data"].offset + (4 if core == "eie" else 0)
+    end = 5 + -(-layout.size // 8)
+    program[end - 1 - bit // 8] ^= 1 << bit % 8
+    (copy / "vectors/program.bin").write_bytes(program)
+    done = run_built(copy)
+    assert (command, words > 1, done.returncode != 0) == (b"L", True, True)
+    assert "FAIL: line" in done.stdout
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_another_expectation_fails(built: tuple[str, Path], tmp_path: Path, place: str) -> None:
+    """A digit of the first or of the last line."""
+    _, folder = built
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    text = (folder / "vectors/expected.txt").read_text()
+    at = 2 if place == "first" else len(text) - 2
+    (copy / "vectors/expected.txt").write_text(f"{text[:at]}{'1' if text[at] != '1' else '2'}{text[at + 1 :]}")
+    done = run_built(copy)
+    assert done.returncode != 0
+    line = 1 if place == "first" else text.count("\n")
+    assert f"FAIL: line {line} of the record differs" in done.stdout
+
+
+def test_a_record_that_ends_early_fails(built: tuple[str, Path], tmp_path: Path) -> None:
+    _, folder = built
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    with (copy / "vectors/expected.txt").open("a") as file:
+        file.write("C 1\n")
+    assert run_built(copy).returncode != 0
+
+
+def test_block_ram_gives_the_same(built: tuple[str, Path], tmp_path: Path) -> None:
+    """The form of the memories for FPGAs, in Icarus where it is installed, as it builds at once."""
+    if shutil.which("iverilog") is None:
+        pytest.skip("optional: apt-get install iverilog")
+    copy = tmp_path / "copy"
+    shutil.copytree(built[1], copy)
+    done = make(copy, "icarus", "SRAM=")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_icarus
+def test_icarus_passes_without_a_warning(built: tuple[str, Path], tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(built[1], copy)
+    done = make(copy, "icarus")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASS: all" in done.stdout
+    assert done.stderr == ""
+
+
+def test_lint_is_clean(built: tuple[str, Path]) -> None:
+    """All warnings of Verilator but those that the package waives."""
+    done = make(built[1], "lint")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "%Warning" not in done.stdout + done.stderr
+
+
+def test_the_waivers_are_needed(built: tuple[str, Path], tmp_path: Path) -> None:
+    """Without them the lint complains, of what they name alone."""
+    copy = tmp_path / "copy"
+    shutil.copytree(built[1], copy)
+    (copy / "lint/verilator.vlt").write_text("`verilator_config\n")
+    said = make(copy, "lint").stderr
+    rules = {line.split(":")[0].split("-")[1] for line in said.splitlines() if line.startswith("%Warning-")}
+    assert rules
+    assert rules <= {"UNUSEDSIGNAL", "PINCONNECTEMPTY", "UNUSEDPARAM"}
+
+
+@pytest.mark.parametrize("built", ["eie"], indirect=True)
+def test_the_types_of_the_words(built: tuple[str, Path], tmp_path: Path) -> None:
+    """A SystemVerilog design names the fields of the load word: they stand where the core takes them."""
+    _, folder = built
+    layout = eie_load(GEOMETRIES["eie"])
+    around = """module around;
+    import eie_array_pkg::*;
+    localparam load_t WORD = '{target: LOAD_TARGET_ACTIVATIONS, pe: 1'b1, address: 8'd6, data: 64'h5};
+    localparam logic [$bits(load_t)-1:0] BITS = WORD;
+    if ($bits(load_t) != WIDTH || BITS != VALUE) $fatal(1, "another word");
+endmodule
+"""
+    value = 4 + (1 << layout["pe"].offset) + (6 << layout["address"].offset) + (5 << layout["data"].offset)
+    for number, code in ((value, 0), (value + 1, 1)):
+        text = around.replace("WIDTH", str(layout.size)).replace("VALUE", f"{layout.size}'d{number}")
+        (tmp_path / "around.sv").write_text(text)
+        assert bool(lint(folder / "rtl/eie_array_pkg.sv", tmp_path / "around.sv").returncode) == code
+
+
+def test_a_network_in_the_memories(tmp_path: Path) -> None:
+    """The program loads no matrices: they are in files for $readmemh, and one changed digit of an entry is noticed."""
+    network = random_network(np.random.default_rng(3), EieGeometry(pes=2), (40, 24, 6), 0.4)
+    package = make_package(eie.describe(network.geometry), eie.network_vectors(network, contents=True))
+    files = [name for name in package.files if name.startswith("contents/")]
+    assert sorted(files) == sorted(
+        f"contents/pe_{pe}_{name}.hex" for pe in range(2) for name in ("spmat_words", "pointers_even", "pointers_odd")
+    )
+    folder = tmp_path / "package"
+    write_package(package, folder)
+    lines = (folder / "contents/pe_0_spmat_words.hex").read_text().split()
+    assert lines[0] == "@0"
+    assert bytes.fromhex(lines[1])[::-1] == network.entries[0, 0].tobytes()
+    done = make(folder, "verilator")
+    assert done.returncode == 0, done.stdout + done.stderr
+    # The code is in the upper half of an entry. Some have no effect: a ReLU or the rounding takes it away.
+    found = 0
+    for number in range(1, 9):
+        word = lines[number]
+        changed = [*lines[:number], f"{word[:-2]}{'1' if word[-2] != '1' else '2'}{word[-1]}", *lines[number + 1 :]]
+        (folder / "contents/pe_0_spmat_words.hex").write_text("\n".join([*changed, ""]))
+        found += run_built(folder).returncode != 0
+    assert found >= 4
+
+
+@pytest.mark.slow
+@needs_icarus
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_geometries(name: str, tmp_path: Path) -> None:
+    core, geometry = OTHERS[name]
+    write_package(sample_package(core, geometry), tmp_path / "package")
+    done = make(tmp_path / "package", "icarus")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lint = make(tmp_path / "package", "lint")
+    assert lint.returncode == 0, lint.stderr

