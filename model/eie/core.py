@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from zeroskip.model.core import StoredBits
 from zeroskip.model.cores import CORES
 from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs, weight_losses
+from zeroskip.model.eie.compiler import compile_network, float_outputs, lower_shared, quantise_inputs, weight_losses
 from zeroskip.model.eie.settings import EieSettings
 from zeroskip.model.eie.shared import SharedOperation
 from zeroskip.model.eie.sharing import share_layers, warn_of_rough_sharing
@@ -25,8 +26,11 @@ from zeroskip.model.network.losses import Loss, input_loss
 from zeroskip.model.network.samples import SampleForm
 from zeroskip.model.progress import Progress, silent
 
-CALIBRATION = 5_000
-"""At most this many samples give the value range."""
+CALIBRATION, LEAST = 5_000, 256
+"""At most so many samples give the value range; fewer, but LEAST, where they would take too long."""
+
+MULTIPLICATIONS = 1 << 35
+"""Of the samples that give the value range, together: a quarter of a minute."""
 
 
 class EieCore:
@@ -42,14 +46,14 @@ class EieCore:
         progress: Progress = silent,
     ) -> EieNetwork:
         """Compiles a torch network, whose weights are shared first where a layer has more than 15 distinct ones, or one
-        whose weights are shared already. The first CALIBRATION inputs choose the fraction bits."""
+        whose weights are shared already. The first inputs, CALIBRATION or fewer, choose the fraction bits."""
         if isinstance(network, nn.Module):
             folded = fold(network, inputs)
             network = share_layers(folded, progress, inputs=inputs)
             warn_of_rough_sharing(folded, network)
         compiled = compile_network(
             network,
-            inputs[:CALIBRATION],
+            inputs[: _calibration(network, inputs.shape[1:])],
             settings.geometry,
             fit=settings.fit,
             balance_load=settings.balance_load,
@@ -90,6 +94,13 @@ class EieCore:
         if max(network.starts) > 1 or max(network.together) > 1:
             facts.append(("positions in a start", ", ".join(map(str, network.together))))
         return facts
+
+
+def _calibration(network: Sequence[SharedOperation], shape: tuple[int, ...]) -> int:
+    """How many samples of `shape` give the value range."""
+    stages, layers = lower_shared(network, shape)
+    work = sum(stage.starts * layers[row].matrix_codes.size for stage in stages for row in stage.layers)
+    return min(CALIBRATION, max(LEAST, MULTIPLICATIONS // work))
 
 
 CORE = EieCore()
