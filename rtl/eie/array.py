@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import or_
+from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,23 +16,10 @@ from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.eie.codebooks import CodebookStore
 from zeroskip.rtl.eie.control import ControlUnit
 from zeroskip.rtl.eie.fetch import fetch_latency
+from zeroskip.rtl.eie.hops import Hops
 from zeroskip.rtl.eie.layouts import LoadTarget, load_layout, monitor_layout
 from zeroskip.rtl.eie.pe import ProcessingElement
 from zeroskip.rtl.hierarchy import emit_once
-from zeroskip.rtl.own_register import OwnRegister
-
-HOP_GROUP = 8
-"""PEs whose answers come together in one register."""
-
-NEIGHBOURS = 4
-"""PEs that share the last register of what need not be close to each of them: with one a PE, 32 PEs were slower on an
-ECP5, since its wires ran out. They are the PEs to which one transfer brings inputs (EieGeometry.activation_lanes)."""
-
-
-def _is_data(signal: Value) -> bool:
-    """Whether a signal is more than a strobe: then it means nothing until its strobe is high, and needs no reset. A net
-    to every register is long, and takes wires from the others."""
-    return len(Value.cast(signal)) > 1
 
 
 class Array(wiring.Component):
@@ -47,7 +32,8 @@ class Array(wiring.Component):
     zeroskip.model.eie.golden computes the results, bit for bit, and zeroskip.model.eie.cycles the cycles from `start`
     to `done`.
 
-    Between the control unit and the PEs, signals pass `geometry.hops` registers in each direction.
+    Between the control unit and the PEs, signals pass `geometry.hops` registers in each direction
+    (zeroskip.rtl.eie.hops).
 
     Latency: `result` follows `read` by `read_latency` cycles. Throughput: one transfer of `load`, `read` and `result` a
     cycle.
@@ -115,83 +101,34 @@ class Array(wiring.Component):
         wiring.connect(m, wiring.flipped(self.read), control.read)
         wiring.connect(m, control.result, wiring.flipped(self.result))
 
-        self._broadcast(m, platform, control, pes)
-        self._codebooks(m, platform, control, pes)
-        self._search(m, platform, control, pes)
-        self._fetch(m, platform, control, pes)
-        self._load(m, platform, control, pes)
+        hops = Hops(m, platform, geometry)
+        self._broadcast(m, hops, control, pes)
+        self._codebooks(m, hops, control, pes)
+        self._search(m, hops, control, pes)
+        self._fetch(m, hops, control, pes)
+        self._load(m, hops, control, pes)
         self._observe(m, control, pes)
         return m
 
-    def _down(self, m: Module, signal: Value, name: str, advance: Value | None = None) -> Value:
-        """A signal of the control unit, as the PEs see it; its registers take a new value while `advance` is high."""
-        for hop in range(self.geometry.hops):
-            register = Signal.like(signal, name=f"{name}_down_{hop}", reset_less=_is_data(signal))
-            m.d.sync += register.eq(signal if advance is None else Mux(advance, signal, register))
-            signal = register
-        return signal
-
-    def _up(self, m: Module, signals: Sequence[Value], name: str) -> Value:
-        """A signal of each PE, as the control unit sees them: their disjunctions, behind a register for each group of
-        PEs."""
-        for hop in range(self.geometry.hops):
-            groups = [signals[first : first + HOP_GROUP] for first in range(0, len(signals), HOP_GROUP)]
-            signals = [
-                Signal.like(group[0], name=f"{name}_up_{hop}_{i}", reset_less=_is_data(group[0]))
-                for i, group in enumerate(groups)
-            ]
-            m.d.sync += [signal.eq(reduce(or_, group)) for signal, group in zip(signals, groups, strict=True)]
-        return reduce(or_, signals)
-
-    def _broadcast(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _broadcast(self, m: Module, hops: Hops, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Sends columns, and the layer's parameters, to all PEs at once."""
         full = Signal(len(pes))
         busy = Signal(len(pes))
         m.d.sync += [full.eq(Cat(~pe.room for pe in pes)), busy.eq(Cat(pe.busy for pe in pes))]
         m.d.comb += [
-            control.room.eq(~self._up(m, list(full), "full")),
-            control.pes_busy.eq(self._up(m, list(busy), "busy")),
+            control.room.eq(~hops.together(list(full), "full", resets=True)),
+            control.pes_busy.eq(hops.together(list(busy), "busy", resets=True)),
         ]
-        shared: dict[bool, list[tuple[Value, Callable[[ProcessingElement], Value]]]] = {
-            False: [
-                (control.broadcast.payload, lambda pe: pe.broadcast.payload),
-            ],
-            True: [
-                (control.broadcast.valid, lambda pe: pe.broadcast.valid),
-                (control.files.clear, lambda pe: pe.files.clear),
-                (control.files.swap, lambda pe: pe.files.swap),
-            ],
-        }
-        for are_strobes, signals in shared.items():
-            sent = Cat(Value.cast(signal) for signal, _ in signals)
-            name = "strobes" if are_strobes else "shared"
-            for index, pe in enumerate(pes):
-                seen = self._down_to_one(m, platform, sent, f"{name}_{index}", resets=are_strobes)
-                m.d.comb += Cat(Value.cast(of(pe)) for _, of in signals).eq(seen)
+        for pe, column in zip(pes, hops.to_each(control.broadcast.payload.as_value(), "shared"), strict=True):
+            m.d.comb += pe.broadcast.payload.as_value().eq(column)
+        strobes = Cat(control.broadcast.valid, control.files.clear, control.files.swap)
+        for pe, seen in zip(pes, hops.to_each(strobes, "strobes", resets=True), strict=True):
+            m.d.comb += Cat(pe.broadcast.valid, pe.files.clear, pe.files.swap).eq(seen)
         rounding = Cat(control.rounding.half, control.rounding.relu)
-        for pe, seen in zip(pes, self._down_to_neighbours(m, platform, rounding, "rounding"), strict=True):
+        for pe, seen in zip(pes, hops.to_neighbours(rounding, "rounding"), strict=True):
             m.d.comb += Cat(pe.rounding.half, pe.rounding.relu).eq(seen)
 
-    def _down_to_one(self, m: Module, platform: Any, signals: Value, name: str, *, resets: bool) -> Value:
-        """Signals of the control unit to all PEs, as one of them sees them: it has registers of its own."""
-        for hop in range(self.geometry.hops):
-            register = OwnRegister(len(signals), resets=resets)
-            m.submodules[f"{name}_down_{hop}"] = emit_once(register, platform, parameters=(len(signals), resets))
-            m.d.comb += register.i.eq(signals)
-            signals = register.o
-        return signals
-
-    def _down_to_neighbours(
-        self, m: Module, platform: Any, signals: Value, name: str, *, resets: bool = False
-    ) -> list[Value]:
-        """Signals to all PEs, as each of them sees them: NEIGHBOURS share a register."""
-        seen: list[Value] = []
-        for first in range(0, self.geometry.pes, NEIGHBOURS):
-            shared = self._down_to_one(m, platform, signals, f"{name}_{first}", resets=resets)
-            seen += [shared] * min(NEIGHBOURS, self.geometry.pes)
-        return seen
-
-    def _codebooks(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _codebooks(self, m: Module, hops: Hops, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Sends each layer's codebook from the store to all PEs."""
         m.submodules.codebooks = store = CodebookStore(self.geometry)
         load = self.load.payload
@@ -205,14 +142,14 @@ class Array(wiring.Component):
         values = Cat(store.o.addr, store.o.data)
         seen = zip(
             pes,
-            self._down_to_neighbours(m, platform, store.o.en, "codebook_en", resets=True),
-            self._down_to_neighbours(m, platform, values, "codebook"),
+            hops.to_neighbours(store.o.en, "codebook_en", resets=True),
+            hops.to_neighbours(values, "codebook"),
             strict=True,
         )
         for pe, en, written in seen:
             m.d.comb += [pe.codebook.en.eq(en), Cat(pe.codebook.addr, pe.codebook.data).eq(written)]
 
-    def _search(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _search(self, m: Module, hops: Hops, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Connects the window's flags, in the order of the activations, to the control unit."""
         window = control.files.window
         if self.geometry.hops:
@@ -220,31 +157,30 @@ class Array(wiring.Component):
             held = Signal.like(window, name="window_held", reset_less=True)
             window = Mux(control.advance, window, held)
             m.d.sync += held.eq(window)
-        for index, pe in enumerate(pes):
-            seen = self._down_to_one(m, platform, window, f"window_{index}", resets=False)
+        for pe, seen in zip(pes, hops.to_each(window, "window"), strict=True):
             m.d.comb += pe.files.window.eq(seen)
         flags = Cat(pe.flags[row] for row in range(self.geometry.rows_per_window) for pe in pes)
-        m.d.comb += control.flags.eq(self._down(m, flags, "flags", control.advance))
+        m.d.comb += control.flags.eq(hops.from_all(flags, "flags", control.advance))
 
-    def _fetch(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _fetch(self, m: Module, hops: Hops, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Connects one activation to the control unit: each PE gives zero unless it was asked."""
         en, addr = control.fetch.en, control.fetch.addr
-        read = self._down_to_neighbours(m, platform, addr >> self._pe_bits, "fetch_addr")
+        read = hops.to_neighbours(addr >> self._pe_bits, "fetch_addr")
         asked, answers = Signal(len(pes)), Signal(len(pes))
         m.d.sync += answers.eq(asked)
         rows = []
         for index, pe in enumerate(pes):
             asks = en & (addr[: self._pe_bits] == index)
             m.d.comb += [
-                pe.fetch.en.eq(self._down(m, asks, f"fetch_{index}")),
+                pe.fetch.en.eq(hops.strobe_to_one(asks, f"fetch_{index}")),
                 pe.fetch.addr.eq(read[index]),
             ]
             row = Signal.like(pe.fetch.data, name=f"row_{index}", reset_less=True)
             m.d.sync += [asked[index].eq(pe.fetch.en), row.eq(Mux(answers[index], pe.fetch.data, 0))]
             rows.append(row)
-        m.d.comb += control.fetch.data.eq(self._up(m, rows, "row"))
+        m.d.comb += control.fetch.data.eq(hops.together(rows, "row"))
 
-    def _load(self, m: Module, platform: Any, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
+    def _load(self, m: Module, hops: Hops, control: ControlUnit, pes: Sequence[ProcessingElement]) -> None:
         """Sends a transfer to the control unit, to one PE or to all PEs; for inputs, one activation to each of `lanes`
         consecutive PEs."""
         loads = self.load.valid & self.load.ready
@@ -272,12 +208,12 @@ class Array(wiring.Component):
             ),
         ]
 
-        words = self._down_to_neighbours(m, platform, Cat(load.address, load.data, nonzero), "word")
+        words = hops.to_neighbours(Cat(load.address, load.data, nonzero), "word")
         for index, pe in enumerate(pes):
             neighbour = load.address[lane_bits : self._pe_bits] == index // lanes
             strobes = Cat(entries & (load.pe == index), pointers & (load.pe == index), activations & neighbour)
             m.d.comb += Cat(pe.load.entries, pe.load.pointers, pe.load.activations).eq(
-                self._down_to_one(m, platform, strobes, f"load_{index}", resets=True)
+                hops.to_one(strobes, f"load_{index}", resets=True)
             )
             address, data = words[index][: len(load.address)], words[index][len(load.address) : -lanes]
             m.d.comb += [
