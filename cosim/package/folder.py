@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 
 from zeroskip.cosim.package.build import MADE_BY, MANIFEST, Package
@@ -18,8 +19,11 @@ def require_free(folder: Path) -> None:
     """Raises OSError unless the folder can be written: it is new or empty, or holds an earlier package that nobody
     changed."""
     parent = _existing(folder.absolute().parent)
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise OSError(f"{folder} cannot be written: {parent} is not a folder in which you may write")
+    try:
+        # Only a try tells, as root may write to files and to /proc, but not make folders there.
+        os.rmdir(tempfile.mkdtemp(dir=parent))
+    except OSError as error:
+        raise OSError(f"{folder} cannot be written: {parent} is not a folder in which you may write") from error
     if not os.path.lexists(folder):
         return
     if folder.is_symlink() or not folder.is_dir():

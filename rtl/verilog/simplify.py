@@ -95,8 +95,8 @@ def _simpler(cell: Cell) -> Sig | None:
             return final
         return a if b == neutral else b if a in (neutral, b) else None
     if kind in ("$reduce_or", "$reduce_bool"):
-        bits = [part for part in cell.ports["A"] if not (isinstance(part, Const) and set(part.bits) <= {"0"})]
-        return (Const("0" * width),) if not bits else None
+        number = _number(cell.ports["A"])
+        return None if number is None else (Const("0" * (width - 1) + str(int(number != 0))),)
     if kind == "$not" and all(isinstance(part, Const) for part in cell.ports["A"]):
         (constant,) = joined(list(cell.ports["A"]))
         assert isinstance(constant, Const)

@@ -299,6 +299,9 @@ class _Writer:
         left, right = (self._value(self._netlist.input_of(cell, port)) for port in ("A", "B"))
         if signed:
             left, right = (Expression(f"$signed({one.text})") for one in (left, right))
+        else:
+            # In braces, an operand does not become as wide as the product before it is computed.
+            left, right = (one if one.operator is None else Expression(f"{{{one.text}}}") for one in (left, right))
         return _statement(f"    assign {name} = ", binary("*", left, right).text)
 
     def _shift(self, cell: Cell, name: str, width: int) -> list[str]:

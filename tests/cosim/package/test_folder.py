@@ -71,6 +71,8 @@ def test_what_is_no_folder(tmp_path: Path) -> None:
         require_free(tmp_path / "file")
     with pytest.raises(OSError, match="not a folder in which you may write"):
         require_free(tmp_path / "file" / "out")
+    with pytest.raises(OSError, match="not a folder in which you may write"):
+        require_free(Path("/proc/out"))
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="it is not a folder"):
         require_free(tmp_path / "link")

@@ -34,7 +34,7 @@ class Operators(wiring.Component):
 
     def __init__(self) -> None:
         numbers = {"a": In(5), "b": In(3), "s": In(signed(5)), "t": In(signed(3))}
-        super().__init__({**numbers, "pair": In(PAIR), "choice": In(1), "o": Out(170)})
+        super().__init__({**numbers, "pair": In(PAIR), "choice": In(1), "o": Out(260)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -87,6 +87,14 @@ class Operators(wiring.Component):
             table,
             s + 1 == t,
             (a + 1) >> 1,
+            (~(a ^ 9)) * (~(b ^ 5)),
+            (~s)[:4] * (~b)[:2],
+            (s - 3) * (t + 1),
+            Mux(self.choice, a, b) * b,
+            (a - b) >> (~b)[:2],
+            ((a + b)[:5] < ~a) & (-b == t),
+            (a + b) // (b + 1)[:2],
+            (s + t + a) * 3,
         ]
         m.d.comb += self.o.eq(Cat(values))
         assert len(Cat(values)) <= len(self.o)
