@@ -19,6 +19,7 @@ from zeroskip.rtl.sram import Sram
 from zeroskip.rtl.verilog.names import Names, plain, snake
 from zeroskip.rtl.verilog.netlist import Ports, ports_of
 from zeroskip.rtl.verilog.rtlil import Module, parse
+from zeroskip.rtl.verilog.source_names import better_names
 from zeroskip.rtl.verilog.write import write_module
 
 SRAM = "zeroskip_sram"
@@ -111,7 +112,12 @@ def _modules(component: wiring.Component, name: str, platform: _Platform, classe
     with warnings.catch_warnings():
         # Shared components are elaborated once.
         warnings.simplefilter("ignore")
-        return parse(rtlil.convert(fragment, name=name, ports=ports, emit_src=False))
+        text, places = rtlil.convert_fragment(fragment, ports, name, emit_src=False)
+    modules = parse(text)
+    better = better_names(places.items())
+    for module in modules:
+        module.better = {wire: name for (inside, wire), name in better.items() if inside == module.name}
+    return modules
 
 
 def _find_classes(fragment: Any, path: str, classes: dict[str, type]) -> None:

@@ -29,7 +29,7 @@ def ports_of(module: Module) -> Ports:
     found = {}
     for wire in module.wires.values():
         if wire.direction is not None:
-            own = _part_name(module, wire.name) if is_part_port(wire.name) else plain(wire.name)
+            own = _part_name(module, wire.name) if is_part_port(wire.name) else plain(module.called(wire.name))
             found[wire.name.removeprefix("\\")] = (names.take(own), wire.direction)
     return dict(sorted(found.items(), key=lambda item: _port_order(item[1][0])))
 
@@ -42,7 +42,7 @@ def is_part_port(wire: str) -> bool:
 def _part_name(module: Module, wire: str) -> str:
     """A name for such a port: what the names of its fields begin with, or the name of what it is a part of."""
     fields = [
-        plain(part.wire).split("_")
+        plain(module.called(part.wire)).split("_")
         for one in module.connections
         if len(one.value) == 1 and isinstance(one.value[0], Part) and one.value[0].wire == wire
         for part in one.target
@@ -55,7 +55,7 @@ def _part_name(module: Module, wire: str) -> str:
         if any(isinstance(part, Part) and part.wire == wire for part in one.value):
             (whole,) = one.target
             assert isinstance(whole, Part)
-            return f"{plain(whole.wire)}_part"
+            return f"{plain(module.called(whole.wire))}_part"
     return "part"
 
 
@@ -189,7 +189,7 @@ class Netlist:
             (value,) = one.value
             if isinstance(value, Part):
                 if value.width < self.module.wires[value.wire].width:
-                    if plain(target.wire) in ports:
+                    if plain(self.module.called(target.wire)) in ports:
                         continue
                     self.fields.setdefault(value, target.wire)
                 elif is_made_up(value.wire):
@@ -256,7 +256,7 @@ def wire_names(netlist: Netlist, names: Names) -> dict[str, str]:
                 if part.width != netlist.width(part.wire) or netlist.is_output(cell, port) != outputs:
                     continue
                 own = netlist.port(cell, port)[0]
-                if is_made_up(part.wire) or is_part_port(part.wire) or plain(part.wire) == own:
+                if is_made_up(part.wire) or is_part_port(part.wire) or plain(netlist.module.called(part.wire)) == own:
                     found[part.wire] = names.take(f"{plain(cell.name)}_{own}")
     for name in wires:
         if name not in found and not is_made_up(name):
@@ -264,10 +264,10 @@ def wire_names(netlist: Netlist, names: Names) -> dict[str, str]:
     registers = {part.wire for cell in netlist.registers for part in cell.ports["Q"] if isinstance(part, Part)}
     for name in sorted((name for name, text in found.items() if not text), key=lambda name: name not in registers):
         if name in netlist.live:
-            found[name] = names.take(plain(name))
+            found[name] = names.take(plain(netlist.module.called(name)))
     for made_up, name in netlist.aliases.items():
         if made_up not in found and made_up in netlist.live:
-            found[made_up] = names.take(plain(name))
+            found[made_up] = names.take(plain(netlist.module.called(name)))
     return {name: text for name, text in found.items() if text}
 
 

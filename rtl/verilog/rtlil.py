@@ -146,6 +146,13 @@ class Module:
     cells: list[Cell] = field(default_factory=list)
     processes: list[list[Assign | Switch]] = field(default_factory=list)
     connections: list[Assign] = field(default_factory=list)
+    better: dict[str, str] = field(default_factory=dict)
+    """Names of wires that say more than their own (zeroskip.rtl.verilog.source_names)."""
+
+    def called(self, wire: str) -> str:
+        """The name of a wire or of a field of it: a better one, where there is one."""
+        whole, dot, part = wire.partition(".")
+        return f"{self.better.get(whole, whole)}{dot}{part}"
 
 
 def parse(text: str) -> list[Module]:

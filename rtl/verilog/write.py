@@ -226,7 +226,7 @@ class _Writer:
         self._by_name.add(wire)
         if part in self._netlist.fields:
             if part not in self._fields:
-                self._fields[part] = self._names.take(plain(self._netlist.fields[part]))
+                self._fields[part] = self._names.take(plain(self._module.called(self._netlist.fields[part])))
                 self._need(wire)
             return Expression(self._fields[part])
         return Expression(self._slice(part))

@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 from support.networks import random_network
 from support.packages import GEOMETRIES, OTHERS, lint, make, run_built
+from support.tile_networks import mlp, pruned
 
 from zeroskip.cosim.eie import package as eie
+from zeroskip.cosim.mma import package as mma
 from zeroskip.cosim.package.build import Package, make_package
 from zeroskip.cosim.package.folder import write_package
+from zeroskip.model.cores import load_core
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.network.pattern import Pattern
 from zeroskip.rtl.eie.layouts import load_layout as eie_load
 from zeroskip.rtl.mapping.layouts import load_layout as mapping_load
 from zeroskip.rtl.mma.layouts import load_layout as mma_load
@@ -174,6 +178,20 @@ def test_a_network_in_the_memories(tmp_path: Path) -> None:
         (folder / "contents/pe_0_spmat_words.hex").write_text("\n".join([*changed, ""]))
         found += run_built(folder).returncode != 0
     assert found >= 4
+
+
+@needs_icarus
+def test_a_network_for_the_tile(tmp_path: Path) -> None:
+    """Its products, for a made-up image; its weights are no contents of memories."""
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 30)).astype(np.float32)
+    core = load_core("mma")
+    network = core.compile(pruned(mlp(), Pattern()), images, core.settings_type())
+    package = make_package(mma.describe(network.geometry), mma.network_vectors(network, contents=False))
+    write_package(package, tmp_path / "package")
+    done = make(tmp_path / "package", "icarus")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.raises(ValueError, match="with_contents must be left out for the N:M tile"):
+        mma.network_vectors(network, contents=True)
 
 
 @pytest.mark.slow
