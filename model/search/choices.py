@@ -9,8 +9,12 @@ from zeroskip.model.cores import CORES
 ScheduleName = Literal["one-shot", "iterative", "cubic"]
 """How the densities fall over the rounds of pruning."""
 
-CriterionName = Literal["l1", "l2", "taylor", "random"]
-"""By what the weights or channels that stay are ranked."""
+CriterionName = Literal["auto", "l1", "l2", "taylor", "random"]
+"""By what the weights or channels that stay are ranked. "auto" is what a layer loses after the fit, for channels that
+are removed at once and with the fit, and else the magnitude, "l1"."""
+
+Order = Literal["auto", "l1"]
+"""The criteria of a search."""
 
 PenaltyName = Literal["l1", "l2", "group-lasso", "growing"]
 """The regularisation while pruning."""

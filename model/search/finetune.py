@@ -151,7 +151,7 @@ def _in_rounds(
     tuned: nn.Module,
     space: Space | GlobalWeightSpace,
     steps: list[Densities],
-    criterion: Criterion,
+    criterion: Criterion | None,
     settings: PruneAndTrainSettings,
     growing: Growing | None,
     train: Callable[..., None],

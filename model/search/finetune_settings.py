@@ -58,7 +58,7 @@ class PruneAndTrainSettings:
     rounds: int = 1
     train: TrainingSettings | None = None
     final: TrainingSettings | None = None
-    criterion: CriterionName = "l1"
+    criterion: CriterionName = "auto"
     refit: bool = True
     regularisation: Regularisation | None = None
     distil: Distil | None = None
@@ -77,8 +77,11 @@ class PruneAndTrainSettings:
         by_group = {name: falling(density, self.rounds) for name, density in final.items()}
         return [{name: by_group[name][index] for name in by_group} for index in range(self.rounds)]
 
-    def scores(self, inputs: Tensor, labels: Tensor, seed: int) -> Criterion:
-        """The criterion that ranks weights; `inputs` (n, ...) and `labels` (n,) are training samples."""
+    def scores(self, inputs: Tensor, labels: Tensor, seed: int) -> Criterion | None:
+        """The criterion that ranks weights, None for that of the space. `inputs` (n, ...) and `labels` (n,) are
+        training samples."""
+        if self.criterion == "auto":
+            return None
         if self.criterion == "taylor":
             return Taylor(inputs=inputs[:TAYLOR_SAMPLES], labels=labels[:TAYLOR_SAMPLES])
         if self.criterion == "random":

@@ -92,10 +92,12 @@ def prepare(
     seed: int,
     cache: Path | None,
     refit: bool = True,
+    by_magnitude: bool = False,
     progress: Progress = silent,
 ) -> Setup:
     """Splits the training samples by `seed`, reads the network and fills the cost table. Tables and accuracies are kept
-    in the folder `cache`, if it is given. With `refit`, the weights of pruned networks are fitted.
+    in the folder `cache`, if it is given. With `refit`, the weights of pruned networks are fitted; then channels go in
+    the order of what is lost after it, unless `by_magnitude`.
 
     Raises ValueError if the network does not fit the data, or cannot be pruned at this granularity, or where the
     cost does not exist for it.
@@ -108,9 +110,9 @@ def prepare(
     train = Samples(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
     _warn_of_other_layers(module)
-    measured = configuration(module, dataset, (granularity, refit), seed)
+    measured = configuration(module, dataset, (granularity, refit, by_magnitude), seed)
     table = cost_table(cost, layers, granularity, geometries=geometries, cache=cache, progress=progress)
-    space = _space(module, granularity, layers, train.inputs, refit=refit)
+    space = _space(module, granularity, layers, train.inputs, refit=refit, by_magnitude=by_magnitude)
     _warn_of_whole_layers(space)
     return Setup(
         dataset=dataset,
@@ -150,11 +152,13 @@ def space_for(module: nn.Module, granularity: str, dataset: Dataset, *, refit: b
     module.eval()
     require_prunable(module, dataset)
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
-    return _space(module, granularity, layers, torch.from_numpy(dataset.train_inputs), refit=refit)
+    return _space(module, granularity, layers, torch.from_numpy(dataset.train_inputs), refit=refit, by_magnitude=False)
 
 
-def _space(module: nn.Module, granularity: str, layers: list[Layer], inputs: Tensor, *, refit: bool) -> Space:
+def _space(
+    module: nn.Module, granularity: str, layers: list[Layer], inputs: Tensor, *, refit: bool, by_magnitude: bool
+) -> Space:
     names = [layer.name for layer in layers]
     if granularity == CHANNELS:
-        return ChannelSpace(module, names, inputs[:CALIBRATION], refit=refit)
+        return ChannelSpace(module, names, inputs[:CALIBRATION], refit=refit, by_magnitude=by_magnitude)
     return LayerSpace(module, granularity, names, inputs[:CALIBRATION], refit=refit)

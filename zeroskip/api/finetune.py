@@ -42,7 +42,7 @@ class FinetuneSettings:
     its search ended; with `from_dense` it starts from the dense network as all others do.
     """
 
-    criterion: CriterionName = "l1"
+    criterion: CriterionName = "auto"
     refit: bool = True
     schedule: ScheduleName = "one-shot"
     rounds: int = 5

@@ -15,7 +15,7 @@ from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, 
 from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.model.cores import CORES, DEFAULT, core_of_cost, core_of_storage, load_costs
 from zeroskip.model.progress import Progress, Step, silent
-from zeroskip.model.search.choices import WORK_UNITS, Granularity, Method
+from zeroskip.model.search.choices import WORK_UNITS, Granularity, Method, Order
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings, require_budget
 from zeroskip.model.search.views.side_files import PICTURE, adapted_weights, journal_of, side_files
@@ -46,7 +46,8 @@ class SearchSettings:
     that differ from their defaults. `granularity` is "weights", "channels", or "nm" for the N:M `pattern`. `method` is
     "sensitivity", "amc" (He et al., ECCV 2018) or "netadapt" (Yang et al., ECCV 2018), the last two with settings of
     their own. Cycles are searched for networks that can be compiled for the core; with `allow_uncompilable` for all.
-    With `refit`, the weights that are left are fitted by least squares before accuracy is measured.
+    With `refit`, the weights that are left are fitted by least squares before accuracy is measured; then channels go in
+    the order of what is lost after the fit (`criterion` "auto"), or by their magnitudes ("l1").
     """
 
     method: Method = "netadapt"
@@ -57,6 +58,7 @@ class SearchSettings:
     sizes: Mapping[str, int] = field(default_factory=dict)
     allow_uncompilable: bool = False
     refit: bool = True
+    criterion: Order = "auto"
     amc: AmcSettings = field(default_factory=AmcSettings)
     netadapt: NetAdaptSettings = field(default_factory=NetAdaptSettings)
 
@@ -248,6 +250,7 @@ def prepared(
         seed=seed,
         cache=None if output is None else output.parent / CACHE,
         refit=settings.refit,
+        by_magnitude=settings.criterion == "l1",
         progress=progress,
     )
 

@@ -14,7 +14,7 @@ from zeroskip.commands import options
 from zeroskip.commands.console import Kept, show, working
 from zeroskip.commands.core_options import CoreOptions, with_core_options
 from zeroskip.model.cores import core_of_cost
-from zeroskip.model.search.choices import METHODS, WORK_UNITS, Granularity
+from zeroskip.model.search.choices import METHODS, WORK_UNITS, Granularity, Order
 from zeroskip.model.search.settings import AmcSettings, NetAdaptSettings
 from zeroskip.model.search.views.side_files import journal_of
 
@@ -51,6 +51,9 @@ def search_command(
         ),
     ] = False,
     refit: options.Refit = SearchSettings.refit,
+    criterion: Annotated[
+        Order, typer.Option(help="Remove channels by what is lost after the fit (auto), or by their magnitudes.")
+    ] = SearchSettings.criterion,
     workers: options.Workers = "1",
     resume: options.Resume = False,
     episodes: Annotated[
@@ -148,6 +151,7 @@ def search_command(
         sizes={} if sizes is None else dataclasses.asdict(sizes),
         allow_uncompilable=allow_uncompilable,
         refit=refit,
+        criterion=criterion,
         amc=AmcSettings(
             episodes=episodes,
             warm_up=max(1, episodes // 4) if warm_up is None else warm_up,

@@ -80,8 +80,8 @@ class _Proposal:
 
 @dataclass(frozen=True, eq=False)
 class _Try:
-    """Tries a proposal: gives back and prunes by L2 norm, trains for a few batches and measures. Returns the accuracy
-    and the trained state_dict."""
+    """Tries a proposal: gives back by L2 norm, prunes in the order of the space, if it has one, or by L2 norm, trains
+    for a few batches and measures. Returns the accuracy and the trained state_dict."""
 
     space: Space
     samples: Samples
@@ -93,7 +93,7 @@ class _Try:
         network = copy.deepcopy(self.space.module)
         network.load_state_dict(proposal.state)
         network = self.space.restored(network, proposal.before, proposal.densities, l2)
-        network = self.space.pruned(network, proposal.densities, l2)
+        network = self.space.pruned(network, proposal.densities, None if self.space.ordered else l2)
         with Masks(network, self.space.masks(network, proposal.densities, l2)):
             # All proposals of an iteration are trained on the same samples.
             train_for_batches(

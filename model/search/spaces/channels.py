@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,8 +15,9 @@ from zeroskip.model.pruning.data_checks import network_outputs, require_own_chan
 from zeroskip.model.pruning.flattening import replace_views
 from zeroskip.model.pruning.masks import keep_largest, prunable_layers
 from zeroskip.model.search.plan import CHANNELS
-from zeroskip.model.search.spaces.channel_checks import LARGER, checked_groups, difference
+from zeroskip.model.search.spaces.channel_checks import checked_groups
 from zeroskip.model.search.spaces.channel_groups import FIXED, Axis
+from zeroskip.model.search.spaces.channel_order import ChannelOrder
 from zeroskip.model.search.spaces.read_groups import read_groups
 from zeroskip.model.search.spaces.space import Densities, PruningGroup, Space
 
@@ -51,9 +53,21 @@ def _flattening(module: nn.Module, sample: Tensor) -> nn.Module:
 
 
 class ChannelSpace(Space):
-    """Plans that physically remove channels; each channel group of the network is a pruning group."""
+    """Plans that physically remove channels; each channel group of the network is a pruning group.
 
-    def __init__(self, module: nn.Module, names: Sequence[str], calibration: Tensor, *, refit: bool = True) -> None:
+    Without a criterion, and with `refit`, channels are removed in the order of ChannelOrder unless `by_magnitude` is
+    true: what counts is what is lost after the fit.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        names: Sequence[str],
+        calibration: Tensor,
+        *,
+        refit: bool = True,
+        by_magnitude: bool = False,
+    ) -> None:
         """`names` are the layers in the order in which the network runs them. Raises ValueError if no channel can be
         removed, and for layers that share what they have for their channels."""
         self.name = type(module).__name__
@@ -78,6 +92,7 @@ class ChannelSpace(Space):
         groups.sort(key=lambda group: order[group.name])
         super().__init__(module, CHANNELS, groups, calibration, refit=refit)
         self.whole = whole
+        self.ordered = refit and not by_magnitude
         self._shares: dict[str, list[list[tuple[int, float]]]] = {}
         for name, layer in prunable_layers(module).items():
             axes = [self.graph.outputs.get(name)]
@@ -85,18 +100,30 @@ class ChannelSpace(Space):
                 axes.insert(0, self.graph.inputs.get(name))
             self._shares[name] = [_shares(axis) for axis in axes]
 
-    def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
-        return self.graph.masks(module, self._chosen(module, densities, criterion))
+    def masks(self, module: nn.Module, densities: Densities, criterion: Criterion | None = None) -> dict[str, Tensor]:
+        chosen = self._chosen(module, densities, criterion or l1)
+        if criterion is None and self.ordered:
+            order = self._order if module is self.module else ChannelOrder(module, self.graph, self.calibration)
+            for number, kept in chosen.items():
+                live = self._live(module, number) > 0
+                if len(kept) < int(live.sum()) and (ranks := order.ranks(number)) is not None:
+                    # Channels that are zero were pruned before.
+                    chosen[number] = np.flatnonzero(keep_largest(ranks.masked_fill(~live, -1.0), len(kept)).numpy())
+        return self.graph.masks(module, chosen)
 
-    def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
-        """The network without the channels whose weights are all zero. Raises ValueError if its outputs for some of
-        the calibration samples are not those of `pruned`."""
-        small = self.graph.removed(pruned, self._chosen(pruned, densities, None))
-        samples = self.calibration[:CHECKED]
-        # Larger values reach what a threshold hides from the others.
-        if reason := difference(pruned, small, torch.cat([samples, *(factor * samples[:2] for factor in LARGER)])):
-            raise ValueError(f"{self.name} changes where its pruned channels are removed: {reason}")
-        return small
+    @cached_property
+    def _order(self) -> ChannelOrder:
+        return ChannelOrder(self.module, self.graph, self.calibration)
+
+    def _live(self, module: nn.Module, group: int) -> Tensor:
+        """For each channel of a group, the sum of the magnitudes of all that makes it: 0 if it was pruned."""
+        live = torch.zeros(self.graph.sizes[group])
+        for name in self.graph.members(group):
+            channels, mine = self._channels(name, group)
+            for value in module.get_submodule(name).parameters(recurse=False):
+                if value.dim() > 0 and len(value) == len(self.graph.outputs[name].group):
+                    live.index_add_(0, channels, value.detach()[mine].reshape(len(mine), -1).abs().sum(1))
+        return live
 
     def magnitudes(self) -> dict[str, Tensor]:
         sums, layers = l1(self.module, "channel"), prunable_layers(self.module)
@@ -139,13 +166,10 @@ class ChannelSpace(Space):
             if count == group.total:
                 continue
             number = self.graph_groups[group.name]
-            live = torch.zeros(group.total)
+            live = self._live(module, number)
             total = torch.zeros(group.total)
             for name in self.graph.members(number):
                 channels, mine = self._channels(name, number)
-                for value in module.get_submodule(name).parameters(recurse=False):
-                    if value.dim() > 0 and len(value) == len(self.graph.outputs[name].group):
-                        live.index_add_(0, channels, value.detach()[mine].reshape(len(mine), -1).abs().sum(1))
                 if f"{name}.weight".lstrip(".") in scores:
                     total.index_add_(0, channels, scores[f"{name}.weight".lstrip(".")][mine])
             # Channels that are zero were pruned before, so they rank last whatever their score.

@@ -29,18 +29,18 @@ class GlobalWeightSpace:
         self.calibration = calibration
         self.refit = refit
 
-    def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
+    def masks(self, module: nn.Module, densities: Densities, criterion: Criterion | None = None) -> dict[str, Tensor]:
         density = densities.get(NETWORK, 1.0)
         if density == 1:
             return {}
         # Weights that are zero were pruned before, so they rank last whatever their score.
         live = {
             name: values.masked_fill(module.get_parameter(name) == 0, -1.0)
-            for name, values in criterion(module, "weight").items()
+            for name, values in (criterion or l1)(module, "weight").items()
         }
         return allocate_globally(live, density)
 
-    def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
+    def masked(self, densities: Densities, criterion: Criterion | None = None) -> nn.Module:
         """The pruned network, in the shape of the dense network."""
         pruned = copy.deepcopy(self.module)
         fit = partial(Refit, self.module, self.calibration) if self.refit else None

@@ -57,10 +57,10 @@ class Refit:
         self._targets: dict[str, list[Tensor]] = {}
 
         def note(name: str, layer: nn.Linear | nn.Conv2d, given: Tensor) -> None:
-            outputs = _vectors(layer, given) @ _matrices(layer, layer.weight).transpose(1, 2)
+            outputs = input_vectors(layer, given) @ matrices(layer, layer.weight).transpose(1, 2)
             self._targets.setdefault(name, []).append(outputs)
 
-        _run(original, self._samples, note)
+        run_layers(original, self._samples, note)
 
     def apply(self, pruned: nn.Module, masks: Mapping[str, Tensor]) -> None:
         """Fits `pruned`, in place: a copy of the original whose weights outside `masks` (by parameter name) are zero,
@@ -69,18 +69,18 @@ class Refit:
         def fit(name: str, layer: nn.Linear | nn.Conv2d, given: Tensor) -> None:
             if len(self._targets[name]) == 1:
                 mask = masks.get(f"{name}.weight".lstrip("."), torch.ones_like(layer.weight, dtype=torch.bool))
-                before, inputs = _matrices(layer, layer.weight), _vectors(layer, given)
+                before, inputs = matrices(layer, layer.weight), input_vectors(layer, given)
                 # In units of the largest input, no square overflows.
                 unit = inputs.abs().amax().clamp(min=torch.finfo(inputs.dtype).tiny)
-                change = _change(inputs / unit, before * unit, self._targets[name][0], _matrices(layer, mask)) / unit
+                change = _change(inputs / unit, before * unit, self._targets[name][0], matrices(layer, mask)) / unit
                 if change.isfinite().all():
                     layer.weight.add_(change.reshape(layer.weight.shape))
 
-        _run(pruned, self._samples, fit)
+        run_layers(pruned, self._samples, fit)
 
 
 @torch.no_grad()
-def _run(module: nn.Module, samples: Tensor, see: See) -> None:
+def run_layers(module: nn.Module, samples: Tensor, see: See) -> None:
     """Runs the module in evaluation mode; `see` gets each layer, and its input, before the layer runs."""
 
     def hook(name: str) -> Any:
@@ -98,13 +98,13 @@ def _run(module: nn.Module, samples: Tensor, see: See) -> None:
             handle.remove()
 
 
-def _matrices(layer: nn.Linear | nn.Conv2d, weight: Tensor) -> Tensor:
+def matrices(layer: nn.Linear | nn.Conv2d, weight: Tensor) -> Tensor:
     """A weight, or its mask, as a matrix for each group of the layer: (groups, outputs, inputs)."""
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
     return weight.reshape(groups, len(weight) // groups, -1)
 
 
-def _vectors(layer: nn.Linear | nn.Conv2d, given: Tensor) -> Tensor:
+def input_vectors(layer: nn.Linear | nn.Conv2d, given: Tensor) -> Tensor:
     """The input vectors of each group of a layer, (groups, vectors, inputs); for a convolution, those at POINTS random
     positions of each image: the same ones whenever there are as many."""
     if isinstance(layer, nn.Linear):

@@ -82,7 +82,8 @@ class Space(ABC):
     measured or saved, `remove` removes the channels that can be removed. `calibration` (n, ...) are training inputs. On
     them, with `refit`, the weights that are left are fitted (zeroskip.model.search.spaces.refit), and batch
     normalisation is recalibrated (zeroskip.model.search.spaces.batch_norm). `whole` says, by the names of layers, why
-    these cannot be pruned, where that depends on the network.
+    these cannot be pruned, where that depends on the network. `ordered` is true where the space has an order of its own
+    in which channels go.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Space(ABC):
         self.calibration = calibration
         self.refit = refit
         self.whole: dict[str, str] = {}
+        self.ordered = False
 
     @cached_property
     def _fit_to_dense(self) -> Refit:
@@ -103,9 +105,9 @@ class Space(ABC):
         return self._fit_to_dense if module is self.module else Refit(module, self.calibration)
 
     @abstractmethod
-    def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
+    def masks(self, module: nn.Module, densities: Densities, criterion: Criterion | None = None) -> dict[str, Tensor]:
         """The masks, by parameter name, for a network in the shape of the dense network. Weights that are zero already
-        are pruned first."""
+        are pruned first. Without a criterion, the largest magnitudes stay, but see ChannelSpace."""
 
     @abstractmethod
     def points(self, densities: Densities) -> dict[str, tuple[float, ...]]:
@@ -120,14 +122,14 @@ class Space(ABC):
         """For each group the magnitudes of its weights in the dense network, or the mean magnitudes of the weights of
         each of its channels: (total,)."""
 
-    def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> nn.Module:
+    def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion | None = None) -> nn.Module:
         """A pruned copy of a network in the shape of the dense network; it keeps the shape."""
         masks = self.masks(module, densities, criterion)
         pruned = copy.deepcopy(module)
         prune(pruned, masks, self.calibration, partial(self._fit_to, module) if self.refit else None)
         return pruned
 
-    def masked(self, densities: Densities, criterion: Criterion = l1) -> nn.Module:
+    def masked(self, densities: Densities, criterion: Criterion | None = None) -> nn.Module:
         """A pruned copy of the dense network; it keeps the shape."""
         return self.pruned(self.module, densities, criterion)
 
@@ -243,9 +245,9 @@ class LayerSpace(Space):
         pattern = Pattern.parse(granularity)
         return pattern.group, (pattern.keep, pattern.group)
 
-    def masks(self, module: nn.Module, densities: Densities, criterion: Criterion = l1) -> dict[str, Tensor]:
+    def masks(self, module: nn.Module, densities: Densities, criterion: Criterion | None = None) -> dict[str, Tensor]:
         names = {f"{name}.weight".lstrip("."): density for name, density in densities.items() if density < 1}
-        scores = criterion(module, "weight") if names else {}
+        scores = (criterion or l1)(module, "weight") if names else {}
         masks = {}
         for name, density in names.items():
             # Weights that are zero were pruned before, so they rank last whatever their score.
