@@ -28,12 +28,19 @@ class _Reader:
 
     def __init__(self, weights: Tensor, inverse: Tensor, inputs: list[Tensor]) -> None:
         self.weights, self.inverse, self.inputs = weights, inverse, inputs
+        # Channels with equally many inputs, together.
+        self.sizes = {len(at): [c for c, other in enumerate(inputs) if len(other) == len(at)] for at in inputs}
 
-    def loss(self, channel: int) -> float:
-        """What the layer loses without a channel."""
-        at = self.inputs[channel]
-        mine = self.weights[:, at]
-        return float((mine * torch.linalg.solve(self.inverse[at][:, at], mine.T).T).sum())
+    def losses(self) -> Tensor:
+        """What the layer loses without each channel: (channels,)."""
+        found = torch.zeros(len(self.inputs), dtype=self.weights.dtype)
+        for size, channels in self.sizes.items():
+            if size > 0:
+                at = torch.stack([self.inputs[channel] for channel in channels])
+                own = self.inverse[at[:, :, None], at[:, None]]
+                mine = self.weights[:, at].permute(1, 2, 0)
+                found[channels] = (mine * torch.linalg.solve(own, mine)).sum((1, 2))
+        return found
 
     def remove(self, channel: int) -> None:
         """Fits the other weights, and leaves the channel out of H."""
@@ -41,6 +48,8 @@ class _Reader:
         through = torch.linalg.solve(self.inverse[at][:, at], self.inverse[at])
         self.weights = self.weights - self.weights[:, at] @ through
         self.inverse = self.inverse - self.inverse[:, at] @ through
+        # So that what is left of its part, rounding errors, can be solved for.
+        self.inverse[at, at] = 1.0
 
 
 class ChannelOrder:
@@ -62,10 +71,11 @@ class ChannelOrder:
     @staticmethod
     def _ranked(readers: list[_Reader], channels: int) -> Tensor:
         ranks = torch.zeros(channels)
-        left = list(range(channels))
-        while len(left) > 1:
-            first = min(left, key=lambda channel: sum(reader.loss(channel) for reader in readers))
-            left.remove(first)
+        left = torch.ones(channels, dtype=torch.bool)
+        for _ in range(channels - 1):
+            losses = torch.stack([reader.losses() for reader in readers]).sum(0)
+            first = int(losses.masked_fill(~left, torch.inf).argmin())
+            left[first] = False
             for reader in readers:
                 reader.remove(first)
             ranks[left] += 1
