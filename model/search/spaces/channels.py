@@ -15,7 +15,7 @@ from zeroskip.model.pruning.data_checks import network_outputs, require_own_chan
 from zeroskip.model.pruning.flattening import replace_views
 from zeroskip.model.pruning.masks import keep_largest, prunable_layers
 from zeroskip.model.search.plan import CHANNELS
-from zeroskip.model.search.spaces.channel_checks import checked_groups
+from zeroskip.model.search.spaces.channel_checks import LARGER, checked_groups, difference
 from zeroskip.model.search.spaces.channel_groups import FIXED, Axis
 from zeroskip.model.search.spaces.channel_order import ChannelOrder
 from zeroskip.model.search.spaces.read_groups import read_groups
@@ -110,6 +110,16 @@ class ChannelSpace(Space):
                     # Channels that are zero were pruned before.
                     chosen[number] = np.flatnonzero(keep_largest(ranks.masked_fill(~live, -1.0), len(kept)).numpy())
         return self.graph.masks(module, chosen)
+
+    def remove(self, pruned: nn.Module, densities: Densities) -> nn.Module:
+        """The network without the channels whose weights are all zero. Raises ValueError if its outputs for some of
+        the calibration samples are not those of `pruned`."""
+        small = self.graph.removed(pruned, self._chosen(pruned, densities, None))
+        samples = self.calibration[:CHECKED]
+        # Larger values reach what a threshold hides from the others.
+        if reason := difference(pruned, small, torch.cat([samples, *(factor * samples[:2] for factor in LARGER)])):
+            raise ValueError(f"{self.name} changes where its pruned channels are removed: {reason}")
+        return small
 
     @cached_property
     def _order(self) -> ChannelOrder:
