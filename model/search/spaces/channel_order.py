@@ -19,6 +19,10 @@ from zeroskip.model.pruning.masks import prunable_layers
 from zeroskip.model.search.spaces.channel_groups import Graph
 from zeroskip.model.search.spaces.refit import RIDGE, SAMPLES, input_vectors, matrices, run_layers
 
+TOGETHER = 64
+"""Of more than this many channels, the cheapest of each TOGETHER go at once, before what the others cost is known anew:
+one after the other would take too long."""
+
 INPUTS = 2_304
 """Layers with more inputs are not looked at: inverting their H would take too long."""
 
@@ -42,9 +46,9 @@ class _Reader:
                 found[channels] = (mine * torch.linalg.solve(own, mine)).sum((1, 2))
         return found
 
-    def remove(self, channel: int) -> None:
-        """Fits the other weights, and leaves the channel out of H."""
-        at = self.inputs[channel]
+    def remove(self, channels: list[int]) -> None:
+        """Fits the other weights, and leaves the channels out of H."""
+        at = torch.cat([self.inputs[channel] for channel in channels])
         through = torch.linalg.solve(self.inverse[at][:, at], self.inverse[at])
         self.weights = self.weights - self.weights[:, at] @ through
         self.inverse = self.inverse - self.inverse[:, at] @ through
@@ -72,13 +76,15 @@ class ChannelOrder:
     def _ranked(readers: list[_Reader], channels: int) -> Tensor:
         ranks = torch.zeros(channels)
         left = torch.ones(channels, dtype=torch.bool)
-        for _ in range(channels - 1):
-            losses = torch.stack([reader.losses() for reader in readers]).sum(0)
-            first = int(losses.masked_fill(~left, torch.inf).argmin())
-            left[first] = False
+        removed = 0
+        while removed < channels:
+            losses = torch.stack([reader.losses() for reader in readers]).sum(0).masked_fill(~left, torch.inf)
+            cheapest = losses.argsort()[: max(1, (channels - removed) // TOGETHER)]
+            ranks[cheapest] = torch.arange(removed, removed + len(cheapest), dtype=ranks.dtype)
+            left[cheapest] = False
+            removed += len(cheapest)
             for reader in readers:
-                reader.remove(first)
-            ranks[left] += 1
+                reader.remove(cheapest.tolist())
         return ranks
 
     def _readers(self, group: int) -> list[_Reader]:

@@ -60,6 +60,18 @@ def test_channels_go_by_what_is_lost_after_the_fit() -> None:
         assert kept_by(space, count) == [channel for channel in range(6) if channel not in gone]
 
 
+def test_of_many_channels_several_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of each two: the three cheapest of six, then, by what the rest then costs, the next."""
+    module, inputs = network()
+    monkeypatch.setattr(channel_order, "TOGETHER", 2)
+    space = ChannelSpace(module, ["0", "2"], inputs)
+    gone = sorted(range(6), key=lambda channel: loss_without(module, inputs, [channel]))
+    for count in (5, 4, 3):
+        assert kept_by(space, count) == sorted(gone[6 - count :])
+    first = min(gone[3:], key=lambda channel: loss_without(module, inputs, [*gone[:3], channel]))
+    assert kept_by(space, 2) == [channel for channel in sorted(gone[3:]) if channel != first]
+
+
 def test_it_is_another_order_than_that_of_magnitudes() -> None:
     """A channel that repeats another goes first, however large it is; with a criterion, or by_magnitude, or without the
     fit, it stays."""
