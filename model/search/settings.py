@@ -103,12 +103,13 @@ class NetAdaptSettings:
     The first step saves the fraction `step` of the dense cost, and each further step `decay` times the step before; if
     `step` is None, ITERATIONS steps reach the budget. Each proposal is trained for `iterations` batches of `batch_size`
     samples at `learning_rate`. `pick` chooses among the proposals: "accuracy" takes the most accurate one, as in the
-    paper, "ratio" the one that loses the least accuracy per saved cost, as in the authors' code.
+    paper, "ratio" the one that loses the least accuracy per saved cost, as in the authors' code, and "loss" the one
+    whose cross-entropy rises the least per saved cost.
     """
 
     step: float | None = None
     decay: float = 0.96
-    pick: Literal["accuracy", "ratio"] = "ratio"
+    pick: Literal["loss", "ratio", "accuracy"] = "loss"
     iterations: int = 10
     learning_rate: float = 0.01
     batch_size: int = 128
@@ -119,8 +120,8 @@ class NetAdaptSettings:
             raise ValueError(f"step must be above 0 and at most 1, a fraction of the dense cost, not {self.step}")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be above 0 and at most 1, not {self.decay}")
-        if self.pick not in ("accuracy", "ratio"):
-            raise ValueError(f"pick must be one of accuracy, ratio, not {self.pick!r}")
+        if self.pick not in ("loss", "ratio", "accuracy"):
+            raise ValueError(f"pick must be one of loss, ratio, accuracy, not {self.pick!r}")
         if self.iterations < 0:
             raise ValueError(f"iterations must be at least 0, not {self.iterations}")
         if not 0 < self.learning_rate < math.inf:

@@ -16,7 +16,11 @@ from zeroskip.api.mma import product
 @pytest.mark.parametrize(
     ("make", "fields", "message"),
     [
-        (zeroskip.FinetuneSettings, {"criterion": "l3"}, "criterion must be one of l1, l2, taylor, random, not 'l3'"),
+        (
+            zeroskip.FinetuneSettings,
+            {"criterion": "l3"},
+            "criterion must be one of auto, l1, l2, taylor, random, not 'l3'",
+        ),
         (zeroskip.FinetuneSettings, {"schedule": "x"}, "schedule must be one of one-shot, iterative, cubic, not 'x'"),
         (
             zeroskip.FinetuneSettings,

@@ -63,7 +63,7 @@ class SearchSettings:
     netadapt: NetAdaptSettings = field(default_factory=NetAdaptSettings)
 
     def __post_init__(self) -> None:
-        require_settings(self, method=Method, granularity=Granularity)
+        require_settings(self, method=Method, granularity=Granularity, criterion=Order)
         require_budget(self.budget)
 
     def geometries(self) -> dict[str, Any]:

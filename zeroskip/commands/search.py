@@ -89,12 +89,13 @@ def search_command(
         float, typer.Option(help="Factor from each step to the next.", rich_help_panel=NETADAPT_PANEL)
     ] = NetAdaptSettings.decay,
     pick: Annotated[
-        Literal["accuracy", "ratio"],
+        Literal["loss", "ratio", "accuracy"],
         typer.Option(
-            help="Choose the most accurate proposal, or the least accuracy lost per saved cost.",
+            help="Choose the proposal with the least rise of the loss, or the least accuracy lost, per saved cost; or "
+            "the most accurate one.",
             rich_help_panel=NETADAPT_PANEL,
         ),
-    ] = "ratio",
+    ] = "loss",
     iterations: Annotated[
         int, typer.Option(help="Training batches for each proposal.", rich_help_panel=NETADAPT_PANEL)
     ] = NetAdaptSettings.iterations,

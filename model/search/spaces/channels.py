@@ -103,10 +103,9 @@ class ChannelSpace(Space):
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion | None = None) -> dict[str, Tensor]:
         chosen = self._chosen(module, densities, criterion or l1)
         if criterion is None and self.ordered:
-            order = self._order if module is self.module else ChannelOrder(module, self.graph, self.calibration)
             for number, kept in chosen.items():
                 live = self._live(module, number) > 0
-                if len(kept) < int(live.sum()) and (ranks := order.ranks(number)) is not None:
+                if len(kept) < int(live.sum()) and (ranks := self._order.ranks(number)) is not None:
                     # Channels that are zero were pruned before.
                     chosen[number] = np.flatnonzero(keep_largest(ranks.masked_fill(~live, -1.0), len(kept)).numpy())
         return self.graph.masks(module, chosen)

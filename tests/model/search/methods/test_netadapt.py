@@ -85,7 +85,7 @@ def test_rules_differ_as_they_say(tmp_path: Path) -> None:
     settings = NetAdaptSettings(step=0.1, decay=0.9, iterations=0, pick="accuracy")
     adapted, journal = search(tmp_path, granularity="weights", settings=settings)
     for number, step in enumerate(adapted.steps):
-        tried = [value for key, value in journal.known.items() if key.startswith(f"[{number},")]
+        tried = [value for key, value in journal.known.items() if key.startswith(f"[{number},") and key.endswith("]")]
         assert step.accuracy == max(tried)
 
 
@@ -164,7 +164,7 @@ def test_budgets_that_cannot_be_met(tmp_path: Path) -> None:
         ("step", -0.1, "step must be above 0 and at most 1"),
         ("decay", 1.5, "decay must be above 0 and at most 1, not 1.5"),
         ("decay", 0.0, "decay must be above 0 and at most 1, not 0.0"),
-        ("pick", "best", "pick must be one of accuracy, ratio, not 'best'"),
+        ("pick", "best", "pick must be one of loss, ratio, accuracy, not 'best'"),
         ("iterations", -1, "iterations must be at least 0, not -1"),
         ("learning_rate", 0.0, "learning_rate must be above 0 and finite, not 0.0"),
         ("learning_rate", float("inf"), "learning_rate must be above 0 and finite, not inf"),

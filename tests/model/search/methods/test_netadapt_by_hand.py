@@ -15,7 +15,6 @@ from support.searching import GEOMETRIES, space_of, table_of, trained
 from torch import Tensor, nn
 
 from zeroskip.model.progress import silent
-from zeroskip.model.pruning.criteria import l2
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.layers import read_layers
 from zeroskip.model.search.methods.netadapt import CUTS, NetAdaptResult, _merit, _plans, netadapt
@@ -158,24 +157,28 @@ def test_steps_and_weights(tmp_path: Path, pick: Any, workers: int) -> None:
     assert counts == {name: round(density * SIZES[name]) for name, density in found.densities.items()}
 
 
-def scripted(accuracies: dict[tuple[str, ...], float]) -> Callable[..., float]:
-    """Instead of measuring: the accuracy by the names of the layers that are pruned."""
+def scripted(
+    accuracies: dict[tuple[str, ...], float], losses: dict[tuple[str, ...], float] | None = None
+) -> Callable[..., tuple[float, float]]:
+    """Instead of measuring: the accuracy and the loss by the names of the layers that are pruned. Without `losses` the
+    loss is 1 - accuracy."""
 
-    def accuracy(module: nn.Module, *_: Tensor) -> float:
+    def measured(module: nn.Module, *_: Tensor) -> tuple[float, float]:
         layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, nn.Linear)}
-        return accuracies[tuple(name for name, layer in layers.items() if (layer.weight == 0).any())]
+        pruned = tuple(name for name, layer in layers.items() if (layer.weight == 0).any())
+        return accuracies[pruned], 1 - accuracies[pruned] if losses is None else losses[pruned]
 
-    return accuracy
+    return measured
 
 
 @pytest.mark.parametrize(("pick", "first"), [("ratio", "0"), ("accuracy", "2"), (None, "0")])
 def test_a_larger_loss_may_be_worth_its_saving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pick: Any, first: str
 ) -> None:
-    """The first layer saves 64 of 224 weights for an accuracy of 0.08, the second 32 for 0.05. The ratio, which is the
-    default, prefers the first, the accuracy the second."""
+    """The first layer saves 64 of 224 weights for an accuracy of 0.08, the second 32 for 0.05. The ratios prefer the
+    first, the accuracy the second."""
     loss = {(): 0.9, ("0",): 0.82, ("2",): 0.85, ("0", "2"): 0.7}
-    monkeypatch.setattr("zeroskip.model.search.methods.netadapt.evaluate", scripted(loss))
+    monkeypatch.setattr("zeroskip.model.search.methods.netadapt.evaluate_with_loss", scripted(loss))
     settings = NetAdaptSettings(step=0.1, iterations=0, **({} if pick is None else {"pick": pick}))
     found = adapt(tmp_path, space_of("2:4"), table_of("params", "2:4"), settings, 0.6)
     # The second layer comes back when the first one saves more than it must.
@@ -183,11 +186,23 @@ def test_a_larger_loss_may_be_worth_its_saving(
     assert [step.accuracy for step in found.steps] == ([0.82, 0.7] if first == "0" else [0.85, 0.82, 0.7])
 
 
+@pytest.mark.parametrize(("pick", "first"), [("ratio", "0"), ("accuracy", "0"), ("loss", "2"), (None, "2")])
+def test_the_loss_decides_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pick: Any, first: str) -> None:
+    """Both layers lose the same accuracy, and the first saves twice as much; but its loss rises by 0.4, that of the
+    second by 0.1."""
+    accuracies = {(): 0.9, ("0",): 0.85, ("2",): 0.85, ("0", "2"): 0.8}
+    losses = {(): 0.3, ("0",): 0.7, ("2",): 0.4, ("0", "2"): 0.8}
+    monkeypatch.setattr("zeroskip.model.search.methods.netadapt.evaluate_with_loss", scripted(accuracies, losses))
+    settings = NetAdaptSettings(step=0.1, iterations=0, **({} if pick is None else {"pick": pick}))
+    found = adapt(tmp_path, space_of("2:4"), table_of("params", "2:4"), settings, 0.6)
+    assert found.steps[0].group == first
+
+
 def test_a_gain_is_not_better_for_saving_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first layer gains more and saves more; the ratio of the authors' code, -0.08 / (64 / 224), would be larger
     than that of the second, -0.05 / (32 / 224)."""
     monkeypatch.setattr(
-        "zeroskip.model.search.methods.netadapt.evaluate",
+        "zeroskip.model.search.methods.netadapt.evaluate_with_loss",
         scripted({(): 0.5, ("0",): 0.58, ("2",): 0.55, ("0", "2"): 0.5}),
     )
     settings = NetAdaptSettings(step=0.1, iterations=0)
@@ -200,9 +215,9 @@ def test_of_equal_proposals_the_first_is_chosen(tmp_path: Path, monkeypatch: pyt
     module = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10)).eval()
     _, inputs, _ = trained()
     layers = read_layers(module, inputs[:4].numpy())
-    monkeypatch.setattr("zeroskip.model.search.methods.netadapt.evaluate", lambda *_: 0.5)
+    monkeypatch.setattr("zeroskip.model.search.methods.netadapt.evaluate_with_loss", lambda *_: (0.5, 1.0))
     table = cost_table("params", layers, "weights", geometries=GEOMETRIES)
-    for pick in ("ratio", "accuracy"):
+    for pick in ("loss", "ratio", "accuracy"):
         (tmp_path / pick).mkdir()
         settings = NetAdaptSettings(step=0.2, decay=1.0, iterations=0, pick=pick)  # type: ignore[arg-type]
         space = LayerSpace(module, "weights", ["0", "2", "4"], torch.empty(0))
@@ -212,20 +227,15 @@ def test_of_equal_proposals_the_first_is_chosen(tmp_path: Path, monkeypatch: pyt
 
 def test_the_value_of_a_proposal() -> None:
     """As in the authors' code: -(loss + 1e-6) / (saving + 1e-5). Without a loss, the larger saving is better."""
-    ratio, accuracy = NetAdaptSettings(pick="ratio"), NetAdaptSettings(pick="accuracy")
-    for reached, before, saved in ((0.5, 0.5, 0.1), (0.5, 0.5, 0.2), (0.4, 0.5, 0.0), (0.3, 0.7, 0.4)):
-        loss = before - reached
-        expected = -(loss + 1 / 1_000_000) / (saved + 1 / 100_000)
-        assert _merit(ratio, reached, before, saved) == pytest.approx(expected, rel=1e-9)
-        assert _merit(accuracy, reached, before, saved) == reached
-    assert _merit(ratio, 0.5, 0.5, 0.2) > _merit(ratio, 0.5, 0.5, 0.1)
+    for lost, saved in ((0.0, 0.1), (0.0, 0.2), (0.1, 0.0), (0.4, 0.4)):
+        assert _merit(lost, saved) == pytest.approx(-(lost + 1 / 1_000_000) / (saved + 1 / 100_000), rel=1e-9)
+    assert _merit(0.0, 0.2) > _merit(0.0, 0.1)
 
 
-def test_values_never_fall_with_the_saving_or_the_accuracy() -> None:
+def test_values_never_fall_with_the_saving_or_with_what_is_gained() -> None:
     """From a loss over none to a gain, and from hardly any saving to a large one."""
-    settings = NetAdaptSettings()
-    accuracies, savings = np.linspace(0.2, 0.8, 13), np.array([1e-4, 0.01, 0.02, 0.2, 0.5])
-    values = np.array([[_merit(settings, reached, 0.5, saved) for saved in savings] for reached in accuracies])
+    lost, savings = np.linspace(0.3, -0.3, 13), np.array([1e-4, 0.01, 0.02, 0.2, 0.5])
+    values = np.array([[_merit(one, saved) for saved in savings] for one in lost])
     assert (np.diff(values, axis=0) > 0).all()
     assert (np.diff(values, axis=1) > 0).all()
 
@@ -273,7 +283,9 @@ def test_what_comes_back_are_the_dense_weights(tmp_path: Path, monkeypatch: pyte
     are as in the dense network."""
     space, table = three_layers()
     values = {(): 0.9, ("0",): 0.9, ("2",): 0.8, ("4",): 0.5, ("0", "2"): 0.8, ("0", "4"): 0.6, ("2", "4"): 0.6}
-    monkeypatch.setattr("zeroskip.model.search.methods.netadapt.evaluate", scripted({**values, ("0", "2", "4"): 0.5}))
+    monkeypatch.setattr(
+        "zeroskip.model.search.methods.netadapt.evaluate_with_loss", scripted({**values, ("0", "2", "4"): 0.5})
+    )
     settings = NetAdaptSettings(step=0.03, decay=1.0, iterations=0, pick="accuracy")
     found = adapt(tmp_path, space, table, settings, 0.7)
     assert [step.group for step in found.steps] == ["0", "2", "0", "4"]
@@ -302,10 +314,11 @@ class Scripted:
         self.slope = slope
         self.measured: list[int] = []
 
-    def __call__(self, module: nn.Module, *_: Tensor) -> float:
+    def __call__(self, module: nn.Module, *_: Tensor) -> tuple[float, float]:
         gone = sum(int((layer.weight == 0).sum()) for layer in module.modules() if isinstance(layer, nn.Linear))
         self.measured.append(gone)
-        return max(0.1, 0.9 - self.slope * gone)
+        accuracy = max(0.1, 0.9 - self.slope * gone)
+        return accuracy, 1 - accuracy
 
 
 @pytest.mark.parametrize(
@@ -317,7 +330,7 @@ def test_a_first_step_that_ruins_the_network_is_made_smaller(
     """A step of half the 224 weights. Half of the accuracy goes with 80, 20 or 7 weights, so that 112 are halved until
     no more are lost at first; a step that 7 weights (a 16th) ruin too stays as it was."""
     measure = Scripted(slope)
-    monkeypatch.setattr("zeroskip.model.search.methods.netadapt.evaluate", measure)
+    monkeypatch.setattr("zeroskip.model.search.methods.netadapt.evaluate_with_loss", measure)
     settings = NetAdaptSettings(step=0.5, decay=0.9, iterations=0)
     found = adapt(tmp_path, space_of("weights"), table_of("params", "weights"), settings, 0.2)
     costs = [round(224 * step.cost) for step in found.steps]
@@ -337,8 +350,8 @@ def test_a_step_refits_what_channels_leave_behind(tmp_path: Path) -> None:
     settings = NetAdaptSettings(step=0.3, iterations=0)
     found = adapt(tmp_path, space, table_of("params", "channels"), settings, 0.75)
     assert len(found.steps) == 1
-    refitted = space.pruned(space.module, found.densities, l2).state_dict()
+    refitted = space.pruned(space.module, found.densities).state_dict()
     assert all(torch.equal(value, refitted[name]) for name, value in found.module.state_dict().items())
-    mask = space.masks(space.module, found.densities, l2)["2.weight"]
+    mask = space.masks(space.module, found.densities)["2.weight"]
     masked = space.module.get_parameter("2.weight") * mask
     assert not torch.allclose(found.module.get_parameter("2.weight"), masked, rtol=0.01, atol=0.01)
