@@ -111,7 +111,7 @@ class NetAdaptSettings:
     decay: float = 0.96
     pick: Literal["loss", "ratio", "accuracy"] = "loss"
     iterations: int = 10
-    learning_rate: float = 0.01
+    learning_rate: float = 0.003
     batch_size: int = 128
 
     def __post_init__(self) -> None:

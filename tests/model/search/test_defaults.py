@@ -21,7 +21,7 @@ def test_amc() -> None:
 def test_netadapt() -> None:
     """Steps that shrink by 0.96 (section 4.1), and the rule of the authors' code."""
     assert NetAdaptSettings() == NetAdaptSettings(
-        step=None, decay=0.96, pick="loss", iterations=10, learning_rate=0.01, batch_size=128
+        step=None, decay=0.96, pick="loss", iterations=10, learning_rate=0.003, batch_size=128
     )
     assert ITERATIONS == 30
 
