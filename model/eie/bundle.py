@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.model.eie.host import MOST_APART, run_host
+from zeroskip.model.eie.host import MOST_APART, activation_table, run_host
 from zeroskip.model.eie.tiles import of_one_position
 from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
 from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
@@ -23,6 +23,7 @@ from zeroskip.model.network.fields import ADDED_LATER
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import (
+    ActivationStage,
     AddStage,
     ClampStage,
     ConcatStage,
@@ -85,6 +86,8 @@ class EieNetwork(StagedNetwork):
     (int16, layers x codebook_size), entry 0 zero. `stages` define how images go through the layers. Output i of the
     network is value `order[i]` of the last stage (uint32, outputs). `fractions` (int32, stages + 1) are the fraction
     bits of the network's input and of what each stage gives; None where the layers say it (without a HostStage).
+    `tables` (int16, activations x 65,536) are the results of each ActivationStage in order, by the 16 bits of what it
+    reads; None where there is none.
     """
 
     core: ClassVar[str] = "eie"
@@ -96,6 +99,7 @@ class EieNetwork(StagedNetwork):
     codebooks: NDArray[np.int16]
     order: NDArray[np.uint32]
     fractions: NDArray[np.int32] | None = None
+    tables: NDArray[np.int16] | None = None
 
     @cached_property
     def value_fractions(self) -> list[int]:
@@ -116,7 +120,10 @@ class EieNetwork(StagedNetwork):
         stage = self.stages[index]
         assert isinstance(stage, HostStage)
         fractions = [self.value_fractions[source] for source in sources(index, stage)]
-        made = run_host(stage, given, fractions, self.value_fractions[index + 1])
+        table = None
+        if self.tables is not None and isinstance(stage, ActivationStage):
+            table = self.tables[sum(isinstance(before, ActivationStage) for before in self.stages[:index])]
+        made = run_host(stage, given, fractions, self.value_fractions[index + 1], table)
         layers = sum(len(before.layers) for before in self.stages[:index])
         if isinstance(stage, ClampStage):
             # Limits are the network's own, not the format's.
@@ -182,12 +189,14 @@ def assemble(
     stages: tuple[Stage, ...] | None = None,
     order: NDArray[np.uint32] | None = None,
     fractions: NDArray[np.int32] | None = None,
+    tables: NDArray[np.int16] | None = None,
 ) -> EieNetwork:
     """Encodes each layer's codes (uint8, outputs x columns) and stacks them in the memories of each PE.
 
     Without `stages` the layers are fully connected and follow one another; without `order`, the outputs are in the
-    order of the last stage. `fractions` are those of EieNetwork, used where the host computes. Raises FitError if a
-    memory of `geometry` is too small, ValueError where the stages do not fit the layers.
+    order of the last stage. `fractions` are those of EieNetwork, used where the host computes, and so are `tables`,
+    which are made where they are not given. Raises FitError if a memory of `geometry` is too small, ValueError where
+    the stages do not fit the layers.
     """
     if stages is None:
         stages = (LinearStage(first=0, last=len(layers) - 1),)
@@ -222,6 +231,7 @@ def assemble(
         codebooks=codebooks,
         order=np.arange(value_counts(stages, layers)[-1], dtype=np.uint32) if order is None else order,
         fractions=fractions if computes_on_host(stages) else None,
+        tables=_tables(stages, fractions) if tables is None else tables,
     )
 
 
@@ -280,6 +290,8 @@ def save(network: EieNetwork, path: Path) -> None:
     }
     if network.fractions is not None:
         tensors["fractions"] = network.fractions
+    if network.tables is not None:
+        tensors["tables"] = network.tables
     FORMAT.write(path, network, tensors)
 
 
@@ -300,6 +312,8 @@ def from_container(container: Container) -> EieNetwork:
     }
     if computes_on_host(header.stages):
         expected["fractions"] = (np.int32, (len(header.stages) + 1,))
+    if activations := sum(isinstance(stage, ActivationStage) for stage in header.stages):
+        expected["tables"] = (np.int16, (activations, 1 << VALUE_BITS))
     require_tensors(container, expected)
     for name, (dtype, shape) in expected.items():
         check_tensor(name, container.tensors[name], dtype, shape)
@@ -311,6 +325,7 @@ def from_container(container: Container) -> EieNetwork:
         **container.tensors,
     )
     _check_fractions(network)
+    _check_tables(network)
     _check_memories(network)
     return network
 
@@ -364,6 +379,8 @@ def _check_fractions(network: EieNetwork) -> None:
             wanted, rule = max(read), "at most"
         elif isinstance(stage, ConcatStage):
             wanted, rule = min(read), "at most"
+        elif isinstance(stage, ActivationStage):
+            continue
         else:
             wanted, rule = last, "exactly"
         if result > wanted or (rule == "exactly" and result != wanted):
@@ -375,6 +392,31 @@ def _check_fractions(network: EieNetwork) -> None:
                 f"fractions of what stages[{index}] reads and gives must be at most {MOST_APART} apart, not {read} "
                 f"and {result}"
             )
+
+
+def _tables(stages: Sequence[Stage], fractions: NDArray[np.int32] | None) -> NDArray[np.int16] | None:
+    """Those of a network's activations."""
+    found = [
+        activation_table(stage, int(fractions[index + 1 - stage.back[0]]), int(fractions[index + 1]))
+        for index, stage in enumerate(stages)
+        if fractions is not None and isinstance(stage, ActivationStage)
+    ]
+    return np.stack(found) if found else None
+
+
+def _check_tables(network: EieNetwork) -> None:
+    """Raises BundleError for an entry of a table that is further than a unit from its function: machines may round the
+    last bit of a function in different ways."""
+    exact = _tables(network.stages, network.fractions)
+    if network.tables is None or exact is None:
+        return
+    far = np.abs(network.tables.astype(np.int32) - exact) > 1
+    if far.any():
+        table, place = np.argwhere(far)[0].tolist()
+        raise BundleError(
+            f"tables[{table}, {place}] must be {exact[table, place]}, the value of the activation, not "
+            f"{network.tables[table, place]}"
+        )
 
 
 def _of_layers(stages: Sequence[Stage], layers: Sequence[EieLayer]) -> list[int]:

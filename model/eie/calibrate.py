@@ -14,7 +14,7 @@ from zeroskip.model.eie.host import MOST_APART
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import AddStage, ClampStage, ConcatStage, HostStage, Stage, sources
+from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage, HostStage, Stage, sources
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -42,9 +42,9 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class _Formats:
-    """The number formats of a network. Every layer, addition and concatenation has one for its results; pooling and
-    limits keep that of what they read. By number: the format of each of the `values`, and those of each layer's input
-    and output."""
+    """The number formats of a network. Every layer, addition, concatenation and activation has one for its results;
+    pooling and limits keep that of what they read. By number: the format of each of the `values`, and those of each
+    layer's input and output."""
 
     values: list[int]
     layers: list[tuple[int, int]]
@@ -58,7 +58,7 @@ class _Formats:
             for _ in stage.layers:
                 layers.append((last, count))
                 last, count = count, count + 1
-            if isinstance(stage, AddStage | ConcatStage):
+            if isinstance(stage, AddStage | ConcatStage | ActivationStage):
                 last, count = count, count + 1
             values.append(last)
         return cls(values=values, layers=layers, count=count)

@@ -15,11 +15,12 @@ from zeroskip.model.eie.host import VALUE_MAX, VALUE_MIN, limit_of
 from zeroskip.model.eie.lay_out import Matrices, lay_out
 from zeroskip.model.eie.settings import POSITIONS
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, averaging_layer, shapes_of
+from zeroskip.model.network.activations import slope
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import lower
 from zeroskip.model.network.operations import AveragePooling
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import ClampStage, ConcatStage, ConvStage, HostStage, Stage, sources
+from zeroskip.model.network.stages import ActivationStage, ClampStage, ConcatStage, ConvStage, HostStage, Stage, sources
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -149,7 +150,8 @@ def error_bound(
     a unit d of the weights: each product is off by at most |w| e + d (|x| + e), and by one unit of the sum where
     `product_shift` drops bits; rounding the output adds half a unit. ReLU never increases an error, and the error of a
     maximum is at most the largest error of its values. The error of a sum is at most the sum of the errors, and half a
-    unit more where it is rounded; a limit adds what it is off itself.
+    unit more where it is rounded; a limit adds what it is off itself, and an activation multiplies by its greatest
+    slope.
     """
     values = inputs.reshape(len(inputs), -1).astype(np.float64)
     errors = np.full_like(values, 0.5 * 2.0**-network.input_fraction)
@@ -176,6 +178,8 @@ def error_bound(
 def _host_error(network: EieNetwork, index: int, errors: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """The error of what stage `index` of the host gives, from those of what it reads."""
     stage, result = network.stages[index], network.value_fractions[index + 1]
+    if isinstance(stage, ActivationStage):
+        return errors[0] * slope(stage.function, stage.argument) + 0.5 * 2.0**-result
     if isinstance(stage, ClampStage):
         off = [
             abs(limit - limit_of(limit, result) * 2.0**-result)  # type: ignore[operator]

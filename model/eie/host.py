@@ -9,6 +9,8 @@ fraction bits of its own (EieNetwork.fractions), and where values meet they are 
     concatenation   each integer is rounded to the fraction bits of the result, g, which are not more than those of any
                     part: saturate16(round_half_even(a / 2**(fa - g)))
     limits          the result has the fraction bits of the value; a limit is saturate16(round_half_even(limit * 2**f))
+    activations     a table of all 65,536 integers, which is a part of the compiled network; it was made as
+                    saturate16(round_half_even(function(a / 2**fa) * 2**g)), in double precision
 
 `saturate16` keeps a number within -32,768 and 32,767. Everything else (the patches of convolutions, max pooling, zeros
 around images) only moves and compares integers.
@@ -18,13 +20,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.eie.geometry import VALUE_BITS
-from zeroskip.model.network.stages import AddStage, ClampStage, ConcatStage, HostStage
+from zeroskip.model.network.activations import activated
+from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage, HostStage
 
 VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
 VALUE_MIN = -(1 << (VALUE_BITS - 1))
@@ -44,9 +48,25 @@ class HostRun:
     saturated: int
 
 
-def run_host(stage: HostStage, given: Sequence[NDArray[np.int16]], fractions: Sequence[int], result: int) -> HostRun:
+def run_host(
+    stage: HostStage,
+    given: Sequence[NDArray[np.int16]],
+    fractions: Sequence[int],
+    result: int,
+    table: NDArray[np.int16] | None = None,
+) -> HostRun:
     """Computes a stage on the values that it reads (each int16, images x values), which have `fractions` fraction bits;
-    the result has `result`."""
+    the result has `result`. An activation needs its `table`."""
+    if isinstance(stage, ActivationStage):
+        assert table is not None
+        places = np.ascontiguousarray(given[0]).view(np.uint16)
+        zero, too_large = _lost(stage, fractions[0], result)
+        return HostRun(
+            outputs=table[places],
+            values=given[0].size,
+            vanished=int(zero[places].sum()),
+            saturated=int(too_large[places].sum()),
+        )
     if isinstance(stage, AddStage):
         most = max(fractions)
         one, other = (_left(part, most - fraction) for part, fraction in zip(given, fractions, strict=True))
@@ -61,6 +81,27 @@ def run_host(stage: HostStage, given: Sequence[NDArray[np.int16]], fractions: Se
     outputs = np.clip(given[0], VALUE_MIN if low is None else low, VALUE_MAX if high is None else high)
     present = int(np.count_nonzero(outputs))
     return HostRun(outputs=outputs.astype(np.int16), values=present, vanished=0, saturated=0)
+
+
+def activation_table(stage: ActivationStage, fraction: int, result: int) -> NDArray[np.int16]:
+    """The results (int16, 65,536; of `result` fraction bits) of all integers of `fraction` fraction bits, by their 16
+    bits."""
+    return np.clip(np.rint(_exact(stage, fraction, result)), VALUE_MIN, VALUE_MAX).astype(np.int16)
+
+
+def _exact(stage: ActivationStage, fraction: int, result: int) -> NDArray[np.float64]:
+    integers = np.arange(1 << VALUE_BITS, dtype=np.uint16).view(np.int16)
+    values = activated(stage.function, stage.argument, np.ldexp(integers.astype(np.float64), -fraction))
+    scaled: NDArray[np.float64] = np.ldexp(values, result)
+    return scaled
+
+
+@lru_cache(maxsize=256)
+def _lost(stage: ActivationStage, fraction: int, result: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of all integers give a result that is not zero but rounded to zero, and which one that does not fit."""
+    exact = _exact(stage, fraction, result)
+    nearest = np.rint(exact)
+    return (exact != 0) & (nearest == 0), (nearest > VALUE_MAX) | (nearest < VALUE_MIN)
 
 
 def limit_of(limit: float | None, fraction: int) -> int | None:

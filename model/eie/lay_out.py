@@ -32,6 +32,7 @@ class Matrices:
     stages: tuple[Stage, ...]
     order: NDArray[np.uint32] | None
     fractions: NDArray[np.int32] | None
+    tables: NDArray[np.int16] | None = None
 
     def with_codes(self, codes: Sequence[NDArray[np.uint8]], stages: tuple[Stage, ...]) -> Matrices:
         """The same layers with other matrices."""
@@ -79,6 +80,7 @@ def relaid(network: EieNetwork, pes: int, *, fit: Sequence[str] = MEMORIES, posi
         stages=network.stages,
         order=network.order,
         fractions=network.fractions,
+        tables=network.tables,
     )
     if positions is None:
         laid = _in_memories(matrices, geometry, fit)
@@ -100,5 +102,6 @@ def _in_memories(matrices: Matrices, geometry: EieGeometry, fit: Sequence[str]) 
         matrices.stages,
         matrices.order,
         matrices.fractions,
+        matrices.tables,
     )
     return dataclasses.replace(network, geometry=fitted(geometry, matrices.layers, network.pointers, fit))

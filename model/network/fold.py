@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.graph import as_inputs_of, read_steps
 from zeroskip.model.network.operations import (
+    Activation,
     Addition,
     AveragePooling,
     Clamping,
@@ -28,6 +29,7 @@ from zeroskip.model.network.operations import (
 from zeroskip.model.network.same import require_same
 from zeroskip.model.network.steps import (
     INPUT,
+    ActivationStep,
     AddStep,
     AveragePoolStep,
     BatchNormStep,
@@ -232,7 +234,7 @@ class _Made:
     """An operation in the making, which reads the results of operations `sources` (`given` as values, before they were
     flattened)."""
 
-    operation: _Layer | _Average | MaxPoolStep | ClampStep | _Sum | ConcatStep
+    operation: _Layer | _Average | MaxPoolStep | ClampStep | ActivationStep | _Sum | ConcatStep
     given: tuple[_Value, ...]
     sources: tuple[int, ...] = field(init=False)
     result: _Value = field(init=False)
@@ -274,8 +276,8 @@ class _Folding:
                 result = self.batch_norm(step, value)
             case ReluStep():
                 result = self.relu(step, value)
-            case ClampStep():
-                result = self.clamp(step, value)
+            case ClampStep() | ActivationStep():
+                result = self.of_each(step, value)
             case AddStep():
                 result = self.sum(step, given)
             case ConcatStep():
@@ -384,9 +386,9 @@ class _Folding:
             operation.relu = True
             return _Value(value.made_by, None, value.width, value.images, value.alone)
         always = ClampStep(label=step.label, sources=step.sources, place=step.place, low=0.0, high=math.inf)
-        return self.clamp(always, value)
+        return self.of_each(always, value)
 
-    def clamp(self, step: ClampStep, value: _Value) -> _Value:
+    def of_each(self, step: ClampStep | ActivationStep, value: _Value) -> _Value:
         self._place_waiting(value)
         if value.made_by == INPUT:
             raise ValueError(f"{step.label} is an activation before any Linear or Conv2d; it must follow one")
@@ -561,6 +563,8 @@ def _finished(made: _Made, back: tuple[int, ...]) -> tuple[Operation, nn.Module]
             operation = Concatenation(images=bool(made.result.images), back=back)
         case ClampStep(low=low, high=high):
             operation = Clamping(low=low, high=high, back=back)
+        case ActivationStep(function=function, argument=argument):
+            operation = Activation(function=function, argument=argument, back=back)
     return operation, operation.module()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from zeroskip.model.network.operations import (
+    Activation,
     Addition,
     Clamping,
     Concatenation,
@@ -91,7 +92,7 @@ def _takes_images(operation: Operation, given: bool) -> bool:
         return False
     if isinstance(operation, Addition | Concatenation):
         return operation.images
-    return given if isinstance(operation, Clamping) else True
+    return given if isinstance(operation, Clamping | Activation) else True
 
 
 def operations(folded: nn.Module) -> list[tuple[Operation, nn.Module]]:

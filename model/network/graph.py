@@ -18,6 +18,7 @@ from zeroskip.model.network.pooling import Pair, adaptive_window, average_window
 from zeroskip.model.network.same import require_same_counts, require_same_steps
 from zeroskip.model.network.steps import (
     INPUT,
+    ActivationStep,
     AddStep,
     AveragePoolStep,
     BatchNormStep,
@@ -36,9 +37,9 @@ from zeroskip.model.network.trace import COMPARED, PLACE, RESHAPE_METHODS, RESHA
 from zeroskip.model.network.wrappers import unwrapped
 
 SUPPORTED = (
-    "Linear, Conv2d, ReLU, ReLU6, Hardtanh, additions, concatenations (of dimension 1), MaxPool2d, AvgPool2d, adaptive "
-    "poolings to sizes that divide the image, BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity, "
-    "and at the end Softmax or LogSoftmax"
+    "Linear, Conv2d, additions, concatenations (of dimension 1), ReLU, ReLU6, Hardtanh, LeakyReLU, Sigmoid, Tanh, "
+    "SiLU, GELU, Hardswish, Hardsigmoid, MaxPool2d, AvgPool2d, adaptive poolings to sizes that divide the image, "
+    "BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity, and at the end Softmax or LogSoftmax"
 )
 
 
@@ -306,6 +307,8 @@ class _Reader:
             return self._clamp(node, *limits)
         if node.target in (torch.clamp, "clamp", torch.clip, "clip", "clamp_"):
             return self._clamp(node, *_arguments(node, ("min", "max"), (None, None)))
+        if (function := _FUNCTIONS.get(node.target)) is not None:
+            return self._activation(node, function)
         if node.target in RESHAPES or (node.op == "call_method" and node.target in RESHAPE_METHODS):
             return self._reshape(node)
         if node.target in (F.max_pool2d, torch.max_pool2d):
@@ -384,6 +387,9 @@ class _Reader:
             return self._clamp(node, module.min_val, module.max_val)
         if is_plain(module, nn.ReLU6):
             return self._clamp(node, 0, 6)
+        for kind, function in _ACTIVATIONS.items():
+            if is_plain(module, kind):
+                return self._activation(node, function, module)
         if is_plain(module, nn.Flatten):
             return self._reshape(node)
         if is_plain(module, nn.Identity):
@@ -496,6 +502,19 @@ class _Reader:
             return ReluStep(**self._about(node))
         return ClampStep(**self._about(node), low=below, high=above)
 
+    def _activation(self, node: fx.Node, function: str, module: nn.Module | None = None) -> ActivationStep:
+        """`module` is that of a layer, whose fields are the arguments."""
+        argument: object = 0.0
+        if function == "leaky_relu":
+            argument = _argument(node, 1, "negative_slope", 0.01) if module is None else module.negative_slope
+            if not isinstance(argument, int | float) or not math.isfinite(argument):
+                raise ValueError(f"{_label(node)} has the slope {argument}; supported: a finite number")
+        if function == "gelu":
+            approximate = node.kwargs.get("approximate", "none") if module is None else module.approximate
+            function = {"none": "gelu", "tanh": "gelu_tanh"}[str(approximate)]
+        assert isinstance(argument, int | float)
+        return ActivationStep(**self._about(node), function=function, argument=float(argument))
+
     def _rounds_down(self, node: fx.Node, kernel: object, stride: object, padding: object) -> bool:
         """Whether ceil_mode is known to give the same size as without it: then no window reaches over the edge."""
         before, after = self._shape(self.current), self._shape(node)
@@ -532,13 +551,45 @@ class _Reader:
 _SUPPORTED_IS = f"supported: {SUPPORTED}"
 
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_ACTIVATIONS: dict[type[nn.Module], str] = {
+    nn.LeakyReLU: "leaky_relu",
+    nn.Sigmoid: "sigmoid",
+    nn.Tanh: "tanh",
+    nn.SiLU: "silu",
+    nn.GELU: "gelu",
+    nn.Hardswish: "hardswish",
+    nn.Hardsigmoid: "hardsigmoid",
+}
+
+_FUNCTIONS: dict[object, str] = {
+    F.leaky_relu: "leaky_relu",
+    F.sigmoid: "sigmoid",
+    torch.sigmoid: "sigmoid",
+    "sigmoid": "sigmoid",
+    F.tanh: "tanh",
+    torch.tanh: "tanh",
+    "tanh": "tanh",
+    F.silu: "silu",
+    F.gelu: "gelu",
+    F.hardswish: "hardswish",
+    F.hardsigmoid: "hardsigmoid",
+}
+
 _CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 
 _WITH_WEIGHTS = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
 
 _DROPOUT_LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
-_IN_PLACE_ARGUMENT: dict[object, int] = {F.relu: 1, F.relu6: 1, F.hardtanh: 3}
+_IN_PLACE_ARGUMENT: dict[object, int] = {
+    F.relu: 1,
+    F.relu6: 1,
+    F.hardtanh: 3,
+    F.leaky_relu: 2,
+    F.silu: 1,
+    F.hardswish: 1,
+    F.hardsigmoid: 1,
+}
 """The place of the argument `inplace`."""
 
 _DROPOUTS: dict[object, bool] = {

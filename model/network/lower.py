@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zeroskip.model.network.operations import (
     PREVIOUS,
+    Activation,
     Addition,
     AveragePooling,
     Clamping,
@@ -27,6 +28,7 @@ from zeroskip.model.network.operations import (
     in_table,
 )
 from zeroskip.model.network.stages import (
+    ActivationStage,
     AddStage,
     ClampStage,
     ConcatStage,
@@ -136,6 +138,9 @@ def _host_stage(
     if isinstance(operation, Clamping):
         low, high = (limit if math.isfinite(limit) else None for limit in (operation.low, operation.high))
         return ClampStage(values=counts[0], low=low, high=high, back=back), given[0]
+    if isinstance(operation, Activation):
+        function, argument = operation.function, operation.argument
+        return ActivationStage(values=counts[0], function=function, argument=argument, back=back), given[0]
     images = operation.images and all(len(shape) == 3 for shape in given)
     if isinstance(operation, Addition):
         if given[0] != given[1] if images else counts[0] != counts[1]:

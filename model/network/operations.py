@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zeroskip.model.network.activations import activation_module
 from zeroskip.model.network.pooling import Pair
 
 PREVIOUS = (1,)
@@ -106,7 +107,18 @@ class Clamping(_Operation):
         return nn.ReLU() if (self.low, self.high) == (0, float("inf")) else nn.Hardtanh(self.low, self.high)
 
 
-HostOperation = Addition | Concatenation | Clamping
+@dataclass(frozen=True, kw_only=True)
+class Activation(_Operation):
+    """A `function` (zeroskip.model.network.activations) of each value, with its `argument`, 0 where it has none."""
+
+    function: str
+    argument: float
+
+    def module(self) -> nn.Module:
+        return activation_module(self.function, self.argument)
+
+
+HostOperation = Addition | Concatenation | Clamping | Activation
 """What the host computes between the layers of every core."""
 
 Operation = Linear | Convolution | MaxPooling | AveragePooling | HostOperation

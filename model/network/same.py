@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.steps import (
     INPUT,
+    ActivationStep,
     AddStep,
     AveragePoolStep,
     BatchNormStep,
@@ -71,6 +73,8 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
             return given[0] + given[1]
         case ConcatStep():
             return torch.cat(given, 1)
+        case ActivationStep(function=function, argument=argument):
+            return _in_torch(function, values, argument)
         case ClampStep(low=low, high=high):
             return values.clamp(low, high)
         case LinearStep(module=linear):
@@ -93,6 +97,18 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
         case SoftmaxStep(kind=kind):
             return F.softmax(values, 1) if kind == "softmax" else F.log_softmax(values, 1)
     raise TypeError(f"step must be a step of a network, not {type(step).__name__}")
+
+
+def _in_torch(function: str, values: Tensor, argument: float) -> Tensor:
+    """An activation by torch's function of this name, and not by the module that is compiled."""
+    plain = function.removesuffix("_tanh")
+    arguments: dict[str, Any] = {}
+    if function == "leaky_relu":
+        arguments["negative_slope"] = argument
+    if function == "gelu_tanh":
+        arguments["approximate"] = "tanh"
+    found: Tensor = getattr(F, plain)(values, **arguments)
+    return found
 
 
 @torch.no_grad()

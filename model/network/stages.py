@@ -328,7 +328,30 @@ class ClampStage(HostStage):
         return limited
 
 
-Stage = LinearStage | ConvStage | MaxPoolStage | AddStage | ConcatStage | ClampStage
+@dataclass(frozen=True, kw_only=True)
+class ActivationStage(HostStage):
+    """A `function` (zeroskip.model.network.activations) of each of `values` values, with its `argument`, 0 where it has
+    none."""
+
+    values: int
+    function: str
+    argument: float
+    back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        from zeroskip.model.network.activations import require_function
+
+        _check_back(self.back, 1)
+        _check_values(self.values)
+        require_function(self.function, self.argument)
+
+    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
+        from zeroskip.model.network.activations import activated
+
+        return activated(self.function, self.argument, given[0])
+
+
+Stage = LinearStage | ConvStage | MaxPoolStage | AddStage | ConcatStage | ClampStage | ActivationStage
 
 KINDS: dict[str, type[Stage]] = {
     "linear": LinearStage,
@@ -337,6 +360,7 @@ KINDS: dict[str, type[Stage]] = {
     "add": AddStage,
     "concat": ConcatStage,
     "clamp": ClampStage,
+    "activation": ActivationStage,
 }
 """The stages' names in files and reports."""
 
@@ -360,7 +384,8 @@ class TableRow(Protocol):
 
 def host_name(stage: HostStage) -> str:
     """What a stage of the host does, for people: "additions"."""
-    return {AddStage: "additions", ConcatStage: "concatenations", ClampStage: "limits"}[type(stage)]
+    names = {AddStage: "additions", ConcatStage: "concatenations", ClampStage: "limits"}
+    return names.get(type(stage), "activations")
 
 
 def kind_name(stage: Stage) -> str:
@@ -420,7 +445,7 @@ def _counts(stage: Stage, layers: Sequence[TableRow], where: str) -> tuple[tuple
         return (stage.values, stage.values), stage.values
     if isinstance(stage, ConcatStage):
         return stage.values, sum(stage.values)
-    if isinstance(stage, ClampStage):
+    if isinstance(stage, ClampStage | ActivationStage):
         return (stage.values,), stage.values
     outputs = stage.positions * stage.channels
     if isinstance(stage, ConvStage):

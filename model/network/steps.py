@@ -77,6 +77,14 @@ class ClampStep(NetworkStep):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ActivationStep(NetworkStep):
+    """A `function` (zeroskip.model.network.activations) of each value, with its `argument`, 0 where it has none."""
+
+    function: str
+    argument: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class AddStep(NetworkStep):
     """The sum of two values of the same shape."""
 

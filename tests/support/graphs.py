@@ -83,6 +83,11 @@ NETWORKS: dict[str, Forward] = {
     "linear read twice": lambda m, x: m.out(m.hidden(y := F.relu(m.long(x.flatten(1)))) + y),
     "the end is an addition": lambda m, x: m.fc4(_pooled(m.a(x))) + m.fc4(_pooled(m.b(x))),
     "limits": lambda m, x: m.fc4(_pooled(F.hardtanh(m.a(x), -0.3, 0.4))),
+    "leaky": lambda m, x: m.b(F.leaky_relu(m.a(x), 0.2)).flatten(1),
+    "sigmoid and tanh": lambda m, x: (torch.sigmoid(m.a(x)) + m.b(x).tanh()).flatten(1),
+    "SiLU": lambda m, x: m.fc4(_pooled(x + m.b(F.silu(m.a(x))))),
+    "GELU": lambda m, x: m.thin(torch.cat([F.gelu(m.a(x)), F.gelu(m.b(x), approximate="tanh")], 1)).flatten(1),
+    "MobileNetV3": lambda m, x: m.thin(m.depth(F.hardsigmoid(F.hardswish(m.bn_8(m.wide(x)))))).flatten(1),
     "images and their flat values": lambda m, x: m.out(m.long(x.flatten(1)) + m.long(m.a(x).flatten(1))),
 }
 """The forward() of each network, by what it is."""

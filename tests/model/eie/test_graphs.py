@@ -71,7 +71,7 @@ def test_a_sum_that_does_not_fit_saturates_and_is_counted() -> None:
 
 
 def test_files_keep_graphs(tmp_path: Path) -> None:
-    for name in ("inverted residual", "dense block"):
+    for name in ("inverted residual", "dense block", "GELU"):
         _, made = compiled(name)
         path = tmp_path / f"{name}.zs"
         save(made, path)
@@ -102,8 +102,17 @@ def _forged(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]
 
 
 def _stage(**fields: Any) -> Callable[[dict[str, Any], dict[str, Any]], None]:
-    """Changes the addition."""
-    return lambda header, tensors: header["stages"][2].update(fields)
+    """Changes the addition, or the activation."""
+    place = 1 if {"function", "argument"} & set(fields) else 2
+    return lambda header, tensors: header["stages"][place].update(fields)
+
+
+def _table(place: int) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    def change(header: dict[str, Any], tensors: dict[str, Any]) -> None:
+        tensors["tables"] = tensors["tables"].copy()
+        tensors["tables"][0, place] += 2
+
+    return change
 
 
 def _fraction(value: int, by: int) -> Callable[[dict[str, Any], dict[str, Any]], None]:
@@ -132,12 +141,15 @@ def _fraction(value: int, by: int) -> Callable[[dict[str, Any], dict[str, Any]],
         (_fraction(3, -60), "fractions of what stages.2. reads and gives must be at most 40 apart"),
         (_fraction(3, -200), "fractions must be -164 to 164, not"),
         (lambda header, tensors: tensors.pop("fractions"), "tensors must be"),
+        (_table(5), r"tables\[0, 5\] must be \d+, the value of the activation, not -?\d+"),
+        (_stage(function="relu"), r"stages\[1\]: function must be one of leaky_relu, .*, not 'relu'"),
+        (_stage(argument=1), r"stages\[1\]: argument must be 0 for silu, not 1"),
     ],
 )
 def test_files_of_graphs_that_are_wrong_are_refused(
     change: Callable[[dict[str, Any], dict[str, Any]], None], message: str, tmp_path: Path
 ) -> None:
-    _, made = compiled("basic block")
+    _, made = compiled("SiLU" if any(word in message for word in ("tables", "function", "argument")) else "basic block")
     path = tmp_path / "network.zs"
     save(made, path)
     _forged(path, change)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -9,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroskip.model.eie.host import MOST_APART, run_host
-from zeroskip.model.network.stages import AddStage, ClampStage, ConcatStage
+from zeroskip.model.eie.host import MOST_APART, activation_table, run_host
+from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage
 
 VALUES = st.integers(-(1 << 15), (1 << 15) - 1)
 EDGES = st.sampled_from([-(1 << 15), -1, 0, 1, (1 << 15) - 1])
@@ -81,3 +83,57 @@ def test_limits_by_hand(low: float | None, high: float | None, fraction: int, wa
     given_values = np.array([[-32768, -1050, 0, 1000, 12300, 32767]], np.int16)
     run = run_host(ClampStage(values=6, low=low, high=high), [given_values], [fraction], fraction)
     assert run.outputs.tolist() == [wanted]
+
+
+def every_integer() -> list[int]:
+    return list(range(-(1 << 15), 1 << 15))
+
+
+@pytest.mark.parametrize(("fraction", "result"), [(12, 11), (9, 14), (-2, -3), (15, 3)])
+@pytest.mark.parametrize(
+    ("function", "argument", "exact"),
+    [
+        ("leaky_relu", 0.25, lambda x: max(x, x / 4)),
+        ("hardswish", 0.0, lambda x: x * max(Fraction(0), min(Fraction(6), x + 3)) / 6),
+        ("hardsigmoid", 0.0, lambda x: max(Fraction(0), min(Fraction(6), x + 3)) / 6),
+    ],
+)
+def test_a_table_of_a_rational_function_is_exact_but_in_the_middle(
+    function: str, argument: float, exact: Callable[[Fraction], Fraction], fraction: int, result: int
+) -> None:
+    """Double precision is enough for all but what lies closer than 2**-30 to the middle between two integers."""
+    table = activation_table(ActivationStage(values=1, function=function, argument=argument), fraction, result)
+    for integer in every_integer()[::7]:
+        wanted = exact(value(integer, fraction))
+        found, scaled = int(table[integer % (1 << 16)]), wanted * Fraction(2) ** result
+        middle = abs(scaled - math.floor(scaled) - Fraction(1, 2)) < Fraction(1, 1 << 30)
+        assert found == nearest(wanted, result) or (
+            middle and abs(found - scaled) <= Fraction(1, 2) + Fraction(1, 1 << 30)
+        )
+
+
+@pytest.mark.parametrize(
+    ("function", "exact"),
+    [
+        ("sigmoid", lambda x: 1 / (1 + math.exp(-x))),
+        ("tanh", math.tanh),
+        ("silu", lambda x: x / (1 + math.exp(-x))),
+        ("gelu", lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2),
+        ("gelu_tanh", lambda x: x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2),
+    ],
+)
+def test_a_table_of_another_function_is_within_half_a_unit(function: str, exact: Callable[[float], float]) -> None:
+    table = activation_table(ActivationStage(values=1, function=function, argument=0.0), 12, 12)
+    for integer in every_integer()[::7]:
+        assert abs(int(table[integer % (1 << 16)]) - 4096 * exact(integer / 4096)) <= 0.5 + 1e-6
+
+
+def test_an_activation_looks_its_results_up_and_counts_what_is_lost() -> None:
+    stage = ActivationStage(values=4, function="leaky_relu", argument=0.25)
+    given_values = np.array([[-4, -1, 3, 32767]], np.int16)
+    run = run_host(stage, [given_values], [3], 5, activation_table(stage, 3, 5))
+    assert run.outputs.tolist() == [[-4, -1, 12, 32767]]
+    assert (run.values, run.vanished, run.saturated) == (4, 0, 1)
+    run = run_host(stage, [given_values], [3], 1, activation_table(stage, 3, 1))
+    assert run.outputs.tolist() == [[0, 0, 1, 8192]]
+    assert (run.values, run.vanished, run.saturated) == (4, 2, 0)

@@ -297,7 +297,7 @@ class TwoInputs(nn.Module):
             with_names(features=nn.Sequential(nn.Conv3d(1, 2, 3)), fc=nn.Linear(2, 2)),
             f"layer 'features.0' is a Conv3d; supported: {SUPPORTED}",
         ),
-        (nn.Sequential(nn.Linear(3, 3), nn.Sigmoid()), f"layer '1' is a Sigmoid; supported: {SUPPORTED}"),
+        (nn.Sequential(nn.Linear(3, 3), nn.Softplus()), f"layer '1' is a Softplus; supported: {SUPPORTED}"),
         (
             nn.Sequential(nn.Flatten(0), nn.Linear(3, 3)),
             "layer '0' flattens dimensions 0 to -1; supported: 1 to -1",
@@ -425,8 +425,8 @@ class TwoInputs(nn.Module):
             "layer '3' takes 8 values, but the step before it gives 4",
         ),
         (TwoInputs(), "the network takes a second input 'y'; it must take one"),
-        (Forward(lambda m, x: m.fc1(torch.tanh(x))), f"operation 'tanh' is tanh; supported: {SUPPORTED}"),
-        (Forward(lambda m, x: m.fc1(x.sigmoid())), f"operation 'sigmoid' is sigmoid; supported: {SUPPORTED}"),
+        (Forward(lambda m, x: m.fc1(torch.exp(x))), f"operation 'exp' is exp; supported: {SUPPORTED}"),
+        (Forward(lambda m, x: m.fc1(x.cos())), f"operation 'cos' is cos; supported: {SUPPORTED}"),
         (
             Forward(lambda m, x: m.fc1(x.view(-1, 3, 4))),
             "operation 'view' reshapes to (-1, 3, 4); supported: (samples, -1) and (samples, width)",

@@ -83,7 +83,11 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         lambda m, x: (torch.softmax(m.a(x), 1) + x).flatten(1),
         "operation 'softmax' is a softmax",
     ),
-    "gate": (lambda m, x: torch.sigmoid(m.a(x)).flatten(1), "operation 'sigmoid' is sigmoid; supported: Linear, "),
+    "gate": (
+        lambda m, x: (torch.sigmoid(m.a(x)) * m.b(x)).flatten(1),
+        "operation 'mul' is mul, which joins 'sigmoid' and 'b'; values are joined by additions and",
+    ),
+    "no table": (lambda m, x: torch.erf(m.a(x)).flatten(1), "operation 'erf' is erf; supported: Linear, "),
     "ReLU in place before the shortcut": (
         lambda m, x: _changed(m, m.a(x), lambda y: m.b(F.relu(y, inplace=True)) + y),
         "operation 'relu' changes its input in place, and operation 'add' uses that too; use an operation that is not",
