@@ -73,6 +73,47 @@ class Depthwise(nn.Module):
         return self.fc(self.block(self.first(x)).mean((2, 3)))
 
 
+class BasicBlock(nn.Module):
+    """The block of torchvision's ResNet-18 (torchvision/models/resnet.py): the addition and the ReLUs are in place."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, downsample: nn.Module | None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        identity = x
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.relu(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
+        if self.downsample is not None:
+            identity = self.downsample(x)
+        out += identity
+        return self.relu(out)
+
+
+class Residual(nn.Module):
+    """A small network as torchvision makes its ResNets: a first convolution, two stages of a block each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1, self.relu = nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True)
+        self.layer1 = nn.Sequential(BasicBlock(8, 8, 1, None))
+        down = nn.Sequential(nn.Conv2d(8, 16, 1, stride=2, bias=False), nn.BatchNorm2d(16))
+        self.layer2 = nn.Sequential(BasicBlock(8, 16, 2, down))
+        self.avgpool, self.fc = nn.AdaptiveAvgPool2d((1, 1)), nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer2(self.layer1(self.relu(self.bn1(self.conv1(x)))))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
 class Guarded(nn.Module):
     """Checks the shape of its input, counts features in a loop, and normalises after ReLU; convolutions alone."""
 
@@ -134,6 +175,7 @@ NETWORKS = {
     "jets, norm before ReLU": Brought(make=lambda: jet_tagger(True), data=jets, softmax="softmax"),
     "jets, norm after ReLU": Brought(make=lambda: jet_tagger(False), data=jets, softmax="softmax"),
     "depthwise": Brought(make=Depthwise, data=lambda: images(8), budget={"eie": 0.95, "mma": 0.998}),
+    "residual": Brought(make=Residual, data=lambda: images(8), budget={"eie": 0.9, "mma": 0.95}),
     "guarded": Brought(make=Guarded, data=lambda: images(8)),
     "wrapped": Brought(make=wrapped, data=lambda: images(8), budget={"eie": 0.9, "mma": 0.95}),
 }
