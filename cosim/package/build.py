@@ -62,7 +62,9 @@ def make_package(description: Description, vectors: Vectors) -> Package:
         .replace("@TOP@", top)
         .replace("@PLAYER@", description.player.name),
         f"{top}.f": texts.file_list(rtl),
-        f"{top}.core": texts.fusesoc_core(description, top, version, rtl, bench),
+        f"{top}.core": texts.fusesoc_core(
+            description, top, version, rtl=rtl, bench=bench, contents=sorted(contents.values())
+        ),
         "lint/verilator.vlt": texts.verilator_waivers(top),
         f"constraints/{top}.sdc": texts.constraints(top),
         # With an address, a file may hold fewer words than the memory.

@@ -43,11 +43,23 @@ set_output_delay -clock clk 0 [all_outputs]
 """
 
 
-def fusesoc_core(description: Description, top: str, version: str, rtl: Sequence[str], bench: Sequence[str]) -> str:
-    """A core file of FuseSoC (CAPI2). JSON is YAML, too: one value a line keeps it to be read."""
+def fusesoc_core(
+    description: Description,
+    top: str,
+    version: str,
+    *,
+    rtl: Sequence[str],
+    bench: Sequence[str],
+    contents: Sequence[str],
+) -> str:
+    """A core file of FuseSoC (CAPI2)."""
 
-    def files(names: Sequence[str], indent: str = "      ") -> str:
-        return "\n".join(f"{indent}- {json.dumps(name)}" for name in names)
+    def files(names: Sequence[str]) -> str:
+        return "\n".join(f"      - {json.dumps(name)}" for name in names)
+
+    def read_in_place(names: Sequence[str]) -> str:
+        """Files that the simulator opens by their names."""
+        return "".join(f'\n      - "{name}": {{file_type: user, copyto: "{name}"}}' for name in names)
 
     return f"""CAPI=2:
 name: "zeroskip:{description.core}:{top}:{version}"
@@ -56,7 +68,7 @@ description: {json.dumps(f"zeroskip {description.title}")}
 filesets:
   rtl:
     files:
-{files(rtl)}
+{files(rtl)}{read_in_place(contents)}
     file_type: verilogSource-2005
   package:
     files:
@@ -71,30 +83,27 @@ filesets:
   bench:
     files:
       - "tb/common_player.v": {{is_include_file: true}}
-{files(bench)}
-      - "vectors/program.bin": {{file_type: user, copyto: "vectors/program.bin"}}
-      - "vectors/expected.txt": {{file_type: user, copyto: "vectors/expected.txt"}}
+{files(bench)}{read_in_place(["vectors/program.bin", "vectors/expected.txt"])}
     file_type: systemVerilogSource
 
 targets:
   default:
     filesets: [rtl, package]
   lint:
-    default_tool: verilator
     filesets: [rtl, package, lint]
     toplevel: {top}
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options: ["-Wall"]
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: ["-Wall"]
   sim:
-    default_tool: icarus
     filesets: [rtl, bench]
     toplevel: testbench
     parameters: [program, expected, record, ZEROSKIP_SRAM_MODEL=true]
-    tools:
-      icarus:
-        iverilog_options: ["-g2012"]
+    flow: sim
+    flow_options:
+      tool: icarus
+      iverilog_options: ["-g2012"]
 
 parameters:
   program: {{datatype: file, default: "vectors/program.bin", paramtype: plusarg}}

@@ -139,6 +139,9 @@ class _Design:
         self._contents = contents
         self._ports = {name: ports_of(module) for name, module in self._modules.items()} | {SRAM: _SRAM_PORTS}
         self._instances = {name: _instances(module) for name, module in self._modules.items()}
+        self._filled = {
+            place for sram in self._srams("top") if sram.name in contents for place in self._places("top", sram.path)
+        }
 
     def verilog(self) -> Verilog:
         """The texts of the modules, equal ones once."""
@@ -196,14 +199,21 @@ class _Design:
         if not self._contents:
             return {}, {}
         top = module == "top"
-        own = {} if top else {_parameter(sram.path): "" for sram in self._srams(module)}
+        filled = [sram for sram in self._srams(module) if (module, sram.path) in self._filled]
+        own = {} if top else {_parameter(sram.path): "" for sram in filled}
         given: dict[str, dict[str, str]] = {}
-        for sram in self._srams(module):
+        for sram in filled:
             first, *rest = sram.path
             value = f'"{self._contents.get(sram.name, "")}"' if top else _parameter(sram.path)
             given.setdefault(first, {})[_parameter(tuple(rest)) if rest else "CONTENTS"] = value
         cells = {plain(cell.name): cell.name for cell in self._modules[module].cells}
         return own, {cells[name]: values for name, values in given.items()}
+
+    def _places(self, module: str, path: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
+        """A memory in a module, as each module on the way to it sees it."""
+        inside = {plain(name): kind for name, kind in self._instances[module].items()}[path[0]]
+        deeper = self._places(inside, path[1:]) if inside != SRAM else []
+        return [(module, path), *deeper]
 
     def _srams(self, module: str) -> list[SramInstance]:
         """The memories in a module."""
@@ -226,6 +236,7 @@ def _parameter(path: tuple[str, ...]) -> str:
 
 
 def _instances(module: Module) -> dict[str, str]:
+    """The modules of the instances in a module, by the instances' names."""
     return {cell.name: cell.kind.removeprefix("\\") for cell in module.cells if not cell.kind.startswith("$")}
 
 

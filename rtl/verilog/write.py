@@ -545,15 +545,18 @@ class _Writer:
         given = {name: value for name, value in cell.parameters.items()}
         given |= self._parameters.get(cell.name, {})
         head = f"    {self._module_names.get(kind, kind)} "
-        if given:
-            head += "#(" + ", ".join(f".{name}({value})" for name, value in given.items()) + ") "
+        values = [f".{name}({value})" for name, value in given.items()]
+        if values and len(", ".join(values)) < LINE // 2:
+            head += f"#({', '.join(values)}) "
+        elif values:
+            head += "#(\n" + ",\n".join(f"        {value}" for value in values) + "\n    ) "
         ports = []
         for port, (name, direction) in self._netlist.ports(cell).items():
             sig = cell.ports[port]
             part = sig[0]
             unread = direction == "output" and isinstance(part, Part) and part.wire not in self._netlist.live
             ports.append(f"        .{name}({'' if unread else self._value(sig).text})")
-        return [f"{head}{self._instance_names[cell.name]} (", *(",\n".join(ports)).split("\n"), "    );"]
+        return [*f"{head}{self._instance_names[cell.name]} (".split("\n"), *(",\n".join(ports)).split("\n"), "    );"]
 
 
 def _all_read(module: Module) -> list[Sig]:

@@ -13,13 +13,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from support.networks import random_network
 from support.packages import GEOMETRIES, TOPS
 
+from zeroskip.cosim.eie import package as eie
 from zeroskip.cosim.package.build import Package, make_package
 from zeroskip.cosim.package.folder import write_package
 from zeroskip.fpga.tools import YOSYS
+from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.import_path import child_path
 
 EXPLAINED = ("The SystemVerilog keyword `bit' (at /share/", "with list of registers")
@@ -58,7 +62,7 @@ def test_names_read(package: Package) -> None:
         assert "\\" not in code
         assert set(re.findall(r"\$\w+", code)) <= {"$signed", "$readmemh"}
         assert set(re.findall(r"\(\* *(\w+)", code)) <= {"keep", "no_rw_check", "blackbox"}
-        instances = re.findall(r"^    (\w+) (?:#\(.*\) )?\w+ \($", code, re.M)
+        instances = re.findall(r"^    (\w+) (?:#\(|#\(.*\) \w+ \(|\w+ \()$", code, re.M)
         assert set(instances) <= modules
 
 
@@ -145,8 +149,10 @@ def _rows(signals: list[Any]) -> list[dict[str, Any]]:
 SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])
+from support.networks import random_network
 from support.packages import GEOMETRIES
 from zeroskip.cosim.mma import package as mma
+from zeroskip.cosim.eie import package as eie
 from zeroskip.cosim.package.build import make_package
 geometry = GEOMETRIES["mma"]
 print(make_package(mma.describe(geometry), mma.sample_vectors(geometry)).digest)
@@ -191,3 +197,19 @@ def test_black_boxes(tmp_path: Path) -> None:
         f"{len(package.manifest['memories'])} t:*zeroskip_sram*"
     )
     YOSYS.run(["-p", script], folder=tmp_path / "package")
+
+
+def test_synthesis_finds_the_contents(tmp_path: Path) -> None:
+    """Yosys starts the memory of each PE with the words of that PE, from its file."""
+    network = random_network(np.random.default_rng(3), EieGeometry(pes=2), (40, 24, 6), 0.4)
+    package = make_package(eie.describe(network.geometry), eie.network_vectors(network, contents=True))
+    write_package(package, tmp_path / "package")
+    files = package.files["eie_array.f"].decode().replace("\n", " ")
+    script = f"read_verilog {files}; hierarchy -top eie_array; proc; flatten; memory -nomap; write_rtlil all.il"
+    YOSYS.run(["-p", script], folder=tmp_path / "package")
+    starts = re.findall(r"parameter \\INIT \d+'([01x]+)", (tmp_path / "package/all.il").read_text())
+    for pe in range(2):
+        used = -(-int(network.pointers[pe, -1]) // network.geometry.entries_per_word)
+        words = [word.tobytes()[::-1].hex() for word in network.entries[pe, :used]]
+        bits = "".join(f"{int(word, 16):0{network.geometry.word_bits}b}" for word in reversed(words))
+        assert sum(start.endswith(bits) for start in starts) == 1
