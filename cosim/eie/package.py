@@ -91,8 +91,12 @@ def sample_vectors(geometry: EieGeometry) -> Vectors:
 
 
 def network_vectors(network: EieNetwork, *, contents: bool) -> Vectors:
-    """A compiled network on made-up images within the range of its samples. With `contents`, the memories hold the
-    sparse matrices at the start."""
+    """A compiled network on made-up images. With `contents`, the memories hold the sparse matrices at the start."""
+    return _vectors(network, network_inputs(network), f"the network on {IMAGES} made-up images", contents=contents)
+
+
+def network_inputs(network: EieNetwork) -> NDArray[np.int16]:
+    """Made-up images (int16, images x inputs) within the range of the network's samples."""
     rng = np.random.default_rng(0)
     samples = network.samples
     low, high = (-1.0, 1.0) if samples is None else (samples.low, samples.high)
@@ -100,8 +104,7 @@ def network_vectors(network: EieNetwork, *, contents: bool) -> Vectors:
     # Zeros are what the array skips.
     images[rng.random(images.shape) < 0.5] = 0
     shape = network.sample_shape or (network.inputs,)
-    inputs, _ = quantise_inputs(network, images.reshape(IMAGES, *shape), saturate=True)
-    return _vectors(network, inputs, f"the network on {IMAGES} made-up images", contents=contents)
+    return quantise_inputs(network, images.reshape(IMAGES, *shape), saturate=True)[0]
 
 
 def _made_up(geometry: EieGeometry, values: int) -> tuple[EieNetwork, NDArray[np.int16]]:
@@ -135,7 +138,7 @@ def _vectors(network: EieNetwork, inputs: NDArray[np.int16], what: str, *, conte
             expected.append(" ".join(map(str, ["R", *outputs])))
         return models.outputs
 
-    run_stages(list(network.stages), inputs, run_stage)
+    run_stages(network.stages, inputs, run_stage, lambda index, given: network.run_host(index, given)[0])
     memories: dict[tuple[str, ...], str] = {}
     if contents:
         for path, words in network_memories(network).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from importlib import import_module
 from pathlib import Path
@@ -9,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from support.networks import random_network
 from support.packages import GEOMETRIES, OTHERS, lint, make, run_built
 from support.tile_networks import mlp, pruned
+from torch import nn
 
 from zeroskip.cosim.eie import package as eie
 from zeroskip.cosim.mma import package as mma
 from zeroskip.cosim.package.build import Package, make_package
 from zeroskip.cosim.package.folder import write_package
 from zeroskip.model.cores import load_core
+from zeroskip.model.eie import golden
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.rtl.eie.layouts import load_layout as eie_load
@@ -192,6 +196,26 @@ def test_a_network_for_the_tile(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     with pytest.raises(ValueError, match="with_contents must be left out for the N:M tile"):
         mma.network_vectors(network, contents=True)
+
+
+@needs_icarus
+def test_a_network_with_a_stage_of_the_host(tmp_path: Path) -> None:
+    """Between its layers the host computes in the array's own numbers, as it does beside the array."""
+    rng = np.random.default_rng(1)
+    module = nn.Sequential(nn.Linear(12, 10, bias=False), nn.Sigmoid(), nn.Linear(10, 3, bias=False))
+    for layer in (module[0], module[2]):
+        chosen = rng.choice(np.array([-1, -0.5, 0, 0.25, 1]), layer.weight.shape)
+        layer.weight.data = torch.from_numpy(chosen.astype(np.float32))
+    core = load_core("eie")
+    images = rng.uniform(-1, 1, (6, 12)).astype(np.float32)
+    network = core.compile(module, images, dataclasses.replace(core.settings_type(), geometry=EieGeometry(pes=2)))
+    vectors = eie.network_vectors(network, contents=True)
+    write_package(make_package(eie.describe(network.geometry), vectors), tmp_path / "package")
+    done = make(tmp_path / "package", "icarus")
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = [line.split()[1:] for line in vectors.expected.splitlines() if line.startswith("R ")][-eie.IMAGES :]
+    *_, expected = golden.run(network, eie.network_inputs(network))
+    assert np.array_equal(np.array(last, np.int16), expected.outputs)
 
 
 @pytest.mark.slow
