@@ -75,7 +75,7 @@ def run_in_torch(
     """The outputs of the last stage (float32, images x outputs)."""
 
     def run_stage(stage: Stage, rows: NDArray[Any]) -> NDArray[Any]:
-        values = torch.from_numpy(np.ascontiguousarray(rows))
+        values = torch.from_numpy(np.require(rows, requirements=("C", "W")))
         for index in stage.layers:
             layer = layers[index]
             bias = None if layer.bias is None else torch.from_numpy(layer.bias)

@@ -29,8 +29,8 @@ from zeroskip.model.progress import Progress, silent
 CALIBRATION, LEAST = 5_000, 256
 """At most so many samples give the value range; fewer, but LEAST, where they would take too long."""
 
-MULTIPLICATIONS = 1 << 35
-"""Of the samples that give the value range, together: a quarter of a minute."""
+MULTIPLICATIONS = 1 << 34
+"""Of the samples that give the value range, together: some ten seconds."""
 
 
 class EieCore:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -59,7 +60,9 @@ def activation_module(name: str, argument: float) -> nn.Module:
 def activated(name: str, argument: float, values: NDArray[Any]) -> NDArray[Any]:
     """A function of floats, in their own precision."""
     with torch.no_grad():
-        found: NDArray[Any] = activation_module(name, argument)(torch.from_numpy(values)).numpy()
+        found: NDArray[Any] = activation_module(name, argument)(
+            torch.from_numpy(np.require(values, requirements=("C", "W")))
+        ).numpy()
     return found
 
 

@@ -124,7 +124,8 @@ def _may_share(module: nn.Module, node: fx.Node) -> bool:
     if node.op == "call_module":
         layer = module.get_submodule(str(node.target))
         return is_plain(layer, nn.Identity, nn.Flatten, *_DROPOUT_LAYERS)
-    return node.target in (*RESHAPES, *RESHAPE_METHODS, *_COPIES, *_DROPOUTS)
+    views = (*RESHAPES, *RESHAPE_METHODS, *_COPIES, *_DROPOUTS)
+    return node.target != "clone" and node.target in views
 
 
 def _used(graph: fx.Graph) -> set[fx.Node]:

@@ -103,6 +103,11 @@ def _changed(m: Parts, y: Tensor, use: Callable[[Tensor], Tensor]) -> Tensor:
     return use(y).flatten(1)
 
 
+def _kept(y: Tensor) -> Tensor:
+    before = y.clone()
+    return F.relu(y, inplace=True) + before
+
+
 def _added(y: Tensor, x: Tensor) -> Tensor:
     y += x
     return y
@@ -118,6 +123,12 @@ def test_what_cannot_be_joined_is_named_with_its_line(name: str) -> None:
 def test_a_layer_in_place_that_alone_reads_its_input_changes_nothing_else() -> None:
     """The shortcut is read before, as in torchvision's blocks."""
     module = Parts(lambda m, x: (m.c(y := m.a(x)) + m.relu(m.b(y))).flatten(1)).eval()
+    inputs = images()
+    assert (fold(module, inputs)(inputs) - module(inputs)).abs().max() < 1e-5
+
+
+def test_a_clone_keeps_what_is_changed_in_place() -> None:
+    module = Parts(lambda m, x: _kept(m.a(x)).flatten(1)).eval()
     inputs = images()
     assert (fold(module, inputs)(inputs) - module(inputs)).abs().max() < 1e-5
 

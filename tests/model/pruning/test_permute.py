@@ -2,6 +2,7 @@ import re
 
 import pytest
 import torch
+from support.graphs import images, network
 from torch import Tensor, nn
 
 from zeroskip.model.network.pattern import Pattern
@@ -112,6 +113,15 @@ def test_weights_in_two_places_are_refused() -> None:
     module[2].weight = layer.weight
     with pytest.raises(ValueError, match=r"^layer '2' uses the weights of layer '0' again"):
         permute(module, Pattern(), seed=0)
+
+
+def test_branches_are_refused() -> None:
+    """The channels of values that are added have one order, which no layer may change alone."""
+    message = (
+        r"^layer 'narrow' does not read the step before it alone; channels are permuted in a plain chain .*graphs.py"
+    )
+    with pytest.raises(ValueError, match=message):
+        permute(network("downsampling shortcut"), Pattern(), seed=0, samples=images())
 
 
 def test_weights_that_are_not_finite_are_refused() -> None:
