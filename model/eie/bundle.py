@@ -387,7 +387,8 @@ def _check_fractions(network: EieNetwork) -> None:
             raise BundleError(
                 f"fractions[{index + 1}] must be {rule} {wanted}, by what stages[{index}] reads, not {result}"
             )
-        if max(*read, result) - min(*read, result) > MOST_APART:
+        joins = isinstance(stage, AddStage | ConcatStage)
+        if joins and max(*read, result) - min(*read, result) > MOST_APART:
             raise BundleError(
                 f"fractions of what stages[{index}] reads and gives must be at most {MOST_APART} apart, not {read} "
                 f"and {result}"

@@ -177,6 +177,32 @@ def test_a_chain_is_kept_as_before(tmp_path: Path) -> None:
     assert json.loads(_metadata(tmp_path / "chain.zs"))["version"] == 2
 
 
+def test_only_values_that_meet_must_be_near(tmp_path: Path) -> None:
+    """A layer may read very small values and give very large ones."""
+    from torch import nn
+
+    module = nn.Linear(2, 2, bias=False)
+    nn.init.constant_(module.weight, 2.0**50)
+    inputs = np.full((4, 2), 2.0**-30, np.float32)
+    made = compile_network(share_layers(fold(module)), inputs, EieGeometry(pes=4), fit=MEMORIES)
+    assert made.input_fraction - made.output_fraction > 40
+    save(made, tmp_path / "far.zs")
+    assert load(tmp_path / "far.zs").layers == made.layers
+
+
+def test_branches_of_too_different_sizes_are_refused() -> None:
+    module = network("addition of pooled values")
+    with torch.no_grad():
+        for parameter in (module.long.weight, module.long.bias):
+            parameter.mul_(2.0**-45)
+        module.hidden.weight.mul_(2.0**60)
+    shared = share_layers(fold(module, SAMPLES), inputs=SAMPLES.numpy())
+    with pytest.raises(
+        ValueError, match=r"^stage \d+, an addition: its values reach .* at most 40 are supported: scale the"
+    ):
+        compile_network(shared, SAMPLES.numpy(), EieGeometry(pes=4), fit=MEMORIES)
+
+
 def test_shapes_for_people_say_what_is_joined() -> None:
     _, made = compiled("downsampling shortcut")
     assert shapes(made.stages, made.layers) == ["4x6x6", "4x6x6", "8x3x3", "8x3x3 (1)", "8x3x3 (2 + 3)", "8x1x1", "3"]
