@@ -222,7 +222,7 @@ def test_compile_refuses(
         (damage("net.zs", lambda data: data[:-1] + bytes([data[-1] ^ 1])), "the file is damaged"),
         (
             damage("net.zs", lambda data: data.replace(b'version\\": 3', b'version\\": 9')),
-            "version must be 2 or 3, not 9",
+            "version must be 2 to 4, not 9",
         ),
         (with_data(inputs=np.zeros((4, 31))), "inputs must have 30 values a sample, as the network takes, not 31"),
         (with_data(inputs=np.full((4, 30), 1e6)), "to clip them, pass --saturate (saturate=True)"),
