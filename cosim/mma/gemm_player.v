@@ -49,8 +49,10 @@ module gemm_player (
     memories memories ();
 `endif
 
+    // Not an integer: Icarus Verilog's $fread takes none.
+    reg [31:0] bank;
     reg [31:0] base, waiting;
-    integer bank, address;
+    integer address;
 
     always @(posedge clk) begin
         if (rst) begin
