@@ -12,6 +12,9 @@ from zeroskip.model.search.views.pictures import save_picture
 
 PAGE = DOCS / "measurements/search.md"
 COMPARED = {
+    "compare-plain-channels": "Plain-20 of a quarter of the width, channels",
+    "compare-resnet-channels": "ResNet-20 of a quarter of the width, channels",
+    "compare-lenet-cycles": "LeNet-5, single weights",
     "compare-lenet-weights": "LeNet-5, single weights",
 }
 """Files of `zeroskip search compare` on Fashion-MNIST, and what they compare on."""
@@ -29,7 +32,8 @@ def comparison(name: str, result: dict[str, Any]) -> str:
     head = (
         f"{COMPARED[name]}{core and ', '}{core}: dense accuracy {result['dense']:.2%}, {samples['train']:,} training "
         f"and {samples['test']:,} test images. Seeds of search: {settings['seeds']}; fine-tunings of each plan: "
-        f"{settings['tunings']}; epochs of each: {settings['epochs']}; episodes of AMC: {settings['episodes']}."
+        f"{settings['tunings']}; epochs of each: {settings['epochs']}; episodes of AMC: {settings['episodes']}; first "
+        f"step of NetAdapt: {settings['step']:.0%} of the cost."
     )
     tables = []
     for one in result["budgets"]:
@@ -38,8 +42,11 @@ def comparison(name: str, result: dict[str, Any]) -> str:
             cost = found["cost"] if found["exact"] is None else found["exact"]
             before = f"{found['before']:.2%} ± {found['std_before']:.2%}"
             after = f"{found['after']:.2%} ± {found['std']:.2%}"
+            seconds = "" if found["seconds"] is None else f"{found['seconds']:.1f}"
             rest = "" if found["overhead"] is None else f"{found['overhead']:.1%}"
-            rows.append([policy, f"{cost:.1%}", before, after, f"{found['seconds']:.1f}", rest])
+            rows.append([policy, f"{cost:.1%}", before, after, seconds, rest])
+        if not any(row[4] for row in rows[1:]):
+            rows = [row[:4] for row in rows]
         tables.append(f"Budget {one['budget']:.0%} of the dense {result['cost']}:\n\n{markdown(rows)}")
     return f"{head}\n\n" + "\n\n".join(tables) + "\n"
 
@@ -80,6 +87,6 @@ def filled(page: str) -> str:
 if __name__ == "__main__":
     update(PAGE, filled)
     if "--check" not in sys.argv[1:]:
-        compared = measured("compare-lenet-weights")
+        compared = measured("compare-plain-channels")
         picture = of_comparison(compared["budgets"], compared["dense"], compared["cost"])
         save_picture(picture, DOCS / "images/search.png")

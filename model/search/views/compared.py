@@ -48,7 +48,7 @@ def of_comparison(budgets: Sequence[dict[str, Any]], dense: float, cost: str) ->
             axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
             axes.set_xlabel(f"of the dense {cost}, by the exact model")
         else:
-            axes.set_xticks(range(len(names)), names, rotation=60, fontsize=7)
+            axes.set_xticks(range(len(names)), names, rotation=60, fontsize=7, ha="right", rotation_mode="anchor")
         style(axes)
     panels[0].set_ylabel("accuracy on the test set")
     if len(budgets) > 1:
