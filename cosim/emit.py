@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from amaranth.back import verilog
-from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module
+from amaranth.hdl import Elaboratable, Module
 from amaranth.lib import wiring
 
-from zeroskip.rtl.emit import SharedModules, emit_rtlil
+from zeroskip.rtl.emit import SharedModules, emit_rtlil, sram_instance
 from zeroskip.rtl.sram import Sram
 
 SHARED = "/*verilator no_inline_module*/"
@@ -21,19 +21,7 @@ class SimulationPlatform(SharedModules):
 
     def get_sram(self, sram: Sram) -> Elaboratable:
         m = Module()
-        m.submodules.model = Instance(
-            "zeroskip_sram",
-            p_WIDTH=sram.width,
-            p_DEPTH=sram.depth,
-            p_ADDRESS=len(sram.read.addr),
-            i_clk=ClockSignal(),
-            i_w_en=sram.write.en,
-            i_w_addr=sram.write.addr,
-            i_w_data=sram.write.data,
-            i_r_en=sram.read.en,
-            i_r_addr=sram.read.addr,
-            o_r_data=sram.read.data,
-        )
+        m.submodules.model = sram_instance(sram)
         return m
 
 

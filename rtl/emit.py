@@ -9,6 +9,28 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 
+from zeroskip.rtl.sram import Sram
+
+SRAM = "zeroskip_sram"
+"""The module of all memories where they are Verilog: a model in cosim/sram.v, or that of an emitted package."""
+
+
+def sram_instance(sram: Sram) -> Instance:
+    """The memory as an instance of the module SRAM."""
+    return Instance(
+        SRAM,
+        p_WIDTH=sram.width,
+        p_DEPTH=sram.depth,
+        p_ADDRESS=len(sram.read.addr),
+        i_clk=ClockSignal(),
+        i_w_en=sram.write.en,
+        i_w_addr=sram.write.addr,
+        i_w_data=sram.write.data,
+        i_r_en=sram.read.en,
+        i_r_addr=sram.read.addr,
+        o_r_data=sram.read.data,
+    )
+
 
 class SharedModules:
     """A platform that emits one module for all components of the same class with the same parameters.
@@ -25,6 +47,11 @@ class SharedModules:
         return self._instance(component, parameters, i_clk=ClockSignal(), i_rst=ResetSignal())
 
     def _instance(self, component: Any, parameters: Hashable, **clock: Any) -> Elaboratable:
+        m = Module()
+        m.submodules.instance = self._bare_instance(component, parameters, **clock)
+        return m
+
+    def _bare_instance(self, component: Any, parameters: Hashable, **clock: Any) -> Instance:
         key = type(component), parameters
         if key not in self._names:
             self._names[key] = self._new_name(type(component).__name__)
@@ -33,9 +60,7 @@ class SharedModules:
             f"{'i' if member.flow == wiring.In else 'o'}_{port}": value
             for port, (member, value) in ports_by_name(component).items()
         }
-        m = Module()
-        m.submodules.instance = Instance(self._names[key], **clock, **ports)
-        return m
+        return Instance(self._names[key], **clock, **ports)
 
     def _new_name(self, wanted: str) -> str:
         name, number = wanted, 0

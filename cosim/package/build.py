@@ -18,7 +18,8 @@ from zeroskip.cosim.package.data_sheet import data_sheet
 from zeroskip.cosim.package.description import Description, Vectors, port_meanings
 from zeroskip.cosim.package.sv_package import sv_package
 from zeroskip.model.sources import PACKAGE
-from zeroskip.rtl.verilog.emit import SRAM, SramInstance, Verilog, emit
+from zeroskip.rtl.emit import SRAM
+from zeroskip.rtl.verilog.emit import SramInstance, Verilog, emit
 
 MANIFEST = "manifest.json"
 MADE_BY = "zeroskip rtl emit"

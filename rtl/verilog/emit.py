@@ -11,19 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Elaboratable, Fragment, Instance, ResetSignal
+from amaranth.hdl import Elaboratable, Fragment
 from amaranth.lib import wiring
 
-from zeroskip.rtl.emit import SharedModules, ports_by_name
+from zeroskip.rtl.emit import SRAM, SharedModules, ports_by_name, sram_instance
 from zeroskip.rtl.sram import Sram
 from zeroskip.rtl.verilog.names import Names, plain, snake
 from zeroskip.rtl.verilog.netlist import Ports, ports_of
 from zeroskip.rtl.verilog.rtlil import Module, parse
 from zeroskip.rtl.verilog.source_names import better_names
 from zeroskip.rtl.verilog.write import write_module
-
-SRAM = "zeroskip_sram"
-"""The module of all memories (sram.v)."""
 
 _SRAM_PORTS: Ports = {
     port: (port, "output" if port == "r_data" else "input")
@@ -61,33 +58,10 @@ class _Platform(SharedModules):
     """Instances of shared modules and of memories stand in the module that holds them, without one around them."""
 
     def _instance(self, component: Any, parameters: Hashable, **clock: Any) -> Elaboratable:
-        key = type(component), parameters
-        if key not in self._names:
-            self._names[key] = self._new_name(type(component).__name__)
-            self.modules[self._names[key]] = component
-        ports = {
-            f"{'i' if member.flow == wiring.In else 'o'}_{port}": value
-            for port, (member, value) in ports_by_name(component).items()
-        }
-        return Instance(self._names[key], **clock, **ports)
-
-    def get_once(self, component: Any, parameters: Hashable) -> Elaboratable:
-        return self._instance(component, parameters, i_clk=ClockSignal(), i_rst=ResetSignal())
+        return self._bare_instance(component, parameters, **clock)
 
     def get_sram(self, sram: Sram) -> Elaboratable:
-        return Instance(
-            SRAM,
-            p_WIDTH=sram.width,
-            p_DEPTH=sram.depth,
-            p_ADDRESS=len(sram.read.addr),
-            i_clk=ClockSignal(),
-            i_w_en=sram.write.en,
-            i_w_addr=sram.write.addr,
-            i_w_data=sram.write.data,
-            i_r_en=sram.read.en,
-            i_r_addr=sram.read.addr,
-            o_r_data=sram.read.data,
-        )
+        return sram_instance(sram)
 
 
 def emit(component: wiring.Component, *, prefix: str, contents: Mapping[str, str] | None = None) -> Verilog:
