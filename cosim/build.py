@@ -84,7 +84,7 @@ class Design:
 
     def _build_in(self, folder: Path, simulator: Simulator, defines: Mapping[str, object], traced: bool) -> None:
         design = folder / "design.v"
-        design.write_text(self.verilog())
+        design.write_text(_for_icarus(self.verilog()) if simulator is Simulator.ICARUS else self.verilog())
         files: list[Path | VerilatorControlFile] = [*self.sources, design]
         if simulator is Simulator.VERILATOR:
             control = folder / "public.vlt"
@@ -171,7 +171,7 @@ class Build:
     def _random_start(self, seed: int) -> list[str]:
         """Memories and registers start with random values, not zeros: nothing may depend on values never written."""
         if self.simulator is not Simulator.VERILATOR:
-            return []
+            return [f"+seed={seed % 2**31}"]  # sram.v
         return ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
 
 
@@ -262,6 +262,16 @@ def _control_file(top: str, design: str) -> str:
     shared = re.findall(rf"^module (\w+) ?\([^;]*;\n +{re.escape(SHARED)}", design, re.M)
     lines = [f'public_flat_rw -module "{top}" -port "*"', *(f'public_flat_rd -module "{n}" -port "*"' for n in shared)]
     return "\n".join(["`verilator_config", *lines, ""])
+
+
+def _for_icarus(design: str) -> str:
+    """Every `always @*` runs once at the start, even if its inputs never change: Yosys relies on it. Its larger blocks
+    read a register that is 0 from the start, which is an event in Verilog but none in SystemVerilog: here it becomes 0
+    when all blocks wait. The others are single assignments."""
+    design = re.sub(
+        r"^  reg (\\\$auto\$verilog_backend\S+)  = 0;$", r"  reg \1 ;\n  initial #0 \1 = 0;", design, flags=re.M
+    )
+    return re.sub(r"^  always @\*$", "  always_comb", design, flags=re.M)
 
 
 def _build_args(simulator: Simulator, traced: bool) -> list[str]:

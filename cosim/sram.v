@@ -21,10 +21,19 @@ module zeroskip_sram #(
     reg [WIDTH-1:0] words [0:DEPTH-1];
 
     integer file;
+`ifdef __ICARUS__
+    integer seed, index;
+`endif
     reg [8*1024-1:0] folder, name;
 
     initial begin
         r_data = {WIDTH{1'b0}};
+`ifdef __ICARUS__
+        if (!$value$plusargs("seed=%d", seed)) seed = 0;
+        for (index = 0; index < DEPTH; index = index + 1)
+            // A word narrower than the numbers takes the lowest bits, a wider one repeats them.
+            words[index] = {(WIDTH + 31) / 32{$random(seed)}};
+`endif
         if ($value$plusargs("memories=%s", folder)) begin
             $sformat(name, "%0s/%m.hex", folder);
             file = $fopen(name, "r");

@@ -6,7 +6,9 @@
 //
 // One of three forms is chosen by a macro:
 //   (none)                    block RAM, as FPGA tools infer it
-//   ZEROSKIP_SRAM_MODEL       a model for simulation, in which a word that is read and written at once reads inverted
+//   ZEROSKIP_SRAM_MODEL       a model for simulation, in which a word that is read and written at once reads inverted,
+//                             and words start with random values: a comparison with unknown ones would be unknown, even
+//                             where the known bits decide it
 //   ZEROSKIP_SRAM_BLACK_BOX   nothing inside: for macros. A module of this name, with these parameters and ports, must
 //                             come from elsewhere; the sizes that the design needs are in the manifest.
 `default_nettype none
@@ -38,6 +40,16 @@ module zeroskip_sram #(
         if (CONTENTS != "") begin : filled
             initial $readmemh(CONTENTS, words_memory);
         end
+`ifdef ZEROSKIP_SRAM_MODEL
+        else begin : undefined
+            integer seed, index;
+            initial begin
+                seed = 0;
+                for (index = 0; index < DEPTH; index = index + 1)
+                    words_memory[index] = {(WIDTH + 31) / 32{$random(seed)}};
+            end
+        end
+`endif
     endgenerate
 
     always @(posedge clk) begin
