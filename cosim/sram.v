@@ -31,7 +31,7 @@ module zeroskip_sram #(
 `ifdef __ICARUS__
         if (!$value$plusargs("seed=%d", seed)) seed = 0;
         for (index = 0; index < DEPTH; index = index + 1)
-            // A word narrower than the numbers takes the lowest bits, a wider one repeats them.
+            // A narrow word takes the lowest bits of a number, a wide one repeats it.
             words[index] = {(WIDTH + 31) / 32{$random(seed)}};
 `endif
         if ($value$plusargs("memories=%s", folder)) begin

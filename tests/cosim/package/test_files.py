@@ -60,7 +60,7 @@ def test_names_read(package: Package) -> None:
     for text in verilog(package).values():
         code = re.sub(r"//.*", "", text)
         assert "\\" not in code
-        assert set(re.findall(r"\$\w+", code)) <= {"$signed", "$readmemh"}
+        assert set(re.findall(r"\$\w+", code)) <= {"$signed", "$readmemh", "$random"}
         assert set(re.findall(r"\(\* *(\w+)", code)) <= {"keep", "no_rw_check", "blackbox"}
         instances = re.findall(r"^    (\w+) (?:#\(|#\(.*\) \w+ \(|\w+ \()$", code, re.M)
         assert set(instances) <= modules
