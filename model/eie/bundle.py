@@ -29,6 +29,7 @@ from zeroskip.model.network.stages import (
     ConcatStage,
     HostStage,
     LinearStage,
+    MultiplyStage,
     Stage,
     computes_on_host,
     host_name,
@@ -377,6 +378,8 @@ def _check_fractions(network: EieNetwork) -> None:
         result = values[index + 1]
         if isinstance(stage, AddStage):
             wanted, rule = max(read), "at most"
+        elif isinstance(stage, MultiplyStage):
+            wanted, rule = sum(read), "at most"
         elif isinstance(stage, ConcatStage):
             wanted, rule = min(read), "at most"
         elif isinstance(stage, ActivationStage):
@@ -386,6 +389,11 @@ def _check_fractions(network: EieNetwork) -> None:
         if result > wanted or (rule == "exactly" and result != wanted):
             raise BundleError(
                 f"fractions[{index + 1}] must be {rule} {wanted}, by what stages[{index}] reads, not {result}"
+            )
+        if isinstance(stage, MultiplyStage) and wanted - result > MOST_APART:
+            raise BundleError(
+                f"fractions[{index + 1}] must be at least {wanted - MOST_APART}, by what stages[{index}] multiplies, "
+                f"not {result}"
             )
         joins = isinstance(stage, AddStage | ConcatStage)
         if joins and max(*read, result) - min(*read, result) > MOST_APART:

@@ -14,7 +14,16 @@ from zeroskip.model.eie.host import MOST_APART
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage, HostStage, Stage, sources
+from zeroskip.model.network.stages import (
+    ActivationStage,
+    AddStage,
+    ClampStage,
+    ConcatStage,
+    HostStage,
+    MultiplyStage,
+    Stage,
+    sources,
+)
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -42,9 +51,9 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class _Formats:
-    """The number formats of a network. Every layer, addition, concatenation and activation has one for its results;
-    pooling and limits keep that of what they read. By number: the format of each of the `values`, and those of each
-    layer's input and output."""
+    """The number formats of a network. Every layer, addition, product, concatenation and activation has one for its
+    results; pooling and limits keep that of what they read. By number: the format of each of the `values`, and those
+    of each layer's input and output."""
 
     values: list[int]
     layers: list[tuple[int, int]]
@@ -58,7 +67,7 @@ class _Formats:
             for _ in stage.layers:
                 layers.append((last, count))
                 last, count = count, count + 1
-            if isinstance(stage, AddStage | ConcatStage | ActivationStage):
+            if isinstance(stage, AddStage | MultiplyStage | ConcatStage | ActivationStage):
                 last, count = count, count + 1
             values.append(last)
         return cls(values=values, layers=layers, count=count)
@@ -77,8 +86,8 @@ def calibrate(
     so that nothing saturates on the calibration data; if the accumulator is too narrow for that, inputs and weights
     lose the same number of fraction bits. Activations have more than ONE_FRACTION fraction bits where they need them,
     and fewer than zero where they are large; a bias column limits both. A value that several layers read has the
-    fewest bits that one of them asks for. A sum has no more fraction bits than the finer of its parts, a concatenation
-    no more than the coarsest (zeroskip.model.eie.host).
+    fewest bits that one of them asks for. A sum has no more fraction bits than the finer of its parts, a product no
+    more than both together, a concatenation no more than the coarsest (zeroskip.model.eie.host).
 
     Raises ValueError if the values are too large for any choice, or values that meet are too different."""
     flat = inputs.reshape(len(inputs), -1)
@@ -141,11 +150,13 @@ def _limit(fractions: list[int], number: int, products: int, geometry: EieGeomet
 
 
 def _join(fractions: list[int], formats: _Formats, index: int, stage: Stage) -> None:
-    """Leaves a sum or a concatenation no more fraction bits than its parts give it."""
+    """Leaves a sum, a product or a concatenation no more fraction bits than its parts give it."""
     parts = [fractions[formats.values[source]] for source in sources(index, stage)]
     number = formats.values[index + 1]
     if isinstance(stage, AddStage):
         fractions[number] = min(fractions[number], max(parts))
+    elif isinstance(stage, MultiplyStage):
+        fractions[number] = min(fractions[number], sum(parts))
     elif isinstance(stage, ConcatStage):
         fractions[number] = min(fractions[number], min(parts))
 

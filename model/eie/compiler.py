@@ -20,7 +20,16 @@ from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import lower
 from zeroskip.model.network.operations import AveragePooling
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import ActivationStage, ClampStage, ConcatStage, ConvStage, HostStage, Stage, sources
+from zeroskip.model.network.stages import (
+    ActivationStage,
+    ClampStage,
+    ConcatStage,
+    ConvStage,
+    HostStage,
+    MultiplyStage,
+    Stage,
+    sources,
+)
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -150,7 +159,8 @@ def error_bound(
     a unit d of the weights: each product is off by at most |w| e + d (|x| + e), and by one unit of the sum where
     `product_shift` drops bits; rounding the output adds half a unit. ReLU never increases an error, and the error of a
     maximum is at most the largest error of its values. The error of a sum is at most the sum of the errors, and half a
-    unit more where it is rounded; a limit adds what it is off itself, and an activation multiplies by its greatest
+    unit more where it is rounded; a product of x and y with errors e and d is off by at most |x| d + |y| e + e d, and
+    half a unit; a limit adds what it is off itself, and an activation multiplies by its greatest
     slope.
     """
     values = inputs.reshape(len(inputs), -1).astype(np.float64)
@@ -166,17 +176,20 @@ def error_bound(
 
     def run_host(index: int, given: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         halves = [np.split(part, 2) for part in given]
-        error = _host_error(network, index, [error for _, error in halves])
         stage = stages[index]
         assert isinstance(stage, HostStage)
-        return np.concatenate((stage.compute(*(activations for activations, _ in halves)), error))
+        values = [activations for activations, _ in halves]
+        error = _host_error(network, index, values, [error for _, error in halves])
+        return np.concatenate((stage.compute(*values), error))
 
     # Errors pass through the stages together with their values: they are the second half of the batch.
     return np.split(run_stages(stages, np.concatenate((values, errors)), run_stage, run_host), 2)[1]
 
 
-def _host_error(network: EieNetwork, index: int, errors: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The error of what stage `index` of the host gives, from those of what it reads."""
+def _host_error(
+    network: EieNetwork, index: int, activations: list[NDArray[np.float64]], errors: list[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """The error of what stage `index` of the host gives, from what it reads and the errors of that."""
     stage, result = network.stages[index], network.value_fractions[index + 1]
     if isinstance(stage, ActivationStage):
         return errors[0] * slope(stage.function, stage.argument) + 0.5 * 2.0**-result
@@ -189,6 +202,10 @@ def _host_error(network: EieNetwork, index: int, errors: list[NDArray[np.float64
         return errors[0] + max(off, default=0.0)
     rounded = [network.value_fractions[source] > result for source in sources(index, stage)]
     half = 0.5 * 2.0**-result
+    if isinstance(stage, MultiplyStage):
+        one, other = (np.abs(part) for part in activations)
+        most: NDArray[np.float64] = stage.compute(one + errors[0], other + errors[1])
+        return most - stage.compute(one, other) + half
     if isinstance(stage, ConcatStage):
         return np.concatenate([error + half * cut for error, cut in zip(errors, rounded, strict=True)], axis=1)
     return errors[0] + errors[1] + half * any(rounded)

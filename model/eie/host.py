@@ -6,6 +6,8 @@ fraction bits of its own (EieNetwork.fractions), and where values meet they are 
     addition        both integers are shifted left to the greater of their fraction bits, f, and added, which loses
                     nothing; the sum is rounded to the fraction bits of the result, g <= f:
                     saturate16(round_half_even((a << (f - fa)) + (b << (f - fb)) / 2**(f - g))), then ReLU if it has one
+    product         the product of both integers is exact, with fa + fb fraction bits, and rounded to those of the
+                    result, g <= fa + fb: saturate16(round_half_even(a * b / 2**(fa + fb - g)))
     concatenation   each integer is rounded to the fraction bits of the result, g, which are not more than those of any
                     part: saturate16(round_half_even(a / 2**(fa - g)))
     limits          the result has the fraction bits of the value; a limit is saturate16(round_half_even(limit * 2**f))
@@ -28,13 +30,14 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.geometry import VALUE_BITS
 from zeroskip.model.network.activations import activated
-from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage, HostStage
+from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage, HostStage, MultiplyStage
 
 VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
 VALUE_MIN = -(1 << (VALUE_BITS - 1))
 
 MOST_APART = 40
-"""The greatest difference between the fraction bits of values that meet: 64 bits hold their sum then."""
+"""The greatest difference between the fraction bits of values that meet: 64 bits hold their sum then. Also the most
+bits that are rounded away from a product."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +77,9 @@ def run_host(
         if stage.relu:
             exact = np.maximum(exact, 0)
         return _rounded([exact], [most - result])
+    if isinstance(stage, MultiplyStage):
+        one, other = (part.astype(np.int64) for part in given)
+        return _rounded([stage.compute(one, other)], [sum(fractions) - result])
     if isinstance(stage, ConcatStage):
         return _rounded([part.astype(np.int64) for part in given], [fraction - result for fraction in fractions])
     assert isinstance(stage, ClampStage)

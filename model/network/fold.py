@@ -24,6 +24,7 @@ from zeroskip.model.network.operations import (
     Convolution,
     Linear,
     MaxPooling,
+    Multiplication,
     Operation,
 )
 from zeroskip.model.network.same import require_same
@@ -39,6 +40,7 @@ from zeroskip.model.network.steps import (
     FlattenStep,
     LinearStep,
     MaxPoolStep,
+    MultiplyStep,
     NetworkStep,
     ReluStep,
     SoftmaxStep,
@@ -234,7 +236,7 @@ class _Made:
     """An operation in the making, which reads the results of operations `sources` (`given` as values, before they were
     flattened)."""
 
-    operation: _Layer | _Average | MaxPoolStep | ClampStep | ActivationStep | _Sum | ConcatStep
+    operation: _Layer | _Average | MaxPoolStep | ClampStep | ActivationStep | _Sum | MultiplyStep | ConcatStep
     given: tuple[_Value, ...]
     sources: tuple[int, ...] = field(init=False)
     result: _Value = field(init=False)
@@ -280,6 +282,8 @@ class _Folding:
                 result = self.of_each(step, value)
             case AddStep():
                 result = self.sum(step, given)
+            case MultiplyStep():
+                result = self.product(step, given)
             case ConcatStep():
                 result = self.concat(step, given)
             case FlattenStep():
@@ -403,6 +407,21 @@ class _Folding:
             what = "channels" if images else "values"
             raise ValueError(f"{step.label} adds {widths[0]} {what} and {widths[1]}; supported: as many of both")
         return self._make(_Sum(), *given, width=widths[0] if widths else None, images=images)
+
+    def product(self, step: MultiplyStep, given: list[_Value]) -> _Value:
+        one, other = given
+        if step.gate:
+            # The factors may be flat values, which forward() takes for images of 1 x 1.
+            self._require_images(step.label, "product of images and a factor for each channel", one)
+            images: bool | None = True
+        else:
+            images = self._same_kind(step, given)
+        for value in given:
+            self._place_waiting(value)
+        if one.width is not None and other.width is not None and one.width != other.width:
+            what = "channels" if images else "values"
+            raise ValueError(f"{step.label} multiplies {one.width} {what} by {other.width}; supported: as many of both")
+        return self._make(step, one, other, width=one.width or other.width, images=images)
 
     def concat(self, step: ConcatStep, given: list[_Value]) -> _Value:
         images = self._same_kind(step, given)
@@ -559,6 +578,8 @@ def _finished(made: _Made, back: tuple[int, ...]) -> tuple[Operation, nn.Module]
             operation = AveragePooling(kernel=step.kernel, stride=stride, padding=padding, relu=relu, back=back)
         case _Sum(relu=relu):
             operation = Addition(images=bool(made.result.images), relu=relu, back=back)
+        case MultiplyStep():
+            operation = Multiplication(images=bool(made.result.images), back=back)
         case ConcatStep():
             operation = Concatenation(images=bool(made.result.images), back=back)
         case ClampStep(low=low, high=high):

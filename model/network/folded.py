@@ -12,6 +12,7 @@ from zeroskip.model.network.operations import (
     Clamping,
     Concatenation,
     Linear,
+    Multiplication,
     Operation,
     has_relu,
 )
@@ -25,8 +26,8 @@ class Folded(nn.Sequential):
     """`operations` of a network, each computed by one of the `layers` (modules without ReLU), as one float network.
 
     Takes images (n, channels, height, width) where `images`, else flat values (n, values), and gives flat values. Its
-    modules are the layers in order, with a ReLU or a Flatten of its own where one is needed in between; each reads the
-    results of the modules `sources` (numbers, or INPUT).
+    modules are the layers in order, with a ReLU, a Flatten or an Unflatten of its own where one is needed in between;
+    each reads the results of the modules `sources` (numbers, or INPUT).
     """
 
     def __init__(self, operations: Sequence[Operation], layers: Sequence[nn.Module], *, images: bool) -> None:
@@ -52,9 +53,14 @@ class Folded(nn.Sequential):
                 flattened[source] = add(nn.Flatten(), (source,), False)
             return flattened[source]
 
+        def factors(source: int) -> int:
+            return source if is_image[source] else add(nn.Unflatten(1, (-1, 1, 1)), (source,), True)
+
         for number, (operation, layer) in enumerate(zip(operations, layers, strict=True)):
             read = tuple(results[number + 1 - back] for back in operation.back)
             takes_images = _takes_images(operation, all(is_image[source] for source in read))
+            if takes_images and isinstance(operation, Multiplication):
+                read = tuple(factors(source) for source in read)
             if not takes_images:
                 read = tuple(flat(source) for source in read)
             self._of_operation.append(len(self))
@@ -90,7 +96,7 @@ def _takes_images(operation: Operation, given: bool) -> bool:
     """Whether an operation computes on images; `given` says whether it reads some."""
     if isinstance(operation, Linear):
         return False
-    if isinstance(operation, Addition | Concatenation):
+    if isinstance(operation, Addition | Multiplication | Concatenation):
         return operation.images
     return given if isinstance(operation, Clamping | Activation) else True
 

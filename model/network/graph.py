@@ -28,6 +28,7 @@ from zeroskip.model.network.steps import (
     FlattenStep,
     LinearStep,
     MaxPoolStep,
+    MultiplyStep,
     NetworkStep,
     ReluStep,
     SoftmaxStep,
@@ -37,9 +38,10 @@ from zeroskip.model.network.trace import COMPARED, PLACE, RESHAPE_METHODS, RESHA
 from zeroskip.model.network.wrappers import unwrapped
 
 SUPPORTED = (
-    "Linear, Conv2d, additions, concatenations (of dimension 1), ReLU, ReLU6, Hardtanh, LeakyReLU, Sigmoid, Tanh, "
-    "SiLU, GELU, Hardswish, Hardsigmoid, MaxPool2d, AvgPool2d, adaptive poolings to sizes that divide the image, "
-    "BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity, and at the end Softmax or LogSoftmax"
+    "Linear, Conv2d, additions, products of two values, concatenations (of dimension 1), ReLU, ReLU6, Hardtanh, "
+    "LeakyReLU, Sigmoid, Tanh, SiLU, GELU, Hardswish, Hardsigmoid, MaxPool2d, AvgPool2d, adaptive poolings to sizes "
+    "that divide the image, BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity, and at the end "
+    "Softmax or LogSoftmax"
 )
 
 
@@ -113,7 +115,7 @@ def _in_place(module: nn.Module, node: fx.Node) -> bool:
     if node.target in _IN_PLACE_ARGUMENT:
         return bool(_argument(node, _IN_PLACE_ARGUMENT[node.target], "inplace", False))
     return (
-        node.target is operator.iadd
+        node.target in (operator.iadd, operator.imul)
         or bool(node.kwargs.get("inplace", False))
         or (called.endswith("_") and not called.endswith("__"))
     )
@@ -123,7 +125,7 @@ def _may_share(module: nn.Module, node: fx.Node) -> bool:
     """Whether the result of a node may be its first input, or a view of it."""
     if node.op == "call_module":
         layer = module.get_submodule(str(node.target))
-        return is_plain(layer, nn.Identity, nn.Flatten, *_DROPOUT_LAYERS)
+        return is_plain(layer, nn.Identity, nn.Flatten, nn.Unflatten, *_DROPOUT_LAYERS)
     views = (*RESHAPES, *RESHAPE_METHODS, *_COPIES, *_DROPOUTS)
     return node.target != "clone" and node.target in views
 
@@ -149,6 +151,10 @@ class _Reader:
         self.input: Tensor | None = None
         # What forward() compares the number of samples with.
         self.compared: set[int] = set()
+        # Flat values that forward() makes images of 1 x 1, where shapes are not known.
+        self.factors: set[fx.Node] = set()
+        # Factors for channels that forward() expands to the size of the images, and what they are expanded from.
+        self.expanded: dict[fx.Node, fx.Node] = {}
         # Values that are no tensors: the shape of a value, and its first element. The number of
         # samples is the same all along the network, so they never go stale.
         self.shapes: set[fx.Node] = set()
@@ -177,6 +183,9 @@ class _Reader:
                 raise ValueError(f"the network must return the result of its last step, not {given}")
         elif node.op != "get_attr" and not self._shape_query(node):
             self._require_values(node)
+            if node.op == "call_method" and node.target in ("expand", "expand_as"):
+                self._expand(node)
+                return
             if (joined := self._joined(node)) is not None:
                 steps.append(joined)
                 self.values[node] = len(steps) - 1
@@ -217,30 +226,57 @@ class _Reader:
             raise ValueError(self._own_tensor(node, str(owned[0].target)))
         if not self._inputs(node):
             raise ValueError(f"{_label(node)} is {_target_name(node)} without a value of the network; {_SUPPORTED_IS}")
+        for source in self.expanded.keys() & set(node.all_input_nodes):
+            if node.target not in _MULTIPLICATIONS:
+                raise ValueError(
+                    f"{_label(source)} is {_target_name(source)}, which {_label(node)} reads; supported: factors for "
+                    "channels that are expanded for a product"
+                )
+
+    def _expand(self, node: fx.Node) -> None:
+        """Factors (samples, channels, 1, 1), for a product with images."""
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        before, after = self._shape(source), self._shape(node)
+        known = before is not None and after is not None
+        if source not in self.values or (known and not _is_gate(after, before)):  # type: ignore[arg-type]
+            raise ValueError(
+                f"{_label(node)} is {_target_name(node)}; supported: factors (samples, channels, 1, 1) that are "
+                "expanded to (samples, channels, height, width)"
+            )
+        self.values[node] = self.values[source]
+        self.expanded[node] = source
 
     def _joined(self, node: fx.Node) -> NetworkStep | None:
         """The step of an operation that reads several values; None for a node that reads one."""
         if node.op != "call_module" and node.target in _ADDITIONS:
             return self._addition(node)
+        if node.op != "call_module" and node.target in _MULTIPLICATIONS:
+            return self._multiplication(node)
         if node.op != "call_module" and node.target in _CONCATENATIONS:
             return self._concatenation(node)
         inputs = self._inputs(node)
         if len(inputs) > 1:
             names = " and ".join(f"'{value.name}'" for value in inputs)
             raise ValueError(
-                f"{_label(node)} is {_target_name(node)}, which joins {names}; values are joined by additions and "
-                "concatenations alone"
+                f"{_label(node)} is {_target_name(node)}, which joins {names}; values are joined by additions, "
+                "products and concatenations alone"
             )
         return None
 
-    def _addition(self, node: fx.Node) -> AddStep:
+    def _pair(self, node: fx.Node, supported: str) -> tuple[fx.Node, fx.Node]:
+        """The two values of the network that an operation joins."""
         pair = [_argument(node, 0, "input", None), _argument(node, 1, "other", None)]
         parts = [part for part in pair if isinstance(part, fx.Node) and part in self.values]
         if len(parts) != 2:
             raise ValueError(
                 f"{_label(node)} is {_target_name(node)} with something that the network did not compute; supported: "
-                "the sum of two values (add a constant to the bias of a layer instead)"
+                f"{supported}"
             )
+        return parts[0], parts[1]
+
+    def _addition(self, node: fx.Node) -> AddStep:
+        parts = self._pair(node, "the sum of two values (add a constant to the bias of a layer instead)")
         if _argument(node, 2, "alpha", 1) != 1 or node.kwargs.get("out") is not None:
             raise ValueError(f"{_label(node)} has an alpha, or an out; supported: the plain sum of two values")
         one, other = (self._shape(part) for part in parts)
@@ -250,6 +286,26 @@ class _Reader:
                 "values of the same shape"
             )
         return AddStep(**self._about(node, *parts))
+
+    def _multiplication(self, node: fx.Node) -> MultiplyStep:
+        supported = "the product of two values (multiply the weights of a layer by a constant instead)"
+        one, other = (self.expanded.get(part, part) for part in self._pair(node, supported))
+        if node.kwargs.get("out") is not None:
+            raise ValueError(f"{_label(node)} has an out; supported: the plain product of two values")
+        first, second = self._shape(one), self._shape(other)
+        if first is None or second is None:
+            if one in self.factors:
+                one, other = other, one
+            return MultiplyStep(**self._about(node, one, other), gate=True if other in self.factors else None)
+        if _is_gate(second, first):
+            one, other, first, second = other, one, second, first
+        gate = _is_gate(first, second)
+        if not gate and first != second:
+            raise ValueError(
+                f"{_label(node)} multiplies values of the shapes {first[1:]} and {second[1:]} a sample; "
+                "supported: the product of values of the same shape, and factors for channels, (channels, 1, 1)"
+            )
+        return MultiplyStep(**self._about(node, one, other), gate=gate)
 
     def _concatenation(self, node: fx.Node) -> ConcatStep | None:
         given = _argument(node, 0, "tensors", None)
@@ -391,7 +447,7 @@ class _Reader:
         for kind, function in _ACTIVATIONS.items():
             if is_plain(module, kind):
                 return self._activation(node, function, module)
-        if is_plain(module, nn.Flatten):
+        if is_plain(module, nn.Flatten, nn.Unflatten):
             return self._reshape(node)
         if is_plain(module, nn.Identity):
             return None
@@ -451,6 +507,14 @@ class _Reader:
     def _unknown_reshape(self, node: fx.Node) -> FlattenStep:
         if node.op == "call_module":
             module = self.module.get_submodule(str(node.target))
+            if isinstance(module, nn.Unflatten):
+                if module.dim != 1 or tuple(module.unflattened_size)[1:] != (1, 1):
+                    raise ValueError(
+                        f"{_label(node)} unflattens dimension {module.dim} to {module.unflattened_size}; supported: 1, "
+                        "to (channels, 1, 1), for the factors of a product"
+                    )
+                self.factors.add(node)
+                return FlattenStep(**self._about(node), width=None)
             _require_flatten(node, module.start_dim, module.end_dim)
             return FlattenStep(**self._about(node), width=None)
         if node.target in (torch.flatten, "flatten"):
@@ -463,11 +527,14 @@ class _Reader:
     def _view_width(self, node: fx.Node) -> int | None:
         """The width in `view(n, width)`, None where it is -1."""
         sizes = view_sizes(node)
-        samples_kept = len(sizes) == 2 and (sizes[0] == -1 or sizes[0] in self.sample_counts)
-        if not samples_kept or not isinstance(sizes[1], int):
+        samples_kept = sizes[2:] in ((), (1, 1)) and (sizes[0] == -1 or sizes[0] in self.sample_counts)
+        if len(sizes) < 2 or not samples_kept or not isinstance(sizes[1], int):
             raise ValueError(
-                f"{_label(node)} reshapes to {tuple(sizes)}; supported: (samples, -1) and (samples, width)"
+                f"{_label(node)} reshapes to {tuple(sizes)}; supported: (samples, -1), (samples, width) and, for the "
+                "factors of a product, (samples, width, 1, 1)"
             )
+        if len(sizes) == 4:
+            self.factors.add(node)
         return None if sizes[1] == -1 else sizes[1]
 
     def _require_copy(self, node: fx.Node) -> None:
@@ -552,6 +619,7 @@ class _Reader:
 _SUPPORTED_IS = f"supported: {SUPPORTED}"
 
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_MULTIPLICATIONS = (operator.mul, operator.imul, torch.mul, torch.multiply, "mul", "mul_", "multiply")
 _ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.LeakyReLU: "leaky_relu",
     nn.Sigmoid: "sigmoid",
@@ -614,6 +682,11 @@ _SOFTMAXES: dict[object, str] = {
     torch.log_softmax: "log_softmax",
     "log_softmax": "log_softmax",
 }
+
+
+def _is_gate(images: tuple[int, ...], factors: tuple[int, ...]) -> bool:
+    """Whether values of the shape `factors` have one for each channel of `images`, which are larger."""
+    return len(images) == 4 and factors == (*images[:2], 1, 1) and images != factors
 
 
 def _require_flatten(node: fx.Node, start: object, end: object) -> None:

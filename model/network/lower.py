@@ -24,6 +24,7 @@ from zeroskip.model.network.operations import (
     HostOperation,
     Linear,
     MaxPooling,
+    Multiplication,
     Operation,
     in_table,
 )
@@ -35,6 +36,7 @@ from zeroskip.model.network.stages import (
     ConvStage,
     LinearStage,
     MaxPoolStage,
+    MultiplyStage,
     Stage,
 )
 
@@ -149,6 +151,14 @@ def _host_stage(
                 "values of the same shape"
             )
         return AddStage(values=counts[0], relu=operation.relu, back=back), given[0] if images else counts[:1]
+    if isinstance(operation, Multiplication):
+        one, other = given
+        if one != other and (len(one) != 3 or other not in ((one[0], 1, 1), one[:1])):
+            raise ValueError(
+                f"operation {position} of the network multiplies {_by(one)} by {_by(other)}; supported: the product "
+                "of values of the same shape, and one factor for each channel"
+            )
+        return MultiplyStage(values=(counts[0], counts[1]), back=back), one
     assert isinstance(operation, Concatenation)
     if not images:
         return ConcatStage(values=counts, back=back), (sum(counts),)

@@ -97,6 +97,17 @@ class Concatenation(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Multiplication(_Operation):
+    """The product of two results of one size; or, where `images`, each channel of the first times one value of the
+    second."""
+
+    images: bool
+
+    def module(self) -> nn.Module:
+        return Multiply()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Clamping(_Operation):
     """Values from `low` to `high`, as nn.Hardtanh gives them; a ReLU of its own has the `high` infinity."""
 
@@ -118,7 +129,7 @@ class Activation(_Operation):
         return activation_module(self.function, self.argument)
 
 
-HostOperation = Addition | Concatenation | Clamping | Activation
+HostOperation = Addition | Multiplication | Concatenation | Clamping | Activation
 """What the host computes between the layers of every core."""
 
 Operation = Linear | Convolution | MaxPooling | AveragePooling | HostOperation
@@ -140,6 +151,13 @@ class Add(nn.Module):
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         return one + other
+
+
+class Multiply(nn.Module):
+    """Multiplication as a layer of two inputs; the second may be images of 1 x 1, a factor for each channel."""
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        return one * other
 
 
 class Concat(nn.Module):

@@ -24,6 +24,7 @@ from zeroskip.model.network.steps import (
     FlattenStep,
     LinearStep,
     MaxPoolStep,
+    MultiplyStep,
     NetworkStep,
     ReluStep,
     SoftmaxStep,
@@ -71,6 +72,10 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
     match step:
         case AddStep():
             return given[0] + given[1]
+        case MultiplyStep():
+            # Factors may be flat values.
+            missing = values.dim() - given[1].dim()
+            return values * given[1][(..., *[None] * missing)]
         case ConcatStep():
             return torch.cat(given, 1)
         case ActivationStep(function=function, argument=argument):

@@ -13,7 +13,8 @@ are flat; those of images are in the order channels x height x width:
     values = stage.scatter(rows)              starts x outputs   ->  images x values
 
 Values are only moved and compared here, so that integers and floats stay exact. The stages of additions,
-concatenations and activations (HostStage) are computed on the host by what their core defines for its numbers.
+products, concatenations and activations (HostStage) are computed on the host by what their core defines for its
+numbers.
 """
 
 from __future__ import annotations
@@ -284,6 +285,28 @@ class AddStage(HostStage):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MultiplyStage(HostStage):
+    """The product of two results of `values` values: as many of both, or fewer of the second, each of which multiplies
+    as many neighbouring ones of the first (a factor for each channel of an image)."""
+
+    values: tuple[int, int]
+    back: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_back(self.back, 2)
+        if not isinstance(self.values, tuple) or len(self.values) != 2:
+            raise ValueError(f"values must be two integers, not {self.values!r}")
+        for count in self.values:
+            _check_values(count)
+        if self.values[0] % self.values[1]:
+            raise ValueError(f"values: the second must divide the first, not be {self.values[1]} of {self.values[0]}")
+
+    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
+        product: NDArray[Any] = given[0] * np.repeat(given[1], self.values[0] // self.values[1], axis=1)
+        return product
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConcatStage(HostStage):
     """Results of `values` values each, of every image behind one another."""
 
@@ -351,13 +374,14 @@ class ActivationStage(HostStage):
         return activated(self.function, self.argument, given[0])
 
 
-Stage = LinearStage | ConvStage | MaxPoolStage | AddStage | ConcatStage | ClampStage | ActivationStage
+Stage = LinearStage | ConvStage | MaxPoolStage | AddStage | MultiplyStage | ConcatStage | ClampStage | ActivationStage
 
 KINDS: dict[str, type[Stage]] = {
     "linear": LinearStage,
     "conv": ConvStage,
     "max pool": MaxPoolStage,
     "add": AddStage,
+    "multiply": MultiplyStage,
     "concat": ConcatStage,
     "clamp": ClampStage,
     "activation": ActivationStage,
@@ -384,7 +408,12 @@ class TableRow(Protocol):
 
 def host_name(stage: HostStage) -> str:
     """What a stage of the host does, for people: "additions"."""
-    names = {AddStage: "additions", ConcatStage: "concatenations", ClampStage: "limits"}
+    names = {
+        AddStage: "additions",
+        MultiplyStage: "products",
+        ConcatStage: "concatenations",
+        ClampStage: "limits",
+    }
     return names.get(type(stage), "activations")
 
 
@@ -393,7 +422,7 @@ def kind_name(stage: Stage) -> str:
 
 
 def computes_on_host(stages: Sequence[Stage]) -> bool:
-    """Whether a network has additions, concatenations or activations of their own: files of version 4."""
+    """Whether a network has additions, products, concatenations or activations of their own: files of version 4."""
     return any(isinstance(stage, HostStage) for stage in stages)
 
 
@@ -443,6 +472,8 @@ def _counts(stage: Stage, layers: Sequence[TableRow], where: str) -> tuple[tuple
         return (layers[stage.first].inputs,), layers[stage.last].outputs
     if isinstance(stage, AddStage):
         return (stage.values, stage.values), stage.values
+    if isinstance(stage, MultiplyStage):
+        return stage.values, stage.values[0]
     if isinstance(stage, ConcatStage):
         return stage.values, sum(stage.values)
     if isinstance(stage, ClampStage | ActivationStage):
@@ -496,8 +527,9 @@ def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
         elif isinstance(stage, ConcatStage) and len({shape[1:] for shape in given}) == 1:
             found.append((sum(shape[0] for shape in given), *given[0][1:]))
         else:
-            found.append(given[0] if len(set(given)) == 1 else (counts[index + 1],))
-        note = {AddStage: " + ", ConcatStage: " | "}.get(type(stage), "")
+            gated = isinstance(stage, MultiplyStage)
+            found.append(given[0] if gated or len(set(given)) == 1 else (counts[index + 1],))
+        note = {AddStage: " + ", MultiplyStage: " * ", ConcatStage: " | "}.get(type(stage), "")
         reads = f" ({note.join(map(str, read))})" if note or stage.back != BEFORE else ""
         names.append(_name(found[-1]) + reads)
     return names

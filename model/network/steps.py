@@ -95,6 +95,14 @@ class ConcatStep(NetworkStep):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MultiplyStep(NetworkStep):
+    """The product of two values of the same shape; or, where `gate`, each channel of the first times one value of the
+    second. `gate` is None where shapes are not known."""
+
+    gate: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class FlattenStep(NetworkStep):
     """Flattens (n, ...) to (n, width); `width` is None where the network does not state it."""
 

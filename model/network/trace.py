@@ -293,6 +293,9 @@ class _Known(fx.Proxy):
         """`x += y`, which fx would take for `x = x + y`."""
         return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
 
+    def __imul__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
+
     def __len__(self) -> int:
         return len(self.node.meta[VALUE])
 

@@ -27,6 +27,7 @@ class Parts(nn.Module):
         self.bn_a, self.bn_b, self.bn_c, self.bn_8 = (nn.BatchNorm2d(n) for n in (4, 4, 4, 8))
         self.fc4, self.fc8, self.fc36 = nn.Linear(4, 3), nn.Linear(8, 3), nn.Linear(36, 3)
         self.long, self.hidden, self.out = nn.Linear(144, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+        self.squeeze, self.squeezed = nn.Linear(8, 4), nn.Linear(4, 8)
         self.relu, self.relu6 = nn.ReLU(inplace=True), nn.ReLU6()
         self._forward = forward
 
@@ -65,6 +66,14 @@ def _inverted_residual(m: Parts, x: Tensor) -> Tensor:
     return m.fc4(_pooled(x + m.bn_a(m.thin(out))))
 
 
+def _squeeze_and_excitation(m: Parts, x: Tensor) -> Tensor:
+    """With linear layers, whose values become factors of channels; the product is in place."""
+    x = m.down(x)
+    factors = F.hardsigmoid(m.squeezed(F.relu(m.squeeze(_pooled(x)))))
+    x *= factors.view(x.size(0), 8, 1, 1)
+    return m.thin(x).flatten(1)
+
+
 NETWORKS: dict[str, Forward] = {
     "basic block": _basic_block,
     "pre-activation": _pre_activation,
@@ -88,6 +97,16 @@ NETWORKS: dict[str, Forward] = {
     "SiLU": lambda m, x: m.fc4(_pooled(x + m.b(F.silu(m.a(x))))),
     "GELU": lambda m, x: m.thin(torch.cat([F.gelu(m.a(x)), F.gelu(m.b(x), approximate="tanh")], 1)).flatten(1),
     "MobileNetV3": lambda m, x: m.thin(m.depth(F.hardsigmoid(F.hardswish(m.bn_8(m.wide(x)))))).flatten(1),
+    "gate by two convolutions": lambda m, x: m.fc4(
+        _pooled(x * torch.sigmoid(m.thin(F.relu(m.wide(x.mean((2, 3), True))))))
+    ),
+    "squeeze and excitation": _squeeze_and_excitation,
+    "factors that are expanded": lambda m, x: m.thin(
+        (y := m.wide(x)) * torch.sigmoid(m.depth(F.adaptive_avg_pool2d(y, 1))).expand_as(y)
+    ).flatten(1),
+    "product of two branches": lambda m, x: m.fc4(_pooled(F.relu(m.a(x) * m.b(x)))),
+    "square of flat values": lambda m, x: m.out((y := m.long(x.flatten(1))) * y),
+    "the end is a product": lambda m, x: torch.mul(m.fc4(_pooled(m.a(x))), m.fc4(_pooled(x)).tanh()),
     "images and their flat values": lambda m, x: m.out(m.long(x.flatten(1)) + m.long(m.a(x).flatten(1))),
 }
 """The forward() of each network, by what it is."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroskip.model.eie.host import MOST_APART, activation_table, run_host
-from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage
+from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage, MultiplyStage
 
 VALUES = st.integers(-(1 << 15), (1 << 15) - 1)
 EDGES = st.sampled_from([-(1 << 15), -1, 0, 1, (1 << 15) - 1])
@@ -52,6 +52,24 @@ def test_values_that_are_far_apart_meet_exactly() -> None:
     parts = [np.array([[1, 1, 3]], np.int16), np.array([[1, -1, 0]], np.int16)]
     run = run_host(AddStage(values=3, relu=False, back=(1, 2)), parts, [1, MOST_APART + 1], 0)
     assert run.outputs.tolist() == [[1, 0, 2]]
+
+
+@given(INTEGERS, INTEGERS, st.integers(-10, 20), st.integers(-10, 20), st.integers(0, MOST_APART), st.booleans())
+def test_a_product_is_exact_and_then_rounded(
+    one: list[int], other: list[int], fraction: int, second: int, coarser: int, gated: bool
+) -> None:
+    """With a factor for every two neighbouring values where `gated`."""
+    result = fraction + second - coarser
+    factors = other[:2] if gated else other
+    parts = [np.array([part], np.int16) for part in (one, factors)]
+    run = run_host(MultiplyStage(values=(4, len(factors)), back=(1, 2)), parts, [fraction, second], result)
+
+    each = [other[0], other[0], other[1], other[1]] if gated else other
+    exact = [value(a, fraction) * value(b, second) for a, b in zip(one, each, strict=True)]
+    assert run.outputs.tolist() == [[nearest(product, result) for product in exact]]
+    rounded = [round(product * Fraction(2) ** result) for product in exact]
+    assert run.vanished == sum(product != 0 and held == 0 for product, held in zip(exact, rounded, strict=True))
+    assert run.saturated == sum(not -(1 << 15) <= held < 1 << 15 for held in rounded)
 
 
 @given(INTEGERS, INTEGERS, st.integers(-10, 14), st.integers(0, 20), st.integers(0, 20))

@@ -429,11 +429,13 @@ class TwoInputs(nn.Module):
         (Forward(lambda m, x: m.fc1(x.cos())), f"operation 'cos' is cos; supported: {SUPPORTED}"),
         (
             Forward(lambda m, x: m.fc1(x.view(-1, 3, 4))),
-            "operation 'view' reshapes to (-1, 3, 4); supported: (samples, -1) and (samples, width)",
+            "operation 'view' reshapes to (-1, 3, 4); supported: (samples, -1), (samples, width) "
+            "and, for the factors of a product, (samples, width, 1, 1)",
         ),
         (
             Forward(lambda m, x: m.fc1(x.view(1, -1))),
-            "operation 'view' reshapes to (1, -1); supported: (samples, -1) and (samples, width)",
+            "operation 'view' reshapes to (1, -1); supported: (samples, -1), (samples, width) "
+            "and, for the factors of a product, (samples, width, 1, 1)",
         ),
         (
             Forward(lambda m, x: m.fc1(torch.flatten(x))),

@@ -55,9 +55,21 @@ def test_what_others_read_too_is_not_changed() -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
-    "product": (
-        lambda m, x: (m.a(x) * m.b(x)).flatten(1),
-        "operation 'mul' is mul, which joins 'a' and 'b'; values are joined by additions and concatenations alone",
+    "product with a constant": (
+        lambda m, x: (2 * m.a(x)).flatten(1),
+        "operation 'mul' is mul with something that the network did not compute; supported: the product of two values",
+    ),
+    "factors for places": (
+        lambda m, x: (m.a(x) * m.b(x).mean(3, keepdim=True)).flatten(1),
+        "operation 'mean' is a mean over 3; supported: height and width",
+    ),
+    "expanded for a sum": (
+        lambda m, x: ((y := m.a(x)) + F.adaptive_avg_pool2d(y, 1).expand_as(y)).flatten(1),
+        "operation 'expand_as' is expand_as, which operation 'add' reads; supported: factors for channels",
+    ),
+    "product in place before another reader": (
+        lambda m, x: _changed(m, m.a(x), lambda y: _multiplied(y, x) + m.b(y)),
+        "operation 'imul' changes its input in place, and layer 'b' uses that too; use an operation that is not in pla",
     ),
     "constant": (
         lambda m, x: (m.a(x) + 1).flatten(1),
@@ -75,6 +87,10 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         lambda m, x: torch.cat([m.a(x), m.b(x)], 2).flatten(1),
         "operation 'cat' joins values along dimension 2; supported: 1, that of channels and values",
     ),
+    "factors for columns": (
+        lambda m, x: (m.a(x) * F.adaptive_avg_pool2d(m.b(x), (1, 6))).flatten(1),
+        "operation 'mul' multiplies values of the shapes (4, 6, 6) and (4, 1, 6) a sample; supported: the product of",
+    ),
     "tensor": (
         lambda m, x: torch.cat([m.a(x), torch.zeros(len(x), 4, 6, 6)], 1).flatten(1),
         "operation 'cat' is cat with a tensor that forward() makes",
@@ -82,10 +98,6 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
     "softmax in the middle": (
         lambda m, x: (torch.softmax(m.a(x), 1) + x).flatten(1),
         "operation 'softmax' is a softmax",
-    ),
-    "gate": (
-        lambda m, x: (torch.sigmoid(m.a(x)) * m.b(x)).flatten(1),
-        "operation 'mul' is mul, which joins 'sigmoid' and 'b'; values are joined by additions and",
     ),
     "no table": (lambda m, x: torch.erf(m.a(x)).flatten(1), "operation 'erf' is erf; supported: Linear, "),
     "ReLU in place before the shortcut": (
@@ -106,6 +118,11 @@ def _changed(m: Parts, y: Tensor, use: Callable[[Tensor], Tensor]) -> Tensor:
 def _kept(y: Tensor) -> Tensor:
     before = y.clone()
     return F.relu(y, inplace=True) + before
+
+
+def _multiplied(y: Tensor, x: Tensor) -> Tensor:
+    y *= x
+    return y
 
 
 def _added(y: Tensor, x: Tensor) -> Tensor:
