@@ -104,6 +104,7 @@ class SharedConv(SharedLayer):
     stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int
+    dilation: tuple[int, int] = (1, 1)
 
     @property
     def channels(self) -> int:
@@ -123,6 +124,7 @@ class SharedConv(SharedLayer):
             stride=self.stride,
             padding=self.padding,
             groups=self.groups,
+            dilation=self.dilation,
             relu=self.relu,
             back=self.back,
         )
@@ -135,6 +137,7 @@ class SharedConv(SharedLayer):
             self.kernel,
             stride=self.stride,
             padding=self.padding,
+            dilation=self.dilation,
             groups=self.groups,
             bias=self.bias_codes is not None,
         )

@@ -112,6 +112,7 @@ def _share_layer(
         stride=operation.stride,
         padding=operation.padding,
         groups=operation.groups,
+        dilation=operation.dilation,
     )
 
 

@@ -121,7 +121,8 @@ def in_tiles(
             index, matrix = stage.layer, codes[stage.layer]
             weights = matrix[:, : matrix.shape[1] - biases[index]]
             grid = Grid.of(stage)
-            tile = grid.tile(len(matrix), positions, values)
+            # Windows with gaps are not put together, as the searches count them.
+            tile = grid.tile(len(matrix), positions, values) if stage.dilation == (1, 1) else (1, 1)
             bias = np.tile(matrix[:, weights.shape[1] :], (math.prod(tile), 1))
             matrices[index] = np.concatenate((grid.matrix(weights, tile), bias), axis=1)
             stage = dataclasses.replace(stage, tile=tile)

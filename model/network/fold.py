@@ -144,6 +144,7 @@ class _Window:
     stride: tuple[int, ...] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     groups: int = 1
+    dilation: tuple[int, ...] = (1, 1)
 
 
 @dataclass
@@ -169,6 +170,7 @@ class _Layer:
                 self.window.kernel,
                 stride=self.window.stride,
                 padding=self.window.padding,
+                dilation=self.window.dilation,
                 groups=self.window.groups,
                 bias=self.bias is not None,
             )
@@ -332,6 +334,7 @@ class _Folding:
             stride=conv.stride,
             padding=step.padding,
             groups=conv.groups,
+            dilation=step.dilation,
         )
         return self._make(_Layer(step.label, weight, bias, window), value, width=len(weight), images=True)
 
@@ -567,12 +570,20 @@ def _finished(made: _Made, back: tuple[int, ...]) -> tuple[Operation, nn.Module]
                 stride=(window.stride[0], window.stride[1]),
                 padding=window.padding,
                 groups=window.groups,
+                dilation=(window.dilation[0], window.dilation[1]),
                 relu=layer.relu,
                 back=back,
             )
             return operation, module
         case MaxPoolStep() as pool:
-            operation = MaxPooling(kernel=pool.kernel, stride=pool.stride, padding=pool.padding, back=back)
+            operation = MaxPooling(
+                kernel=pool.kernel,
+                stride=pool.stride,
+                padding=pool.padding,
+                dilation=pool.dilation,
+                ceil=pool.ceil,
+                back=back,
+            )
         case _Average(step=step, relu=relu):
             stride, padding = step.stride, step.padding
             operation = AveragePooling(kernel=step.kernel, stride=stride, padding=padding, relu=relu, back=back)

@@ -402,7 +402,11 @@ class _Reader:
             return LinearStep(**self._about(node), module=module)
         if is_plain(module, nn.Conv2d):
             self._require_dimensions(node, "a Conv2d", 4)
-            return ConvStep(**self._about(node), module=module, padding=_conv_padding(label, module))
+            dilation = pair(module.dilation)
+            if dilation is None:
+                raise ValueError(f"{label} has the dilation {module.dilation}; supported: two numbers")
+            padding = _conv_padding(label, module, dilation)
+            return ConvStep(**self._about(node), module=module, padding=padding, dilation=dilation)
         if is_plain(module, nn.MaxPool2d):
             return self._max_pool(
                 node,
@@ -550,9 +554,14 @@ class _Reader:
     def _max_pool(self, node: fx.Node, *arguments: object) -> MaxPoolStep:
         self._require_dimensions(node, "a max pooling", 4)
         kernel, stride, padding, dilation, ceil, indices = arguments
-        ceil = ceil and not self._rounds_down(node, kernel, stride, padding)
-        window = max_window(_label(node), kernel, stride, padding, dilation, ceil, indices)
-        return MaxPoolStep(**self._about(node), **_named(window))
+        apart = pair(dilation)
+        if apart is None or not isinstance(ceil, bool):
+            raise ValueError(
+                f"{_label(node)} is a max pooling with dilation = {dilation} and ceil_mode = {ceil}; supported: "
+                "numbers, and True or False"
+            )
+        window = max_window(_label(node), kernel, stride, padding, indices)
+        return MaxPoolStep(**self._about(node), **_named(window), dilation=apart, ceil=ceil)
 
     def _average_pool(self, node: fx.Node, *arguments: object) -> AveragePoolStep:
         self._require_dimensions(node, "an average pooling", 4)
@@ -702,12 +711,11 @@ def _require_eval(label: str, module: nn.Module) -> None:
         )
 
 
-def _conv_padding(label: str, module: nn.Conv2d) -> tuple[int, int]:
-    if pair(module.dilation) != (1, 1):
-        raise ValueError(f"{label} has the dilation {module.dilation}; supported: 1")
+def _conv_padding(label: str, module: nn.Conv2d, dilation: Pair) -> Pair:
     # The attribute kernel_size may have been changed since: torch computes with the weight.
     high, wide = module.weight.shape[2:]
-    padding = {"valid": (0, 0), "same": (high // 2, wide // 2)}.get(str(module.padding)) or pair(module.padding)
+    same = dilation[0] * (high // 2), dilation[1] * (wide // 2)
+    padding = {"valid": (0, 0), "same": same}.get(str(module.padding)) or pair(module.padding)
     if padding is None or (padding != (0, 0) and module.padding_mode != "zeros"):
         raise ValueError(
             f"{label} pads by {module.padding_mode!r}; supported: zeros (set padding_mode='zeros' and train again)"

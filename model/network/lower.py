@@ -179,9 +179,11 @@ def _window_stage(
     kernel = (height, width) if operation.kernel is None else operation.kernel
     fields: dict[str, Any] = {"channels": channels, "height": height, "width": width, "back": back}
     fields |= {"kernel": kernel, "stride": operation.stride, "padding": operation.padding}
+    if not isinstance(operation, AveragePooling):
+        fields["dilation"] = operation.dilation
     try:
         if isinstance(operation, MaxPooling):
-            return MaxPoolStage(**fields)
+            return MaxPoolStage(**fields, ceil=operation.ceil)
         groups = channels if isinstance(operation, AveragePooling) else operation.groups
         return ConvStage(**fields, layer=row, groups=groups)
     except ValueError as error:

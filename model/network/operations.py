@@ -42,6 +42,7 @@ class Convolution(_Operation):
     padding: Pair
     groups: int
     relu: bool
+    dilation: Pair = (1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +52,11 @@ class MaxPooling(_Operation):
     kernel: Pair
     stride: Pair
     padding: Pair
+    dilation: Pair = (1, 1)
+    ceil: bool = False
 
     def module(self) -> nn.MaxPool2d:
-        return nn.MaxPool2d(self.kernel, self.stride, self.padding)
+        return nn.MaxPool2d(self.kernel, self.stride, self.padding, self.dilation, ceil_mode=self.ceil)
 
 
 @dataclass(frozen=True, kw_only=True)

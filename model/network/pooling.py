@@ -20,13 +20,8 @@ def window(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> tuple[Pair, Pair,
     return _numbers(f"a {type(module).__name__}", module.kernel_size, module.stride, module.padding)
 
 
-def max_window(
-    label: str, kernel: object, stride: object, padding: object, dilation: object, ceil: object, indices: object
-) -> tuple[Pair, Pair, Pair]:
+def max_window(label: str, kernel: object, stride: object, padding: object, indices: object) -> tuple[Pair, Pair, Pair]:
     """Kernel, stride and padding of a max pooling, by the arguments of F.max_pool2d."""
-    for name, value, plain in (("dilation", pair(dilation), (1, 1)), ("ceil_mode", ceil, False)):
-        if value != plain:
-            raise ValueError(f"{label} is a max pooling with {name} = {value}; supported: {plain}")
     if indices:
         raise ValueError(f"{label} returns indices; supported: max pooling that returns values alone")
     return _numbers(label, kernel, stride, padding)

@@ -84,10 +84,10 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
             return values.clamp(low, high)
         case LinearStep(module=linear):
             return F.linear(values, linear.weight, linear.bias)
-        case ConvStep(module=conv, padding=padding):
-            return F.conv2d(values, conv.weight, conv.bias, conv.stride, padding, groups=conv.groups)
-        case MaxPoolStep(kernel=kernel, stride=stride, padding=padding):
-            return F.max_pool2d(values, kernel, stride, padding)
+        case ConvStep(module=conv, padding=padding, dilation=dilation):
+            return F.conv2d(values, conv.weight, conv.bias, conv.stride, padding, dilation, conv.groups)
+        case MaxPoolStep(kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil=ceil):
+            return F.max_pool2d(values, kernel, stride, padding, dilation, ceil_mode=ceil)
         case AveragePoolStep(kernel=None):
             return values.mean((2, 3), keepdim=True)
         case AveragePoolStep(kernel=window, stride=stride, padding=padding):

@@ -77,7 +77,8 @@ class LinearStage:
 
 @dataclass(frozen=True, kw_only=True)
 class _Window:
-    """A window of `kernel` (height, width) that moves by `stride` over images, `padding` around them on each side."""
+    """A window of `kernel` (height, width) that moves by `stride` over images, `padding` around them on each side. The
+    values that it sees are `dilation` apart."""
 
     channels: int
     height: int
@@ -86,6 +87,7 @@ class _Window:
     stride: tuple[int, int]
     padding: tuple[int, int]
     back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
+    dilation: tuple[int, int] = dataclasses.field(default=(1, 1), metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         _check_back(self.back, 1)
@@ -94,7 +96,7 @@ class _Window:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
             if getattr(self, name) > MOST_ON_A_SIDE:
                 raise ValueError(f"{name} must be at most {MOST_ON_A_SIDE:,}, not {getattr(self, name):,}")
-        for name, lowest in (("kernel", 1), ("stride", 1), ("padding", 0)):
+        for name, lowest in (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
             pair = getattr(self, name)
             integers = isinstance(pair, tuple) and [type(value) for value in pair] == [int, int]
             if not integers or min(pair) < lowest:
@@ -108,8 +110,9 @@ class _Window:
                     f"not {_by(self.padding)}"
                 )
         if min(self.out_size) < 1:
+            apart = "" if self.dilation == (1, 1) else f", dilated by {_by(self.dilation)},"
             raise ValueError(
-                f"kernel {_by(self.kernel)} must fit into the {self.height} x {self.width} of its input "
+                f"kernel {_by(self.kernel)}{apart} must fit into the {self.height} x {self.width} of its input "
                 f"with a padding of {_by(self.padding)}"
             )
         padded = [size + 2 * padding for size, padding in zip((self.height, self.width), self.padding, strict=True)]
@@ -127,8 +130,14 @@ class _Window:
     @property
     def out_size(self) -> tuple[int, int]:
         """Positions of the window: rows, and in each row."""
-        sizes = zip((self.height, self.width), self.kernel, self.stride, self.padding, strict=True)
-        down, across = ((size + 2 * padding - kernel) // stride + 1 for size, kernel, stride, padding in sizes)
+        sizes = zip((self.height, self.width), self.extent, self.stride, self.padding, strict=True)
+        down, across = ((size + 2 * padding - extent) // stride + 1 for size, extent, stride, padding in sizes)
+        return down, across
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Height and width of the window, with what lies between the values that it sees."""
+        down, across = (apart * (size - 1) + 1 for size, apart in zip(self.kernel, self.dilation, strict=True))
         return down, across
 
     @property
@@ -150,12 +159,18 @@ class _Window:
         another along the rows of an image."""
         images = values.reshape(len(values), self.channels, self.height, self.width)
         down, across = self.padding
-        kernel = seen_by(tile, self.kernel, self.stride)
+        high, wide = seen_by(tile, self.extent, self.stride)
         stride = (self.stride[0] * tile[0], self.stride[1] * tile[1])
-        padded = np.pad(images, ((0, 0), (0, 0), (down, down), (across, across)), constant_values=fill)
-        views = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
-        moved = views[:, :, :: stride[0], :: stride[1]].transpose(0, 2, 3, 1, 4, 5)
-        return moved.reshape(-1, self.channels * kernel[0] * kernel[1])
+        below, right = (
+            around + max(0, step * (positions - 1) + extent - size - 2 * around)
+            for size, positions, step, around, extent in zip(
+                images.shape[2:], self.out_size, self.stride, self.padding, self.extent, strict=True
+            )
+        )
+        padded = np.pad(images, ((0, 0), (0, 0), (down, below), (across, right)), constant_values=fill)
+        views = np.lib.stride_tricks.sliding_window_view(padded, (high, wide), axis=(2, 3))
+        seen = views[:, :, :: stride[0], :: stride[1], :: self.dilation[0], :: self.dilation[1]]
+        return seen.transpose(0, 2, 3, 1, 4, 5).reshape(-1, self.channels * math.prod(seen.shape[4:]))
 
     def images(self, rows: NDArray[Any], tile: tuple[int, int] = (1, 1)) -> NDArray[Any]:
         """Rows of a value for each channel at each position of a tile, as flat images: tile by tile, and within a tile
@@ -186,6 +201,8 @@ class ConvStage(_Window):
         integers = isinstance(self.tile, tuple) and [type(value) for value in self.tile] == [int, int]
         if not integers or min(self.tile) < 1:
             raise ValueError(f"tile must be two integers of at least 1, not {self.tile!r}")
+        if self.dilation != (1, 1) and self.tile != (1, 1):
+            raise ValueError(f"tile must be 1 x 1 with a dilation of {_by(self.dilation)}, not {_by(self.tile)}")
         if any(size % part for size, part in zip(self.out_size, self.tile, strict=True)):
             raise ValueError(f"tile must divide the {_by(self.out_size)} positions, not be {_by(self.tile)}")
 
@@ -217,10 +234,26 @@ class ConvStage(_Window):
 
 @dataclass(frozen=True, kw_only=True)
 class MaxPoolStage(_Window):
-    """Max pooling, only on the host. Padding is smaller than any value."""
+    """Max pooling, only on the host. Padding is smaller than any value. Where `ceil`, windows may reach over the edge,
+    if they begin before it (torch's ceil_mode)."""
+
+    ceil: bool = dataclasses.field(default=False, metadata=ADDED_LATER)
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        if not self.ceil:
+            return super().out_size
+        sizes = zip((self.height, self.width), self.extent, self.stride, self.padding, strict=True)
+        down, across = (
+            min(-(-(size + 2 * around - extent) // step), (size + around - 1) // step) + 1
+            for size, extent, step, around in sizes
+        )
+        return down, across
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if type(self.ceil) is not bool:
+            raise ValueError(f"ceil must be true or false, not {self.ceil!r}")
         if any(2 * padding > kernel for padding, kernel in zip(self.padding, self.kernel, strict=True)):
             raise ValueError(
                 f"padding must be at most half the kernel {_by(self.kernel)}, not {_by(self.padding)}: "

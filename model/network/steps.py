@@ -40,6 +40,7 @@ class ConvStep(NetworkStep):
 
     module: nn.Conv2d
     padding: tuple[int, int]
+    dilation: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,8 @@ class MaxPoolStep(NetworkStep):
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
+    dilation: tuple[int, int] = (1, 1)
+    ceil: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,7 @@ class SharedConv2d(SharedLinear):
         assert isinstance(conv, SharedConv)
         weight, bias = self.parameters_now()
         kernels = weight.reshape(len(weight), -1, *conv.kernel)
-        return F.conv2d(x, kernels, bias, conv.stride, conv.padding, groups=conv.groups)
+        return F.conv2d(x, kernels, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
 def trainable_network(operations: Sequence[SharedOperation]) -> Folded:

@@ -27,6 +27,7 @@ class Parts(nn.Module):
         self.bn_a, self.bn_b, self.bn_c, self.bn_8 = (nn.BatchNorm2d(n) for n in (4, 4, 4, 8))
         self.fc4, self.fc8, self.fc36 = nn.Linear(4, 3), nn.Linear(8, 3), nn.Linear(36, 3)
         self.long, self.hidden, self.out = nn.Linear(144, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+        self.apart = nn.Conv2d(4, 4, 3, padding=2, dilation=2)
         self.squeeze, self.squeezed = nn.Linear(8, 4), nn.Linear(4, 8)
         self.relu, self.relu6 = nn.ReLU(inplace=True), nn.ReLU6()
         self._forward = forward
@@ -107,6 +108,8 @@ NETWORKS: dict[str, Forward] = {
     "product of two branches": lambda m, x: m.fc4(_pooled(F.relu(m.a(x) * m.b(x)))),
     "square of flat values": lambda m, x: m.out((y := m.long(x.flatten(1))) * y),
     "the end is a product": lambda m, x: torch.mul(m.fc4(_pooled(m.a(x))), m.fc4(_pooled(x)).tanh()),
+    "dilation": lambda m, x: m.fc4(_pooled(F.relu(m.apart(F.max_pool2d(m.a(x), 2, 1, dilation=2))))),
+    "pooling over the edge": lambda m, x: m.fc4(_pooled(m.b(F.max_pool2d(F.relu(m.a(x)), 4, 3, ceil_mode=True)))),
     "images and their flat values": lambda m, x: m.out(m.long(x.flatten(1)) + m.long(m.a(x).flatten(1))),
 }
 """The forward() of each network, by what it is."""

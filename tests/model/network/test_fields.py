@@ -98,7 +98,12 @@ MODULES: dict[type[nn.Module], tuple[tuple[int, ...], dict[str, list[Case]]]] = 
                 (conv(4, 6, 2, padding="same"), "supported: odd kernels"),
                 (conv(4, 6, (3, 4), padding="same"), "supported: odd kernels"),
             ],
-            "dilation": [(conv(dilation=2), "has the dilation (2, 2)"), (conv(dilation=(1, 2)), "dilation (1, 2)")],
+            "dilation": [
+                (conv(dilation=2), OK),
+                (conv(dilation=(1, 2), stride=2, padding=(1, 2)), OK),
+                (conv(4, 6, 3, dilation=3, padding="same"), OK),
+                (conv(4, 6, (2, 3), dilation=2, padding="same"), "supported: odd kernels"),
+            ],
             "groups": [(conv(4, 6, 3, groups=2), OK), (conv(4, 8, 3, groups=4), OK)],
             "bias": [(conv(bias=False), OK), (conv(bias=True), OK)],
             "padding_mode": [
@@ -133,12 +138,18 @@ MODULES: dict[type[nn.Module], tuple[tuple[int, ...], dict[str, list[Case]]]] = 
             "kernel_size": [(pooled(nn.MaxPool2d((2, 3))), OK)],
             "stride": [(pooled(nn.MaxPool2d(3, stride=1)), OK), (pooled(nn.MaxPool2d(2, (1, 3))), OK)],
             "padding": [(pooled(nn.MaxPool2d(3, padding=1)), OK), (pooled(nn.MaxPool2d(3, padding=(1, 0))), OK)],
-            "dilation": [(pooled(nn.MaxPool2d(2, dilation=2)), "dilation = (2, 2)")],
+            "dilation": [
+                (pooled(nn.MaxPool2d(2, dilation=2)), OK),
+                (pooled(nn.MaxPool2d((2, 3), dilation=(3, 2), stride=1, padding=1)), OK),
+            ],
             "return_indices": [(pooled(nn.MaxPool2d(2, return_indices=True)), "returns indices")],
             "ceil_mode": [
-                (pooled(nn.MaxPool2d(2, ceil_mode=True)), "ceil_mode = True"),
-                # Images of 9 x 8: no window of this size reaches over the edge.
+                (pooled(nn.MaxPool2d(2, ceil_mode=True)), OK),
+                (pooled(nn.MaxPool2d(3, 2, padding=1, ceil_mode=True)), OK),
                 (pooled(nn.MaxPool2d((3, 2), ceil_mode=True)), OK),
+                # The last window would begin behind the image.
+                (pooled(nn.MaxPool2d(2, (5, 4), padding=1, ceil_mode=True)), OK),
+                (pooled(nn.MaxPool2d(2, 3, dilation=3, padding=1, ceil_mode=True)), OK),
             ],
         },
     ),
@@ -264,9 +275,8 @@ FUNCTIONS: dict[str, Case] = {
     "clamp": (Line(lambda m, x: x.clamp(min=0)), OK),
     "max_pool2d": (Line(lambda m, x: F.max_pool2d(x, 2, stride=1, padding=1)), OK),
     "torch.max_pool2d": (Line(lambda m, x: torch.max_pool2d(x, (3, 2))), OK),
-    "max_pool2d ceil_mode": (Line(lambda m, x: F.max_pool2d(x, 2, ceil_mode=True)), "ceil_mode = True"),
-    "max_pool2d ceil_mode that changes nothing": (Line(lambda m, x: F.max_pool2d(x, (3, 2), ceil_mode=True)), OK),
-    "max_pool2d dilation": (Line(lambda m, x: F.max_pool2d(x, 2, dilation=(1, 2))), "dilation = (1, 2)"),
+    "max_pool2d ceil_mode": (Line(lambda m, x: F.max_pool2d(x, 2, ceil_mode=True)), OK),
+    "max_pool2d dilation": (Line(lambda m, x: F.max_pool2d(x, 2, dilation=(1, 2))), OK),
     "max_pool2d return_indices": (
         Line(lambda m, x: F.max_pool2d(x, 2, return_indices=True)[0]),
         "is max_pool2d_with_indices",
@@ -413,13 +423,13 @@ def changed(module: nn.Module, **attributes: Any) -> nn.Module:
         (changed(conv(padding=1), padding_mode="circular"), "pads by 'circular'"),
         (changed(conv(padding="same"), padding_mode="reflect"), "pads by 'reflect'"),
         (changed(conv(padding=1, padding_mode="circular"), padding_mode="zeros"), OK),
-        (changed(conv(), dilation=(2, 2)), "has the dilation (2, 2)"),
+        (changed(conv(), dilation=(2, 2)), OK),
         (changed(conv(), kernel_size=(5, 5)), OK),
         (changed(conv(padding="same"), weight=nn.Parameter(torch.ones(6, 4, 5, 5))), OK),
         (pooled(changed(nn.BatchNorm2d(4), affine=False)), OK),
         (pooled(changed(nn.BatchNorm2d(4), eps=0.7, track_running_stats=False)), OK),
         (pooled(changed(nn.BatchNorm2d(4), running_mean=None, running_var=None)), "no running statistics"),
-        (pooled(changed(nn.MaxPool2d(2), ceil_mode=True)), "ceil_mode = True"),
+        (pooled(changed(nn.MaxPool2d(2), ceil_mode=True)), OK),
         (pooled(changed(nn.AvgPool2d(2), divisor_override=5)), "divisor_override = 5"),
     ],
 )

@@ -368,7 +368,6 @@ class TwoInputs(nn.Module):
             nn.Sequential(nn.BatchNorm1d(1), nn.Conv2d(1, 2, 3)),
             "layer '1' is a Conv2d, but the step before it gives flat values",
         ),
-        (nn.Sequential(nn.Conv2d(1, 2, 3, dilation=2)), "layer '0' has the dilation (2, 2); supported: 1"),
         (
             nn.Sequential(nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect")),
             "layer '0' pads by 'reflect'; supported: zeros (set padding_mode='zeros' and train again)",
@@ -377,14 +376,6 @@ class TwoInputs(nn.Module):
             nn.Sequential(nn.Conv2d(1, 2, 2, padding="same")),
             "layer '0' pads a kernel of 2 x 2 to the 'same' size, more on one side than on the other; supported: odd "
             "kernels, and padding given in numbers",
-        ),
-        (
-            nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2, ceil_mode=True)),
-            "layer '1' is a max pooling with ceil_mode = True; supported: False",
-        ),
-        (
-            nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2, dilation=2)),
-            "layer '1' is a max pooling with dilation = (2, 2); supported: (1, 1)",
         ),
         (
             nn.Sequential(nn.Conv2d(1, 2, 3), nn.LPPool2d(2, 2)),

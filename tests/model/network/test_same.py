@@ -36,7 +36,7 @@ IMAGES = torch.randn(5, 2, 8, 8, generator=torch.Generator().manual_seed(3))
 
 def test_the_first_layer_that_is_read_wrongly_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the compiler did not know padding."""
-    monkeypatch.setattr(graph_module, "_conv_padding", lambda label, module: (0, 0))
+    monkeypatch.setattr(graph_module, "_conv_padding", lambda label, module, dilation: (0, 0))
     line = Net.forward.__code__.co_firstlineno + 2
     message = rf"^layer 'conv2' gives something else in torch than what would be compiled .*line {line}\)$"
     with pytest.raises(ValueError, match=message):

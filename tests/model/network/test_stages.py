@@ -13,6 +13,7 @@ WINDOWS = [
     {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0)},
     {"kernel": (2, 3), "stride": (1, 3), "padding": (0, 1)},
     {"kernel": (1, 1), "stride": (1, 2), "padding": (0, 0)},
+    {"kernel": (2, 3), "stride": (1, 2), "padding": (1, 1), "dilation": (3, 2)},
 ]
 IMAGES = torch.randint(-9, 10, (4, 3, 7, 8), generator=torch.Generator().manual_seed(1))
 
@@ -46,6 +47,28 @@ def test_max_pooling_is_torchs(window: dict[str, tuple[int, int]], kind: type) -
     expected = F.max_pool2d(images.double(), window["kernel"], **without_kernel(window))
     found = stage.scatter(stage.gather(images.flatten(1).numpy().astype(kind)))
     assert np.array_equal(found, expected.flatten(1).numpy())
+
+
+@pytest.mark.parametrize("size", [(5, 9), (6, 4), (7, 4)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize(("kernel", "padding"), [(1, 0), (2, 0), (2, 1), (3, 1)])
+def test_windows_over_the_edge_are_torchs(
+    size: tuple[int, int], stride: int, dilation: int, kernel: int, padding: int
+) -> None:
+    """ceil_mode, also where the last window would begin behind the image; and what torch refuses is refused."""
+    images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(3))
+    window = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": True}
+    pairs = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    fields = {name: (value, value) for name, value in pairs.items()}
+    if dilation * (kernel - 1) + 1 - min(size) - 2 * padding >= stride:
+        with pytest.raises(ValueError, match="must fit into"):
+            MaxPoolStage(channels=3, height=size[0], width=size[1], ceil=True, **fields)
+        return
+    expected = F.max_pool2d(images, kernel, **window)
+    stage = MaxPoolStage(channels=3, height=size[0], width=size[1], ceil=True, **fields)
+    assert stage.out_size == expected.shape[2:]
+    assert np.array_equal(stage.scatter(stage.gather(images.flatten(1).numpy())), expected.flatten(1).numpy())
 
 
 def without_kernel(window: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
