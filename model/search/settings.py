@@ -101,7 +101,8 @@ class NetAdaptSettings:
     """The size of NetAdapt's steps, and how its proposals are tried (NetAdapt paper, sections 3.2 and 3.3).
 
     The first step saves the fraction `step` of the dense cost, and each further step `decay` times the step before; if
-    `step` is None, ITERATIONS steps reach the budget. Each proposal is trained for `iterations` batches of `batch_size`
+    `step` is None, ITERATIONS steps reach the budget. The search makes steps smaller that are too large for the network
+    (zeroskip.model.search.methods.netadapt). Each proposal is trained for `iterations` batches of `batch_size`
     samples at `learning_rate`. `pick` chooses among the proposals: "accuracy" takes the most accurate one, as in the
     paper, "ratio" the one that loses the least accuracy per saved cost, as in the authors' code, and "loss" the one
     whose cross-entropy rises the least per saved cost.

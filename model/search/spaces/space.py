@@ -101,7 +101,8 @@ class Space(ABC):
     def _fit_to_dense(self) -> Refit:
         return Refit(self.module, self.calibration)
 
-    def _fit_to(self, module: nn.Module) -> Refit:
+    def fit_to(self, module: nn.Module) -> Refit:
+        """The fit of pruned copies of a network in the shape of the dense one."""
         return self._fit_to_dense if module is self.module else Refit(module, self.calibration)
 
     @abstractmethod
@@ -122,11 +123,18 @@ class Space(ABC):
         """For each group the magnitudes of its weights in the dense network, or the mean magnitudes of the weights of
         each of its channels: (total,)."""
 
-    def pruned(self, module: nn.Module, densities: Densities, criterion: Criterion | None = None) -> nn.Module:
-        """A pruned copy of a network in the shape of the dense network; it keeps the shape."""
+    def pruned(
+        self,
+        module: nn.Module,
+        densities: Densities,
+        criterion: Criterion | None = None,
+        fit: Callable[[], Refit] | None = None,
+    ) -> nn.Module:
+        """A pruned copy of a network in the shape of the dense network; it keeps the shape. `fit` gives the fit to the
+        `module`, for callers that prune one several times (`fit_to`)."""
         masks = self.masks(module, densities, criterion)
         pruned = copy.deepcopy(module)
-        prune(pruned, masks, self.calibration, partial(self._fit_to, module) if self.refit else None)
+        prune(pruned, masks, self.calibration, (fit or partial(self.fit_to, module)) if self.refit else None)
         return pruned
 
     def masked(self, densities: Densities, criterion: Criterion | None = None) -> nn.Module:

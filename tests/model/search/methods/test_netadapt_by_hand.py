@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,18 @@ from torch import Tensor, nn
 
 from zeroskip.model.progress import silent
 from zeroskip.model.search.costs.table import CostTable, cost_table
+from zeroskip.model.search.evaluation import LOSS
 from zeroskip.model.search.layers import read_layers
-from zeroskip.model.search.methods.netadapt import CUTS, NetAdaptResult, _merit, _plans, netadapt
+from zeroskip.model.search.methods.netadapt import (
+    CUTS,
+    FITTED,
+    TRAINED,
+    NetAdaptResult,
+    _first_step,
+    _merit,
+    _plans,
+    netadapt,
+)
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.settings import NetAdaptSettings
@@ -46,6 +58,7 @@ def adapt(
     budget: float,
     workers: int = 1,
     progress: ReportProgress = silent,
+    resume: bool = False,
 ) -> NetAdaptResult:
     _, inputs, labels = trained()
     return netadapt(
@@ -55,7 +68,7 @@ def adapt(
         settings=settings,
         samples=Samples(inputs=inputs[:200], labels=labels[:200]),
         validation=Samples(inputs=inputs[200:], labels=labels[200:]),
-        journal=Journal(folder / "journal", "this", resume=False),
+        journal=Journal(folder / "journal", "this", resume=resume),
         workers=workers,
         seed=SEED,
         progress=progress,
@@ -91,7 +104,8 @@ def algorithm_1(settings: NetAdaptSettings, ratio: bool) -> tuple[list[tuple[str
     accuracy, cost, saving = accuracy_of(module), 1.0, settings.step or 0.0
     steps = []
     while cost > BUDGET:
-        target = max(BUDGET, cost - saving)
+        # A step saves at most an eighth of what is left.
+        target = max(BUDGET, cost - min(saving, cost / 8))
         proposals = []
         for group in SIZES:
             left = [
@@ -221,7 +235,7 @@ def test_of_equal_proposals_the_first_is_chosen(tmp_path: Path, monkeypatch: pyt
         (tmp_path / pick).mkdir()
         settings = NetAdaptSettings(step=0.2, decay=1.0, iterations=0, pick=pick)  # type: ignore[arg-type]
         space = LayerSpace(module, "weights", ["0", "2", "4"], torch.empty(0))
-        found = adapt(tmp_path / pick, space, table, settings, 0.85)
+        found = adapt(tmp_path / pick, space, table, settings, 0.88)
         assert [step.group for step in found.steps] == ["0"]
 
 
@@ -259,13 +273,13 @@ def test_the_densities_that_are_proposed() -> None:
     assert plans(*patterns, {"0": 0.5, "2": 0.5}, 0.4) == []
 
 
-def three_layers() -> tuple[LayerSpace, CostTable]:
+def three_layers(granularity: str = "2:4") -> tuple[LayerSpace, CostTable]:
     """Layers of 40, 80 and 400 weights."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(10, 4), nn.ReLU(), nn.Linear(4, 20), nn.ReLU(), nn.Linear(20, 20)).eval()
     _, inputs, _ = trained()
-    table = cost_table("params", read_layers(module, inputs[:4].numpy()), "2:4", geometries=GEOMETRIES)
-    return LayerSpace(module, "2:4", ["0", "2", "4"], torch.empty(0)), table
+    table = cost_table("params", read_layers(module, inputs[:4].numpy()), granularity, geometries=GEOMETRIES)
+    return LayerSpace(module, granularity, ["0", "2", "4"], torch.empty(0)), table
 
 
 def test_what_a_leap_leaves_over_goes_back() -> None:
@@ -321,34 +335,166 @@ class Scripted:
         return accuracy, 1 - accuracy
 
 
-@pytest.mark.parametrize(
-    ("slope", "halvings"), [(0.001, 0), (0.44 / 80, 1), (0.44 / 20, 3), (0.44 / 7, 4), (1.0, None)]
-)
+@pytest.mark.parametrize(("slope", "halvings"), [(0.001, 0), (0.44 / 20, 1), (0.44 / 5, 3), (0.44 / 3, 4), (1.0, None)])
 def test_a_first_step_that_ruins_the_network_is_made_smaller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slope: float, halvings: int | None
 ) -> None:
-    """A step of half the 224 weights. Half of the accuracy goes with 80, 20 or 7 weights, so that 112 are halved until
-    no more are lost at first; a step that 7 weights (a 16th) ruin too stays as it was."""
+    """A step of 28 of the 224 weights. Half of the accuracy goes with 21, 6 or 4 weights, so that the step is halved
+    until no more are lost at first; one that 2 weights (a 16th) ruin too stays as it was."""
     measure = Scripted(slope)
     monkeypatch.setattr("zeroskip.model.search.methods.netadapt.evaluate_with_loss", measure)
-    settings = NetAdaptSettings(step=0.5, decay=0.9, iterations=0)
+    settings = NetAdaptSettings(step=0.125, decay=0.9, iterations=0)
     found = adapt(tmp_path, space_of("weights"), table_of("params", "weights"), settings, 0.2)
     costs = [round(224 * step.cost) for step in found.steps]
-    assert costs[0] == 224 - 112 // 2 ** (halvings or 0)
+    first = -(-28 // 2 ** (halvings or 0))
+    assert costs[0] == 224 - first
     if halvings is None:
         assert CUTS == 4
-        assert {112, 56, 28, 14, 7} <= set(measure.measured)
+        assert {28, 14, 7, 4, 2} <= set(measure.measured)
     assert costs[-1] == 44
     if halvings and halvings > 2:
-        # Steps of 14 or 7 that shrink by 0.9 would never save 180 weights, so they stay as large.
-        assert len(costs) == -(-180 // (112 // 2**halvings))
+        # Steps of 4 or 2 that shrink by 0.9 would never save 180 weights, so they stay as large.
+        assert len(costs) == 180 / first
+
+
+def chain(granularity: str = "weights") -> tuple[LayerSpace, CostTable]:
+    """Six layers of 64 weights, of 496 in all, with samples to fit them on."""
+    torch.manual_seed(0)
+    layers = [layer for _ in range(6) for layer in (nn.Linear(8, 8), nn.ReLU())]
+    module = nn.Sequential(nn.Linear(10, 8), *layers, nn.Linear(8, 4)).eval()
+    _, inputs, _ = trained()
+    table = cost_table("params", read_layers(module, inputs[:4].numpy()), granularity, geometries=GEOMETRIES)
+    return LayerSpace(module, granularity, [str(number) for number in range(1, 12, 2)], inputs[:100]), table
+
+
+@pytest.mark.parametrize(
+    ("granularity", "asked", "first", "decay"),
+    [
+        ("weights", 0.06, 0.06, 0.9),
+        ("weights", 0.07, 0.035, 1.0),
+        ("weights", 0.12, 0.06, 0.9),
+        ("weights", 0.5, 0.0625, 0.9),
+        ("2:4", 0.064, 0.064, 0.9),
+        ("2:4", 0.066, 0.033, 1.0),
+        ("1:4", 0.12, 0.12, 0.9),
+    ],
+)
+def test_a_first_step_leaves_groups_half_of_what_they_have(
+    granularity: str, asked: float, first: float, decay: float
+) -> None:
+    """Layers of 64 of 496 weights can lose 32. With 1:4, no step leaves them half. 30 steps would begin with 0.052."""
+    space, table = chain(granularity)
+    assert _first_step(space, table, 0.5, NetAdaptSettings(step=asked, decay=0.9)) == (first, decay)
+
+
+def test_layers_that_could_save_little_do_not_count() -> None:
+    """A layer of 400 weights of 520 makes the step, though the others cannot meet it."""
+    space, table = three_layers("weights")
+    assert _first_step(space, table, 0.5, NetAdaptSettings(step=0.12)) == (0.12, 0.96)
+
+
+def test_no_step_saves_more_than_an_eighth_of_what_is_left(tmp_path: Path) -> None:
+    found = adapt(
+        tmp_path,
+        space_of("weights"),
+        table_of("params", "weights"),
+        NetAdaptSettings(step=0.1, decay=1.0, iterations=0),
+        0.1,
+    )
+    kept = [224, *(round(224 * step.cost) for step in found.steps)]
+    # 22.4 weights are an eighth of 179.
+    steps = [max(kept[at] - max(22.4, kept[at] - min(22.4, kept[at] / 8)), 0) for at in range(len(kept) - 1)]
+    assert [before - after for before, after in pairwise(kept)] == [math.ceil(step) for step in steps]
+
+
+def test_no_layer_is_emptied_at_once(tmp_path: Path) -> None:
+    """A step of 49.6 of 496 weights would leave 14 of the 64 of a layer; half of it leaves 39."""
+    space, table = chain()
+    found = adapt(tmp_path, space, table, NetAdaptSettings(step=0.1, decay=1.0, iterations=0), 0.8)
+    assert found.steps[0].density == 39 / 64
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_only_the_best_after_the_fit_are_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refit: bool) -> None:
+    """Of six proposals, the three of the lowest loss per saving after the fit; without a fit, all six."""
+    batches: list[int] = []
+    monkeypatch.setattr(
+        "zeroskip.model.search.methods.netadapt.train_for_batches",
+        lambda *_, iterations, **__: batches.append(iterations),
+    )
+    space, table = chain()
+    space.refit = refit
+    found = adapt(tmp_path, space, table, NetAdaptSettings(step=0.05, iterations=7), 0.95)
+    assert len(found.steps) == 1
+    assert batches == ([0] * 6 + [7] * TRAINED if refit else [7] * 6)
+    known = Journal(tmp_path / "journal", "this", resume=True).known
+    trained = [key for key in known if key.endswith("]")]
+    if refit:
+        before = {key.removesuffix(FITTED + LOSS): value for key, value in known.items() if key.endswith(FITTED + LOSS)}
+        # All save the same here.
+        assert set(trained) == set(sorted(before, key=before.__getitem__)[:TRAINED])
+
+
+def test_proposals_measured_before_the_training_are_resumed(tmp_path: Path) -> None:
+    """Cut short before and within the training of an iteration, in two processes: the same journal and weights."""
+    space, table = chain()
+    settings = NetAdaptSettings(step=0.05, iterations=2, batch_size=20, learning_rate=0.05)
+    (tmp_path / "whole").mkdir()
+    expected = adapt(tmp_path / "whole", space, table, settings, 0.9)
+    text = (tmp_path / "whole" / "journal").read_text()
+    for at in (3, 8):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        states: list[SearchProgress] = []
+
+        def stop(state: SearchProgress, at: int = at, states: list[SearchProgress] = states) -> None:
+            states.append(state)
+            if len(states) == at:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            adapt(folder, space, table, settings, 0.9, progress=stop)
+        assert states[-1].trying.endswith(", before training") == (at <= 6)
+        resumed = adapt(folder, space, table, settings, 0.9, workers=2, resume=True)
+        assert (folder / "journal").read_text() == text
+        assert (resumed.densities, resumed.steps) == (expected.densities, expected.steps)
+        for name, value in expected.module.state_dict().items():
+            assert torch.equal(value, resumed.module.state_dict()[name])
+
+
+def test_the_better_of_the_last_step_and_of_pruning_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that makes all classes look alike is not gone on from; one that helps is."""
+    space, table = space_of("channels"), table_of("params", "channels")
+
+    def ruin(network: nn.Module, *_: Any, **__: Any) -> None:
+        with torch.no_grad():
+            network.get_parameter("2.bias").add_(10 * torch.arange(4))
+
+    helps = NetAdaptSettings(step=0.1, iterations=20, batch_size=50, learning_rate=0.05)
+    for name, settings in (("helped", helps), ("ruined", NetAdaptSettings(step=0.1, iterations=1))):
+        if name == "ruined":
+            monkeypatch.setattr("zeroskip.model.search.methods.netadapt.train_for_batches", ruin)
+        (tmp_path / name).mkdir()
+        found = adapt(tmp_path / name, space, table, settings, 0.5)
+        at_once = space.masked(found.densities).state_dict()
+        same = all(torch.equal(value, at_once[key]) for key, value in found.module.state_dict().items())
+        assert same == (name == "ruined"), name
+
+
+def test_an_iteration_reads_its_network_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the fit of all six proposals is to is measured once, and once more for the final plan."""
+    space, table = chain()
+    fit_to, fits = space.fit_to, []
+    monkeypatch.setattr(space, "fit_to", lambda module: fits.append(module) or fit_to(module))
+    found = adapt(tmp_path, space, table, NetAdaptSettings(step=0.05, iterations=0), 0.85)
+    assert len(fits) == len(found.steps) + 1
 
 
 def test_a_step_refits_what_channels_leave_behind(tmp_path: Path) -> None:
     """Without training, the network after one step is the pruned and refitted one, not only the masked one."""
     space = space_of("channels")
     settings = NetAdaptSettings(step=0.3, iterations=0)
-    found = adapt(tmp_path, space, table_of("params", "channels"), settings, 0.75)
+    found = adapt(tmp_path, space, table_of("params", "channels"), settings, 0.88)
     assert len(found.steps) == 1
     refitted = space.pruned(space.module, found.densities).state_dict()
     assert all(torch.equal(value, refitted[name]) for name, value in found.module.state_dict().items())
