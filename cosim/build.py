@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO, TypeAlias
 
 from cocotb_tools.check_results import get_results
 from cocotb_tools.config import libs_dir
@@ -36,6 +36,9 @@ from zeroskip.model.temporary import TemporaryFolder
 
 BUILDING = "building the simulator (once)"
 """The step reported before a design is built; a build takes seconds to minutes."""
+
+WaveFormat: TypeAlias = Literal["vcd", "fst"]
+"""The formats of waveforms: text, and GTKWave's compressed one, a hundredth of the size."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,9 +59,14 @@ class Design:
     defines: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def build(
-        self, simulator: Simulator, *, traced: bool = False, announce: Callable[[str], None] = lambda _: None
+        self,
+        simulator: Simulator,
+        *,
+        traced: WaveFormat | None = None,
+        announce: Callable[[str], None] = lambda _: None,
     ) -> Build:
-        """Builds the design, or takes the build from the cache. A `traced` build can record waveforms, and is slower.
+        """Builds the design, or takes the build from the cache. A `traced` build can record waveforms of that format,
+        and is slower.
         `announce` is called with BUILDING if the design has to be built.
 
         Raises SimulatorError if the simulator is missing or cannot build the design.
@@ -73,6 +81,8 @@ class Design:
             self.top,
             self.key,
             *(f"{name}={value}" for name, value in defines.items()),
+            # Icarus chooses the format when it runs.
+            traced if traced is not None and simulator is Simulator.VERILATOR else "",
         ]
 
         def make(unfinished: Path) -> None:
@@ -82,7 +92,9 @@ class Design:
         folder = kept(simulator.value, parts, make).folder
         return Build(design=self, simulator=simulator, folder=folder, traced=traced)
 
-    def _build_in(self, folder: Path, simulator: Simulator, defines: Mapping[str, object], traced: bool) -> None:
+    def _build_in(
+        self, folder: Path, simulator: Simulator, defines: Mapping[str, object], traced: WaveFormat | None
+    ) -> None:
         design = folder / "design.v"
         design.write_text(_for_icarus(self.verilog()) if simulator is Simulator.ICARUS else self.verilog())
         files: list[Path | VerilatorControlFile] = [*self.sources, design]
@@ -91,7 +103,7 @@ class Design:
             control.write_text(_control_file(self.top, design.read_text()))
             files.insert(0, VerilatorControlFile(control))
         log = folder / "build.log"
-        runner = _runner(simulator)
+        runner = _runner(simulator, traced)
         with _verilator_environment():
             try:
                 runner.build(
@@ -105,7 +117,7 @@ class Design:
                     log_file=log,
                     always=True,
                     # Icarus records waveforms without a special build; its runner would add a dump of everything.
-                    waves=traced and simulator is Simulator.VERILATOR,
+                    waves=traced is not None and simulator is Simulator.VERILATOR,
                 )
             except (SystemExit, RuntimeError) as error:
                 # The runner gives a sentence; a code is that of an interruption (zeroskip.cli).
@@ -125,7 +137,7 @@ class Build:
     design: Design
     simulator: Simulator
     folder: Path
-    traced: bool = False
+    traced: WaveFormat | None = None
 
     @property
     def top(self) -> str:
@@ -146,7 +158,7 @@ class Build:
         The simulator inherits the file descriptors `inherited`; `started` is called with its process. Raises
         SimulatorError, with the end of the log, if a test fails or the simulator ends early.
         """
-        runner = _runner(self.simulator)
+        runner = _runner(self.simulator, self.traced)
         runner.inherited, runner.started = tuple(inherited), started
         log = folder / "simulation.log"
         flags = [f"+{name}={value}" for name, value in plusargs.items()]
@@ -180,8 +192,9 @@ class _Process(Runner):
 
     inherited: tuple[int, ...] = ()
 
-    def __init__(self) -> None:
+    def __init__(self, traced: WaveFormat | None) -> None:
         super().__init__()
+        self.traced = traced
         self.started: Callable[[subprocess.Popen[Any]], None] = lambda _: None
         # The original would print its commands.
         self.log.setLevel(logging.WARNING)
@@ -220,7 +233,9 @@ class _Process(Runner):
 class _Icarus(_Process, Icarus):
     def _test_command(self) -> list[list[str]]:
         # With "-none" the player could not record waveforms.
-        return [[word for word in command if word != "-none"] for command in super()._test_command()]
+        form = {"fst": ["-fst"], "vcd": ["-vcd"], None: []}[self.traced]
+        commands = super()._test_command()
+        return [[part for word in command for part in (form if word == "-none" else [word])] for command in commands]
 
 
 class _QuickVerilator(_Process, Verilator):
@@ -237,6 +252,8 @@ class _QuickVerilator(_Process, Verilator):
         verilate, make = (
             [word for word in command if word != "--public-flat-rw"] for command in super()._build_command()
         )
+        if self.traced == "fst":
+            verilate = ["--trace-fst" if word == "--trace" else word for word in verilate]
         if self.waves or not _library_folder().exists():
             return [verilate, make]
         # These files are newer than the makefile, so that make does not build them again.
@@ -274,7 +291,7 @@ def _for_icarus(design: str) -> str:
     return re.sub(r"^  always @\*$", "  always_comb", design, flags=re.M)
 
 
-def _build_args(simulator: Simulator, traced: bool) -> list[str]:
+def _build_args(simulator: Simulator, traced: WaveFormat | None) -> list[str]:
     if simulator is Simulator.ICARUS:
         return ["-g2012"]
     # Code that records waveforms is megabytes of C++ that runs for one or two starts: optimising it is not worth it.
@@ -298,8 +315,8 @@ def tools_hash() -> str:
     return digest.hexdigest()
 
 
-def _runner(simulator: Simulator) -> _Process:
-    return {Simulator.VERILATOR: _QuickVerilator, Simulator.ICARUS: _Icarus}[simulator]()
+def _runner(simulator: Simulator, traced: WaveFormat | None) -> _Process:
+    return {Simulator.VERILATOR: _QuickVerilator, Simulator.ICARUS: _Icarus}[simulator](traced)
 
 
 @contextmanager

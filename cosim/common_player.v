@@ -9,8 +9,8 @@
 // Record (+record=FILE), text: a line that begins with "C" after each start, and the player's own lines. If a start is
 // not done after its limit, the program ends there, and the last line begins with "T".
 //
-// Where WAVEFORM is defined, +waveform=FILE +first=A +last=B records the starts A to B of a program, counted from zero,
-// as VCD; the program ends after them.
+// Where WAVEFORM is defined, +waveform=FILE +first=A +last=B records the starts A to B of a program, counted from zero;
+// the program ends after them. What comes after a recorded start, in later programs too, is recorded as well.
 
     // The clock is the only input: Verilator evaluates logic that depends on another input twice more in each cycle.
     reg [2:0] resetting = 3'd4;
@@ -22,6 +22,7 @@
     reg [8*1024-1:0] program_name, record_name;
 `ifdef WAVEFORM
     integer first_shown, last_shown;
+    reg shown;
     reg [8*1024-1:0] waveform_name;
 `endif
 
@@ -30,6 +31,7 @@
         if (!$value$plusargs("program=%s", program_name)) $fatal(1, "player: +program is missing");
         if (!$value$plusargs("record=%s", record_name)) $fatal(1, "player: +record is missing");
 `ifdef WAVEFORM
+        shown = 1'b0;
         if (!$value$plusargs("waveform=%s", waveform_name)) $fatal(1, "player: +waveform is missing");
         if (!$value$plusargs("first=%d", first_shown)) $fatal(1, "player: +first is missing");
         if (!$value$plusargs("last=%d", last_shown)) $fatal(1, "player: +last is missing");
@@ -69,7 +71,8 @@
             if (got != 0 && command == "S") begin
                 got = $fread(limit, program_file);
 `ifdef WAVEFORM
-                if (starts == first_shown) begin
+                if (starts == first_shown && !shown) begin
+                    shown = 1'b1;
                     $dumpfile(waveform_name);
                     $dumpvars;
                 end

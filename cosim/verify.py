@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zeroskip.cosim.driver import RtlRun, StageRun
 from zeroskip.cosim.drivers import load_driver
-from zeroskip.cosim.session import Session
+from zeroskip.cosim.session import Recording, Session
 from zeroskip.cosim.simulator import LoadName, Simulator
 from zeroskip.model.core import Cycles
 from zeroskip.model.network.losses import Loss, joined
@@ -24,6 +24,9 @@ from zeroskip.model.progress import Progress, Step, silent
 
 RUNNING = "running on the RTL"
 """The progress step that counts images."""
+
+RECORDING = "recording the waveform"
+"""The same where the run is recorded."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,6 +122,7 @@ def verify(
     load: LoadName = "direct",
     seed: int = 0,
     waveform: Path | None = None,
+    recording: Recording | None = None,
     progress: Progress = silent,
 ) -> Verification:
     """Runs a batch on the RTL, stage by stage, and each stage on the golden model and the cycle model of its core.
@@ -126,7 +130,7 @@ def verify(
     `inputs` (images x values) have the form of the first stage (Driver.encode); the RTL's outputs of each stage are the
     inputs of the next. One simulator runs all stages; its memories start with random contents by `seed`, but for what
     `load` puts there. If the RTL differs from a model, the first such start is recorded as `waveform`, by default in
-    the cache folder.
+    the cache folder. With `recording`, the whole run is recorded there.
 
     Raises SimulatorError if the simulator is missing or fails, or a start takes much longer than the cycle model says
     (zeroskip.cosim.session.most_cycles).
@@ -139,9 +143,11 @@ def verify(
         simulator=simulator,
         seed=seed,
         waveform=waveform,
+        recording=recording,
         announce=lambda task: progress(Step(task=task)),
     ) as session:
-        return verify_in(session, driver, network, inputs, task=RUNNING, progress=progress)
+        task = RUNNING if recording is None else RECORDING
+        return verify_in(session, driver, network, inputs, task=task, progress=progress)
 
 
 def verify_in(

@@ -16,6 +16,7 @@ from zeroskip.cosim.simulator import LoadName, SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
+    from zeroskip.cosim.build import WaveFormat
     from zeroskip.cosim.verify import Verification
     from zeroskip.model.core import StoredBits
     from zeroskip.model.network.losses import Loss
@@ -29,17 +30,18 @@ class SimulateSettings:
     """`limit` is how many samples run; None means all. With `saturate`, inputs that do not fit the core's format
     are clipped and counted. `seed` is for the random contents of the memories before they are loaded. `load`:
     matrices get into the core's memories directly, and results out of those of the tile, or through the ports, which
-    takes many cycles more."""
+    takes many cycles more. `waves_samples` is how many samples a waveform shows."""
 
     limit: int | None = None
     saturate: bool = False
     simulator: SimulatorName = "verilator"
     load: LoadName = "direct"
     seed: int = 0
+    waves_samples: int = 1
 
     def __post_init__(self) -> None:
         require_settings(self, simulator=SimulatorName, load=LoadName)
-        require_at_least(self, limit=1, seed=0)
+        require_at_least(self, limit=1, seed=0, waves_samples=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +59,7 @@ class Simulation(Verified):
     clipped_inputs: int
     losses: tuple[Loss, ...]
     report: Path | None
+    waves: Path | None
     seconds: float
     warnings: tuple[str, ...] = ()
     """What was warned of: losses that are much, and ranges of values that do not fit."""
@@ -73,6 +76,7 @@ class Simulation(Verified):
             "lost": [loss.summary() for loss in self.losses if loss.much],
             "warnings": list(self.warnings),
             "report": None if self.report is None else str(self.report),
+            "waves": None if self.waves is None else str(self.waves),
             "seconds": self.seconds,
         }
 
@@ -82,6 +86,8 @@ class Simulation(Verified):
         rows.append(("inputs clipped", f"{self.clipped_inputs:,}"))
         if self.report is not None:
             rows.append(("report", str(self.report)))
+        if self.waves is not None:
+            rows.append(("waveform of the run", str(self.waves)))
         return [*rows, *self.verification.rows()]
 
 
@@ -91,7 +97,7 @@ def _waveform(report: Path) -> Path:
 
 
 @typed
-@reserves("outputs", "report", beside=lambda path: [_waveform(path)])
+@reserves("outputs", "report", "waves", beside=lambda path: [_waveform(path)])
 @keeps_warnings
 def simulate(
     network: CompiledNetwork,
@@ -100,13 +106,15 @@ def simulate(
     settings: SimulateSettings | None = None,
     outputs: Path | str | None = None,
     report: Path | str | None = None,
+    waves: Path | str | None = None,
     progress: Progress = silent,
 ) -> Simulation:
     """Run a compiled network on the RTL of its core, and compare it with the golden model and the cycle model.
 
     `network` is a file's path, a Compiled, or its network. `data` has inputs (n, ...) float32 and labels (n,) or None;
     of a data set with splits, those of the test split run. `outputs` is an NPZ file to write: `outputs` (float, n x
-    outputs), `raw`, the same in the core's own bits, and `cycles` (n,). `report` is an HTML page to write.
+    outputs), `raw`, the same in the core's own bits, and `cycles` (n,). `report` is an HTML page to write. `waves` is
+    the waveform of the first samples to write (.fst or .vcd), for which they run once more.
 
     Where the RTL differs from a model, `equal` is false, and `verification.waveform` is the waveform of the first start
     that differs, next to the report or, without one, in the cache folder.
@@ -116,9 +124,9 @@ def simulate(
     """
     start = time.monotonic()
     settings = settings or SimulateSettings()
-    outputs, report = optional_path(outputs), optional_path(report)
+    outputs, report, waves = optional_path(outputs), optional_path(report), optional_path(waves)
     progress(Step(task="loading the network"))
-    from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.cosim.simulator import Simulator, require_fst, require_tools
 
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
@@ -126,6 +134,14 @@ def simulate(
     for path, suffix in ((report, ".html"), (outputs, ".npz")):
         if path is not None:
             require_writable(path, *sources_of(data, source), suffix=suffix)
+    if waves is not None:
+        if waves.suffix not in (".fst", ".vcd"):
+            raise ValueError(f"waves must end in .fst or .vcd, not {waves.suffix!r}: {waves}")
+        if report is not None and waves.resolve() == _waveform(report).resolve():
+            raise ValueError(f"waves must be another file than {waves}, which would show a failure")
+        require_writable(waves, *sources_of(data, source), suffix=waves.suffix)
+        if waves.suffix == ".fst":
+            require_fst(simulator)
     if outputs is not None and report is not None and outputs.resolve() == report.resolve():
         raise ValueError(f"outputs and report must be different files, not both {outputs}")
     name, compiled = load_compiled(network)
@@ -156,6 +172,21 @@ def simulate(
         waveform=None if report is None else _waveform(report),
         progress=progress,
     )
+    if waves is not None:
+        from zeroskip.cosim.session import Recording
+        from zeroskip.model.files import replacing
+
+        form: WaveFormat = "fst" if waves.suffix == ".fst" else "vcd"
+        with replacing(waves) as temporary:
+            verify(
+                compiled,
+                inputs[: settings.waves_samples],
+                simulator=simulator,
+                load=settings.load,
+                seed=settings.seed,
+                recording=Recording(file=temporary, format=form),
+                progress=progress,
+            )
     losses = [input_loss(compiled.flat(values), inputs, clipped), *verification.losses]
     warn_of(losses)
     accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
@@ -180,6 +211,7 @@ def simulate(
         clipped_inputs=clipped,
         losses=tuple(losses),
         report=report,
+        waves=waves,
         seconds=time.monotonic() - start,
     )
 

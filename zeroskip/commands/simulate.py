@@ -22,6 +22,12 @@ def simulate_command(
     limit: Annotated[int | None, typer.Option(min=1, help="Run only this many samples, from the first.")] = None,
     outputs: Annotated[Path | None, typer.Option(help="NPZ file to write outputs and cycles to.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML report to write.", show_default="NETWORK.html")] = None,
+    waves: Annotated[
+        Path | None, typer.Option(help="Waveform of the first samples to write, .fst or .vcd, for GTKWave or Surfer.")
+    ] = None,
+    waves_samples: Annotated[
+        int, typer.Option(min=1, help="How many samples the waveform shows.")
+    ] = SimulateSettings.waves_samples,
     simulator: options.Simulator = "verilator",
     load: options.Load = SimulateSettings.load,
     seed: Annotated[
@@ -41,9 +47,12 @@ def simulate_command(
         result = simulate(
             network,
             data,
-            settings=SimulateSettings(limit=limit, simulator=simulator, load=load, seed=seed, **own),
+            settings=SimulateSettings(
+                limit=limit, simulator=simulator, load=load, seed=seed, waves_samples=waves_samples, **own
+            ),
             outputs=outputs,
             report=report or Path(str(network).removesuffix(".zs") + ".html"),
+            waves=waves,
             progress=progress,
         )
     show(
