@@ -38,7 +38,7 @@ BUILDING = "building the simulator (once)"
 """The step reported before a design is built; a build takes seconds to minutes."""
 
 WaveFormat: TypeAlias = Literal["vcd", "fst"]
-"""The formats of waveforms: text, and GTKWave's compressed one, a hundredth of the size."""
+"""The formats of waveforms: text, and GTKWave's compressed one, about a tenth of the size."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

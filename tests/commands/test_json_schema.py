@@ -44,7 +44,7 @@ RUN = {
     "seconds": "float",
 }
 DEMO = {"dataset": "text", "weights": {"total": "integer", "kept": "integer", "ratio": "float"}, **RUN}
-SIMULATE = {"network": "text", **RUN}
+SIMULATE = {"network": "text", "waves": "nothing", **RUN}
 COMPILE = {
     "output": "text",
     "core": "text",
