@@ -61,7 +61,8 @@ class Tool:
         process = subprocess.Popen(
             [sys.executable, "-c", start, *arguments],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(child_path())},
+            # Some tools make folders for temporary files, and leave them there where they are killed.
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(child_path()), "TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

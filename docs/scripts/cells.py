@@ -18,6 +18,11 @@ def block_table(result: dict[str, Any]) -> str:
     return markdown(rows)
 
 
+def goal(result: dict[str, Any]) -> str:
+    (block,) = result["blocks"]
+    return f"Now it takes {block['area']:,.0f} um2, and its slowest path {block['critical_path_ns']:.2f} ns."
+
+
 def unit_table(result: dict[str, Any]) -> str:
     whole = next(block for block in result["blocks"] if block["name"] == "eie.pe")
     total = whole["area"] + whole["sram_area"]
@@ -31,7 +36,8 @@ def unit_table(result: dict[str, Any]) -> str:
 def filled(page: str) -> str:
     """The page with each table between its two marks."""
     result = measured("fpga-ppa")
-    for mark, table in {"blocks": block_table(result), "units": unit_table(result)}.items():
+    tables = {"blocks": block_table(result), "units": unit_table(result), "goal": goal(measured("fpga-ppa-pe"))}
+    for mark, table in tables.items():
         page = fill(page, f"measured: {mark}", table)
     return page
 

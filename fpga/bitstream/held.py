@@ -1,4 +1,4 @@
-"""What a file that should be a bitstream holds, from its first bytes."""
+"""What a file that should be a bitstream holds, from its first bytes and its last."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from zeroskip.fpga.boards.board import Board
 
 _PREAMBLE = {"ecp5": b"\xff\xff\xbd\xb3", "ice40": b"\x7e\xaa\x99\x7e", "gowin": b"1010010111000011"}
 """What begins a bitstream, after a comment (Lattice TN-02039 and TN-02001, Gowin UG290); a Gowin's is text."""
+
+_END = {"ecp5": rb"\x5e\0\0\0\xff{4}\s*$", "ice40": rb"\x01\x06\0*$"}
+"""What ends it where no part is missing: the command that starts the device, and what pads the file."""
+
+_LAST = 1024
+"""Bytes in which the end is."""
 
 _WITHIN = 64 * 1024
 """Bytes in which it begins: a Gowin's has some lines of comments before it."""
@@ -21,15 +27,21 @@ CHIPS = {0x21111043: "12", 0x41111043: "25", 0x41112043: "45", 0x41113043: "85"}
 
 
 def require_bitstream(file: Path, board: Board) -> None:
-    """Raises ValueError unless `file` begins as a bitstream for the FPGA of `board`, and OSError where it cannot be
-    read."""
+    """Raises ValueError unless `file` begins and ends as a bitstream for the FPGA of `board`, and OSError where it
+    cannot be read. The device itself finds damage in between, by the checksums of the bitstream."""
     with file.open("rb") as opened:
         begin = opened.read(_WITHIN)
+        opened.seek(max(0, file.stat().st_size - _LAST))
+        end = opened.read()
     preamble = _PREAMBLE[board.family]
     at = begin.find(preamble)
     if at < 0:
         raise ValueError(
             f"{file} must be a bitstream for {board.title} from `zeroskip fpga build`, and does not begin as one"
+        )
+    if (ending := _END.get(board.family)) and not re.search(ending, end):
+        raise ValueError(
+            f"{file} must be a whole bitstream for {board.title}, and has no end: it was cut; copy or build it again"
         )
     if board.family != "ecp5":
         return

@@ -7,13 +7,15 @@ import hashlib
 import re
 import zlib
 from dataclasses import dataclass, field
+from math import isfinite, nan
 from pathlib import Path
 
 _LIBRARY = re.compile(r'\s*library\s*\(\s*"?([^")\s]+)"?\s*\)\s*\{')
 _CELL = re.compile(r'\bcell\s*\(\s*"?([^")\s]+)"?\s*\)\s*\{')
-_AREA = re.compile(r'\barea\s*:\s*"?([-+.\deE]+)')
+_AREA = re.compile(r'\barea\s*:\s*"?([^";]*)')
 _PIN = re.compile(r'\bpin\s*\(\s*"?([^")\s]+)"?\s*\)')
 _FUNCTION = re.compile(r'\bfunction\s*:\s*"([^"]*)"')
+_TIMING = ("capacitance", "cell_rise", "cell_fall", "values")
 _FLIP_FLOP = re.compile(r"\bff\s*\(")
 _NOT_A_GATE = re.compile(r"\b(ff|latch|statetable)\s*\(|\bdont_use\s*:\s*\"?true|\bthree_state\s*:")
 _CLOCK_GATE = re.compile(r'\bclock_gating_integrated_cell\s*:\s*"?latch_posedge"?\s*;')
@@ -63,14 +65,20 @@ def read_liberty(file: Path) -> Liberty:
     if bare.count("{") != bare.count("}"):
         raise ValueError(f"{file} must be a whole Liberty file, and {_braces(bare)}; was it cut?")
     starts = [*_CELL.finditer(clean)]
+    if not starts:
+        raise ValueError(f"{file} must have cells, and has none")
     ends = [*(start.start() for start in starts[1:]), len(clean)]
     cells = {start[1]: clean[start.end() : end] for start, end in zip(starts, ends, strict=True)}
     if not any(_FLIP_FLOP.search(cell) for cell in cells.values()):
         raise ValueError(f"{file} must have flip-flops, and has none among {len(cells)} cells")
-    areas = {name: float(area[1]) for name, cell in cells.items() if (area := _AREA.search(cell))}
+    areas = {name: _area(file, name, area[1]) for name, cell in cells.items() if (area := _AREA.search(cell))}
     buffers = [name for name, cell in cells.items() if name in areas and _is_buffer(cell)]
     if not buffers:
         raise ValueError(f"{file} must have buffers, and has none among {len(cells)} cells")
+    for name in buffers:
+        lacking = [word for word in _TIMING if not re.search(rf"\b{word}\s*[:(]", cells[name])]
+        if lacking:
+            raise ValueError(f"{file}: cell {name} must have {' and '.join(lacking)}, as its delay comes from them")
     gates = [gate for name, cell in cells.items() if name in areas and (gate := _clock_gate(name, cell))]
     return Liberty(
         name=head[1],
@@ -79,6 +87,16 @@ def read_liberty(file: Path) -> Liberty:
         buffer=min(buffers, key=lambda name: areas[name]),
         clock_gate=min(gates, key=lambda gate: areas[gate.cell], default=None),
     )
+
+
+def _area(file: Path, cell: str, text: str) -> float:
+    try:
+        area = float(text)
+    except ValueError:
+        area = nan
+    if not (isfinite(area) and area >= 0):
+        raise ValueError(f"{file}: area of cell {cell} must be a number from 0, not {text.strip()!r}")
+    return area
 
 
 def _text(file: Path) -> str:

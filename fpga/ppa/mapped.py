@@ -106,7 +106,10 @@ def _map_in(folder: Path, design: Unmapped, liberty: Liberty) -> None:
         constraints = f"set_driving_cell {liberty.buffer}\nset_load {LOAD_FF} [all_outputs]\n"
         (work / "constraints").write_text(constraints)
         (work / "script").write_text("\n".join(_script(design, liberty)))
-        YOSYS.run(["-q", "-s", "script"], folder=work)
+        try:
+            YOSYS.run(["-q", "-s", "script"], folder=work)
+        except ToolError as error:
+            raise ToolError(f"with the library {liberty.name}, {error}") from error
         statistics = json.loads((work / "areas.json").read_text())
         netlist = (work / "netlist.v").read_text()
     modules = statistics["modules"]

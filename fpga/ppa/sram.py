@@ -69,12 +69,12 @@ def _macro(where: str, entry: object) -> Macro:
     return Macro(**entry)
 
 
-def require_sizes(table: Mapping[Size, Macro], needed: Iterable[Size]) -> None:
-    """Raises ValueError with all sizes that the table lacks."""
+def require_sizes(file: Path, table: Mapping[Size, Macro], needed: Iterable[Size]) -> None:
+    """Raises ValueError with all sizes that the table of a file lacks."""
     missing = sorted(set(needed) - set(table))
     if missing:
         sizes = ", ".join(f"{depth} words of {width} bits" for depth, width in missing)
-        raise ValueError(f"the table of SRAM macros must have every memory of the blocks, and lacks {sizes}")
+        raise ValueError(f"{file} must have an SRAM macro for every memory of the blocks, and lacks {sizes}")
 
 
 def cell_name(size: Size) -> str:

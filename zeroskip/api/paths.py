@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,9 +46,15 @@ def require_writable(path: Path, *sources: Path, suffix: str) -> None:
     """Makes the folder of a file to be written. Raises OSError if the file could not be written later, is one of
     `sources`, which are read, or has the name of another kind of file than those with `suffix`: it may end in that or
     in nothing. A file of another kind, such as weights in x.st or x.pt, is not lost to a wrong name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OSError(f"{path} cannot be written: it is a folder, or its folder is read-only")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # What os.access() says to root is not true of every file system.
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f"{path} cannot be written: its folder {path.parent} takes no files ({reason})") from error
+    if path.is_dir():
+        raise OSError(f"{path} cannot be written: it is a folder")
     if path.exists() and not path.is_file():
         raise OSError(f"{path} cannot be written: it is a device or a pipe; name a file")
     if path.resolve() in [source.resolve() for source in sources]:

@@ -73,7 +73,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         (["--board", "ulx3s-12f", "--output", "net.zs"], r"net\.zs cannot be written: it is also an input"),
         (
             ["--board", "ulx3s-12f", "--output", "./"],
-            r"\. cannot be written: it is a folder, or its folder is read-only",
+            r"\. cannot be written: it is a folder",
         ),
         (["--board", "ulx3s-12f", "--output", "net.bit"], r"net\.zs cannot be written: it is also an input"),
     ],
@@ -195,11 +195,14 @@ ECP5 = {
 }
 """How ecppack begins bitstreams for an LFE5U of each size: a comment, the preamble, and the number of the chip."""
 
+END = bytes.fromhex("0000b95e000000ffffffff")
+"""How it ends them: a checksum, the command that starts the device, and padding."""
+
 
 def test_flash_prints_the_command_where_the_loader_is_missing(
     zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "my net.bit").write_bytes(ECP5["85F"])
+    (tmp_path / "my net.bit").write_bytes(ECP5["85F"] + END)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     code, out, err = zs("fpga", "flash", "my net.bit", "--board", "ulx3s-85f", "--keep", "--json")
     assert code == 1, err
@@ -208,7 +211,7 @@ def test_flash_prints_the_command_where_the_loader_is_missing(
 
 @pytest.mark.parametrize("works", [True, False])
 def test_flash_runs_the_loader(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
-    (tmp_path / "net.bit").write_bytes(ECP5["85F"])
+    (tmp_path / "net.bit").write_bytes(ECP5["85F"] + END)
     loader = tmp_path / "bin" / "openFPGALoader"
     loader.parent.mkdir()
     loader.write_text(f'#!/bin/sh\necho "$@" > called\nexit {0 if works else 2}\n')
@@ -242,14 +245,19 @@ def test_flash_needs_a_file(zs: Command) -> None:
         ),
         (
             "net.bit",
-            ECP5["12F"],
+            ECP5["12F"] + END,
             "net.bit must be a bitstream for ULX3S 85F, whose FPGA is an LFE5U-85F; it is one for an ECP5 LFE5U-12F",
         ),
         (
             "net.bit",
-            ECP5["85F"][:-1],
+            ECP5["85F"][:-1] + END,
             "net.bit must be a bitstream for ULX3S 85F, whose FPGA is an LFE5U-85F; it is one for an ECP5 of an "
             "unknown size",
+        ),
+        (
+            "net.bit",
+            ECP5["85F"] + END[:-5],
+            "net.bit must be a whole bitstream for ULX3S 85F, and has no end: it was cut; copy or build it again",
         ),
     ],
 )
@@ -262,31 +270,34 @@ def test_flash_takes_bitstreams_for_the_board(
 
 
 @pytest.mark.parametrize(
-    ("board", "name", "begin"),
+    ("board", "name", "held"),
     [
-        *((f"ulx3s-{size.lower()}", "net.bit", begin) for size, begin in ECP5.items()),
-        ("ecpix5-45", "net.bit", ECP5["45F"]),
-        ("orangecrab-25f", "net.bit", ECP5["25F"]),
-        ("icebreaker", "net.bin", bytes.fromhex("ff0000ff7eaa997e51")),
+        *((f"ulx3s-{size.lower()}", "net.bit", begin + END) for size, begin in ECP5.items()),
+        ("ecpix5-45", "net.bit", ECP5["45F"] + END),
+        ("orangecrab-25f", "net.bit", ECP5["25F"] + END),
+        ("icebreaker", "net.bin", bytes.fromhex("ff0000ff7eaa997e51 22abcd010600")),
         ("tangnano20k", "net.fs", b"//Tool\n1111111111111111\n1010010111000011\n"),
     ],
 )
 def test_flash_takes_bitstreams_for_every_board(
-    zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: str, name: str, begin: bytes
+    zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: str, name: str, held: bytes
 ) -> None:
-    (tmp_path / name).write_bytes(begin)
+    (tmp_path / name).write_bytes(held)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     _, out, err = zs("fpga", "flash", name, "--board", board, "--json")
     assert out, err
+    if not name.endswith(".fs"):
+        (tmp_path / name).write_bytes(held[:-6])
+        assert zs("fpga", "flash", name, "--board", board)[2].endswith("it was cut; copy or build it again\n")
     other = "icebreaker" if board != "icebreaker" else "ulx3s-25f"
-    (tmp_path / "other.bin").write_bytes(begin)
-    (tmp_path / "other.bit").write_bytes(begin)
+    (tmp_path / "other.bin").write_bytes(held)
+    (tmp_path / "other.bit").write_bytes(held)
     other_file = "other.bin" if other == "icebreaker" else "other.bit"
     assert zs("fpga", "flash", other_file, "--board", other)[2].endswith("and does not begin as one\n")
 
 
 def test_flash_takes_no_name_for_an_option(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "-b.bit").write_bytes(ECP5["85F"])
+    (tmp_path / "-b.bit").write_bytes(ECP5["85F"] + END)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     _, out, _ = zs("fpga", "flash", "--board", "ulx3s-85f", "--json", "--", "-b.bit")
     assert json.loads(out)["command"] == "openFPGALoader -b ulx3s ./-b.bit"

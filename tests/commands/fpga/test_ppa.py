@@ -164,7 +164,7 @@ def test_without_the_pe_there_are_no_shares(zs: Command) -> None:
         ),
         (
             ["--liberty", "cells.lib", "--block", "eie.pe", "--sram", "other.json"],
-            "the table of SRAM macros must have every memory of the blocks, and lacks 8 words of 4 bits",
+            "other.json must have an SRAM macro for every memory of the blocks, and lacks 8 words of 4 bits",
         ),
     ],
 )

@@ -51,12 +51,15 @@ def test_the_slowest_path_of_the_cores_clock() -> None:
     assert found.path_ns == 10.0
     assert found.path == ("core.pe_0.table", "core.pe_0.sum", "core.pe_0.total")
     assert found.met
+    assert found.missed() == []
     found.require()
 
 
 def test_a_clock_that_is_not_reached() -> None:
     found = timing(report(61.27), 80.0)
     assert not found.met
+    (problem,) = found.missed()
+    assert problem.startswith("the clock must be at most 61.3 MHz after routing, not 80: the path core.pe_0.table ")
     with pytest.raises(
         TimingError,
         match=r"^the clock must be at most 61\.3 MHz after routing, not 80: the path core\.pe_0\.table -> "

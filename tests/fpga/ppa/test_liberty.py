@@ -33,6 +33,21 @@ WITHOUT_BUFFERS = FIVE.replace("".join(BUFFERS), "")
         (f"{HEAD}{INVERTER_GATE}}}".encode(), r"must have flip-flops, and has none among 1 cells$"),
         (WITHOUT_GATES.encode(), r"must have buffers, and has none among 1 cells$"),
         (WITHOUT_BUFFERS.encode(), r"must have buffers, and has none among 3 cells$"),
+        (b"library (none) { }", r"must have cells, and has none$"),
+        (
+            FIVE.replace("area : 3.0", "area : -3.0").encode(),
+            r": area of cell NAND must be a number from 0, not '-3.0'$",
+        ),
+        (FIVE.replace("area : 3.0", "area : foo").encode(), r": area of cell NAND must be a number from 0, not 'foo'$"),
+        (
+            FIVE.replace("area : 3.0", "area : 1e999").encode(),
+            r": area of cell NAND must be a number from 0, not '1e999'$",
+        ),
+        (
+            FIVE.replace("cell_rise", "cel_rise").encode(),
+            r": cell BUF_BIG must have cell_rise, as its delay comes from",
+        ),
+        (FIVE.replace("capacitance :", "capacity :").encode(), r": cell BUF_BIG must have capacitance, as its delay"),
         (gzip.compress(FIVE.encode())[:-20], r"must be a whole gzip file: "),
     ],
 )

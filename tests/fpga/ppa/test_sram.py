@@ -57,6 +57,8 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 def test_all_missing_sizes_are_named(tmp_path: Path) -> None:
     macros = read_table(table(tmp_path, [GOOD]))
-    require_sizes(macros, [(256, 64)])
-    with pytest.raises(ValueError, match=r"and lacks 64 words of 32 bits, 1024 words of 12 bits$"):
-        require_sizes(macros, [(1024, 12), (256, 64), (64, 32)])
+    require_sizes(tmp_path, macros, [(256, 64)])
+    with pytest.raises(
+        ValueError, match=rf"^{tmp_path} must have .* and lacks 64 words of 32 bits, 1024 words of 12 bits$"
+    ):
+        require_sizes(tmp_path, macros, [(1024, 12), (256, 64), (64, 32)])

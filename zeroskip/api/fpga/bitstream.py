@@ -173,7 +173,10 @@ def built(
             f"the frequencies for {board.title} are an estimate: the tools do not count the delays of paths "
             f"{', '.join(board.device.untimed)}"
         )
-    if not settings.allow_timing:
+    if settings.allow_timing:
+        for problem in reached.missed():
+            warn(f"{problem}; the board may give wrong results")
+    else:
         reached.require(board.makes)
     packed = bitstream(design, routed, contents, announce)
     with replacing(file) as temporary:

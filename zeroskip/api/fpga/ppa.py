@@ -192,11 +192,12 @@ def ppa(
         announce("elaborating", done)
         designs.append(unmapped(BLOCKS[name].make(), keep_units=name == WHOLE))
     needed = {size for design in designs for size in design.sizes}
-    if table is None and needed:
-        warn(WITHOUT_SRAM)
-    if table is None:
+    if table is None or sram is None:
+        if needed:
+            warn(WITHOUT_SRAM)
         table = {size: Macro(depth=size[0], width=size[1], area=0, access_ns=0) for size in needed}
-    require_sizes(table, needed)
+    else:
+        require_sizes(Path(sram), table, needed)
     if sta is None:
         warn(MISSING)
 
