@@ -123,3 +123,12 @@ def test_auto_takes_fewer_pes_where_these_are_faster(monkeypatch: pytest.MonkeyP
     # With as much room, the largest is the fastest.
     laid[8, 1] = relaid(network, 8, positions=16)
     assert fitting(network, BOARDS["ulx3s-85f"], None) is laid[8, 1]
+
+
+def test_an_icebreaker_has_room_for_128_words() -> None:
+    """One of 256 words took 5,291 places of 5,280 when it was packed."""
+    board = BOARDS["icebreaker"]
+    sizes = {"pes": 1, "pointers": 128, "activation_rows": 64, "layers": 2}
+    assert needs(EieGeometry(**sizes, entry_words=128), board).short(board) == []
+    (problem,) = needs(EieGeometry(**sizes, entry_words=256), board).short(board)
+    assert problem == "5,290 look-up tables for 5,280, 10 too few"
