@@ -16,6 +16,7 @@ COMPARED = {
     "compare-resnet-channels": "ResNet-20 of a quarter of the width, channels",
     "compare-lenet-cycles": "LeNet-5, single weights",
     "compare-lenet-weights": "LeNet-5, single weights",
+    "compare-lenet-nm": "LeNet-5, 2:4",
 }
 """Files of `zeroskip search compare` on Fashion-MNIST, and what they compare on."""
 SEARCHED = {
@@ -28,12 +29,13 @@ SEARCHED = {
 
 def comparison(name: str, result: dict[str, Any]) -> str:
     samples, settings = result["samples"], result["settings"]
+    step = "the default" if settings["step"] is None else f"{settings['step']:.0%} of the cost"
     core = ", ".join(f"{size} {field}" for field, size in result["sizes"].items())
     head = (
         f"{COMPARED[name]}{core and ', '}{core}: dense accuracy {result['dense']:.2%}, {samples['train']:,} training "
         f"and {samples['test']:,} test images. Seeds of search: {settings['seeds']}; fine-tunings of each plan: "
         f"{settings['tunings']}; epochs of each: {settings['epochs']}; episodes of AMC: {settings['episodes']}; first "
-        f"step of NetAdapt: {settings['step']:.0%} of the cost."
+        f"step of NetAdapt: {step}."
     )
     tables = []
     for one in result["budgets"]:

@@ -89,7 +89,8 @@ class NetAdaptResult:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Proposal:
     """A proposal of an iteration: one `group` is pruned further, to meet the target cost. `before` are the densities,
-    and `state` is the state_dict, after the iteration before. It is trained unless it is to be measured before."""
+    and `state` is the state_dict, after the iteration before: none, and that of the dense network, for the final plan
+    pruned at once. It is trained unless it is to be measured before."""
 
     iteration: int
     group: str
@@ -126,22 +127,23 @@ class _Try:
     def __call__(self, proposal: _Proposal) -> tuple[float, float, dict[str, Tensor]]:
         network = copy.deepcopy(self.space.module)
         network.load_state_dict(proposal.state)
-        same = all(density <= proposal.before[name] for name, density in proposal.densities.items())
+        same = all(density <= proposal.before.get(name, 1.0) for name, density in proposal.densities.items())
         network = self.space.restored(network, proposal.before, proposal.densities, l2)
         fit = partial(self._fit, proposal.iteration, network) if same else None
         network = self.space.pruned(network, proposal.densities, None if self.space.ordered else l2, fit)
         with Masks(network, self.space.masks(network, proposal.densities, l2)):
-            # All proposals of an iteration are trained on the same samples.
-            train_for_batches(
-                network,
-                self.samples,
-                iterations=self.settings.iterations if proposal.trained else 0,
-                learning_rate=self.settings.learning_rate,
-                batch_size=self.settings.batch_size,
-                constant=True,
-                seed=self.seed,
-                number=proposal.iteration,
-            )
+            if proposal.trained:
+                # All proposals of an iteration are trained on the same samples.
+                train_for_batches(
+                    network,
+                    self.samples,
+                    iterations=self.settings.iterations,
+                    learning_rate=self.settings.learning_rate,
+                    batch_size=self.settings.batch_size,
+                    constant=True,
+                    seed=self.seed,
+                    number=proposal.iteration,
+                )
         small = self.space.remove(network, proposal.densities)
         return *evaluate_with_loss(small, self.validation.inputs, self.validation.labels), network.state_dict()
 
@@ -192,13 +194,15 @@ def netadapt(
                     journal.add(proposal.key, value)
                 if clock is not None:
                     clock.spent[proposal.key] = journal.known[proposal.key + SECONDS]
-                shown = f"{proposal.group} at {proposal.densities[proposal.group]:.1%}"
+                shown = f"iteration {len(steps) + 1}: {proposal.group} at {proposal.densities[proposal.group]:.1%}"
+                if not proposal.trained:
+                    shown = f"{shown}, before training" if proposal.before else "the dense network, pruned at once"
                 share = (1 - cost) / (1 - budget)
                 progress(
                     SearchProgress(
                         done=round(100 * share),
                         total=100,
-                        trying=f"iteration {len(steps) + 1}: {shown}{'' if proposal.trained else ', before training'}",
+                        trying=shown,
                         accuracy=journal.known[proposal.key],
                         best=accuracy,
                         cost=cost,
@@ -252,13 +256,21 @@ def netadapt(
             cost = cost_share(space, table, densities)
             steps.append(Step(group=chosen.group, density=densities[chosen.group], accuracy=accuracy, cost=cost))
             reduction *= decay
+        if space.refit and steps:
+            # Each fit is to the network of the step before, and over many steps these errors may add up.
+            at_once = _Proposal(
+                iteration=len(steps),
+                group=steps[-1].group,
+                densities=densities,
+                before={},
+                state=space.module.state_dict(),
+                trained=False,
+            )
+            found = measure([at_once])
+            if journal.known[at_once.key + LOSS] < loss:
+                state = found[at_once.key] if at_once.key in found else attempt(at_once)[3]
     module = copy.deepcopy(space.module)
     module.load_state_dict(state)
-    if space.refit:
-        anew = space.masked(densities, None if space.ordered else l2)
-        _, its_loss = evaluate_with_loss(space.remove(anew, densities), validation.inputs, validation.labels)
-        # Each fit is to the network of the step before, and over many steps these errors may add up.
-        module = anew if its_loss < loss else module
     return NetAdaptResult(densities=densities, steps=tuple(steps), module=module, dense=weights_hash(space.module))
 
 

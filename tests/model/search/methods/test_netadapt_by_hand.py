@@ -17,6 +17,7 @@ from support.searching import GEOMETRIES, space_of, table_of, trained
 from torch import Tensor, nn
 
 from zeroskip.model.progress import silent
+from zeroskip.model.search.clock import Clock
 from zeroskip.model.search.costs.table import CostTable, cost_table
 from zeroskip.model.search.evaluation import LOSS
 from zeroskip.model.search.layers import read_layers
@@ -59,6 +60,7 @@ def adapt(
     workers: int = 1,
     progress: ReportProgress = silent,
     resume: bool = False,
+    clock: Clock | None = None,
 ) -> NetAdaptResult:
     _, inputs, labels = trained()
     return netadapt(
@@ -71,6 +73,7 @@ def adapt(
         journal=Journal(folder / "journal", "this", resume=resume),
         workers=workers,
         seed=SEED,
+        clock=clock,
         progress=progress,
     )
 
@@ -159,6 +162,7 @@ def test_steps_and_weights(tmp_path: Path, pick: Any, workers: int) -> None:
     assert_close(found.module, module)
     # The percentage is that of the way to the budget before the iteration.
     before = [(accuracy_of(trained()[0]), 1.0), *[(step.accuracy, step.cost) for step in found.steps[:-1]]]
+    assert states.pop().trying == "the dense network, pruned at once"
     for state in states:
         number = int(state.trying.removeprefix("iteration ").partition(":")[0]) - 1
         accuracy, cost = before[number]
@@ -426,11 +430,14 @@ def test_only_the_best_after_the_fit_are_trained(tmp_path: Path, monkeypatch: py
     space.refit = refit
     found = adapt(tmp_path, space, table, NetAdaptSettings(step=0.05, iterations=7), 0.95)
     assert len(found.steps) == 1
-    assert batches == ([0] * 6 + [7] * TRAINED if refit else [7] * 6)
+    assert batches == [7] * (TRAINED if refit else 6)
     known = Journal(tmp_path / "journal", "this", resume=True).known
     trained = [key for key in known if key.endswith("]")]
     if refit:
-        before = {key.removesuffix(FITTED + LOSS): value for key, value in known.items() if key.endswith(FITTED + LOSS)}
+        fitted = FITTED + LOSS
+        before = {
+            key.removesuffix(fitted): value for key, value in known.items() if key.endswith(fitted) and key[1] == "0"
+        }
         # All save the same here.
         assert set(trained) == set(sorted(before, key=before.__getitem__)[:TRAINED])
 
@@ -479,6 +486,17 @@ def test_the_better_of_the_last_step_and_of_pruning_at_once(tmp_path: Path, monk
         at_once = space.masked(found.densities).state_dict()
         same = all(torch.equal(value, at_once[key]) for key, value in found.module.state_dict().items())
         assert same == (name == "ruined"), name
+
+
+def test_all_that_is_measured_is_on_the_clock(tmp_path: Path) -> None:
+    """The proposals before and after their training, and the dense network pruned at once to the final plan."""
+    space, table = chain()
+    clock = Clock()
+    found = adapt(tmp_path, space, table, NetAdaptSettings(step=0.05, iterations=1), 0.9, clock=clock)
+    numbers = [int(key[1]) for key in clock.spent]
+    per_step = [6 + TRAINED] * len(found.steps)
+    assert [numbers.count(number) for number in range(len(found.steps) + 1)] == [*per_step, 1]
+    assert clock.now == pytest.approx(clock.evaluating)
 
 
 def test_an_iteration_reads_its_network_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
