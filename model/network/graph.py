@@ -126,7 +126,7 @@ def _may_share(module: nn.Module, node: fx.Node) -> bool:
     if node.op == "call_module":
         layer = module.get_submodule(str(node.target))
         return is_plain(layer, nn.Identity, nn.Flatten, nn.Unflatten, *_DROPOUT_LAYERS)
-    views = (*RESHAPES, *RESHAPE_METHODS, *_COPIES, *_DROPOUTS)
+    views = (*RESHAPES, *RESHAPE_METHODS, *_EXPANSIONS, *_COPIES, *_DROPOUTS)
     return node.target != "clone" and node.target in views
 
 
@@ -183,7 +183,7 @@ class _Reader:
                 raise ValueError(f"the network must return the result of its last step, not {given}")
         elif node.op != "get_attr" and not self._shape_query(node):
             self._require_values(node)
-            if node.op == "call_method" and node.target in ("expand", "expand_as"):
+            if node.op == "call_method" and node.target in _EXPANSIONS:
                 self._expand(node)
                 return
             if (joined := self._joined(node)) is not None:
@@ -629,6 +629,7 @@ _SUPPORTED_IS = f"supported: {SUPPORTED}"
 
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 _MULTIPLICATIONS = (operator.mul, operator.imul, torch.mul, torch.multiply, "mul", "mul_", "multiply")
+_EXPANSIONS = ("expand", "expand_as")
 _ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.LeakyReLU: "leaky_relu",
     nn.Sigmoid: "sigmoid",

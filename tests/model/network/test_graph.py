@@ -67,6 +67,10 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         lambda m, x: ((y := m.a(x)) + F.adaptive_avg_pool2d(y, 1).expand_as(y)).flatten(1),
         "operation 'expand_as' is expand_as, which operation 'add' reads; supported: factors for channels",
     ),
+    "factors that change after they were expanded": (
+        lambda m, x: _expanded(F.adaptive_avg_pool2d(m.a(x), 1), m.b(x)).flatten(1),
+        "operation 'relu' changes its input in place, and operation 'mul' uses that too; use an operation that is not",
+    ),
     "product in place before another reader": (
         lambda m, x: _changed(m, m.a(x), lambda y: _multiplied(y, x) + m.b(y)),
         "operation 'imul' changes its input in place, and layer 'b' uses that too; use an operation that is not in pla",
@@ -123,6 +127,12 @@ def _kept(y: Tensor) -> Tensor:
 def _multiplied(y: Tensor, x: Tensor) -> Tensor:
     y *= x
     return y
+
+
+def _expanded(factors: Tensor, y: Tensor) -> Tensor:
+    view = factors.expand_as(y)
+    changed = F.relu(factors, inplace=True)
+    return y * view * changed
 
 
 def _added(y: Tensor, x: Tensor) -> Tensor:
