@@ -121,7 +121,7 @@ def test_narrow_ones_learn(make: Callable[..., nn.Sequential]) -> None:
     for image, label in zip(images, labels.tolist(), strict=True):
         image[:, 4 * label : 4 * label + 4] += 1
     network = make(width=0.2, inputs=1, classes=3)
-    training = TrainingSettings(epochs=10, learning_rate=0.03, weight_decay=0, batch_size=16)
+    training = TrainingSettings(epochs=20, learning_rate=0.03, weight_decay=0, batch_size=16)
     losses: list[float] = []
     train(
         network,
