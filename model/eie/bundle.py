@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.model.eie.host import MOST_APART, activation_table, run_host
+from zeroskip.model.eie.host import MOST_APART, activation_table, most_fraction, run_host
 from zeroskip.model.eie.tiles import of_one_position
 from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
 from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
@@ -376,16 +376,10 @@ def _check_fractions(network: EieNetwork) -> None:
                 )
             last = layer.output_fraction
         result = values[index + 1]
-        if isinstance(stage, AddStage):
-            wanted, rule = max(read), "at most"
-        elif isinstance(stage, MultiplyStage):
-            wanted, rule = sum(read), "at most"
-        elif isinstance(stage, ConcatStage):
-            wanted, rule = min(read), "at most"
-        elif isinstance(stage, ActivationStage):
+        if isinstance(stage, ActivationStage):
             continue
-        else:
-            wanted, rule = last, "exactly"
+        most = most_fraction(stage, read)
+        wanted, rule = (last, "exactly") if most is None else (most, "at most")
         if result > wanted or (rule == "exactly" and result != wanted):
             raise BundleError(
                 f"fractions[{index + 1}] must be {rule} {wanted}, by what stages[{index}] reads, not {result}"

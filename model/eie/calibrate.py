@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.fixed_point import HEADROOM, ONE_FRACTION, activation_fraction, most_fraction_bits
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.model.eie.host import MOST_APART
+from zeroskip.model.eie.host import MOST_APART, most_fraction
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.run import run_stages
@@ -153,12 +153,9 @@ def _join(fractions: list[int], formats: _Formats, index: int, stage: Stage) -> 
     """Leaves a sum, a product or a concatenation no more fraction bits than its parts give it."""
     parts = [fractions[formats.values[source]] for source in sources(index, stage)]
     number = formats.values[index + 1]
-    if isinstance(stage, AddStage):
-        fractions[number] = min(fractions[number], max(parts))
-    elif isinstance(stage, MultiplyStage):
-        fractions[number] = min(fractions[number], sum(parts))
-    elif isinstance(stage, ConcatStage):
-        fractions[number] = min(fractions[number], min(parts))
+    most = most_fraction(stage, parts)
+    if most is not None:
+        fractions[number] = min(fractions[number], most)
 
 
 def _require_near(

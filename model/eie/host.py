@@ -30,7 +30,15 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.geometry import VALUE_BITS
 from zeroskip.model.network.activations import activated
-from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage, HostStage, MultiplyStage
+from zeroskip.model.network.stages import (
+    ActivationStage,
+    AddStage,
+    ClampStage,
+    ConcatStage,
+    HostStage,
+    MultiplyStage,
+    Stage,
+)
 
 VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
 VALUE_MIN = -(1 << (VALUE_BITS - 1))
@@ -87,6 +95,15 @@ def run_host(
     outputs = np.clip(given[0], VALUE_MIN if low is None else low, VALUE_MAX if high is None else high)
     present = int(np.count_nonzero(outputs))
     return HostRun(outputs=outputs.astype(np.int16), values=present, vanished=0, saturated=0)
+
+
+def most_fraction(stage: Stage, parts: Sequence[int]) -> int | None:
+    """The most fraction bits of a sum, a product or a concatenation of values with the fraction bits `parts`; None for
+    other stages."""
+    for kind, most in ((AddStage, max), (MultiplyStage, sum), (ConcatStage, min)):
+        if isinstance(stage, kind):
+            return most(parts)
+    return None
 
 
 def activation_table(stage: ActivationStage, fraction: int, result: int) -> NDArray[np.int16]:
