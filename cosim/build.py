@@ -28,7 +28,7 @@ from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 
 from zeroskip.cosim.emit import SHARED
-from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder, require_tools
+from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder, require_fst, require_tools
 from zeroskip.model.cache import UNFINISHED, kept
 from zeroskip.model.import_path import child_path
 from zeroskip.model.sources import PACKAGE, closure_hash, files_hash
@@ -66,12 +66,13 @@ class Design:
         announce: Callable[[str], None] = lambda _: None,
     ) -> Build:
         """Builds the design, or takes the build from the cache. A `traced` build can record waveforms of that format,
-        and is slower.
-        `announce` is called with BUILDING if the design has to be built.
+        and is slower. `announce` is called with BUILDING if the design has to be built.
 
         Raises SimulatorError if the simulator is missing or cannot build the design.
         """
         require_tools(simulator)
+        if traced == "fst":
+            require_fst(simulator)
         defines = {**self.defines, "WAVEFORM": 1} if traced else self.defines
         parts = [
             tools_hash(),
