@@ -103,7 +103,9 @@ def balance(
             bias_codes=None if bias is None else bias[rows],
         )
         columns = rows
-    return balanced, np.argsort(columns).astype(np.uint32)
+    # The same order in each token.
+    order = np.arange(last.rows)[:, None] * len(columns) + np.argsort(columns)
+    return balanced, order.reshape(-1).astype(np.uint32)
 
 
 def _frequencies(

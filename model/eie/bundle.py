@@ -20,16 +20,19 @@ from zeroskip.model.eie.tiles import of_one_position
 from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
 from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
 from zeroskip.model.network.fields import ADDED_LATER
-from zeroskip.model.network.losses import Loss
-from zeroskip.model.network.staged import StagedNetwork
-from zeroskip.model.network.stages import (
+from zeroskip.model.network.host_stages import (
     ActivationStage,
     AddStage,
     ClampStage,
     ConcatStage,
     HostStage,
-    LinearStage,
+    MoveStage,
     MultiplyStage,
+)
+from zeroskip.model.network.losses import Loss
+from zeroskip.model.network.staged import StagedNetwork
+from zeroskip.model.network.stages import (
+    LinearStage,
     Stage,
     computes_on_host,
     host_name,
@@ -126,7 +129,7 @@ class EieNetwork(StagedNetwork):
             table = self.tables[sum(isinstance(before, ActivationStage) for before in self.stages[:index])]
         made = run_host(stage, given, fractions, self.value_fractions[index + 1], table)
         layers = sum(len(before.layers) for before in self.stages[:index])
-        if isinstance(stage, ClampStage):
+        if isinstance(stage, ClampStage | MoveStage):
             # Limits are the network's own, not the format's.
             return made.outputs, []
         loss = Loss(

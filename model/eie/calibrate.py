@@ -12,18 +12,18 @@ from zeroskip.model.eie.fixed_point import HEADROOM, ONE_FRACTION, activation_fr
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.eie.host import MOST_APART, most_fraction
 from zeroskip.model.eie.shared import SharedLayer
-from zeroskip.model.network.magnitudes import Magnitudes
-from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import (
+from zeroskip.model.network.host_stages import (
     ActivationStage,
     AddStage,
     ClampStage,
     ConcatStage,
     HostStage,
+    MoveStage,
     MultiplyStage,
-    Stage,
-    sources,
 )
+from zeroskip.model.network.magnitudes import Magnitudes
+from zeroskip.model.network.run import run_stages
+from zeroskip.model.network.stages import Stage, sources
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -52,8 +52,8 @@ class Calibration:
 @dataclass(frozen=True, kw_only=True)
 class _Formats:
     """The number formats of a network. Every layer, addition, product, concatenation and activation has one for its
-    results; pooling and limits keep that of what they read. By number: the format of each of the `values`, and those
-    of each layer's input and output."""
+    results; pooling, limits and moves keep that of what they read. By number: the format of each of the `values`, and
+    those of each layer's input and output."""
 
     values: list[int]
     layers: list[tuple[int, int]]
@@ -205,7 +205,7 @@ def _ranges(
         stage = stages[index]
         assert isinstance(stage, HostStage)
         found = stage.compute(*given)
-        if not isinstance(stage, ClampStage):
+        if not isinstance(stage, ClampStage | MoveStage):
             values[formats.values[index + 1]] = Magnitudes.of(found)
         return found
 

@@ -16,20 +16,19 @@ from zeroskip.model.eie.lay_out import Matrices, lay_out
 from zeroskip.model.eie.settings import POSITIONS
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, averaging_layer, shapes_of
 from zeroskip.model.network.activations import slope
+from zeroskip.model.network.host_stages import (
+    ActivationStage,
+    ClampStage,
+    ConcatStage,
+    HostStage,
+    MoveStage,
+    MultiplyStage,
+)
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import lower
 from zeroskip.model.network.operations import AveragePooling
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import (
-    ActivationStage,
-    ClampStage,
-    ConcatStage,
-    ConvStage,
-    HostStage,
-    MultiplyStage,
-    Stage,
-    sources,
-)
+from zeroskip.model.network.stages import ConvStage, Stage, sources
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -200,6 +199,8 @@ def _host_error(
             if limit is not None
         ]
         return errors[0] + max(off, default=0.0)
+    if isinstance(stage, MoveStage):
+        return stage.compute(errors[0])
     rounded = [network.value_fractions[source] > result for source in sources(index, stage)]
     half = 0.5 * 2.0**-result
     if isinstance(stage, MultiplyStage):

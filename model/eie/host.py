@@ -14,6 +14,8 @@ fraction bits of its own (EieNetwork.fractions), and where values meet they are 
     activations     a table of all 65,536 integers, which is a part of the compiled network; it was made as
                     saturate16(round_half_even(function(a / 2**fa) * 2**g)), in double precision
 
+    moves           the integers are taken from other places, and stay as they are
+
 `saturate16` keeps a number within -32,768 and 32,767. Everything else (the patches of convolutions, max pooling, zeros
 around images) only moves and compares integers.
 """
@@ -30,15 +32,16 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.geometry import VALUE_BITS
 from zeroskip.model.network.activations import activated
-from zeroskip.model.network.stages import (
+from zeroskip.model.network.host_stages import (
     ActivationStage,
     AddStage,
     ClampStage,
     ConcatStage,
     HostStage,
+    MoveStage,
     MultiplyStage,
-    Stage,
 )
+from zeroskip.model.network.stages import Stage
 
 VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
 VALUE_MIN = -(1 << (VALUE_BITS - 1))
@@ -90,6 +93,8 @@ def run_host(
         return _rounded([stage.compute(one, other)], [sum(fractions) - result])
     if isinstance(stage, ConcatStage):
         return _rounded([part.astype(np.int64) for part in given], [fraction - result for fraction in fractions])
+    if isinstance(stage, MoveStage):
+        return HostRun(outputs=stage.compute(given[0]), values=0, vanished=0, saturated=0)
     assert isinstance(stage, ClampStage)
     low, high = (limit_of(limit, result) for limit in (stage.low, stage.high))
     outputs = np.clip(given[0], VALUE_MIN if low is None else low, VALUE_MAX if high is None else high)

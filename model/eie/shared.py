@@ -18,6 +18,7 @@ from zeroskip.model.network.operations import (
     AveragePooling,
     Convolution,
     HostOperation,
+    Imaging,
     Linear,
     MaxPooling,
     Operation,
@@ -30,7 +31,8 @@ CODEBOOK_SIZE = 16
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SharedLayer:
-    """A Linear layer, and the ReLU after it where `relu`, whose weights and bias share one codebook.
+    """A Linear layer of `rows` parts of a sample, and the ReLU after it where `relu`, whose weights and bias share one
+    codebook.
 
     `codebook` is float32 (16,), entry 0 exactly zero and unused entries zero; `weight_codes` is uint8
     (outputs, inputs) and `bias_codes` uint8 (outputs,), or None where the layer has no bias. A weight or bias
@@ -45,6 +47,7 @@ class SharedLayer:
     bias_exponent: int = 0
     relu: bool
     back: tuple[int, ...] = PREVIOUS
+    rows: int = 1
 
     def __post_init__(self) -> None:
         if self.codebook.dtype != np.float32 or self.codebook.shape != (CODEBOOK_SIZE,):
@@ -80,7 +83,7 @@ class SharedLayer:
     def operation(self) -> Linear | Convolution:
         """The layer's operation, without its weights."""
         outputs, inputs = self.weight_codes.shape
-        return Linear(inputs=inputs, outputs=outputs, relu=self.relu, back=self.back)
+        return Linear(inputs=inputs, outputs=outputs, relu=self.relu, rows=self.rows, back=self.back)
 
     def module(self) -> nn.Module:
         """The float layer, without its ReLU."""
@@ -144,7 +147,7 @@ class SharedConv(SharedLayer):
         return self._filled(module)
 
 
-SharedOperation = SharedLayer | MaxPooling | AveragePooling | HostOperation
+SharedOperation = SharedLayer | MaxPooling | AveragePooling | Imaging | HostOperation
 """A network is a list of these. Images are flattened before a Linear layer."""
 
 
@@ -176,11 +179,7 @@ def to_module(network: Sequence[SharedOperation]) -> Folded:
 
 def module_of(network: Sequence[SharedOperation], make: Callable[[SharedOperation], nn.Module]) -> Folded:
     """The network of the modules that `make` returns for each operation."""
-    shapes = shapes_of(network)
-    # What reads the input says whether it is images.
-    firsts = [operation for number, operation in enumerate(shapes) if number + 1 in operation.back]
-    images = any(isinstance(operation, Convolution | MaxPooling | AveragePooling) for operation in firsts)
-    return Folded(shapes, [make(operation) for operation in network], images=images)
+    return Folded(shapes_of(network), [make(operation) for operation in network])
 
 
 def _require_codes(name: str, codes: NDArray[Any]) -> None:

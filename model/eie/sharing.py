@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -105,7 +106,7 @@ def _share_layer(
         back=operation.back,
     )
     if isinstance(operation, Linear):
-        return shared
+        return dataclasses.replace(shared, rows=operation.rows)
     return SharedConv(
         **vars(shared),
         kernel=operation.kernel,

@@ -28,7 +28,13 @@ from zeroskip.model.network.container import (
 from zeroskip.model.network.fields import to_fields
 from zeroskip.model.network.samples import SampleForm, by
 from zeroskip.model.network.staged import StagedNetwork
-from zeroskip.model.network.stages import Stage, computes_on_host, input_image_shape, to_json, value_counts
+from zeroskip.model.network.stages import (
+    Stage,
+    computes_on_host,
+    input_image_shape,
+    to_json,
+    value_counts,
+)
 
 G = TypeVar("G")
 L = TypeVar("L")
@@ -98,7 +104,9 @@ class BundleFormat(Generic[G, L]):
 
 def _check_samples(samples: SampleForm, stages: Sequence[Stage], inputs: int) -> None:
     image = input_image_shape(stages)
-    if samples.values != inputs or image not in (None, samples.shape):
+    # Sequences (channels, length) are images of height 1.
+    line = (samples.shape[0], 1, samples.shape[1]) if len(samples.shape) == 2 else samples.shape
+    if samples.values != inputs or image not in (None, line):
         wanted = f"{inputs} values" if image is None else by(image)
         raise BundleError(f"samples: shape must be that of the first stage, {wanted}, not {by(samples.shape)}")
 

@@ -29,7 +29,7 @@ from zeroskip.model.network.stages import HOST_KINDS, Stage, from_json
 
 VERSIONS = (2, 3, 4)
 """The versions that can be read. Files of version 2 do not have `samples`, what the network was compiled with; stages
-that the host computes (additions, concatenations, limits) need version 4."""
+of tokens, and those that the host computes (additions, concatenations, limits), need version 4."""
 
 
 class BundleError(ValueError):
@@ -63,7 +63,7 @@ def _version(header: dict[str, Any]) -> int:
 
 def needs_version_4(stage: dict[str, Any]) -> bool:
     """Whether a stage, as a file has it, is one that files of earlier versions do not have."""
-    return "back" in stage or stage["kind"] in HOST_KINDS
+    return "back" in stage or "rows" in stage or stage["kind"] in HOST_KINDS
 
 
 def read(path: Path) -> Container:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.graph import as_inputs_of, read_steps
+from zeroskip.model.network.moves import Move, move_to
 from zeroskip.model.network.operations import (
     Activation,
     Addition,
@@ -22,10 +23,12 @@ from zeroskip.model.network.operations import (
     Clamping,
     Concatenation,
     Convolution,
+    Imaging,
     Linear,
     MaxPooling,
     Multiplication,
     Operation,
+    Rearrangement,
 )
 from zeroskip.model.network.same import require_same
 from zeroskip.model.network.steps import (
@@ -40,6 +43,7 @@ from zeroskip.model.network.steps import (
     FlattenStep,
     LinearStep,
     MaxPoolStep,
+    MoveStep,
     MultiplyStep,
     NetworkStep,
     ReluStep,
@@ -84,6 +88,8 @@ def fold_and_softmax(module: nn.Module, samples: Samples | None = None) -> tuple
 
 def _folded(module: nn.Module, samples: Samples | None) -> tuple[Folded, SoftmaxStep | None]:
     module = unwrapped(module)
+    if isinstance(module, Folded):
+        return module, None
     if samples is None:
         folding = _fold(read_steps(module))
         return folding.result(), folding.softmax
@@ -156,6 +162,7 @@ class _Layer:
     bias: Tensor | None
     window: _Window | None = None
     relu: bool = False
+    rows: int = 1
 
     def module(self) -> nn.Linear | nn.Conv2d:
         outputs, inputs = self.weight.shape[:2]
@@ -224,6 +231,7 @@ class _Value:
 
     `width` are the features, or the channels where `images`; both are None while they are not known. Where it is
     `alone`, nothing but the next step reads it, or what was between it and the operation, so that this may change.
+    `shape` is that of torch's value without the samples, where it is known.
     """
 
     made_by: int
@@ -231,6 +239,14 @@ class _Value:
     width: int | None = None
     images: bool | None = None
     alone: bool = True
+    shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _ImageShape:
+    """Flat values that become images."""
+
+    shape: tuple[int, int, int]
 
 
 @dataclass(eq=False)
@@ -238,7 +254,18 @@ class _Made:
     """An operation in the making, which reads the results of operations `sources` (`given` as values, before they were
     flattened)."""
 
-    operation: _Layer | _Average | MaxPoolStep | ClampStep | ActivationStep | _Sum | MultiplyStep | ConcatStep
+    operation: (
+        _Layer
+        | _Average
+        | MaxPoolStep
+        | ClampStep
+        | ActivationStep
+        | _Sum
+        | MultiplyStep
+        | ConcatStep
+        | Move
+        | _ImageShape
+    )
     given: tuple[_Value, ...]
     sources: tuple[int, ...] = field(init=False)
     result: _Value = field(init=False)
@@ -290,19 +317,27 @@ class _Folding:
                 result = self.concat(step, given)
             case FlattenStep():
                 result = self.flatten(step, value)
+            case MoveStep():
+                result = self.move(step, value)
             case SoftmaxStep():
                 result = self.end_in_softmax(step, value)
             case _:
                 raise TypeError(f"step must be a step of a network, not {type(step).__name__}")
         result.alone = result.alone and alone
+        if step.output is not None:
+            result.shape = tuple(step.output.shape[1:])
         self.values.append(result)
 
     def linear(self, step: LinearStep, value: _Value) -> _Value:
-        if value.images:
+        if value.images and value.shape is None:
             raise ValueError(f"{step.label} is a Linear on images; flatten them before it")
-        self._set_images(value, False)
+        if value.shape is None or len(value.shape) == 1:
+            self._set_images(value, False)
         weight = _finite(step.label, "weight", step.module.weight)
         bias = None if step.module.bias is None else _finite(step.label, "bias", step.module.bias)
+        if step.rows > 1:
+            self._place_waiting(value)
+            return self._make(_Layer(step.label, weight, bias, rows=step.rows), value, width=None, images=False)
         self._require_width(step.label, value, weight.shape[1])
         if value.waiting is not None:
             # W (scale x + shift) + b
@@ -313,13 +348,13 @@ class _Folding:
         return self._make(_Layer(step.label, weight, bias), value, width=weight.shape[0], images=False)
 
     def conv(self, step: ConvStep, value: _Value) -> _Value:
-        conv = step.module
+        conv, kernels = step.module, step.weight
         if step.padding != (0, 0) and value.waiting is not None and value.waiting.shift.any():
             # The zeros of the padding come after the batch normalisation.
             self._place_waiting(value)
-        self._require_images(step.label, "Conv2d", value)
+        value = self._as_images(step.label, "Conv2d", value)
         self._require_width(step.label, value, conv.in_channels)
-        weight = _finite(step.label, "weight", conv.weight)
+        weight = _finite(step.label, "weight", kernels)
         bias = None if conv.bias is None else _finite(step.label, "bias", conv.bias)
         if value.waiting is not None:
             # The inputs of each output, (outputs, inputs of a group).
@@ -331,7 +366,7 @@ class _Folding:
         window = _Window(
             channels=conv.in_channels,
             kernel=tuple(weight.shape[2:]),
-            stride=conv.stride,
+            stride=step.stride,
             padding=step.padding,
             groups=conv.groups,
             dilation=step.dilation,
@@ -339,12 +374,12 @@ class _Folding:
         return self._make(_Layer(step.label, weight, bias, window), value, width=len(weight), images=True)
 
     def max_pool(self, step: MaxPoolStep, value: _Value) -> _Value:
-        self._require_images(step.label, "MaxPool2d", value)
+        value = self._as_images(step.label, "MaxPool2d", value)
         self._place_waiting(value)
         return self._make(step, value, width=value.width, images=True)
 
     def average_pool(self, step: AveragePoolStep, value: _Value) -> _Value:
-        self._require_images(step.label, "pooling", value)
+        value = self._as_images(step.label, "pooling", value)
         if step.padding != (0, 0):
             self._place_waiting(value)
         result = self._make(_Average(step), value, width=value.width, images=True)
@@ -353,14 +388,14 @@ class _Folding:
 
     def batch_norm(self, step: BatchNormStep, value: _Value) -> _Value:
         norm = step.module
+        if step.images:
+            value = self._as_images(step.label, "BatchNorm2d", value)
         self._require_width(step.label, value, norm.num_features)
-        if isinstance(norm, nn.BatchNorm2d):
-            self._require_images(step.label, "BatchNorm2d", value)
-        elif value.images:
-            raise ValueError(f"{step.label} is a BatchNorm1d on images; flatten them before it")
-        else:
+        if not step.images:
+            if value.images:
+                raise ValueError(f"{step.label} is a BatchNorm1d on images; flatten them before it")
             self._set_images(value, False)
-        layer = self._open_layer(value, images=isinstance(norm, nn.BatchNorm2d))
+        layer = self._open_layer(value, images=step.images)
         mean, variance = (_finite(step.label, name, getattr(norm, name)) for name in ("running_mean", "running_var"))
         scale, shift = 1 / torch.sqrt(variance + norm.eps), torch.zeros_like(mean)
         if norm.weight is not None:
@@ -415,7 +450,7 @@ class _Folding:
         one, other = given
         if step.gate:
             # The factors may be flat values, which forward() takes for images of 1 x 1.
-            self._require_images(step.label, "product of images and a factor for each channel", one)
+            one = self._as_images(step.label, "product of images and a factor for each channel", one)
             images: bool | None = True
         else:
             images = self._same_kind(step, given)
@@ -443,6 +478,27 @@ class _Folding:
             width = step.width
         return _Value(value.made_by, value.waiting, width, False, value.alone)
 
+    def move(self, step: MoveStep, value: _Value) -> _Value:
+        self._place_waiting(value)
+        if value.images is None:
+            self._set_images(value, len(step.before) == 3)
+        # Moves one after another are one, as far as it is regular.
+        given, move = value, step.move
+        while given.made_by != INPUT:
+            made = self.made[given.made_by]
+            joined: Move | None = move
+            if isinstance(made.operation, Move):
+                joined = move_to(made.operation.places()[move.places()])
+            elif not isinstance(made.operation, _ImageShape):
+                break
+            if joined is None:
+                break
+            (given,), move = made.given, joined
+        count = math.prod(given.shape or step.before)
+        if move.keeps(count):
+            return _Value(given.made_by, None, None, False, given.alone and value.alone)
+        return self._make(move, given, width=None, images=False)
+
     def end_in_softmax(self, step: SoftmaxStep, value: _Value) -> _Value:
         positions = 1 if self._globally_pooled(value) and value.images else step.positions
         if step.dim not in ((1, -3, None) if value.images else (1, -1, None)):
@@ -459,16 +515,34 @@ class _Folding:
 
     def result(self) -> Folded:
         last = self.values[-1] if self.values else self.input
+        self._place_waiting(last)
         if last.waiting is None and not any(isinstance(made.operation, _Layer) for made in self.made):
             raise ValueError("the network has no Linear or Conv2d; it must have at least one")
-        self._place_waiting(last)
-        operations, layers = [], []
-        for number, made in enumerate(self.made):
-            back = tuple(number - source for source in made.sources)
+        end = last.made_by
+        while isinstance(self.made[end].operation, _ImageShape):
+            (end,) = self.made[end].sources
+        used = self._read_by(end)
+        operations: list[Operation] = []
+        layers: list[nn.Module] = []
+        for number in used:
+            made = self.made[number]
+            # Numbers among those that are used; the input stands before them.
+            back = tuple(
+                len(operations) - (INPUT if source == INPUT else used.index(source)) for source in made.sources
+            )
             operation, layer = _finished(made, back)
             operations.append(operation)
             layers.append(layer)
-        return Folded(operations, layers, images=bool(self.input.images))
+        return Folded(operations, layers)
+
+    def _read_by(self, end: int) -> list[int]:
+        """The numbers of the operations on which operation `end` depends, in order, with itself: moves that were joined
+        with others are read by nothing."""
+        used = {end}
+        for number in range(end, -1, -1):
+            if number in used:
+                used |= set(self.made[number].sources) - {INPUT}
+        return sorted(used)
 
     def _make(self, operation: Any, *given: _Value, width: int | None, images: bool | None) -> _Value:
         """Adds an operation, and returns its result."""
@@ -480,6 +554,9 @@ class _Folding:
     def _same_kind(self, step: NetworkStep, given: list[_Value]) -> bool | None:
         """Whether values that meet are images; None where that is not known."""
         kinds = {value.images for value in given} - {None}
+        if len(kinds) > 1 and all(value.shape is not None and len(value.shape) == 3 for value in given):
+            given[:] = [self._as_images(step.label, "image", value) for value in given]
+            return True
         if len(kinds) > 1:
             raise ValueError(f"{step.label} joins images and flat values; flatten the images before it")
         for kind in kinds:
@@ -542,10 +619,22 @@ class _Folding:
         before = _Value(value.made_by, None, value.width, value.images, value.alone)
         value.made_by = self._make(layer, before, width=value.width, images=value.images).made_by
 
-    def _require_images(self, label: str, kind: str, value: _Value) -> None:
-        if value.images is False:
+    def _as_images(self, label: str, kind: str, value: _Value) -> _Value:
+        """A value as images."""
+        if value.images is not False:
+            self._set_images(value, True)
+            return value
+        if value.shape is None or len(value.shape) != 3:
             raise ValueError(f"{label} is a {kind}, but the step before it gives flat values")
-        self._set_images(value, True)
+        channels, high, wide = value.shape
+        self._place_waiting(value)
+        if value.made_by != INPUT:
+            before = self.made[value.made_by].result
+            if before.images and before.shape == value.shape:
+                return _Value(value.made_by, None, channels, True, value.alone, value.shape)
+        made = self._make(_ImageShape((channels, high, wide)), value, width=channels, images=True)
+        made.alone, made.shape = value.alone, value.shape
+        return made
 
     def _require_width(self, label: str, value: _Value, width: int) -> None:
         if value.width is not None and width != value.width:
@@ -561,7 +650,7 @@ def _finished(made: _Made, back: tuple[int, ...]) -> tuple[Operation, nn.Module]
             module = layer.module()
             if layer.window is None:
                 inputs, outputs = layer.weight.shape[1], layer.weight.shape[0]
-                return Linear(inputs=inputs, outputs=outputs, relu=layer.relu, back=back), module
+                return Linear(inputs=inputs, outputs=outputs, relu=layer.relu, rows=layer.rows, back=back), module
             window = layer.window
             operation = Convolution(
                 channels=window.channels,
@@ -597,6 +686,10 @@ def _finished(made: _Made, back: tuple[int, ...]) -> tuple[Operation, nn.Module]
             operation = Clamping(low=low, high=high, back=back)
         case ActivationStep(function=function, argument=argument):
             operation = Activation(function=function, argument=argument, back=back)
+        case Move() as move:
+            operation = Rearrangement(move=move, back=back)
+        case _ImageShape(shape=shape):
+            operation = Imaging(shape=shape, back=back)
     return operation, operation.module()
 
 

@@ -11,9 +11,11 @@ from zeroskip.model.network.operations import (
     Addition,
     Clamping,
     Concatenation,
+    Imaging,
     Linear,
     Multiplication,
     Operation,
+    Rearrangement,
     has_relu,
 )
 from zeroskip.model.network.steps import INPUT
@@ -25,18 +27,20 @@ Seen = Callable[[int, tuple[Tensor, ...]], None]
 class Folded(nn.Sequential):
     """`operations` of a network, each computed by one of the `layers` (modules without ReLU), as one float network.
 
-    Takes images (n, channels, height, width) where `images`, else flat values (n, values), and gives flat values. Its
+    Takes images (n, channels, height, width) where `images`, because an operation that reads its input takes them, else
+    flat values (n, values), and gives flat values. Its
     modules are the layers in order, with a ReLU, a Flatten or an Unflatten of its own where one is needed in between;
     each reads the results of the modules `sources` (numbers, or INPUT).
     """
 
-    def __init__(self, operations: Sequence[Operation], layers: Sequence[nn.Module], *, images: bool) -> None:
+    def __init__(self, operations: Sequence[Operation], layers: Sequence[nn.Module]) -> None:
         super().__init__()
         self.operations = tuple(operations)
-        self.images = images
+        firsts = [operation for number, operation in enumerate(operations) if number + 1 in operation.back]
+        self.images = any(_takes_images(operation, False) for operation in firsts)
         self.sources: list[tuple[int, ...]] = []
         self._of_operation: list[int] = []
-        is_image = {INPUT: images}
+        is_image = {INPUT: self.images}
         flattened: dict[int, int] = {}
         results = [INPUT]
 
@@ -56,16 +60,24 @@ class Folded(nn.Sequential):
         def factors(source: int) -> int:
             return source if is_image[source] else add(nn.Unflatten(1, (-1, 1, 1)), (source,), True)
 
+        def rows(source: int, operation: Operation) -> int:
+            if not isinstance(operation, Linear) or operation.rows == 1:
+                return source
+            return add(nn.Unflatten(1, (operation.rows, operation.inputs)), (source,), False)
+
         for number, (operation, layer) in enumerate(zip(operations, layers, strict=True)):
             read = tuple(results[number + 1 - back] for back in operation.back)
             takes_images = _takes_images(operation, all(is_image[source] for source in read))
             if takes_images and isinstance(operation, Multiplication):
                 read = tuple(factors(source) for source in read)
             if not takes_images:
-                read = tuple(flat(source) for source in read)
+                read = tuple(rows(flat(source), operation) for source in read)
             self._of_operation.append(len(self))
-            result = add(layer, read, takes_images)
-            results.append(add(nn.ReLU(), (result,), takes_images) if has_relu(operation) else result)
+            gives_images = takes_images or isinstance(operation, Imaging)
+            result = add(layer, read, gives_images)
+            if isinstance(operation, Linear) and operation.rows > 1:
+                result = add(nn.Flatten(), (result,), False)
+            results.append(add(nn.ReLU(), (result,), gives_images) if has_relu(operation) else result)
         flat(results[-1])
         self._last_use = {source: index for index, read in enumerate(self.sources) for source in read}
 
@@ -94,7 +106,7 @@ class Folded(nn.Sequential):
 
 def _takes_images(operation: Operation, given: bool) -> bool:
     """Whether an operation computes on images; `given` says whether it reads some."""
-    if isinstance(operation, Linear):
+    if isinstance(operation, Linear | Rearrangement | Imaging):
         return False
     if isinstance(operation, Addition | Multiplication | Concatenation):
         return operation.images

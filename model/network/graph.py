@@ -6,18 +6,21 @@ calls it, so that errors and weights keep their names; torch.export would break 
 
 import math
 import operator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from zeroskip.model.network.calls import argument, arguments, label_of, target_name, view_sizes
 from zeroskip.model.network.kinds import is_plain, refuse_hidden_changes, torch_class
 from zeroskip.model.network.modes import in_mode
-from zeroskip.model.network.pooling import Pair, adaptive_window, average_window, max_window, pair, require_image_mean
+from zeroskip.model.network.moving import is_move, moved
+from zeroskip.model.network.pooling import Pair, adaptive_window, average_window, max_window, pair
 from zeroskip.model.network.same import require_same_counts, require_same_steps
+from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.steps import (
-    INPUT,
     ActivationStep,
     AddStep,
     AveragePoolStep,
@@ -28,6 +31,7 @@ from zeroskip.model.network.steps import (
     FlattenStep,
     LinearStep,
     MaxPoolStep,
+    MoveStep,
     MultiplyStep,
     NetworkStep,
     ReluStep,
@@ -38,10 +42,11 @@ from zeroskip.model.network.trace import COMPARED, PLACE, RESHAPE_METHODS, RESHA
 from zeroskip.model.network.wrappers import unwrapped
 
 SUPPORTED = (
-    "Linear, Conv2d, additions, products of two values, concatenations (of dimension 1), ReLU, ReLU6, Hardtanh, "
-    "LeakyReLU, Sigmoid, Tanh, SiLU, GELU, Hardswish, Hardsigmoid, MaxPool2d, AvgPool2d, adaptive poolings to sizes "
-    "that divide the image, BatchNorm1d, BatchNorm2d, Flatten (from dimension 1), Dropout, Identity, and at the end "
-    "Softmax or LogSoftmax"
+    "Linear, Conv1d, Conv2d, additions, products of two values, concatenations (of dimension 1), ReLU, ReLU6, "
+    "Hardtanh, LeakyReLU, Sigmoid, Tanh, SiLU, GELU, Hardswish, Hardsigmoid, max and average pooling of one and two "
+    "dimensions, adaptive poolings to sizes that divide the image, means, BatchNorm1d, BatchNorm2d, reshapes, "
+    "transpositions, slices and nearest upsampling of each sample, Dropout, Identity, and at the end Softmax or "
+    "LogSoftmax"
 )
 
 
@@ -89,7 +94,7 @@ def _refuse_hidden_writes(module: nn.Module, graph: fx.Graph) -> None:
         for source in node.all_input_nodes:
             if source in stale:
                 raise at_place(
-                    f"operation '{stale[source].name}' changes its input in place, and {_label(node)} uses that too; "
+                    f"operation '{stale[source].name}' changes its input in place, and {label_of(node)} uses that too; "
                     "use an operation that is not in place (inplace=False, x = x + y)",
                     stale[source].meta[PLACE],
                 )
@@ -113,7 +118,7 @@ def _in_place(module: nn.Module, node: fx.Node) -> bool:
         return False
     called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
     if node.target in _IN_PLACE_ARGUMENT:
-        return bool(_argument(node, _IN_PLACE_ARGUMENT[node.target], "inplace", False))
+        return bool(argument(node, _IN_PLACE_ARGUMENT[node.target], "inplace", False))
     return (
         node.target in (operator.iadd, operator.imul)
         or bool(node.kwargs.get("inplace", False))
@@ -127,7 +132,7 @@ def _may_share(module: nn.Module, node: fx.Node) -> bool:
         layer = module.get_submodule(str(node.target))
         return is_plain(layer, nn.Identity, nn.Flatten, nn.Unflatten, *_DROPOUT_LAYERS)
     views = (*RESHAPES, *RESHAPE_METHODS, *_EXPANSIONS, *_COPIES, *_DROPOUTS)
-    return node.target != "clone" and node.target in views
+    return node.target != "clone" and (node.target in views or is_move(module, node))
 
 
 def _used(graph: fx.Graph) -> set[fx.Node]:
@@ -140,13 +145,13 @@ def _used(graph: fx.Graph) -> set[fx.Node]:
 
 
 class _Reader:
-    """Walks the graph. `values` are the numbers of the values that nodes give: those of steps, or INPUT; `current` is
-    the value that a node of one input reads, `input` the samples where they are known."""
+    """Walks the graph. `list` has the steps read so far; `current` is the value that a node of one input reads, `input`
+    the samples where they are known."""
 
     def __init__(self, module: nn.Module, graph: fx.Graph):
         self.module = module
         self.graph = graph
-        self.values: dict[fx.Node, int] = {}
+        self.list = StepList()
         self.current: fx.Node | None = None
         self.input: Tensor | None = None
         # What forward() compares the number of samples with.
@@ -155,46 +160,70 @@ class _Reader:
         self.factors: set[fx.Node] = set()
         # Factors for channels that forward() expands to the size of the images, and what they are expanded from.
         self.expanded: dict[fx.Node, fx.Node] = {}
+        # Values in parts, such as those of chunk(), and what they are parts of.
+        self.parts: dict[fx.Node, fx.Node] = {}
         # Values that are no tensors: the shape of a value, and its first element. The number of
         # samples is the same all along the network, so they never go stale.
         self.shapes: set[fx.Node] = set()
         self.sample_counts: set[fx.Node] = set()
 
     def steps(self) -> list[NetworkStep]:
-        steps: list[NetworkStep] = []
         used = _used(self.graph)
         for node in self.graph.nodes:
             if node not in used:
                 continue
             try:
-                self._read(node, steps)
+                self._read(node)
             except ValueError as error:
                 raise at_place(str(error), node.meta[PLACE]) from error
-        return steps
+        return self.list.steps
 
-    def _read(self, node: fx.Node, steps: list[NetworkStep]) -> None:
+    def _read(self, node: fx.Node) -> None:
         """Adds the steps of a node."""
         if node.op == "placeholder":
-            self.values[node], self.input = INPUT, node.meta.get(VALUE)
+            self.list.begin(node)
+            self.input = node.meta.get(VALUE)
             self.compared = node.meta[COMPARED]
         elif node.op == "output":
             given = node.args[0]
-            if not isinstance(given, fx.Node) or given not in self.values:
+            if not isinstance(given, fx.Node) or given not in self.list:
                 raise ValueError(f"the network must return the result of its last step, not {given}")
         elif node.op != "get_attr" and not self._shape_query(node):
             self._require_values(node)
-            if node.op == "call_method" and node.target in _EXPANSIONS:
-                self._expand(node)
+            if node.op == "call_method" and node.target in _EXPANSIONS and self._is_expanded_gate(node):
+                self.expanded[node] = node.all_input_nodes[0]
+                self.list.same(node, self.expanded[node])
+                return
+            if is_move(self.module, node) and self._parts_or_move(node):
                 return
             if (joined := self._joined(node)) is not None:
-                steps.append(joined)
-                self.values[node] = len(steps) - 1
+                self.list.add(node, joined)
                 return
             (self.current,) = self._inputs(node)
-            made = self._steps(node, len(steps))
-            steps += made
-            # A step that does nothing gives the value that it takes.
-            self.values[node] = len(steps) - 1 if made else self.values[self.current]
+            if made := self._steps(node):
+                self.list.add(node, *made)
+            else:
+                # A step that does nothing gives the value that it takes.
+                self.list.same(node, self.current)
+
+    def _parts_or_move(self, node: fx.Node) -> bool:
+        """Adds the step of a node that only moves values. Parts of a value (chunk) are read where they are taken.
+        Returns whether the node is done; not so where shapes are not known."""
+        source = node.all_input_nodes[0]
+        whole = self.parts.get(source, source)
+        if self._shape(whole) is None:
+            return False
+        if isinstance(node.meta[VALUE], tuple | list):
+            self.parts[node] = source
+            return True
+        if whole is source:
+            self.list.add(node, self.list.moved(node, source, partial(moved, self.module, node)))
+        else:
+            step = self.list.moved(
+                node, whole, lambda value: moved(self.module, node, moved(self.module, source, value))
+            )
+            self.list.add(node, step)
+        return True
 
     def _shape_query(self, node: fx.Node) -> bool:
         """Whether the node only asks for a shape: `x.shape`, `x.size()`, `x.size(0)`, `x.shape[0]`. Where shapes are
@@ -203,7 +232,7 @@ class _Reader:
         if node.op == "call_function" and node.target is getattr and node.args[1] == "shape":
             self.shapes.add(node)
         elif node.op == "call_method" and node.target == "size":
-            dimension = _argument(node, 1, "dim", None)
+            dimension = argument(node, 1, "dim", None)
             if dimension not in (None, 0):
                 return False
             (self.shapes if dimension is None else self.sample_counts).add(node)
@@ -217,7 +246,7 @@ class _Reader:
 
     def _inputs(self, node: fx.Node) -> list[fx.Node]:
         """The values that a node reads, without shapes."""
-        return [source for source in node.all_input_nodes if source in self.values]
+        return [source for source in node.all_input_nodes if source in self.list or source in self.parts]
 
     def _require_values(self, node: fx.Node) -> None:
         """Raises ValueError unless the node reads values of this network alone."""
@@ -225,27 +254,24 @@ class _Reader:
         if owned:
             raise ValueError(self._own_tensor(node, str(owned[0].target)))
         if not self._inputs(node):
-            raise ValueError(f"{_label(node)} is {_target_name(node)} without a value of the network; {_SUPPORTED_IS}")
+            raise ValueError(f"{label_of(node)} is {target_name(node)} without a value of the network; {_SUPPORTED_IS}")
         for source in self.expanded.keys() & set(node.all_input_nodes):
-            if node.target not in _MULTIPLICATIONS:
+            if node.target in _MULTIPLICATIONS:
+                continue
+            if self._shape(source) is None:
                 raise ValueError(
-                    f"{_label(source)} is {_target_name(source)}, which {_label(node)} reads; supported: factors for "
-                    "channels that are expanded for a product"
+                    f"{label_of(source)} is {target_name(source)}, which {label_of(node)} reads; supported: factors "
+                    "for channels that are expanded for a product"
                 )
+            factors = self.expanded.pop(source)
+            self.list.add(source, self.list.moved(source, factors, partial(moved, self.module, source)))
 
-    def _expand(self, node: fx.Node) -> None:
-        """Factors (samples, channels, 1, 1), for a product with images."""
+    def _is_expanded_gate(self, node: fx.Node) -> bool:
+        """Whether a node expands factors (samples, channels, 1, 1) to the size of images, for a product."""
         source = node.args[0]
         assert isinstance(source, fx.Node)
         before, after = self._shape(source), self._shape(node)
-        known = before is not None and after is not None
-        if source not in self.values or (known and not _is_gate(after, before)):  # type: ignore[arg-type]
-            raise ValueError(
-                f"{_label(node)} is {_target_name(node)}; supported: factors (samples, channels, 1, 1) that are "
-                "expanded to (samples, channels, height, width)"
-            )
-        self.values[node] = self.values[source]
-        self.expanded[node] = source
+        return source in self.list and (before is None or after is None or _is_gate(after, before))
 
     def _joined(self, node: fx.Node) -> NetworkStep | None:
         """The step of an operation that reads several values; None for a node that reads one."""
@@ -259,39 +285,33 @@ class _Reader:
         if len(inputs) > 1:
             names = " and ".join(f"'{value.name}'" for value in inputs)
             raise ValueError(
-                f"{_label(node)} is {_target_name(node)}, which joins {names}; values are joined by additions, "
+                f"{label_of(node)} is {target_name(node)}, which joins {names}; values are joined by additions, "
                 "products and concatenations alone"
             )
         return None
 
     def _pair(self, node: fx.Node, supported: str) -> tuple[fx.Node, fx.Node]:
         """The two values of the network that an operation joins."""
-        pair = [_argument(node, 0, "input", None), _argument(node, 1, "other", None)]
-        parts = [part for part in pair if isinstance(part, fx.Node) and part in self.values]
+        pair = [argument(node, 0, "input", None), argument(node, 1, "other", None)]
+        parts = [part for part in pair if isinstance(part, fx.Node) and part in self.list]
         if len(parts) != 2:
             raise ValueError(
-                f"{_label(node)} is {_target_name(node)} with something that the network did not compute; supported: "
+                f"{label_of(node)} is {target_name(node)} with something that the network did not compute; supported: "
                 f"{supported}"
             )
         return parts[0], parts[1]
 
     def _addition(self, node: fx.Node) -> AddStep:
         parts = self._pair(node, "the sum of two values (add a constant to the bias of a layer instead)")
-        if _argument(node, 2, "alpha", 1) != 1 or node.kwargs.get("out") is not None:
-            raise ValueError(f"{_label(node)} has an alpha, or an out; supported: the plain sum of two values")
-        one, other = (self._shape(part) for part in parts)
-        if one != other and one is not None and other is not None:
-            raise ValueError(
-                f"{_label(node)} adds values of the shapes {one[1:]} and {other[1:]} a sample; supported: the sum of "
-                "values of the same shape"
-            )
-        return AddStep(**self._about(node, *parts))
+        if argument(node, 2, "alpha", 1) != 1 or node.kwargs.get("out") is not None:
+            raise ValueError(f"{label_of(node)} has an alpha, or an out; supported: the plain sum of two values")
+        return AddStep(**self._about_pair(node, parts))
 
     def _multiplication(self, node: fx.Node) -> MultiplyStep:
         supported = "the product of two values (multiply the weights of a layer by a constant instead)"
         one, other = (self.expanded.get(part, part) for part in self._pair(node, supported))
         if node.kwargs.get("out") is not None:
-            raise ValueError(f"{_label(node)} has an out; supported: the plain product of two values")
+            raise ValueError(f"{label_of(node)} has an out; supported: the plain product of two values")
         first, second = self._shape(one), self._shape(other)
         if first is None or second is None:
             if one in self.factors:
@@ -299,43 +319,52 @@ class _Reader:
             return MultiplyStep(**self._about(node, one, other), gate=True if other in self.factors else None)
         if _is_gate(second, first):
             one, other, first, second = other, one, second, first
-        gate = _is_gate(first, second)
-        if not gate and first != second:
-            raise ValueError(
-                f"{_label(node)} multiplies values of the shapes {first[1:]} and {second[1:]} a sample; "
-                "supported: the product of values of the same shape, and factors for channels, (channels, 1, 1)"
-            )
-        return MultiplyStep(**self._about(node, one, other), gate=gate)
+        if _is_gate(first, second):
+            return MultiplyStep(**self._about(node, one, other, images=True), gate=True)
+        return MultiplyStep(**self._about_pair(node, (one, other)), gate=False)
+
+    def _about_pair(self, node: fx.Node, parts: tuple[fx.Node, fx.Node]) -> dict[str, Any]:
+        """As `_about`, of two values that torch broadcasts to the same shape."""
+        shapes = [self._shape(part) for part in parts]
+        result = self._shape(node)
+        if None in shapes or result is None or shapes[0] == shapes[1]:
+            return self._about(node, *parts)
+        sources = []
+        for part, shape in zip(parts, shapes, strict=True):
+            assert shape is not None
+            if len(shape) != len(result):
+                raise ValueError(
+                    f"{label_of(node)} joins values of the shapes {shapes[0]} and {shapes[1]}; supported: values of as "
+                    "many dimensions, the first of which is that of the samples"
+                )
+            sources.append(self.list.expanded(node, part, result))
+        return {**self.list.about(node), "sources": tuple(sources)}
 
     def _concatenation(self, node: fx.Node) -> ConcatStep | None:
-        given = _argument(node, 0, "tensors", None)
-        if not isinstance(given, tuple | list) or any(part not in self.values for part in given):
+        given = argument(node, 0, "tensors", None)
+        if not isinstance(given, tuple | list) or any(part not in self.list for part in given):
             raise ValueError(
-                f"{_label(node)} is {_target_name(node)} with something that it did not compute; {_SUPPORTED_IS}"
+                f"{label_of(node)} is {target_name(node)} with something that it did not compute; {_SUPPORTED_IS}"
             )
         parts = [part for part in given if isinstance(part, fx.Node)]
-        dimension = _argument(node, 1, "dim", node.kwargs.get("axis", 0))
+        dimension = argument(node, 1, "dim", node.kwargs.get("axis", 0))
         shape = self._shape(parts[0])
         if dimension != 1 and (shape is None or not isinstance(dimension, int) or dimension % len(shape) != 1):
             raise ValueError(
-                f"{_label(node)} joins values along dimension {dimension}; supported: 1, that of channels and values"
+                f"{label_of(node)} joins values along dimension {dimension}; supported: 1, that of channels and values"
             )
         return ConcatStep(**self._about(node, *parts))
 
-    def _about(self, node: fx.Node, *parts: fx.Node) -> dict[str, Any]:
-        """What every step says of its node; without `parts`, it reads `current`."""
+    def _about(self, node: fx.Node, *parts: fx.Node, images: bool = False) -> dict[str, Any]:
+        """What every step says of its node; without `parts`, it reads `current`. A step of `images` reads sequences as
+        images of height 1."""
         read = parts or ((self.current,) if self.current is not None else ())
-        return {
-            "label": _label(node),
-            "sources": tuple(self.values[part] for part in read),
-            "place": node.meta[PLACE],
-            "output": node.meta.get(VALUE),
-        }
+        return self.list.about(node, *read, lines=True if images and len(self._shape(read[0]) or ()) == 3 else None)
 
     def _own_tensor(self, node: fx.Node, tensor: str) -> str:
         """The message for an operation that uses a tensor of the network."""
         if tensor.startswith("_tensor_constant"):
-            return f"{_label(node)} is {_target_name(node)} with a tensor that forward() makes; supported: {SUPPORTED}"
+            return f"{label_of(node)} is {target_name(node)} with a tensor that forward() makes; supported: {SUPPORTED}"
         name = tensor.rpartition(".")[0]
         layer = self.module.get_submodule(name)
         kind = next((kind for kind in _WITH_WEIGHTS if isinstance(layer, kind)), None)
@@ -345,14 +374,14 @@ class _Reader:
                 f"supported: {SUPPORTED}"
             )
         return (
-            f"{_label(node)} is {_target_name(node)} with the tensor '{tensor}'; only weights of layers that are "
+            f"{label_of(node)} is {target_name(node)} with the tensor '{tensor}'; only weights of layers that are "
             f"called as layers are supported: {SUPPORTED}"
         )
 
-    def _steps(self, node: fx.Node, number: int) -> list[NetworkStep]:
-        """The steps of a node of one input, from the step `number` on."""
+    def _steps(self, node: fx.Node) -> list[NetworkStep]:
+        """The steps of a node of one input."""
         if node.op != "call_module" and node.target in (torch.mean, "mean"):
-            return self._mean_steps(node, number)
+            return self._mean_steps(node)
         step = self._module_step(node) if node.op == "call_module" else self._step(node)
         return [] if step is None else [step]
 
@@ -360,88 +389,87 @@ class _Reader:
         if node.target in (F.relu, torch.relu, F.relu_, torch.relu_, "relu", "relu_"):
             return ReluStep(**self._about(node))
         if node.target in (F.relu6, F.hardtanh, F.hardtanh_):
-            limits = (0, 6) if node.target is F.relu6 else _arguments(node, ("min_val", "max_val"), (-1.0, 1.0))
+            limits = (0, 6) if node.target is F.relu6 else arguments(node, ("min_val", "max_val"), (-1.0, 1.0))
             return self._clamp(node, *limits)
         if node.target in (torch.clamp, "clamp", torch.clip, "clip", "clamp_"):
-            return self._clamp(node, *_arguments(node, ("min", "max"), (None, None)))
+            return self._clamp(node, *arguments(node, ("min", "max"), (None, None)))
         if (function := _FUNCTIONS.get(node.target)) is not None:
             return self._activation(node, function)
         if node.target in RESHAPES or (node.op == "call_method" and node.target in RESHAPE_METHODS):
             return self._reshape(node)
-        if node.target in (F.max_pool2d, torch.max_pool2d):
+        if node.target in (F.max_pool1d, torch.max_pool1d, F.max_pool2d, torch.max_pool2d):
             names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-            return self._max_pool(node, *_arguments(node, names, (None, None, 0, 1, False, False)))
-        if node.target is F.avg_pool2d:
+            found = arguments(node, names, (None, None, 0, 1, False, False))
+            return self._max_pool(node, *found, line=node.target in (F.max_pool1d, torch.max_pool1d))
+        if node.target in (F.avg_pool1d, F.avg_pool2d):
             names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-            return self._average_pool(node, *_arguments(node, names, (None, None, 0, False, True, None)))
-        if node.target is F.adaptive_avg_pool2d:
-            return self._adaptive(node, _argument(node, 1, "output_size", None), AveragePoolStep)
-        if node.target is F.adaptive_max_pool2d:
+            found = arguments(node, names, (None, None, 0, False, True, None))
+            return self._average_pool(node, *found, line=node.target is F.avg_pool1d)
+        if node.target in (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d):
+            line = node.target is F.adaptive_avg_pool1d
+            return self._adaptive(node, argument(node, 1, "output_size", None), AveragePoolStep, line=line)
+        if node.target in (F.adaptive_max_pool1d, F.adaptive_max_pool2d):
             # With indices, it is another function.
-            return self._adaptive(node, _argument(node, 1, "output_size", None), MaxPoolStep)
+            line = node.target is F.adaptive_max_pool1d
+            return self._adaptive(node, argument(node, 1, "output_size", None), MaxPoolStep, line=line)
         if node.target in _DROPOUTS:
-            if _argument(node, 2, "train" if node.target is torch.dropout else "training", _DROPOUTS[node.target]):
-                raise ValueError(f"{_label(node)} drops values in eval mode too; call it with training=self.training")
+            if argument(node, 2, "train" if node.target is torch.dropout else "training", _DROPOUTS[node.target]):
+                raise ValueError(f"{label_of(node)} drops values in eval mode too; call it with training=self.training")
             return None
         if node.op == "call_method" and node.target in _COPIES:
             self._require_copy(node)
             return None
         if (kind := _SOFTMAXES.get(node.target)) is not None:
-            dtype = _argument(node, 3 if node.target in (F.softmax, F.log_softmax) else 2, "dtype", None)
+            dtype = argument(node, 3 if node.target in (F.softmax, F.log_softmax) else 2, "dtype", None)
             if dtype not in (None, torch.float32, torch.float64):
-                raise ValueError(f"{_label(node)} is a {kind} in {dtype}; supported: float32 and float64")
-            return self._softmax(node, kind, _argument(node, 1, "dim", None))
-        raise ValueError(f"{_label(node)} is {_target_name(node)}; supported: {SUPPORTED}")
+                raise ValueError(f"{label_of(node)} is a {kind} in {dtype}; supported: float32 and float64")
+            return self._softmax(node, kind, argument(node, 1, "dim", None))
+        raise ValueError(f"{label_of(node)} is {target_name(node)}; supported: {SUPPORTED}")
 
     def _module_step(self, node: fx.Node) -> NetworkStep | None:
-        module, label = self.module.get_submodule(str(node.target)), _label(node)
+        module, label = self.module.get_submodule(str(node.target)), label_of(node)
         if len(node.args) != 1 or node.kwargs:
             raise ValueError(f"{label} is called with more than the step before it; supported: layers of one input")
         if is_plain(module, nn.Linear):
-            self._require_dimensions(node, "a Linear", 2)
-            return LinearStep(**self._about(node), module=module)
-        if is_plain(module, nn.Conv2d):
-            self._require_dimensions(node, "a Conv2d", 4)
-            dilation = pair(module.dilation)
+            shape = self._shape(self.current) or ()
+            return LinearStep(**self._about(node), module=module, rows=math.prod(shape[1:-1]))
+        if is_plain(module, nn.Conv1d) or is_plain(module, nn.Conv2d):
+            line = isinstance(module, nn.Conv1d)
+            self._require_dimensions(node, f"a {type(module).__name__}", 3 if line else 4)
+            dilation = _pair(module.dilation, line=line, still=1)
             if dilation is None:
                 raise ValueError(f"{label} has the dilation {module.dilation}; supported: two numbers")
             padding = _conv_padding(label, module, dilation)
-            return ConvStep(**self._about(node), module=module, padding=padding, dilation=dilation)
-        if is_plain(module, nn.MaxPool2d):
+            return ConvStep(**self._about(node, images=True), module=module, padding=padding, dilation=dilation)
+        if is_plain(module, nn.MaxPool1d, nn.MaxPool2d):
+            fields = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
             return self._max_pool(
-                node,
-                module.kernel_size,
-                module.stride,
-                module.padding,
-                module.dilation,
-                module.ceil_mode,
-                module.return_indices,
+                node, *(getattr(module, field) for field in fields), line=is_plain(module, nn.MaxPool1d)
             )
-        if is_plain(module, nn.AvgPool2d):
-            return self._average_pool(
-                node,
-                module.kernel_size,
-                module.stride,
-                module.padding,
-                module.ceil_mode,
-                module.count_include_pad,
-                module.divisor_override,
-            )
-        if is_plain(module, nn.AdaptiveAvgPool2d):
-            return self._adaptive(node, module.output_size, AveragePoolStep)
-        if is_plain(module, nn.AdaptiveMaxPool2d):
+        if is_plain(module, nn.AvgPool1d, nn.AvgPool2d):
+            line = is_plain(module, nn.AvgPool1d)
+            sizes = (module.kernel_size, module.stride, module.padding, module.ceil_mode, module.count_include_pad)
+            return self._average_pool(node, *sizes, None if line else module.divisor_override, line=line)
+        if is_plain(module, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d):
+            line = is_plain(module, nn.AdaptiveAvgPool1d)
+            return self._adaptive(node, module.output_size, AveragePoolStep, line=line)
+        if is_plain(module, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d):
             if module.return_indices:
                 raise ValueError(f"{label} returns indices; supported: max pooling that returns values alone")
-            return self._adaptive(node, module.output_size, MaxPoolStep)
+            line = is_plain(module, nn.AdaptiveMaxPool1d)
+            return self._adaptive(node, module.output_size, MaxPoolStep, line=line)
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and torch_class(module) is not None:
-            self._require_dimensions(node, f"a {type(module).__name__}", 2 if is_plain(module, nn.BatchNorm1d) else 4)
+            flat = isinstance(module, nn.BatchNorm1d)
+            line = flat and len(self._shape(self.current) or ()) == 3
+            if not line:
+                self._require_dimensions(node, f"a {type(module).__name__}", 2 if flat else 4)
             _require_eval(label, module)
             if module.running_mean is None or module.running_var is None:
                 raise ValueError(
                     f"{label} has no running statistics, so it has no fixed function in eval mode; supported: "
                     "track_running_stats=True"
                 )
-            return BatchNormStep(**self._about(node), module=module)
+            return BatchNormStep(**self._about(node, images=line), module=module, images=line or not flat)
         if is_plain(module, nn.ReLU):
             return ReluStep(**self._about(node))
         if is_plain(module, nn.Hardtanh):
@@ -472,26 +500,73 @@ class _Reader:
     def _require_dimensions(self, node: fx.Node, what: str, wanted: int) -> None:
         """Raises ValueError if the input of a layer is known not to have the dimensions that it is compiled for."""
         shape = self._shape(self.current)
+        if shape is None and wanted == 3:
+            raise ValueError(
+                f"{label_of(node)} is {what}, which can only be compiled with samples of the network's input"
+            )
         if shape is not None and len(shape) != wanted:
-            names = {2: "(samples, values)", 4: "(samples, channels, height, width)"}[wanted]
+            names = {
+                2: "(samples, values)",
+                3: "(samples, channels, length)",
+                4: "(samples, channels, height, width)",
+            }[wanted]
             remedy = "; flatten them before it" if wanted == 2 else ""
-            raise ValueError(f"{_label(node)} is {what} on values of shape {shape}; supported: {names}{remedy}")
+            raise ValueError(f"{label_of(node)} is {what} on values of shape {shape}; supported: {names}{remedy}")
 
-    def _mean_steps(self, node: fx.Node, number: int) -> list[NetworkStep]:
-        """A mean over height and width: global pooling, the step `number`, and without `keepdim` flattening."""
-        require_image_mean(_label(node), _argument(node, 1, "dim", None), node.kwargs.get("dtype"))
-        self._require_dimensions(node, "a mean over height and width", 4)
+    def _mean_steps(self, node: fx.Node) -> list[NetworkStep]:
+        """A mean over some dimensions: an average over images, and then the shape that torch gives."""
+        if node.kwargs.get("dtype") is not None:
+            raise ValueError(f"{label_of(node)} is a mean as {node.kwargs['dtype']}; supported: without a dtype")
+        given = argument(node, 1, "dim", None)
+        shape = self._shape(self.current)
+        if shape is None or len(shape) == 4:
+            listed = isinstance(given, tuple | list) and all(isinstance(size, int) for size in given)
+            if listed and sorted(size % 4 for size in given) == [2, 3]:  # type: ignore[attr-defined]
+                return self._image_mean(node)
+        if shape is None:
+            raise ValueError(
+                f"{label_of(node)} is a mean over {given}; supported without samples of the input: height and width, "
+                "(2, 3) or (-2, -1)"
+            )
+        over = _dimensions(given, len(shape))
+        if over is None or 0 in over:
+            raise ValueError(
+                f"{label_of(node)} is a mean over {given}; supported: over dimensions of each sample, which begin with "
+                "1"
+            )
+        kept = [dimension for dimension in range(1, len(shape)) if dimension not in over]
+        channels, width = (math.prod(shape[dimension] for dimension in part) for part in (kept, over))
+        assert self.current is not None
+
+        def as_images(value: Tensor) -> Tensor:
+            return value.permute(0, *kept, *over).reshape(len(value), channels, 1, width)
+
+        moved = self.list.moved(node, self.current, as_images)
+        assert moved.output is not None
+        number = len(self.list.steps)
+        averaged = moved.output.mean((2, 3), keepdim=True)
+        about = {"label": label_of(node), "place": node.meta[PLACE]}
+        value = node.meta[VALUE]
+        return [
+            moved,
+            AveragePoolStep(**about, sources=(number,), output=averaged),
+            self.list.moved_from(node, number + 1, averaged, lambda given: given.reshape(value.shape)),
+        ]
+
+    def _image_mean(self, node: fx.Node) -> list[NetworkStep]:
+        """A mean over height and width: global pooling, and without `keepdim` flattening."""
         about = self._about(node)
         pooled = about["output"]
         if isinstance(pooled, Tensor):
             about["output"] = pooled.reshape(*pooled.shape[:2], 1, 1)
         pooling = AveragePoolStep(**about)
-        if _argument(node, 2, "keepdim", False):
+        if argument(node, 2, "keepdim", False):
             return [pooling]
+        number = len(self.list.steps)
         return [pooling, FlattenStep(**{**self._about(node), "sources": (number,)}, width=None)]
 
-    def _reshape(self, node: fx.Node) -> FlattenStep | None:
-        """A flattening, or a reshape that changes nothing."""
+    def _reshape(self, node: fx.Node) -> FlattenStep | MoveStep | None:
+        """A flattening, another shape, or a reshape that changes nothing."""
         before, after = self._shape(self.current), self._shape(node)
         if before is None or after is None:
             return self._unknown_reshape(node)
@@ -499,12 +574,8 @@ class _Reader:
             return None
         # Also (samples, values, 1), on the way of a squeeze(-1).squeeze(-1).
         if after[:2] != (before[0], math.prod(before[1:])) or any(size != 1 for size in after[2:]):
-            raise ValueError(
-                f"{_label(node)} reshapes samples of shape {before[1:]} to {after[1:]}, and {before[0]} samples to "
-                f"{after[0]}; supported: flattening each sample, as torch.flatten(x, 1) does"
-                if after
-                else f"{_label(node)} leaves no samples; supported: flattening each sample, as torch.flatten(x, 1) does"
-            )
+            assert self.current is not None
+            return self.list.moved(node, self.current, partial(moved, self.module, node))
         flat = {**self._about(node), "output": node.meta[VALUE].flatten(1)}
         return FlattenStep(**flat, width=after[1])
 
@@ -514,19 +585,19 @@ class _Reader:
             if isinstance(module, nn.Unflatten):
                 if module.dim != 1 or tuple(module.unflattened_size)[1:] != (1, 1):
                     raise ValueError(
-                        f"{_label(node)} unflattens dimension {module.dim} to {module.unflattened_size}; supported: 1, "
-                        "to (channels, 1, 1), for the factors of a product"
+                        f"{label_of(node)} unflattens dimension {module.dim} to {module.unflattened_size}; supported: "
+                        "1, to (channels, 1, 1), for the factors of a product"
                     )
                 self.factors.add(node)
                 return FlattenStep(**self._about(node), width=None)
             _require_flatten(node, module.start_dim, module.end_dim)
             return FlattenStep(**self._about(node), width=None)
         if node.target in (torch.flatten, "flatten"):
-            _require_flatten(node, _argument(node, 1, "start_dim", 0), _argument(node, 2, "end_dim", -1))
+            _require_flatten(node, argument(node, 1, "start_dim", 0), argument(node, 2, "end_dim", -1))
             return FlattenStep(**self._about(node), width=None)
         if node.target in (torch.reshape, "reshape", "view"):
             return FlattenStep(**self._about(node), width=self._view_width(node))
-        raise ValueError(f"{_label(node)} is {_target_name(node)}; supported: {SUPPORTED}")
+        raise ValueError(f"{label_of(node)} is {target_name(node)}; supported: {SUPPORTED}")
 
     def _view_width(self, node: fx.Node) -> int | None:
         """The width in `view(n, width)`, None where it is -1."""
@@ -534,7 +605,7 @@ class _Reader:
         samples_kept = sizes[2:] in ((), (1, 1)) and (sizes[0] == -1 or sizes[0] in self.sample_counts)
         if len(sizes) < 2 or not samples_kept or not isinstance(sizes[1], int):
             raise ValueError(
-                f"{_label(node)} reshapes to {tuple(sizes)}; supported: (samples, -1), (samples, width) and, for the "
+                f"{label_of(node)} reshapes to {tuple(sizes)}; supported: (samples, -1), (samples, width) and, for the "
                 "factors of a product, (samples, width, 1, 1)"
             )
         if len(sizes) == 4:
@@ -548,32 +619,34 @@ class _Reader:
             return
         if before is None or after is None or before.dtype != after.dtype:
             raise ValueError(
-                f"{_label(node)} converts to another type; supported: a network of one floating-point type"
+                f"{label_of(node)} converts to another type; supported: a network of one floating-point type"
             )
 
-    def _max_pool(self, node: fx.Node, *arguments: object) -> MaxPoolStep:
-        self._require_dimensions(node, "a max pooling", 4)
+    def _max_pool(self, node: fx.Node, *arguments: object, line: bool = False) -> MaxPoolStep:
+        self._require_dimensions(node, "a max pooling", 3 if line else 4)
         kernel, stride, padding, dilation, ceil, indices = arguments
-        apart = pair(dilation)
+        apart = _pair(dilation, line=line, still=1)
         if apart is None or not isinstance(ceil, bool):
             raise ValueError(
-                f"{_label(node)} is a max pooling with dilation = {dilation} and ceil_mode = {ceil}; supported: "
+                f"{label_of(node)} is a max pooling with dilation = {dilation} and ceil_mode = {ceil}; supported: "
                 "numbers, and True or False"
             )
-        window = max_window(_label(node), kernel, stride, padding, indices)
-        return MaxPoolStep(**self._about(node), **_named(window), dilation=apart, ceil=ceil)
+        sizes = _sizes(kernel, stride, padding, line=line)
+        window = max_window(label_of(node), *sizes, indices)
+        return MaxPoolStep(**self._about(node, images=True), **_named(window), dilation=apart, ceil=ceil)
 
-    def _average_pool(self, node: fx.Node, *arguments: object) -> AveragePoolStep:
-        self._require_dimensions(node, "an average pooling", 4)
+    def _average_pool(self, node: fx.Node, *arguments: object, line: bool = False) -> AveragePoolStep:
+        self._require_dimensions(node, "an average pooling", 3 if line else 4)
         kernel, stride, padding, ceil, *rest = arguments
-        ceil = ceil and not self._rounds_down(node, kernel, stride, padding)
-        window = average_window(_label(node), kernel, stride, padding, ceil, *rest)
-        return AveragePoolStep(**self._about(node), **_named(window))
+        sizes = _sizes(kernel, stride, padding, line=line)
+        ceil = ceil and not self._rounds_down(node, *sizes)
+        window = average_window(label_of(node), *sizes, ceil, *rest)
+        return AveragePoolStep(**self._about(node, images=True), **_named(window))
 
     def _clamp(self, node: fx.Node, low: object, high: object) -> NetworkStep:
         limits = [-math.inf if low is None else low, math.inf if high is None else high]
         if not all(isinstance(limit, int | float) for limit in limits) or not limits[0] < limits[1]:  # type: ignore[operator]
-            raise ValueError(f"{_label(node)} has the limits {low} and {high}; supported: two numbers in order")
+            raise ValueError(f"{label_of(node)} has the limits {low} and {high}; supported: two numbers in order")
         below, above = (float(limit) for limit in limits)  # type: ignore[arg-type]
         if (below, above) == (0, math.inf):
             return ReluStep(**self._about(node))
@@ -581,16 +654,16 @@ class _Reader:
 
     def _activation(self, node: fx.Node, function: str, module: nn.Module | None = None) -> ActivationStep:
         """`module` is that of a layer, whose fields are the arguments."""
-        argument: object = 0.0
+        parameter: object = 0.0
         if function == "leaky_relu":
-            argument = _argument(node, 1, "negative_slope", 0.01) if module is None else module.negative_slope
-            if not isinstance(argument, int | float) or not math.isfinite(argument):
-                raise ValueError(f"{_label(node)} has the slope {argument}; supported: a finite number")
+            parameter = argument(node, 1, "negative_slope", 0.01) if module is None else module.negative_slope
+            if not isinstance(parameter, int | float) or not math.isfinite(parameter):
+                raise ValueError(f"{label_of(node)} has the slope {parameter}; supported: a finite number")
         if function == "gelu":
             approximate = node.kwargs.get("approximate", "none") if module is None else module.approximate
             function = {"none": "gelu", "tanh": "gelu_tanh"}[str(approximate)]
-        assert isinstance(argument, int | float)
-        return ActivationStep(**self._about(node), function=function, argument=float(argument))
+        assert isinstance(parameter, int | float)
+        return ActivationStep(**self._about(node), function=function, argument=float(parameter))
 
     def _rounds_down(self, node: fx.Node, kernel: object, stride: object, padding: object) -> bool:
         """Whether ceil_mode is known to give the same size as without it: then no window reaches over the edge."""
@@ -598,30 +671,40 @@ class _Reader:
         sizes = pair(kernel), pair(stride or kernel), pair(padding)
         if before is None or after is None or None in sizes:
             return False
-        return after[2:] == tuple(
+        line = (1,) if len(before) == 3 else ()
+        return (*line, *after[2:]) == tuple(
             (size + 2 * around - window) // step + 1
-            for size, window, step, around in zip(before[2:], *sizes, strict=True)  # type: ignore[arg-type]
+            for size, window, step, around in zip((*line, *before[2:]), *sizes, strict=True)  # type: ignore[arg-type]
         )
 
     def _adaptive(
-        self, node: fx.Node, output_size: object, kind: type[AveragePoolStep] | type[MaxPoolStep]
+        self,
+        node: fx.Node,
+        output_size: object,
+        kind: type[AveragePoolStep] | type[MaxPoolStep],
+        *,
+        line: bool = False,
     ) -> NetworkStep | None:
         """An adaptive pooling: over the whole image, or with a window that is the same everywhere."""
-        self._require_dimensions(node, "a pooling", 4)
+        self._require_dimensions(node, "a pooling", 3 if line else 4)
         shape = self._shape(self.current)
-        label = _label(node)
-        if kind is AveragePoolStep and pair(output_size) == (1, 1):
-            return AveragePoolStep(**self._about(node))
+        label = label_of(node)
+        size = None if shape is None else (1, *shape[2:])[-2:]
+        wanted = _pair(output_size, line=line, still=1) or output_size
+        if kind is AveragePoolStep and pair(wanted) == (1, 1):
+            return AveragePoolStep(**self._about(node, images=True))
         what = "average" if kind is AveragePoolStep else "max"
-        window = adaptive_window(label, what, output_size, None if shape is None else shape[2:])
-        return None if window == (1, 1) else kind(**self._about(node), kernel=window, stride=window, padding=(0, 0))
+        window = adaptive_window(label, what, wanted, size)
+        if window == (1, 1):
+            return None
+        return kind(**self._about(node, images=True), kernel=window, stride=window, padding=(0, 0))
 
     def _softmax(self, node: fx.Node, kind: str, dim: object) -> SoftmaxStep:
         shape = self._shape(self.current)
         positions = None if shape is None else math.prod(shape[2:])
         assert dim is None or isinstance(dim, int)
         if shape is not None and dim is not None and dim % len(shape) != 1:
-            raise ValueError(f"{_label(node)} is a {kind} over dimension {dim}; supported: 1, that of the classes")
+            raise ValueError(f"{label_of(node)} is a {kind} over dimension {dim}; supported: 1, that of the classes")
         return SoftmaxStep(**self._about(node), kind=kind, dim=dim, positions=positions)
 
 
@@ -696,12 +779,13 @@ _SOFTMAXES: dict[object, str] = {
 
 def _is_gate(images: tuple[int, ...], factors: tuple[int, ...]) -> bool:
     """Whether values of the shape `factors` have one for each channel of `images`, which are larger."""
-    return len(images) == 4 and factors == (*images[:2], 1, 1) and images != factors
+    ones = (1,) * (len(images) - 2)
+    return len(images) in (3, 4) and factors == (*images[:2], *ones) and images != factors
 
 
 def _require_flatten(node: fx.Node, start: object, end: object) -> None:
     if (start, end) != (1, -1):
-        raise ValueError(f"{_label(node)} flattens dimensions {start} to {end}; supported: 1 to -1")
+        raise ValueError(f"{label_of(node)} flattens dimensions {start} to {end}; supported: 1 to -1")
 
 
 def _require_eval(label: str, module: nn.Module) -> None:
@@ -712,11 +796,40 @@ def _require_eval(label: str, module: nn.Module) -> None:
         )
 
 
-def _conv_padding(label: str, module: nn.Conv2d, dilation: Pair) -> Pair:
+def _pair(value: object, *, line: bool, still: int) -> Pair | None:
+    """A size (height, width) that torch takes as one number or as two; of a `line`, whose height has the size `still`,
+    as one."""
+    if not line:
+        return pair(value)
+    across = value[0] if isinstance(value, tuple | list) and len(value) == 1 else value
+    return (still, across) if isinstance(across, int) else None
+
+
+def _sizes(kernel: object, stride: object, padding: object, *, line: bool) -> tuple[object, object, object]:
+    """Those of a window over images, or over a `line`, which is a row of an image."""
+    if not line:
+        return kernel, stride, padding
+    across = stride or kernel
+    return _pair(kernel, line=True, still=1), _pair(across, line=True, still=1), _pair(padding, line=True, still=0)
+
+
+def _dimensions(given: object, count: int) -> list[int] | None:
+    """Dimensions that a function is told, from 0 to `count` - 1, all of them where it is told none; None where they are
+    no numbers."""
+    if given is None:
+        return list(range(count))
+    listed = [given] if isinstance(given, int) else given
+    if not isinstance(listed, tuple | list) or not all(isinstance(one, int) for one in listed):
+        return None
+    return sorted({one % count for one in listed})
+
+
+def _conv_padding(label: str, module: nn.Conv1d | nn.Conv2d, dilation: Pair) -> Pair:
     # The attribute kernel_size may have been changed since: torch computes with the weight.
-    high, wide = module.weight.shape[2:]
+    high, wide = (1, *module.weight.shape[2:])[-2:]
     same = dilation[0] * (high // 2), dilation[1] * (wide // 2)
-    padding = {"valid": (0, 0), "same": same}.get(str(module.padding)) or pair(module.padding)
+    given = _pair(module.padding, line=isinstance(module, nn.Conv1d), still=0)
+    padding = {"valid": (0, 0), "same": same}.get(str(module.padding)) or given
     if padding is None or (padding != (0, 0) and module.padding_mode != "zeros"):
         raise ValueError(
             f"{label} pads by {module.padding_mode!r}; supported: zeros (set padding_mode='zeros' and train again)"
@@ -729,32 +842,5 @@ def _conv_padding(label: str, module: nn.Conv2d, dilation: Pair) -> Pair:
     return padding
 
 
-def view_sizes(node: fx.Node) -> tuple[object, ...]:
-    """The sizes that a view or reshape names, as numbers or not."""
-    sizes = node.args[1:] or (node.kwargs.get("shape"),)
-    return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else tuple(sizes)
-
-
 def _named(window: tuple[Pair, Pair, Pair]) -> dict[str, Any]:
     return dict(zip(("kernel", "stride", "padding"), window, strict=True))
-
-
-def _label(node: fx.Node) -> str:
-    return f"layer '{node.target}'" if node.op == "call_module" else f"operation '{node.name}'"
-
-
-def _target_name(node: fx.Node) -> str:
-    if node.target is getattr:
-        return f"x.{node.args[1]}"
-    if node.target is operator.getitem:
-        return "x[...], a part of a value"
-    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", repr(node.target))
-
-
-def _argument(node: fx.Node, position: int, name: str, default: object) -> object:
-    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
-
-
-def _arguments(node: fx.Node, names: tuple[str, ...], defaults: tuple[object, ...]) -> list[object]:
-    """The arguments after the first, which is the value."""
-    return [_argument(node, *option) for option in zip(range(1, len(names) + 1), names, defaults, strict=True)]

@@ -13,6 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.model.network.host_stages import (
+    ActivationStage,
+    AddStage,
+    ClampStage,
+    ConcatStage,
+    MoveStage,
+    MultiplyStage,
+)
 from zeroskip.model.network.operations import (
     PREVIOUS,
     Activation,
@@ -22,23 +30,15 @@ from zeroskip.model.network.operations import (
     Concatenation,
     Convolution,
     HostOperation,
+    Imaging,
     Linear,
     MaxPooling,
     Multiplication,
     Operation,
+    Rearrangement,
     in_table,
 )
-from zeroskip.model.network.stages import (
-    ActivationStage,
-    AddStage,
-    ClampStage,
-    ConcatStage,
-    ConvStage,
-    LinearStage,
-    MaxPoolStage,
-    MultiplyStage,
-    Stage,
-)
+from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
 
 Shape = tuple[int, ...]
 """Values, or channels x height x width."""
@@ -76,17 +76,22 @@ def lower(operations: Sequence[Operation], shape: Shape) -> Lowered:
         before = stages[-1] if stages else None
         if isinstance(operation, Linear):
             _require_inputs(operation, given[0], row, first=read == (0,))
-            shapes.append((operation.outputs,))
+            shapes.append((operation.rows, operation.outputs)[-min(operation.rows, 2) :])
             # The result right before it is that of the last stage.
-            alone = operation.back == PREVIOUS and readers[position] == 1
-            if alone and isinstance(before, LinearStage):
+            alone = operation.back == PREVIOUS and readers[position] == 1 and value_of[-1] == len(stages)
+            if alone and isinstance(before, LinearStage) and before.rows == operation.rows:
                 stages[-1] = dataclasses.replace(before, last=row)
                 value_of.append(len(stages))
                 sources.append(position)
                 continue
         back = tuple(len(stages) + 1 - value_of[result] for result in read)
         if isinstance(operation, Linear):
-            stages.append(LinearStage(first=row, last=row, back=back))
+            stages.append(LinearStage(first=row, last=row, rows=operation.rows, back=back))
+        elif isinstance(operation, Imaging):
+            _require_count(operation, given[0], position)
+            shapes.append(operation.shape)
+            value_of.append(value_of[read[0]])
+            continue
         elif isinstance(operation, HostOperation):
             stage, made = _host_stage(operation, given, position, back)
             stages.append(stage)
@@ -123,13 +128,20 @@ def averaging_weight(stage: ConvStage) -> float:
 
 
 def _require_inputs(operation: Linear, shape: Shape, row: int, *, first: bool) -> None:
-    if operation.inputs == math.prod(shape):
+    count = operation.rows * operation.inputs
+    if count == math.prod(shape):
         return
     if first:
+        raise ValueError(f"inputs must have {count} values a sample, as the network takes, not {math.prod(shape)}")
+    raise ValueError(f"layer {row} takes {count} values, but these inputs make it {_by(shape)}")
+
+
+def _require_count(operation: Imaging, shape: Shape, position: int) -> None:
+    if math.prod(operation.shape) != math.prod(shape):
         raise ValueError(
-            f"inputs must have {operation.inputs} values a sample, as the network takes, not {math.prod(shape)}"
+            f"operation {position} of the network takes {_by(operation.shape)} values, but these inputs make it "
+            f"{_by(shape)}"
         )
-    raise ValueError(f"layer {row} takes {operation.inputs} values, but these inputs make it {_by(shape)}")
 
 
 def _host_stage(
@@ -143,6 +155,15 @@ def _host_stage(
     if isinstance(operation, Activation):
         function, argument = operation.function, operation.argument
         return ActivationStage(values=counts[0], function=function, argument=argument, back=back), given[0]
+    if isinstance(operation, Rearrangement):
+        move = operation.move
+        if move.furthest >= counts[0]:
+            raise ValueError(
+                f"operation {position} of the network takes value {move.furthest}, but these inputs make it "
+                f"{_by(given[0])}"
+            )
+        stage = MoveStage(values=counts[0], sizes=move.sizes, strides=move.strides, offset=move.offset, back=back)
+        return stage, move.sizes or (1,)
     images = operation.images and all(len(shape) == 3 for shape in given)
     if isinstance(operation, Addition):
         if given[0] != given[1] if images else counts[0] != counts[1]:
@@ -153,6 +174,8 @@ def _host_stage(
         return AddStage(values=counts[0], relu=operation.relu, back=back), given[0] if images else counts[:1]
     if isinstance(operation, Multiplication):
         one, other = given
+        if not images and counts[0] == counts[1]:
+            return MultiplyStage(values=(counts[0], counts[1]), back=back), counts[:1]
         if one != other and (len(one) != 3 or other not in ((one[0], 1, 1), one[:1])):
             raise ValueError(
                 f"operation {position} of the network multiplies {_by(one)} by {_by(other)}; supported: the product "

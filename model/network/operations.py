@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroskip.model.network.activations import activation_module
+from zeroskip.model.network.moves import Move
 from zeroskip.model.network.pooling import Pair
 
 PREVIOUS = (1,)
@@ -24,11 +25,13 @@ class _Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(_Operation):
-    """A fully connected layer, and the ReLU after it where `relu`."""
+    """A fully connected layer of each of `rows` parts of a sample, such as tokens, and the ReLU after it where
+    `relu`."""
 
     inputs: int
     outputs: int
     relu: bool
+    rows: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +135,30 @@ class Activation(_Operation):
         return activation_module(self.function, self.argument)
 
 
-HostOperation = Addition | Multiplication | Concatenation | Clamping | Activation
+@dataclass(frozen=True, kw_only=True)
+class Rearrangement(_Operation):
+    """Values of a sample from other places."""
+
+    move: Move
+
+    def module(self) -> nn.Module:
+        return Rearrange(self.move)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imaging(_Operation):
+    """Takes flat values for images of `shape` (channels, height, width); nothing is computed or moved."""
+
+    shape: tuple[int, int, int]
+
+    def module(self) -> nn.Module:
+        return nn.Unflatten(1, self.shape)
+
+
+HostOperation = Addition | Multiplication | Concatenation | Clamping | Activation | Rearrangement
 """What the host computes between the layers of every core."""
 
-Operation = Linear | Convolution | MaxPooling | AveragePooling | HostOperation
+Operation = Linear | Convolution | MaxPooling | AveragePooling | Imaging | HostOperation
 """Where a Linear reads images, they are flattened before it."""
 
 
@@ -161,6 +184,19 @@ class Multiply(nn.Module):
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         return one * other
+
+
+class Rearrange(nn.Module):
+    """A move of flat values as a layer."""
+
+    places: Tensor
+
+    def __init__(self, move: Move) -> None:
+        super().__init__()
+        self.register_buffer("places", torch.from_numpy(move.places()), persistent=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values[:, self.places]
 
 
 class Concat(nn.Module):

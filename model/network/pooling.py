@@ -62,14 +62,6 @@ def adaptive_window(label: str, what: str, output_size: object, size: tuple[int,
     return size[0] // wanted[0], size[1] // wanted[1]
 
 
-def require_image_mean(label: str, dimensions: object, dtype: object) -> None:
-    """Raises ValueError if a mean is over anything but height and width of (n, channels, height, width)."""
-    listed = isinstance(dimensions, tuple | list) and all(isinstance(size, int) for size in dimensions)
-    if not listed or sorted(size % 4 for size in dimensions) != [2, 3] or dtype is not None:  # type: ignore[attr-defined]
-        what = dimensions if dtype is None else f"{dimensions} as {dtype}"
-        raise ValueError(f"{label} is a mean over {what}; supported: height and width, (2, 3) or (-2, -1)")
-
-
 def _numbers(label: str, kernel: object, stride: object, padding: object) -> tuple[Pair, Pair, Pair]:
     # An empty list is how torch's own functions say that the stride is the kernel.
     sizes = [size for size in (pair(kernel), pair(stride or kernel), pair(padding)) if size is not None]

@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from zeroskip.model.network.stages import HostStage, Stage, sources
+from zeroskip.model.network.host_stages import HostStage
+from zeroskip.model.network.stages import Stage, sources
 
 RunStage = Callable[[Stage, NDArray[Any]], NDArray[Any]]
 """(stage, rows x inputs of its first layer) -> rows x outputs of its last layer."""

@@ -24,6 +24,7 @@ from zeroskip.model.network.steps import (
     FlattenStep,
     LinearStep,
     MaxPoolStep,
+    MoveStep,
     MultiplyStep,
     NetworkStep,
     ReluStep,
@@ -85,7 +86,7 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
         case LinearStep(module=linear):
             return F.linear(values, linear.weight, linear.bias)
         case ConvStep(module=conv, padding=padding, dilation=dilation):
-            return F.conv2d(values, conv.weight, conv.bias, conv.stride, padding, dilation, conv.groups)
+            return F.conv2d(values, step.weight, conv.bias, step.stride, padding, dilation, conv.groups)
         case MaxPoolStep(kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil=ceil):
             return F.max_pool2d(values, kernel, stride, padding, dilation, ceil_mode=ceil)
         case AveragePoolStep(kernel=None):
@@ -99,6 +100,9 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
             return values.clamp(min=0)
         case FlattenStep():
             return values.flatten(1)
+        case MoveStep(move=move):
+            assert step.output is not None
+            return values.flatten(1)[:, torch.from_numpy(move.places())].reshape(step.output.shape)
         case SoftmaxStep(kind=kind):
             return F.softmax(values, 1) if kind == "softmax" else F.log_softmax(values, 1)
     raise TypeError(f"step must be a step of a network, not {type(step).__name__}")

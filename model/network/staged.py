@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from zeroskip.model.network.host_stages import HostStage
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.samples import SampleForm, require_shape
-from zeroskip.model.network.stages import ConvStage, HostStage, Stage, TableRow, input_image_shape, value_counts
+from zeroskip.model.network.stages import ConvStage, Stage, TableRow, input_image_shape, value_counts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +39,9 @@ class StagedNetwork:
         """Samples (samples x ...), which errors call `field`, as rows of values (samples x inputs). Raises ValueError,
         with a remedy, where their shape is another than the network takes."""
         rows = inputs.reshape(len(inputs), -1)
+        if self.samples is None and inputs.ndim == 3 and self.sample_shape == (inputs.shape[1], 1, inputs.shape[2]):
+            # Sequences are images of height 1.
+            return rows
         if self.sample_shape is None:
             require_shape((self.inputs,), rows, field)
         else:

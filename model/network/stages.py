@@ -29,7 +29,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.network.fields import ADDED_LATER, are_fields, to_fields
+from zeroskip.model.network.host_stages import (
+    ActivationStage,
+    AddStage,
+    ClampStage,
+    ConcatStage,
+    HostStage,
+    MoveStage,
+    MultiplyStage,
+)
 from zeroskip.model.network.samples import MOST_VALUES
+from zeroskip.model.network.stage_checks import BEFORE, check_back
 
 MOST_ON_A_SIDE = 1 << 20
 """The greatest number of channels, and the greatest height or width of an image or a window."""
@@ -42,22 +52,22 @@ MOST_PATCH_VALUES = 1 << 31
 network can ask for."""
 
 
-BEFORE = (1,)
-"""`back` of a stage that reads the result of the stage right before it."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class LinearStage:
-    """The rows `first` to `last` of the layer table, fully connected, in one start for each image."""
+    """The rows `first` to `last` of the layer table, fully connected, in one start for each of the `rows` of values
+    that an image has, which are its tokens where there are more than one."""
 
     first: int
     last: int
+    rows: int = dataclasses.field(default=1, metadata=ADDED_LATER)
     back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        _check_back(self.back, 1)
+        check_back(self.back, 1)
         if not 0 <= _integer(self, "first") <= _integer(self, "last"):
             raise ValueError(f"first and last must be layers in order, not {self.first} and {self.last}")
+        if not 1 <= _integer(self, "rows") <= MOST_VALUES:
+            raise ValueError(f"rows must be an integer from 1 to {MOST_VALUES:,}, not {self.rows}")
 
     @property
     def layers(self) -> range:
@@ -66,13 +76,13 @@ class LinearStage:
     @property
     def starts(self) -> int:
         """Starts for each image."""
-        return 1
+        return self.rows
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
-        return values
+        return values.reshape(len(values) * self.rows, -1)
 
     def scatter(self, rows: NDArray[Any]) -> NDArray[Any]:
-        return rows
+        return rows.reshape(len(rows) // self.rows, -1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +100,7 @@ class _Window:
     dilation: tuple[int, int] = dataclasses.field(default=(1, 1), metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        _check_back(self.back, 1)
+        check_back(self.back, 1)
         for name in ("channels", "height", "width"):
             if _integer(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -282,132 +292,8 @@ def seen_by(tile: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, i
     return high, wide
 
 
-class HostStage:
-    """What the host computes from whole values; no layers, no starts."""
-
-    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
-        """What it gives for the values that it reads (each images x values), as floats."""
-        raise NotImplementedError
-
-    @property
-    def layers(self) -> range:
-        return range(0)
-
-    @property
-    def starts(self) -> int:
-        return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class AddStage(HostStage):
-    """The sum of two results of `values` values each, and then zero for negative sums where `relu`."""
-
-    values: int
-    relu: bool
-    back: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        _check_back(self.back, 2)
-        _check_values(self.values)
-        if type(self.relu) is not bool:
-            raise ValueError(f"relu must be true or false, not {self.relu!r}")
-
-    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
-        total: NDArray[Any] = given[0] + given[1]
-        return np.maximum(total, 0) if self.relu else total
-
-
-@dataclass(frozen=True, kw_only=True)
-class MultiplyStage(HostStage):
-    """The product of two results of `values` values: as many of both, or fewer of the second, each of which multiplies
-    as many neighbouring ones of the first (a factor for each channel of an image)."""
-
-    values: tuple[int, int]
-    back: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        _check_back(self.back, 2)
-        if not isinstance(self.values, tuple) or len(self.values) != 2:
-            raise ValueError(f"values must be two integers, not {self.values!r}")
-        for count in self.values:
-            _check_values(count)
-        if self.values[0] % self.values[1]:
-            raise ValueError(f"values: the second must divide the first, not be {self.values[1]} of {self.values[0]}")
-
-    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
-        product: NDArray[Any] = given[0] * np.repeat(given[1], self.values[0] // self.values[1], axis=1)
-        return product
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConcatStage(HostStage):
-    """Results of `values` values each, of every image behind one another."""
-
-    values: tuple[int, ...]
-    back: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.values, tuple) or not self.values:
-            raise ValueError(f"values must be a list of at least one, not {self.values!r}")
-        _check_back(self.back, len(self.values))
-        for count in self.values:
-            _check_values(count)
-        _check_values(sum(self.values))
-
-    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
-        return np.concatenate(given, axis=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClampStage(HostStage):
-    """Each of `values` values below `low` becomes `low`, each above `high` becomes `high`; None is no limit."""
-
-    values: int
-    low: float | None
-    high: float | None
-    back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
-
-    def __post_init__(self) -> None:
-        _check_back(self.back, 1)
-        _check_values(self.values)
-        for name in ("low", "high"):
-            limit = getattr(self, name)
-            if limit is not None and (type(limit) not in (int, float) or not math.isfinite(limit)):
-                raise ValueError(f"{name} must be a finite number or null, not {limit!r}")
-        if self.low is not None and self.high is not None and not self.low < self.high:
-            raise ValueError(f"low must be below high ({self.high}), not {self.low}")
-
-    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
-        if self.low is None and self.high is None:
-            return given[0]
-        limited: NDArray[Any] = np.clip(given[0], self.low, self.high).astype(given[0].dtype)
-        return limited
-
-
-@dataclass(frozen=True, kw_only=True)
-class ActivationStage(HostStage):
-    """A `function` (zeroskip.model.network.activations) of each of `values` values, with its `argument`, 0 where it has
-    none."""
-
-    values: int
-    function: str
-    argument: float
-    back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
-
-    def __post_init__(self) -> None:
-        from zeroskip.model.network.activations import require_function
-
-        _check_back(self.back, 1)
-        _check_values(self.values)
-        require_function(self.function, self.argument)
-
-    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
-        from zeroskip.model.network.activations import activated
-
-        return activated(self.function, self.argument, given[0])
-
-
-Stage = LinearStage | ConvStage | MaxPoolStage | AddStage | MultiplyStage | ConcatStage | ClampStage | ActivationStage
+HostStages = AddStage | MultiplyStage | ConcatStage | ClampStage | ActivationStage | MoveStage
+Stage = LinearStage | ConvStage | MaxPoolStage | HostStages
 
 KINDS: dict[str, type[Stage]] = {
     "linear": LinearStage,
@@ -418,6 +304,7 @@ KINDS: dict[str, type[Stage]] = {
     "concat": ConcatStage,
     "clamp": ClampStage,
     "activation": ActivationStage,
+    "move": MoveStage,
 }
 """The stages' names in files and reports."""
 
@@ -446,6 +333,7 @@ def host_name(stage: HostStage) -> str:
         MultiplyStage: "products",
         ConcatStage: "concatenations",
         ClampStage: "limits",
+        MoveStage: "moves",
     }
     return names.get(type(stage), "activations")
 
@@ -502,13 +390,15 @@ def _counts(stage: Stage, layers: Sequence[TableRow], where: str) -> tuple[tuple
     """The values of an image that a stage takes from each of its sources, and those that it gives. Raises ValueError
     where it does not fit the table."""
     if isinstance(stage, LinearStage):
-        return (layers[stage.first].inputs,), layers[stage.last].outputs
+        return (stage.rows * layers[stage.first].inputs,), stage.rows * layers[stage.last].outputs
     if isinstance(stage, AddStage):
         return (stage.values, stage.values), stage.values
     if isinstance(stage, MultiplyStage):
         return stage.values, stage.values[0]
     if isinstance(stage, ConcatStage):
         return stage.values, sum(stage.values)
+    if isinstance(stage, MoveStage):
+        return (stage.values,), stage.move.count
     if isinstance(stage, ClampStage | ActivationStage):
         return (stage.values,), stage.values
     outputs = stage.positions * stage.channels
@@ -552,8 +442,12 @@ def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
         read = sources(index, stage)
         given = [found[source] for source in read]
         if isinstance(stage, LinearStage):
-            found.append((counts[index + 1],))
-            names += [str(layers[row].outputs) for row in stage.layers[:-1]]
+            rows = () if stage.rows == 1 else (stage.rows,)
+            made = [(*rows, layers[row].outputs) for row in stage.layers]
+            found.append(made[-1])
+            names += [_name(shape) for shape in made[:-1]]
+        elif isinstance(stage, MoveStage):
+            found.append(stage.sizes or (1,))
         elif isinstance(stage, _Window):
             channels = layers[stage.layer].outputs // stage.together if isinstance(stage, ConvStage) else stage.channels
             found.append((channels, *stage.out_size))
@@ -588,17 +482,6 @@ def from_json(value: Any) -> Stage:
         names = {field.name for field in dataclasses.fields(KINDS[value["kind"]])}
         raise ValueError(f"a {value['kind']} stage must have the fields {sorted(names)}, not {sorted(fields)}")
     return kind(**fields)
-
-
-def _check_back(back: object, count: int) -> None:
-    integers = isinstance(back, tuple) and all(type(place) is int and place >= 1 for place in back)
-    if not integers or len(back) != count:  # type: ignore[arg-type]
-        raise ValueError(f"back must be {count} integers of at least 1, not {back!r}")
-
-
-def _check_values(count: object) -> None:
-    if type(count) is not int or not 1 <= count <= MOST_VALUES:
-        raise ValueError(f"values must be an integer from 1 to {MOST_VALUES:,}, not {count!r}")
 
 
 def _integer(stage: object, name: str) -> int:

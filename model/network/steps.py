@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from zeroskip.model.network.moves import Move
+
 INPUT = -1
 """The number of the network's input among the values that steps read."""
 
@@ -31,16 +33,31 @@ class NetworkStep:
 
 @dataclass(frozen=True, kw_only=True)
 class LinearStep(NetworkStep):
+    """A fully connected layer of each of the `rows` of values of a sample, which are its last dimension."""
+
     module: nn.Linear
+    rows: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvStep(NetworkStep):
-    """A convolution; `padding` is in numbers (height, width), also where the module has a name for it."""
+    """A convolution; `padding` is in numbers (height, width), also where the module has a name for it. A Conv1d is one
+    of images of height 1."""
 
-    module: nn.Conv2d
+    module: nn.Conv1d | nn.Conv2d
     padding: tuple[int, int]
     dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def weight(self) -> Tensor:
+        """(outputs, channels of a group, height, width)."""
+        weight = self.module.weight
+        return weight if weight.dim() == 4 else weight.unsqueeze(2)
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        *down, across = self.module.stride
+        return down[0] if down else 1, across
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +80,10 @@ class AveragePoolStep(NetworkStep):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchNormStep(NetworkStep):
+    """Batch normalisation of the channels of `images`, else of flat values."""
+
     module: nn.BatchNorm1d | nn.BatchNorm2d
+    images: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +130,14 @@ class FlattenStep(NetworkStep):
     """Flattens (n, ...) to (n, width); `width` is None where the network does not state it."""
 
     width: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveStep(NetworkStep):
+    """Values of each sample from other places, or another shape of it. `before` is the shape of what it reads."""
+
+    move: Move
+    before: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,11 @@ COMPARED = "zeroskip compared"
 
 RESHAPES = (torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze, torch.unflatten)
 RESHAPE_METHODS = ("flatten", "reshape", "view", "squeeze", "unsqueeze", "unflatten", "view_as", "reshape_as")
-"""Operations that only change a shape: their arguments may be numbers of samples."""
+"""Operations that only change a shape."""
+
+_SIZED = (*RESHAPES, torch.broadcast_to)
+_SIZED_METHODS = (*RESHAPE_METHODS, "expand", "broadcast_to")
+"""Operations whose arguments may be numbers of samples."""
 
 _QUERIES = {
     "ndim",
@@ -342,8 +346,8 @@ def _require_same(network: nn.Module, first: fx.Graph, second: fx.Graph) -> None
     pairs = list(zip(first.nodes, second.nodes, strict=False))
     for one, other in pairs:
         same = (one.op, one.target, one.name) == (other.op, other.target, other.name) and _sample(one) == _sample(other)
-        reshape = one.target in RESHAPES or (one.op == "call_method" and one.target in RESHAPE_METHODS)
-        if not same or (not reshape and _plain((one.args, one.kwargs)) != _plain((other.args, other.kwargs))):
+        sized = one.target in _SIZED or (one.op == "call_method" and one.target in _SIZED_METHODS)
+        if not same or (not sized and _plain((one.args, one.kwargs)) != _plain((other.args, other.kwargs))):
             raise at_place(
                 f"{type(network).__name__} does something else for {SIZES[0]} samples than for {SIZES[1]} "
                 f"('{other.name}'); a compiled network does the same for each sample",

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from zeroskip.model.network.graph import view_sizes
+from zeroskip.model.network.calls import view_sizes
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.trace import VALUE, trace
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from zeroskip.model.network.graph import read_steps
 from zeroskip.model.network.pattern import Pattern
-from zeroskip.model.network.steps import BatchNormStep, ConvStep, LinearStep, NetworkStep
+from zeroskip.model.network.steps import BatchNormStep, ConvStep, LinearStep, MoveStep, NetworkStep
 from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
-Layer = nn.Linear | nn.Conv2d
+Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
@@ -70,9 +70,9 @@ def _obstacle(producer: Layer | None, layer: Layer) -> str:
     """The reason why the inputs of `layer` cannot be reordered, or "" if they can."""
     if producer is None:
         return "its inputs are the network's own"
-    if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+    if isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.groups > 1:
         return "it is a grouped convolution"
-    if isinstance(producer, nn.Conv2d) and producer.groups > 1:
+    if isinstance(producer, nn.Conv1d | nn.Conv2d) and producer.groups > 1:
         return "its inputs come from a grouped convolution"
     if layer.weight.shape[1] != len(producer.weight):
         return f"{layer.weight.shape[1] // len(producer.weight)} of its inputs are one channel, flattened"
@@ -93,6 +93,11 @@ def _reorder(producer: Layer, between: list[Norm], layer: Layer, order: Tensor) 
 def _require_chain(steps: list[NetworkStep]) -> None:
     """Raises ValueError naming the first step that reads anything but the step before it."""
     for number, step in enumerate(steps):
+        if isinstance(step, MoveStep):
+            raise step.error(
+                f"{step.label} moves values; channels are permuted where each layer reads those of the layer before it "
+                "in their places: leave the permutation out"
+            )
         if step.sources != (number - 1,):
             raise step.error(
                 f"{step.label} does not read the step before it alone; channels are permuted in a plain chain of "

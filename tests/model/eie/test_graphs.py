@@ -21,7 +21,8 @@ from zeroskip.model.eie.shared import SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.container import BundleError, digest_of
 from zeroskip.model.network.fold import fold
-from zeroskip.model.network.stages import AddStage, shapes
+from zeroskip.model.network.host_stages import AddStage
+from zeroskip.model.network.stages import shapes
 
 SAMPLES = images()
 

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroskip.model.eie.host import MOST_APART, activation_table, run_host
-from zeroskip.model.network.stages import ActivationStage, AddStage, ClampStage, ConcatStage, MultiplyStage
+from zeroskip.model.network.host_stages import (
+    ActivationStage,
+    AddStage,
+    ClampStage,
+    ConcatStage,
+    MultiplyStage,
+)
 
 VALUES = st.integers(-(1 << 15), (1 << 15) - 1)
 EDGES = st.sampled_from([-(1 << 15), -1, 0, 1, (1 << 15) - 1])

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from zeroskip.model.network.fold import fold
 
-IMAGES, FLAT = (4, 9, 8), (12,)
+IMAGES, LINES, FLAT = (4, 9, 8), (4, 12), (12,)
 """The shapes of the samples."""
 
 
@@ -46,8 +46,7 @@ def require_as_in_torch(module: nn.Module, shape: tuple[int, ...]) -> None:
     reference = module.double().eval()
     with torch.no_grad():
         wanted = reference(given.double()).flatten(1)
-        flat = isinstance(folded[0], nn.Linear)
-        found = folded.double()((given.flatten(1) if flat else given).double())
+        found = folded.double()((given if folded.images else given.flatten(1)).double())
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
 
 
@@ -57,6 +56,10 @@ def conv(*fields: Any, **named: Any) -> nn.Module:
 
 def pooled(layer: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Conv2d(4, 4, 1), layer)
+
+
+def lined(layer: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Conv1d(4, 4, 1), layer)
 
 
 def flattened(**fields: Any) -> nn.Module:
@@ -220,11 +223,85 @@ MODULES: dict[type[nn.Module], tuple[tuple[int, ...], dict[str, list[Case]]]] = 
             "dtype": [(nn.Sequential(nn.Linear(12, 5), nn.BatchNorm1d(5)).double(), OK)],
         },
     ),
+    nn.Conv1d: (
+        LINES,
+        {
+            "in_channels": [(nn.Conv1d(4, 6, 3), OK)],
+            "out_channels": [(nn.Conv1d(4, 1, 3), OK)],
+            "kernel_size": [(nn.Conv1d(4, 6, 1), OK), (nn.Conv1d(4, 6, 12), OK)],
+            "stride": [(nn.Conv1d(4, 6, 3, stride=2), OK)],
+            "padding": [
+                (nn.Conv1d(4, 6, 3, padding=2), OK),
+                (nn.Conv1d(4, 6, 3, padding="same"), OK),
+                (nn.Conv1d(4, 6, 2, padding="same"), "supported: odd kernels"),
+            ],
+            "dilation": [(nn.Conv1d(4, 6, 3, dilation=3), OK)],
+            "groups": [(nn.Conv1d(4, 6, 3, groups=2), OK)],
+            "bias": [(nn.Conv1d(4, 6, 3, bias=False), OK)],
+            "padding_mode": [(nn.Conv1d(4, 6, 3, padding=1, padding_mode="reflect"), "pads by 'reflect'")],
+            "dtype": [(nn.Conv1d(4, 6, 3, dtype=torch.float64), OK)],
+        },
+    ),
+    nn.MaxPool1d: (
+        LINES,
+        {
+            "kernel_size": [(lined(nn.MaxPool1d(3)), OK), (lined(nn.MaxPool1d((2,))), OK)],
+            "stride": [(lined(nn.MaxPool1d(3, stride=1)), OK)],
+            "padding": [(lined(nn.MaxPool1d(3, padding=1)), OK)],
+            "dilation": [(lined(nn.MaxPool1d(3, dilation=2)), OK)],
+            "return_indices": [(lined(nn.MaxPool1d(2, return_indices=True)), "returns indices")],
+            "ceil_mode": [(lined(nn.MaxPool1d(5, ceil_mode=True)), OK)],
+        },
+    ),
+    nn.AvgPool1d: (
+        LINES,
+        {
+            "kernel_size": [(lined(nn.AvgPool1d(3)), OK)],
+            "stride": [(lined(nn.AvgPool1d(3, stride=1)), OK)],
+            "padding": [(lined(nn.AvgPool1d(3, padding=1)), OK)],
+            "ceil_mode": [
+                (lined(nn.AvgPool1d(5, ceil_mode=True)), "ceil_mode = True"),
+                (lined(nn.AvgPool1d(3, ceil_mode=True)), OK),
+            ],
+            "count_include_pad": [
+                (lined(nn.AvgPool1d(3, padding=1, count_include_pad=False)), "count_include_pad = False")
+            ],
+        },
+    ),
+    nn.AdaptiveAvgPool1d: (
+        LINES,
+        {
+            "output_size": [
+                (lined(nn.AdaptiveAvgPool1d(1)), OK),
+                (lined(nn.AdaptiveAvgPool1d((4,))), OK),
+                (lined(nn.AdaptiveAvgPool1d(12)), OK),
+                (lined(nn.AdaptiveAvgPool1d(5)), "1 x 12 to 1 x 5; supported: sizes that divide"),
+            ]
+        },
+    ),
+    nn.AdaptiveMaxPool1d: (
+        LINES,
+        {
+            "output_size": [(lined(nn.AdaptiveMaxPool1d(1)), OK), (lined(nn.AdaptiveMaxPool1d(4)), OK)],
+            "return_indices": [(lined(nn.AdaptiveMaxPool1d(1, return_indices=True)), "returns indices")],
+        },
+    ),
+    nn.Upsample: (
+        IMAGES,
+        {
+            "size": [(pooled(nn.Upsample((18, 8))), OK), (pooled(nn.Upsample((9, 5))), "in no regular order")],
+            "scale_factor": [(pooled(nn.Upsample(scale_factor=2)), OK)],
+            "mode": [(pooled(nn.Upsample(scale_factor=2, mode="bilinear")), "is a Upsample")],
+            "align_corners": [(pooled(nn.Upsample(scale_factor=2, align_corners=None)), OK)],
+            "recompute_scale_factor": [(pooled(nn.Upsample(scale_factor=2, recompute_scale_factor=True)), OK)],
+        },
+    ),
+    nn.PixelShuffle: (IMAGES, {"upscale_factor": [(pooled(nn.PixelShuffle(2)), OK)]}),
     nn.Flatten: (
         IMAGES,
         {
-            "start_dim": [(flattened(start_dim=-3), OK), (flattened(start_dim=2), "reshapes samples of shape (4, 9")],
-            "end_dim": [(flattened(end_dim=3), OK), (flattened(end_dim=-2), "reshapes samples of shape (4, 9, 8)")],
+            "start_dim": [(flattened(start_dim=-3), OK), (flattened(start_dim=2), OK)],
+            "end_dim": [(flattened(end_dim=3), OK), (flattened(end_dim=-2), OK)],
         },
     ),
     nn.ReLU: (IMAGES, {"inplace": [(pooled(nn.ReLU(inplace=True)), OK), (pooled(nn.ReLU()), OK)]}),
@@ -305,8 +382,8 @@ FUNCTIONS: dict[str, Case] = {
     "flatten": (Line(lambda m, x: torch.flatten(x, 1)), OK),
     "flatten from the end": (Line(lambda m, x: x.flatten(-3)), OK),
     "flatten to": (Line(lambda m, x: x.flatten(1, 3)), OK),
-    "flatten samples": (Line(lambda m, x: torch.flatten(x)), "reshapes samples of shape (4, 9, 8)"),
-    "flatten height and width": (Line(lambda m, x: x.flatten(2)), "reshapes samples of shape (4, 9, 8) to (4, 72)"),
+    "flatten samples": (Line(lambda m, x: torch.flatten(x)), "makes values of shape (864,) of (3, 4, 9, 8), 3 samples"),
+    "flatten height and width": (Line(lambda m, x: x.flatten(2)), OK),
     "view": (Line(lambda m, x: x.view(-1, 288)), OK),
     "view with the number of samples": (Line(lambda m, x: x.view(x.size(0), -1)), OK),
     "view with a count": (Line(lambda m, x: x.view(len(x), x[0].numel())), OK),
@@ -314,18 +391,23 @@ FUNCTIONS: dict[str, Case] = {
     "reshape with -1": (Line(lambda m, x: x.reshape(x.shape[0], -1)), OK),
     "reshape": (Line(lambda m, x: torch.reshape(x, (-1, 288))), OK),
     "reshape to itself": (Line(lambda m, x: x.reshape(-1, 4, 9, 8)), OK),
-    "view of another number of samples": (Line(lambda m, x: x.view(-1, 144)), "reshapes samples of shape (4, 9, 8)"),
+    "view of another number of samples": (Line(lambda m, x: x.view(-1, 144)), "makes values of shape (6, 144) of (3"),
     "view of two samples as one": (Line(lambda m, x: x.reshape(1, -1)), "for 2 samples than for 3"),
     "squeeze of an average": (Line(lambda m, x: F.adaptive_avg_pool2d(x, 1).squeeze(-1).squeeze(-1)), OK),
     "squeeze of both": (Line(lambda m, x: F.adaptive_avg_pool2d(x, 1).squeeze((2, 3))), OK),
     "view as images of one value": (Line(lambda m, x: x.view(-1, 288, 1, 1)), OK),
-    "permute": (Line(lambda m, x: x.permute(0, 2, 3, 1).flatten(1)), "is permute"),
-    "transpose": (Line(lambda m, x: x.transpose(2, 3)), "is transpose"),
+    "permute": (Line(lambda m, x: x.permute(0, 2, 3, 1).flatten(1)), OK),
+    "transpose": (Line(lambda m, x: x.transpose(2, 3)), OK),
+    "permute of samples": (
+        Line(lambda m, x: x.permute(1, 0, 2, 3)),
+        "for 2 samples than for 3 ('permute')",
+    ),
     "mean": (Line(lambda m, x: x.mean((2, 3))), OK),
     "mean keepdim": (Line(lambda m, x: x.mean((-1, -2), keepdim=True)), OK),
     "mean positional keepdim": (Line(lambda m, x: torch.mean(x, (2, 3), True)), OK),
-    "mean of one dimension": (Line(lambda m, x: x.mean(3)), "is a mean over 3"),
-    "mean of channels": (Line(lambda m, x: x.mean((1, 2))), "is a mean over (1, 2)"),
+    "mean of one dimension": (Line(lambda m, x: x.mean(3)), OK),
+    "mean of channels": (Line(lambda m, x: x.mean((1, 2), keepdim=True)), OK),
+    "mean of samples": (Line(lambda m, x: x.mean(0, keepdim=True).expand(len(x), -1, -1, -1)), "is a mean over 0"),
     "mean of all": (Line(lambda m, x: x.mean()), "mean"),
     "contiguous": (Line(lambda m, x: x.contiguous().float().to(x.dtype).view(-1, 288)), OK),
     "half": (Line(lambda m, x: x.to(torch.float64)), "converts to another type"),
@@ -335,9 +417,12 @@ FUNCTIONS: dict[str, Case] = {
     "batch_norm": (Line(lambda m, x: F.batch_norm(x, torch.zeros(4), torch.ones(4))), "batch_norm"),
     "scaled": (Line(lambda m, x: x * 2), "is mul"),
     "shifted in place": (Line(lambda m, x: x.add_(1)), "is add_"),
-    "channel": (Line(lambda m, x: x[:, :2]), "is x[...], a part of a value"),
+    "channel": (Line(lambda m, x: x[:, :2]), OK),
+    "chunks": (Line(lambda m, x: x.chunk(2, 1)[1]), OK),
+    "irregular": (Line(lambda m, x: x[:, :, [0, 1, 3, 4, 8]]), "takes values in no regular order"),
     "pad": (Line(lambda m, x: F.pad(x, (1, 1))), "is pad"),
-    "interpolate": (Line(lambda m, x: F.interpolate(x, scale_factor=2.0)), "is interpolate"),
+    "interpolate": (Line(lambda m, x: F.interpolate(x, scale_factor=2.0)), OK),
+    "interpolate linearly": (Line(lambda m, x: F.interpolate(x, scale_factor=2.0, mode="bilinear")), "is interpolate"),
 }
 
 
@@ -534,7 +619,7 @@ def patched(module: nn.Module, forward: Callable[[Tensor], Tensor]) -> nn.Module
         (pooled(nn.PReLU()), "is a PReLU"),
         (nn.LazyConv2d(3, 3), "has no weight yet"),
         (nn.ConvTranspose2d(4, 3, 3), "is a ConvTranspose2d"),
-        (nn.Sequential(nn.Conv2d(4, 4, 3), nn.Linear(6, 2)), "a Linear on values of shape"),
+        (nn.Sequential(nn.Conv2d(4, 4, 3), nn.Linear(6, 2)), OK),
         (torch.jit.script(nn.Sequential(nn.Conv2d(4, 4, 3))), "is compiled by TorchScript"),
     ],
 )

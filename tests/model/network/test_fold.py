@@ -405,11 +405,12 @@ class TwoInputs(nn.Module):
         ),
         (
             Forward(lambda m, x: m.fc1(x.mean(1))),
-            "operation 'mean' is a mean over 1; supported: height and width, (2, 3) or (-2, -1)",
+            "operation 'mean' is a mean over 1; supported without samples of the input: height and width, (2, 3) "
+            "or (-2, -1)",
         ),
         (
             Forward(lambda m, x: m.fc1(torch.mean(x, (2, 3), dtype=torch.float64))),
-            "operation 'mean' is a mean over (2, 3) as torch.float64; supported: height and width, (2, 3) or (-2, -1)",
+            "operation 'mean' is a mean as torch.float64; supported: without a dtype",
         ),
         (
             nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)),

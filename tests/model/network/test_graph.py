@@ -59,14 +59,6 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         lambda m, x: (2 * m.a(x)).flatten(1),
         "operation 'mul' is mul with something that the network did not compute; supported: the product of two values",
     ),
-    "factors for places": (
-        lambda m, x: (m.a(x) * m.b(x).mean(3, keepdim=True)).flatten(1),
-        "operation 'mean' is a mean over 3; supported: height and width",
-    ),
-    "expanded for a sum": (
-        lambda m, x: ((y := m.a(x)) + F.adaptive_avg_pool2d(y, 1).expand_as(y)).flatten(1),
-        "operation 'expand_as' is expand_as, which operation 'add' reads; supported: factors for channels",
-    ),
     "factors that change after they were expanded": (
         lambda m, x: _expanded(F.adaptive_avg_pool2d(m.a(x), 1), m.b(x)).flatten(1),
         "operation 'relu' changes its input in place, and operation 'mul' uses that too; use an operation that is not",
@@ -82,18 +74,6 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
     "scaled sum": (
         lambda m, x: torch.add(m.a(x), m.b(x), alpha=2).flatten(1),
         "operation 'add' has an alpha, or an out; supported: the plain sum of two values",
-    ),
-    "broadcast": (
-        lambda m, x: (m.a(x) + F.adaptive_avg_pool2d(m.b(x), 1)).flatten(1),
-        "operation 'add' adds values of the shapes (4, 6, 6) and (4, 1, 1) a sample; supported: the sum",
-    ),
-    "height": (
-        lambda m, x: torch.cat([m.a(x), m.b(x)], 2).flatten(1),
-        "operation 'cat' joins values along dimension 2; supported: 1, that of channels and values",
-    ),
-    "factors for columns": (
-        lambda m, x: (m.a(x) * F.adaptive_avg_pool2d(m.b(x), (1, 6))).flatten(1),
-        "operation 'mul' multiplies values of the shapes (4, 6, 6) and (4, 1, 6) a sample; supported: the product of",
     ),
     "tensor": (
         lambda m, x: torch.cat([m.a(x), torch.zeros(len(x), 4, 6, 6)], 1).flatten(1),

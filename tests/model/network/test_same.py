@@ -83,7 +83,7 @@ def test_a_network_that_mixes_samples_is_refused() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x.flip(0))
 
-    with pytest.raises(ValueError, match="operation 'flip' is flip"):
+    with pytest.raises(ValueError, match="operation 'flip' mixes the values of different samples"):
         fold(Mixing(), IMAGES)
 
 

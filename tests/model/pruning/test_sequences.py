@@ -1,0 +1,20 @@
+"""What prunes says which sequence networks it does not take."""
+
+from __future__ import annotations
+
+import pytest
+from support.sequences import network, sequences
+
+from zeroskip.model.network.pattern import Pattern
+from zeroskip.model.pruning.data_checks import require_own_weights
+from zeroskip.model.pruning.permute import permute
+
+
+def test_convolutions_of_sequences_are_not_pruned() -> None:
+    with pytest.raises(ValueError, match=r"^layer 'a' is a Conv1d, which is not pruned; supported in what prunes: "):
+        require_own_weights(network("convolutions"))
+
+
+def test_moved_channels_are_not_permuted() -> None:
+    with pytest.raises(ValueError, match=r"^operation 'getitem' moves values; channels are permuted where each layer "):
+        permute(network("first token"), Pattern.parse("2:4"), seed=0, samples=sequences("first token"))
