@@ -56,6 +56,12 @@ def require_fit(folded: Folded, dataset: Dataset) -> None:
 def require_compilable(module: nn.Module, dataset: Dataset) -> None:
     """Raises ValueError unless the network can be folded for a core, fits the data (require_fit), and has weights of
     its own in every layer, so that it can be pruned and trained for the core."""
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.Conv1d):
+            raise ValueError(
+                f"layer '{name}' is a Conv1d, which is not pruned; supported in what prunes: Linear and Conv2d (a "
+                "Conv2d of images of height 1 computes the same); compile the network without pruning"
+            )
     require_fit(fold(module, dataset.train_inputs), dataset)
     require_own_weights(module)
 
@@ -82,14 +88,8 @@ def require_prunable(module: nn.Module, dataset: Dataset) -> None:
 
 
 def require_own_weights(module: nn.Module) -> None:
-    """Raises ValueError, naming the layer, unless every layer with weights is a Linear or Conv2d layer, and its weight
-    a parameter of its own."""
-    for name, layer in module.named_modules():
-        if isinstance(layer, nn.Conv1d):
-            raise ValueError(
-                f"layer '{name}' is a Conv1d, which is not pruned; supported in what prunes: Linear and Conv2d (a "
-                "Conv2d of images of height 1 computes the same); compile the network without pruning"
-            )
+    """Raises ValueError, naming the layer, unless the weight of every Linear and Conv2d layer is a parameter of its
+    own."""
     layers = prunable_layers(module)
     for name, layer in layers.items():
         if not isinstance(layer.weight, nn.Parameter):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 from support.sequences import network, sequences
 
+from zeroskip.model.data.digits import load_digits
 from zeroskip.model.network.pattern import Pattern
-from zeroskip.model.pruning.data_checks import require_own_weights
+from zeroskip.model.pruning.data_checks import require_compilable
 from zeroskip.model.pruning.permute import permute
 
 
 def test_convolutions_of_sequences_are_not_pruned() -> None:
     with pytest.raises(ValueError, match=r"^layer 'a' is a Conv1d, which is not pruned; supported in what prunes: "):
-        require_own_weights(network("convolutions"))
+        require_compilable(network("convolutions"), load_digits())
 
 
 def test_moved_channels_are_not_permuted() -> None:
