@@ -242,6 +242,9 @@ def _body(module: Module, lines: Iterator[str], ends: tuple[str, ...]) -> tuple[
         if word == "assign":
             target, value = _signals(module, rest)
             body.append(Assign(target=target, value=value))
+        elif word == "switch" and rest == "{}":
+            # Statements behind a condition, of what the condition assigns too.
+            body += [one for case in _switch(module, "1'1", lines).cases for one in case.body]
         elif word == "switch":
             body.append(_switch(module, rest, lines))
         elif word != "attribute":

@@ -15,6 +15,9 @@ from zeroskip.fpga.tools import YOSYS, ToolError
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.bus.eie_map import eie_map
+from zeroskip.rtl.bus.registers import Registers
+from zeroskip.rtl.bus.windows import Windows
 from zeroskip.rtl.eie.lookahead import LookAhead
 from zeroskip.rtl.eie.requantise import Requantise
 from zeroskip.rtl.emit import SharedModules, emit_rtlil
@@ -167,8 +170,10 @@ def test_a_fault_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         lambda: LookAhead(EieGeometry(pes=2, entries_per_word=2)),
         lambda: Selector(TileGeometry()),
         lambda: Merger(MapperGeometry(width=2, coordinate_bits=4, reach=4, batch_bits=1, index_bits=2)),
+        lambda: Windows(eie_map(EieGeometry(pes=2, entry_words=8, pointers=6, activation_rows=32), 32)),
+        lambda: Registers(eie_map(EieGeometry(pes=2, entry_words=8, pointers=6, activation_rows=32), 32)),
     ],
-    ids=["Requantise", "LookAhead", "Selector", "Merger"],
+    ids=["Requantise", "LookAhead", "Selector", "Merger", "Windows", "Registers"],
 )
 def test_blocks(make: Callable[[], wiring.Component], tmp_path: Path) -> None:
     """Blocks of the cores, for all inputs of the first cycles."""

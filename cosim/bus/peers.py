@@ -1,0 +1,142 @@
+"""Peers of a core on a bus: one that accesses registers, those of the streams, and checks of their handshakes."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import RisingEdge, Timer
+from cocotbext.axi import (
+    AxiLiteBus,
+    AxiLiteMaster,
+    AxiResp,
+    AxiStreamBus,
+    AxiStreamFrame,
+    AxiStreamSink,
+    AxiStreamSource,
+)
+
+from zeroskip.rtl.bus.register_map import REGISTER_BYTES, RegisterMap
+
+CHANNELS = {
+    "s_axi_aw": ("addr", "prot"),
+    "s_axi_w": ("data", "strb"),
+    "s_axi_b": ("resp",),
+    "s_axi_ar": ("addr", "prot"),
+    "s_axi_r": ("data", "resp"),
+    "s_axis_t": ("data", "keep", "last"),
+    "m_axis_t": ("data", "keep", "last"),
+}
+"""The channels of AXI, and what in each must stand still until it is taken."""
+
+
+class Refused(Exception):
+    """An access that was answered by an error, in AXI's words: SLVERR or DECERR."""
+
+
+def pauses(seed: int) -> Iterator[bool]:
+    """Bursts of pauses and of transfers, from one cycle to a few."""
+    generator = random.Random(seed)
+    while True:
+        for pause in (True, False):
+            for _ in range(generator.randint(0, 4)):
+                yield pause
+
+
+@dataclass(kw_only=True, eq=False)
+class Peers:
+    """What is around a core on AXI. `described` is the map that software goes by."""
+
+    dut: Any
+    described: RegisterMap
+    registers: Any = field(init=False)
+    images: Any = field(init=False)
+    results: Any = field(init=False)
+
+    async def begin(self, *, pausing: bool) -> None:
+        """Starts clock and peers, and resets the core: before the first edge, as registers start at random."""
+        dut = self.dut
+        dut.rst.value = 1
+        await Timer(1, "ns")
+        cocotb.start_soon(Clock(dut.clk, 2, unit="ns").start(start_high=False))
+        logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)
+        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
+        self.images = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
+        self.results = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
+        if pausing:
+            write, read = self.registers.write_if, self.registers.read_if
+            channels = [write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel]
+            for seed, channel in enumerate([*channels, self.images, self.results]):
+                channel.set_pause_generator(pauses(cocotb.RANDOM_SEED + seed))
+        for name, payload in CHANNELS.items():
+            cocotb.start_soon(self._stands_still(name, payload))
+        await self.reset()
+
+    async def reset(self) -> None:
+        self.dut.rst.value = 1
+        for _ in range(4):
+            await RisingEdge(self.dut.clk)
+        self.dut.rst.value = 0
+        await RisingEdge(self.dut.clk)
+
+    async def _stands_still(self, channel: str, payload: tuple[str, ...]) -> None:
+        """Once valid is high, it stays high, and what is offered stays, until ready is."""
+        signals = {end: getattr(self.dut, f"{channel}{end}") for end in ("valid", "ready", *payload)}
+        waiting: tuple[int, ...] | None = None
+        while True:
+            await RisingEdge(self.dut.clk)
+            if self.dut.rst.value == 1:
+                waiting = None
+                continue
+            valid = signals["valid"].value == 1
+            offered = tuple(int(signals[name].value) for name in payload) if valid else None
+            assert waiting is None or offered == waiting, f"{channel} took {waiting} back for {offered}"
+            waiting = offered if valid and signals["ready"].value != 1 else None
+
+    async def write(self, address: int, data: bytes) -> None:
+        """Raises Refused where any of the accesses is."""
+        answer = await self.registers.write(address, data)
+        if answer.resp is not AxiResp.OKAY:
+            raise Refused(answer.resp.name)
+
+    async def read(self, address: int, length: int = REGISTER_BYTES) -> bytes:
+        """Raises Refused where any of the accesses is."""
+        answer = await self.registers.read(address, length)
+        if answer.resp is not AxiResp.OKAY:
+            raise Refused(answer.resp.name)
+        return bytes(answer.data)
+
+    async def put(self, register: str, **fields: int) -> None:
+        """Writes a register whose other fields are zero."""
+        described = self.described.register(register)
+        places = {one.name.lower(): one.low for one in described.fields}
+        value = sum(number << places[name] for name, number in fields.items())
+        await self.write(described.address, value.to_bytes(REGISTER_BYTES, "little"))
+
+    async def get(self, register: str, name: str | None = None) -> int:
+        """A field of a register, by default the one that has its name."""
+        described = self.described.register(register)
+        value = int.from_bytes(await self.read(described.address), "little")
+        one = next(one for one in described.fields if one.name == (name or register))
+        return value >> one.low & ((1 << one.width) - 1)
+
+    async def events(self) -> set[str]:
+        """The events that have happened; they are cleared."""
+        described = self.described.register("EVENTS")
+        data = await self.read(described.address)
+        await self.write(described.address, data)
+        value = int.from_bytes(data, "little")
+        return {one.name for one in described.fields if value >> one.low & 1}
+
+    def send(self, data: bytes, keep: list[int] | None = None) -> None:
+        """A packet on the stream of images."""
+        self.images.send_nowait(AxiStreamFrame(data, tkeep=keep))
+
+    async def receive(self) -> bytes:
+        """A packet of the stream of results."""
+        return bytes((await self.results.recv()).tdata)

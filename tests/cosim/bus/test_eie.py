@@ -1,0 +1,45 @@
+"""The EIE array on a bus: results of the golden model, cycles of the cycle model, and errors that change nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.networks import random_inputs, random_network
+from support.rdl import facts
+
+from zeroskip.cosim.bus.design import axi_design
+from zeroskip.cosim.simulator import Simulator
+from zeroskip.model.eie import bundle
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.bus.eie_map import eie_map
+
+CASES = [
+    pytest.param(2, 32, (31, 17, 5), id="2-32"),
+    pytest.param(4, 16, (29, 23, 6), id="4-16"),
+    pytest.param(4, 64, (70, 40, 9), id="4-64", marks=pytest.mark.slow),
+    pytest.param(1, 16, (20, 11, 3), id="1-16", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("pes", "stream_bits", "sizes"), CASES)
+def test_axi(pes: int, stream_bits: int, sizes: tuple[int, ...], tmp_path: Path) -> None:
+    """All tests of the bench (zeroskip/cosim/bus/eie_bench.py)."""
+    rng = np.random.default_rng(5)
+    network = random_network(rng, EieGeometry(pes=pes), sizes, 0.3)
+    bundle.save(network, tmp_path / "network.zs")
+    np.save(tmp_path / "inputs.npy", random_inputs(rng, 5, sizes[0], (0.9, 0.3, 0.0, 1.0)))
+    (tmp_path / "map.json").write_text(json.dumps(facts(eie_map(network.geometry, stream_bits), tmp_path)))
+    axi_design(network.geometry, stream_bits).build(Simulator.VERILATOR).run(
+        bench="zeroskip.cosim.bus.eie_bench",
+        folder=tmp_path,
+        plusargs={
+            "network": tmp_path / "network.zs",
+            "inputs": tmp_path / "inputs.npy",
+            "map": tmp_path / "map.json",
+            "stream_bits": str(stream_bits),
+        },
+        seed=5,
+    )
