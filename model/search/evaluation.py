@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zeroskip.model.pruning.masks import Masks
-from zeroskip.model.pruning.training import evaluate, evaluate_with_loss
+from zeroskip.model.pruning.training import LARGEST_LOSS, evaluate_with_loss
 from zeroskip.model.search.clock import SECONDS, Clock, Timed
 from zeroskip.model.search.plan import CHANNELS
 from zeroskip.model.search.samples import Samples
@@ -18,7 +18,8 @@ from zeroskip.model.search.storage.journal import Journal
 from zeroskip.model.search.workers import worker_map
 from zeroskip.model.warned import warn
 
-ACCURACY, LOSS, TRAINED = "", " loss", " trained"
+ACCURACY, LOSS = "", " loss"
+TRAINED, TRAINED_LOSS = " trained", " trained loss"
 """The kinds of values of a plan: its key in the journal ends in one of them."""
 
 VALIDATION_SAMPLES = 5_000
@@ -42,13 +43,14 @@ class _MeasurePruned:
 
 @dataclass(frozen=True, eq=False)
 class _MeasureTrained:
-    """Prunes the space's dense network, trains it for a few batches of `samples`, and measures its accuracy."""
+    """Prunes the space's dense network, trains it for a few batches of `samples`, and measures its accuracy and its
+    loss."""
 
     space: Space
     samples: Samples
     validation: Samples
 
-    def __call__(self, densities: Densities) -> tuple[float]:
+    def __call__(self, densities: Densities) -> tuple[float, float]:
         pruned = self.space.masked(densities)
         network = self.space.remove(pruned, densities)
         masks = {} if self.space.granularity == CHANNELS else self.space.masks(pruned, densities)
@@ -67,8 +69,8 @@ class _MeasureTrained:
         except Exception as error:
             # The training diverges, or the user's forward() fails in train mode. The search can still choose a plan.
             warn(f"the short training failed, so its plan gets the accuracy 0: {error}", stacklevel=2)
-            return (0.0,)
-        return (evaluate(network, self.validation.inputs, self.validation.labels),)
+            return 0.0, LARGEST_LOSS
+        return evaluate_with_loss(network, self.validation.inputs, self.validation.labels)
 
 
 class Evaluator:
@@ -99,18 +101,18 @@ class Evaluator:
 
     def accuracy(self, densities: Densities) -> float:
         """The accuracy without training; groups that `densities` does not name keep density 1."""
-        return next(self.accuracies([densities]))
+        ((accuracy, _),) = self.measure([densities])
+        return accuracy
 
-    def accuracies(self, asked: Iterable[Densities], *, trained: bool = False) -> Iterator[float]:
-        """The accuracies at the densities `asked`, in their order, each as soon as it is known: without training on
-        VALIDATION_SAMPLES samples, or with `trained` after the short training on all samples (0 where that fails)."""
+    def measure(self, asked: Iterable[Densities], *, trained: bool = False) -> Iterator[tuple[float, float]]:
+        """The accuracies at the densities `asked` and the mean cross-entropy losses, in nats, in their order, each pair
+        as soon as it is known: without training on VALIDATION_SAMPLES samples, or with `trained` after the short
+        training on all samples (0 and LARGEST_LOSS where that fails)."""
         if trained:
-            return (accuracy for (accuracy,) in self._values(asked, (TRAINED,), self._measure_trained))
-        return (accuracy for (accuracy,) in self._values(asked, (ACCURACY,), self._measure_pruned))
-
-    def accuracies_and_losses(self, asked: Iterable[Densities]) -> Iterator[tuple[float, float]]:
-        """The accuracies without training, and the mean cross-entropy losses, in nats, on the same samples."""
-        return ((accuracy, loss) for accuracy, loss in self._values(asked, (ACCURACY, LOSS), self._measure_pruned))
+            pairs = self._values(asked, (TRAINED, TRAINED_LOSS), self._measure_trained)
+        else:
+            pairs = self._values(asked, (ACCURACY, LOSS), self._measure_pruned)
+        return ((accuracy, loss) for accuracy, loss in pairs)
 
     def _values(
         self, asked: Iterable[Densities], kinds: Sequence[str], measure: Callable[[Densities], Sequence[float]]

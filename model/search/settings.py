@@ -8,9 +8,10 @@ from typing import Literal
 
 from zeroskip.model.field_types import require_types
 
-REWARDS = ("error", "cost")
-"""The rewards of the AMC paper: R_err = -error, and -error * log(cost), which is R_FLOPs for the cost macs, R_Param for
-params, and the analogous reward of latency for cycles and seconds."""
+REWARDS = ("loss", "error", "cost")
+"""The rewards of AMC: -loss, the mean cross-entropy, since the accuracy on a thousand samples changes by chance from
+plan to plan; and those of the paper: R_err = -error, and -error * log(cost), which is R_FLOPs for the cost macs,
+R_Param for params, and the analogous reward of latency for cycles and seconds."""
 
 ITERATIONS = 30
 """The default number of NetAdapt's steps to the budget; the paper's searches take 20 to 28."""
@@ -74,7 +75,7 @@ class AmcSettings:
 
     episodes: int = 400
     warm_up: int = 100
-    reward: str = "error"
+    reward: str = "loss"
     stages: int = 1
     sigma: float = 0.2
     decay: float = 0.985

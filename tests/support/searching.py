@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from zeroskip.model.search.evaluation import Evaluator
 from zeroskip.model.search.layers import read_layers
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.spaces.channels import ChannelSpace
-from zeroskip.model.search.spaces.space import LayerSpace, Space
+from zeroskip.model.search.spaces.space import Densities, LayerSpace, Space
 from zeroskip.model.search.storage.journal import Journal
 
 GEOMETRIES = {EIE.name: EieGeometry(pes=4), MMA.name: TileGeometry()}
@@ -62,6 +63,10 @@ def table_of(cost: str = "macs", granularity: str = "weights", width: int = 16) 
     module, inputs, _ = trained(width)
     layers = read_layers(module, inputs[:4].numpy().astype(np.float32))
     return cost_table(cost, layers, granularity, geometries=GEOMETRIES)
+
+
+def accuracies(measure: Evaluator, asked: Iterable[Densities], *, trained: bool = False) -> list[float]:
+    return [accuracy for accuracy, _ in measure.measure(asked, trained=trained)]
 
 
 def evaluator(

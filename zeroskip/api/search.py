@@ -89,7 +89,9 @@ class SearchResult:
     `accuracy` are fractions of the validation samples, "dense" and "plan", before fine-tuning; `evaluations` counts the
     accuracies that were measured, `reused` those that were known from earlier searches. `loss` is for sensitivity
     analysis, else None: how much the loss of the "plan" is above the dense one, in nats, if the losses of the groups
-    add up, and a "bound" that no plan within the budget is below. `learning` is for AMC, else None: by the source
+    add up, and a "bound" that no plan within the budget is below. That plan is the knapsack's; `source` says where the
+    plan of the result comes from: "knapsack", a simple rule whose plan has the lower loss, or, with AMC, "random",
+    "agent" or "neighbour"; None for NetAdapt. `learning` is for AMC, else None: by the source
     of its plans, such as "random" and "agent", the number of "plans", their mean "accuracy", that of the "last" 20,
     and how many were better than all before ("improvements"). `adapted` is the trained network with which NetAdapt
     ends, None for other methods; `adapted_from` is the hash of the weights from which it started.
@@ -103,6 +105,7 @@ class SearchResult:
     accuracy: dict[str, float]
     evaluations: int
     reused: int
+    source: str | None
     loss: dict[str, float] | None
     learning: dict[str, dict[str, float]] | None
     adapted: nn.Module | None
@@ -125,6 +128,7 @@ class SearchResult:
             "accuracy": self.accuracy,
             "evaluations": self.evaluations,
             "reused": self.reused,
+            "source": self.source,
             "loss": self.loss,
             "learning": self.learning,
             "files": [str(path) for path in self.files],
@@ -152,18 +156,19 @@ class SearchResult:
         rows += [
             ("accuracy, dense", f"{self.accuracy['dense']:.2%}"),
             ("accuracy, plan before fine-tuning", f"{self.accuracy['plan']:.2%}"),
-            *self._loss_row(),
+            *self._source_row(),
             ("accuracies measured, reused", f"{self.evaluations:,}, {self.reused:,}"),
         ]
         if self.output is not None:
             rows.append(("written to", ", ".join(str(path) for path in (self.output, *self.files))))
         return rows
 
-    def _loss_row(self) -> list[tuple[str, str]]:
-        if self.loss is None:
-            return []
-        found = f"{self.loss['plan']:.4f} nats above dense; no plan within the budget is below {self.loss['bound']:.4f}"
-        return [("loss by the curves", found)]
+    def _source_row(self) -> list[tuple[str, str]]:
+        rows = [] if self.source is None else [("the plan comes from", self.source)]
+        if self.loss is not None:
+            loss = f"{self.loss['plan']:.4f} nats above dense; no plan is below {self.loss['bound']:.4f}"
+            rows.append(("loss of the knapsack, by the curves", loss))
+        return rows
 
 
 @typed
@@ -363,6 +368,7 @@ def _result(
         accuracy=accuracy,
         evaluations=evaluator.measured,
         reused=evaluator.reused,
+        source=found.source,
         loss=None if found.packed is None else {"plan": found.packed.damage, "bound": found.packed.bound},
         learning=found.details.learning() if isinstance(found.details, AmcResult) else None,
         adapted=found.details.module if isinstance(found.details, NetAdaptResult) else None,

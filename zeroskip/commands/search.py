@@ -66,11 +66,11 @@ def search_command(
         ),
     ] = None,
     reward: Annotated[
-        Literal["error", "cost"],
+        Literal["loss", "error", "cost"],
         typer.Option(
-            help="Reward -error, or -error * log(cost), which also rewards low cost.", rich_help_panel=AMC_PANEL
+            help="Reward -loss, -error, or -error * log(cost), which also rewards low cost.", rich_help_panel=AMC_PANEL
         ),
-    ] = "error",
+    ] = "loss",
     stages: Annotated[
         int,
         typer.Option(

@@ -3,8 +3,10 @@
 With the paper's own settings, the actor's plans were worse than the uniform plan on Plain-20. These differences make
 them better:
 - Each plan is fitted to the budget as a whole (`_Bounds`), not action by action.
-- The first plan is the knapsack of sensitivity analysis, the second the uniform one. Random plans are drawn around the
-  first.
+- The reward is minus the loss. The accuracy on a thousand samples changes by chance from plan to plan, and of hundreds
+  of plans the luckiest would win.
+- The search begins with the knapsack of sensitivity analysis and the plans of the simple rules (`starts`). The best of
+  these is called the first plan below. Random plans are drawn around it.
 - An action is the logarithm of a density relative to the first plan: 0.5 for that of the first plan, 0 for the smallest
   one and 1 for the whole group. So the actor starts at the first plan, though layers of the same sizes look alike.
 - The critic learns during the warm-up too.
@@ -21,9 +23,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ from zeroskip.model.search.methods.ddpg import Agent
 from zeroskip.model.search.methods.observation import FEATURES, Observation
 from zeroskip.model.search.methods.policies import fit_to_budget, raised
 from zeroskip.model.search.methods.sensitivity import scan, solve, steps_of
+from zeroskip.model.search.methods.starts import starts
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
 from zeroskip.model.search.settings import AmcSettings
 from zeroskip.model.search.spaces.space import Densities, Space, cost_share, require_reachable
@@ -78,27 +80,27 @@ noise."""
 LAST = 20
 """The number of plans of a source that show what it has learned by the end."""
 
-Source = Literal["knapsack", "uniform", "random", "agent", "neighbour"]
-"""Where a plan comes from."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """One plan that was tried: its `source`, its `accuracy`, its `cost` as a fraction of the dense cost, and its
+    """One plan that was tried: its `source` ("knapsack", the name of a simple rule, "random", "agent" or "neighbour"),
+    its `accuracy` and its `loss` (the mean cross-entropy, in nats), its `cost` as a fraction of the dense cost, and its
     `reward`."""
 
-    source: Source
+    source: str
     accuracy: float
+    loss: float
     cost: float
     reward: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class AmcResult:
-    """The `densities` of the groups in the best plan, its `accuracy` before any training, and the `history` of all
-    episodes."""
+    """The `densities` of the groups in the best plan, its `source`, its `accuracy` before any training, and the
+    `history` of all episodes."""
 
     densities: dict[str, float]
+    source: str
     accuracy: float
     history: tuple[Episode, ...]
 
@@ -141,7 +143,6 @@ def amc(
     require_reachable(space, table, budget, space.least())
     history: list[Episode] = []
     limits = dict.fromkeys(space.least(), 1.0)
-    accuracy = 0.0
     done = scanned = sum(len(steps_of(group, space.granularity)) for group in space.groups)
     total = scanned + settings.episodes + settings.episodes // FINALISTS
     curves = scan(evaluator, progress=lambda step: progress(replace(step, total=total)))
@@ -157,21 +158,22 @@ def amc(
             table=table,
             budget=budget ** ((stage + 1) / settings.stages),
             limits=limits,
-            fill=settings.reward == "error",
+            fill=settings.reward != "cost",
         )
         packed = solve(curves, space, table, bounds.budget)
-        first = {
-            group.name: group.nearest(min(packed.densities[group.name], limits[group.name])) for group in space.groups
+        begun = {
+            source: {group.name: group.nearest(min(plan[group.name], limits[group.name])) for group in space.groups}
+            for source, plan in starts(space, table, bounds.budget, packed.densities).items()
         }
-        search = _Search(evaluator, layers, bounds, settings, seed + stage, first)
+        search = _Search(evaluator, layers, bounds, settings, seed + stage, begun)
         # Where the episodes do not divide evenly, later stages get one more.
         until = settings.episodes * (stage + 1) // settings.stages
         for episode in search.run(until - len(history)):
             history.append(episode)
             _, best = search.best
             report(f"episode {len(history)}", episode.accuracy, best.accuracy, best.cost)
-        limits, accuracy = search.final(report)
-    return AmcResult(densities=limits, accuracy=accuracy, history=tuple(history))
+        limits, best = search.final(report)
+    return AmcResult(densities=limits, source=best.source, accuracy=best.accuracy, history=tuple(history))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +214,7 @@ class _Bounds:
 
 
 class _Search:
-    """The search of one stage, with an agent of its own, from the plan `first`."""
+    """The search of one stage, with an agent of its own, from the best of the plans `begun`, by their sources."""
 
     def __init__(
         self,
@@ -221,19 +223,14 @@ class _Search:
         bounds: _Bounds,
         settings: AmcSettings,
         seed: int,
-        first: dict[str, float],
+        begun: Mapping[str, dict[str, float]],
     ) -> None:
-        self.evaluator, self.bounds, self.settings, self.first = evaluator, bounds, settings, first
+        self.evaluator, self.bounds, self.settings, self.begun = evaluator, bounds, settings, begun
         self.space, self.table = bounds.space, bounds.table
         self.observation = Observation(self.space, layers, self.table)
-        names = [group.name for group in self.space.groups]
-        self.uniform = fit_to_budget(
-            self.space, self.table, bounds.budget, lambda share: dict.fromkeys(names, share), bounds.limits
-        )
         self.least = np.array([group.least for group in self.space.groups])
         self.tried: list[tuple[dict[str, float], Episode]] = []
         self.known: set[str] = set()
-        self.middle = np.clip(self._kept(first), EDGE, 1 - EDGE)
         self.agent = Agent(
             FEATURES,
             capacity=EPISODES_KEPT * len(self.space.groups),
@@ -245,12 +242,17 @@ class _Search:
     def run(self, episodes: int) -> Iterator[Episode]:
         """Runs that many episodes, and yields each."""
         warm_up = max(1, self.settings.warm_up * episodes // self.settings.episodes)
-        begun: list[tuple[Source, dict[str, float]]] = [("knapsack", self.first), ("uniform", self.uniform)]
-        begun += [("random", self.bounds.apply(self._random())) for _ in range(warm_up - 2)]
+        begun = dict(list(self.begun.items())[:warm_up])
         # These plans do not depend on each other, so workers can measure them at the same time.
-        accuracies = self.evaluator.accuracies(densities for _, densities in begun[:warm_up])
-        for (source, densities), accuracy in zip(begun[:warm_up], accuracies, strict=True):
-            yield self._learn(source, densities, self.observation.all(densities), accuracy)
+        measured = list(self.evaluator.measure(begun.values()))
+        rewards = [self._reward(*one, self._cost(plan)) for one, plan in zip(measured, begun.values(), strict=True)]
+        self.first = list(begun.values())[int(np.argmax(rewards))]
+        self.middle = np.clip(self._kept(self.first), EDGE, 1 - EDGE)
+        drawn = [self.bounds.apply(self._random()) for _ in range(warm_up - len(begun))]
+        for (source, densities), one in zip(begun.items(), measured, strict=True):
+            yield self._learn(source, densities, self.observation.all(densities), one)
+        for densities, one in zip(drawn, self.evaluator.measure(drawn), strict=True):
+            yield self._learn("random", densities, self.observation.all(densities), one)
         settings = self.settings
         for number in range(episodes - warm_up):
             if number % 2:
@@ -259,27 +261,31 @@ class _Search:
             else:
                 sigma = max(settings.sigma * settings.decay ** (number * settings.stages), LEAST_SIGMA)
                 source, (densities, states) = "agent", self._propose(sigma)
-            yield self._learn(source, densities, states, self.evaluator.accuracy(densities))
+            (one,) = self.evaluator.measure([densities])
+            yield self._learn(source, densities, states, one)
 
-    def final(self, report: Callable[[str, float, float, float], None]) -> tuple[dict[str, float], float]:
-        """The plan that is the best after a short training (but see SPOILED), and its accuracy before the training."""
-        plans = {plan_key(densities): (densities, episode) for densities, episode in self.tried}
+    def final(self, report: Callable[[str, float, float, float], None]) -> tuple[dict[str, float], Episode]:
+        """The plan that is the best after a short training (but see SPOILED), and its episode before the training."""
+        plans: dict[str, tuple[dict[str, float], Episode]] = {}
+        for densities, episode in self.tried:
+            plans.setdefault(plan_key(densities), (densities, episode))
         count = max(1, len(self.tried) // FINALISTS)
         finalists = sorted(plans.values(), key=lambda one: -one[1].reward)[:count]
         if len(finalists) == 1:
-            return finalists[0][0], finalists[0][1].accuracy
+            return finalists[0]
         trained: list[float] = []
+        rewards: list[float] = []
         best = 0
-        for accuracy in self.evaluator.accuracies((densities for densities, _ in finalists), trained=True):
+        for accuracy, loss in self.evaluator.measure((densities for densities, _ in finalists), trained=True):
             trained.append(accuracy)
+            rewards.append(self._reward(accuracy, loss, finalists[len(rewards)][1].cost))
             # Of equal rewards the first counts, which had the highest reward before the training.
-            best = max(range(len(trained)), key=lambda at: self._reward(trained[at], finalists[at][1].cost))
+            best = int(np.argmax(rewards))
             trying = f"finalist {len(trained)} of {len(finalists)}, after a short training"
             report(trying, accuracy, trained[best], finalists[best][1].cost)
         if max(trained) < max(episode.accuracy for _, episode in finalists) - SPOILED:
             best = 0
-        densities, episode = finalists[best]
-        return densities, episode.accuracy
+        return finalists[best]
 
     @property
     def best(self) -> tuple[dict[str, float], Episode]:
@@ -340,22 +346,30 @@ class _Search:
         found = np.array([densities[group.name] for group in self.space.groups])
         return np.where(self.least < 1, 1 - np.log(found) / np.log(np.minimum(self.least, 0.999)), 1.0)
 
-    def _learn(self, source: Source, densities: dict[str, float], states: Tensor, accuracy: float) -> Episode:
+    def _learn(
+        self, source: str, densities: dict[str, float], states: Tensor, measured: tuple[float, float]
+    ) -> Episode:
         """Stores the episode with the densities that were measured, not those proposed, and makes one update for each
         group. During the warm-up only the critic learns: an actor that learned from an untrained critic would soon
         answer only 0 or 1."""
-        cost = cost_share(self.space, self.table, densities)
-        reward = self._reward(accuracy, cost)
+        (accuracy, loss), cost = measured, self._cost(densities)
+        reward = self._reward(accuracy, loss, cost)
         self.agent.replay.add(states, self._actions(densities), reward)
         for _ in self.space.groups:
             self.agent.learn(actor=source in ("agent", "neighbour"))
-        episode = Episode(source=source, accuracy=accuracy, cost=cost, reward=reward)
+        episode = Episode(source=source, accuracy=accuracy, loss=loss, cost=cost, reward=reward)
         self.tried.append((densities, episode))
         self.known.add(plan_key(densities))
         return episode
 
-    def _reward(self, accuracy: float, cost: float) -> float:
+    def _cost(self, densities: Densities) -> float:
+        """The cost of a plan, as a fraction of the dense cost."""
+        return cost_share(self.space, self.table, densities)
+
+    def _reward(self, accuracy: float, loss: float, cost: float) -> float:
         """The reward of a plan; `cost` is its fraction of the dense cost."""
+        if self.settings.reward == "loss":
+            return -loss
         if self.settings.reward == "error":
             return accuracy - 1
         whole = cost * self.table.dense * (NANOSECONDS if self.table.cost == "latency" else 1)

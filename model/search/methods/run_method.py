@@ -11,6 +11,7 @@ from zeroskip.model.search.methods.knapsack import Packed
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
 from zeroskip.model.search.methods.policies import RULES
 from zeroskip.model.search.methods.sensitivity import SensitivityScan, scan, solve
+from zeroskip.model.search.methods.starts import starts
 from zeroskip.model.search.progress import ReportProgress
 from zeroskip.model.search.settings import MethodSettings
 from zeroskip.model.search.setup import Setup
@@ -21,11 +22,13 @@ METHODS = ("sensitivity", "netadapt", "amc")
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MethodResult:
     """The `densities` found, by the name of the pruning group, and the `details` of the method that found them; None
-    for a simple rule. `packed` is the plan of a knapsack, where the method has one."""
+    for a simple rule. `packed` is the plan of a knapsack, where the method has one. `source` says where the densities
+    come from, one of `starts` or of AMC's episodes, where the method chooses among plans."""
 
     densities: dict[str, float]
     details: SensitivityScan | NetAdaptResult | AmcResult | None = None
     packed: Packed | None = None
+    source: str | None = None
 
 
 def run_method(
@@ -50,7 +53,10 @@ def run_method(
     if method == "sensitivity":
         curves = scan(evaluator, progress=progress)
         packed = solve(curves, space, table, budget)
-        return MethodResult(densities=packed.densities, details=curves, packed=packed)
+        begun = starts(space, table, budget, packed.densities)
+        losses = [loss for _, loss in evaluator.measure(begun.values())]
+        source = min(zip(losses, begun, strict=True))[1]
+        return MethodResult(densities=begun[source], details=curves, packed=packed, source=source)
     if method == "netadapt":
         adapted = netadapt(
             space,
@@ -67,4 +73,4 @@ def run_method(
         )
         return MethodResult(densities=adapted.densities, details=adapted)
     result = amc(evaluator, setup.layers, table, budget, settings=settings.amc, seed=seed, progress=progress)
-    return MethodResult(densities=result.densities, details=result)
+    return MethodResult(densities=result.densities, details=result, source=result.source)

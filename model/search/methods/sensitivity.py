@@ -47,7 +47,7 @@ class SensitivityScan:
 def scan(evaluator: Evaluator, *, progress: ReportProgress = silent) -> SensitivityScan:
     """Measures accuracy and loss with each group alone pruned to the densities of `steps_of`."""
     space = evaluator.space
-    dense, loss = next(evaluator.accuracies_and_losses([{}]))
+    dense, loss = next(evaluator.measure([{}]))
     curves: dict[str, list[Point]] = {group.name: [(1.0, dense, loss)] for group in space.groups}
     steps = {group.name: steps_of(group, space.granularity) for group in space.groups}
     done, total = 0, sum(map(len, steps.values()))
@@ -55,7 +55,7 @@ def scan(evaluator: Evaluator, *, progress: ReportProgress = silent) -> Sensitiv
     for step in range(max(map(len, steps.values()))):
         asked = {name: densities[step] for name, densities in steps.items() if step < len(densities)}
         going = [name for name in asked if curves[name][-1][1] >= STOP * dense]
-        measured = evaluator.accuracies_and_losses({name: asked[name]} for name in going)
+        measured = evaluator.measure({name: asked[name]} for name in going)
         for name, density in asked.items():
             if name in going:
                 curves[name].append((density, *next(measured)))

@@ -14,7 +14,7 @@ def test_amc() -> None:
         hidden=300, actor_rate=1e-3, critic_rate=1e-3, follow=0.01, discount=0.0, batch=64, baseline=0.5
     )
     assert AmcSettings() == AmcSettings(
-        episodes=400, warm_up=100, reward="error", stages=1, sigma=0.2, decay=0.985, agent=AgentSettings()
+        episodes=400, warm_up=100, reward="loss", stages=1, sigma=0.2, decay=0.985, agent=AgentSettings()
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from support.searching import evaluator, space_of, trained
+from support.searching import accuracies, evaluator, space_of, trained
 from torch import nn
 
 from zeroskip.model.pruning.training import LARGEST_LOSS, evaluate, evaluate_with_loss
-from zeroskip.model.search.evaluation import Evaluator, plan_key
+from zeroskip.model.search.evaluation import LOSS, Evaluator, plan_key
 from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.short_training import train_for_batches
 from zeroskip.model.search.spaces.space import LayerSpace
@@ -31,7 +31,7 @@ def test_before_training_a_few_samples_count_and_after_it_all(tmp_path: Path, mo
     few = evaluate(pruned, validation.inputs[:20], validation.labels[:20])
     everything = evaluate(pruned, validation.inputs, validation.labels)
     assert measure.accuracy(HARD) == few != everything
-    assert list(measure.accuracies([HARD], trained=True)) == [everything]
+    assert accuracies(measure, [HARD], trained=True) == [everything]
 
 
 @pytest.mark.parametrize("granularity", ["weights", "channels", "2:4"])
@@ -46,11 +46,10 @@ def test_what_is_trained_stays_pruned(tmp_path: Path, granularity: str, monkeypa
 
         return measured_too
 
-    for function in (evaluate, evaluate_with_loss):
-        monkeypatch.setattr(f"zeroskip.model.search.evaluation.{function.__name__}", spy(function))
+    monkeypatch.setattr("zeroskip.model.search.evaluation.evaluate_with_loss", spy(evaluate_with_loss))
     measure = evaluator(tmp_path, granularity=granularity)
     plan = {"0": 0.25} if granularity == "channels" else {"0": 0.5, "2": 0.5} if granularity == "2:4" else HARD
-    before, (after,) = measure.accuracy(plan), measure.accuracies([plan], trained=True)
+    before, (after,) = measure.accuracy(plan), accuracies(measure, [plan], trained=True)
     assert after > before
     pruned, tuned = ([layer.weight for layer in module if isinstance(layer, nn.Linear)] for module in measured)
     for one, other in zip(pruned, tuned, strict=True):
@@ -65,9 +64,9 @@ def test_what_is_trained_stays_pruned(tmp_path: Path, granularity: str, monkeypa
 
 def test_what_is_trained_is_another_accuracy(tmp_path: Path) -> None:
     measure = evaluator(tmp_path)
-    before, (after,) = measure.accuracy(HARD), measure.accuracies([HARD], trained=True)
+    before, (after,) = measure.accuracy(HARD), accuracies(measure, [HARD], trained=True)
     resumed = evaluator(tmp_path, resume=True)
-    assert (resumed.accuracy(HARD), *resumed.accuracies([HARD], trained=True)) == (before, after)
+    assert (resumed.accuracy(HARD), *accuracies(resumed, [HARD], trained=True)) == (before, after)
     assert resumed.measured == 0
 
 
@@ -80,18 +79,22 @@ def test_every_plan_has_its_own_accuracy_whichever_were_found(
     plans = [{"0": 0.3}, {"0": 0.1}, {"2": 0.15}, {"0": 0.1, "2": 0.1}, HARD]
     pruned = [space_of().masked(plan) for plan in plans]
     _, inputs, labels = trained()
-    alone = [evaluate(module, inputs, labels) for module in pruned]
+    alone = [evaluate_with_loss(module, inputs, labels) for module in pruned]
     assert len(set(alone)) == len(plans)
+    keys = [[plan_key(plan), plan_key(plan) + LOSS] for plan in plans]
     samples = Samples(inputs=inputs, labels=labels)
     journal, kept = Journal(tmp_path / "j", "", resume=False), Accuracies(tmp_path / "a.sqlite", "")
     for number in found:
-        kept.add(plan_key(plans[number]), alone[number])
-    journal.add(plan_key(plans[4]), alone[4])
+        for key, value in zip(keys[number], alone[number], strict=True):
+            kept.add(key, value)
+    for key, value in zip(keys[4], alone[4], strict=True):
+        journal.add(key, value)
     measure = Evaluator(space_of(), samples, samples, journal, workers, kept)
     asked = [3, 0, 4, 1, 3, 2]
-    assert list(measure.accuracies([plans[number] for number in asked])) == [alone[number] for number in asked]
+    assert list(measure.measure(plans[number] for number in asked)) == [alone[number] for number in asked]
     assert (measure.reused, measure.measured) == (len(found), 4 - len(found))
-    assert kept.find([plan_key(plan) for plan in plans]) == {plan_key(plans[n]): alone[n] for n in range(4)}
+    expected = {key: value for n in range(4) for key, value in zip(keys[n], alone[n], strict=True)}
+    assert kept.find([key for both in keys for key in both]) == expected
 
 
 def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None:
@@ -101,13 +104,13 @@ def test_samples_are_trained_on_and_the_part_is_measured(tmp_path: Path) -> None
     measure = Evaluator(
         space_of(), one, Samples(inputs=inputs, labels=labels), Journal(tmp_path / "j", "", resume=False)
     )
-    assert next(measure.accuracies([HARD], trained=True)) < 0.35 < measure.accuracy(HARD) - 0.1
+    assert accuracies(measure, [HARD], trained=True)[0] < 0.35 < measure.accuracy(HARD) - 0.1
 
 
 def test_training_that_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zeroskip.model.search.evaluation.LEARNING_RATE", 1e30)
     with pytest.warns(UserWarning, match="the short training failed.*diverged"):
-        assert list(evaluator(tmp_path).accuracies([HARD], trained=True)) == [0.0]
+        assert accuracies(evaluator(tmp_path), [HARD], trained=True) == [0.0]
 
 
 class TwoHeads(nn.Sequential):
@@ -125,7 +128,7 @@ def test_a_network_that_cannot_be_trained_as_it_is(tmp_path: Path) -> None:
     measure = Evaluator(space, validation, validation, Journal(tmp_path / "j", "", resume=False))
     assert measure.accuracy(HARD) > 0.3
     with pytest.warns(UserWarning, match="the short training failed"):
-        assert list(measure.accuracies([HARD], trained=True)) == [0.0]
+        assert accuracies(measure, [HARD], trained=True) == [0.0]
 
 
 @pytest.mark.parametrize("samples", [26, 200])
@@ -144,13 +147,13 @@ def test_so_many_batches_however_few_the_samples(samples: int) -> None:
 def test_losses_beside_accuracies(tmp_path: Path) -> None:
     """The cross-entropy of the pruned network by torch; one measurement gives both, and both are kept."""
     measure = evaluator(tmp_path)
-    ((accuracy, loss),) = measure.accuracies_and_losses([HARD])
+    ((accuracy, loss),) = measure.measure([HARD])
     with torch.no_grad():
         outputs = measure.space.masked(HARD)(measure.validation.inputs)
     assert loss == pytest.approx(float(nn.functional.cross_entropy(outputs, measure.validation.labels)), rel=1e-5)
-    assert [accuracy] == list(measure.accuracies([HARD]))
+    assert [accuracy] == accuracies(measure, [HARD])
     assert measure.measured == 1
-    assert list(evaluator(tmp_path, resume=True).accuracies_and_losses([HARD])) == [(accuracy, loss)]
+    assert list(evaluator(tmp_path, resume=True).measure([HARD])) == [(accuracy, loss)]
 
 
 @pytest.mark.parametrize("output", [1e30, float("nan"), float("inf")])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from support.by_hand import assert_close, sgd, short_order
-from support.searching import evaluator, trained
+from support.searching import accuracies, evaluator, trained
 from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
@@ -200,9 +200,10 @@ def test_the_short_training_of_a_plan(tmp_path: Path, monkeypatch: pytest.Monkey
     """100 batches of 64 at a rate that falls from 0.005, with the masks of the plan."""
     measured: list[nn.Module] = []
     monkeypatch.setattr(
-        "zeroskip.model.search.evaluation.evaluate", lambda module, *_: measured.append(copy.deepcopy(module)) or 0.5
+        "zeroskip.model.search.evaluation.evaluate_with_loss",
+        lambda module, *_: measured.append(copy.deepcopy(module)) or (0.5, 1.0),
     )
-    assert list(evaluator(tmp_path).accuracies([{"0": 0.15, "2": 0.4}], trained=True)) == [0.5]
+    assert accuracies(evaluator(tmp_path), [{"0": 0.15, "2": 0.4}], trained=True) == [0.5]
     dense, inputs, labels = trained()
     module = copy.deepcopy(dense)
     masks = {

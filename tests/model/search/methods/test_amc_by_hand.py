@@ -20,8 +20,8 @@ from zeroskip.model.search.costs.table import cost_table
 from zeroskip.model.search.layers import read_layers
 from zeroskip.model.search.methods import amc as amc_module
 from zeroskip.model.search.methods.amc import _Bounds, amc
-from zeroskip.model.search.methods.policies import uniform
 from zeroskip.model.search.methods.sensitivity import scan, solve
+from zeroskip.model.search.methods.starts import starts
 from zeroskip.model.search.settings import AgentSettings, AmcSettings
 from zeroskip.model.search.spaces.space import LayerSpace, cost_share
 
@@ -62,18 +62,22 @@ def search(folder: Path, settings: AmcSettings = SETTINGS, budget: float = 0.5) 
 def test_random_plans_lie_around_the_first(tmp_path: Path, proposals: list[NDArray[np.float64]]) -> None:
     """Each at a distance of its own, by the logarithms of the densities, of which the smallest are 3 of 160 weights and
     1 of 64. Half of the actions prune more than the first plan, the others less."""
-    search(tmp_path)
-    first = solve(scan(evaluator(tmp_path)), space_of(), table_of(), 0.5).densities
+    search(tmp_path, replace(SETTINGS, warm_up=11))
+    plain = evaluator(tmp_path)
+    packed = solve(scan(plain), space_of(), table_of(), 0.5).densities
+    begun = list(starts(space_of(), table_of(), 0.5, packed).values())
+    first = min(zip((loss for _, loss in plain.measure(begun)), begun, strict=True), key=lambda one: one[0])[1]
     least = np.array([3 / 160, 1 / 64])
     kept = 1 - np.log(list(first.values())) / np.log(least)
     # One group is whole in the first plan; the actor must be able to prune it and to keep it.
     middle = np.clip(kept, 0.02, 0.98)
-    begun = [np.interp(one, [0, at, 1], [0, 0.5, 1]) for one, at in zip(kept, middle, strict=True)]
+    actions = [np.interp(one, [0, at, 1], [0, 0.5, 1]) for one, at in zip(kept, middle, strict=True)]
     draws = np.random.default_rng(SEED)
     for found in proposals[:6]:
         sigma = 0.5 * draws.uniform()
         drawn = [
-            action + sigma * ndtri(draws.uniform(ndtr(-action / sigma), ndtr((1 - action) / sigma))) for action in begun
+            action + sigma * ndtri(draws.uniform(ndtr(-action / sigma), ndtr((1 - action) / sigma)))
+            for action in actions
         ]
         expected = [np.interp(one, [0, 0.5, 1], [0, at, 1]) for one, at in zip(drawn, middle, strict=True)]
         np.testing.assert_allclose(found, least ** (1 - np.array(expected)), rtol=1e-5)
@@ -93,13 +97,13 @@ def test_neighbours_of_the_best_so_far(tmp_path: Path, proposals: list[NDArray[n
         patch.setattr(amc_module, "DRAWS", 1)
         result = search(tmp_path)
     packed = solve(scan(evaluator(tmp_path)), space_of(), table_of(), 0.5)
-    begun = [packed.densities, uniform(space_of(), table_of(), 0.5)]
+    begun = starts(space_of(), table_of(), 0.5, packed.densities).values()
     plans = [list(plan.values()) for plan in (*begun, *measured)]
-    rewards = [episode.accuracy for episode in result.history]
+    rewards = [-episode.loss for episode in result.history]
     changed = []
     for number in range(8, 24):
         best = plans[int(np.argmax(rewards[:number]))]
-        differs = int((proposals[number - 2] != np.array(best)).sum())
+        differs = int((proposals[number - len(begun)] != np.array(best)).sum())
         if (number - 8) % 2:
             changed.append(differs)
     assert set(changed) == {1, 2}

@@ -16,6 +16,7 @@ from zeroskip.model.search.methods.amc import amc
 from zeroskip.model.search.methods.netadapt import NetAdaptResult, netadapt
 from zeroskip.model.search.methods.run_method import run_method
 from zeroskip.model.search.methods.sensitivity import scan, solve
+from zeroskip.model.search.methods.starts import starts
 from zeroskip.model.search.progress import SearchProgress
 from zeroskip.model.search.settings import AgentSettings, AmcSettings, MethodSettings, NetAdaptSettings
 from zeroskip.model.search.setup import Setup, prepare
@@ -62,7 +63,10 @@ def test_sensitivity(setup: Setup, tmp_path: Path) -> None:
     curves = scan(second)
     assert found.details == curves
     assert found.packed == solve(curves, setup.space, setup.table, 0.6)
-    assert found.densities == found.packed.densities
+    begun = starts(setup.space, setup.table, 0.6, found.packed.densities)
+    losses = {source: loss for source, (_, loss) in zip(begun, second.measure(begun.values()), strict=True)}
+    assert found.source == min(losses, key=lambda source: losses[source])
+    assert found.densities == begun[found.source]
     assert states[-1].done == states[-1].total == len(states) > 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.searching import evaluator
+from support.searching import accuracies, evaluator
 from torch import nn
 
 from zeroskip.model.pruning.training import evaluate
@@ -178,7 +178,7 @@ def test_errors_in_a_worker_are_told(tmp_path: Path) -> None:
     wrong = Samples(inputs=measure.validation.inputs[:, :3], labels=measure.validation.labels)
     broken = Evaluator(measure.space, measure.samples, wrong, measure.journal, 2)
     with pytest.raises(ValueError, match=r"fails in evaluation mode: RuntimeError: .* shapes cannot be multiplied"):
-        list(broken.accuracies([{"0": 0.5}, {"0": 0.25}]))
+        accuracies(broken, [{"0": 0.5}, {"0": 0.25}])
 
 
 def test_channels_are_scanned_where_they_differ(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.searching import evaluator
+from support.searching import accuracies, evaluator
 
-from zeroskip.model.search.evaluation import Evaluator, plan_key
+from zeroskip.model.search.evaluation import Evaluator
 from zeroskip.model.search.storage.accuracies import Accuracies
 
 
@@ -75,10 +75,10 @@ def test_searches_share_what_is_measured(tmp_path: Path) -> None:
         made = evaluator(tmp_path / name)
         return Evaluator(made.space, made.samples, made.validation, made.journal, 2, kept)
 
-    expected = list(one.accuracies(densities))
+    expected = accuracies(one, densities)
     first, second = search("first"), search("second")
-    assert list(first.accuracies(densities[:2])) == expected[:2]
+    assert accuracies(first, densities[:2]) == expected[:2]
     assert first.measured == 2
-    assert list(second.accuracies([*densities, densities[0]])) == [*expected, expected[0]]
+    assert accuracies(second, [*densities, densities[0]]) == [*expected, expected[0]]
     assert second.measured == 1
-    assert second.journal.known == {plan_key(one): accuracy for one, accuracy in zip(densities, expected, strict=True)}
+    assert second.journal.known == one.journal.known
