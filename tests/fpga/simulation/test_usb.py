@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 from zeroskip.cosim.player import Player
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.cosim.usb.host import FRAME_BITS, StalledError, UsbHost, descriptors
-from zeroskip.cosim.usb.packets import Pid, data, handshake, states, token
+from zeroskip.cosim.usb.packets import PacketError, Pid, data, handshake, packet, states, token
 from zeroskip.fpga.simulation.carriers import PlayedWire, UsbPins
 from zeroskip.fpga.tops.usb import UsbTop
 
@@ -201,11 +201,23 @@ def test_what_is_not_for_the_port_has_no_effect(host: UsbHost, case: int) -> Non
 
 
 def damaged(line: str, random: Random) -> str:
-    """A packet with a state that is another, or with some that are missing, behind its synchronisation."""
-    at = random.randrange(SYNC_BITS, len(line) - END_BITS)
-    if random.random() < 0.7:
-        return line[:at] + random.choice(sorted({"J", "K", "0"} - {line[at]})) + line[at + 1 :]
-    return line[:at] + line[at + random.randrange(1, 9) : -END_BITS] + "00J"
+    """A packet with a state that is another, or with some that are missing, behind its synchronisation. Where only the
+    zero is missing that is stuffed in at the end, its content is whole, and it is damaged again."""
+    found = line
+    while is_whole(found, packet(line)):
+        at = random.randrange(SYNC_BITS, len(line) - END_BITS)
+        if random.random() < 0.7:
+            found = line[:at] + random.choice(sorted({"J", "K", "0"} - {line[at]})) + line[at + 1 :]
+        else:
+            found = line[:at] + line[at + random.randrange(1, 9) : -END_BITS] + "00J"
+    return found
+
+
+def is_whole(line: str, expected: bytes) -> bool:
+    try:
+        return packet(line) == expected
+    except PacketError:
+        return False
 
 
 def fuzzed(host: UsbHost, count: int) -> None:
