@@ -374,8 +374,8 @@ def test_nothing_is_measured_twice(learned: Command) -> None:
     assert json.loads(out)["evaluations"] > 10
     code, out, err = learned(*SEARCH, "--budget", 0.3, "--cost", "params")
     assert code == 0, err
-    # The curves are known; the plan at their end may be new.
-    assert json.loads(out)["evaluations"] <= 1
+    # The curves are known; the plans of the knapsack and of the four rules may be new.
+    assert json.loads(out)["evaluations"] <= 5
 
 
 def test_damaged_accuracies(learned: Command, tmp_path: Path) -> None:
