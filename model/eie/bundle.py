@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.model.eie.host import MOST_APART, activation_table, most_fraction, run_host
+from zeroskip.model.eie.host import KEEPING, MOST_APART, activation_table, most_fraction, run_host
 from zeroskip.model.eie.tiles import of_one_position
 from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
 from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
@@ -23,10 +23,8 @@ from zeroskip.model.network.fields import ADDED_LATER
 from zeroskip.model.network.host_stages import (
     ActivationStage,
     AddStage,
-    ClampStage,
     ConcatStage,
     HostStage,
-    MoveStage,
     MultiplyStage,
 )
 from zeroskip.model.network.losses import Loss
@@ -39,6 +37,7 @@ from zeroskip.model.network.stages import (
     sources,
     value_counts,
 )
+from zeroskip.model.network.token_stages import EmbeddingStage, SoftmaxStage
 
 MAX_FRACTION = 164
 """float32 values never need more fraction bits than this."""
@@ -129,7 +128,7 @@ class EieNetwork(StagedNetwork):
             table = self.tables[sum(isinstance(before, ActivationStage) for before in self.stages[:index])]
         made = run_host(stage, given, fractions, self.value_fractions[index + 1], table)
         layers = sum(len(before.layers) for before in self.stages[:index])
-        if isinstance(stage, ClampStage | MoveStage):
+        if isinstance(stage, KEEPING):
             # Limits are the network's own, not the format's.
             return made.outputs, []
         loss = Loss(
@@ -318,7 +317,7 @@ def from_container(container: Container) -> EieNetwork:
         expected["fractions"] = (np.int32, (len(header.stages) + 1,))
     if activations := sum(isinstance(stage, ActivationStage) for stage in header.stages):
         expected["tables"] = (np.int16, (activations, 1 << VALUE_BITS))
-    require_tensors(container, expected)
+    require_tensors(container, expected, header.stages)
     for name, (dtype, shape) in expected.items():
         check_tensor(name, container.tensors[name], dtype, shape)
     network = EieNetwork(
@@ -326,7 +325,7 @@ def from_container(container: Container) -> EieNetwork:
         layers=header.layers,
         stages=header.stages,
         samples=header.samples,
-        **container.tensors,
+        **{name: container.tensors[name] for name in expected},
     )
     _check_fractions(network)
     _check_tables(network)
@@ -379,9 +378,15 @@ def _check_fractions(network: EieNetwork) -> None:
                 )
             last = layer.output_fraction
         result = values[index + 1]
-        if isinstance(stage, ActivationStage):
-            continue
         most = most_fraction(stage, read)
+        if isinstance(stage, EmbeddingStage) and last != 0:
+            raise BundleError(
+                f"fractions[{index + 1 - stage.back[0]}] must be 0, as stages[{index}] reads whole numbers, not {last}"
+            )
+        if isinstance(stage, SoftmaxStage) and result < 0:
+            raise BundleError(f"fractions[{index + 1}] must be at least 0, those of a softmax, not {result}")
+        if isinstance(stage, HostStage) and not isinstance(stage, KEEPING) and most is None:
+            continue
         wanted, rule = (last, "exactly") if most is None else (most, "at most")
         if result > wanted or (rule == "exactly" and result != wanted):
             raise BundleError(

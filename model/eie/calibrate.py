@@ -10,20 +10,18 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.fixed_point import HEADROOM, ONE_FRACTION, activation_fraction, most_fraction_bits
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.model.eie.host import MOST_APART, most_fraction
+from zeroskip.model.eie.host import KEEPING, MOST_APART, most_fraction
+from zeroskip.model.eie.rounding import VALUE_MAX
 from zeroskip.model.eie.shared import SharedLayer
 from zeroskip.model.network.host_stages import (
-    ActivationStage,
     AddStage,
-    ClampStage,
     ConcatStage,
     HostStage,
-    MoveStage,
-    MultiplyStage,
 )
 from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage, sources
+from zeroskip.model.network.token_stages import EmbeddingStage
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -51,9 +49,9 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class _Formats:
-    """The number formats of a network. Every layer, addition, product, concatenation and activation has one for its
-    results; pooling, limits and moves keep that of what they read. By number: the format of each of the `values`, and
-    those of each layer's input and output."""
+    """The number formats of a network. Every layer and every stage of the host has one for its results; pooling, limits
+    and moves keep that of what they read. By number: the format of each of the `values`, and those of each layer's
+    input and output."""
 
     values: list[int]
     layers: list[tuple[int, int]]
@@ -67,7 +65,7 @@ class _Formats:
             for _ in stage.layers:
                 layers.append((last, count))
                 last, count = count, count + 1
-            if isinstance(stage, AddStage | MultiplyStage | ConcatStage | ActivationStage):
+            if isinstance(stage, HostStage) and not isinstance(stage, KEEPING):
                 last, count = count, count + 1
             values.append(last)
         return cls(values=values, layers=layers, count=count)
@@ -103,6 +101,9 @@ def calibrate(
     rooms = [_fraction(top, geometry.accumulator_bits) + geometry.product_shift for top in sums]
 
     fractions = [activation_fraction(one) for one in values]
+    tokens = {formats.values[sources(index, stage)[0]] for index, stage in enumerate(stages) if _names_rows(stage)}
+    for number in tokens:
+        fractions[number] = 0
     for layer, (taken, _) in zip(layers, formats.layers, strict=True):
         if layer.bias_codes is not None:
             # The activation of the bias column must fit too.
@@ -135,6 +136,12 @@ def calibrate(
                 )
         _join(fractions, formats, index, stage)
     _require_near(fractions, formats, stages, values)
+    for number in tokens:
+        if fractions[number] != 0 or values[number].top > VALUE_MAX:
+            raise ValueError(
+                f"the whole numbers of an embedding reach {values[number].top:.6g}, and are read by another layer or "
+                f"do not fit {VALUE_BITS} bits; at most {VALUE_MAX} are supported, which only embeddings read"
+            )
     return Calibration(
         layers=[
             Fractions(input=fractions[taken], weight=weight, output=fractions[given])
@@ -156,6 +163,11 @@ def _join(fractions: list[int], formats: _Formats, index: int, stage: Stage) -> 
     most = most_fraction(stage, parts)
     if most is not None:
         fractions[number] = min(fractions[number], most)
+
+
+def _names_rows(stage: Stage) -> bool:
+    """Whether a stage reads whole numbers."""
+    return isinstance(stage, EmbeddingStage)
 
 
 def _require_near(
@@ -205,7 +217,7 @@ def _ranges(
         stage = stages[index]
         assert isinstance(stage, HostStage)
         found = stage.compute(*given)
-        if not isinstance(stage, ClampStage | MoveStage):
+        if not isinstance(stage, KEEPING):
             values[formats.values[index + 1]] = Magnitudes.of(found)
         return found
 

@@ -11,24 +11,20 @@ from zeroskip.model.eie.balance import balance
 from zeroskip.model.eie.bundle import EieLayer, EieNetwork
 from zeroskip.model.eie.calibrate import calibrate, float_layer
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.eie.host import VALUE_MAX, VALUE_MIN, limit_of
+from zeroskip.model.eie.host_error import host_error
 from zeroskip.model.eie.lay_out import Matrices, lay_out
+from zeroskip.model.eie.rounding import VALUE_MAX, VALUE_MIN
 from zeroskip.model.eie.settings import POSITIONS
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, averaging_layer, shapes_of
-from zeroskip.model.network.activations import slope
 from zeroskip.model.network.host_stages import (
-    ActivationStage,
-    ClampStage,
-    ConcatStage,
     HostStage,
-    MoveStage,
-    MultiplyStage,
 )
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import lower
 from zeroskip.model.network.operations import AveragePooling
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import ConvStage, Stage, sources
+from zeroskip.model.network.stages import ConvStage, Stage
+from zeroskip.model.network.token_stages import EmbeddingStage
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -160,11 +156,14 @@ def error_bound(
     maximum is at most the largest error of its values. The error of a sum is at most the sum of the errors, and half a
     unit more where it is rounded; a product of x and y with errors e and d is off by at most |x| d + |y| e + e d, and
     half a unit; a limit adds what it is off itself, and an activation multiplies by its greatest
-    slope.
+    slope. For the other operations of the host see zeroskip.model.eie.host_error.
     """
     values = inputs.reshape(len(inputs), -1).astype(np.float64)
     errors = np.full_like(values, 0.5 * 2.0**-network.input_fraction)
     stages, layers = lower_shared(shared, inputs.shape[1:])
+    if any(isinstance(stage, EmbeddingStage) for stage in stages):
+        # Whole numbers.
+        errors[:] = 0
 
     def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         activations, error = np.split(rows, 2)
@@ -178,38 +177,11 @@ def error_bound(
         stage = stages[index]
         assert isinstance(stage, HostStage)
         values = [activations for activations, _ in halves]
-        error = _host_error(network, index, values, [error for _, error in halves])
+        error = host_error(network, index, values, [error for _, error in halves])
         return np.concatenate((stage.compute(*values), error))
 
     # Errors pass through the stages together with their values: they are the second half of the batch.
     return np.split(run_stages(stages, np.concatenate((values, errors)), run_stage, run_host), 2)[1]
-
-
-def _host_error(
-    network: EieNetwork, index: int, activations: list[NDArray[np.float64]], errors: list[NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """The error of what stage `index` of the host gives, from what it reads and the errors of that."""
-    stage, result = network.stages[index], network.value_fractions[index + 1]
-    if isinstance(stage, ActivationStage):
-        return errors[0] * slope(stage.function, stage.argument) + 0.5 * 2.0**-result
-    if isinstance(stage, ClampStage):
-        off = [
-            abs(limit - limit_of(limit, result) * 2.0**-result)  # type: ignore[operator]
-            for limit in (stage.low, stage.high)
-            if limit is not None
-        ]
-        return errors[0] + max(off, default=0.0)
-    if isinstance(stage, MoveStage):
-        return stage.compute(errors[0])
-    rounded = [network.value_fractions[source] > result for source in sources(index, stage)]
-    half = 0.5 * 2.0**-result
-    if isinstance(stage, MultiplyStage):
-        one, other = (np.abs(part) for part in activations)
-        most: NDArray[np.float64] = stage.compute(one + errors[0], other + errors[1])
-        return most - stage.compute(one, other) + half
-    if isinstance(stage, ConcatStage):
-        return np.concatenate([error + half * cut for error, cut in zip(errors, rounded, strict=True)], axis=1)
-    return errors[0] + errors[1] + half * any(rounded)
 
 
 def _layer_error(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.host import VALUE_MAX, VALUE_MIN, round_half_even
+from zeroskip.model.eie.rounding import VALUE_MAX, VALUE_MIN, round_half_even
 from zeroskip.model.network.losses import Loss, joined
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage

@@ -14,6 +14,8 @@ fraction bits of its own (EieNetwork.fractions), and where values meet they are 
     activations     a table of all 65,536 integers, which is a part of the compiled network; it was made as
                     saturate16(round_half_even(function(a / 2**fa) * 2**g)), in double precision
 
+    tokens          normalisations, softmaxes, products of matrices, constants and embeddings: see
+                    zeroskip.model.eie.host_tokens
     moves           the integers are taken from other places, and stay as they are
 
 `saturate16` keeps a number within -32,768 and 32,767. Everything else (the patches of convolutions, max pooling, zeros
@@ -23,7 +25,6 @@ around images) only moves and compares integers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.eie.geometry import VALUE_BITS
+from zeroskip.model.eie.host_tokens import ONE, run_token_stage
+from zeroskip.model.eie.rounding import VALUE_MAX, VALUE_MIN, HostRun, round_half_even
 from zeroskip.model.network.activations import activated
 from zeroskip.model.network.host_stages import (
     ActivationStage,
@@ -42,24 +45,14 @@ from zeroskip.model.network.host_stages import (
     MultiplyStage,
 )
 from zeroskip.model.network.stages import Stage
+from zeroskip.model.network.token_stages import SoftmaxStage, TokenStage
 
-VALUE_MAX = (1 << (VALUE_BITS - 1)) - 1
-VALUE_MIN = -(1 << (VALUE_BITS - 1))
+KEEPING = (ClampStage, MoveStage)
+"""Stages whose results have the format of what they read."""
 
 MOST_APART = 40
 """The greatest difference between the fraction bits of values that meet: 64 bits hold their sum then. Also the most
 bits that are rounded away from a product."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class HostRun:
-    """`outputs` (int16, images x values) of a stage of the host. Of its `values` exact results that are not zero (after
-    the ReLU), `vanished` were rounded to zero and `saturated` did not fit."""
-
-    outputs: NDArray[np.int16]
-    values: int
-    vanished: int
-    saturated: int
 
 
 def run_host(
@@ -95,6 +88,8 @@ def run_host(
         return _rounded([part.astype(np.int64) for part in given], [fraction - result for fraction in fractions])
     if isinstance(stage, MoveStage):
         return HostRun(outputs=stage.compute(given[0]), values=0, vanished=0, saturated=0)
+    if isinstance(stage, TokenStage):
+        return run_token_stage(stage, given, fractions, result)
     assert isinstance(stage, ClampStage)
     low, high = (limit_of(limit, result) for limit in (stage.low, stage.high))
     outputs = np.clip(given[0], VALUE_MIN if low is None else low, VALUE_MAX if high is None else high)
@@ -103,8 +98,10 @@ def run_host(
 
 
 def most_fraction(stage: Stage, parts: Sequence[int]) -> int | None:
-    """The most fraction bits of a sum, a product or a concatenation of values with the fraction bits `parts`; None for
-    other stages."""
+    """The most fraction bits of a sum, a product or a concatenation of values with the fraction bits `parts`, and of a
+    softmax; None for other stages."""
+    if isinstance(stage, SoftmaxStage):
+        return ONE
     for kind, most in ((AddStage, max), (MultiplyStage, sum), (ConcatStage, min)):
         if isinstance(stage, kind):
             return most(parts)
@@ -137,17 +134,6 @@ def limit_of(limit: float | None, fraction: int) -> int | None:
     if limit is None:
         return None
     return int(np.clip(np.rint(np.ldexp(limit, fraction)), VALUE_MIN, VALUE_MAX))
-
-
-def round_half_even(values: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
-    """`values / 2**shift`, rounded to the nearest integer, and from the middle between two to the even one."""
-    if shift == 0:
-        return values
-    floor = values >> shift
-    rest, half = values - (floor << shift), 1 << (shift - 1)
-    up = (rest > half) | ((rest == half) & (floor & 1 == 1))
-    nearest: NDArray[np.int64] = floor + up
-    return nearest
 
 
 def _left(part: NDArray[np.int16], shift: int) -> NDArray[np.int64]:

@@ -13,8 +13,8 @@ from torch import nn
 
 from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.lower import averaging_weight, block_diagonal
+from zeroskip.model.network.operation_base import PREVIOUS
 from zeroskip.model.network.operations import (
-    PREVIOUS,
     AveragePooling,
     Convolution,
     HostOperation,

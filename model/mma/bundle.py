@@ -101,7 +101,7 @@ def from_container(container: Container) -> MmaNetwork:
     header = FORMAT.header(container)
     names = {f"{name}.{index}" for index in range(len(header.layers)) for name in ("values", "columns", "bias")}
     names |= {f"meta.{index}" for index, layer in enumerate(header.layers) if layer.sparse}
-    require_tensors(container, names)
+    require_tensors(container, names, header.stages)
     read = [
         _layer_tensors(container.tensors, header.geometry, index, layer) for index, layer in enumerate(header.layers)
     ]

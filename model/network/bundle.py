@@ -32,6 +32,7 @@ from zeroskip.model.network.stages import (
     Stage,
     computes_on_host,
     input_image_shape,
+    stage_tensors,
     to_json,
     value_counts,
 )
@@ -73,7 +74,7 @@ class BundleFormat(Generic[G, L]):
         }
         if network.samples is not None:
             header["samples"] = dataclasses.asdict(network.samples)
-        write(path, core=self.core, header=header, tensors=tensors)
+        write(path, core=self.core, header=header, tensors={**tensors, **stage_tensors(network.stages)})
 
     def header(self, container: Container) -> Header[G, L]:
         """The header of a file, checked. Raises BundleError naming field, rule and value."""
@@ -87,7 +88,7 @@ class BundleFormat(Generic[G, L]):
         header: Header[G, Any] = Header(
             geometry=dataclass_from_json(self.geometry, given.get("geometry"), "geometry"),
             layers=list_from_json(self.layer, given.get("layers"), "layers"),
-            stages=stages_from_json(given.get("stages")),
+            stages=stages_from_json(given.get("stages"), container.tensors),
             samples=samples_from_json(given["samples"]) if "samples" in given else None,
         )
         if given["version"] < 4 and computes_on_host(header.stages):
@@ -128,7 +129,8 @@ def load_with(path: Path, from_container: Callable[[Container], N]) -> N:
         return from_container(container)
 
 
-def require_tensors(container: Container, names: Collection[str]) -> None:
-    """Raises BundleError unless the file holds the tensors `names` and no others."""
-    if set(container.tensors) != set(names):
-        raise BundleError(f"tensors must be {sorted(names)}, not {sorted(container.tensors)}")
+def require_tensors(container: Container, names: Collection[str], stages: Sequence[Stage] = ()) -> None:
+    """Raises BundleError unless the file holds the tensors `names`, those of the stages, and no others."""
+    wanted = {*names, *stage_tensors(stages)}
+    if set(container.tensors) != wanted:
+        raise BundleError(f"tensors must be {sorted(wanted)}, not {sorted(container.tensors)}")

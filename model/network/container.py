@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,14 +169,17 @@ def samples_from_json(value: Any) -> SampleForm:
     return samples
 
 
-def stages_from_json(value: Any) -> tuple[Stage, ...]:
-    """The stages of a network, at least one. Raises BundleError that names the stage."""
+def stages_from_json(value: Any, tensors: Mapping[str, NDArray[Any]]) -> tuple[Stage, ...]:
+    """The stages of a network, at least one, whose arrays are `tensors` of the file. Raises BundleError that names the
+    stage."""
     if not isinstance(value, list) or not value:
         raise BundleError(f"stages must be a list of at least one stage, not {value!r}")
     stages: list[Stage] = []
     for index, stage in enumerate(value):
         try:
-            stages.append(from_json(stage))
+            prefix = f"stages.{index}."
+            own = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
+            stages.append(from_json(stage, own))
         except ValueError as error:
             raise BundleError(f"stages[{index}]: {error}") from error
     return tuple(stages)

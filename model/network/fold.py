@@ -3,6 +3,7 @@ them (zeroskip.model.network.operations)."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -48,6 +49,16 @@ from zeroskip.model.network.steps import (
     NetworkStep,
     ReluStep,
     SoftmaxStep,
+    TokenStep,
+)
+from zeroskip.model.network.token_operations import (
+    Constant,
+    Embedding,
+    MatrixProduct,
+    Normalization,
+    Scaling,
+    Softmaxing,
+    TokenOperation,
 )
 from zeroskip.model.network.trace import Untraceable, WrongShape
 from zeroskip.model.network.wrappers import unwrapped
@@ -95,7 +106,7 @@ def _folded(module: nn.Module, samples: Samples | None) -> tuple[Folded, Softmax
         return folding.result(), folding.softmax
     given = as_inputs_of(module, torch.as_tensor(samples))
     try:
-        folding = _fold(read_steps(module, given))
+        folding = _fold(read_steps(module, given), tuple(given.shape[1:]))
     except WrongShape as wrong:
         try:
             folded, softmax = _folded(module, None)
@@ -130,9 +141,11 @@ def _runs(folded: Folded, samples: Tensor) -> bool:
     return True
 
 
-def _fold(steps: Sequence[NetworkStep]) -> _Folding:
+def _fold(steps: Sequence[NetworkStep], shape: tuple[int, ...] | None = None) -> _Folding:
+    """Folds the steps of a network, whose samples have the `shape` where that is known."""
     readers = Counter(source for step in steps for source in set(step.sources))
     folding = _Folding()
+    folding.input.shape = shape
     for number, step in enumerate(steps):
         try:
             folding.add(step, alone=readers[number] <= 1)
@@ -265,6 +278,7 @@ class _Made:
         | ConcatStep
         | Move
         | _ImageShape
+        | TokenOperation
     )
     given: tuple[_Value, ...]
     sources: tuple[int, ...] = field(init=False)
@@ -319,6 +333,8 @@ class _Folding:
                 result = self.flatten(step, value)
             case MoveStep():
                 result = self.move(step, value)
+            case TokenStep():
+                result = self.token(step.operation, given)
             case SoftmaxStep():
                 result = self.end_in_softmax(step, value)
             case _:
@@ -498,6 +514,21 @@ class _Folding:
         if move.keeps(count):
             return _Value(given.made_by, None, None, False, given.alone and value.alone)
         return self._make(move, given, width=None, images=False)
+
+    def token(self, operation: TokenOperation, given: list[_Value]) -> _Value:
+        for value in given:
+            self._place_waiting(value)
+            if value.images is None:
+                self._set_images(value, value.shape is not None and len(value.shape) == 3)
+        if isinstance(operation, Scaling) and len(operation.scale) == 1 and not operation.shift.any():
+            (value,) = given
+            made = None if value.made_by == INPUT else self.made[value.made_by]
+            if made is not None and value.alone and isinstance(made.operation, MatrixProduct) and operation.scale[0]:
+                # A product has a scale of its own.
+                factor = made.operation.scale * float(operation.scale[0])
+                made.operation = dataclasses.replace(made.operation, scale=factor)
+                return _Value(value.made_by, None, None, False)
+        return self._make(operation, *given, width=None, images=False)
 
     def end_in_softmax(self, step: SoftmaxStep, value: _Value) -> _Value:
         positions = 1 if self._globally_pooled(value) and value.images else step.positions
@@ -686,6 +717,8 @@ def _finished(made: _Made, back: tuple[int, ...]) -> tuple[Operation, nn.Module]
             operation = Clamping(low=low, high=high, back=back)
         case ActivationStep(function=function, argument=argument):
             operation = Activation(function=function, argument=argument, back=back)
+        case Normalization() | Softmaxing() | MatrixProduct() | Scaling() | Embedding() | Constant() as token:
+            operation = dataclasses.replace(token, back=back)
         case Move() as move:
             operation = Rearrangement(move=move, back=back)
         case _ImageShape(shape=shape):

@@ -19,6 +19,7 @@ from zeroskip.model.network.operations import (
     has_relu,
 )
 from zeroskip.model.network.steps import INPUT
+from zeroskip.model.network.token_operations import TokenOperation
 
 Seen = Callable[[int, tuple[Tensor, ...]], None]
 """(number of an operation, the values that it reads)."""
@@ -106,7 +107,7 @@ class Folded(nn.Sequential):
 
 def _takes_images(operation: Operation, given: bool) -> bool:
     """Whether an operation computes on images; `given` says whether it reads some."""
-    if isinstance(operation, Linear | Rearrangement | Imaging):
+    if isinstance(operation, Linear | Rearrangement | Imaging | TokenOperation):
         return False
     if isinstance(operation, Addition | Multiplication | Concatenation):
         return operation.images

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from zeroskip.model.network.calls import argument, arguments, label_of, target_name, view_sizes
 from zeroskip.model.network.kinds import is_plain, refuse_hidden_changes, torch_class
 from zeroskip.model.network.modes import in_mode
-from zeroskip.model.network.moving import is_move, moved
+from zeroskip.model.network.moving import is_move, is_reshape, moved
+from zeroskip.model.network.pieces import Pieces
 from zeroskip.model.network.pooling import Pair, adaptive_window, average_window, max_window, pair
 from zeroskip.model.network.same import require_same_counts, require_same_steps
 from zeroskip.model.network.step_list import StepList
@@ -38,6 +39,7 @@ from zeroskip.model.network.steps import (
     SoftmaxStep,
     at_place,
 )
+from zeroskip.model.network.token_reading import TokenReader
 from zeroskip.model.network.trace import COMPARED, PLACE, RESHAPE_METHODS, RESHAPES, VALUE, at_least, trace
 from zeroskip.model.network.wrappers import unwrapped
 
@@ -45,8 +47,9 @@ SUPPORTED = (
     "Linear, Conv1d, Conv2d, additions, products of two values, concatenations (of dimension 1), ReLU, ReLU6, "
     "Hardtanh, LeakyReLU, Sigmoid, Tanh, SiLU, GELU, Hardswish, Hardsigmoid, max and average pooling of one and two "
     "dimensions, adaptive poolings to sizes that divide the image, means, BatchNorm1d, BatchNorm2d, reshapes, "
-    "transpositions, slices and nearest upsampling of each sample, Dropout, Identity, and at the end Softmax or "
-    "LogSoftmax"
+    "transpositions, slices and nearest upsampling of each sample, LayerNorm, RMSNorm, Softmax, matrix products of "
+    "values, scaled_dot_product_attention, MultiheadAttention, TransformerEncoder, Embedding, constants that are added "
+    "or multiplied, Dropout, Identity, and at the end LogSoftmax"
 )
 
 
@@ -81,7 +84,25 @@ def read_steps(module: nn.Module, samples: Tensor | None = None) -> list[Network
 def as_inputs_of(module: nn.Module, samples: Tensor) -> Tensor:
     """The samples in the floating-point type of the module's parameters."""
     kinds = [value.dtype for value in module.parameters() if value.is_floating_point()]
-    return samples.to(kinds[0]) if kinds else samples
+    numbers = samples.to(kinds[0]) if kinds else samples
+    if _names_rows(module, numbers):
+        return samples.long()
+    return numbers
+
+
+@torch.no_grad()
+def _names_rows(module: nn.Module, samples: Tensor) -> bool:
+    """Whether a network takes whole numbers, the rows of an embedding, and not numbers."""
+    embeds = any(isinstance(part, nn.Embedding) for part in module.modules())
+    if not embeds or not bool((samples == samples.round()).all()):
+        return False
+    with in_mode(module, training=False):
+        try:
+            module(samples[:2].clone())
+        except Exception:
+            # The user's forward() can raise anything, and does so for numbers where an embedding reads them.
+            return True
+    return False
 
 
 def _refuse_hidden_writes(module: nn.Module, graph: fx.Graph) -> None:
@@ -144,6 +165,14 @@ def _used(graph: fx.Graph) -> set[fx.Node]:
     return used
 
 
+class _Misplaced(ValueError):
+    """What is wrong with a `node`, which another reads."""
+
+    def __init__(self, node: fx.Node, problem: str) -> None:
+        super().__init__(problem)
+        self.node = node
+
+
 class _Reader:
     """Walks the graph. `list` has the steps read so far; `current` is the value that a node of one input reads, `input`
     the samples where they are known."""
@@ -152,6 +181,7 @@ class _Reader:
         self.module = module
         self.graph = graph
         self.list = StepList()
+        self.tokens = TokenReader(module, self.list)
         self.current: fx.Node | None = None
         self.input: Tensor | None = None
         # What forward() compares the number of samples with.
@@ -160,8 +190,10 @@ class _Reader:
         self.factors: set[fx.Node] = set()
         # Factors for channels that forward() expands to the size of the images, and what they are expanded from.
         self.expanded: dict[fx.Node, fx.Node] = {}
-        # Values in parts, such as those of chunk(), and what they are parts of.
+        # Values in parts, such as those of chunk(), or whose samples are not first, and what they were made of. What is
+        # wrong with the second is an error where anything but a move reads them.
         self.parts: dict[fx.Node, fx.Node] = {}
+        self.misplaced: dict[fx.Node, str] = {}
         # Values that are no tensors: the shape of a value, and its first element. The number of
         # samples is the same all along the network, so they never go stale.
         self.shapes: set[fx.Node] = set()
@@ -174,6 +206,8 @@ class _Reader:
                 continue
             try:
                 self._read(node)
+            except _Misplaced as error:
+                raise at_place(str(error), error.node.meta[PLACE]) from error
             except ValueError as error:
                 raise at_place(str(error), node.meta[PLACE]) from error
         return self.list.steps
@@ -186,18 +220,28 @@ class _Reader:
             self.compared = node.meta[COMPARED]
         elif node.op == "output":
             given = node.args[0]
+            if isinstance(given, fx.Node) and given in self.misplaced:
+                raise _Misplaced(given, self.misplaced[given])
             if not isinstance(given, fx.Node) or given not in self.list:
                 raise ValueError(f"the network must return the result of its last step, not {given}")
-        elif node.op != "get_attr" and not self._shape_query(node):
+        elif not self.tokens.is_constant(node) and node.op != "get_attr" and not self._shape_query(node):
+            self._read_expanded(node)
+            moves = is_move(self.module, node) or is_reshape(node)
+            for source in node.all_input_nodes:
+                if source in self.misplaced and not moves:
+                    raise _Misplaced(source, self.misplaced[source])
+            if self.tokens.read(node):
+                return
             self._require_values(node)
             if node.op == "call_method" and node.target in _EXPANSIONS and self._is_expanded_gate(node):
                 self.expanded[node] = node.all_input_nodes[0]
                 self.list.same(node, self.expanded[node])
                 return
-            if is_move(self.module, node) and self._parts_or_move(node):
+            if (is_move(self.module, node) or self._moves_parts(node)) and self._parts_or_move(node):
                 return
             if (joined := self._joined(node)) is not None:
                 self.list.add(node, joined)
+            if node in self.list:
                 return
             (self.current,) = self._inputs(node)
             if made := self._steps(node):
@@ -206,23 +250,39 @@ class _Reader:
                 # A step that does nothing gives the value that it takes.
                 self.list.same(node, self.current)
 
+    def _moves_parts(self, node: fx.Node) -> bool:
+        return is_reshape(node) and any(source in self.parts for source in node.all_input_nodes)
+
     def _parts_or_move(self, node: fx.Node) -> bool:
-        """Adds the step of a node that only moves values. Parts of a value (chunk) are read where they are taken.
-        Returns whether the node is done; not so where shapes are not known."""
+        """Adds the step of a node that only moves values. Parts of a value (chunk), and values whose samples are not
+        first, wait for the moves that read them. Returns whether the node is done; not so where shapes are not
+        known."""
         source = node.all_input_nodes[0]
-        whole = self.parts.get(source, source)
+        if source in self.list and isinstance(source.meta.get(VALUE), tuple):
+            if node.target is not operator.getitem or node.args[1] != 0:
+                raise ValueError(f"{label_of(node)} reads the weights of an attention; supported: its values, [0]")
+            self.list.same(node, source)
+            return True
+        chain, whole = [node], source
+        while whole in self.parts:
+            chain.insert(0, whole)
+            whole = self.parts[whole]
         if self._shape(whole) is None:
             return False
-        if isinstance(node.meta[VALUE], tuple | list):
-            self.parts[node] = source
-            return True
-        if whole is source:
-            self.list.add(node, self.list.moved(node, source, partial(moved, self.module, node)))
-        else:
-            step = self.list.moved(
-                node, whole, lambda value: moved(self.module, node, moved(self.module, source, value))
-            )
-            self.list.add(node, step)
+
+        def move(value: Any) -> Any:
+            for one in chain:
+                value = moved(self.module, one, value)
+            return value
+
+        if isinstance(node.meta[VALUE], Tensor):
+            try:
+                self.list.add(node, self.list.moved(node, whole, move))
+                return True
+            except ValueError as error:
+                # Perhaps another move brings the samples back to the first dimension.
+                self.misplaced[node] = str(error)
+        self.parts[node] = source
         return True
 
     def _shape_query(self, node: fx.Node) -> bool:
@@ -255,6 +315,9 @@ class _Reader:
             raise ValueError(self._own_tensor(node, str(owned[0].target)))
         if not self._inputs(node):
             raise ValueError(f"{label_of(node)} is {target_name(node)} without a value of the network; {_SUPPORTED_IS}")
+
+    def _read_expanded(self, node: fx.Node) -> None:
+        """Adds the steps of factors that were expanded, for a node that does not multiply by them."""
         for source in self.expanded.keys() & set(node.all_input_nodes):
             if node.target in _MULTIPLICATIONS:
                 continue
@@ -342,6 +405,10 @@ class _Reader:
 
     def _concatenation(self, node: fx.Node) -> ConcatStep | None:
         given = argument(node, 0, "tensors", None)
+        known = isinstance(given, tuple | list) and any(part in self.list for part in given)
+        if known and self._shape(node) is not None:
+            self._joined_along(node, list(given))  # type: ignore[call-overload]
+            return None
         if not isinstance(given, tuple | list) or any(part not in self.list for part in given):
             raise ValueError(
                 f"{label_of(node)} is {target_name(node)} with something that it did not compute; {_SUPPORTED_IS}"
@@ -354,6 +421,37 @@ class _Reader:
                 f"{label_of(node)} joins values along dimension {dimension}; supported: 1, that of channels and values"
             )
         return ConcatStep(**self._about(node, *parts))
+
+    def _joined_along(self, node: fx.Node, parts: list[fx.Node]) -> None:
+        """The steps of a concatenation along any dimension of each sample, of values and constants."""
+        dimension = argument(node, 1, "dim", node.kwargs.get("axis", 0))
+        if not isinstance(dimension, int):
+            raise ValueError(f"{label_of(node)} joins values along {dimension}; supported: a dimension")
+        shape, stack = self._shape(node), node.target is torch.stack
+        assert shape is not None
+        along = dimension % len(shape)
+        if along == 0:
+            raise ValueError(
+                f"{label_of(node)} joins values along dimension {dimension}; supported: those of each sample, from 1 on"
+            )
+        if along == 1 and not stack and all(part in self.list for part in parts):
+            self.list.add(node, ConcatStep(**self._about(node, *parts)))
+            return
+        pieces = Pieces(self.list, node)
+        values = [part for part in parts if part in self.list]
+        if any(part not in self.list and part not in self.tokens.constants for part in parts):
+            raise ValueError(f"{label_of(node)} joins values with something that it did not compute; {_SUPPORTED_IS}")
+        beside = pieces.held(values[0])
+        held = [
+            pieces.held(part) if part in self.list else self.tokens.constant_part(pieces, part, beside)
+            for part in parts
+        ]
+        if stack:
+            held = [pieces.move(part, lambda value: value.unsqueeze(along)) for part in held]
+        if along > 1:
+            held = [pieces.move(part, lambda value: value.movedim(along, 1)) for part in held]
+        joined = pieces.concat(held)
+        pieces.end(joined if along == 1 else pieces.move(joined, lambda value: value.movedim(1, along)))
 
     def _about(self, node: fx.Node, *parts: fx.Node, images: bool = False) -> dict[str, Any]:
         """What every step says of its node; without `parts`, it reads `current`. A step of `images` reads sequences as
@@ -395,7 +493,7 @@ class _Reader:
             return self._clamp(node, *arguments(node, ("min", "max"), (None, None)))
         if (function := _FUNCTIONS.get(node.target)) is not None:
             return self._activation(node, function)
-        if node.target in RESHAPES or (node.op == "call_method" and node.target in RESHAPE_METHODS):
+        if is_reshape(node):
             return self._reshape(node)
         if node.target in (F.max_pool1d, torch.max_pool1d, F.max_pool2d, torch.max_pool2d):
             names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
@@ -737,7 +835,7 @@ _FUNCTIONS: dict[object, str] = {
     F.hardsigmoid: "hardsigmoid",
 }
 
-_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
+_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate, torch.stack)
 
 _WITH_WEIGHTS = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
 

@@ -28,6 +28,16 @@ class HostStage:
         raise NotImplementedError
 
     @property
+    def takes(self) -> tuple[int, ...]:
+        """The values of an image that it reads, of each of its sources."""
+        raise NotImplementedError
+
+    @property
+    def gives(self) -> int:
+        """The values of an image that it gives."""
+        raise NotImplementedError
+
+    @property
     def layers(self) -> range:
         return range(0)
 
@@ -49,6 +59,14 @@ class AddStage(HostStage):
         check_values(self.values)
         if type(self.relu) is not bool:
             raise ValueError(f"relu must be true or false, not {self.relu!r}")
+
+    @property
+    def takes(self) -> tuple[int, ...]:
+        return self.values, self.values
+
+    @property
+    def gives(self) -> int:
+        return self.values
 
     def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
         total: NDArray[Any] = given[0] + given[1]
@@ -72,6 +90,14 @@ class MultiplyStage(HostStage):
         if self.values[0] % self.values[1]:
             raise ValueError(f"values: the second must divide the first, not be {self.values[1]} of {self.values[0]}")
 
+    @property
+    def takes(self) -> tuple[int, ...]:
+        return self.values
+
+    @property
+    def gives(self) -> int:
+        return self.values[0]
+
     def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
         product: NDArray[Any] = given[0] * np.repeat(given[1], self.values[0] // self.values[1], axis=1)
         return product
@@ -91,6 +117,14 @@ class ConcatStage(HostStage):
         for count in self.values:
             check_values(count)
         check_values(sum(self.values))
+
+    @property
+    def takes(self) -> tuple[int, ...]:
+        return self.values
+
+    @property
+    def gives(self) -> int:
+        return sum(self.values)
 
     def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
         return np.concatenate(given, axis=1)
@@ -115,6 +149,14 @@ class ClampStage(HostStage):
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError(f"low must be below high ({self.high}), not {self.low}")
 
+    @property
+    def takes(self) -> tuple[int, ...]:
+        return (self.values,)
+
+    @property
+    def gives(self) -> int:
+        return self.values
+
     def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
         if self.low is None and self.high is None:
             return given[0]
@@ -138,6 +180,14 @@ class ActivationStage(HostStage):
         check_back(self.back, 1)
         check_values(self.values)
         require_function(self.function, self.argument)
+
+    @property
+    def takes(self) -> tuple[int, ...]:
+        return (self.values,)
+
+    @property
+    def gives(self) -> int:
+        return self.values
 
     def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
         from zeroskip.model.network.activations import activated
@@ -164,6 +214,14 @@ class MoveStage(HostStage):
             )
         if self.move.count > MOST_VALUES:
             raise ValueError(f"sizes must make at most {MOST_VALUES:,} values, not {self.move.count:,}")
+
+    @property
+    def takes(self) -> tuple[int, ...]:
+        return (self.values,)
+
+    @property
+    def gives(self) -> int:
+        return self.move.count
 
     @property
     def move(self) -> Move:

@@ -21,8 +21,8 @@ from zeroskip.model.network.host_stages import (
     MoveStage,
     MultiplyStage,
 )
+from zeroskip.model.network.operation_base import PREVIOUS
 from zeroskip.model.network.operations import (
-    PREVIOUS,
     Activation,
     Addition,
     AveragePooling,
@@ -39,6 +39,7 @@ from zeroskip.model.network.operations import (
     in_table,
 )
 from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
+from zeroskip.model.network.token_operations import TokenOperation
 
 Shape = tuple[int, ...]
 """Values, or channels x height x width."""
@@ -164,6 +165,13 @@ def _host_stage(
             )
         stage = MoveStage(values=counts[0], sizes=move.sizes, strides=move.strides, offset=move.offset, back=back)
         return stage, move.sizes or (1,)
+    if isinstance(operation, TokenOperation):
+        try:
+            made = operation.stage(counts, back)
+        except ValueError as error:
+            raise ValueError(f"operation {position} of the network: {error}") from error
+        same = len(given) == 1 and made.gives == counts[0]
+        return made, given[0] if same else (made.gives,)
     images = operation.images and all(len(shape) == 3 for shape in given)
     if isinstance(operation, Addition):
         if given[0] != given[1] if images else counts[0] != counts[1]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from zeroskip.model.network.calls import argument
 from zeroskip.model.network.kinds import is_plain
-from zeroskip.model.network.trace import VALUE
+from zeroskip.model.network.trace import RESHAPE_METHODS, RESHAPES, VALUE
 
 _FUNCTIONS = (
     operator.getitem,
@@ -70,6 +70,11 @@ def is_move(network: nn.Module, node: fx.Node) -> bool:
     if node.target is F.interpolate:
         return argument(node, 3, "mode", "nearest") in _NEAREST
     return node.target in _FUNCTIONS
+
+
+def is_reshape(node: fx.Node) -> bool:
+    """Whether a node calls a function or method that only changes a shape."""
+    return node.target in RESHAPES or (node.op == "call_method" and node.target in RESHAPE_METHODS)
 
 
 def moved(network: nn.Module, node: fx.Node, value: Tensor) -> Any:

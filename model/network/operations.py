@@ -9,22 +9,13 @@ from torch import Tensor, nn
 
 from zeroskip.model.network.activations import activation_module
 from zeroskip.model.network.moves import Move
+from zeroskip.model.network.operation_base import BaseOperation
 from zeroskip.model.network.pooling import Pair
-
-PREVIOUS = (1,)
-"""`back` of what reads the result right before it."""
+from zeroskip.model.network.token_operations import TokenOperation
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Operation:
-    """Reads the results that stand `back` places before it in the list, (1,) being the one right before; the network's
-    input stands before the first operation."""
-
-    back: tuple[int, ...] = PREVIOUS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Linear(_Operation):
+class Linear(BaseOperation):
     """A fully connected layer of each of `rows` parts of a sample, such as tokens, and the ReLU after it where
     `relu`."""
 
@@ -35,7 +26,7 @@ class Linear(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Convolution(_Operation):
+class Convolution(BaseOperation):
     """A convolution of images of `channels`, and the ReLU after it where `relu`."""
 
     channels: int
@@ -49,7 +40,7 @@ class Convolution(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxPooling(_Operation):
+class MaxPooling(BaseOperation):
     """Max pooling, as nn.MaxPool2d does it."""
 
     kernel: Pair
@@ -63,7 +54,7 @@ class MaxPooling(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AveragePooling(_Operation):
+class AveragePooling(BaseOperation):
     """Average pooling, and the ReLU after it where `relu`. `kernel` is None where it is the whole image.
 
     It has no weights that are pruned, counted or trained. Cores run it as a convolution with
@@ -81,7 +72,7 @@ class AveragePooling(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Addition(_Operation):
+class Addition(BaseOperation):
     """The sum of two results of one size, images where `images`, and the ReLU after it where `relu`."""
 
     images: bool
@@ -93,7 +84,7 @@ class Addition(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Concatenation(_Operation):
+class Concatenation(BaseOperation):
     """Results behind one another: the channels of images where `images`, else flat values."""
 
     images: bool
@@ -103,7 +94,7 @@ class Concatenation(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Multiplication(_Operation):
+class Multiplication(BaseOperation):
     """The product of two results of one size; or, where `images`, each channel of the first times one value of the
     second."""
 
@@ -114,7 +105,7 @@ class Multiplication(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clamping(_Operation):
+class Clamping(BaseOperation):
     """Values from `low` to `high`, as nn.Hardtanh gives them; a ReLU of its own has the `high` infinity."""
 
     low: float
@@ -125,7 +116,7 @@ class Clamping(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Activation(_Operation):
+class Activation(BaseOperation):
     """A `function` (zeroskip.model.network.activations) of each value, with its `argument`, 0 where it has none."""
 
     function: str
@@ -136,7 +127,7 @@ class Activation(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rearrangement(_Operation):
+class Rearrangement(BaseOperation):
     """Values of a sample from other places."""
 
     move: Move
@@ -146,7 +137,7 @@ class Rearrangement(_Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imaging(_Operation):
+class Imaging(BaseOperation):
     """Takes flat values for images of `shape` (channels, height, width); nothing is computed or moved."""
 
     shape: tuple[int, int, int]
@@ -155,7 +146,7 @@ class Imaging(_Operation):
         return nn.Unflatten(1, self.shape)
 
 
-HostOperation = Addition | Multiplication | Concatenation | Clamping | Activation | Rearrangement
+HostOperation = Addition | Multiplication | Concatenation | Clamping | Activation | Rearrangement | TokenOperation
 """What the host computes between the layers of every core."""
 
 Operation = Linear | Convolution | MaxPooling | AveragePooling | Imaging | HostOperation

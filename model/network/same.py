@@ -29,6 +29,7 @@ from zeroskip.model.network.steps import (
     NetworkStep,
     ReluStep,
     SoftmaxStep,
+    TokenStep,
 )
 from zeroskip.model.network.trace import at_least
 
@@ -100,6 +101,11 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
             return values.clamp(min=0)
         case FlattenStep():
             return values.flatten(1)
+        case TokenStep(operation=operation):
+            assert step.output is not None
+            flat = [part.flatten(1) for part in given]
+            found: Tensor = operation.module().to(step.output.dtype)(*flat)
+            return found.reshape(step.output.shape)
         case MoveStep(move=move):
             assert step.output is not None
             return values.flatten(1)[:, torch.from_numpy(move.places())].reshape(step.output.shape)
@@ -152,7 +158,8 @@ def _same_as_few(found: Tensor, few: Tensor, size: int) -> bool:
 def _same_in_double(network: nn.Module, samples: Tensor, size: int) -> bool:
     """Whether `size` samples give the same as FEW in float64, so that the difference was rounding; False where the
     network does not run in it."""
-    double, given = copy.deepcopy(network).double(), at_least(samples, max(size, FEW)).double()
+    double, given = copy.deepcopy(network).double(), at_least(samples, max(size, FEW))
+    given = given.double() if given.is_floating_point() else given
     try:
         return _same_as_few(_outputs(double, given[:size]), _outputs(double, given[:FEW]), size)
     except ValueError:
@@ -190,15 +197,18 @@ def require_same(network: nn.Module, folded: Folded, samples: Tensor, softmax: S
     A difference must stand in float64, too: rounding alone is none.
     """
     differences = []
-    for number in dict.fromkeys((samples.dtype, torch.float64)):
+    for number in dict.fromkeys((samples.dtype if samples.is_floating_point() else torch.float32, torch.float64)):
         ours, theirs = copy.deepcopy(folded).to(number), copy.deepcopy(network).to(number)
-        given = at_least(samples, SAMPLES)[:SAMPLES].to(number)
+        given = at_least(samples, SAMPLES)[:SAMPLES]
+        # Whole numbers, which name rows of an embedding, stay so.
+        theirs_given = given.to(number) if given.is_floating_point() else given
+        given = given.to(number)
         found = ours(given if folded.images else given.flatten(1))
         try:
             with in_mode(theirs, training=False):
-                wanted = _outputs(theirs, given).flatten(1)
+                wanted = _outputs(theirs, theirs_given).flatten(1)
         except ValueError:
-            if number == samples.dtype:
+            if number != torch.float64:
                 raise
             # A network may hold tensors of a type that cannot be changed.
             continue

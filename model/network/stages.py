@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.model.network.fields import ADDED_LATER, are_fields, to_fields
+from zeroskip.model.network.fields import ADDED_LATER, are_fields, tensor_names, to_fields, to_tensors
 from zeroskip.model.network.host_stages import (
     ActivationStage,
     AddStage,
@@ -40,6 +40,14 @@ from zeroskip.model.network.host_stages import (
 )
 from zeroskip.model.network.samples import MOST_VALUES
 from zeroskip.model.network.stage_checks import BEFORE, check_back
+from zeroskip.model.network.token_stages import (
+    ConstantStage,
+    EmbeddingStage,
+    NormStage,
+    ProductStage,
+    ScaleStage,
+    SoftmaxStage,
+)
 
 MOST_ON_A_SIDE = 1 << 20
 """The greatest number of channels, and the greatest height or width of an image or a window."""
@@ -292,7 +300,20 @@ def seen_by(tile: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, i
     return high, wide
 
 
-HostStages = AddStage | MultiplyStage | ConcatStage | ClampStage | ActivationStage | MoveStage
+HostStages = (
+    AddStage
+    | MultiplyStage
+    | ConcatStage
+    | ClampStage
+    | ActivationStage
+    | MoveStage
+    | NormStage
+    | SoftmaxStage
+    | ProductStage
+    | ScaleStage
+    | EmbeddingStage
+    | ConstantStage
+)
 Stage = LinearStage | ConvStage | MaxPoolStage | HostStages
 
 KINDS: dict[str, type[Stage]] = {
@@ -305,6 +326,12 @@ KINDS: dict[str, type[Stage]] = {
     "clamp": ClampStage,
     "activation": ActivationStage,
     "move": MoveStage,
+    "norm": NormStage,
+    "softmax": SoftmaxStage,
+    "matrix product": ProductStage,
+    "scale": ScaleStage,
+    "embedding": EmbeddingStage,
+    "constant": ConstantStage,
 }
 """The stages' names in files and reports."""
 
@@ -334,6 +361,12 @@ def host_name(stage: HostStage) -> str:
         ConcatStage: "concatenations",
         ClampStage: "limits",
         MoveStage: "moves",
+        NormStage: "normalisations",
+        SoftmaxStage: "softmaxes",
+        ProductStage: "matrix products",
+        ScaleStage: "constants",
+        EmbeddingStage: "embeddings",
+        ConstantStage: "constants",
     }
     return names.get(type(stage), "activations")
 
@@ -391,16 +424,8 @@ def _counts(stage: Stage, layers: Sequence[TableRow], where: str) -> tuple[tuple
     where it does not fit the table."""
     if isinstance(stage, LinearStage):
         return (stage.rows * layers[stage.first].inputs,), stage.rows * layers[stage.last].outputs
-    if isinstance(stage, AddStage):
-        return (stage.values, stage.values), stage.values
-    if isinstance(stage, MultiplyStage):
-        return stage.values, stage.values[0]
-    if isinstance(stage, ConcatStage):
-        return stage.values, sum(stage.values)
-    if isinstance(stage, MoveStage):
-        return (stage.values,), stage.move.count
-    if isinstance(stage, ClampStage | ActivationStage):
-        return (stage.values,), stage.values
+    if isinstance(stage, HostStage):
+        return stage.takes, stage.gives
     outputs = stage.positions * stage.channels
     if isinstance(stage, ConvStage):
         layer = layers[stage.layer]
@@ -448,6 +473,10 @@ def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
             names += [_name(shape) for shape in made[:-1]]
         elif isinstance(stage, MoveStage):
             found.append(stage.sizes or (1,))
+        elif isinstance(stage, ProductStage):
+            found.append((stage.batch, stage.rows, stage.columns)[stage.batch == 1 :])
+        elif isinstance(stage, EmbeddingStage):
+            found.append((stage.values, stage.table.shape[1]))
         elif isinstance(stage, _Window):
             channels = layers[stage.layer].outputs // stage.together if isinstance(stage, ConvStage) else stage.channels
             found.append((channels, *stage.out_size))
@@ -455,8 +484,9 @@ def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
             found.append((sum(shape[0] for shape in given), *given[0][1:]))
         else:
             gated = isinstance(stage, MultiplyStage)
-            found.append(given[0] if gated or len(set(given)) == 1 else (counts[index + 1],))
-        note = {AddStage: " + ", MultiplyStage: " * ", ConcatStage: " | "}.get(type(stage), "")
+            same = len(set(given)) == 1 and math.prod(given[0]) == counts[index + 1]
+            found.append(given[0] if gated or same else (counts[index + 1],))
+        note = {AddStage: " + ", MultiplyStage: " * ", ConcatStage: " | ", ProductStage: " @ "}.get(type(stage), "")
         reads = f" ({note.join(map(str, read))})" if note or stage.back != BEFORE else ""
         names.append(_name(found[-1]) + reads)
     return names
@@ -470,8 +500,8 @@ def to_json(stage: Stage) -> dict[str, Any]:
     return {"kind": kind_name(stage), **to_fields(stage)}
 
 
-def from_json(value: Any) -> Stage:
-    """The inverse of `to_json`; raises ValueError that names the field."""
+def from_json(value: Any, tensors: Mapping[str, NDArray[Any]]) -> Stage:
+    """The inverse of `to_json`, with the arrays of the stage by name; raises ValueError that names the field."""
     if not isinstance(value, dict) or value.get("kind") not in list(KINDS):
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {value!r}")
     fields = {
@@ -479,9 +509,21 @@ def from_json(value: Any) -> Stage:
     }
     kind: Callable[..., Stage] = KINDS[value["kind"]]
     if not are_fields(KINDS[value["kind"]], set(fields)):
-        names = {field.name for field in dataclasses.fields(KINDS[value["kind"]])}
+        names = {field.name for field in dataclasses.fields(KINDS[value["kind"]])} - set(
+            tensor_names(KINDS[value["kind"]])
+        )
         raise ValueError(f"a {value['kind']} stage must have the fields {sorted(names)}, not {sorted(fields)}")
-    return kind(**fields)
+    wanted = tensor_names(KINDS[value["kind"]])
+    return kind(**fields, **{name: tensors.get(name) for name in wanted})
+
+
+def stage_tensors(stages: Sequence[Stage]) -> dict[str, NDArray[Any]]:
+    """The arrays of stages by their names in a file: "stages.2.weight"."""
+    return {
+        f"stages.{index}.{name}": array
+        for index, stage in enumerate(stages)
+        for name, array in to_tensors(stage).items()
+    }
 
 
 def _integer(stage: object, name: str) -> int:

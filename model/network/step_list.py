@@ -47,6 +47,11 @@ class StepList:
         line = output is not None and isinstance(value, Tensor) and output.dim() == value.dim() + 1
         (self._lines if line else self._numbers)[node] = len(self.steps) - 1
 
+    def give(self, node: fx.Node, number: int) -> None:
+        """Gives a node the value of step `number`."""
+        self._numbers[node] = number
+        self._lines.pop(node, None)
+
     def are_lines(self, nodes: tuple[fx.Node, ...]) -> bool:
         """Whether the values of nodes are at hand as lines alone."""
         return all(node in self._lines and node not in self._numbers for node in nodes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from zeroskip.model.network.moves import Move
+from zeroskip.model.network.token_operations import TokenOperation
 
 INPUT = -1
 """The number of the network's input among the values that steps read."""
@@ -141,9 +142,16 @@ class MoveStep(NetworkStep):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenStep(NetworkStep):
+    """An `operation` of flat values."""
+
+    operation: TokenOperation
+
+
+@dataclass(frozen=True, kw_only=True)
 class SoftmaxStep(NetworkStep):
     """A softmax or log_softmax (`kind`) over `dim`, None where torch chooses the dimension. `positions` are the values
-    that its input has for each class, None where that is not known."""
+    that its input has for each class, None where that is not known. A network may end in it."""
 
     kind: str
     dim: int | None

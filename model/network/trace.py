@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import operator
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -303,6 +303,10 @@ class _Known(fx.Proxy):
     def __len__(self) -> int:
         return len(self.node.meta[VALUE])
 
+    def __iter__(self) -> Iterator[Any]:
+        call = self.tracer.create_proxy
+        return iter([call("call_function", operator.getitem, (self, place), {}) for place in range(len(self))])
+
     def __int__(self) -> int:
         raise self.tracer.refusal()  # type: ignore[attr-defined]
 
@@ -345,7 +349,7 @@ def _require_same(network: nn.Module, first: fx.Graph, second: fx.Graph) -> None
     """Raises ValueError unless the graphs for two numbers of samples are the same, but for what reshapes are given."""
     pairs = list(zip(first.nodes, second.nodes, strict=False))
     for one, other in pairs:
-        same = (one.op, one.target, one.name) == (other.op, other.target, other.name) and _sample(one) == _sample(other)
+        same = (one.op, one.target, one.name) == (other.op, other.target, other.name) and _are_alike(one, other)
         sized = one.target in _SIZED or (one.op == "call_method" and one.target in _SIZED_METHODS)
         if not same or (not sized and _plain((one.args, one.kwargs)) != _plain((other.args, other.kwargs))):
             raise at_place(
@@ -360,10 +364,15 @@ def _require_same(network: nn.Module, first: fx.Graph, second: fx.Graph) -> None
         )
 
 
-def _sample(node: fx.Node) -> tuple[int, ...] | None:
-    """The shape of a node's value for one sample."""
-    value = node.meta.get(VALUE)
-    return tuple(value.shape[1:]) if isinstance(value, Tensor) else None
+def _are_alike(one: fx.Node, other: fx.Node) -> bool:
+    """Whether the values of nodes have the same shape, but for the number of samples."""
+    first, second = (node.meta.get(VALUE) for node in (one, other))
+    if not isinstance(first, Tensor) or not isinstance(second, Tensor):
+        return isinstance(first, Tensor) == isinstance(second, Tensor)
+    sizes = zip(first.shape, second.shape, strict=False)
+    return first.dim() == second.dim() and all(
+        size == larger or size * SIZES[1] == larger * SIZES[0] for size, larger in sizes
+    )
 
 
 def _plain(arguments: Any) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.network.graph import read_steps
 from zeroskip.model.network.pattern import Pattern
-from zeroskip.model.network.steps import BatchNormStep, ConvStep, LinearStep, MoveStep, NetworkStep
+from zeroskip.model.network.steps import BatchNormStep, ConvStep, LinearStep, MoveStep, NetworkStep, TokenStep
 from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d
@@ -93,10 +93,10 @@ def _reorder(producer: Layer, between: list[Norm], layer: Layer, order: Tensor) 
 def _require_chain(steps: list[NetworkStep]) -> None:
     """Raises ValueError naming the first step that reads anything but the step before it."""
     for number, step in enumerate(steps):
-        if isinstance(step, MoveStep):
+        if isinstance(step, MoveStep | TokenStep):
             raise step.error(
-                f"{step.label} moves values; channels are permuted where each layer reads those of the layer before it "
-                "in their places: leave the permutation out"
+                f"{step.label} moves or joins values; channels are permuted where each layer reads those of the "
+                "layer before it in their places: leave the permutation out"
             )
         if step.sources != (number - 1,):
             raise step.error(

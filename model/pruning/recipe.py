@@ -14,6 +14,7 @@ from zeroskip.model.eie.shared import SharedLayer, SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers, warn_of_rough_sharing
 from zeroskip.model.network.fold import fold
 from zeroskip.model.network.folded import Folded
+from zeroskip.model.network.graph import as_inputs_of
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning import schedules
 from zeroskip.model.pruning.centroids import trainable_network, with_trained_codebooks
@@ -178,7 +179,7 @@ def _result(
         inputs, labels = test
         shaped = shape_inputs(inputs, pruned)
         accuracies = {
-            "dense": evaluate(dense, inputs, labels),
+            "dense": evaluate(dense, as_inputs_of(dense, inputs), labels),
             "pruned": evaluate(pruned, shaped, labels),
             "shared": evaluate(shared, shaped, labels),
         }

@@ -166,8 +166,7 @@ def test_the_line_of_the_layer_is_named() -> None:
 def test_tensors_that_forward_makes_are_not_left_in_the_module() -> None:
     module = Net(lambda m, x: x + torch.ones(1))
     attributes = set(vars(module))
-    with pytest.raises(ValueError, match=r"operation 'add' is add with a tensor that forward\(\) makes"):
-        fold(module, IMAGES)
+    fold(module, IMAGES)
     assert set(vars(module)) == attributes
 
 
@@ -240,7 +239,10 @@ def test_assignments_in_place_are_refused_for_what_they_are(before: Callable[[Ne
     ("before", "named"),
     [
         (lambda m, x: x.real, r"operation 'getattr_1' is x\.real"),
-        (lambda m, x: torch.add(x, torch.ones(8)), "operation 'add' is add with a tensor that forward\\(\\) makes"),
+        (
+            lambda m, x: torch.maximum(x, torch.ones(8)),
+            "operation 'maximum' is maximum with a tensor that forward\\(\\) makes",
+        ),
     ],
 )
 def test_what_is_no_layer_is_named(before: Callable[[Net, Tensor], Tensor], named: str) -> None:

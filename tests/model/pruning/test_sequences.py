@@ -17,5 +17,7 @@ def test_convolutions_of_sequences_are_not_pruned() -> None:
 
 
 def test_moved_channels_are_not_permuted() -> None:
-    with pytest.raises(ValueError, match=r"^operation 'getitem' moves values; channels are permuted where each layer "):
+    with pytest.raises(
+        ValueError, match=r"^operation 'getitem' moves or joins values; channels are permuted where each layer "
+    ):
         permute(network("first token"), Pattern.parse("2:4"), seed=0, samples=sequences("first token"))
