@@ -56,10 +56,17 @@ def _save_netadapt(adapted: NetAdaptResult, output: Path, samples: SampleForm) -
 
 def _save_amc(found: AmcResult, output: Path) -> list[Path]:
     episodes = found.history
-    head = ("episode", "source", "accuracy", "cost", "reward")
-    rows = [(number, one.source, one.accuracy, one.cost, one.reward) for number, one in enumerate(episodes, 1)]
-    sources = [one.source for one in episodes]
-    picture = of_search([one.accuracy for one in episodes], [one.cost for one in episodes], "episode", sources)
+    head = ("episode", "source", "accuracy", "loss", "cost", "reward")
+    rows = [
+        (number, one.source, one.accuracy, one.loss, one.cost, one.reward) for number, one in enumerate(episodes, 1)
+    ]
+    picture = of_search(
+        [one.accuracy for one in episodes],
+        [one.cost for one in episodes],
+        "episode",
+        [one.source for one in episodes],
+        [one.reward for one in episodes],
+    )
     return [
         save_csv(output.with_suffix(side_files.EPISODES), head, rows),
         save_picture(picture, output.with_suffix(side_files.EPISODES_PICTURE)),

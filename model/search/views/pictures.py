@@ -66,9 +66,16 @@ def of_scan(found: SensitivityScan) -> Figure:
     return figure
 
 
-def of_search(accuracies: Sequence[float], costs: Sequence[float], step: str, sources: Sequence[str] = ()) -> Figure:
+def of_search(
+    accuracies: Sequence[float],
+    costs: Sequence[float],
+    step: str,
+    sources: Sequence[str] = (),
+    rewards: Sequence[float] = (),
+) -> Figure:
     """Accuracy and cost over the steps of a search; `step` names them ("episode", "iteration"). With `sources`, which
-    say where each plan comes from, there are curves of the accuracies by source, means of up to MEAN plans."""
+    say where each plan comes from, there are curves of the accuracies by source, means of up to MEAN plans; and with
+    `rewards` the accuracy of the plan that had the highest one so far."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(2, 1))
     numbers = range(1, len(accuracies) + 1)
@@ -78,9 +85,9 @@ def of_search(accuracies: Sequence[float], costs: Sequence[float], step: str, so
         means = [statistics.mean(accuracies[at] for at in mine[max(0, n - MEAN + 1) : n + 1]) for n in range(len(mine))]
         if mine:
             upper.plot([at + 1 for at in mine], means, linewidth=1.2, label=f"{source}, mean")
-    best = [max(accuracies[: at + 1]) for at in range(len(accuracies))]
-    if step == "episode":
-        upper.plot(numbers, best, color=LINE, linewidth=1.4, label="best so far")
+    if rewards:
+        best = [accuracies[max(range(at + 1), key=lambda one: rewards[one])] for at in range(len(rewards))]
+        upper.plot(numbers, best, color=LINE, linewidth=1.4, label="highest reward so far")
         upper.legend(frameon=False, fontsize=8)
     upper.set_ylabel("accuracy")
     lower.plot(numbers, costs, color=KEPT, linewidth=0.8, marker=".", markersize=3)
