@@ -16,7 +16,7 @@ fraction bits of its own (EieNetwork.fractions), and where values meet they are 
 
     tokens          normalisations, softmaxes, products of matrices, constants and embeddings: see
                     zeroskip.model.eie.host_tokens
-    moves           the integers are taken from other places, and stay as they are
+    moves, zeros    the integers are taken from other places, or zeros are put between them; they stay as they are
 
 `saturate16` keeps a number within -32,768 and 32,767. Everything else (the patches of convolutions, max pooling, zeros
 around images) only moves and compares integers.
@@ -43,11 +43,12 @@ from zeroskip.model.network.host_stages import (
     HostStage,
     MoveStage,
     MultiplyStage,
+    SpreadStage,
 )
 from zeroskip.model.network.stages import Stage
 from zeroskip.model.network.token_stages import SoftmaxStage, TokenStage
 
-KEEPING = (ClampStage, MoveStage)
+KEEPING = (ClampStage, MoveStage, SpreadStage)
 """Stages whose results have the format of what they read."""
 
 MOST_APART = 40
@@ -86,7 +87,7 @@ def run_host(
         return _rounded([stage.compute(one, other)], [sum(fractions) - result])
     if isinstance(stage, ConcatStage):
         return _rounded([part.astype(np.int64) for part in given], [fraction - result for fraction in fractions])
-    if isinstance(stage, MoveStage):
+    if isinstance(stage, MoveStage | SpreadStage):
         return HostRun(outputs=stage.compute(given[0]), values=0, vanished=0, saturated=0)
     if isinstance(stage, TokenStage):
         return run_token_stage(stage, given, fractions, result)

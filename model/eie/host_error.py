@@ -17,7 +17,14 @@ from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.host import limit_of
 from zeroskip.model.eie.host_tokens import ONE
 from zeroskip.model.network.activations import slope
-from zeroskip.model.network.host_stages import ActivationStage, ClampStage, ConcatStage, MoveStage, MultiplyStage
+from zeroskip.model.network.host_stages import (
+    ActivationStage,
+    ClampStage,
+    ConcatStage,
+    MoveStage,
+    MultiplyStage,
+    SpreadStage,
+)
 from zeroskip.model.network.stages import sources
 from zeroskip.model.network.token_stages import (
     ConstantStage,
@@ -43,7 +50,7 @@ def host_error(
             if limit is not None
         ]
         return errors[0] + max(off, default=0.0)
-    if isinstance(stage, MoveStage):
+    if isinstance(stage, MoveStage | SpreadStage):
         return stage.compute(errors[0])
     half = 0.5 * 2.0**-result
     if isinstance(stage, NormStage):

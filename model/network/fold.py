@@ -30,6 +30,7 @@ from zeroskip.model.network.operations import (
     Multiplication,
     Operation,
     Rearrangement,
+    Spreading,
 )
 from zeroskip.model.network.same import require_same
 from zeroskip.model.network.steps import (
@@ -49,6 +50,7 @@ from zeroskip.model.network.steps import (
     NetworkStep,
     ReluStep,
     SoftmaxStep,
+    SpreadStep,
     TokenStep,
 )
 from zeroskip.model.network.token_operations import (
@@ -277,6 +279,7 @@ class _Made:
         | MultiplyStep
         | ConcatStep
         | Move
+        | SpreadStep
         | _ImageShape
         | TokenOperation
     )
@@ -333,6 +336,10 @@ class _Folding:
                 result = self.flatten(step, value)
             case MoveStep():
                 result = self.move(step, value)
+            case SpreadStep():
+                value = self._as_images(step.label, "transposed convolution", value)
+                self._place_waiting(value)
+                result = self._make(step, value, width=value.width, images=True)
             case TokenStep():
                 result = self.token(step.operation, given)
             case SoftmaxStep():
@@ -719,6 +726,8 @@ def _finished(made: _Made, back: tuple[int, ...]) -> tuple[Operation, nn.Module]
             operation = Activation(function=function, argument=argument, back=back)
         case Normalization() | Softmaxing() | MatrixProduct() | Scaling() | Embedding() | Constant() as token:
             operation = dataclasses.replace(token, back=back)
+        case SpreadStep(apart=apart, tail=tail):
+            operation = Spreading(apart=apart, tail=tail, back=back)
         case Move() as move:
             operation = Rearrangement(move=move, back=back)
         case _ImageShape(shape=shape):

@@ -233,3 +233,49 @@ class MoveStage(HostStage):
 
     def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
         return given[0][:, self.places]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpreadStage(HostStage):
+    """Images of `channels` x `height` x `width` with zeros between their values, which are `apart` (down, across), and
+    `tail` rows and columns of zeros behind them: what a transposed convolution reads."""
+
+    channels: int
+    height: int
+    width: int
+    apart: tuple[int, int]
+    tail: tuple[int, int]
+    back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        check_back(self.back, 1)
+        for name in ("channels", "height", "width"):
+            check_values(getattr(self, name))
+        for name, lowest in (("apart", 1), ("tail", 0)):
+            pair = getattr(self, name)
+            if not isinstance(pair, tuple) or [type(size) for size in pair] != [int, int] or min(pair) < lowest:
+                raise ValueError(f"{name} must be two integers of at least {lowest}, not {pair!r}")
+        check_values(self.takes[0])
+        check_values(self.gives)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the result."""
+        sizes = zip((self.height, self.width), self.apart, self.tail, strict=True)
+        high, wide = ((size - 1) * apart + 1 + tail for size, apart, tail in sizes)
+        return high, wide
+
+    @property
+    def takes(self) -> tuple[int, ...]:
+        return (self.channels * self.height * self.width,)
+
+    @property
+    def gives(self) -> int:
+        return self.channels * math.prod(self.size)
+
+    def compute(self, *given: NDArray[Any]) -> NDArray[Any]:
+        images = given[0].reshape(-1, self.channels, self.height, self.width)
+        found = np.zeros((len(images), self.channels, *self.size), images.dtype)
+        down, across = self.apart
+        found[:, :, : self.size[0] - self.tail[0] : down, : self.size[1] - self.tail[1] : across] = images
+        return found.reshape(len(images), -1)

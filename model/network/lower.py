@@ -20,6 +20,7 @@ from zeroskip.model.network.host_stages import (
     ConcatStage,
     MoveStage,
     MultiplyStage,
+    SpreadStage,
 )
 from zeroskip.model.network.operation_base import PREVIOUS
 from zeroskip.model.network.operations import (
@@ -36,6 +37,7 @@ from zeroskip.model.network.operations import (
     Multiplication,
     Operation,
     Rearrangement,
+    Spreading,
     in_table,
 )
 from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
@@ -165,6 +167,15 @@ def _host_stage(
             )
         stage = MoveStage(values=counts[0], sizes=move.sizes, strides=move.strides, offset=move.offset, back=back)
         return stage, move.sizes or (1,)
+    if isinstance(operation, Spreading):
+        if len(given[0]) != 3:
+            raise ValueError(
+                f"operation {position} of the network must read channels x height x width, not {_by(given[0])}"
+            )
+        channels, height, width = given[0]
+        sizes = {"channels": channels, "height": height, "width": width}
+        spread = SpreadStage(**sizes, apart=operation.apart, tail=operation.tail, back=back)
+        return spread, (channels, *spread.size)
     if isinstance(operation, TokenOperation):
         try:
             made = operation.stage(counts, back)

@@ -146,7 +146,21 @@ class Imaging(BaseOperation):
         return nn.Unflatten(1, self.shape)
 
 
-HostOperation = Addition | Multiplication | Concatenation | Clamping | Activation | Rearrangement | TokenOperation
+@dataclass(frozen=True, kw_only=True)
+class Spreading(BaseOperation):
+    """Images whose values are `apart` (down, across), with zeros between them, and `tail` rows and columns of zeros
+    behind them."""
+
+    apart: Pair
+    tail: Pair
+
+    def module(self) -> nn.Module:
+        return Spread(self.apart, self.tail)
+
+
+HostOperation = (
+    Addition | Multiplication | Concatenation | Clamping | Activation | Rearrangement | Spreading | TokenOperation
+)
 """What the host computes between the layers of every core."""
 
 Operation = Linear | Convolution | MaxPooling | AveragePooling | Imaging | HostOperation
@@ -175,6 +189,21 @@ class Multiply(nn.Module):
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         return one * other
+
+
+class Spread(nn.Module):
+    """Zeros between the values of images, as a layer."""
+
+    def __init__(self, apart: Pair, tail: Pair) -> None:
+        super().__init__()
+        self.apart, self.tail = apart, tail
+
+    def forward(self, images: Tensor) -> Tensor:
+        sizes = zip(images.shape[2:], self.apart, self.tail, strict=True)
+        high, wide = ((size - 1) * apart + 1 + tail for size, apart, tail in sizes)
+        found = images.new_zeros(*images.shape[:2], high, wide)
+        found[:, :, : high - self.tail[0] : self.apart[0], : wide - self.tail[1] : self.apart[1]] = images
+        return found
 
 
 class Rearrange(nn.Module):

@@ -11,14 +11,18 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from zeroskip.model.network.calls import label_of
+from zeroskip.model.network.operations import Spread
+from zeroskip.model.network.pooling import pair
 from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.steps import (
     ActivationStep,
     AddStep,
     ConcatStep,
+    ConvStep,
     LinearStep,
     NetworkStep,
     ReluStep,
+    SpreadStep,
     TokenStep,
 )
 from zeroskip.model.network.token_operations import TokenOperation
@@ -69,6 +73,21 @@ class Pieces:
         rows = given.value[0, ..., 0].numel()
         found = F.linear(given.value, module.weight, module.bias)
         return self._add(LinearStep(**self._about(given), module=module, rows=rows), found)
+
+    @torch.no_grad()
+    def spread(self, given: Held, apart: tuple[int, int], tail: tuple[int, int]) -> Held:
+        """Images (n, channels, height, width) with zeros between their values, and behind them."""
+        found = Spread(apart, tail)(given.value)
+        return self._add(SpreadStep(**self._about(given), apart=apart, tail=tail), found)
+
+    @torch.no_grad()
+    def conv(self, given: Held, module: nn.Conv2d) -> Held:
+        """A convolution of images, whose padding is in numbers."""
+        padding, dilation = (pair(value) for value in (module.padding, module.dilation))
+        assert padding is not None
+        assert dilation is not None
+        step = ConvStep(**self._about(given), module=module, padding=padding, dilation=dilation)
+        return self._add(step, module(given.value))
 
     @torch.no_grad()
     def add(self, one: Held, other: Held) -> Held:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.modes import in_mode
+from zeroskip.model.network.operations import Spread
 from zeroskip.model.network.steps import (
     INPUT,
     ActivationStep,
@@ -29,6 +30,7 @@ from zeroskip.model.network.steps import (
     NetworkStep,
     ReluStep,
     SoftmaxStep,
+    SpreadStep,
     TokenStep,
 )
 from zeroskip.model.network.trace import at_least
@@ -101,6 +103,8 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
             return values.clamp(min=0)
         case FlattenStep():
             return values.flatten(1)
+        case SpreadStep(apart=apart, tail=tail):
+            return Spread(apart, tail)(values)
         case TokenStep(operation=operation):
             assert step.output is not None
             flat = [part.flatten(1) for part in given]

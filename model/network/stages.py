@@ -37,6 +37,7 @@ from zeroskip.model.network.host_stages import (
     HostStage,
     MoveStage,
     MultiplyStage,
+    SpreadStage,
 )
 from zeroskip.model.network.samples import MOST_VALUES
 from zeroskip.model.network.stage_checks import BEFORE, check_back
@@ -307,6 +308,7 @@ HostStages = (
     | ClampStage
     | ActivationStage
     | MoveStage
+    | SpreadStage
     | NormStage
     | SoftmaxStage
     | ProductStage
@@ -326,6 +328,7 @@ KINDS: dict[str, type[Stage]] = {
     "clamp": ClampStage,
     "activation": ActivationStage,
     "move": MoveStage,
+    "spread": SpreadStage,
     "norm": NormStage,
     "softmax": SoftmaxStage,
     "matrix product": ProductStage,
@@ -361,6 +364,7 @@ def host_name(stage: HostStage) -> str:
         ConcatStage: "concatenations",
         ClampStage: "limits",
         MoveStage: "moves",
+        SpreadStage: "zeros",
         NormStage: "normalisations",
         SoftmaxStage: "softmaxes",
         ProductStage: "matrix products",
@@ -473,6 +477,8 @@ def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
             names += [_name(shape) for shape in made[:-1]]
         elif isinstance(stage, MoveStage):
             found.append(stage.sizes or (1,))
+        elif isinstance(stage, SpreadStage):
+            found.append((stage.channels, *stage.size))
         elif isinstance(stage, ProductStage):
             found.append((stage.batch, stage.rows, stage.columns)[stage.batch == 1 :])
         elif isinstance(stage, EmbeddingStage):

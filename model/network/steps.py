@@ -142,6 +142,14 @@ class MoveStep(NetworkStep):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpreadStep(NetworkStep):
+    """Images with zeros between their values, which are `apart`, and behind them (`tail`)."""
+
+    apart: tuple[int, int]
+    tail: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TokenStep(NetworkStep):
     """An `operation` of flat values."""
 

@@ -1,4 +1,5 @@
-"""Reads the operations of tokens: normalisation, softmax, products of matrices, attention, embeddings, constants."""
+"""Reads operations that become several steps, or have constants: normalisation, softmax, products of matrices,
+attention, embeddings, transposed convolutions."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.token_operations import Constant, Embedding, Scaling
 from zeroskip.model.network.token_pieces import broadcast, matrix_product, normalised, of_sample, shortest, softmaxed
 from zeroskip.model.network.trace import VALUE
+from zeroskip.model.network.transposed import transposed
 
 _ADD = (operator.add, operator.iadd, torch.add, "add", "add_")
 _SUBTRACT = (operator.sub, operator.isub, torch.sub, torch.subtract, "sub", "sub_", "subtract")
@@ -111,6 +113,13 @@ class TokenReader:
             given = pieces.held(node.all_input_nodes[0])
             table = layer.weight.detach().float().numpy()
             pieces.end(pieces.token(Embedding(table=table), (*given.shape, table.shape[1]), given))
+        elif is_plain(layer, nn.ConvTranspose1d) or is_plain(layer, nn.ConvTranspose2d):
+            if len(node.args) != 1 or node.kwargs:
+                raise ValueError(f"{label_of(node)} is given an output_size; supported: output_padding")
+            given = pieces.held(node.all_input_nodes[0])
+            if len(given.shape) != layer.weight.dim():
+                raise ValueError(f"{label_of(node)} reads values of shape {given.shape}; supported: with samples first")
+            pieces.end(transposed(pieces, layer, given))
         elif is_plain(layer, nn.MultiheadAttention):
             pieces.end(multi_head(pieces, layer, *self._of_attention(node, pieces)))
         elif is_plain(layer, nn.TransformerEncoderLayer):

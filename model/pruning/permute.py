@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from zeroskip.model.network.graph import read_steps
 from zeroskip.model.network.pattern import Pattern
-from zeroskip.model.network.steps import BatchNormStep, ConvStep, LinearStep, MoveStep, NetworkStep, TokenStep
+from zeroskip.model.network.steps import (
+    BatchNormStep,
+    ConvStep,
+    LinearStep,
+    MoveStep,
+    NetworkStep,
+    SpreadStep,
+    TokenStep,
+)
 from zeroskip.model.pruning.permutation import PROPOSALS, Permutation, search
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d
@@ -93,7 +101,7 @@ def _reorder(producer: Layer, between: list[Norm], layer: Layer, order: Tensor) 
 def _require_chain(steps: list[NetworkStep]) -> None:
     """Raises ValueError naming the first step that reads anything but the step before it."""
     for number, step in enumerate(steps):
-        if isinstance(step, MoveStep | TokenStep):
+        if isinstance(step, MoveStep | SpreadStep | TokenStep):
             raise step.error(
                 f"{step.label} moves or joins values; channels are permuted where each layer reads those of the "
                 "layer before it in their places: leave the permutation out"

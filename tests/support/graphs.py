@@ -28,6 +28,8 @@ class Parts(nn.Module):
         self.fc4, self.fc8, self.fc36 = nn.Linear(4, 3), nn.Linear(8, 3), nn.Linear(36, 3)
         self.long, self.hidden, self.out = nn.Linear(144, 6), nn.Linear(6, 6), nn.Linear(6, 3)
         self.apart = nn.Conv2d(4, 4, 3, padding=2, dilation=2)
+        self.grow, self.grow_apart = nn.ConvTranspose2d(8, 4, 2, 2), nn.ConvTranspose2d(8, 4, 3, 2, 1, 1, groups=2)
+        self.bn_grow = nn.BatchNorm2d(4)
         self.squeeze, self.squeezed = nn.Linear(8, 4), nn.Linear(4, 8)
         self.relu, self.relu6 = nn.ReLU(inplace=True), nn.ReLU6()
         self._forward = forward
@@ -114,11 +116,20 @@ NETWORKS: dict[str, Forward] = {
 }
 """The forward() of each network, by what it is."""
 
+DECODERS: dict[str, Forward] = {
+    "transposed convolution": lambda m, x: m.fc4(_pooled(m.a(F.relu(m.grow(m.down(x)))))),
+    "U-Net": lambda m, x: m.d(torch.cat([y := m.a(x), F.relu(m.bn_grow(m.grow_apart(F.relu(m.down(y)))))], 1)).flatten(
+        1
+    ),
+    "upsampling": lambda m, x: (m.c(x) + F.interpolate(m.thin(m.narrow(x)), scale_factor=2)).flatten(1),
+}
+"""Networks that need the size of their images."""
+
 
 def network(name: str) -> Parts:
-    """A network of NETWORKS in eval mode, with statistics that matter."""
+    """A network of NETWORKS or DECODERS in eval mode, with statistics that matter."""
     torch.manual_seed(len(name))
-    module = Parts(NETWORKS[name])
+    module = Parts({**NETWORKS, **DECODERS}[name])
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             nn.init.normal_(part.weight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.graphs import NETWORKS, images, network
+from support.graphs import DECODERS, NETWORKS, images, network
 
 from zeroskip.cosim.verify import verify
 from zeroskip.model.eie import cycles, golden
@@ -17,7 +17,7 @@ GEOMETRY = EieGeometry(pes=4, entry_words=4096, pointers=4096, activation_rows=1
 """One array for all of them, so that it is built once."""
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *DECODERS])
 def test_every_bit_and_every_cycle(name: str) -> None:
     inputs = images().numpy()
     made = compile_network(share_layers(fold(network(name), images()), inputs=inputs), inputs, GEOMETRY)

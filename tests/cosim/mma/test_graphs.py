@@ -11,7 +11,7 @@ from zeroskip.cosim.verify import verify
 from zeroskip.model.cores import load_core
 
 
-@pytest.mark.parametrize("name", ["inverted residual", "inception", "the end is an addition"])
+@pytest.mark.parametrize("name", ["inverted residual", "inception", "the end is an addition", "U-Net"])
 def test_every_bit_and_every_cycle(name: str) -> None:
     core = load_core("mma")
     compiled = core.compile(network(name), images().numpy(), core.settings_type())

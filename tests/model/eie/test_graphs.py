@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.graphs import NETWORKS, images, network
+from support.graphs import DECODERS, NETWORKS, images, network
 
 from zeroskip.model.eie import golden
 from zeroskip.model.eie.bundle import EieNetwork, load, save
@@ -33,7 +33,7 @@ def compiled(name: str, **sizes: int) -> tuple[list[SharedOperation], EieNetwork
     return shared, compile_network(shared, inputs, EieGeometry(pes=4, **sizes), fit=MEMORIES)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *DECODERS])
 @pytest.mark.parametrize("sizes", [{}, {"accumulator_bits": 16, "product_shift": 12}], ids=["32 bits", "16 bits"])
 def test_the_golden_model_is_as_close_to_torch_as_stated(name: str, sizes: dict[str, int]) -> None:
     """Nothing saturates on the data of the calibration, so the bound holds; torch computes the same shared weights."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.graphs import NETWORKS, images, network
+from support.graphs import DECODERS, NETWORKS, images, network
 
 from zeroskip.model.cores import load_core
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *DECODERS])
 def test_it_is_as_close_to_torch_as_fp16_is(name: str) -> None:
     """Three layers one after another lose at most about three roundings of 11 bits."""
     module, inputs, core = network(name), images().numpy(), load_core("mma")

@@ -242,6 +242,44 @@ MODULES: dict[type[nn.Module], tuple[tuple[int, ...], dict[str, list[Case]]]] = 
             "dtype": [(nn.Conv1d(4, 6, 3, dtype=torch.float64), OK)],
         },
     ),
+    nn.ConvTranspose2d: (
+        IMAGES,
+        {
+            "in_channels": [(nn.ConvTranspose2d(4, 6, 3), OK)],
+            "out_channels": [(nn.ConvTranspose2d(4, 1, 3), OK)],
+            "kernel_size": [(nn.ConvTranspose2d(4, 6, (1, 5)), OK)],
+            "stride": [(nn.ConvTranspose2d(4, 6, 3, stride=2), OK), (nn.ConvTranspose2d(4, 6, 3, (1, 3)), OK)],
+            "padding": [
+                (nn.ConvTranspose2d(4, 6, 3, padding=(2, 1)), OK),
+                (nn.ConvTranspose2d(4, 6, 2, 2, padding=2), "with padding (2, 2), more than its kernel reaches; supp"),
+            ],
+            "output_padding": [(nn.ConvTranspose2d(4, 6, 3, 3, padding=1, output_padding=(2, 1)), OK)],
+            "groups": [
+                (nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2), OK),
+                (nn.ConvTranspose2d(4, 8, 3, groups=4), OK),
+            ],
+            "bias": [(nn.ConvTranspose2d(4, 6, 3, bias=False), OK)],
+            "dilation": [(nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, dilation=(2, 3)), OK)],
+            "padding_mode": [(nn.ConvTranspose2d(4, 6, 3, padding_mode="zeros"), OK)],
+            "dtype": [(nn.ConvTranspose2d(4, 6, 3, dtype=torch.float64), OK)],
+        },
+    ),
+    nn.ConvTranspose1d: (
+        LINES,
+        {
+            "in_channels": [(nn.ConvTranspose1d(4, 6, 3), OK)],
+            "out_channels": [(nn.ConvTranspose1d(4, 1, 3), OK)],
+            "kernel_size": [(nn.ConvTranspose1d(4, 6, 5), OK)],
+            "stride": [(nn.ConvTranspose1d(4, 6, 3, stride=2), OK)],
+            "padding": [(nn.ConvTranspose1d(4, 6, 3, padding=1), OK)],
+            "output_padding": [(nn.ConvTranspose1d(4, 6, 3, 3, output_padding=2), OK)],
+            "groups": [(nn.ConvTranspose1d(4, 6, 3, groups=2), OK)],
+            "bias": [(nn.ConvTranspose1d(4, 6, 3, bias=False), OK)],
+            "dilation": [(nn.ConvTranspose1d(4, 6, 3, dilation=2), OK)],
+            "padding_mode": [(nn.ConvTranspose1d(4, 6, 3, padding_mode="zeros"), OK)],
+            "dtype": [(nn.ConvTranspose1d(4, 6, 3, dtype=torch.float64), OK)],
+        },
+    ),
     nn.MaxPool1d: (
         LINES,
         {
@@ -620,7 +658,7 @@ def patched(module: nn.Module, forward: Callable[[Tensor], Tensor]) -> nn.Module
         (pooled(nn.GroupNorm(2, 4)), "is a GroupNorm"),
         (pooled(nn.PReLU()), "is a PReLU"),
         (nn.LazyConv2d(3, 3), "has no weight yet"),
-        (nn.ConvTranspose2d(4, 3, 3), "is a ConvTranspose2d"),
+        (nn.ConvTranspose3d(4, 3, 3), "does not take samples of shape"),
         (nn.Sequential(nn.Conv2d(4, 4, 3), nn.Linear(6, 2)), OK),
         (torch.jit.script(nn.Sequential(nn.Conv2d(4, 4, 3))), "is compiled by TorchScript"),
     ],

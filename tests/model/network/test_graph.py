@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from support.graphs import NETWORKS, Parts, images, network
+from support.graphs import DECODERS, NETWORKS, Parts, images, network
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,8 +15,10 @@ from zeroskip.model.network.fold import fold
 from zeroskip.model.network.operations import Addition, Clamping, Concatenation, Convolution
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("with_samples", [True, False])
+@pytest.mark.parametrize(
+    ("name", "with_samples"),
+    [(name, with_samples) for name in NETWORKS for with_samples in (True, False)] + [(name, True) for name in DECODERS],
+)
 def test_a_folded_graph_computes_what_torch_computes(name: str, with_samples: bool) -> None:
     module, inputs = network(name), images()
     folded = fold(module, inputs if with_samples else None).double()
