@@ -45,11 +45,11 @@ from zeroskip.model.network.wrappers import unwrapped
 
 SUPPORTED = (
     "Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, additions, products of two values, concatenations, "
-    "ReLU, ReLU6, Hardtanh, LeakyReLU, Sigmoid, Tanh, SiLU, GELU, Hardswish, Hardsigmoid, max and average pooling of one "
-    "and two dimensions, adaptive poolings to sizes that divide the image, means, BatchNorm1d, BatchNorm2d, reshapes, "
-    "transpositions, slices and nearest upsampling of each sample, LayerNorm, RMSNorm, Softmax, matrix products of "
-    "values, scaled_dot_product_attention, MultiheadAttention, TransformerEncoder, Embedding, constants that are added "
-    "or multiplied, Dropout, Identity, and at the end LogSoftmax"
+    "ReLU, ReLU6, Hardtanh, LeakyReLU, Sigmoid, Tanh, SiLU, GELU, Hardswish, Hardsigmoid, max and average pooling "
+    "of one and two dimensions, adaptive poolings to sizes that divide the image, means, BatchNorm1d, "
+    "BatchNorm2d, reshapes, transpositions, slices and nearest upsampling of each sample, LayerNorm, RMSNorm, "
+    "Softmax, matrix products of values, scaled_dot_product_attention, MultiheadAttention, TransformerEncoder, "
+    "Embedding, constants that are added or multiplied, Dropout, Identity, and at the end LogSoftmax"
 )
 
 
