@@ -3,58 +3,29 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, Timer
-from cocotbext.axi import (
-    AxiLiteBus,
-    AxiLiteMaster,
-    AxiResp,
-    AxiStreamBus,
-    AxiStreamFrame,
-    AxiStreamSink,
-    AxiStreamSource,
-)
+from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
+from zeroskip.cosim.bus.hosts import HOSTS, Host, pauses
 from zeroskip.rtl.bus.register_map import REGISTER_BYTES, RegisterMap
 
-CHANNELS = {
-    "s_axi_aw": ("addr", "prot"),
-    "s_axi_w": ("data", "strb"),
-    "s_axi_b": ("resp",),
-    "s_axi_ar": ("addr", "prot"),
-    "s_axi_r": ("data", "resp"),
-    "s_axis_t": ("data", "keep", "last"),
-    "m_axis_t": ("data", "keep", "last"),
-}
-"""The channels of AXI, and what in each must stand still until it is taken."""
-
-
-class Refused(Exception):
-    """An access that was answered by an error, in AXI's words: SLVERR or DECERR."""
-
-
-def pauses(seed: int) -> Iterator[bool]:
-    """Bursts of pauses and of transfers, from one cycle to a few."""
-    generator = random.Random(seed)
-    while True:
-        for pause in (True, False):
-            for _ in range(generator.randint(0, 4)):
-                yield pause
+CHANNELS = {"s_axis_t": ("data", "keep", "last"), "m_axis_t": ("data", "keep", "last")}
+"""The channels of the streams, and what in each must stand still until it is taken."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Peers:
-    """What is around a core on AXI. `described` is the map that software goes by."""
+    """What is around a core on a bus (HOSTS). `described` is the map that software goes by."""
 
     dut: Any
+    bus: str
     described: RegisterMap
-    registers: Any = field(init=False)
+    host: Host = field(init=False)
     images: Any = field(init=False)
     results: Any = field(init=False)
 
@@ -65,20 +36,20 @@ class Peers:
         await Timer(1, "ns")
         cocotb.start_soon(Clock(dut.clk, 2, unit="ns").start(start_high=False))
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)
-        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
+        self.host = HOSTS[self.bus](dut)
         self.images = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
         self.results = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
         if pausing:
-            write, read = self.registers.write_if, self.registers.read_if
-            channels = [write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel]
-            for seed, channel in enumerate([*channels, self.images, self.results]):
-                channel.set_pause_generator(pauses(cocotb.RANDOM_SEED + seed))
-        for name, payload in CHANNELS.items():
+            self.host.pause(cocotb.RANDOM_SEED)
+            self.images.set_pause_generator(pauses(cocotb.RANDOM_SEED + 10))
+            self.results.set_pause_generator(pauses(cocotb.RANDOM_SEED + 11))
+        for name, payload in {**CHANNELS, **self.host.CHANNELS}.items():
             cocotb.start_soon(self._stands_still(name, payload))
         await self.reset()
 
     async def reset(self) -> None:
         self.dut.rst.value = 1
+        self.host.reset()
         for _ in range(4):
             await RisingEdge(self.dut.clk)
         self.dut.rst.value = 0
@@ -98,18 +69,13 @@ class Peers:
             assert waiting is None or offered == waiting, f"{channel} took {waiting} back for {offered}"
             waiting = offered if valid and signals["ready"].value != 1 else None
 
-    async def write(self, address: int, data: bytes) -> None:
-        """Raises Refused where any of the accesses is."""
-        answer = await self.registers.write(address, data)
-        if answer.resp is not AxiResp.OKAY:
-            raise Refused(answer.resp.name)
+    async def write(self, address: int, data: bytes, *, refused: bool = False) -> None:
+        """Host.write."""
+        await self.host.write(address, data, refused=refused)
 
-    async def read(self, address: int, length: int = REGISTER_BYTES) -> bytes:
-        """Raises Refused where any of the accesses is."""
-        answer = await self.registers.read(address, length)
-        if answer.resp is not AxiResp.OKAY:
-            raise Refused(answer.resp.name)
-        return bytes(answer.data)
+    async def read(self, address: int, length: int = REGISTER_BYTES, *, refused: bool = False) -> bytes:
+        """Host.read."""
+        return await self.host.read(address, length, refused=refused)
 
     async def put(self, register: str, **fields: int) -> None:
         """Writes a register whose other fields are zero."""

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import json
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.cosim.bus.design import axi_design
+from zeroskip.cosim.bus.design import bus_design
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.compiler import compile_network, quantise_inputs
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.shared import CODEBOOK_SIZE, SharedLayer
 from zeroskip.rtl.eie.fetch import fetch_latency
+
+LENET = (784, 300, 100, 10)
+"""Inputs and outputs of the layers of LeNet-300-100."""
+
+LENET_GEOMETRY = EieGeometry(pes=16, entry_words=512, pointers=2048, activation_rows=64, layers=4)
+
+DENSITY, NONZERO = 0.08, 0.2
+"""The share of weights that Deep Compression leaves in LeNet-300-100, and that of pixels of MNIST that are not zero."""
+
+
+def made_up_lenet(images: int) -> tuple[EieNetwork, NDArray[np.int16]]:
+    """Random layers of the sizes of LeNet-300-100, and images (int16, images x inputs)."""
+    rng = np.random.default_rng(0)
+    layers = []
+    for index, shape in enumerate(pairwise(LENET)):
+        codes = rng.integers(1, CODEBOOK_SIZE, shape[::-1]).astype(np.uint8)
+        codes[rng.random(codes.shape) >= DENSITY] = 0
+        codebook = np.concatenate([[0], rng.uniform(-0.5, 0.5, CODEBOOK_SIZE - 1)]).astype(np.float32)
+        relu = index < len(LENET) - 2
+        layers.append(SharedLayer(codebook=codebook, weight_codes=codes, bias_codes=None, relu=relu))
+    samples = rng.uniform(0, 1, (images, LENET[0])).astype(np.float32)
+    samples[rng.random(samples.shape) >= NONZERO] = 0
+    network = compile_network(layers, samples, LENET_GEOMETRY)
+    return network, quantise_inputs(network, samples)[0]
 
 
 def stream_rate(network: EieNetwork, inputs: NDArray[np.int16], *, stream_bits: int) -> dict[str, Any]:
@@ -28,12 +56,13 @@ def stream_rate(network: EieNetwork, inputs: NDArray[np.int16], *, stream_bits: 
         folder = Path(name)
         bundle.save(network, folder / "network.zs")
         np.save(folder / "inputs.npy", inputs)
-        axi_design(network.geometry, stream_bits).build(Simulator.VERILATOR).run(
+        bus_design("axi", network.geometry, stream_bits).build(Simulator.VERILATOR).run(
             bench="zeroskip.cosim.bus.rate_bench",
             folder=folder,
             plusargs={
                 "network": folder / "network.zs",
                 "inputs": folder / "inputs.npy",
+                "bus": "axi",
                 "stream_bits": str(stream_bits),
                 "rate": folder / "rate.json",
             },

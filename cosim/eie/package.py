@@ -77,7 +77,16 @@ def describe(geometry: EieGeometry) -> Description:
 
 
 def sample_vectors(geometry: EieGeometry) -> Vectors:
-    """Two made-up layers, or one where the table holds no more, as large as fits."""
+    """Made-up layers (made_up_network)."""
+    network, inputs, what = made_up_network(geometry)
+    return _vectors(network, inputs, what, contents=False)
+
+
+def made_up_network(geometry: EieGeometry) -> tuple[EieNetwork, NDArray[np.int16], str]:
+    """Two made-up layers, or one where the table holds no more, as large as fits; images; and what they are, in words.
+
+    Raises ValueError where nothing fits.
+    """
     most = min(SAMPLE_VALUES, geometry.activations)
     while most:
         try:
@@ -86,7 +95,7 @@ def sample_vectors(geometry: EieGeometry) -> Vectors:
             # The memories are too small for so many.
             most //= 2
             continue
-        return _vectors(network, inputs, f"{len(network.layers)} made-up layers of {most} values", contents=False)
+        return network, inputs, f"{len(network.layers)} made-up layers of {most} values"
     raise ValueError("entry_words and pointers must hold a column of one value, to run a test bench")
 
 

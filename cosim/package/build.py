@@ -16,8 +16,10 @@ from amaranth.hdl import Shape
 from zeroskip.cosim.package import texts
 from zeroskip.cosim.package.data_sheet import data_sheet
 from zeroskip.cosim.package.description import Description, Vectors, port_meanings
+from zeroskip.cosim.package.registers import c_header, python_file
 from zeroskip.cosim.package.sv_package import sv_package
 from zeroskip.model.sources import PACKAGE
+from zeroskip.rtl.bus.systemrdl import systemrdl
 from zeroskip.rtl.emit import SRAM
 from zeroskip.rtl.verilog.emit import SramInstance, Verilog, emit
 
@@ -68,6 +70,7 @@ def make_package(description: Description, vectors: Vectors) -> Package:
         ),
         "lint/verilator.vlt": texts.verilator_waivers(top),
         f"constraints/{top}.sdc": texts.constraints(top),
+        **_register_files(description, top),
         # With an address, a file may hold fewer words than the memory.
         **{f"contents/{'_'.join(path)}.hex": f"@0\n{words}" for path, words in vectors.contents.items()},
     }
@@ -81,6 +84,18 @@ def make_package(description: Description, vectors: Vectors) -> Package:
     whole = {**manifest, "digest": digest, "files": sums}
     encoded[MANIFEST] = (json.dumps(whole, indent=2) + "\n").encode()
     return Package(files=encoded, manifest=whole)
+
+
+def _register_files(description: Description, top: str) -> dict[str, str]:
+    """The register map of a core on a bus."""
+    described = description.registers
+    if described is None:
+        return {}
+    return {
+        f"registers/{top}.rdl": systemrdl(described),
+        f"registers/{top}.h": c_header(described),
+        f"registers/{top}.py": python_file(described),
+    }
 
 
 def _head(name: str, summary: str, description: Description, version: str) -> str:
@@ -121,12 +136,26 @@ def _manifest(description: Description, verilog: Verilog, vectors: Vectors, vers
         "words": {name: _fields(layout) for name, layout in description.words.items()},
         "enums": {name: {one.name: one.value for one in enum} for name, enum in description.enums.items()},
         "latency": dict(description.latency),
+        "registers": _registers(description, verilog.top),
         "memories": [_memory(sram, vectors) for sram in verilog.srams],
         "memory_sizes": [
             {"depth": depth, "width": width, "instances": count, "bits": depth * width * count}
             for (depth, width), count in sorted(sizes.items())
         ],
         "vectors": {"what": vectors.what, "program": "vectors/program.bin", "expected": "vectors/expected.txt"},
+    }
+
+
+def _registers(description: Description, top: str) -> dict[str, Any] | None:
+    """The register map of a core on a bus: addresses in bytes."""
+    described = description.registers
+    if described is None:
+        return None
+    return {
+        "systemrdl": f"registers/{top}.rdl",
+        "address_bits": described.address_bits,
+        "registers": {register.name: register.address for register in described.registers},
+        "windows": {window.name: window.base for window in described.windows},
     }
 
 

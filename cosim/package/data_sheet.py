@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from zeroskip.cosim.package.description import Description
+from zeroskip.cosim.package.registers import REGISTER_HEADS, WINDOW_HEADS, register_rows, window_rows
 from zeroskip.cosim.package.texts import WAIVERS
+from zeroskip.rtl.bus.register_map import RegisterMap
 
 
 def data_sheet(description: Description, manifest: Mapping[str, Any], modules: Mapping[str, str]) -> str:
@@ -32,9 +34,12 @@ def data_sheet(description: Description, manifest: Mapping[str, Any], modules: M
                 for port in manifest["ports"]
             ),
         ),
-        "## Words",
-        f"The fields of the words, the least significant first. `rtl/{top}_pkg.sv` has them as types.",
     ]
+    if manifest["words"]:
+        parts += [
+            "## Words",
+            f"The fields of the words, the least significant first. `rtl/{top}_pkg.sv` has them as types.",
+        ]
     for name, fields in manifest["words"].items():
         parts += [
             f"### {name}",
@@ -42,6 +47,8 @@ def data_sheet(description: Description, manifest: Mapping[str, Any], modules: M
         ]
     for name, members in manifest["enums"].items():
         parts += [f"### {name}", table(("name", "value"), ((key, str(value)) for key, value in members.items()))]
+    if description.registers is not None:
+        parts += _registers(description.registers, top)
     parts += [
         "## Timing",
         table(("from", "cycles"), ((name, str(value)) for name, value in manifest["latency"].items())),
@@ -63,11 +70,25 @@ def data_sheet(description: Description, manifest: Mapping[str, Any], modules: M
         f"`vectors/expected.txt`: {manifest['vectors']['what']}. The exit code is not zero where a bit or a cycle "
         "differs. `make lint` runs Verilator with `-Wall`; `lint/verilator.vlt` waives:",
         table(("warning", "why it means no harm"), WAIVERS.items()),
-        "## What is not here",
-        "A register map and bus wrappers: the core has the ports above. The names of all files, with their SHA-256, "
-        "are in `manifest.json`.",
+        "## Files",
+        "The names of all files, with their SHA-256, are in `manifest.json`."
+        + ("" if description.registers else " There is no register map: the core has the ports above."),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _registers(described: RegisterMap, top: str) -> list[str]:
+    """The register map."""
+    return [
+        "## Registers",
+        f"{described.meaning} `registers/{top}.rdl` has them in SystemRDL, `registers/{top}.h` and "
+        f"`registers/{top}.py` as constants for C and Python. Bits that are not here read as zero.",
+        table(REGISTER_HEADS, register_rows(described)),
+        "## Windows",
+        "The memories of the core among the addresses. A word is written from its first 32 bits to its last, with all "
+        "bytes; then it is in the memory.",
+        table(WINDOW_HEADS, window_rows(described)),
+    ]
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 
 from amaranth.lib import wiring
 
+from zeroskip.rtl.bus.meanings import MEANINGS
+from zeroskip.rtl.bus.register_map import RegisterMap
+
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
@@ -20,6 +23,8 @@ class Description:
     says, in cycles where that is a number, how fast the ports answer. `player` is the Verilog that plays programs into
     the core (its module `player_top`), which reads sizes from the macros `defines` and has the core as its instance
     `instance`. `waves` is a timing diagram, in WaveJSON: a load, a start, and the answer.
+    `registers` is the register map of a core on a bus. `inlined` are files that stand in the player of a package, in
+    place of the lines that include them.
     """
 
     core: str
@@ -35,6 +40,8 @@ class Description:
     instance: str
     defines: Mapping[str, int]
     waves: Mapping[str, Any]
+    registers: RegisterMap | None = None
+    inlined: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +86,8 @@ def port_meanings(component: wiring.Component) -> dict[str, str]:
             word = kind.removeprefix("stream of ")
             found[f"{name}__payload"] = f"{meaning} The word: {word}."
             found |= {f"{name}__{end}": f"`{name}`: {text}" for end, text in _HANDSHAKE.items()}
+        elif kind in MEANINGS:
+            found |= {f"{name}_{signal}": f"{text} {meaning}" for signal, text in MEANINGS[kind].items()}
         else:
             found[name] = meaning
     return found

@@ -116,6 +116,8 @@ parameters:
 def player_text(description: Description, top: str) -> str:
     """The player of the package: its macros, and the project's own player around the emitted core."""
     source = description.player.read_text()
+    for name, file in description.inlined.items():
+        source = source.replace(f'`include "{name}"\n', file.read_text())
     assert source.count(description.instance) == 1, "the player has another instance of the core"
     name = description.instance.split()[1]
     source = source.replace(description.instance, f"    {top} {name} (")

@@ -32,9 +32,14 @@ TARGETS = {
 """The memories behind the windows that are written."""
 
 
+def widest_stream(geometry: EieGeometry) -> int:
+    """Bits of a stream that brings as many values in a beat as the array takes in a cycle."""
+    return geometry.activation_lanes * VALUE_BITS
+
+
 def check_stream_bits(geometry: EieGeometry, stream_bits: int) -> None:
     """Raises ValueError unless streams of so many bits fit the words of the array's load port."""
-    most = geometry.activation_lanes * VALUE_BITS
+    most = widest_stream(geometry)
     fit = [bits for bits in (VALUE_BITS, 2 * VALUE_BITS, 4 * VALUE_BITS) if bits <= most]
     if stream_bits not in fit:
         choices = ", ".join(map(str, fit))

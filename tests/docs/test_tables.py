@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
         "fpga.py",
         "fpga_blocks.py",
         "cells.py",
+        "bus.py",
     ],
 )
 def test_tables_are_those_of_the_measurements(script: str) -> None:

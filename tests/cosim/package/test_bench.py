@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from support.networks import random_network
-from support.packages import GEOMETRIES, OTHERS, lint, make, run_built
+from support.packages import GEOMETRIES, OTHERS, lint, make, run_built, sample_package
 from support.tile_networks import mlp, pruned
 from torch import nn
 
 from zeroskip.cosim.eie import package as eie
 from zeroskip.cosim.mma import package as mma
-from zeroskip.cosim.package.build import Package, make_package
+from zeroskip.cosim.package.build import make_package
 from zeroskip.cosim.package.folder import write_package
 from zeroskip.model.cores import load_core
 from zeroskip.model.eie import golden
@@ -31,11 +30,6 @@ from zeroskip.rtl.mma.layouts import load_layout as mma_load
 load_layouts: dict[str, Any] = {"eie": eie_load, "mma": mma_load, "mapping": mapping_load}
 
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="optional: apt-get install iverilog")
-
-
-def sample_package(core: str, geometry: Any) -> Package:
-    room = import_module(f"zeroskip.cosim.{core}.package")
-    return make_package(room.describe(geometry), room.sample_vectors(geometry))
 
 
 @pytest.fixture(scope="module", params=list(GEOMETRIES))
@@ -67,10 +61,15 @@ def test_a_changed_operand_fails(built: tuple[str, Path], tmp_path: Path) -> Non
     shutil.copytree(folder, copy)
     program = bytearray((folder / "vectors/program.bin").read_bytes())
     command, words = program[:1], int.from_bytes(program[1:5], "big")
-    layout = load_layouts[core](GEOMETRIES[core])
     # The lowest bits of the data: the code of the first entry (above its skip), a value of B, the index of a key.
-    bit = layout["data"].offset + (4 if core == "eie" else 0)
-    end = 5 + -(-layout.size // 8)
+    if core == "eie-axi":
+        # A write: 4 bytes of address, 4 of data.
+        assert command == b"W"
+        command, bit, end = b"L", 4, 5 + 8
+    else:
+        layout = load_layouts[core](GEOMETRIES[core])
+        bit = layout["data"].offset + (4 if core == "eie" else 0)
+        end = 5 + -(-layout.size // 8)
     program[end - 1 - bit // 8] ^= 1 << bit % 8
     (copy / "vectors/program.bin").write_bytes(program)
     done = run_built(copy)

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 KNOWN = {**CORES, **UNITS}
 
+BUSES = ("axi", "apb", "wishbone")
+"""The buses on which a core can be: its registers on AXI4-Lite, APB4 or Wishbone B4, images on AXI4-Stream."""
+
+ON_BUSES = ("eie",)
+"""The cores that can be on a bus."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EmittedRtl:
@@ -71,6 +77,8 @@ def emit_rtl(
     geometry: Any = None,
     network: CompiledNetwork | None = None,
     with_contents: bool = False,
+    bus: str | None = None,
+    stream_bits: int | None = None,
     progress: Progress = silent,
 ) -> EmittedRtl:
     """Write the RTL of a core to the folder `output`, as Verilog-2005 that needs no Python: modules, test bench,
@@ -80,10 +88,13 @@ def emit_rtl(
     path, a Compiled, or its network. The test bench runs made-up operands, or the network. `with_contents` puts the
     network's sparse matrices into the memories, as files for $readmemh.
 
-    Raises ValueError for an unknown core, a network of another core, a geometry and a network at once, and contents
-    without a network or for a core whose memories hold no network; TypeError for the geometry of another core; OSError
-    where `output` holds anything but an earlier package that nobody changed, or cannot be written. Then nothing is
-    written.
+    With a `bus`, one of BUSES, the core stands behind registers and streams of images and results, of `stream_bits`
+    bits; by default, as many as a load of the core has. The EIE array alone has buses.
+
+    Raises ValueError for an unknown core or bus, a bus for another core, streams of another width, a network of another
+    core, a geometry and a network at once, and contents without a network or for a core whose memories hold no network;
+    TypeError for the geometry of another core; OSError where `output` holds anything but an earlier package that nobody
+    changed, or cannot be written. Then nothing is written.
     """
     start = time.monotonic()
     folder = Path(output)
@@ -93,12 +104,22 @@ def emit_rtl(
         raise ValueError("geometry and network must not both be given: the network has a geometry")
     if with_contents and network is None:
         raise ValueError("with_contents needs a network: without one, the memories have no contents")
+    if bus is not None and bus not in BUSES:
+        raise ValueError(f"bus must be one of {', '.join(BUSES)}, not {bus!r}")
+    if bus is not None and core not in ON_BUSES:
+        raise ValueError(f"bus must be left out for the {KNOWN[core].title}: only the {CORES['eie'].title} has one")
+    if bus is None and stream_bits is not None:
+        raise ValueError("stream_bits needs a bus: without one, there are no streams of images")
     progress(Step(task="loading the core"))
     from zeroskip.cosim.package.build import make_package
     from zeroskip.cosim.package.folder import require_free, write_package
 
     require_free(folder)
     room: Any = importlib.import_module(f"zeroskip.cosim.{core}.package")
+    if bus is not None:
+        from zeroskip.cosim.bus.package import OnBus
+
+        room = OnBus(bus, stream_bits)
     with reserved(folder):
         if network is None:
             geometry = _geometry_of(core)() if geometry is None else geometry

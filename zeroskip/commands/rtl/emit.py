@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -34,6 +34,20 @@ def emit_command(
         bool,
         typer.Option("--with-contents", help="Put the network into the memories of the EIE array, for $readmemh."),
     ] = False,
+    bus: Annotated[
+        Literal["axi", "apb", "wishbone"] | None,
+        typer.Option(
+            help="Put the EIE array behind registers on AXI4-Lite, APB4 or Wishbone B4, and AXI4-Streams of images "
+            "and results.",
+            show_default="none: the core has its bare ports",
+        ),
+    ] = None,
+    stream_bits: Annotated[
+        int | None,
+        typer.Option(
+            help="With --bus: width of the streams, 16, 32 or 64.", show_default="as wide as a load of the array"
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Write the RTL of a core as Verilog that needs no Python.
@@ -52,6 +66,13 @@ def emit_command(
             raise ValueError(f"{name} means nothing with --network, whose core has its geometry")
     with working() as progress:
         emitted = emit_rtl(
-            chosen, output, geometry=geometry, network=network, with_contents=with_contents, progress=progress
+            chosen,
+            output,
+            geometry=geometry,
+            network=network,
+            with_contents=with_contents,
+            bus=bus,
+            stream_bits=stream_bits,
+            progress=progress,
         )
     show(emitted.summary(), emitted.rows(), title=f"{KNOWN[chosen].title} in {output}", as_json=as_json)

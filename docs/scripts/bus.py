@@ -1,0 +1,56 @@
+"""Fills the tables of docs/reference/bus.md: the register map from its description, and the rest from
+docs/measured/bus.json, which measure_bus.py writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tables import DOCS, fill, markdown, measured, update
+
+from zeroskip.cosim.package.data_sheet import table
+from zeroskip.cosim.package.registers import REGISTER_HEADS, WINDOW_HEADS, register_rows, window_rows
+from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.rtl.bus.eie_map import EVENTS, eie_map
+
+SHOWN = EieGeometry(pes=16)
+
+
+def event_rows() -> list[tuple[str, str, str]]:
+    return [(str(bit), f"`{name}`", meaning) for bit, (name, meaning) in enumerate(EVENTS.items())]
+
+
+def rate_table(result: dict[str, Any]) -> str:
+    rows = [["TDATA", "cycles of a run", "an image by bare ports", "an image by AXI4-Stream", "of the bare throughput"]]
+    for rate in result["rates"]:
+        cells = [f"{rate[name]:,.1f}" for name in ("run_cycles", "bare_cycles", "stream_cycles")]
+        rows.append([f"{rate['stream_bits']} bits", *cells, f"{rate['ratio']:.1%}"])
+    return markdown(rows)
+
+
+def lut_table(result: dict[str, Any]) -> str:
+    rows = [["bus", "PEs", "TDATA", "LUTs, bare", "with the bus", "added", "registers added"]]
+    for one in result["luts"]:
+        cells = [f"{one['bare_luts']:,}", f"{one['luts']:,}", f"{one['luts'] - one['bare_luts']:,}"]
+        registers = f"{one['registers'] - one['bare_registers']:,}"
+        rows.append([one["bus"], str(one["pes"]), f"{one['stream_bits']} bits", *cells, registers])
+    return markdown(rows)
+
+
+def filled(page: str) -> str:
+    """The page with each table between its two marks."""
+    result = measured("bus")
+    described = eie_map(SHOWN, 64)
+    tables = {
+        "registers": table(REGISTER_HEADS, register_rows(described)),
+        "windows": table(WINDOW_HEADS, window_rows(described)),
+        "events": table(("bit", "event", "meaning"), event_rows()),
+        "rates": rate_table(result),
+        "luts": lut_table(result),
+    }
+    for mark, text in tables.items():
+        page = fill(page, mark, text)
+    return page
+
+
+if __name__ == "__main__":
+    update(DOCS / "reference/bus.md", filled)
