@@ -7,20 +7,16 @@ side.
 
 from __future__ import annotations
 
-import ctypes
-import signal
 import socket
-import sys
 from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-# Linux ends the simulator with the process that started it, even after a crash.
-PR_SET_PDEATHSIG = 1
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+from zeroskip.cosim.end_together import end_together
+
+end_together()
 
 
 @cocotb.test()

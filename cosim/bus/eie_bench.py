@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 from zeroskip.cosim.bus.hosts import Refused
 from zeroskip.cosim.bus.peers import Peers
 from zeroskip.cosim.bus.program import input_writes, network_writes
+from zeroskip.cosim.end_together import end_together
 from zeroskip.model.eie import bundle, cycles, golden
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.rtl.bus.eie_map import EVENTS, eie_map
+
+end_together()
 
 ERRORS = set(EVENTS) - {"DONE"}
 

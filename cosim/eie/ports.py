@@ -18,7 +18,10 @@ from cocotb.triggers import RisingEdge, Timer
 from cocotbext.axi.stream import define_stream
 
 from zeroskip.cosim.eie.program import Packer, network_transfers
+from zeroskip.cosim.end_together import end_together
 from zeroskip.model.eie import bundle, cycles, golden
+
+end_together()
 
 BeatBus, Beat, BeatSource, BeatSink, _ = define_stream("Beat", signals=["payload", "valid", "ready"])
 

@@ -6,11 +6,8 @@ stream_player.v. +clock and +bit are the lengths of a cycle and of a bit in ns.
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +17,9 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
 from cocotbext.uart import UartSink, UartSource
 
-# Linux ends the simulator with the process that started it, even after a crash.
-PR_SET_PDEATHSIG = 1
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+from zeroskip.cosim.end_together import end_together
+
+end_together()
 
 
 @cocotb.test()

@@ -9,12 +9,9 @@ nothing; `waited`, the bits between the two; `time`, the bits since the beginnin
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import json
-import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +20,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Edge, FallingEdge, First, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
-# Linux ends the simulator with the process that started it, even after a crash.
-PR_SET_PDEATHSIG = 1
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+from zeroskip.cosim.end_together import end_together
+
+end_together()
 
 STATES = {"J": (1, 0), "K": (0, 1), "0": (0, 0)}
 

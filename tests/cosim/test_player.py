@@ -6,6 +6,10 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +23,12 @@ from zeroskip.cosim.mma.design import tile_design
 from zeroskip.cosim.player import Player
 from zeroskip.cosim.session import Session, Setup
 from zeroskip.cosim.simulator import Simulator, SimulatorError
+from zeroskip.model.eie import bundle
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mma.geometry import TileGeometry
+
+ROOT = Path(__file__).parents[2]
 
 SIMULATORS = [
     Simulator.VERILATOR,
@@ -80,6 +87,58 @@ def test_the_simulator_is_killed(network: EieNetwork, monkeypatch: pytest.Monkey
         player.play(program)
     with pytest.raises(SimulatorError, match="ended with exit code -9"):
         player.__exit__(None, None, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with the one that started it")
+def test_the_simulator_ends_with_its_host(network: EieNetwork, tmp_path: Path) -> None:
+    """Though the host is killed, and can do nothing for it, while it reads without end."""
+    bundle.save(network, tmp_path / "network.zs")
+    (tmp_path / "program").write_bytes(b"".join([network_program(network), *endless(network)]))
+    code = """
+from pathlib import Path
+from zeroskip.cosim.build import Build
+from zeroskip.cosim.eie.design import player_design
+from zeroskip.cosim.player import Player
+from zeroskip.cosim.simulator import Simulator
+from zeroskip.model.eie import bundle
+
+run = Build.run
+def watched(self, *, started, **arguments):
+    run(self, started=lambda process: (print(process.pid, flush=True), started(process)), **arguments)
+Build.run = watched
+with Player(player_design(bundle.load(Path("network.zs")).geometry).build(Simulator.VERILATOR)) as player:
+    player.play([Path("program").read_bytes()])
+"""
+    host = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert host.stdout is not None
+    simulator = Path("/proc") / host.stdout.readline().strip() / "stat"
+
+    def numbers() -> list[str]:
+        """From its state on (proc(5)); the twelfth are the hundredths of a second that it has computed."""
+        return simulator.read_text().rpartition(")")[2].split()
+
+    wait_for(lambda: int(numbers()[11]) > 300)
+    host.kill()
+    host.communicate()
+    wait_for(lambda: not simulator.exists() or numbers()[0] == "Z")
+
+
+def test_every_bench_ends_with_its_host() -> None:
+    benches = [
+        path
+        for folder in ("cosim", "fpga")
+        for path in (ROOT / folder).rglob("*.py")
+        if "@cocotb.test" in path.read_text()
+    ]
+    assert len(benches) >= 6
+    assert [path.name for path in benches if "\nend_together()\n" not in path.read_text()] == []
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_the_error_names_the_waveform(network: EieNetwork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
