@@ -32,9 +32,11 @@ class StageRun:
     `by_layer` (int64, batches x layers of the stage) and `totals` (int64, batches) are cycles as in
     zeroskip.model.core.Cycles. `values` results were compared, of which `mismatches` differ. `saturated` counts, by
     kind, values that did not fit the core's formats, and `losses` by layer what these lost. A core's own driver adds
-    what its report needs.
+    what its report needs. Of a recurrent stage, each step is a run by itself.
     """
 
+    layers: range
+    """Those of the stage."""
     outputs: NDArray[Any]
     by_layer: NDArray[np.int64]
     totals: NDArray[np.int64]

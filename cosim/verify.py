@@ -182,8 +182,8 @@ def verify_in(
 
     for first in range(0, len(inputs), together):
         batches.append([])
-        values.append(run_stages(stages, inputs[first : first + together], run_stage, run_host))
-    run: RtlRun = driver.finish(network, np.concatenate(values), _cycles(batches, values), batches)
+        values.append(run_stages(stages, inputs[first : first + together], run_stage, run_host, network.run_cell))
+    run: RtlRun = driver.finish(network, np.concatenate(values), _cycles(batches, values, len(network.layers)), batches)
     outputs, raw = driver.decode(network, run.values)
     made = [stage for batch in batches for stage in batch]
     saturated: Counter[str] = Counter()
@@ -205,11 +205,14 @@ def verify_in(
     )
 
 
-def _cycles(batches: list[list[StageRun]], values: list[NDArray[Any]]) -> Cycles:
+def _cycles(batches: list[list[StageRun]], values: list[NDArray[Any]], layers: int) -> Cycles:
     """Joins the cycles of all batches; the core may have split each into smaller ones."""
-    by_layer = [np.concatenate([stage.by_layer for stage in stages], axis=1) for stages in batches]
+    by_layer = [np.zeros((len(stages[0].by_layer), layers), np.int64) for stages in batches]
+    for found, stages in zip(by_layer, batches, strict=True):
+        for stage in stages:
+            found[:, list(stage.layers)] += stage.by_layer
     images = [
-        np.full(len(layers), len(part) // len(layers), np.int64) for layers, part in zip(by_layer, values, strict=True)
+        np.full(len(found), len(part) // len(found), np.int64) for found, part in zip(by_layer, values, strict=True)
     ]
     return Cycles(
         by_layer=np.concatenate(by_layer),

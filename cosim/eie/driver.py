@@ -22,7 +22,7 @@ from zeroskip.model.core import Cycles
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.compiler import float_outputs, quantise_inputs
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.model.network.stages import Stage
+from zeroskip.model.network.stages import Stage, rows_together
 
 if TYPE_CHECKING:
     from zeroskip.cosim.verify import Verification
@@ -100,11 +100,12 @@ class EieDriver:
         other_cycles |= record.cycles != expected
         if len(wrong := np.flatnonzero(np.any(different, axis=1) | other_cycles)):
             session.fail(range(int(wrong[0]), int(wrong[0]) + 1))
-        images = len(rows) // stage.starts
+        images = len(rows) // rows_together(stage)
         used = record.layer_cycles[:, stage.layers.start : stage.layers.stop]
         return EieStageRun(
+            layers=stage.layers,
             outputs=record.outputs,
-            by_layer=used.reshape(images, stage.starts, -1).sum(axis=1),
+            by_layer=used.reshape(images, rows_together(stage), -1).sum(axis=1),
             totals=record.cycles.reshape(images, -1).sum(axis=1),
             values=record.outputs.size,
             mismatches=int(different.sum()),

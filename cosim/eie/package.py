@@ -147,7 +147,13 @@ def _vectors(network: EieNetwork, inputs: NDArray[np.int16], what: str, *, conte
             expected.append(" ".join(map(str, ["R", *outputs])))
         return models.outputs
 
-    run_stages(network.stages, inputs, run_stage, lambda index, given: network.run_host(index, given)[0])
+    run_stages(
+        network.stages,
+        inputs,
+        run_stage,
+        lambda index, given: network.run_host(index, given)[0],
+        network.run_cell,
+    )
     memories: dict[tuple[str, ...], str] = {}
     if contents:
         for path, words in network_memories(network).items():

@@ -96,6 +96,7 @@ class MmaDriver:
         outputs, losses = run_stage(network, stage, rows, multiply)
         by_layer = np.array([[product.run.cycles for product in products]], np.int64)
         return MmaStageRun(
+            layers=stage.layers,
             outputs=outputs,
             by_layer=by_layer,
             totals=by_layer.sum(axis=1),
@@ -125,7 +126,7 @@ class MmaDriver:
         return MmaRun(
             values=values,
             cycles=cycles,
-            transfers=np.sum([[count for stage in stages for count in stage.transfers] for stages in batches], axis=0),
+            transfers=np.sum([_by_layer(network, stages) for stages in batches], axis=0),
             useful=np.array(useful),
             multipliers=geometry.m * geometry.n * geometry.k,
         )
@@ -154,6 +155,14 @@ class MmaDriver:
         from zeroskip.cosim.mma.report import sections
 
         return sections(verification)
+
+
+def _by_layer(network: MmaNetwork, stages: Sequence[MmaStageRun]) -> NDArray[np.int64]:
+    """The transfers of each layer in a batch."""
+    found = np.zeros(len(network.layers), np.int64)
+    for stage in stages:
+        found[list(stage.layers)] += stage.transfers
+    return found
 
 
 DRIVER = MmaDriver()

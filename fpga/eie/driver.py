@@ -30,7 +30,7 @@ from zeroskip.model.bits import bits_for
 from zeroskip.model.core import Cycles
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.tiles import one_by_one
-from zeroskip.model.network.stages import Stage
+from zeroskip.model.network.stages import Stage, rows_together
 from zeroskip.model.progress import Progress, Step, silent
 
 
@@ -87,11 +87,12 @@ class EieBoardDriver(EieDriver):
             if flags:
                 raise BoardError(f"{session.host.pipe.name} reports the flags {flags:#x} of start {start}")
             on_rows(start + 1)
-        images = len(rows) // stage.starts
+        images = len(rows) // rows_together(stage)
         used = models.layer_cycles[:, stage.layers.start : stage.layers.stop]
         return StageRun(
+            layers=stage.layers,
             outputs=outputs,
-            by_layer=used.reshape(images, stage.starts, -1).sum(axis=1),
+            by_layer=used.reshape(images, rows_together(stage), -1).sum(axis=1),
             totals=cycles.reshape(images, -1).sum(axis=1),
             values=outputs.size,
             mismatches=int((outputs != models.outputs).sum()),

@@ -110,13 +110,13 @@ def balance(
 
 def _frequencies(
     layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
-) -> list[NDArray[np.float64]]:
+) -> dict[int, NDArray[np.float64]]:
     """How often each activation of each layer is not zero, over all its starts for `inputs` (samples x values)."""
-    used: list[NDArray[np.float64]] = []
+    used: dict[int, NDArray[np.float64]] = {}
 
     def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         for index in stage.layers:
-            used.append((rows != 0).mean(axis=0))
+            used[index] = (rows != 0).mean(axis=0)
             # Nothing asks for the outputs of the last layer.
             final = index == len(layers) - 1
             rows = np.zeros((len(rows), len(layers[index].weight_codes))) if final else float_layer(layers[index], rows)

@@ -16,8 +16,10 @@ from zeroskip.model.bits import power_of_two_at_least
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.eie.host import KEEPING, MOST_APART, activation_table, most_fraction, run_host
+from zeroskip.model.eie.rounding import rounded_float
 from zeroskip.model.eie.tiles import of_one_position
 from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
+from zeroskip.model.network.cells import State, advance
 from zeroskip.model.network.container import BundleError, Container, check_kinds, check_sizes, check_tensor
 from zeroskip.model.network.fields import ADDED_LATER
 from zeroskip.model.network.host_stages import (
@@ -31,6 +33,7 @@ from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import (
     LinearStage,
+    RecurrentStage,
     Stage,
     computes_on_host,
     host_name,
@@ -139,6 +142,24 @@ class EieNetwork(StagedNetwork):
             saturated=made.saturated,
         )
         return made.outputs, [loss]
+
+    def run_cell(
+        self, index: int, inputs: NDArray[Any], recurrent: NDArray[Any], left: State | None
+    ) -> tuple[NDArray[Any], State]:
+        """A step of stage `index`, from the sums of its inputs and of the state (int16): the cell in float64
+        (zeroskip.model.network.cells), and the state h as activations, saturate16(round_half_even(h * 2**g))."""
+        stage = self.stages[index]
+        assert isinstance(stage, RecurrentStage)
+        (source,), result = sources(index, stage), self.value_fractions[index + 1]
+        fractions = self.value_fractions[source], self.layers[stage.layer].output_fraction
+        given, state = (
+            np.ldexp(part.astype(np.float64), -fraction)
+            for part, fraction in zip((inputs, recurrent), fractions, strict=True)
+        )
+        before = stage.first(len(inputs)) if left is None else left
+        after = advance(stage.cell, given, state, before)
+        held = rounded_float(after.hidden, result).outputs
+        return held, State(np.ldexp(held.astype(np.float64), -result), after.memory)
 
     @property
     def starts_per_image(self) -> int:
@@ -368,7 +389,9 @@ def _check_fractions(network: EieNetwork) -> None:
     values = network.value_fractions
     for index, stage in enumerate(network.stages):
         read = [values[source] for source in sources(index, stage)]
-        last = read[0]
+        result = values[index + 1]
+        # A recurrent layer reads what it gives.
+        last = result if isinstance(stage, RecurrentStage) else read[0]
         for row in stage.layers:
             layer = network.layers[row]
             if layer.input_fraction != last:
@@ -377,7 +400,8 @@ def _check_fractions(network: EieNetwork) -> None:
                     f"not {layer.input_fraction}"
                 )
             last = layer.output_fraction
-        result = values[index + 1]
+        if isinstance(stage, RecurrentStage):
+            continue
         most = most_fraction(stage, read)
         if isinstance(stage, EmbeddingStage) and last != 0:
             raise BundleError(

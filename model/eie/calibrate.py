@@ -13,6 +13,7 @@ from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.eie.host import KEEPING, MOST_APART, most_fraction
 from zeroskip.model.eie.rounding import VALUE_MAX
 from zeroskip.model.eie.shared import SharedLayer
+from zeroskip.model.network.cells import State, advance
 from zeroskip.model.network.host_stages import (
     AddStage,
     ConcatStage,
@@ -20,7 +21,7 @@ from zeroskip.model.network.host_stages import (
 )
 from zeroskip.model.network.magnitudes import Magnitudes
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import Stage, sources
+from zeroskip.model.network.stages import RecurrentStage, Stage, sources
 from zeroskip.model.network.token_stages import EmbeddingStage
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -62,6 +63,12 @@ class _Formats:
         values, layers, count = [0], [], 1
         for index, stage in enumerate(stages):
             last = values[sources(index, stage)[0]]
+            if isinstance(stage, RecurrentStage):
+                # Its layer reads the states that it gives.
+                layers.append((count, count + 1))
+                values.append(count)
+                count += 2
+                continue
             for _ in stage.layers:
                 layers.append((last, count))
                 last, count = count, count + 1
@@ -202,15 +209,17 @@ def _ranges(
     """The magnitudes of the values of each format, and the greatest sum of magnitudes of products of each layer."""
     values = [Magnitudes.of() for _ in range(formats.count)]
     values[0] = Magnitudes.of(inputs)
-    sums: list[float] = []
+    sums = [0.0] * len(layers)
 
     def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         for index in stage.layers:
             layer = layers[index]
             magnitudes = np.abs(rows) @ np.abs(layer.codebook[layer.matrix_codes]).astype(np.float64).T
-            sums.append(float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max()))
+            sums[index] = max(
+                sums[index], float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max())
+            )
             rows = float_layer(layer, rows)
-            values[formats.layers[index][1]] = Magnitudes.of(rows)
+            values[formats.layers[index][1]] += Magnitudes.of(rows)
         return rows
 
     def run_host(index: int, given: list[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -221,7 +230,16 @@ def _ranges(
             values[formats.values[index + 1]] = Magnitudes.of(found)
         return found
 
-    run_stages(stages, inputs.astype(np.float64), run_stage, run_host)
+    def run_cell(
+        index: int, given: NDArray[np.float64], recurrent: NDArray[np.float64], left: State | None
+    ) -> tuple[NDArray[np.float64], State]:
+        stage = stages[index]
+        assert isinstance(stage, RecurrentStage)
+        after = advance(stage.cell, given, recurrent, stage.first(len(given)) if left is None else left)
+        values[formats.values[index + 1]] += Magnitudes.of(after.hidden)
+        return after.hidden, after
+
+    run_stages(stages, inputs.astype(np.float64), run_stage, run_host, run_cell)
     return values, sums
 
 

@@ -16,6 +16,8 @@ from zeroskip.model.eie.lay_out import Matrices, lay_out
 from zeroskip.model.eie.rounding import VALUE_MAX, VALUE_MIN
 from zeroskip.model.eie.settings import POSITIONS
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, averaging_layer, shapes_of
+from zeroskip.model.network.cells import State, advance
+from zeroskip.model.network.cells import errors as cell_errors
 from zeroskip.model.network.host_stages import (
     HostStage,
 )
@@ -23,7 +25,7 @@ from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.lower import lower
 from zeroskip.model.network.operations import AveragePooling
 from zeroskip.model.network.run import run_stages
-from zeroskip.model.network.stages import ConvStage, Stage
+from zeroskip.model.network.stages import ConvStage, RecurrentStage, Stage
 from zeroskip.model.network.token_stages import EmbeddingStage
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -156,7 +158,8 @@ def error_bound(
     maximum is at most the largest error of its values. The error of a sum is at most the sum of the errors, and half a
     unit more where it is rounded; a product of x and y with errors e and d is off by at most |x| d + |y| e + e d, and
     half a unit; a limit adds what it is off itself, and an activation multiplies by its greatest
-    slope. For the other operations of the host see zeroskip.model.eie.host_error.
+    slope. For the other operations of the host see zeroskip.model.eie.host_error, for recurrent cells
+    zeroskip.model.network.cells.
     """
     values = inputs.reshape(len(inputs), -1).astype(np.float64)
     errors = np.full_like(values, 0.5 * 2.0**-network.input_fraction)
@@ -180,8 +183,25 @@ def error_bound(
         error = host_error(network, index, values, [error for _, error in halves])
         return np.concatenate((stage.compute(*values), error))
 
+    def run_cell(
+        index: int,
+        inputs: NDArray[np.float64],
+        recurrent: NDArray[np.float64],
+        left: tuple[State, State] | None,
+    ) -> tuple[NDArray[np.float64], tuple[State, State]]:
+        stage = stages[index]
+        assert isinstance(stage, RecurrentStage)
+        (given, off_given), (state, off_state) = np.split(inputs, 2), np.split(recurrent, 2)
+        first = stage.first(len(given))
+        before, off_before = (first, first) if left is None else left
+        after = advance(stage.cell, given, state, before)
+        off = cell_errors(stage.cell, given, state, (off_given, off_state), before, off_before)
+        hidden = off.hidden + 0.5 * 2.0 ** -network.value_fractions[index + 1]
+        return np.concatenate((after.hidden, hidden)), (after, State(hidden, off.memory))
+
     # Errors pass through the stages together with their values: they are the second half of the batch.
-    return np.split(run_stages(stages, np.concatenate((values, errors)), run_stage, run_host), 2)[1]
+    found = run_stages(stages, np.concatenate((values, errors)), run_stage, run_host, run_cell)
+    return np.split(found, 2)[1]
 
 
 def _layer_error(

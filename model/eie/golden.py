@@ -8,6 +8,7 @@ last, `saturate16(round_half_even(acc / 2**out_shift))`, ReLU.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -98,13 +99,13 @@ def _run(network: EieNetwork, inputs: NDArray[np.int16]) -> tuple[NDArray[np.int
     """The outputs (int16, images x outputs, in the user's order), what each layer computed, and what the host lost."""
     if inputs.ndim != 2 or inputs.shape[1] != network.inputs or inputs.dtype != np.int16:
         raise ValueError(f"inputs must be int16 of images x {network.inputs}, not {inputs.dtype} of {inputs.shape}")
-    runs: list[LayerRun] = []
+    runs: dict[int, list[LayerRun]] = {}
     lost: list[Loss] = []
 
     def run_stage(stage: Stage, rows: NDArray[np.int16]) -> NDArray[np.int16]:
         for index in stage.layers:
-            runs.append(run_layer(network, index, rows))
-            rows = runs[-1].outputs
+            runs.setdefault(index, []).append(run_layer(network, index, rows))
+            rows = runs[index][-1].outputs
         return rows
 
     def run_host(index: int, given: list[NDArray[np.int16]]) -> NDArray[np.int16]:
@@ -112,8 +113,21 @@ def _run(network: EieNetwork, inputs: NDArray[np.int16]) -> tuple[NDArray[np.int
         lost.extend(host)
         return values
 
-    values = run_stages(network.stages, inputs, run_stage, run_host)
-    return values[:, network.order], runs, lost
+    values = run_stages(network.stages, inputs, run_stage, run_host, network.run_cell)
+    return values[:, network.order], [_of_steps(runs[index]) for index in sorted(runs)], lost
+
+
+def _of_steps(runs: list[LayerRun]) -> LayerRun:
+    """The runs of a layer in all steps of a recurrent stage as one, with the starts of each image one after another."""
+    if len(runs) == 1:
+        return runs[0]
+
+    def by_image(name: str) -> NDArray[Any]:
+        steps = np.stack([getattr(one, name) for one in runs], axis=1)
+        return steps.reshape(-1, *steps.shape[2:])
+
+    arrays = {name: by_image(name) for name in ("inputs", "outputs", "saturated_sums", "saturated_outputs")}
+    return LayerRun(**arrays, sums=sum(one.sums for one in runs), vanished=sum(one.vanished for one in runs))
 
 
 def outputs(network: EieNetwork, inputs: NDArray[np.int16], *, batch: int = 250) -> NDArray[np.int16]:

@@ -22,6 +22,8 @@ from zeroskip.model.network.operations import (
     Linear,
     MaxPooling,
     Operation,
+    Recurrence,
+    recurrent,
 )
 from zeroskip.model.network.stages import ConvStage
 
@@ -145,6 +147,22 @@ class SharedConv(SharedLayer):
             bias=self.bias_codes is not None,
         )
         return self._filled(module)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SharedRecurrence(SharedLayer):
+    """The layer of a recurrent `cell` with shared weights (zeroskip.model.network.operations.Recurrence)."""
+
+    cell: str
+
+    @property
+    def operation(self) -> Recurrence:
+        sums, hidden = self.weight_codes.shape
+        return Recurrence(inputs=hidden, outputs=sums, relu=False, rows=self.rows, cell=self.cell, back=self.back)
+
+    def module(self) -> nn.Module:
+        sums, hidden = self.weight_codes.shape
+        return self._filled(recurrent(self.cell, hidden, sums, bias=self.bias_codes is not None))
 
 
 SharedOperation = SharedLayer | MaxPooling | AveragePooling | Imaging | HostOperation

@@ -12,10 +12,10 @@ from torch import nn
 
 from zeroskip.model.eie.fixed_point import ONE_FRACTION, activation_fraction
 from zeroskip.model.eie.kmeans import cluster
-from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation
+from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation, SharedRecurrence
 from zeroskip.model.network.folded import Folded, operations
 from zeroskip.model.network.magnitudes import LOST_SHARE, Magnitudes
-from zeroskip.model.network.operations import Convolution, Linear
+from zeroskip.model.network.operations import Convolution, Linear, Recurrence
 from zeroskip.model.network.ranges import input_magnitudes
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.warned import warn
@@ -105,6 +105,8 @@ def _share_layer(
         relu=operation.relu,
         back=operation.back,
     )
+    if isinstance(operation, Recurrence):
+        return SharedRecurrence(**{**vars(shared), "rows": operation.rows}, cell=operation.cell)
     if isinstance(operation, Linear):
         return dataclasses.replace(shared, rows=operation.rows)
     return SharedConv(

@@ -58,7 +58,9 @@ def run(network: MmaNetwork, inputs: NDArray[np.float32], multiply: Multiply | N
         return rows
 
     for first in range(0, len(inputs), size):
-        outputs.append(run_stages(network.stages, inputs[first : first + size], multiply_stage))
+        outputs.append(
+            run_stages(network.stages, inputs[first : first + size], multiply_stage, run_cell=network.run_cell)
+        )
     return NetworkRun(outputs=np.concatenate(outputs), losses=joined(losses))
 
 

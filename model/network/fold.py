@@ -30,6 +30,7 @@ from zeroskip.model.network.operations import (
     Multiplication,
     Operation,
     Rearrangement,
+    Recurrence,
     Spreading,
 )
 from zeroskip.model.network.same import require_same
@@ -48,6 +49,7 @@ from zeroskip.model.network.steps import (
     MoveStep,
     MultiplyStep,
     NetworkStep,
+    RecurrentStep,
     ReluStep,
     SoftmaxStep,
     SpreadStep,
@@ -279,6 +281,7 @@ class _Made:
         | MultiplyStep
         | ConcatStep
         | Move
+        | RecurrentStep
         | SpreadStep
         | _ImageShape
         | TokenOperation
@@ -336,6 +339,11 @@ class _Folding:
                 result = self.flatten(step, value)
             case MoveStep():
                 result = self.move(step, value)
+            case RecurrentStep():
+                for name, parameter in step.module.named_parameters():
+                    _finite(step.label, name, parameter)
+                self._place_waiting(value)
+                result = self._make(step, value, width=None, images=False)
             case SpreadStep():
                 value = self._as_images(step.label, "transposed convolution", value)
                 self._place_waiting(value)
@@ -554,7 +562,7 @@ class _Folding:
     def result(self) -> Folded:
         last = self.values[-1] if self.values else self.input
         self._place_waiting(last)
-        if last.waiting is None and not any(isinstance(made.operation, _Layer) for made in self.made):
+        if last.waiting is None and not any(isinstance(made.operation, _Layer | RecurrentStep) for made in self.made):
             raise ValueError("the network has no Linear or Conv2d; it must have at least one")
         end = last.made_by
         while isinstance(self.made[end].operation, _ImageShape):
@@ -726,6 +734,10 @@ def _finished(made: _Made, back: tuple[int, ...]) -> tuple[Operation, nn.Module]
             operation = Activation(function=function, argument=argument, back=back)
         case Normalization() | Softmaxing() | MatrixProduct() | Scaling() | Embedding() | Constant() as token:
             operation = dataclasses.replace(token, back=back)
+        case RecurrentStep(module=recurrent, steps=steps):
+            hidden, sums = recurrent.in_features, recurrent.out_features
+            operation = Recurrence(inputs=hidden, outputs=sums, relu=False, rows=steps, cell=recurrent.cell, back=back)
+            return operation, recurrent
         case SpreadStep(apart=apart, tail=tail):
             operation = Spreading(apart=apart, tail=tail, back=back)
         case Move() as move:

@@ -16,6 +16,7 @@ from zeroskip.model.network.operations import (
     Multiplication,
     Operation,
     Rearrangement,
+    Recurrence,
     has_relu,
 )
 from zeroskip.model.network.steps import INPUT
@@ -62,8 +63,9 @@ class Folded(nn.Sequential):
             return source if is_image[source] else add(nn.Unflatten(1, (-1, 1, 1)), (source,), True)
 
         def rows(source: int, operation: Operation) -> int:
-            if not isinstance(operation, Linear) or operation.rows == 1:
+            if not _of_rows(operation):
                 return source
+            assert isinstance(operation, Linear)
             return add(nn.Unflatten(1, (operation.rows, operation.inputs)), (source,), False)
 
         for number, (operation, layer) in enumerate(zip(operations, layers, strict=True)):
@@ -76,7 +78,7 @@ class Folded(nn.Sequential):
             self._of_operation.append(len(self))
             gives_images = takes_images or isinstance(operation, Imaging)
             result = add(layer, read, gives_images)
-            if isinstance(operation, Linear) and operation.rows > 1:
+            if _of_rows(operation):
                 result = add(nn.Flatten(), (result,), False)
             results.append(add(nn.ReLU(), (result,), gives_images) if has_relu(operation) else result)
         flat(results[-1])
@@ -103,6 +105,11 @@ class Folded(nn.Sequential):
                 if self._last_use[source] == place:
                     del values[source]
         return values[len(self) - 1]
+
+
+def _of_rows(operation: Operation) -> bool:
+    """Whether an operation computes each of several rows by itself."""
+    return isinstance(operation, Linear) and operation.rows > 1 and not isinstance(operation, Recurrence)
 
 
 def _takes_images(operation: Operation, given: bool) -> bool:

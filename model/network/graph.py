@@ -44,12 +44,13 @@ from zeroskip.model.network.trace import COMPARED, PLACE, RESHAPE_METHODS, RESHA
 from zeroskip.model.network.wrappers import unwrapped
 
 SUPPORTED = (
-    "Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, additions, products of two values, concatenations, "
-    "ReLU, ReLU6, Hardtanh, LeakyReLU, Sigmoid, Tanh, SiLU, GELU, Hardswish, Hardsigmoid, max and average pooling "
-    "of one and two dimensions, adaptive poolings to sizes that divide the image, means, BatchNorm1d, "
-    "BatchNorm2d, reshapes, transpositions, slices and nearest upsampling of each sample, LayerNorm, RMSNorm, "
-    "Softmax, matrix products of values, scaled_dot_product_attention, MultiheadAttention, TransformerEncoder, "
-    "Embedding, constants that are added or multiplied, Dropout, Identity, and at the end LogSoftmax"
+    "Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, LSTM, GRU, RNN, additions, products of two values, "
+    "concatenations, ReLU, ReLU6, Hardtanh, LeakyReLU, Sigmoid, Tanh, SiLU, GELU, Hardswish, Hardsigmoid, max and "
+    "average pooling of one and two dimensions, adaptive poolings to sizes that divide the image, means, "
+    "BatchNorm1d, BatchNorm2d, reshapes, transpositions, slices and nearest upsampling of each sample, LayerNorm, "
+    "RMSNorm, Softmax, matrix products of values, scaled_dot_product_attention, MultiheadAttention, "
+    "TransformerEncoder, Embedding, constants that are added or multiplied, Dropout, Identity, and at the end "
+    "LogSoftmax"
 )
 
 
@@ -194,6 +195,8 @@ class _Reader:
         # wrong with the second is an error where anything but a move reads them.
         self.parts: dict[fx.Node, fx.Node] = {}
         self.misplaced: dict[fx.Node, str] = {}
+        # Nodes that give the last states of a recurrent layer, and that layer.
+        self.last_states: dict[fx.Node, fx.Node] = {}
         # Values that are no tensors: the shape of a value, and its first element. The number of
         # samples is the same all along the network, so they never go stale.
         self.shapes: set[fx.Node] = set()
@@ -250,34 +253,57 @@ class _Reader:
                 # A step that does nothing gives the value that it takes.
                 self.list.same(node, self.current)
 
+    def _of_several(self, node: fx.Node, source: fx.Node) -> bool:
+        """One of the results of an attention or a recurrent layer."""
+        place = node.args[1] if node.target is operator.getitem else None
+        if source in self.list and place == 0:
+            self.list.same(node, source)
+        elif source in self.tokens.ends and place == 1:
+            # Of an LSTM, this is a pair again.
+            self.last_states[node] = source
+        elif source in self.last_states and place == 0:
+            self.last_states[node] = self.last_states[source]
+        else:
+            raise ValueError(
+                f"{label_of(node)} takes another result than supported of '{source.name}'; supported: the values of an "
+                "attention, [0], the states of a recurrent layer, [0], and the last ones, [1], without those of cells"
+            )
+        return True
+
     def _moves_parts(self, node: fx.Node) -> bool:
-        return is_reshape(node) and any(source in self.parts for source in node.all_input_nodes)
+        waiting = (*self.parts, *self.last_states)
+        return is_reshape(node) and any(source in waiting for source in node.all_input_nodes)
 
     def _parts_or_move(self, node: fx.Node) -> bool:
         """Adds the step of a node that only moves values. Parts of a value (chunk), and values whose samples are not
         first, wait for the moves that read them. Returns whether the node is done; not so where shapes are not
         known."""
         source = node.all_input_nodes[0]
-        if source in self.list and isinstance(source.meta.get(VALUE), tuple):
-            if node.target is not operator.getitem or node.args[1] != 0:
-                raise ValueError(f"{label_of(node)} reads the weights of an attention; supported: its values, [0]")
-            self.list.same(node, source)
-            return True
-        chain, whole = [node], source
+        if isinstance(source.meta.get(VALUE), tuple) and (source in self.list or source in self.last_states):
+            return self._of_several(node, source)
+        chain: list[fx.Node | None] = [node]
+        whole = source
         while whole in self.parts:
             chain.insert(0, whole)
             whole = self.parts[whole]
         if self._shape(whole) is None:
             return False
+        if whole in self.last_states:
+            # Torch has layers and directions first, and then the samples.
+            chain.insert(0, None)
 
         def move(value: Any) -> Any:
             for one in chain:
-                value = moved(self.module, one, value)
+                value = value.transpose(0, 1) if one is None else moved(self.module, one, value)
             return value
 
         if isinstance(node.meta[VALUE], Tensor):
             try:
-                self.list.add(node, self.list.moved(node, whole, move))
+                if whole in self.last_states:
+                    held = self.tokens.last_states(node, self.last_states[whole])
+                    self.list.add(node, self.list.moved_from(node, held.number, held.value, move))
+                else:
+                    self.list.add(node, self.list.moved(node, whole, move))
                 return True
             except ValueError as error:
                 # Perhaps another move brings the samples back to the first dimension.
@@ -306,7 +332,11 @@ class _Reader:
 
     def _inputs(self, node: fx.Node) -> list[fx.Node]:
         """The values that a node reads, without shapes."""
-        return [source for source in node.all_input_nodes if source in self.list or source in self.parts]
+        return [
+            source
+            for source in node.all_input_nodes
+            if source in self.list or source in self.parts or source in self.last_states
+        ]
 
     def _require_values(self, node: fx.Node) -> None:
         """Raises ValueError unless the node reads values of this network alone."""

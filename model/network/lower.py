@@ -37,10 +37,11 @@ from zeroskip.model.network.operations import (
     Multiplication,
     Operation,
     Rearrangement,
+    Recurrence,
     Spreading,
     in_table,
 )
-from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, Stage
+from zeroskip.model.network.stages import ConvStage, LinearStage, MaxPoolStage, RecurrentStage, Stage
 from zeroskip.model.network.token_operations import TokenOperation
 
 Shape = tuple[int, ...]
@@ -77,7 +78,10 @@ def lower(operations: Sequence[Operation], shape: Shape) -> Lowered:
         row = len(sources)
         given = [shapes[result] for result in read]
         before = stages[-1] if stages else None
-        if isinstance(operation, Linear):
+        if isinstance(operation, Recurrence):
+            _require_count((operation.rows, operation.outputs), given[0], position)
+            shapes.append((operation.rows, operation.inputs))
+        elif isinstance(operation, Linear):
             _require_inputs(operation, given[0], row, first=read == (0,))
             shapes.append((operation.rows, operation.outputs)[-min(operation.rows, 2) :])
             # The result right before it is that of the last stage.
@@ -88,10 +92,13 @@ def lower(operations: Sequence[Operation], shape: Shape) -> Lowered:
                 sources.append(position)
                 continue
         back = tuple(len(stages) + 1 - value_of[result] for result in read)
-        if isinstance(operation, Linear):
+        if isinstance(operation, Recurrence):
+            sizes = {"steps": operation.rows, "hidden": operation.inputs}
+            stages.append(RecurrentStage(layer=row, cell=operation.cell, **sizes, back=back))
+        elif isinstance(operation, Linear):
             stages.append(LinearStage(first=row, last=row, rows=operation.rows, back=back))
         elif isinstance(operation, Imaging):
-            _require_count(operation, given[0], position)
+            _require_count(operation.shape, given[0], position)
             shapes.append(operation.shape)
             value_of.append(value_of[read[0]])
             continue
@@ -139,11 +146,10 @@ def _require_inputs(operation: Linear, shape: Shape, row: int, *, first: bool) -
     raise ValueError(f"layer {row} takes {count} values, but these inputs make it {_by(shape)}")
 
 
-def _require_count(operation: Imaging, shape: Shape, position: int) -> None:
-    if math.prod(operation.shape) != math.prod(shape):
+def _require_count(wanted: Shape, shape: Shape, position: int) -> None:
+    if math.prod(wanted) != math.prod(shape):
         raise ValueError(
-            f"operation {position} of the network takes {_by(operation.shape)} values, but these inputs make it "
-            f"{_by(shape)}"
+            f"operation {position} of the network takes {_by(wanted)} values, but these inputs make it {_by(shape)}"
         )
 
 

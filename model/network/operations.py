@@ -26,6 +26,14 @@ class Linear(BaseOperation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recurrence(Linear):
+    """The layer of a recurrent `cell` (zeroskip.model.network.cells), from states of `inputs` values to the sums of its
+    gates, once for each of the `rows`, its steps. Reads the sums of the steps' inputs, and gives the states."""
+
+    cell: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Convolution(BaseOperation):
     """A convolution of images of `channels`, and the ReLU after it where `relu`."""
 
@@ -189,6 +197,40 @@ class Multiply(nn.Module):
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         return one * other
+
+
+class Recurrent(nn.Linear):
+    """A recurrent layer: its weights are those of the state, and it reads the sums of all steps' inputs (n, steps *
+    gates * hidden values)."""
+
+    cell: str
+
+    def forward(self, input: Tensor) -> Tensor:
+        hidden = self.in_features
+        state = memory = input.new_zeros(len(input), hidden)
+        found = []
+        for sums in input.reshape(len(input), -1, self.out_features).unbind(1):
+            state, memory = self._step(sums, super().forward(state), state, memory)
+            found.append(state)
+        return torch.cat(found, 1)
+
+    def _step(self, inputs: Tensor, recurrent: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = (torch.split(part, self.in_features, 1) for part in (inputs, recurrent))
+        if self.cell == "lstm":
+            enter, forget, output = (torch.sigmoid(a[gate] + b[gate]) for gate in (0, 1, 3))
+            memory = forget * memory + enter * torch.tanh(a[2] + b[2])
+            return output * torch.tanh(memory), memory
+        if self.cell == "gru":
+            reset, keep = (torch.sigmoid(a[gate] + b[gate]) for gate in (0, 1))
+            return (1 - keep) * torch.tanh(a[2] + reset * b[2]) + keep * state, memory
+        return (torch.tanh if self.cell == "rnn_tanh" else torch.relu)(a[0] + b[0]), memory
+
+
+def recurrent(cell: str, hidden: int, sums: int, *, bias: bool) -> Recurrent:
+    """A recurrent layer without weights yet."""
+    layer = Recurrent(hidden, sums, bias=bias)
+    layer.cell = cell
+    return layer
 
 
 class Spread(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from zeroskip.model.network.calls import label_of
-from zeroskip.model.network.operations import Spread
+from zeroskip.model.network.operations import Recurrent, Spread
 from zeroskip.model.network.pooling import pair
 from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.steps import (
@@ -21,6 +21,7 @@ from zeroskip.model.network.steps import (
     ConvStep,
     LinearStep,
     NetworkStep,
+    RecurrentStep,
     ReluStep,
     SpreadStep,
     TokenStep,
@@ -73,6 +74,13 @@ class Pieces:
         rows = given.value[0, ..., 0].numel()
         found = F.linear(given.value, module.weight, module.bias)
         return self._add(LinearStep(**self._about(given), module=module, rows=rows), found)
+
+    @torch.no_grad()
+    def recur(self, given: Held, module: Recurrent) -> Held:
+        """The states (n, steps, hidden values) of a recurrent layer, from the sums of its inputs."""
+        samples, steps, _ = given.shape
+        found = module(given.value.flatten(1)).reshape(samples, steps, -1)
+        return self._add(RecurrentStep(**self._about(given), module=module, steps=steps), found)
 
     @torch.no_grad()
     def spread(self, given: Held, apart: tuple[int, int], tail: tuple[int, int]) -> Held:

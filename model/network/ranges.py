@@ -10,6 +10,7 @@ from torch import Tensor
 from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.lower import lower
 from zeroskip.model.network.magnitudes import Magnitudes
+from zeroskip.model.network.operations import Recurrence
 from zeroskip.model.network.subset import chosen
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -27,7 +28,9 @@ def input_magnitudes(folded: Folded, inputs: NDArray[np.float32], progress: Prog
     found = [Magnitudes.of() for _ in folded.operations]
 
     def measure(number: int, given: tuple[Tensor, ...]) -> None:
-        for values in given:
+        operation, layer = folded.operations[number], folded.layers[number]
+        # What a recurrent layer multiplies is its own state.
+        for values in (layer(*given),) if isinstance(operation, Recurrence) else given:
             if not bool(torch.isfinite(values).all()):
                 raise ValueError(
                     f"operation {number} of the folded network: its inputs must be finite, but "

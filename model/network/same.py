@@ -28,6 +28,7 @@ from zeroskip.model.network.steps import (
     MoveStep,
     MultiplyStep,
     NetworkStep,
+    RecurrentStep,
     ReluStep,
     SoftmaxStep,
     SpreadStep,
@@ -103,6 +104,9 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
             return values.clamp(min=0)
         case FlattenStep():
             return values.flatten(1)
+        case RecurrentStep(module=recurrent):
+            assert step.output is not None
+            return recurrent(values.flatten(1)).reshape(step.output.shape)
         case SpreadStep(apart=apart, tail=tail):
             return Spread(apart, tail)(values)
         case TokenStep(operation=operation):

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.model.network.cells import State, advance
 from zeroskip.model.network.host_stages import HostStage
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.samples import SampleForm, require_shape
-from zeroskip.model.network.stages import ConvStage, Stage, TableRow, input_image_shape, value_counts
+from zeroskip.model.network.stages import ConvStage, RecurrentStage, Stage, TableRow, input_image_shape, value_counts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,6 +56,18 @@ class StagedNetwork:
         stage = self.stages[index]
         assert isinstance(stage, HostStage)
         return stage.compute(*given), []
+
+    def run_cell(
+        self, index: int, inputs: NDArray[Any], recurrent: NDArray[Any], left: State | None
+    ) -> tuple[NDArray[Any], State]:
+        """A step of stage `index`, a recurrent one, from the sums of its inputs and of the state (RunCell): in floats,
+        where a core defines nothing else."""
+        stage = self.stages[index]
+        assert isinstance(stage, RecurrentStage)
+        before = stage.first(len(inputs)) if left is None else left
+        after = advance(stage.cell, inputs, recurrent, before)
+        held = after.hidden.astype(inputs.dtype)
+        return held, State(held.astype(np.float64), after.memory)
 
     @property
     def inputs(self) -> int:

@@ -28,6 +28,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.model.network.cells import GATES, State
 from zeroskip.model.network.fields import ADDED_LATER, are_fields, tensor_names, to_fields, to_tensors
 from zeroskip.model.network.host_stages import (
     ActivationStage,
@@ -92,6 +93,51 @@ class LinearStage:
 
     def scatter(self, rows: NDArray[Any]) -> NDArray[Any]:
         return rows.reshape(len(rows) // self.rows, -1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentStage:
+    """A recurrent `cell` (zeroskip.model.network.cells): row `layer` of the table, once for each of `steps`, one after
+    another, as it multiplies the state that the host makes of the step before.
+
+    It reads the sums of all steps' inputs (steps x gates * `hidden` values), which another layer made, and gives the
+    states after each step (steps x hidden values). The first state is zero.
+    """
+
+    layer: int
+    cell: str
+    steps: int
+    hidden: int
+    back: tuple[int, ...] = dataclasses.field(default=BEFORE, metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        check_back(self.back, 1)
+        if _integer(self, "layer") < 0:
+            raise ValueError(f"layer must be at least 0, not {self.layer}")
+        if self.cell not in GATES:
+            raise ValueError(f"cell must be one of {', '.join(GATES)}, not {self.cell!r}")
+        for name in ("steps", "hidden"):
+            if not 1 <= _integer(self, name) <= MOST_VALUES:
+                raise ValueError(f"{name} must be an integer from 1 to {MOST_VALUES:,}, not {getattr(self, name)}")
+        if self.steps * self.sums > MOST_VALUES:
+            raise ValueError(f"steps must make at most {MOST_VALUES:,} values, not {self.steps * self.sums:,}")
+
+    @property
+    def layers(self) -> range:
+        return range(self.layer, self.layer + 1)
+
+    @property
+    def starts(self) -> int:
+        return self.steps
+
+    @property
+    def sums(self) -> int:
+        """Those of a step."""
+        return GATES[self.cell] * self.hidden
+
+    def first(self, images: int) -> State:
+        zeros = np.zeros((images, self.hidden))
+        return State(zeros, zeros)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,10 +362,11 @@ HostStages = (
     | EmbeddingStage
     | ConstantStage
 )
-Stage = LinearStage | ConvStage | MaxPoolStage | HostStages
+Stage = LinearStage | RecurrentStage | ConvStage | MaxPoolStage | HostStages
 
 KINDS: dict[str, type[Stage]] = {
     "linear": LinearStage,
+    "recurrent": RecurrentStage,
     "conv": ConvStage,
     "max pool": MaxPoolStage,
     "add": AddStage,
@@ -338,8 +385,14 @@ KINDS: dict[str, type[Stage]] = {
 }
 """The stages' names in files and reports."""
 
-HOST_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind, HostStage))
-"""Those of the stages that the host computes."""
+HOST_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind, HostStage | RecurrentStage))
+"""Those of the stages that the host computes, or a part of them."""
+
+
+def rows_together(stage: Stage) -> int:
+    """The starts of an image that a core can run together: all but those of a recurrent stage, whose steps wait for one
+    another."""
+    return 1 if isinstance(stage, RecurrentStage) else stage.starts
 
 
 def sources(index: int, stage: Stage) -> tuple[int, ...]:
@@ -381,7 +434,7 @@ def kind_name(stage: Stage) -> str:
 
 def computes_on_host(stages: Sequence[Stage]) -> bool:
     """Whether a network has additions, products, concatenations or activations of their own: files of version 4."""
-    return any(isinstance(stage, HostStage) for stage in stages)
+    return any(isinstance(stage, HostStage | RecurrentStage) for stage in stages)
 
 
 def value_counts(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[int]:
@@ -430,6 +483,14 @@ def _counts(stage: Stage, layers: Sequence[TableRow], where: str) -> tuple[tuple
         return (stage.rows * layers[stage.first].inputs,), stage.rows * layers[stage.last].outputs
     if isinstance(stage, HostStage):
         return stage.takes, stage.gives
+    if isinstance(stage, RecurrentStage):
+        layer = layers[stage.layer]
+        if (layer.inputs, layer.outputs) != (stage.hidden, stage.sums):
+            raise ValueError(
+                f"{where} needs {stage.sums} sums of {stage.hidden} values, but layers[{stage.layer}] gives "
+                f"{layer.outputs} of {layer.inputs}"
+            )
+        return (stage.steps * stage.sums,), stage.steps * stage.hidden
     outputs = stage.positions * stage.channels
     if isinstance(stage, ConvStage):
         layer = layers[stage.layer]
@@ -475,6 +536,8 @@ def shapes(stages: Sequence[Stage], layers: Sequence[TableRow]) -> list[str]:
             made = [(*rows, layers[row].outputs) for row in stage.layers]
             found.append(made[-1])
             names += [_name(shape) for shape in made[:-1]]
+        elif isinstance(stage, RecurrentStage):
+            found.append((stage.steps, stage.hidden))
         elif isinstance(stage, MoveStage):
             found.append(stage.sizes or (1,))
         elif isinstance(stage, SpreadStage):

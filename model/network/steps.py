@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from zeroskip.model.network.moves import Move
+from zeroskip.model.network.operations import Recurrent
 from zeroskip.model.network.token_operations import TokenOperation
 
 INPUT = -1
@@ -139,6 +140,14 @@ class MoveStep(NetworkStep):
 
     move: Move
     before: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentStep(NetworkStep):
+    """The recurrent part of a layer, of `steps`."""
+
+    module: Recurrent
+    steps: int
 
 
 @dataclass(frozen=True, kw_only=True)

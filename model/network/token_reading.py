@@ -17,6 +17,7 @@ from zeroskip.model.network.attention import attend, encode, encode_all, multi_h
 from zeroskip.model.network.calls import argument, label_of, target_name
 from zeroskip.model.network.kinds import is_plain
 from zeroskip.model.network.pieces import Held, Pieces
+from zeroskip.model.network.recurrent import run_layers
 from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.token_operations import Constant, Embedding, Scaling
 from zeroskip.model.network.token_pieces import broadcast, matrix_product, normalised, of_sample, shortest, softmaxed
@@ -45,6 +46,8 @@ class TokenReader:
         self.list = steps
         self.constants: set[fx.Node] = set()
         self.masks: dict[fx.Node, tuple[fx.Node, Tensor]] = {}
+        # The last states of the layers and directions of recurrent layers, each (n, 1, hidden values).
+        self.ends: dict[fx.Node, list[Held]] = {}
         self._functions: dict[object, Callable[[fx.Node], bool]] = {
             **dict.fromkeys((*_ADD, *_SUBTRACT, *_REVERSED, *_MULTIPLY, *_DIVIDE, *_NEGATE), self._arithmetic),
             **dict.fromkeys(_MATRIX_PRODUCTS, self._matrix_product),
@@ -113,6 +116,10 @@ class TokenReader:
             given = pieces.held(node.all_input_nodes[0])
             table = layer.weight.detach().float().numpy()
             pieces.end(pieces.token(Embedding(table=table), (*given.shape, table.shape[1]), given))
+        elif is_plain(layer, nn.LSTM, nn.GRU, nn.RNN):
+            self._require_no_state(node)
+            made, self.ends[node] = run_layers(pieces, layer, pieces.held(node.all_input_nodes[0]))
+            pieces.end(made)
         elif is_plain(layer, nn.ConvTranspose1d) or is_plain(layer, nn.ConvTranspose2d):
             if len(node.args) != 1 or node.kwargs:
                 raise ValueError(f"{label_of(node)} is given an output_size; supported: output_padding")
@@ -143,6 +150,21 @@ class TokenReader:
             )
         assert isinstance(given["query"], fx.Node)
         return pieces.held(given["query"]), _allowed(node, given["attn_mask"])
+
+    def _require_no_state(self, node: fx.Node) -> None:
+        """Raises ValueError where a recurrent layer is given a first state that is not zero."""
+        state = argument(node, 1, "hx", None)
+        parts = state if isinstance(state, tuple | list) else [state]
+        for part in parts:
+            zero = isinstance(part, fx.Node) and part in self.constants and not bool(part.meta[VALUE].any())
+            if part is not None and not zero:
+                raise ValueError(f"{label_of(node)} is given a first state; supported: zeros, as without one")
+
+    def last_states(self, node: fx.Node, of: fx.Node) -> Held:
+        """Those of a recurrent layer `of`, for the node that takes them: (n, layers and directions, hidden values)."""
+        pieces = Pieces(self.list, node)
+        ends = self.ends[of]
+        return ends[0] if len(ends) == 1 else pieces.concat(ends)
 
     def _of_encoder(self, node: fx.Node, pieces: Pieces) -> tuple[Held, Tensor | None]:
         names = ("mask", "src_mask")

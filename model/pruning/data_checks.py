@@ -53,14 +53,18 @@ def require_fit(folded: Folded, dataset: Dataset) -> None:
         require_classes(dataset.labels_field(split), getattr(dataset, f"{split}_labels"), classes)
 
 
+_NOT_PRUNED = (nn.Conv1d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.MultiheadAttention, nn.RNNBase)
+"""Layers with weights that cores run, and what prunes leaves as they are."""
+
+
 def require_compilable(module: nn.Module, dataset: Dataset) -> None:
     """Raises ValueError unless the network can be folded for a core, fits the data (require_fit), and has weights of
     its own in every layer, so that it can be pruned and trained for the core."""
     for name, layer in module.named_modules():
-        if isinstance(layer, nn.Conv1d):
+        if isinstance(layer, _NOT_PRUNED):
             raise ValueError(
-                f"layer '{name}' is a Conv1d, which is not pruned; supported in what prunes: Linear and Conv2d (a "
-                "Conv2d of images of height 1 computes the same); compile the network without pruning"
+                f"layer '{name}' is a {type(layer).__name__}, which is not pruned; supported in what prunes: Linear "
+                "and Conv2d; compile the network without pruning (weights that are zero take no place)"
             )
     require_fit(fold(module, dataset.train_inputs), dataset)
     require_own_weights(module)
