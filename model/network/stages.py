@@ -366,7 +366,6 @@ Stage = LinearStage | RecurrentStage | ConvStage | MaxPoolStage | HostStages
 
 KINDS: dict[str, type[Stage]] = {
     "linear": LinearStage,
-    "recurrent": RecurrentStage,
     "conv": ConvStage,
     "max pool": MaxPoolStage,
     "add": AddStage,
@@ -374,6 +373,7 @@ KINDS: dict[str, type[Stage]] = {
     "concat": ConcatStage,
     "clamp": ClampStage,
     "activation": ActivationStage,
+    "recurrent": RecurrentStage,
     "move": MoveStage,
     "spread": SpreadStage,
     "norm": NormStage,

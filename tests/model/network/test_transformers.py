@@ -44,7 +44,7 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
     ),
     "weights of attention": (
         lambda m, x: m.head(m.attention(y := m.proj(x), y, y)[1] @ y),
-        "operation 'getitem' reads the weights of an attention; supported: its values, [0]",
+        "operation 'getitem' takes another result than supported of 'attention'; supported: the values of an attention",
     ),
     "a matrix of the network": (
         lambda m, x: m.proj(x) @ m.proj.weight,
