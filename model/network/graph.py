@@ -745,6 +745,9 @@ class _Reader:
         before, after = (None if one is None else one.meta.get(VALUE) for one in (self.current, node))
         if before is None and node.target in _COPIES[:3]:
             return
+        if before is not None and after is not None and not after.is_floating_point() and bool((before == after).all()):
+            # Whole numbers, which an embedding reads.
+            return
         if before is None or after is None or before.dtype != after.dtype:
             raise ValueError(
                 f"{label_of(node)} converts to another type; supported: a network of one floating-point type"
@@ -893,7 +896,7 @@ _DROPOUTS: dict[object, bool] = {
 }
 """Whether they drop values where `training` is not given."""
 
-_COPIES = ("contiguous", "clone", "detach", "to", "float", "double", "type", "cpu")
+_COPIES = ("contiguous", "clone", "detach", "to", "float", "double", "long", "int", "type", "cpu")
 
 _SOFTMAXES: dict[object, str] = {
     F.softmax: "softmax",

@@ -81,6 +81,7 @@ NETWORKS: dict[str, Forward] = {
     "transformer block": lambda m, x: m.head(_block(m, x).mean(1)),
     "vision transformer": _vit,
     "GPT": _gpt,
+    "whole numbers": lambda m, x: m.head(m.norm(m.embedding(x[..., 0].long()))).flatten(1),
     "layer of attention": lambda m, x: m.head(m.attention(y := m.proj(x), y, y)[0]).flatten(1),
     "causal layer of attention": lambda m, x: m.head(
         m.attention(x, x, x, need_weights=False, attn_mask=torch.triu(torch.ones(6, 6), 1).bool())[0][:, -1]
@@ -120,6 +121,8 @@ def network(name: str) -> Parts:
 def tokens(name: str, count: int = 24) -> Tensor:
     """Inputs of a network: (count, 6, 8), or whole numbers (count, 6), as float32."""
     generator = torch.Generator().manual_seed(5)
+    if name == "whole numbers":
+        return torch.randint(VOCABULARY, (count, TOKENS, 1), generator=generator).float()
     if name == "GPT":
         return torch.randint(VOCABULARY, (count, TOKENS), generator=generator).float()
     return torch.randn(count, TOKENS, WIDTH, generator=generator)
