@@ -6,11 +6,16 @@
 //   "P" address, mask, limit        reads a word until no bit of the mask is set; the count is the address
 //   "I" count, beats                sends beats: data, then a byte of TKEEP, then a byte whose lowest bit is TLAST
 //   "O" count, limit                waits until `count` packets of results have come
+// Without STREAM_BITS, the core has no streams, and a program no "I" and "O".
 // Record (+record=FILE), text, a line each:
 //   "B" response address            for a write that is refused
 //   "R" values                      for "R", signed; X and the response for a read that is refused
 //   "O" values                      for each packet, signed
 //   "T" limit                       in place of the rest of the record, when "P" or "O" does not end
+`ifndef STREAM_BITS
+`define NO_STREAMS
+`define STREAM_BITS 16
+`endif
 module bus_player (
     input clk,
     output reg finished
@@ -37,6 +42,14 @@ module bus_player (
     reg result_ready;
 
 `include "host_port.v"
+
+`ifdef NO_STREAMS
+    assign tready = 1'b0;
+    assign result_valid = 1'b0;
+    assign result_last = 1'b0;
+    assign result_data = 0;
+    assign result_keep = 0;
+`endif
 
     reg [31:0] count, mask, limit, waited;
     reg polls;

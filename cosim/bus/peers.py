@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cocotb
+import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, Timer
 from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
-from zeroskip.cosim.bus.hosts import HOSTS, Host, pauses
+from zeroskip.cosim.bus.hosts import HOSTS, Host, Refused, pauses
 from zeroskip.rtl.bus.register_map import REGISTER_BYTES, RegisterMap
 
 CHANNELS = {"s_axis_t": ("data", "keep", "last"), "m_axis_t": ("data", "keep", "last")}
@@ -37,13 +38,17 @@ class Peers:
         cocotb.start_soon(Clock(dut.clk, 2, unit="ns").start(start_high=False))
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)
         self.host = HOSTS[self.bus](dut)
-        self.images = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
-        self.results = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
+        channels = self.host.CHANNELS
         if pausing:
             self.host.pause(cocotb.RANDOM_SEED)
-            self.images.set_pause_generator(pauses(cocotb.RANDOM_SEED + 10))
-            self.results.set_pause_generator(pauses(cocotb.RANDOM_SEED + 11))
-        for name, payload in {**CHANNELS, **self.host.CHANNELS}.items():
+        if hasattr(dut, "s_axis_tvalid"):
+            channels = {**channels, **CHANNELS}
+            self.images = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
+            self.results = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
+            if pausing:
+                self.images.set_pause_generator(pauses(cocotb.RANDOM_SEED + 10))
+                self.results.set_pause_generator(pauses(cocotb.RANDOM_SEED + 11))
+        for name, payload in channels.items():
             cocotb.start_soon(self._stands_still(name, payload))
         await self.reset()
 
@@ -106,3 +111,10 @@ class Peers:
     async def receive(self) -> bytes:
         """A packet of the stream of results."""
         return bytes((await self.results.recv()).tdata)
+
+    async def refused(self, address: int, data: bytes | None, event: str) -> None:
+        """An access is answered by an error, and flagged by the event, which is cleared."""
+        error = self.host.ERRORS["UNMAPPED" if event == "UNMAPPED" else "REFUSED"]
+        with pytest.raises(Refused, match=error):
+            await (self.read(address, refused=True) if data is None else self.write(address, data, refused=True))
+        assert (await self.events()) - {"DONE"} == {event}, f"{address:#x}"

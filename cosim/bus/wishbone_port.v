@@ -15,6 +15,7 @@
         .s_wb_dat_r(rdata),
         .s_wb_ack(ack),
         .s_wb_err(err),
+`ifndef NO_STREAMS
         .s_axis_tdata(tdata),
         .s_axis_tkeep(tkeep[BEAT_BYTES-1:0]),
         .s_axis_tlast(tlast),
@@ -25,5 +26,6 @@
         .m_axis_tlast(result_last),
         .m_axis_tvalid(result_valid),
         .m_axis_tready(result_ready),
+`endif
         .irq()
     );

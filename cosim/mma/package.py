@@ -84,7 +84,14 @@ def describe(geometry: TileGeometry) -> Description:
 
 
 def sample_vectors(geometry: TileGeometry) -> Vectors:
-    """Two made-up products, one of a sparse and one of a dense matrix, of a few tiles each."""
+    """Made-up products (made_up_products)."""
+    products, what = made_up_products(geometry)
+    return _vectors(products, geometry, what)
+
+
+def made_up_products(geometry: TileGeometry) -> tuple[list[Product], str]:
+    """Two made-up products, one of a sparse and one of a dense matrix, of a few tiles each, and what they are, in
+    words."""
     rng = np.random.default_rng(0)
     rows, columns, inner = 2 * geometry.m + 1, geometry.n + 1, 2 * geometry.window
     products: list[Product] = []
@@ -100,13 +107,18 @@ def sample_vectors(geometry: TileGeometry) -> Vectors:
         c = _numbers(rng, geometry.result, (rows, columns))
         products.append((operand, b, c))
     kinds = "a dense one" if len(products) == 1 else "a sparse and a dense one"
-    what = f"{kinds}, {rows} x {inner} times {inner} x {columns}, made up"
-    return _vectors(products, geometry, what)
+    return products, f"{kinds}, {rows} x {inner} times {inner} x {columns}, made up"
 
 
 def network_vectors(network: MmaNetwork, *, contents: bool) -> Vectors:
-    """The products of a compiled network on a made-up image within the range of its samples. Raises ValueError for
-    `contents`: the memories hold the operands of one job at a time."""
+    """The products of a compiled network (network_products)."""
+    products, what = network_products(network, contents=contents)
+    return _vectors(products, network.geometry, what)
+
+
+def network_products(network: MmaNetwork, *, contents: bool) -> tuple[list[Product], str]:
+    """The products of a compiled network on a made-up image within the range of its samples, and what they are, in
+    words. Raises ValueError for `contents`: the memories hold the operands of one job at a time."""
     if contents:
         raise ValueError(
             "with_contents must be left out for the N:M tile: its memories hold the operands of one product at a time, "
@@ -124,7 +136,7 @@ def network_vectors(network: MmaNetwork, *, contents: bool) -> Vectors:
         return gemm(operand, b, c, network.geometry)
 
     run(network, image, multiply)
-    return _vectors(products, network.geometry, "the products of the network for a made-up image")
+    return products, "the products of the network for a made-up image"
 
 
 def _numbers(rng: np.random.Generator, form: FloatFormat | IntFormat, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -153,7 +165,7 @@ def _vectors(products: list[Product], geometry: TileGeometry, what: str) -> Vect
         plan = plan_of(operand, b, geometry)
         cycles = expected_cycles(plan, geometry)
         limits = most_cycles(np.array(cycles)).tolist()
-        d = _tiles(gemm(operand, b, c, geometry), images, operand)
+        d = padded_tiles(gemm(operand, b, c, geometry), images, operand)
         for job, count, limit in zip(plan, cycles, limits, strict=True):
             program.extend(job_program(images, job, limit, "ports"))
             expected.append(f"C {count} 0")
@@ -162,7 +174,7 @@ def _vectors(products: list[Product], geometry: TileGeometry, what: str) -> Vect
     return Vectors(program=b"".join(program), expected="\n".join([*expected, ""]), what=what)
 
 
-def _tiles(d: NDArray[Any], images: Images, operand: Operand) -> NDArray[Any]:
+def padded_tiles(d: NDArray[Any], images: Images, operand: Operand) -> NDArray[Any]:
     """D in tiles, as the memories hold it (tiles down x rows of a tile x tiles across x columns of a tile). What pads
     it is the product of zeros and of the padding of C."""
     tiles_m, m, tiles_n, n = images.c.shape
@@ -172,12 +184,14 @@ def _tiles(d: NDArray[Any], images: Images, operand: Operand) -> NDArray[Any]:
 
 
 def _words(d: NDArray[Any], job: Job, geometry: TileGeometry) -> list[str]:
-    """The lines of the record with a job's part of D: word by word, each row of the tile in turn."""
+    """The lines of the record with a job's part of D."""
+    digits = -(-geometry.n * geometry.result.bits // 4)
+    return [f"D {row:0{digits}x}" for row in result_words(d, job, geometry)]
+
+
+def result_words(d: NDArray[Any], job: Job, geometry: TileGeometry) -> list[int]:
+    """A job's part of D (padded_tiles): word by word, each row of the tile in turn."""
     part = d[job.rows.start : job.rows.stop, :, job.columns.start : job.columns.stop]
     rows = part.transpose(2, 0, 1, 3).reshape(-1, geometry.n)
-    width = geometry.result.bits
-    digits = -(-geometry.n * width // 4)
-    lines = []
-    for row in np.packbits(to_bits(rows, width), axis=1, bitorder="little"):
-        lines.append(f"D {int.from_bytes(row.tobytes(), 'little'):0{digits}x}")
-    return lines
+    packed = np.packbits(to_bits(rows, geometry.result.bits), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]

@@ -22,11 +22,27 @@ def job_program(images: Images, job: Job, limit: int, load: LoadName) -> Iterato
     at the end, through the ports or directly. If the job takes more cycles than `limit`, the program ends there."""
     geometry = images.geometry
     put, read = (_transfer, b"R") if load == "ports" else (_fill, b"P")
+    for target, banks in job_banks(images, job):
+        yield from put(geometry, target, banks)
+    word = Words(job_layout(geometry), 1)
+    for field, value in job_fields(images, job).items():
+        word.number(field, value)
+    yield struct.pack(">cII", b"S", 0, limit) + word.to_bytes()
+    if job.last:
+        yield struct.pack(">cII", read, job.sums, 0)
+
+
+def job_banks(images: Images, job: Job) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
+    """The operands of a job that are not in the memories yet: words (banks x addresses x bits), from address 0 on."""
     if job.new_b:
-        yield from put(geometry, MatrixTarget.B, _b_bits(images, job))
-    yield from put(geometry, MatrixTarget.A, _a_bits(images, job))
+        yield MatrixTarget.B, _b_bits(images, job)
+    yield MatrixTarget.A, _a_bits(images, job)
     if job.new_c:
-        yield from put(geometry, MatrixTarget.C, _c_bits(images, job))
+        yield MatrixTarget.C, _c_bits(images, job)
+
+
+def job_fields(images: Images, job: Job) -> dict[str, int]:
+    """The fields of the start word of a job (job_layout)."""
     fields = {
         "a_base": 0,
         "b_base": 0,
@@ -36,14 +52,9 @@ def job_program(images: Images, job: Job, limit: int, load: LoadName) -> Iterato
         "windows": len(job.windows),
         "steps": len(job.steps),
     }
-    if not geometry.pattern.dense:
-        fields["dense"] = images.dense
-    word = Words(job_layout(geometry), 1)
-    for field, value in fields.items():
-        word.number(field, value)
-    yield struct.pack(">cII", b"S", 0, limit) + word.to_bytes()
-    if job.last:
-        yield struct.pack(">cII", read, job.sums, 0)
+    if not images.geometry.pattern.dense:
+        fields["dense"] = int(images.dense)
+    return fields
 
 
 def transfers(geometry: TileGeometry, job: Job) -> int:

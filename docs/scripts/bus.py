@@ -10,7 +10,9 @@ from tables import DOCS, fill, markdown, measured, update
 from zeroskip.cosim.package.data_sheet import table
 from zeroskip.cosim.package.registers import REGISTER_HEADS, WINDOW_HEADS, register_rows, window_rows
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.bus.eie_map import EVENTS, eie_map
+from zeroskip.rtl.bus.mma_map import gemm_map
 
 SHOWN = EieGeometry(pes=16)
 
@@ -28,22 +30,24 @@ def rate_table(result: dict[str, Any]) -> str:
 
 
 def lut_table(result: dict[str, Any]) -> str:
-    rows = [["bus", "PEs", "TDATA", "LUTs, bare", "with the bus", "added", "registers added"]]
+    rows = [["core", "bus", "LUTs, bare", "with the bus", "added", "registers added"]]
     for one in result["luts"]:
         cells = [f"{one['bare_luts']:,}", f"{one['luts']:,}", f"{one['luts'] - one['bare_luts']:,}"]
         registers = f"{one['registers'] - one['bare_registers']:,}"
-        rows.append([one["bus"], str(one["pes"]), f"{one['stream_bits']} bits", *cells, registers])
+        rows.append([one["core"], one["bus"], *cells, registers])
     return markdown(rows)
 
 
 def filled(page: str) -> str:
     """The page with each table between its two marks."""
     result = measured("bus")
-    described = eie_map(SHOWN, 64)
+    described, tile = eie_map(SHOWN, 64), gemm_map(TileGeometry())
     tables = {
         "registers": table(REGISTER_HEADS, register_rows(described)),
         "windows": table(WINDOW_HEADS, window_rows(described)),
         "events": table(("bit", "event", "meaning"), event_rows()),
+        "tile-registers": table(REGISTER_HEADS, register_rows(tile)),
+        "tile-windows": table(WINDOW_HEADS, window_rows(tile)),
         "rates": rate_table(result),
         "luts": lut_table(result),
     }

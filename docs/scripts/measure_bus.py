@@ -6,39 +6,53 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from amaranth.lib import wiring
 from tables import DOCS
 
-from zeroskip.cosim.bus.package import TITLES
+from zeroskip.cosim.bus.player import TITLES
 from zeroskip.cosim.bus.rate import LENET_GEOMETRY, made_up_lenet, stream_rate
 from zeroskip.fpga.synthesis import synthesise
 from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.rtl.bus.eie_buses import BUSES, AxiArray
+from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.bus import eie_buses, mma_buses
 from zeroskip.rtl.eie.array import Array
+from zeroskip.rtl.mma.gemm import Gemm
 
 STREAM_BITS = (64, 32, 16)
 
 ONE_PE = EieGeometry(pes=1, entry_words=512, pointers=512, activation_rows=1024, layers=4)
 
+TILE = TileGeometry(m=2, n=2, a_words=256, b_words=256, d_words=256)
+
+
+def cost(core: str, bare: wiring.Component, wrapped: dict[str, wiring.Component]) -> list[dict[str, Any]]:
+    """What each bus adds to a bare core."""
+    without = synthesise(bare)
+    found = []
+    for bus, component in wrapped.items():
+        on_bus = synthesise(component)
+        found.append(
+            {
+                "core": core,
+                "bus": TITLES[bus],
+                "bare_luts": without.luts,
+                "luts": on_bus.luts,
+                "bare_registers": without.cells["TRELLIS_FF"],
+                "registers": on_bus.cells["TRELLIS_FF"],
+            }
+        )
+    return found
+
 
 def luts() -> list[dict[str, Any]]:
-    """What each bus adds to the bare core."""
-    found = []
-    for geometry, stream_bits, buses in ((ONE_PE, 16, BUSES), (LENET_GEOMETRY, 64, {"axi": AxiArray})):
-        bare = synthesise(Array(geometry))
-        for name, array in buses.items():
-            wrapped = synthesise(array(geometry, stream_bits=stream_bits))
-            found.append(
-                {
-                    "pes": geometry.pes,
-                    "bus": TITLES[name],
-                    "stream_bits": stream_bits,
-                    "bare_luts": bare.luts,
-                    "luts": wrapped.luts,
-                    "bare_registers": bare.cells["TRELLIS_FF"],
-                    "registers": wrapped.cells["TRELLIS_FF"],
-                }
-            )
-    return found
+    arrays = {bus: array(ONE_PE, stream_bits=16) for bus, array in eie_buses.BUSES.items()}
+    large = {"axi": eie_buses.AxiArray(LENET_GEOMETRY, stream_bits=64)}
+    tiles = {bus: tile(TILE) for bus, tile in mma_buses.BUSES.items()}
+    return [
+        *cost("EIE array, 1 PE, TDATA of 16 bits", Array(ONE_PE), arrays),
+        *cost("EIE array, 16 PEs, TDATA of 64 bits", Array(LENET_GEOMETRY), large),
+        *cost("N:M tile, 2 x 2, fp16", Gemm(TILE), tiles),
+    ]
 
 
 if __name__ == "__main__":

@@ -2,59 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from amaranth.hdl import Module
-from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
 
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.bus.apb import Apb
 from zeroskip.rtl.bus.axi import AxiLite, axi_stream
 from zeroskip.rtl.bus.eie_shell import ArrayShell
-from zeroskip.rtl.bus.flat import connect_flat, flat_members
+from zeroskip.rtl.bus.flat import flat_members
+from zeroskip.rtl.bus.on_bus import OnBus
 from zeroskip.rtl.bus.wishbone import Wishbone
 
 
-class _BusArray(wiring.Component):
-    """What the arrays on the buses have in common: `port` is the name of the bus' port, and `adapter` makes its
-    accesses."""
-
-    port: str
-    adapter: Callable[[int], Any]
+class _BusArray(OnBus):
+    """An array, with streams of images and results."""
 
     def __init__(self, geometry: EieGeometry, *, stream_bits: int) -> None:
-        self._shell = ArrayShell(geometry, stream_bits=stream_bits)
-        self.described = self._shell.described
-        self._adapter = type(self).adapter(self.described.address_bits)
         super().__init__(
+            ArrayShell(geometry, stream_bits=stream_bits),
             {
-                **flat_members(self.port, self._adapter.bus.signature),
                 **flat_members("s_axis", axi_stream(stream_bits).flip()),
                 **flat_members("m_axis", axi_stream(stream_bits)),
-                "irq": Out(1),
-            }
+            },
         )
 
     def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        m.submodules.shell = shell = self._shell
-        m.submodules.adapter = adapter = self._adapter
-        wiring.connect(m, adapter.access, shell.access)
-        connect_flat(m, self, self.port, adapter.bus)
+        m = super().elaborate(platform)
+        images, results = self.shell.images, self.shell.results
         m.d.comb += [
-            shell.images.valid.eq(self.s_axis_tvalid),
-            shell.images.payload.data.eq(self.s_axis_tdata),
-            shell.images.payload.keep.eq(self.s_axis_tkeep),
-            shell.images.payload.last.eq(self.s_axis_tlast),
-            self.s_axis_tready.eq(shell.images.ready),
-            self.m_axis_tvalid.eq(shell.results.valid),
-            self.m_axis_tdata.eq(shell.results.payload.data),
-            self.m_axis_tkeep.eq(shell.results.payload.keep),
-            self.m_axis_tlast.eq(shell.results.payload.last),
-            shell.results.ready.eq(self.m_axis_tready),
-            self.irq.eq(shell.irq),
+            images.valid.eq(self.s_axis_tvalid),
+            images.payload.data.eq(self.s_axis_tdata),
+            images.payload.keep.eq(self.s_axis_tkeep),
+            images.payload.last.eq(self.s_axis_tlast),
+            self.s_axis_tready.eq(images.ready),
+            self.m_axis_tvalid.eq(results.valid),
+            self.m_axis_tdata.eq(results.payload.data),
+            self.m_axis_tkeep.eq(results.payload.keep),
+            self.m_axis_tlast.eq(results.payload.last),
+            results.ready.eq(self.m_axis_tready),
         ]
         return m
 

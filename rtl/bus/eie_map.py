@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.rtl.bus.register_map import REGISTER_BITS, Field, Kind, Register, RegisterMap, Window, window_size
+from zeroskip.rtl.bus.map_parts import (
+    REFUSALS,
+    Windows,
+    constant,
+    event_fields,
+    identity,
+    interrupt_fields,
+    pulse,
+    setting,
+    status,
+)
+from zeroskip.rtl.bus.register_map import REGISTER_BITS, Field, Kind, Register, RegisterMap, Window
 from zeroskip.rtl.eie.layouts import layer_layout
-
-MAGIC = 0x5A534B
-"""The letters ZSK: what is here is a core of zeroskip."""
 
 CORE = 1
 """The EIE array among the cores."""
@@ -16,15 +24,9 @@ CORE = 1
 VERSION = 1
 """Of the register map: software that knows another one must not go on."""
 
-_WINDOWS_FROM = 0x1000
-
 EVENTS = {
     "DONE": "A run has ended.",
-    "LOCKED": "A write, or a read of RESULTS, was refused: the core was in use. Nothing was changed.",
-    "ILLEGAL": "An access was refused that what is there does not take: a write to what is read-only, a read of what "
-    "is write-only, a value out of range, a word of a window that was written in part or out of order. Nothing was "
-    "changed.",
-    "UNMAPPED": "An access was refused: nothing is at its address.",
+    **REFUSALS,
     "SHORT": "An image of the stream ended before it had INPUTS values: it was dropped.",
     "LONG": "An image of the stream had more than INPUTS values: it was dropped, up to its TLAST.",
     "KEEP": "A transfer of the stream left out bytes that were not the last values of an image: the image was dropped, "
@@ -54,38 +56,33 @@ def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
             Register(name=name, address=4 * len(registers), meaning=meaning, fields=fields, guarded=guarded)
         )
 
-    add(
-        "ID",
-        "What is at these addresses.",
-        _constant("CORE", 0, 8, CORE, "Which core of zeroskip: 1 is the EIE array."),
-        _constant("MAGIC", 8, 24, MAGIC, "The letters ZSK."),
-    )
-    add("VERSION", "Of this register map.", _constant("VERSION", 0, 32, VERSION, "Changes with the map."))
+    add("ID", "What is at these addresses.", *identity(CORE, "Which core of zeroskip: 1 is the EIE array."))
+    add("VERSION", "Of this register map.", constant("VERSION", 0, 32, VERSION, "Changes with the map."))
     add(
         "ARRAY",
         "How large the array is.",
-        _constant("PES", 0, 16, geometry.pes, "Processing elements."),
-        _constant("LAYERS", 16, 16, geometry.layers, "Rows of the layer table."),
+        constant("PES", 0, 16, geometry.pes, "Processing elements."),
+        constant("LAYERS", 16, 16, geometry.layers, "Rows of the layer table."),
     )
-    add("ROWS", "Activations of a PE.", _constant("ROWS", 0, 32, geometry.activation_rows, "Rows of each file."))
-    add("WORDS", "Words of a PE.", _constant("WORDS", 0, 32, geometry.entry_words, "Words of its sparse matrices."))
-    add("POINTERS_OF_PE", "Pointers of a PE.", _constant("POINTERS", 0, 32, geometry.pointers, "Its column pointers."))
+    add("ROWS", "Activations of a PE.", constant("ROWS", 0, 32, geometry.activation_rows, "Rows of each file."))
+    add("WORDS", "Words of a PE.", constant("WORDS", 0, 32, geometry.entry_words, "Words of its sparse matrices."))
+    add("POINTERS_OF_PE", "Pointers of a PE.", constant("POINTERS", 0, 32, geometry.pointers, "Its column pointers."))
     add(
         "FORMAT",
         "How the sparse matrices are stored.",
-        _constant("INDEX_BITS", 0, 8, geometry.index_bits, "Bits of the count of zeros in an entry."),
-        _constant("CODE_BITS", 8, 8, geometry.code_bits, "Bits of the code in an entry."),
-        _constant("ENTRIES", 16, 8, geometry.entries_per_word, "Entries of a word."),
-        _constant("LANES", 24, 8, geometry.activation_lanes, "Activations of a word of INPUTS_OF_RUN."),
+        constant("INDEX_BITS", 0, 8, geometry.index_bits, "Bits of the count of zeros in an entry."),
+        constant("CODE_BITS", 8, 8, geometry.code_bits, "Bits of the code in an entry."),
+        constant("ENTRIES", 16, 8, geometry.entries_per_word, "Entries of a word."),
+        constant("LANES", 24, 8, geometry.activation_lanes, "Activations of a word of INPUTS_OF_RUN."),
     )
     add(
         "ARITHMETIC",
         "How sums are made.",
-        _constant("ACCUMULATOR_BITS", 0, 8, geometry.accumulator_bits, "Bits of an accumulator."),
-        _constant("PRODUCT_SHIFT", 8, 8, geometry.product_shift, "Bits that are dropped from each product."),
-        _constant("STREAM_BITS", 16, 16, stream_bits, "Bits of TDATA of the streams."),
+        constant("ACCUMULATOR_BITS", 0, 8, geometry.accumulator_bits, "Bits of an accumulator."),
+        constant("PRODUCT_SHIFT", 8, 8, geometry.product_shift, "Bits that are dropped from each product."),
+        constant("STREAM_BITS", 16, 16, stream_bits, "Bits of TDATA of the streams."),
     )
-    add("START", "Starts a run.", _pulse("START", 0, "Runs the layers from FIRST to one marked last."), guarded=True)
+    add("START", "Starts a run.", pulse("START", 0, "Runs the layers from FIRST to one marked last."), guarded=True)
     add(
         "STREAM",
         "The streams of images and results.",
@@ -97,7 +94,7 @@ def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
             meaning="Takes images from the stream, runs each, and sends its results. Cleared, the image that has "
             "begun still comes to its end, and whole images still run.",
         ),
-        _pulse(
+        pulse(
             "FLUSH",
             8,
             "Forgets the images that are whole but not begun, and the one that is coming in: the next transfer of the "
@@ -107,51 +104,37 @@ def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
     add(
         "STATUS",
         "What the core does.",
-        _status("RUNNING", 0, 1, "A run is under way, or an image is loaded or its results are read."),
-        _status("LOCKED", 1, 1, "The core is in use: it runs, or the streams are enabled, or hold a part of an image."),
-        _status("RECEIVING", 2, 1, "An image has begun to come in and is not whole."),
-        _status("SENDING", 3, 1, "Results of the stream have not all been taken."),
-        _status("IMAGES", 8, 8, "Whole images that wait."),
+        status("RUNNING", 0, 1, "A run is under way, or an image is loaded or its results are read."),
+        status("LOCKED", 1, 1, "The core is in use: it runs, or the streams are enabled, or hold a part of an image."),
+        status("RECEIVING", 2, 1, "An image has begun to come in and is not whole."),
+        status("SENDING", 3, 1, "Results of the stream have not all been taken."),
+        status("IMAGES", 8, 8, "Whole images that wait."),
     )
-    add(
-        "EVENTS",
-        "What has happened; a one clears it.",
-        *(
-            Field(name=name, low=bit, width=1, kind=Kind.EVENT, meaning=meaning)
-            for bit, (name, meaning) in enumerate(EVENTS.items())
-        ),
-    )
-    add(
-        "INTERRUPTS",
-        "The events that make `irq` high while they are set.",
-        *(
-            Field(name=name, low=bit, width=1, kind=Kind.SETTING, meaning=f"Whether {name} does.")
-            for bit, name in enumerate(EVENTS)
-        ),
-    )
+    add("EVENTS", "What has happened; a one clears it.", *event_fields(EVENTS))
+    add("INTERRUPTS", "The events that make `irq` high while they are set.", *interrupt_fields(EVENTS))
     most = geometry.activations
     add(
         "FIRST",
         "The layer with which runs begin.",
-        _setting("FIRST", bits_for(geometry.layers), 0, 0, geometry.layers - 1, "A row of the layer table."),
+        setting("FIRST", bits_for(geometry.layers), 0, 0, geometry.layers - 1, "A row of the layer table."),
         guarded=True,
     )
     add(
         "INPUTS",
         "The size of an image of the stream.",
-        _setting("INPUTS", bits_for(most + 1), 1, 1, most, "Values of an image."),
+        setting("INPUTS", bits_for(most + 1), 1, 1, most, "Values of an image."),
         guarded=True,
     )
     add(
         "OUTPUTS",
         "The size of a result of the stream.",
-        _setting("OUTPUTS", bits_for(most + 1), 1, 1, most, "Values of a result: outputs of the last layer."),
+        setting("OUTPUTS", bits_for(most + 1), 1, 1, most, "Values of a result: outputs of the last layer."),
         guarded=True,
     )
-    add("CYCLES", "Of the last run.", _status("CYCLES", 0, 32, "Cycles from its start to its end."))
+    add("CYCLES", "Of the last run.", status("CYCLES", 0, 32, "Cycles from its start to its end."))
     for name, meaning in COUNTERS.items():
         text = "Counts modulo 2**32, and begins at 0 with a reset."
-        add(name, meaning, _status(name, 0, REGISTER_BITS, text))
+        add(name, meaning, status(name, 0, REGISTER_BITS, text))
     return RegisterMap(
         name="zeroskip_eie",
         title="EIE array of zeroskip",
@@ -164,23 +147,8 @@ def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
 def _windows(geometry: EieGeometry) -> tuple[Window, ...]:
     """The windows, the larger ones behind the smaller ones."""
     lanes = geometry.activation_lanes
-    found: list[Window] = []
-
-    def add(name: str, meaning: str, *, entries: int, bits: int, instances: int = 1, written: bool = True) -> None:
-        size = window_size(entries, bits, instances)
-        end = found[-1].base + found[-1].size if found else _WINDOWS_FROM
-        found.append(
-            Window(
-                name=name,
-                base=-(-end // size) * size,
-                meaning=meaning,
-                entries=entries,
-                bits=bits,
-                instances=instances,
-                written=written,
-            )
-        )
-
+    windows = Windows()
+    add = windows.add
     add(
         "CODEBOOKS",
         "Values of the codebooks: value c of codebook b is word b * 2**CODE_BITS + c.",
@@ -201,6 +169,7 @@ def _windows(geometry: EieGeometry) -> tuple[Window, ...]:
         entries=geometry.activations,
         bits=VALUE_BITS,
         written=False,
+        signed=True,
     )
     add(
         "POINTERS",
@@ -216,20 +185,4 @@ def _windows(geometry: EieGeometry) -> tuple[Window, ...]:
         bits=geometry.word_bits,
         instances=geometry.pes,
     )
-    return tuple(found)
-
-
-def _constant(name: str, low: int, width: int, value: int, meaning: str) -> Field:
-    return Field(name=name, low=low, width=width, kind=Kind.CONSTANT, reset=value, meaning=meaning)
-
-
-def _status(name: str, low: int, width: int, meaning: str) -> Field:
-    return Field(name=name, low=low, width=width, kind=Kind.STATUS, meaning=meaning)
-
-
-def _pulse(name: str, low: int, meaning: str) -> Field:
-    return Field(name=name, low=low, width=1, kind=Kind.PULSE, meaning=meaning)
-
-
-def _setting(name: str, width: int, reset: int, least: int, most: int, meaning: str) -> Field:
-    return Field(name=name, low=0, width=width, kind=Kind.SETTING, reset=reset, least=least, most=most, meaning=meaning)
+    return tuple(windows.found)

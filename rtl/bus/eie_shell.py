@@ -183,7 +183,7 @@ class ArrayShell(wiring.Component):
             ]
         with m.Else():
             m.d.comb += [
-                array.read.payload.eq(windows.read.payload),
+                array.read.payload.eq(windows.read.payload.address),
                 array.read.valid.eq(windows.read.valid),
                 windows.read.ready.eq(array.read.ready),
                 windows.result.valid.eq(array.result.valid),

@@ -116,7 +116,8 @@ class Window:
     """A memory of the core among the addresses: `entries` words of `bits` bits, `instances` times.
 
     A word takes a power of two of bytes, at least REGISTER_BYTES; its high bits beyond `bits` are ignored. Instance i
-    begins `i * stride` bytes after the window. Windows are either written or read.
+    begins `i * stride` bytes after the window. Windows are either written or read; numbers that are `signed` are read
+    with their sign extended to REGISTER_BITS.
     """
 
     name: str
@@ -126,13 +127,12 @@ class Window:
     bits: int
     instances: int = 1
     written: bool = True
+    signed: bool = False
 
     def __post_init__(self) -> None:
         _check_name("window", self.name)
         if self.base % self.size:
             raise ValueError(f"window {self.name} must be at a multiple of its size {self.size}, not {self.base}")
-        if not self.written and self.bits > REGISTER_BITS:
-            raise ValueError(f"window {self.name} must have words of at most {REGISTER_BITS} bits to be read")
 
     @property
     def word_bytes(self) -> int:

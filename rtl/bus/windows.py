@@ -26,6 +26,11 @@ def window_word_layout(described: RegisterMap) -> data.StructLayout:
     )
 
 
+def result_place_layout(window: Window) -> data.StructLayout:
+    """Which word of a window that is read."""
+    return data.StructLayout({"instance": bits_for(window.instances), "address": bits_for(window.entries)})
+
+
 class Windows(wiring.Component):
     """Makes words for a core's memories of accesses of 32 bits, and reads its results.
 
@@ -38,7 +43,7 @@ class Windows(wiring.Component):
     Parameters
     ----------
     described : RegisterMap
-        One window at most is read; its words are signed.
+        One window is read.
 
     Ports
     -----
@@ -46,8 +51,8 @@ class Windows(wiring.Component):
         Accesses to windows.
     load : stream of window_word_layout, out
         Words for the memories.
-    read : stream of bits_for(entries of the window that is read), out
-        Numbers of results.
+    read : stream of result_place_layout, out
+        Places of results.
     result : stream of as many bits as its words, in
         These results, in order.
     """
@@ -60,7 +65,7 @@ class Windows(wiring.Component):
             {
                 "access": In(access_port(described.address_bits)),
                 "load": Out(stream.Signature(window_word_layout(described))),
-                "read": Out(stream.Signature(bits_for(self._read.entries))),
+                "read": Out(stream.Signature(result_place_layout(self._read))),
                 "result": In(stream.Signature(self._read.bits)),
             }
         )
@@ -139,7 +144,13 @@ class Windows(wiring.Component):
     def _read_results(self, m: Module) -> None:
         access = self.access
         asked = Signal()
-        entry, _ = self._place(self._read)
+        entry, instance = self._place(self._read)
+        result = self.result.payload
+        answer: Value = result.as_signed() if self._read.signed else result
+        if self._read.lanes > 1:
+            # Each access reads the whole word, and takes its part.
+            lane = access.address[2 : (self._read.word_bytes - 1).bit_length()]
+            answer = result.word_select(lane, REGISTER_BITS)
         with m.If(access.valid & self._hit(self._read)):
             with m.If(access.write):
                 m.d.comb += access.refusal.eq(Refusal.ILLEGAL)
@@ -148,10 +159,14 @@ class Windows(wiring.Component):
                     access.refusal.eq(Refusal.NONE),
                     self.read.valid.eq(~asked),
                     access.done.eq(self.result.valid & asked),
-                    access.answer.eq(self.result.payload.as_signed()),
+                    access.answer.eq(answer),
                 ]
         with m.If(self.read.valid & self.read.ready):
             m.d.sync += asked.eq(1)
         with m.If(self.result.valid & self.result.ready):
             m.d.sync += asked.eq(0)
-        m.d.comb += [self.read.payload.eq(entry), self.result.ready.eq(asked)]
+        m.d.comb += [
+            self.read.payload.instance.eq(instance),
+            self.read.payload.address.eq(entry),
+            self.result.ready.eq(asked),
+        ]

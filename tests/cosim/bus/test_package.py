@@ -14,7 +14,7 @@ from support.networks import random_network
 from support.packages import GEOMETRIES, make, run_built, sample_package
 
 from zeroskip.api.rtl.emit import emit_rtl
-from zeroskip.cosim.bus.package import OnBus
+from zeroskip.cosim.bus.rooms import on_bus
 from zeroskip.cosim.package.build import make_package
 from zeroskip.cosim.package.folder import write_package
 from zeroskip.cosim.package.registers import constants
@@ -46,16 +46,18 @@ def test_c_and_python_have_the_map(tmp_path: Path) -> None:
 
 
 @needs_icarus
-@pytest.mark.parametrize("bus", ["apb", "wishbone"])
-def test_the_other_buses(bus: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("core", "bus"), [("eie", "apb"), ("eie", "wishbone"), ("mma", "axi"), ("mma", "apb"), ("mma", "wishbone")]
+)
+def test_the_other_buses(core: str, bus: str, tmp_path: Path) -> None:
     """Their test benches pass, the lint is clean, and every port has a meaning."""
-    package = sample_package(f"eie-{bus}", SMALL)
+    package = sample_package(f"{core}-{bus}", GEOMETRIES[core])
     write_package(package, tmp_path / "package")
     for target in ("icarus", "lint"):
         done = make(tmp_path / "package", target)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "%Warning" not in done.stderr
-    assert package.manifest["top"] == f"eie_{bus}_array"
+    assert package.manifest["top"] == f"{core}_{bus}_{'array' if core == 'eie' else 'gemm'}"
     assert all(port["meaning"] for port in package.manifest["ports"])
 
 
@@ -74,7 +76,7 @@ def test_the_data_sheet_has_the_map() -> None:
 def test_a_network_in_the_memories(tmp_path: Path) -> None:
     """No matrices are written over the bus: they are in files, and changed digits of entries are noticed."""
     network = random_network(np.random.default_rng(3), EieGeometry(pes=2), (40, 24, 6), 0.4)
-    room = OnBus("axi", 16)
+    room = on_bus("eie", "axi", 16)
     package = make_package(room.describe(network.geometry), room.network_vectors(network, contents=True))
     write_package(package, tmp_path / "package")
     folder = tmp_path / "package"
@@ -102,9 +104,17 @@ def test_a_core_that_hangs_ends_the_test_bench(tmp_path: Path) -> None:
     ("core", "options", "message"),
     [
         ("eie", {"bus": "ahb"}, "bus must be one of axi, apb, wishbone, not 'ahb'"),
-        ("mma", {"bus": "axi"}, "bus must be left out for the N:M tile: only the EIE array has one"),
-        ("mapping", {"bus": "axi"}, "bus must be left out for the Mapping unit: only the EIE array has one"),
-        ("eie", {"stream_bits": 32}, "stream_bits needs a bus: without one, there are no streams of images"),
+        ("mapping", {"bus": "axi"}, "bus must be left out for the Mapping unit, which has none"),
+        (
+            "eie",
+            {"stream_bits": 32},
+            "stream_bits must be left out except for the EIE array on a bus: others have no streams",
+        ),
+        (
+            "mma",
+            {"bus": "axi", "stream_bits": 32},
+            "stream_bits must be left out except for the EIE array on a bus: others have no streams",
+        ),
         (
             "eie",
             {"bus": "axi", "stream_bits": 128},

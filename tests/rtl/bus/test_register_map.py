@@ -58,7 +58,6 @@ def whole(**changes: Any) -> RegisterMap:
             "register REG must have fields that do not overlap, unlike TWO",
         ),
         (lambda: window(base=0x120), "window MEM must be at a multiple of its size 64, not 288"),
-        (lambda: window(written=False), "window MEM must have words of at most 32 bits to be read"),
         (
             lambda: whole(registers=(register(), register(name="OTHER"))),
             "OTHER and REG must not share addresses: the first ends at 0x4",

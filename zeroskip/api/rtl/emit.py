@@ -22,7 +22,7 @@ KNOWN = {**CORES, **UNITS}
 BUSES = ("axi", "apb", "wishbone")
 """The buses on which a core can be: its registers on AXI4-Lite, APB4 or Wishbone B4, images on AXI4-Stream."""
 
-ON_BUSES = ("eie",)
+ON_BUSES = ("eie", "mma")
 """The cores that can be on a bus."""
 
 
@@ -88,10 +88,10 @@ def emit_rtl(
     path, a Compiled, or its network. The test bench runs made-up operands, or the network. `with_contents` puts the
     network's sparse matrices into the memories, as files for $readmemh.
 
-    With a `bus`, one of BUSES, the core stands behind registers and streams of images and results, of `stream_bits`
-    bits; by default, as many as a load of the core has. The EIE array alone has buses.
+    With a `bus`, one of BUSES, the EIE array or the N:M tile stands behind registers; the array also behind streams of
+    images and results, of `stream_bits` bits, by default as many as a load of it has.
 
-    Raises ValueError for an unknown core or bus, a bus for another core, streams of another width, a network of another
+    Raises ValueError for an unknown core or bus, a bus for another core, streams of a wrong width, a network of another
     core, a geometry and a network at once, and contents without a network or for a core whose memories hold no network;
     TypeError for the geometry of another core; OSError where `output` holds anything but an earlier package that nobody
     changed, or cannot be written. Then nothing is written.
@@ -107,9 +107,9 @@ def emit_rtl(
     if bus is not None and bus not in BUSES:
         raise ValueError(f"bus must be one of {', '.join(BUSES)}, not {bus!r}")
     if bus is not None and core not in ON_BUSES:
-        raise ValueError(f"bus must be left out for the {KNOWN[core].title}: only the {CORES['eie'].title} has one")
-    if bus is None and stream_bits is not None:
-        raise ValueError("stream_bits needs a bus: without one, there are no streams of images")
+        raise ValueError(f"bus must be left out for the {KNOWN[core].title}, which has none")
+    if stream_bits is not None and (bus is None or core != "eie"):
+        raise ValueError("stream_bits must be left out except for the EIE array on a bus: others have no streams")
     progress(Step(task="loading the core"))
     from zeroskip.cosim.package.build import make_package
     from zeroskip.cosim.package.folder import require_free, write_package
@@ -117,9 +117,9 @@ def emit_rtl(
     require_free(folder)
     room: Any = importlib.import_module(f"zeroskip.cosim.{core}.package")
     if bus is not None:
-        from zeroskip.cosim.bus.package import OnBus
+        from zeroskip.cosim.bus.rooms import on_bus
 
-        room = OnBus(bus, stream_bits)
+        room = on_bus(core, bus, stream_bits)
     with reserved(folder):
         if network is None:
             geometry = _geometry_of(core)() if geometry is None else geometry

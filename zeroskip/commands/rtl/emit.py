@@ -37,15 +37,16 @@ def emit_command(
     bus: Annotated[
         Literal["axi", "apb", "wishbone"] | None,
         typer.Option(
-            help="Put the EIE array behind registers on AXI4-Lite, APB4 or Wishbone B4, and AXI4-Streams of images "
-            "and results.",
+            help="Put the EIE array or the N:M tile behind registers on AXI4-Lite, APB4 or Wishbone B4, and the "
+            "array also behind AXI4-Streams of images and results.",
             show_default="none: the core has its bare ports",
         ),
     ] = None,
     stream_bits: Annotated[
         int | None,
         typer.Option(
-            help="With --bus: width of the streams, 16, 32 or 64.", show_default="as wide as a load of the array"
+            help="With --bus: width of the array's streams, 16, 32, 64.",
+            show_default="as wide as a load of the array",
         ),
     ] = None,
     as_json: options.Json = False,

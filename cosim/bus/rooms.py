@@ -1,0 +1,12 @@
+"""The packages of cores on buses, by the names of the cores."""
+
+from __future__ import annotations
+
+from zeroskip.cosim.bus.eie_package import ArrayOnBus
+from zeroskip.cosim.bus.mma_package import GemmOnBus
+from zeroskip.cosim.package.description import CorePackage
+
+
+def on_bus(core: str, bus: str, stream_bits: int | None) -> CorePackage:
+    """What makes the package of a core on a bus. `stream_bits` is for the EIE array, the one with streams."""
+    return ArrayOnBus(bus, stream_bits) if core == "eie" else GemmOnBus(bus)
