@@ -14,10 +14,11 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from cocotb.utils import get_sim_time
 from numpy.typing import NDArray
 
 from zeroskip.cosim.bus.checks import check_map
-from zeroskip.cosim.bus.peers import Peers
+from zeroskip.cosim.bus.peers import CLOCK_NS, Peers
 from zeroskip.cosim.bus.program import input_writes, network_writes
 from zeroskip.cosim.end_together import end_together
 from zeroskip.model.eie import bundle, cycles, golden
@@ -127,6 +128,45 @@ async def registers_are_those_of_the_map(dut: Any) -> None:
 
 
 @cocotb.test()
+async def what_the_counters_of_the_streams_count(dut: Any) -> None:
+    """Cycles without an image, and cycles in which a result waits: as many as are seen at the ports."""
+    board = Board(dut)
+    await board.begin(pausing=False)
+    await board.load()
+    await board.put("STREAM", enable=1)
+
+    async def starved() -> tuple[int, float]:
+        counted = await board.get("STARVED_CYCLES")
+        return counted, get_sim_time("ns") / CLOCK_NS
+
+    (first, begin) = await starved()
+    await ClockCycles(dut.clk, board.random.randint(50, 200))
+    (second, end) = await starved()
+    assert second - first == end - begin
+
+    board.results.pause = True
+    board.offer(0)
+    while dut.m_axis_tvalid.value != 1:
+        await RisingEdge(dut.clk)
+    waits = 0
+    for _ in range(board.random.randint(50, 200)):
+        waits += dut.m_axis_tvalid.value == 1 and dut.m_axis_tready.value == 0
+        await RisingEdge(dut.clk)
+    board.results.pause = False
+    while dut.m_axis_tready.value != 1:
+        waits += dut.m_axis_tvalid.value == 1
+        await RisingEdge(dut.clk)
+    await board.take(0)
+    assert await board.get("WAITING_CYCLES") == waits > 50
+    third, _ = await starved()
+    assert third - second < (get_sim_time("ns") / CLOCK_NS - end) - board.cycles[0]
+    # A layer drains for as long as the PEs work on its last column, at least a few cycles.
+    drained = await board.get("DRAIN_CYCLES")
+    assert 2 * len(board.network.layers) <= drained < board.cycles[0]
+    assert await board.get("BLOCKED_CYCLES") + drained < await board.get("BUSY_CYCLES") == board.cycles[0]
+
+
+@cocotb.test()
 async def narrow_and_unaligned_accesses(dut: Any) -> None:
     """Registers take single bytes; a word of a window is written in whole and in order, or not at all."""
     board = Board(dut)
@@ -175,6 +215,11 @@ async def accesses_while_the_core_is_in_use(dut: Any) -> None:
     await board.put("STREAM", enable=1)
     results = board.described.window("RESULTS").base
     assert await board.get("STATUS", "LOCKED") == 1
+    # Whole words, while the array would take them: nothing runs yet.
+    for name in ("CODEBOOKS", "LAYER_TABLE", "INPUTS_OF_RUN", "POINTERS", "ENTRIES"):
+        window = board.described.window(name)
+        for address in range(window.base, window.base + 2 * window.word_bytes, 4):
+            await board.refused(address, bytes([255] * 4), "LOCKED")
     for image in range(4):
         board.offer(image)
     for name in ("START", "FIRST", "INPUTS", "OUTPUTS"):

@@ -19,6 +19,10 @@ CHANNELS = {"s_axis_t": ("data", "keep", "last"), "m_axis_t": ("data", "keep", "
 """The channels of the streams, and what in each must stand still until it is taken."""
 
 
+CLOCK_NS = 2
+"""The period of the clock."""
+
+
 @dataclass(kw_only=True, eq=False)
 class Peers:
     """What is around a core on a bus (HOSTS). `described` is the map that software goes by."""
@@ -35,7 +39,7 @@ class Peers:
         dut = self.dut
         dut.rst.value = 1
         await Timer(1, "ns")
-        cocotb.start_soon(Clock(dut.clk, 2, unit="ns").start(start_high=False))
+        cocotb.start_soon(Clock(dut.clk, CLOCK_NS, unit="ns").start(start_high=False))
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)
         self.host = HOSTS[self.bus](dut)
         channels = self.host.CHANNELS

@@ -13,11 +13,10 @@ import cocotb
 from cocotb.utils import get_sim_time
 
 from zeroskip.cosim.bus.eie_bench import Board
+from zeroskip.cosim.bus.peers import CLOCK_NS
 from zeroskip.cosim.end_together import end_together
 
 end_together()
-
-CLOCK_NS = 2
 
 
 @cocotb.test()
