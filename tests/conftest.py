@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,9 @@ assert _spec is not None
 assert _spec.loader is not None
 sys.modules["support"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(sys.modules["support"])
+
+# A shell's background ignores Ctrl-C, and so would the commands that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first example of a test may compile machine code (numba), so none has a deadline.
 settings.register_profile("zeroskip", deadline=None)

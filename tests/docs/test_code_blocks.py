@@ -25,8 +25,9 @@ from zeroskip.model.pruning.training import evaluate
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"(?:<!-- not run: (?P<why>[^\n]+) -->\n)?^```(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S)
-SHOWN = ("", "text", "systemverilog")
-"""Languages of blocks that are not run: drawings, what a command prints, and lines of a user's own hardware."""
+SHOWN = ("", "text", "systemverilog", "c")
+"""Languages of blocks that are not run: drawings, what a command prints, and lines of a user's own hardware and
+software."""
 FROM_TUTORIAL = "(../tutorial.md)"
 """The link of pages that build on the tutorial."""
 
