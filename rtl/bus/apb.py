@@ -13,7 +13,31 @@ from zeroskip.rtl.bus.register_map import REGISTER_BITS, REGISTER_BYTES
 
 
 def apb(address_bits: int) -> wiring.Signature:
-    """APB4 with data of 32 bits, by the standard's names; directions are those of the requester."""
+    """APB4 with data of 32 bits, by the standard's names; directions are those of the requester.
+
+    Members
+    -------
+    paddr : address_bits, out
+        Byte address.
+    pprot : 3, out
+        Protection.
+    psel : 1, out
+        A transfer is wanted.
+    penable : 1, out
+        Its second cycle has come.
+    pwrite : 1, out
+        Whether it writes.
+    pwdata : 32, out
+        What to write.
+    pstrb : 4, out
+        Which bytes of it.
+    pready : 1, in
+        The transfer has ended.
+    prdata : 32, in
+        What was read.
+    pslverr : 1, in
+        It was refused.
+    """
     return wiring.Signature(
         {
             "paddr": Out(address_bits),

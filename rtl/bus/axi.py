@@ -23,7 +23,49 @@ class Response(enum.Enum, shape=unsigned(2)):  # type: ignore[call-arg]
 
 
 def axi_lite(address_bits: int) -> wiring.Signature:
-    """AXI4-Lite with data of 32 bits, by the standard's names; directions are those of the manager."""
+    """AXI4-Lite with data of 32 bits, by the standard's names; directions are those of the manager.
+
+    Members
+    -------
+    awaddr : address_bits, out
+        Byte address of a write.
+    awprot : 3, out
+        Its protection.
+    awvalid : 1, out
+        It is there.
+    awready : 1, in
+        It is taken.
+    wdata : 32, out
+        What to write.
+    wstrb : 4, out
+        Which bytes of it.
+    wvalid : 1, out
+        It is there.
+    wready : 1, in
+        It is taken.
+    bresp : Response, in
+        Whether the write was obeyed.
+    bvalid : 1, in
+        This is known.
+    bready : 1, out
+        It is taken.
+    araddr : address_bits, out
+        Byte address of a read.
+    arprot : 3, out
+        Its protection.
+    arvalid : 1, out
+        It is there.
+    arready : 1, in
+        It is taken.
+    rdata : 32, in
+        What was read.
+    rresp : Response, in
+        Whether the read was obeyed.
+    rvalid : 1, in
+        Both are there.
+    rready : 1, out
+        They are taken.
+    """
     return wiring.Signature(
         {
             "awaddr": Out(address_bits),
@@ -50,7 +92,21 @@ def axi_lite(address_bits: int) -> wiring.Signature:
 
 
 def axi_stream(bits: int) -> wiring.Signature:
-    """AXI4-Stream by the standard's names; directions are those of the transmitter."""
+    """AXI4-Stream by the standard's names; directions are those of the transmitter.
+
+    Members
+    -------
+    tdata : bits, out
+        A transfer.
+    tkeep : bits / 8, out
+        Which of its bytes count.
+    tlast : 1, out
+        It is the last one of its packet.
+    tvalid : 1, out
+        It is there.
+    tready : 1, in
+        It is taken.
+    """
     return wiring.Signature(
         {"tdata": Out(bits), "tkeep": Out(bits // 8), "tlast": Out(1), "tvalid": Out(1), "tready": In(1)}
     )

@@ -13,7 +13,29 @@ from zeroskip.rtl.bus.register_map import REGISTER_BITS, REGISTER_BYTES
 
 
 def wishbone(address_bits: int) -> wiring.Signature:
-    """Wishbone with data of 32 bits and addresses in bytes; directions are those of the master."""
+    """Wishbone with data of 32 bits and addresses in bytes; directions are those of the master.
+
+    Members
+    -------
+    cyc : 1, out
+        The bus is in use.
+    stb : 1, out
+        An access is wanted.
+    we : 1, out
+        Whether it writes.
+    adr : address_bits, out
+        Byte address.
+    sel : 4, out
+        Which bytes of the data.
+    dat_w : 32, out
+        What to write.
+    dat_r : 32, in
+        What was read.
+    ack : 1, in
+        The access has ended.
+    err : 1, in
+        It was refused.
+    """
     return wiring.Signature(
         {
             "cyc": Out(1),

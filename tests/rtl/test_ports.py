@@ -20,6 +20,16 @@ import zeroskip.rtl
 import zeroskip.rtl.ports
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.rtl.bus import eie_buses
+from zeroskip.rtl.bus.apb import apb
+from zeroskip.rtl.bus.axi import axi_lite, axi_stream
+from zeroskip.rtl.bus.eie_map import eie_map
+from zeroskip.rtl.bus.eie_shell import ArrayShell
+from zeroskip.rtl.bus.flat import flat_members
+from zeroskip.rtl.bus.images import ImageBuffer
+from zeroskip.rtl.bus.on_bus import OnBus
+from zeroskip.rtl.bus.results import ResultPacker
+from zeroskip.rtl.bus.wishbone import wishbone
 from zeroskip.rtl.eie.lnzd import Lnzd, LnzdNode
 from zeroskip.rtl.eie.row_flags import RowFlags
 from zeroskip.rtl.link.cobs import CobsDecoder, CobsEncoder
@@ -46,6 +56,11 @@ FLOATS = [TileGeometry(), TileGeometry(keep=1, group=1)]
 SIZES = CoreSizes(target=3, address=6, data=20, start=4, read=6, result=20)
 
 ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
+    "zeroskip.rtl.bus": [(16,)],
+    "zeroskip.rtl.bus.mma": [(tile,) for tile in INTEGERS],
+    "zeroskip.rtl.bus.registers": [(eie_map(geometry(), 16),)],
+    "zeroskip.rtl.bus.runner": [(geometry(),)],
+    "zeroskip.rtl.bus.windows": [(eie_map(geometry(), 16),)],
     "zeroskip.rtl.eie": [(geometry(),)],
     "zeroskip.rtl.link.ports": [(SIZES,)],
     "zeroskip.rtl.mapping": [(MapperGeometry(width=4),)],
@@ -79,14 +94,20 @@ OTHERS: dict[Any, list[Any]] = {
     UsbSerial: [UsbSerial()],
     Packer: [Packer(shape=8, lanes=4)],
     Skid: [Skid(8)],
+    ArrayShell: [ArrayShell(geometry(), stream_bits=16)],
+    **{array: [array(geometry(), stream_bits=16)] for array in eie_buses.BUSES.values()},
+    ImageBuffer: [ImageBuffer(values=8, value_bits=16, beat_values=1, word_values=4)],
+    ResultPacker: [ResultPacker(values=8, value_bits=16, beat_values=1)],
 }
 """Those that are made with something else."""
+
+FLAT = {signature.__name__: signature for signature in (axi_lite, axi_stream, apb, wishbone)}
+"""A core on a bus has the members of these as ports of its own, with the name of the port before theirs."""
 
 
 def modules() -> list[ModuleType]:
     found = pkgutil.walk_packages(zeroskip.rtl.__path__, "zeroskip.rtl.")
-    # Still to be added: zeroskip.rtl.bus, whose components are made with other arguments.
-    return [importlib.import_module(module.name) for module in found if not module.name.startswith("zeroskip.rtl.bus")]
+    return [importlib.import_module(module.name) for module in found]
 
 
 def own(module: ModuleType, wanted: Callable[[Any], bool]) -> list[Any]:
@@ -94,7 +115,8 @@ def own(module: ModuleType, wanted: Callable[[Any], bool]) -> list[Any]:
 
 
 def is_component(value: Any) -> bool:
-    return inspect.isclass(value) and issubclass(value, wiring.Component)
+    """A base of other components is none by itself."""
+    return inspect.isclass(value) and issubclass(value, wiring.Component) and not value.__subclasses__()
 
 
 def is_signature(value: Any) -> bool:
@@ -112,15 +134,24 @@ def made(maker: Any) -> list[Any]:
     return [maker(*arguments) for arguments in ARGUMENTS[max(fitting, key=len)]]
 
 
-def listed(docstring: str, section: str) -> dict[str, str]:
-    """Direction of each name that a section of a docstring lists; each entry has a shape and a meaning."""
+def listed(docstring: str, section: str, *, flat: bool = False) -> dict[str, str]:
+    """Direction of each name that a section of a docstring lists; each entry has a shape and a meaning. Where they are
+    `flat`, those of FLAT stand for their members."""
     text = inspect.cleandoc(docstring)
     (body,) = re.findall(rf"^{section}\n-+\n(.*?)(?=\n\n|\Z)", text, flags=re.M | re.S)
     entries = re.findall(r"^(\w+) : (\S.*), (in|out)\n {4}\S", body, flags=re.M)
     assert len(entries) == len(re.findall(r"^\S", body, flags=re.M)), (
         f"an entry is not 'name : shape, direction': {body}"
     )
-    return {name: direction for name, _, direction in entries}
+    found = {}
+    for name, shape, direction in entries:
+        if flat and shape in FLAT:
+            signature = FLAT[shape](16)
+            members = flat_members(name, signature if direction == "out" else signature.flip())
+            found |= directions([wiring.Signature(members)])
+        else:
+            found[name] = direction
+    return found
 
 
 def directions(signatures: Iterable[wiring.Signature]) -> dict[str, str]:
@@ -139,7 +170,7 @@ def test_there_are_components_and_signatures() -> None:
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda c: c.__name__)
 def test_a_component_lists_its_ports(component: Any) -> None:
     signatures = [variant.signature for variant in made(component)]
-    assert listed(component.__doc__, "Ports") == directions(signatures)
+    assert listed(component.__doc__, "Ports", flat=issubclass(component, OnBus)) == directions(signatures)
 
 
 @pytest.mark.parametrize("signature", SIGNATURES, ids=lambda s: s.__name__)
