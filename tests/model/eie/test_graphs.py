@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.forging import contents_of, forge
 from support.graphs import DECODERS, NETWORKS, images, network
+from support.on_the_array import assert_close, compiled
 
 from zeroskip.model.eie import golden
-from zeroskip.model.eie.bundle import EieNetwork, load, save
-from zeroskip.model.eie.compiler import compile_network, error_bound, float_outputs, quantise_inputs
+from zeroskip.model.eie.bundle import load, save
+from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
-from zeroskip.model.eie.shared import SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers
-from zeroskip.model.network.container import BundleError, digest_of
+from zeroskip.model.network.container import BundleError
 from zeroskip.model.network.fold import fold
 from zeroskip.model.network.host_stages import AddStage
 from zeroskip.model.network.stages import shapes
@@ -27,31 +27,15 @@ from zeroskip.model.network.stages import shapes
 SAMPLES = images()
 
 
-def compiled(name: str, **sizes: int) -> tuple[list[SharedOperation], EieNetwork]:
-    inputs = SAMPLES.numpy()
-    shared = share_layers(fold(network(name), SAMPLES), inputs=inputs)
-    return shared, compile_network(shared, inputs, EieGeometry(pes=4, **sizes), fit=MEMORIES)
-
-
 @pytest.mark.parametrize("name", [*NETWORKS, *DECODERS])
 @pytest.mark.parametrize("sizes", [{}, {"accumulator_bits": 16, "product_shift": 12}], ids=["32 bits", "16 bits"])
 def test_the_golden_model_is_as_close_to_torch_as_stated(name: str, sizes: dict[str, int]) -> None:
-    """Nothing saturates on the data of the calibration, so the bound holds; torch computes the same shared weights."""
-    shared, made = compiled(name, **sizes)
-    outputs, losses = golden.outputs_and_losses(made, quantise_inputs(made, SAMPLES.numpy())[0])
-    assert sum(loss.saturated for loss in losses) == 0
-    float_network = to_module(shared).double()
-    given = SAMPLES.double() if float_network.images else SAMPLES.double().flatten(1)
-    with torch.no_grad():
-        wanted = float_network(given).numpy()
-    difference = np.abs(float_outputs(made, outputs) - wanted)
-    assert np.all(difference <= error_bound(made, shared, SAMPLES.numpy()) + 1e-9)
-    if not sizes:
-        assert difference.max() <= 0.004 * np.abs(wanted).max()
+    shared, made = compiled(network(name), SAMPLES, **sizes)
+    assert_close(shared, made, SAMPLES, within=None if sizes else 0.004)
 
 
 def test_the_fractions_of_a_sum_are_no_more_than_those_of_its_finer_part() -> None:
-    _, made = compiled("inverted residual")
+    _, made = compiled(network("inverted residual"), SAMPLES)
     values = made.value_fractions
     (place,) = (index for index, stage in enumerate(made.stages) if isinstance(stage, AddStage))
     parts = [values[place + 1 - back] for back in made.stages[place].back]
@@ -62,7 +46,7 @@ def test_the_fractions_of_a_sum_are_no_more_than_those_of_its_finer_part() -> No
 
 def test_a_sum_that_does_not_fit_saturates_and_is_counted() -> None:
     """By hand: 20,000 + 20,000 does not fit where the sum has as many fraction bits as its parts, and 1 + 1 does."""
-    _, made = compiled("one value added to itself")
+    _, made = compiled(network("one value added to itself"), SAMPLES)
     made = dataclasses.replace(made, fractions=np.full(len(made.stages) + 1, 8, np.int32))
     given = np.zeros((1, 4 * 6 * 6), np.int16)
     given[0, :3] = 20_000, -20_000, 1
@@ -73,7 +57,7 @@ def test_a_sum_that_does_not_fit_saturates_and_is_counted() -> None:
 
 def test_files_keep_graphs(tmp_path: Path) -> None:
     for name in ("inverted residual", "dense block", "GELU"):
-        _, made = compiled(name)
+        _, made = compiled(network(name), SAMPLES)
         path = tmp_path / f"{name}.zs"
         save(made, path)
         again = load(path)
@@ -81,25 +65,7 @@ def test_files_keep_graphs(tmp_path: Path) -> None:
         assert again.value_fractions == made.value_fractions
         quantised = quantise_inputs(made, SAMPLES.numpy())[0]
         assert np.array_equal(golden.outputs(again, quantised), golden.outputs(made, quantised))
-        assert json.loads(_metadata(path))["version"] == 4
-
-
-def _metadata(path: Path) -> str:
-    from safetensors import safe_open
-
-    with safe_open(path, "np") as file:
-        return str(file.metadata()["zeroskip"])
-
-
-def _forged(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
-    """Writes the file with another header or other tensors, and a digest that fits them."""
-    from safetensors.numpy import load_file, save_file
-
-    header, tensors = json.loads(_metadata(path)), load_file(path)
-    header.pop("digest")
-    change(header, tensors)
-    header["digest"] = digest_of(header, tensors)
-    save_file(tensors, path, metadata={"zeroskip": json.dumps(header)})
+        assert contents_of(path)[0]["version"] == 4
 
 
 def _stage(**fields: Any) -> Callable[[dict[str, Any], dict[str, Any]], None]:
@@ -150,19 +116,20 @@ def _fraction(value: int, by: int) -> Callable[[dict[str, Any], dict[str, Any]],
 def test_files_of_graphs_that_are_wrong_are_refused(
     change: Callable[[dict[str, Any], dict[str, Any]], None], message: str, tmp_path: Path
 ) -> None:
-    _, made = compiled("SiLU" if any(word in message for word in ("tables", "function", "argument")) else "basic block")
+    name = "SiLU" if any(word in message for word in ("tables", "function", "argument")) else "basic block"
+    _, made = compiled(network(name), SAMPLES)
     path = tmp_path / "network.zs"
     save(made, path)
-    _forged(path, change)
+    forge(path, change)
     with pytest.raises(BundleError, match=message):
         load(path)
 
 
 def test_files_whose_values_are_left_unused_are_refused(tmp_path: Path) -> None:
     """The sum reads the input twice, and nothing reads the first layer."""
-    _, made = compiled("shortcut from the input")
+    _, made = compiled(network("shortcut from the input"), SAMPLES)
     save(made, tmp_path / "network.zs")
-    _forged(tmp_path / "network.zs", lambda header, tensors: header["stages"][1].update(back=[2, 2]))
+    forge(tmp_path / "network.zs", lambda header, tensors: header["stages"][1].update(back=[2, 2]))
     with pytest.raises(BundleError, match=r"stages must read what stages\[0\] gives, not leave it unused$"):
         load(tmp_path / "network.zs")
 
@@ -175,7 +142,7 @@ def test_a_chain_is_kept_as_before(tmp_path: Path) -> None:
     made = compile_network(share_layers(fold(module)), SAMPLES.numpy(), EieGeometry(pes=4), fit=MEMORIES)
     assert made.fractions is None
     save(made, tmp_path / "chain.zs")
-    assert json.loads(_metadata(tmp_path / "chain.zs"))["version"] == 2
+    assert contents_of(tmp_path / "chain.zs")[0]["version"] == 2
 
 
 def test_only_values_that_meet_must_be_near(tmp_path: Path) -> None:
@@ -205,5 +172,5 @@ def test_branches_of_too_different_sizes_are_refused() -> None:
 
 
 def test_shapes_for_people_say_what_is_joined() -> None:
-    _, made = compiled("downsampling shortcut")
+    _, made = compiled(network("downsampling shortcut"), SAMPLES)
     assert shapes(made.stages, made.layers) == ["4x6x6", "4x6x6", "8x3x3", "8x3x3 (1)", "8x3x3 (2 + 3)", "8x1x1", "3"]

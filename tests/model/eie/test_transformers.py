@@ -2,71 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from support.forging import forge
+from support.on_the_array import assert_close, assert_kept, compiled
 from support.transformers import NETWORKS, network, tokens
 from torch import nn
 
-from zeroskip.model.eie import golden
-from zeroskip.model.eie.bundle import EieNetwork, load, save
-from zeroskip.model.eie.compiler import compile_network, error_bound, float_outputs, quantise_inputs
+from zeroskip.model.eie.bundle import load, save
+from zeroskip.model.eie.compiler import compile_network
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
-from zeroskip.model.eie.shared import SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers
-from zeroskip.model.network.container import BundleError, digest_of
+from zeroskip.model.network.container import BundleError
 from zeroskip.model.network.fold import fold
-from zeroskip.model.network.samples import SampleForm
-
-
-def compiled(name: str) -> tuple[list[SharedOperation], EieNetwork]:
-    inputs = tokens(name).numpy()
-    shared = share_layers(fold(network(name), tokens(name)), inputs=inputs)
-    made = compile_network(shared, inputs, EieGeometry(pes=4), fit=MEMORIES)
-    return shared, dataclasses.replace(made, samples=SampleForm.of(inputs))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_golden_model_is_as_close_to_torch_as_stated(name: str) -> None:
-    """Nothing saturates on the data of the calibration, so the bound holds; torch computes the same shared weights."""
-    shared, made = compiled(name)
-    inputs = tokens(name)
-    outputs, losses = golden.outputs_and_losses(made, quantise_inputs(made, inputs.numpy())[0])
-    assert sum(loss.saturated for loss in losses) == 0
-    with torch.no_grad():
-        wanted = to_module(shared).double()(inputs.double().flatten(1)).numpy()
-    difference = np.abs(float_outputs(made, outputs) - wanted)
-    assert np.all(difference <= error_bound(made, shared, inputs.numpy()) + 1e-9)
-    assert difference.max() <= 0.01 * np.abs(wanted).max()
+    assert_close(*compiled(network(name), tokens(name)), tokens(name), within=0.01)
 
 
 @pytest.mark.parametrize("name", ["vision transformer", "GPT", "scaled queries"])
 def test_files_keep_transformers(name: str, tmp_path: Path) -> None:
-    _, made = compiled(name)
-    save(made, tmp_path / "network.zs")
-    again = load(tmp_path / "network.zs")
-    assert (again.stages, again.samples) == (made.stages, made.samples)
-    quantised = quantise_inputs(again, tokens(name).numpy())[0]
-    assert np.array_equal(golden.outputs(again, quantised), golden.outputs(made, quantised))
-
-
-def _forged(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
-    """Writes the file with another header or other tensors, and a digest that fits them."""
-    with safe_open(path, "np") as file:
-        header = json.loads(file.metadata()["zeroskip"])
-    tensors = load_file(path)
-    header.pop("digest")
-    change(header, tensors)
-    header["digest"] = digest_of(header, tensors)
-    save_file(tensors, path, metadata={"zeroskip": json.dumps(header)})
+    _, made = compiled(network(name), tokens(name))
+    assert_kept(made, tokens(name), tmp_path / "network.zs")
 
 
 def _place(header: dict[str, Any], kind: str) -> int:
@@ -127,9 +90,9 @@ def _fraction(kind: str, value: int, before: int = 0) -> Callable[[dict[str, Any
 def test_files_that_are_wrong_are_refused(
     change: Callable[[dict[str, Any], dict[str, Any]], None], message: str, tmp_path: Path
 ) -> None:
-    _, made = compiled("GPT")
+    _, made = compiled(network("GPT"), tokens("GPT"))
     save(made, tmp_path / "network.zs")
-    _forged(tmp_path / "network.zs", change)
+    forge(tmp_path / "network.zs", change)
     with pytest.raises(BundleError, match=message):
         load(tmp_path / "network.zs")
 
