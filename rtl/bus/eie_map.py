@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
-from zeroskip.rtl.bus.map_parts import (
-    REFUSALS,
-    Windows,
-    constant,
-    event_fields,
-    identity,
-    interrupt_fields,
-    pulse,
-    setting,
-    status,
-)
-from zeroskip.rtl.bus.register_map import REGISTER_BITS, Field, Kind, Register, RegisterMap, Window
+from zeroskip.rtl.bus.map_parts import MEANING, REFUSALS, Registers, Windows, constant, pulse, setting, status
+from zeroskip.rtl.bus.register_map import Field, Kind, RegisterMap, Window
 from zeroskip.rtl.eie.layouts import layer_layout
 
 CORE = 1
@@ -49,15 +39,8 @@ COUNTERS = {
 
 def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
     """The registers and windows of an array of `geometry` with streams of `stream_bits` bits."""
-    registers: list[Register] = []
-
-    def add(name: str, meaning: str, *fields: Field, guarded: bool = False) -> None:
-        registers.append(
-            Register(name=name, address=4 * len(registers), meaning=meaning, fields=fields, guarded=guarded)
-        )
-
-    add("ID", "What is at these addresses.", *identity(CORE, "Which core of zeroskip: 1 is the EIE array."))
-    add("VERSION", "Of this register map.", constant("VERSION", 0, 32, VERSION, "Changes with the map."))
+    registers = Registers(CORE, "Which core of zeroskip: 1 is the EIE array.", version=VERSION)
+    add = registers.add
     add(
         "ARRAY",
         "How large the array is.",
@@ -110,8 +93,7 @@ def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
         status("SENDING", 3, 1, "Results of the stream have not all been taken."),
         status("IMAGES", 8, 8, "Whole images that wait."),
     )
-    add("EVENTS", "What has happened; a one clears it.", *event_fields(EVENTS))
-    add("INTERRUPTS", "The events that make `irq` high while they are set.", *interrupt_fields(EVENTS))
+    registers.add_events(EVENTS)
     most = geometry.activations
     add(
         "FIRST",
@@ -132,14 +114,12 @@ def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
         guarded=True,
     )
     add("CYCLES", "Of the last run.", status("CYCLES", 0, 32, "Cycles from its start to its end."))
-    for name, meaning in COUNTERS.items():
-        text = "Counts modulo 2**32, and begins at 0 with a reset."
-        add(name, meaning, status(name, 0, REGISTER_BITS, text))
+    registers.add_counters(COUNTERS)
     return RegisterMap(
         name="zeroskip_eie",
         title="EIE array of zeroskip",
-        meaning="Registers of 32 bits, and windows on the memories, at byte addresses. Little-endian.",
-        registers=tuple(registers),
+        meaning=MEANING,
+        registers=tuple(registers.found),
         windows=_windows(geometry),
     )
 

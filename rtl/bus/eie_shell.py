@@ -13,9 +13,9 @@ from amaranth.lib.wiring import In, Out
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.rtl.bus.eie_map import eie_map
 from zeroskip.rtl.bus.images import ImageBuffer
-from zeroskip.rtl.bus.ports import Refusal, access_port, beat_stream
+from zeroskip.rtl.bus.ports import access_port, beat_stream
 from zeroskip.rtl.bus.register_map import REGISTER_BITS
-from zeroskip.rtl.bus.registers import Registers
+from zeroskip.rtl.bus.registers import Registers, reported
 from zeroskip.rtl.bus.results import ResultPacker
 from zeroskip.rtl.bus.runner import Runner
 from zeroskip.rtl.bus.windows import Windows
@@ -195,7 +195,7 @@ class ArrayShell(wiring.Component):
     ) -> None:
         """Status, events and counters."""
         status, events = registers.status, registers.events.events
-        dropped, refused = buffer.dropped, registers.refused
+        dropped = buffer.dropped
         m.d.comb += [
             status.status.running.eq(runner.running),
             status.status.locked.eq(registers.locked),
@@ -204,13 +204,10 @@ class ArrayShell(wiring.Component):
             status.status.images.eq(buffer.images),
             status.cycles.cycles.eq(runner.cycles),
             events.done.eq(runner.ended),
-            events.locked.eq(refused == Refusal.LOCKED),
-            events.illegal.eq(refused == Refusal.ILLEGAL),
-            events.unmapped.eq(refused == Refusal.UNMAPPED),
+            *reported(registers, self.irq),
             events.short.eq(dropped.short),
             events.long.eq(dropped.long),
             events.keep.eq(dropped.keep),
-            self.irq.eq((registers.happened.events.as_value() & registers.settings.interrupts.as_value()).any()),
         ]
         monitor = array.monitor
         working = Signal(range(self.geometry.pes + 1))

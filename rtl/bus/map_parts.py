@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zeroskip.rtl.bus.register_map import Field, Kind, Window, window_size
+from zeroskip.rtl.bus.register_map import REGISTER_BITS, REGISTER_BYTES, Field, Kind, Register, Window, window_size
 
 MAGIC = 0x5A534B
 """The letters ZSK: what is here is a core of zeroskip."""
 
 WINDOWS_FROM = 0x1000
 """The address behind the registers at which the windows begin."""
+
+MEANING = "Registers of 32 bits, and windows on the memories, at byte addresses. Little-endian."
+"""What every map says of itself."""
 
 REFUSALS = {
     "LOCKED": "An access to a window, or a write, was refused: the core was in use. Nothing was changed.",
@@ -22,25 +25,37 @@ REFUSALS = {
 """The events of accesses that are refused, and what they mean."""
 
 
-def identity(core: int, which: str) -> list[Field]:
-    """The fields of the first register of a map."""
-    return [constant("CORE", 0, 8, core, which), constant("MAGIC", 8, 24, MAGIC, "The letters ZSK.")]
+class Registers:
+    """Registers that are added one after the other: first who the core is, and the version of the map."""
 
+    def __init__(self, core: int, which: str, *, version: int) -> None:
+        self.found: list[Register] = []
+        magic = constant("MAGIC", 8, 24, MAGIC, "The letters ZSK.")
+        self.add("ID", "What is at these addresses.", constant("CORE", 0, 8, core, which), magic)
+        self.add("VERSION", "Of this register map.", constant("VERSION", 0, 32, version, "Changes with the map."))
 
-def event_fields(events: Mapping[str, str]) -> list[Field]:
-    """The fields of the register EVENTS; `events` are their names, from bit 0 on, and meanings."""
-    return [
-        Field(name=name, low=bit, width=1, kind=Kind.EVENT, meaning=meaning)
-        for bit, (name, meaning) in enumerate(events.items())
-    ]
+    def add(self, name: str, meaning: str, *fields: Field, guarded: bool = False) -> None:
+        address = REGISTER_BYTES * len(self.found)
+        self.found.append(Register(name=name, address=address, meaning=meaning, fields=fields, guarded=guarded))
 
+    def add_events(self, events: Mapping[str, str]) -> None:
+        """EVENTS and INTERRUPTS; `events` are their names, from bit 0 on, and meanings."""
+        happened = [
+            Field(name=name, low=bit, width=1, kind=Kind.EVENT, meaning=meaning)
+            for bit, (name, meaning) in enumerate(events.items())
+        ]
+        enabled = [
+            Field(name=name, low=bit, width=1, kind=Kind.SETTING, meaning=f"Whether {name} does.")
+            for bit, name in enumerate(events)
+        ]
+        self.add("EVENTS", "What has happened; a one clears it.", *happened)
+        self.add("INTERRUPTS", "The events that make `irq` high while they are set.", *enabled)
 
-def interrupt_fields(events: Mapping[str, str]) -> list[Field]:
-    """The fields of the register INTERRUPTS."""
-    return [
-        Field(name=name, low=bit, width=1, kind=Kind.SETTING, meaning=f"Whether {name} does.")
-        for bit, name in enumerate(events)
-    ]
+    def add_counters(self, counters: Mapping[str, str]) -> None:
+        """The performance counters, by their names and meanings."""
+        for name, meaning in counters.items():
+            text = "Counts modulo 2**32, and begins at 0 with a reset."
+            self.add(name, meaning, status(name, 0, REGISTER_BITS, text))
 
 
 class Windows:

@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.rtl.bus.map_parts import (
-    REFUSALS,
-    Windows,
-    constant,
-    event_fields,
-    identity,
-    interrupt_fields,
-    pulse,
-    setting,
-    status,
-)
-from zeroskip.rtl.bus.register_map import REGISTER_BITS, Field, Register, RegisterMap
+from zeroskip.rtl.bus.map_parts import MEANING, REFUSALS, Registers, Windows, constant, pulse, setting, status
+from zeroskip.rtl.bus.register_map import RegisterMap
 from zeroskip.rtl.mma.layouts import a_row_layout, job_layout, results_layout, window_layout
 
 CORE = 2
@@ -51,15 +41,8 @@ FROM_ONE = ("rows", "sums", "windows", "steps")
 
 def gemm_map(geometry: TileGeometry) -> RegisterMap:
     """The registers and windows of a tile of `geometry`."""
-    registers: list[Register] = []
-
-    def add(name: str, meaning: str, *fields: Field, guarded: bool = False) -> None:
-        registers.append(
-            Register(name=name, address=4 * len(registers), meaning=meaning, fields=fields, guarded=guarded)
-        )
-
-    add("ID", "What is at these addresses.", *identity(CORE, "Which core of zeroskip: 2 is the N:M tile."))
-    add("VERSION", "Of this register map.", constant("VERSION", 0, 32, VERSION, "Changes with the map."))
+    registers = Registers(CORE, "Which core of zeroskip: 2 is the N:M tile.", version=VERSION)
+    add = registers.add
     add(
         "TILE",
         "How large the tile is.",
@@ -87,17 +70,14 @@ def gemm_map(geometry: TileGeometry) -> RegisterMap:
         status("RUNNING", 0, 1, "A job is under way: the core is in use."),
         status("CODE", 1, 1, "A code of the last job was illegal."),
     )
-    add("EVENTS", "What has happened; a one clears it.", *event_fields(EVENTS))
-    add("INTERRUPTS", "The events that make `irq` high while they are set.", *interrupt_fields(EVENTS))
+    registers.add_events(EVENTS)
     for name, field in job_layout(geometry):
         least = int(name in FROM_ONE)
         most = (1 << field.width) - 1
         what = setting(name.upper(), field.width, least, least, most, JOB[name])
         add(name.upper(), "Of the next job.", what, guarded=True)
     add("CYCLES", "Of the last job.", status("CYCLES", 0, 32, "Cycles from its start to its end."))
-    for name, meaning in COUNTERS.items():
-        text = "Counts modulo 2**32, and begins at 0 with a reset."
-        add(name, meaning, status(name, 0, REGISTER_BITS, text))
+    registers.add_counters(COUNTERS)
 
     windows = Windows()
     for name, meaning, written in (
@@ -129,7 +109,7 @@ def gemm_map(geometry: TileGeometry) -> RegisterMap:
     return RegisterMap(
         name="zeroskip_mma",
         title="N:M tile of zeroskip",
-        meaning="Registers of 32 bits, and windows on the memories, at byte addresses. Little-endian.",
-        registers=tuple(registers),
+        meaning=MEANING,
+        registers=tuple(registers.found),
         windows=tuple(windows.found),
     )

@@ -10,9 +10,9 @@ from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.bus.mma_map import gemm_map
-from zeroskip.rtl.bus.ports import Refusal, access_port
+from zeroskip.rtl.bus.ports import access_port
 from zeroskip.rtl.bus.register_map import REGISTER_BITS
-from zeroskip.rtl.bus.registers import Registers
+from zeroskip.rtl.bus.registers import Registers, reported
 from zeroskip.rtl.bus.windows import Windows
 from zeroskip.rtl.mma.gemm import Gemm
 from zeroskip.rtl.mma.layouts import MatrixTarget
@@ -109,8 +109,5 @@ class GemmShell(wiring.Component):
             status.busy_cycles.busy_cycles.eq(busy),
             events.done.eq(running & gemm.done),
             events.code.eq(running & gemm.done & gemm.illegal),
-            events.locked.eq(registers.refused == Refusal.LOCKED),
-            events.illegal.eq(registers.refused == Refusal.ILLEGAL),
-            events.unmapped.eq(registers.refused == Refusal.UNMAPPED),
-            self.irq.eq((registers.happened.events.as_value() & registers.settings.interrupts.as_value()).any()),
+            *reported(registers, self.irq),
         ]

@@ -30,6 +30,19 @@ def _resets(described: RegisterMap) -> dict[str, dict[str, int]]:
     return found
 
 
+def reported(registers: Registers, irq: Signal) -> list[Any]:
+    """What all cores report alike: accesses that were refused, as events, and the interrupt of the events that are
+    enabled."""
+    events = registers.events.events
+    enabled = registers.happened.events.as_value() & registers.settings.interrupts.as_value()
+    return [
+        events.locked.eq(registers.refused == Refusal.LOCKED),
+        events.illegal.eq(registers.refused == Refusal.ILLEGAL),
+        events.unmapped.eq(registers.refused == Refusal.UNMAPPED),
+        irq.eq(enabled.any()),
+    ]
+
+
 class Registers(wiring.Component):
     """Answers accesses to the registers of a map, and passes on those to its windows.
 
