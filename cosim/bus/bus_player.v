@@ -41,6 +41,23 @@ module bus_player (
     wire [BEAT_BYTES-1:0] result_keep;
     reg result_ready;
 
+    // The ports of the streams; the N:M tile has none.
+`ifdef NO_STREAMS
+`define STREAMS
+`else
+`define STREAMS \
+        .s_axis_tdata(tdata), \
+        .s_axis_tkeep(tkeep[BEAT_BYTES-1:0]), \
+        .s_axis_tlast(tlast), \
+        .s_axis_tvalid(tvalid), \
+        .s_axis_tready(tready), \
+        .m_axis_tdata(result_data), \
+        .m_axis_tkeep(result_keep), \
+        .m_axis_tlast(result_last), \
+        .m_axis_tvalid(result_valid), \
+        .m_axis_tready(result_ready),
+`endif
+
 `include "host_port.v"
 
 `ifdef NO_STREAMS

@@ -54,8 +54,9 @@ def run_method(
         curves = scan(evaluator, progress=progress)
         packed = solve(curves, space, table, budget)
         begun = starts(space, table, budget, packed.densities)
-        losses = [loss for _, loss in evaluator.measure(begun.values())]
-        source = min(zip(losses, begun, strict=True))[1]
+        losses = dict(zip(begun, (loss for _, loss in evaluator.measure(begun.values())), strict=True))
+        # Of equal ones the first counts, which is the knapsack's.
+        source = min(losses, key=lambda one: losses[one])
         return MethodResult(densities=begun[source], details=curves, packed=packed, source=source)
     if method == "netadapt":
         adapted = netadapt(

@@ -1,4 +1,4 @@
-"""The plans with which a search begins: none of ours ends below a rule that takes no search."""
+"""The plans with which sensitivity analysis and AMC begin: the knapsack's, and those of rules that take no search."""
 
 from __future__ import annotations
 
