@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zeroskip.model.network.fold import fold
-from zeroskip.model.network.graph import SUPPORTED
+from zeroskip.model.network.reading.supported import SUPPORTED
 
 
 def settled(module: nn.Module) -> nn.Module:

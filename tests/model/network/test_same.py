@@ -15,6 +15,7 @@ from zeroskip.model.network import fold as fold_module
 from zeroskip.model.network import graph as graph_module
 from zeroskip.model.network import same as same_module
 from zeroskip.model.network.fold import fold
+from zeroskip.model.network.reading import layers as layers_module
 from zeroskip.model.network.steps import NetworkStep
 
 
@@ -36,7 +37,7 @@ IMAGES = torch.randn(5, 2, 8, 8, generator=torch.Generator().manual_seed(3))
 
 def test_the_first_layer_that_is_read_wrongly_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the compiler did not know padding."""
-    monkeypatch.setattr(graph_module, "_conv_padding", lambda label, module, dilation: (0, 0))
+    monkeypatch.setattr(layers_module, "_conv_padding", lambda label, module, dilation: (0, 0))
     line = Net.forward.__code__.co_firstlineno + 2
     message = rf"^layer 'conv2' gives something else in torch than what would be compiled .*line {line}\)$"
     with pytest.raises(ValueError, match=message):
@@ -52,7 +53,7 @@ def test_a_step_that_is_left_out_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
     module = Net()
     module.pool = nn.Sequential(module.pool, Negative())
-    monkeypatch.setattr(graph_module, "is_plain", lambda module, *kinds: isinstance(module, kinds))
+    monkeypatch.setattr(layers_module, "is_plain", lambda module, *kinds: isinstance(module, kinds))
     monkeypatch.setattr(
         "zeroskip.model.network.trace.torch_class",
         lambda module: None if type(module) in (Net, nn.Sequential) else type(module),

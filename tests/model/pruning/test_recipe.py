@@ -10,7 +10,7 @@ from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.digits import load_digits
-from zeroskip.model.network.graph import SUPPORTED
+from zeroskip.model.network.reading.supported import SUPPORTED
 from zeroskip.model.networks import digits_mlp, lenet_300_100
 from zeroskip.model.pruning.presets import DIGITS
 from zeroskip.model.pruning.recipe import PruneAndShareResult, PruneAndShareSettings, prune_and_share, share

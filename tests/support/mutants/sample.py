@@ -23,6 +23,7 @@ TARGETS = {
     "model/eie/sh*.py": 1.0,
     "model/mma/*.py": 1.0,
     "model/network/*.py": 1.0,
+    "model/network/reading/*.py": 1.0,
 }
 """The files that get mutants, and how many in proportion to what can be mutated. The first pattern that fits counts."""
 
