@@ -85,7 +85,11 @@ def test_the_source_archive_has_what_the_tests_need(archives: tuple[Path, Path])
     assert names >= {"pyproject.toml", "Makefile", "constraints.txt", "tests/conftest.py", "tests/support/steps.py"}
     # The package behind its links, all tests and all documents of the checkout, and nothing that was made from them.
     for folder in ("zeroskip", "tests", "docs"):
-        kinds = (".py", ".v", ".cpp", ".html", ".typed") if folder == "zeroskip" else (".py",)
+        kinds = (
+            (".py", ".v", ".cpp", ".h", ".c", ".S", ".ld", ".mk", ".hex", ".html", ".typed")
+            if folder == "zeroskip"
+            else (".py",)
+        )
         here = {
             (Path(at) / name).relative_to(ROOT).as_posix()
             for at, _, files in os.walk(ROOT / folder, followlinks=True)

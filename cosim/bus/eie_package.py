@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.cosim.bus.network_image import network_image
 from zeroskip.cosim.bus.player import TITLES, WRITES, BusProgram
 from zeroskip.cosim.bus.program import input_writes, network_writes, transfer_write
 from zeroskip.cosim.eie.memories import network_memories
@@ -12,6 +15,7 @@ from zeroskip.cosim.eie.models import run_models
 from zeroskip.cosim.eie.package import made_up_network, network_inputs
 from zeroskip.cosim.eie.program import table_transfers
 from zeroskip.cosim.package.description import Description, Vectors
+from zeroskip.cosim.riscv.system import processor_file, system_files
 from zeroskip.cosim.session import most_cycles
 from zeroskip.model.cores import CORES
 from zeroskip.model.eie.bundle import EieNetwork
@@ -32,11 +36,15 @@ WAITS = 8
 
 class ArrayOnBus:
     """The functions of a CorePackage for the array on a bus, with streams of `stream_bits` bits, by default as many as
-    fit."""
+    fit. `system` puts a processor beside it, which is for AXI alone."""
 
-    def __init__(self, bus: str, stream_bits: int | None) -> None:
+    def __init__(self, bus: str, stream_bits: int | None, *, system: bool = False) -> None:
         self._bus = bus
         self._stream_bits = stream_bits
+        self._system = system
+        if system:
+            # What is missing is found before long work.
+            processor_file()
 
     def _bits(self, geometry: EieGeometry) -> int:
         bits = widest_stream(geometry) if self._stream_bits is None else self._stream_bits
@@ -48,21 +56,29 @@ class ArrayOnBus:
         return BusProgram(self._bus, eie_map(geometry, bits), stream_bits=bits)
 
     def describe(self, geometry: EieGeometry) -> Description:
-        return _describe(self._bus, geometry, self._bits(geometry))
+        return _describe(self._bus, geometry, self._bits(geometry), system=self._system)
 
     def sample_vectors(self, geometry: EieGeometry) -> Vectors:
         """Made-up layers, as of the array without a bus."""
         network, inputs, what = made_up_network(geometry)
-        return _vectors(network, inputs, self._program(geometry), what, contents=False)
+        return self._vectors(network, inputs, what, contents=False)
 
     def network_vectors(self, network: EieNetwork, *, contents: bool) -> Vectors:
         """A compiled network on made-up images. With `contents`, the memories hold the sparse matrices at the start."""
         inputs = network_inputs(network)
+        return self._vectors(network, inputs, f"the network on {len(inputs)} made-up images", contents=contents)
+
+    def _vectors(self, network: EieNetwork, inputs: NDArray[np.int16], what: str, *, contents: bool) -> Vectors:
         program = self._program(network.geometry)
-        return _vectors(network, inputs, program, f"the network on {len(inputs)} made-up images", contents=contents)
+        vectors = _vectors(network, inputs, program, what, contents=contents)
+        image = network_image(program.described, network)
+        files: dict[str, str | bytes] = {"driver/network.bin": image.astype("<u4").tobytes()}
+        if self._system:
+            files |= system_files(program.described, network, inputs, stream_bits=self._bits(network.geometry))
+        return dataclasses.replace(vectors, files=files)
 
 
-def _describe(bus: str, geometry: EieGeometry, stream_bits: int) -> Description:
+def _describe(bus: str, geometry: EieGeometry, stream_bits: int, *, system: bool) -> Description:
     component = BUSES[bus](geometry, stream_bits=stream_bits)
     return Description(
         core="eie",
@@ -91,7 +107,18 @@ def _describe(bus: str, geometry: EieGeometry, stream_bits: int) -> Description:
         },
         registers=component.described,
         inlined={"host_port.v": PACKAGE / f"cosim/bus/{bus}_port.v"},
+        files=driver_files(bus),
+        targets=(PACKAGE / "cosim/riscv/system.mk").read_text() if system else "",
     )
+
+
+def driver_files(bus: str) -> dict[str, str]:
+    """The driver in C, which includes the header of the register map."""
+    folder = PACKAGE / "cosim/bus/driver"
+    return {
+        f"driver/{name}": (folder / name).read_text().replace("eie_axi_array.h", f"eie_{bus}_array.h")
+        for name in ("zeroskip_eie.h", "zeroskip_eie.c")
+    }
 
 
 _STREAMS = [

@@ -7,6 +7,7 @@ from zeroskip.cosim.bus.mma_package import GemmOnBus
 from zeroskip.cosim.package.description import CorePackage
 
 
-def on_bus(core: str, bus: str, stream_bits: int | None) -> CorePackage:
-    """What makes the package of a core on a bus. `stream_bits` is for the EIE array, the one with streams."""
-    return ArrayOnBus(bus, stream_bits) if core == "eie" else GemmOnBus(bus)
+def on_bus(core: str, bus: str, stream_bits: int | None, *, system: bool = False) -> CorePackage:
+    """What makes the package of a core on a bus. `stream_bits` is for the EIE array, the one with streams, and so is
+    `system`, a processor beside it."""
+    return ArrayOnBus(bus, stream_bits, system=system) if core == "eie" else GemmOnBus(bus)

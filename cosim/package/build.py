@@ -54,14 +54,13 @@ def make_package(description: Description, vectors: Vectors) -> Package:
         **{f"rtl/{name}.v": _module(description, verilog, name, version) for name in verilog.modules},
         f"rtl/{SRAM}.v": (PACKAGE / "rtl/verilog" / f"{SRAM}.v").read_text(),
         f"rtl/{top}_pkg.sv": _head(f"{top}_pkg", "", description, version) + sv_package(description, f"{top}_pkg"),
-        "tb/testbench.v": f"`define PLAYER {description.player_top}\n" + (folder / "testbench.v").read_text(),
+        "tb/testbench.v": texts.player_macro(description) + (folder / "testbench.v").read_text(),
         bench[1]: texts.player_text(description, top),
         "tb/main.cpp": (folder / "main.cpp").read_text(),
         "tb/common_player.v": (PACKAGE / "cosim/common_player.v").read_text(),
         "vectors/program.bin": vectors.program,
         "vectors/expected.txt": vectors.expected,
-        "Makefile": (folder / "Makefile.template")
-        .read_text()
+        "Makefile": ((folder / "Makefile.template").read_text() + description.targets)
         .replace("@TOP@", top)
         .replace("@PLAYER@", description.player.name),
         f"{top}.f": texts.file_list(rtl),
@@ -71,6 +70,8 @@ def make_package(description: Description, vectors: Vectors) -> Package:
         "lint/verilator.vlt": texts.verilator_waivers(top),
         f"constraints/{top}.sdc": texts.constraints(top),
         **_register_files(description, top),
+        **description.files,
+        **vectors.files,
         # With an address, a file may hold fewer words than the memory.
         **{f"contents/{'_'.join(path)}.hex": f"@0\n{words}" for path, words in vectors.contents.items()},
     }

@@ -70,11 +70,31 @@ def data_sheet(description: Description, manifest: Mapping[str, Any], modules: M
         f"`vectors/expected.txt`: {manifest['vectors']['what']}. The exit code is not zero where a bit or a cycle "
         "differs. `make lint` runs Verilator with `-Wall`; `lint/verilator.vlt` waives:",
         table(("warning", "why it means no harm"), WAIVERS.items()),
+        *_software(description),
         "## Files",
         "The names of all files, with their SHA-256, are in `manifest.json`."
         + ("" if description.registers else " There is no register map: the core has the ports above."),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _software(description: Description) -> list[str]:
+    """The driver, and the processor that runs it."""
+    parts: list[str] = []
+    if "driver/zeroskip_eie.c" in description.files:
+        parts += [
+            "## Driver",
+            "`driver/zeroskip_eie.h` and `driver/zeroskip_eie.c` are a driver in C99 that needs no library. It loads "
+            "`driver/network.bin`, the network of the test vectors, runs images by polling or by the interrupt, and "
+            "returns every error of the register map as a code.",
+        ]
+    if description.targets:
+        parts += [
+            "## System",
+            "`make system` simulates the core beside a RISC-V processor (`system/system.v`) in Verilator, "
+            "`make system-icarus` in Icarus Verilog. Its firmware is `system/firmware/`; `make firmware` compiles it.",
+        ]
+    return parts
 
 
 def _registers(described: RegisterMap, top: str) -> list[str]:

@@ -24,7 +24,8 @@ class Description:
     the core (its module `player_top`), which reads sizes from the macros `defines` and has the core as its instance
     `instance`. `waves` is a timing diagram, in WaveJSON: a load, a start, and the answer.
     `registers` is the register map of a core on a bus. `inlined` are files that stand in the player of a package, in
-    place of the lines that include them.
+    place of the lines that include them. `files` are more files of the package, by their paths in it; `targets` are
+    more of its Makefile.
     """
 
     core: str
@@ -42,18 +43,22 @@ class Description:
     waves: Mapping[str, Any]
     registers: RegisterMap | None = None
     inlined: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    targets: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vectors:
     """What a core is given, and what it must answer: the player's `program` and its record without what it only counts.
     `contents` are the words of memories that hold something at the start, as lines of hexadecimal numbers, by the
-    paths of the memories. `what` tells people what is run."""
+    paths of the memories. `what` tells people what is run. `files` are more files of the package, by their paths in it.
+    """
 
     program: bytes
     expected: str
     what: str
     contents: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
 
 
 class CorePackage(Protocol):

@@ -19,13 +19,15 @@ WINDOW_HEADS = ("address", "window", "instances", "stride", "words", "bits", "ac
 
 
 def constants(described: RegisterMap) -> Iterator[tuple[str, int]]:
-    """The addresses of registers and windows, and for each field its mask and its lowest bit."""
+    """The addresses of registers and windows; for each field its mask and lowest bit, and the value of a constant."""
     for register in described.registers:
         yield register.name, register.address
         for field in register.fields:
             stem = f"{register.name}__{field.name}"
             yield f"{stem}__MASK", ((1 << field.width) - 1) << field.low
             yield f"{stem}__LOW", field.low
+            if field.kind is Kind.CONSTANT:
+                yield f"{stem}__VALUE", field.reset
     for window in described.windows:
         yield window.name, window.base
         yield f"{window.name}__WORDS", window.entries

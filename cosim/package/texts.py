@@ -113,6 +113,11 @@ parameters:
 """
 
 
+def player_macro(description: Description) -> str:
+    """The module that the test bench plays with; a simulator's -D names another one."""
+    return f"`ifndef PLAYER\n`define PLAYER {description.player_top}\n`endif\n"
+
+
 def player_text(description: Description, top: str) -> str:
     """The player of the package: its macros, and the project's own player around the emitted core."""
     source = description.player.read_text()

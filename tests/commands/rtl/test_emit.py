@@ -45,6 +45,19 @@ def test_a_network(zs: Command, tmp_path: Path) -> None:
     assert sum(memory["contents"] is not None for memory in manifest["memories"]) == 6
 
 
+def test_a_system(zs: Command, tmp_path: Path) -> None:
+    """The processor, its firmware, and the network that the driver loads; the table tells how to run it."""
+    network = random_network(np.random.default_rng(3), EieGeometry(pes=2), (40, 24, 6), 0.4)
+    load_core("eie").save(network, tmp_path / "net.zs")
+    code, out, err = zs("rtl", "emit", "--network", "net.zs", "--system", "riscv", "--output", "out")
+    assert code == 0, err
+    assert "make -C out system" in out
+    assert {"firmware.hex", "picorv32.v", "rom.hex", "system.v"} <= {
+        path.name for path in (tmp_path / "out/system").iterdir()
+    }
+    assert (tmp_path / "out/driver/network.bin").stat().st_size % 4 == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -57,6 +70,11 @@ def test_a_network(zs: Command, tmp_path: Path) -> None:
         (("--core", "eie", "--with-contents"), "with_contents needs a network"),
         (("--core", "mapping", "--network", "net.zs"), "--network means nothing with --core mapping"),
         (("--network", "net.zs"), "net.zs"),
+        (("--core", "mma", "--system", "riscv"), "system must be left out for the N:M tile: it is for the EIE array"),
+        (
+            ("--core", "eie", "--system", "riscv", "--bus", "apb"),
+            "bus must be axi with a system, whose processor is on AXI4-Lite, not 'apb'",
+        ),
         (("--core", "eie", "--output", "data.npz"), "it is not a folder"),
         (("--core", "eie", "--output", "."), "it holds files that are not from `zeroskip rtl emit`"),
     ],

@@ -120,6 +120,7 @@ def test_a_core_that_hangs_ends_the_test_bench(tmp_path: Path) -> None:
             {"bus": "axi", "stream_bits": 128},
             "stream_bits must be one of 16, 32, 64, which divide the 64 bits of a load of 64 PEs, not 128",
         ),
+        ("eie", {"system": "arm"}, "system must be one of riscv, not 'arm'"),
         ("eie", {"bus": "axi", "geometry": TileGeometry()}, "geometry must be EieGeometry, not TileGeometry"),
     ],
 )

@@ -25,6 +25,9 @@ BUSES = ("axi", "apb", "wishbone")
 ON_BUSES = ("eie", "mma")
 """The cores that can be on a bus."""
 
+SYSTEMS = ("riscv",)
+"""The systems in which the EIE array can stand: beside a RISC-V processor, PicoRV32, on AXI4-Lite."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EmittedRtl:
@@ -66,6 +69,11 @@ class EmittedRtl:
             ("files", f"{len(self.package.files):,}, listed in {self.folder / 'manifest.json'}"),
             ("digest", self.package.digest),
             ("simulate and check", f"make -C {self.folder} verilator"),
+            *(
+                [("simulate beside a processor", f"make -C {self.folder} system")]
+                if "system/system.v" in self.package.files
+                else []
+            ),
         ]
 
 
@@ -79,6 +87,7 @@ def emit_rtl(
     with_contents: bool = False,
     bus: str | None = None,
     stream_bits: int | None = None,
+    system: str | None = None,
     progress: Progress = silent,
 ) -> EmittedRtl:
     """Write the RTL of a core to the folder `output`, as Verilog-2005 that needs no Python: modules, test bench,
@@ -89,9 +98,11 @@ def emit_rtl(
     network's sparse matrices into the memories, as files for $readmemh.
 
     With a `bus`, one of BUSES, the EIE array or the N:M tile stands behind registers; the array also behind streams of
-    images and results, of `stream_bits` bits, by default as many as a load of it has.
+    images and results, of `stream_bits` bits, by default as many as a load of it has. A `system`, one of SYSTEMS, adds
+    a processor beside the array, whose firmware loads the network and runs it; the bus is AXI then.
 
-    Raises ValueError for an unknown core or bus, a bus for another core, streams of a wrong width, a network of another
+    Raises ValueError for an unknown core, bus or system, a bus or a system for another core, a system on another bus or
+    without its processor (the extra `riscv`), streams of a wrong width, a network of another
     core, a geometry and a network at once, and contents without a network or for a core whose memories hold no network;
     TypeError for the geometry of another core; OSError where `output` holds anything but an earlier package that nobody
     changed, or cannot be written. Then nothing is written.
@@ -108,6 +119,14 @@ def emit_rtl(
         raise ValueError(f"bus must be one of {', '.join(BUSES)}, not {bus!r}")
     if bus is not None and core not in ON_BUSES:
         raise ValueError(f"bus must be left out for the {KNOWN[core].title}, which has none")
+    if system is not None:
+        if system not in SYSTEMS:
+            raise ValueError(f"system must be one of {', '.join(SYSTEMS)}, not {system!r}")
+        if core != "eie":
+            raise ValueError(f"system must be left out for the {KNOWN[core].title}: it is for the EIE array")
+        if bus not in (None, "axi"):
+            raise ValueError(f"bus must be axi with a system, whose processor is on AXI4-Lite, not {bus!r}")
+        bus = "axi"
     if stream_bits is not None and (bus is None or core != "eie"):
         raise ValueError("stream_bits must be left out except for the EIE array on a bus: others have no streams")
     progress(Step(task="loading the core"))
@@ -119,7 +138,7 @@ def emit_rtl(
     if bus is not None:
         from zeroskip.cosim.bus.rooms import on_bus
 
-        room = on_bus(core, bus, stream_bits)
+        room = on_bus(core, bus, stream_bits, system=system is not None)
     with reserved(folder):
         if network is None:
             geometry = _geometry_of(core)() if geometry is None else geometry

@@ -49,6 +49,14 @@ def emit_command(
             show_default="as wide as a load of the array",
         ),
     ] = None,
+    system: Annotated[
+        Literal["riscv"] | None,
+        typer.Option(
+            help="Put a RISC-V processor with firmware beside the EIE array on AXI, to be simulated by `make system`. "
+            "Needs the extra `riscv`.",
+            show_default="none",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Write the RTL of a core as Verilog that needs no Python.
@@ -74,6 +82,7 @@ def emit_command(
             with_contents=with_contents,
             bus=bus,
             stream_bits=stream_bits,
+            system=system,
             progress=progress,
         )
     show(emitted.summary(), emitted.rows(), title=f"{KNOWN[chosen].title} in {output}", as_json=as_json)
