@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from zeroskip.cosim.bus.network_image import network_image
 from zeroskip.cosim.bus.player import TITLES, WRITES, BusProgram
 from zeroskip.cosim.bus.program import input_writes, network_writes, transfer_write
+from zeroskip.cosim.bus.system import processor_file, system_files
 from zeroskip.cosim.eie.memories import network_memories
 from zeroskip.cosim.eie.models import run_models
 from zeroskip.cosim.eie.package import made_up_network, network_inputs
 from zeroskip.cosim.eie.program import table_transfers
 from zeroskip.cosim.package.description import Description, Vectors
-from zeroskip.cosim.riscv.system import processor_file, system_files
 from zeroskip.cosim.session import most_cycles
 from zeroskip.model.cores import CORES
 from zeroskip.model.eie.bundle import EieNetwork
@@ -108,7 +108,7 @@ def _describe(bus: str, geometry: EieGeometry, stream_bits: int, *, system: bool
         registers=component.described,
         inlined={"host_port.v": PACKAGE / f"cosim/bus/{bus}_port.v"},
         files=driver_files(bus),
-        targets=(PACKAGE / "cosim/riscv/system.mk").read_text() if system else "",
+        targets=(PACKAGE / "cosim/bus/riscv/system.mk").read_text() if system else "",
     )
 
 

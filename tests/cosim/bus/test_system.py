@@ -13,11 +13,11 @@ import pytest
 from support.networks import random_network
 from support.packages import GEOMETRIES, make
 
+from zeroskip.cosim.bus import system
 from zeroskip.cosim.bus.network_image import network_image
 from zeroskip.cosim.bus.rooms import on_bus
 from zeroskip.cosim.package.build import Package, make_package
 from zeroskip.cosim.package.folder import write_package
-from zeroskip.cosim.riscv import system
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.bus.eie_map import eie_map

@@ -17,7 +17,7 @@ from zeroskip.model.network.stages import Stage
 from zeroskip.model.sources import PACKAGE
 from zeroskip.rtl.bus.register_map import RegisterMap
 
-FOLDER = PACKAGE / "cosim/riscv"
+FOLDER = PACKAGE / "cosim/bus/riscv"
 
 FIRMWARE = ("start.S", "main.c", "link.ld")
 
