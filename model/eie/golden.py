@@ -46,23 +46,23 @@ def requantise(accumulators: NDArray[np.int64], shift: int, *, relu: bool) -> ND
 
 
 @parallel
-def _accumulate(starts, columns, weights, activations, product_shift, highest, lowest, sums, saturated):
-    """Saturating sums of the rows `starts` (CSR) of a sparse matrix, for each image of `activations`; how many of them
-    saturated is added to `saturated`."""
-    for image in numba.prange(activations.shape[0]):
-        for row in range(len(starts) - 1):
-            total = np.int64(0)
-            clipped = False
-            for entry in range(starts[row], starts[row + 1]):
-                total += (weights[entry] * activations[image, columns[entry]]) >> product_shift
-                if total > highest:
-                    total = highest
-                    clipped = True
-                elif total < lowest:
-                    total = lowest
-                    clipped = True
-            sums[image, row] = total
-            saturated[image] += clipped
+def _accumulate(starts, columns, weights, activations, images, rows, product_shift, highest, lowest, sums, saturated):
+    """Saturating sums of the pairs of `images` and `rows` (CSR) of a sparse matrix, which are sorted by image; whether
+    each saturated is put into `saturated`."""
+    for pair in numba.prange(len(images)):
+        image, row = images[pair], rows[pair]
+        total = np.int64(0)
+        clipped = False
+        for entry in range(starts[row], starts[row + 1]):
+            total += (weights[entry] * activations[image, columns[entry]]) >> product_shift
+            if total > highest:
+                total = highest
+                clipped = True
+            elif total < lowest:
+                total = lowest
+                clipped = True
+        sums[image, row] = total
+        saturated[pair] = clipped
 
 
 @parallel
@@ -86,8 +86,45 @@ def _round(sums, shift, relu, outputs, saturated, counts):
             outputs[image, row] = held
 
 
-BLOCK = 1 << 15
-"""Starts that are computed together, which bounds the memory that sums take."""
+BLOCK = 1 << 22
+"""Activations of the starts that are computed together, at most, which bounds the memory that they take."""
+
+_EXACT = 1 << 53
+"""Integers below it are exact in float64."""
+
+
+def _sums(
+    matrix: NDArray[np.int64], activations: NDArray[np.int16], product_shift: int, highest: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The saturating sums of each row of a matrix (rows x columns) for each start (int16, starts x columns), and how
+    many of a start saturated (starts).
+
+    A sum cannot saturate where those of its products' absolute values fit, and then the order of the additions does not
+    matter: it is computed as a product of matrices in float64, which is exact. The others are added one by one.
+    """
+    if product_shift or highest >= _EXACT:
+        sums = np.zeros((len(activations), len(matrix)), np.int64)
+        risky = np.ones(sums.shape, bool)
+    else:
+        exact = activations.astype(np.float64)
+        sums = (exact @ matrix.T.astype(np.float64)).astype(np.int64)
+        risky = np.zeros(sums.shape, bool)
+        sizes = np.abs(matrix)
+        largest = np.abs(activations.astype(np.int64)).max(initial=0)
+        rows = np.flatnonzero(sizes.sum(axis=1) * largest > highest)
+        if len(rows):
+            risky[:, rows] = np.abs(exact) @ sizes[rows].T.astype(np.float64) > highest
+    saturated = np.zeros(len(activations), np.int64)
+    images, rows = np.nonzero(risky)
+    if len(images):
+        of_rows, columns = np.nonzero(matrix)
+        starts = np.searchsorted(of_rows, np.arange(len(matrix) + 1))
+        weights = matrix[of_rows, columns]
+        clipped = np.zeros(len(images), bool)
+        limits = np.int64(highest), np.int64(-highest - 1)
+        _accumulate(starts, columns, weights, activations, images, rows, product_shift, *limits, sums, clipped)
+        np.add.at(saturated, images[clipped], 1)
+    return sums, saturated
 
 
 def run(network: EieNetwork, inputs: NDArray[np.int16]) -> list[LayerRun]:
@@ -152,23 +189,18 @@ def outputs_and_losses(
 def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> LayerRun:
     """Runs layer `index` on its inputs (int16, starts x inputs)."""
     geometry, layer = network.geometry, network.layers[index]
-    highest = np.int64((1 << (geometry.accumulator_bits - 1)) - 1)
-    matrix = network.weights(index)
-    rows, columns = np.nonzero(matrix)
-    starts = np.searchsorted(rows, np.arange(layer.outputs + 1))
-    weights = matrix[rows, columns].astype(np.int64)
+    matrix = network.weights(index).astype(np.int64)
+    highest = (1 << (geometry.accumulator_bits - 1)) - 1
     outputs = np.empty((len(activations), layer.outputs), np.int16)
     saturated = np.zeros(len(activations), np.int64)
     saturated_outputs = np.zeros(len(activations), np.int64)
     counts = np.zeros((len(activations), 2), np.int64)
-    for first in range(0, len(activations), BLOCK):
-        block = slice(first, first + BLOCK)
-        count = len(activations[block])
-        extended = np.full((count, layer.columns), layer.bias_activation, np.int16)
+    together = max(1, BLOCK // max(layer.columns, layer.outputs))
+    for first in range(0, len(activations), together):
+        block = slice(first, first + together)
+        extended = np.full((len(activations[block]), layer.columns), layer.bias_activation, np.int16)
         extended[:, : layer.inputs] = activations[block]
-        sums = np.zeros((count, layer.outputs), np.int64)
-        shift, lowest = geometry.product_shift, -highest - 1
-        _accumulate(starts, columns, weights, extended, shift, highest, lowest, sums, saturated[block])
+        sums, saturated[block] = _sums(matrix, extended, geometry.product_shift, highest)
         out_shift = layer.out_shift(geometry)
         _round(sums, out_shift, layer.relu, outputs[block], saturated_outputs[block], counts[block])
     total, vanished = counts.sum(axis=0).tolist()
