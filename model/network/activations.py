@@ -29,11 +29,15 @@ def _plain(make: Callable[[], nn.Module], slope: float) -> _Kind:
 
 _KINDS = {
     "leaky_relu": _Kind(make=nn.LeakyReLU, slope=lambda argument: max(1.0, abs(argument)), takes_argument=True),
+    "elu": _Kind(make=nn.ELU, slope=lambda argument: max(1.0, abs(argument)), takes_argument=True),
     "sigmoid": _plain(nn.Sigmoid, 0.25),
     "tanh": _plain(nn.Tanh, 1.0),
     "silu": _plain(nn.SiLU, 1.1),
     "gelu": _plain(nn.GELU, 1.13),
     "gelu_tanh": _plain(lambda: nn.GELU(approximate="tanh"), 1.13),
+    "softplus": _plain(nn.Softplus, 1.0),
+    "mish": _plain(nn.Mish, 1.1),
+    "selu": _plain(nn.SELU, 1.76),
     "hardswish": _plain(nn.Hardswish, 1.5),
     "hardsigmoid": _plain(nn.Hardsigmoid, 1 / 6),
 }

@@ -32,3 +32,14 @@ def argument(node: fx.Node, position: int, name: str, default: object) -> object
 def arguments(node: fx.Node, names: tuple[str, ...], defaults: tuple[object, ...]) -> list[object]:
     """The arguments after the first, which is the value."""
     return [argument(node, *option) for option in zip(range(1, len(names) + 1), names, defaults, strict=True)]
+
+
+def dimensions(given: object, count: int) -> list[int] | None:
+    """Dimensions that a function is told, from 0 to `count` - 1, all of them where it is told none; None where they are
+    no numbers."""
+    if given is None:
+        return list(range(count))
+    listed = [given] if isinstance(given, int) else given
+    if not isinstance(listed, tuple | list) or not all(isinstance(one, int) for one in listed):
+        return None
+    return sorted({one % count for one in listed})

@@ -17,9 +17,11 @@ from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.steps import (
     ActivationStep,
     AddStep,
+    AveragePoolStep,
     ConcatStep,
     ConvStep,
     LinearStep,
+    MaxPoolStep,
     NetworkStep,
     RecurrentStep,
     ReluStep,
@@ -98,6 +100,19 @@ class Pieces:
         return self._add(step, module(given.value))
 
     @torch.no_grad()
+    def average(self, given: Held) -> Held:
+        """The mean of each channel of images (n, channels, height, width), as an image of 1 x 1."""
+        found = given.value.mean((2, 3), keepdim=True)
+        return self._add(AveragePoolStep(**self._about(given)), found)
+
+    @torch.no_grad()
+    def largest(self, given: Held) -> Held:
+        """The greatest value of each channel of images (n, channels, height, width), as an image of 1 x 1."""
+        high, wide = given.shape[2:]
+        step = MaxPoolStep(**self._about(given), kernel=(high, wide), stride=(high, wide), padding=(0, 0))
+        return self._add(step, given.value.amax((2, 3), keepdim=True))
+
+    @torch.no_grad()
     def add(self, one: Held, other: Held) -> Held:
         return self._add(AddStep(**self._about(one, other)), one.value + other.value)
 
@@ -107,14 +122,14 @@ class Pieces:
         return self._add(ConcatStep(**self._about(*given)), torch.cat([part.value for part in given], 1))
 
     @torch.no_grad()
-    def activation(self, given: Held, function: str) -> Held:
+    def activation(self, given: Held, function: str, argument: float = 0.0) -> Held:
         """ReLU, or a function of zeroskip.model.network.activations."""
         from zeroskip.model.network.activations import activation_module
 
         if function == "relu":
             return self._add(ReluStep(**self._about(given)), given.value.relu())
-        found = activation_module(function, 0.0)(given.value)
-        return self._add(ActivationStep(**self._about(given), function=function), found)
+        found = activation_module(function, argument)(given.value)
+        return self._add(ActivationStep(**self._about(given), function=function, argument=argument), found)
 
     def end(self, held: Held) -> None:
         """The value of the node; torch's own takes the place of what the pieces gave, so that the check of the steps

@@ -117,8 +117,10 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
         case MoveStep(move=move):
             assert step.output is not None
             return values.flatten(1)[:, torch.from_numpy(move.places())].reshape(step.output.shape)
-        case SoftmaxStep(kind=kind):
-            return F.softmax(values, 1) if kind == "softmax" else F.log_softmax(values, 1)
+        case SoftmaxStep(kind=kind, dim=dim):
+            # Over the classes of each token, or of each sample.
+            across = -1 if values.dim() == 3 and dim == -1 else 1
+            return F.softmax(values, across) if kind == "softmax" else F.log_softmax(values, across)
     raise TypeError(f"step must be a step of a network, not {type(step).__name__}")
 
 
@@ -128,6 +130,8 @@ def _in_torch(function: str, values: Tensor, argument: float) -> Tensor:
     arguments: dict[str, Any] = {}
     if function == "leaky_relu":
         arguments["negative_slope"] = argument
+    if function == "elu":
+        arguments["alpha"] = argument
     if function == "gelu_tanh":
         arguments["approximate"] = "tanh"
     found: Tensor = getattr(F, plain)(values, **arguments)
@@ -220,7 +224,10 @@ def require_same(network: nn.Module, folded: Folded, samples: Tensor, softmax: S
                 raise
             # A network may hold tensors of a type that cannot be changed.
             continue
-        found = found if softmax is None else _compute(softmax, found)
+        if softmax is not None:
+            # Torch's own shape, as that of tokens has classes for each.
+            shape = found.shape[1:] if softmax.output is None else softmax.output.shape[1:]
+            found = _compute(softmax, found.reshape(len(found), *shape)).flatten(1)
         if found.shape == wanted.shape and _close(found, wanted):
             return
         differences.append(_by(found, wanted))
@@ -232,7 +239,9 @@ def require_same(network: nn.Module, folded: Folded, samples: Tensor, softmax: S
 
 def finite_parts(found: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor] | None:
     """The values where `wanted` is finite, of both; None where the others differ. NaN is equal to NaN there, and
-    infinity to infinity of the same sign."""
+    infinity to infinity of the same sign. Whole numbers may be floats on one side."""
+    if not wanted.is_floating_point():
+        wanted = wanted.to(found.dtype)
     finite = wanted.isfinite()
     if not torch.allclose(found[~finite], wanted[~finite], equal_nan=True):
         return None

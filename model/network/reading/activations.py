@@ -8,7 +8,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from zeroskip.model.network.calls import argument, label_of
+from zeroskip.model.network.calls import argument, arguments, label_of
 from zeroskip.model.network.reading.reading import Reading
 from zeroskip.model.network.steps import ActivationStep, ClampStep, NetworkStep, ReluStep, SoftmaxStep
 
@@ -18,6 +18,10 @@ ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.Tanh: "tanh",
     nn.SiLU: "silu",
     nn.GELU: "gelu",
+    nn.ELU: "elu",
+    nn.Softplus: "softplus",
+    nn.Mish: "mish",
+    nn.SELU: "selu",
     nn.Hardswish: "hardswish",
     nn.Hardsigmoid: "hardsigmoid",
 }
@@ -33,6 +37,10 @@ FUNCTIONS: dict[object, str] = {
     "tanh": "tanh",
     F.silu: "silu",
     F.gelu: "gelu",
+    F.elu: "elu",
+    F.softplus: "softplus",
+    F.mish: "mish",
+    F.selu: "selu",
     F.hardswish: "hardswish",
     F.hardsigmoid: "hardsigmoid",
 }
@@ -65,6 +73,14 @@ def activation(reading: Reading, node: fx.Node, function: str, module: nn.Module
         parameter = argument(node, 1, "negative_slope", 0.01) if module is None else module.negative_slope
         if not isinstance(parameter, int | float) or not math.isfinite(parameter):
             raise ValueError(f"{label_of(node)} has the slope {parameter}; supported: a finite number")
+    if function == "elu":
+        parameter = argument(node, 1, "alpha", 1.0) if module is None else module.alpha
+        if not isinstance(parameter, int | float) or not math.isfinite(parameter):
+            raise ValueError(f"{label_of(node)} has alpha = {parameter}; supported: a finite number")
+    if function == "softplus":
+        given = arguments(node, ("beta", "threshold"), (1, 20)) if module is None else [module.beta, module.threshold]
+        if given != [1, 20]:
+            raise ValueError(f"{label_of(node)} has beta and threshold {given}; supported: 1 and 20")
     if function == "gelu":
         approximate = node.kwargs.get("approximate", "none") if module is None else module.approximate
         function = {"none": "gelu", "tanh": "gelu_tanh"}[str(approximate)]
@@ -76,6 +92,9 @@ def softmax_at_end(reading: Reading, node: fx.Node, kind: str, dim: object) -> S
     shape = reading.shape(reading.current)
     positions = None if shape is None else math.prod(shape[2:])
     assert dim is None or isinstance(dim, int)
-    if shape is not None and dim is not None and dim % len(shape) != 1:
+    if shape is not None and dim is not None and len(shape) == 3 and dim % 3 == 2:
+        # Of tokens, each with its classes.
+        dim = -1
+    elif shape is not None and dim is not None and dim % len(shape) != 1:
         raise ValueError(f"{label_of(node)} is a {kind} over dimension {dim}; supported: 1, that of the classes")
     return SoftmaxStep(**reading.about(node), kind=kind, dim=dim, positions=positions)

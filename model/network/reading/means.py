@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, fx
 
-from zeroskip.model.network.calls import argument, label_of
+from zeroskip.model.network.calls import argument, dimensions, label_of
 from zeroskip.model.network.reading.reading import Reading
 from zeroskip.model.network.steps import AveragePoolStep, FlattenStep, NetworkStep
 from zeroskip.model.network.trace import PLACE, VALUE
@@ -27,7 +27,7 @@ def mean_steps(reading: Reading, node: fx.Node) -> list[NetworkStep]:
             f"{label_of(node)} is a mean over {given}; supported without samples of the input: height and width, "
             "(2, 3) or (-2, -1)"
         )
-    over = _dimensions(given, len(shape))
+    over = dimensions(given, len(shape))
     if over is None or 0 in over:
         raise ValueError(
             f"{label_of(node)} is a mean over {given}; supported: over dimensions of each sample, which begin with 1"
@@ -63,14 +63,3 @@ def _image_mean(reading: Reading, node: fx.Node) -> list[NetworkStep]:
         return [pooling]
     number = len(reading.list.steps)
     return [pooling, FlattenStep(**{**reading.about(node), "sources": (number,)}, width=None)]
-
-
-def _dimensions(given: object, count: int) -> list[int] | None:
-    """Dimensions that a function is told, from 0 to `count` - 1, all of them where it is told none; None where they are
-    no numbers."""
-    if given is None:
-        return list(range(count))
-    listed = [given] if isinstance(given, int) else given
-    if not isinstance(listed, tuple | list) or not all(isinstance(one, int) for one in listed):
-        return None
-    return sorted({one % count for one in listed})

@@ -66,6 +66,26 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         lambda m, x: m.proj(x) + torch.tensor([torch.inf] * 8),
         "operation 'add' has a constant that is not finite (NaN or infinity)",
     ),
+    "an einsum that is no product": (
+        lambda m, x: m.head(torch.einsum("bij,bkj", m.proj(x), x)),
+        "operation 'einsum' is an einsum of 'bij,bkj'; supported: two values, each dimension once, with '->' and",
+    ),
+    "an einsum over samples": (
+        lambda m, x: m.head(torch.einsum("bij,bkj->ikb", m.proj(x), x)),
+        "operation 'einsum' is an einsum of 'bij,bkj->ikb'; supported: those in which the samples are first everywhere",
+    ),
+    "an einsum that sums one value": (
+        lambda m, x: m.head(torch.einsum("bij,bkl->bik", m.proj(x), x)),
+        "operation 'einsum' is an einsum of 'bij,bkl->bik'; supported: those in which the samples are first everywhere",
+    ),
+    "a sum over samples": (
+        lambda m, x: m.proj(x) + m.proj(x).sum(0),
+        "operation 'sum_1' is sum over 0; supported: over dimensions of each sample, which begin with 1, and without a",
+    ),
+    "the greatest of all": (
+        lambda m, x: m.proj(x) + m.proj(x).max(),
+        "operation 'max_1' is max over None; supported: over dimensions of each sample, which begin with 1, and witho",
+    ),
     "divided by a value": (
         lambda m, x: m.proj(x) / x,
         "operation 'truediv' is truediv, which joins 'proj' and 'x'; val",
