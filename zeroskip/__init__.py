@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zeroskip.api.eie.compile import EieCompileSettings
     from zeroskip.api.eie.demo import EieDemoSettings
     from zeroskip.api.finetune import Finetuned, FinetuneSettings, finetune
+    from zeroskip.api.generate import Generated, GenerateSettings, generate
     from zeroskip.api.mma.compile import MmaCompileSettings
     from zeroskip.api.search import SearchResult, SearchSettings, search
     from zeroskip.api.simulate import SimulateSettings, Simulation, simulate
@@ -35,6 +36,7 @@ _EXPORTS = {
     "eie.compile": ("EieCompileSettings",),
     "eie.demo": ("EieDemoSettings",),
     "finetune": ("finetune", "FinetuneSettings", "Finetuned"),
+    "generate": ("generate", "GenerateSettings", "Generated"),
     "mma.compile": ("MmaCompileSettings",),
     "search": ("search", "SearchSettings", "SearchResult"),
     "simulate": ("simulate", "SimulateSettings", "Simulation"),
@@ -55,6 +57,8 @@ __all__ = [
     "EieDemoSettings",
     "FinetuneSettings",
     "Finetuned",
+    "GenerateSettings",
+    "Generated",
     "MmaCompileSettings",
     "SearchResult",
     "SearchSettings",
@@ -66,6 +70,7 @@ __all__ = [
     "compile",
     "demo",
     "finetune",
+    "generate",
     "search",
     "simulate",
     "train",

@@ -22,6 +22,7 @@ from zeroskip.commands.console import Interrupted, tell
 from zeroskip.commands.demo import demo_command
 from zeroskip.commands.finetune import finetune_command
 from zeroskip.commands.fpga import group as fpga
+from zeroskip.commands.generate import generate_command
 from zeroskip.commands.rtl import group as rtl
 from zeroskip.commands.search import search_command
 from zeroskip.commands.simulate import simulate_command
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "finetune": finetune_command,
     "compile": compile_command,
     "simulate": simulate_command,
+    "generate": generate_command,
     "sparseconv": network_command,
 }
 GROUPS: dict[str, tuple[str, dict[str, Command]]] = {

@@ -30,9 +30,17 @@ def as_labels(field: str, values: NDArray[Any], samples: int) -> NDArray[np.int6
 
 
 def require_classes(field: str, labels: NDArray[np.int64] | None, outputs: int) -> None:
-    """Raises ValueError if a label is not below `outputs`, the number of outputs of a network. No labels are right."""
+    """Raises ValueError if a label is not below `outputs`, the number of outputs of a network. No labels are right.
+    Where each token of a sequence has a label, each has as many outputs."""
     if labels is None:
         return
+    if labels.ndim == 2:
+        if outputs % labels.shape[1]:
+            raise ValueError(
+                f"{field} are for each of {labels.shape[1]} tokens; the network must give as many times the number of "
+                f"classes, not {outputs} outputs"
+            )
+        outputs //= labels.shape[1]
     wrong = (labels < 0) | (labels >= outputs)
     if wrong.any():
         raise ValueError(

@@ -19,10 +19,12 @@ from zeroskip.model.data.names import NAMES
 from zeroskip.model.data.npz import labels_field as npz_labels_field
 from zeroskip.model.data.npz import load_npz
 from zeroskip.model.data.split import held_out
+from zeroskip.model.data.text import load_python_topics, load_text
 
 
 def load_data(spec: str, seed: int) -> Dataset:
-    """The data set of this name, with its own test split and its inputs as images (n, channels, height, width); or the
+    """The data set of this name, with its own test split, and its inputs as images (n, channels, height, width) or as
+    tokens (n, length); or the
     samples of an NPZ file, of which a random fraction, chosen by `seed`, is the test split.
 
     Raises FileNotFoundError, or ValueError with the reason.
@@ -97,6 +99,17 @@ def _cifar_10(folder: Path | None) -> Dataset:
     return load_cifar10(folder)
 
 
+def _python_topics(folder: Path | None) -> Dataset:
+    _require_no_folder("python-topics", folder)
+    return load_python_topics()
+
+
+def _text(file: Path | None) -> Dataset:
+    if file is None:
+        raise ValueError("text needs a file, as in text:book.txt")
+    return load_text(file)
+
+
 def _require_no_folder(name: str, folder: Path | None) -> None:
     if folder is not None:
         raise ValueError(f"{name} takes no folder, not '{folder}'")
@@ -107,4 +120,6 @@ _LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
     "fashion-mnist": _fashion_mnist,
     "mnist-5k": _mnist_5k,
     "cifar-10": _cifar_10,
+    "python-topics": _python_topics,
+    "text": _text,
 }

@@ -12,7 +12,7 @@ from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.samples import channels_last
 from zeroskip.model.pruning.masks import prunable_layers
-from zeroskip.model.pruning.outputs import class_scores
+from zeroskip.model.pruning.outputs import by_label, class_scores
 
 
 def shape_inputs(inputs: Tensor, folded: Folded) -> Tensor:
@@ -74,14 +74,15 @@ def require_classifier(module: nn.Module, dataset: Dataset) -> None:
     """Raises ValueError unless the network, of any form, has an output for each class of the data."""
     # With two samples, as a forward() may work for a single one only.
     try:
-        classes = network_outputs(module, torch.from_numpy(dataset.train_inputs[:2])).shape[1]
+        outputs = _outputs(module, torch.from_numpy(dataset.train_inputs[:2]))
+        by_label(outputs, torch.from_numpy(dataset.train_labels[:2]))
     except ValueError as error:
         convolution = next((layer for layer in module.modules() if isinstance(layer, nn.Conv2d)), None)
         shape = dataset.train_inputs.shape[1:]
         remedy = "" if convolution is None else channels_last(shape, convolution.in_channels)
         raise ValueError(f"{dataset.name}: {error}{remedy}") from error
     for split in ("train", "test"):
-        require_classes(dataset.labels_field(split), getattr(dataset, f"{split}_labels"), classes)
+        require_classes(dataset.labels_field(split), getattr(dataset, f"{split}_labels"), outputs[0].numel())
 
 
 def require_prunable(module: nn.Module, dataset: Dataset) -> None:
@@ -152,6 +153,10 @@ def _place(value: Tensor) -> tuple[int, int] | None:
 def network_outputs(module: nn.Module, inputs: Tensor) -> Tensor:
     """The network's outputs (n, classes) in evaluation mode; the mode of every module is restored. Raises ValueError
     where the inputs do not fit, or the outputs do not have this shape."""
+    return class_scores(_outputs(module, inputs))
+
+
+def _outputs(module: nn.Module, inputs: Tensor) -> Tensor:
     try:
         with in_mode(module, training=False), torch.no_grad():
             # A copy: forward() may change its input in place.
@@ -163,7 +168,7 @@ def network_outputs(module: nn.Module, inputs: Tensor) -> Tensor:
         ) from error
     if not isinstance(outputs, Tensor):
         raise ValueError(f"the network must give outputs of shape (samples, classes), not {type(outputs).__name__}")
-    return class_scores(outputs)
+    return outputs
 
 
 def error_line(error: Exception) -> str:

@@ -19,6 +19,21 @@ def class_scores(outputs: Tensor) -> Tensor:
     return outputs
 
 
+def by_label(outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs and labels with one row for each label: where tokens have labels (n, tokens), outputs are
+    (n, tokens, classes), or the same in one row for each sample. Raises ValueError for other shapes."""
+    if labels.dim() == 1:
+        return class_scores(outputs), labels
+    samples, tokens = labels.shape
+    by_token = outputs.dim() == 3 and outputs.shape[1] == tokens
+    if not by_token and (outputs.dim() != 2 or outputs.shape[1] % tokens):
+        raise ValueError(
+            f"the network must give outputs of shape (samples, {tokens}, classes), as each token has a label, not the "
+            f"shape {tuple(outputs.shape)}"
+        )
+    return outputs.reshape(samples * tokens, -1), labels.flatten()
+
+
 def logits(outputs: Tensor) -> Tensor:
     """Scores of which softmax gives the probabilities, from the outputs (n, classes) of a batch.
 

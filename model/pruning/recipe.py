@@ -21,7 +21,7 @@ from zeroskip.model.pruning.centroids import trainable_network, with_trained_cod
 from zeroskip.model.pruning.criteria import magnitude
 from zeroskip.model.pruning.data_checks import require_compilable, require_shape, shape_inputs
 from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
-from zeroskip.model.pruning.training import TrainingSettings, evaluate
+from zeroskip.model.pruning.training import TrainingSettings, evaluate_with_loss, perplexity
 from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
 
 
@@ -59,7 +59,8 @@ class PruneAndShareResult:
 
     `dense` is the given module or its trained copy, `pruned` the pruned network in folded form, `layers` the same with
     shared weights, and `shared` the float network with the weights of `layers`. `accuracies` has fractions of the test
-    set: "dense", "pruned" and "shared"; None if there are no labels. `kept` of `total` weights are not zero, without
+    set: "dense", "pruned" and "shared"; None if there are no labels. `perplexities` are those of the same steps where
+    labels are of tokens. `kept` of `total` weights are not zero, without
     the biases.
     """
 
@@ -68,6 +69,7 @@ class PruneAndShareResult:
     layers: list[SharedOperation]
     shared: Folded
     accuracies: dict[str, float] | None
+    perplexities: dict[str, float] | None
     kept: int
     total: int
     test: tuple[np.ndarray, np.ndarray] | None = None
@@ -173,16 +175,19 @@ def _result(
     progress: Progress,
 ) -> PruneAndShareResult:
     shared = to_module(layers)
-    accuracies = None
+    accuracies = perplexities = None
     if test is not None:
         progress(Step(task="measuring accuracy"))
         inputs, labels = test
         shaped = shape_inputs(inputs, pruned)
-        accuracies = {
-            "dense": evaluate(dense, as_inputs_of(dense, inputs), labels),
-            "pruned": evaluate(pruned, shaped, labels),
-            "shared": evaluate(shared, shaped, labels),
+        measured = {
+            "dense": evaluate_with_loss(dense, as_inputs_of(dense, inputs), labels),
+            "pruned": evaluate_with_loss(pruned, shaped, labels),
+            "shared": evaluate_with_loss(shared, shaped, labels),
         }
+        accuracies = {step: accuracy for step, (accuracy, _) in measured.items()}
+        if labels.dim() == 2:
+            perplexities = {step: perplexity(loss) for step, (_, loss) in measured.items()}
     codes = [layer.weight_codes for layer in layers if isinstance(layer, SharedLayer)]
     return PruneAndShareResult(
         dense=dense,
@@ -190,6 +195,7 @@ def _result(
         layers=layers,
         shared=shared,
         accuracies=accuracies,
+        perplexities=perplexities,
         kept=sum(int(np.count_nonzero(matrix)) for matrix in codes),
         total=sum(matrix.size for matrix in codes),
         test=None if test is None else (test[0].numpy(), test[1].numpy()),

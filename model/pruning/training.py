@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zeroskip.model.pruning.data_checks import error_line
-from zeroskip.model.pruning.outputs import class_scores, logits
+from zeroskip.model.pruning.outputs import by_label, logits
 
 EVALUATION_BATCH = 256
 """The batch size of evaluation. With larger batches the activations do not fit the cache (Plain-20 takes four times as
@@ -28,8 +28,10 @@ Penalty = Callable[[nn.Module, int], Tensor]
 
 
 def cross_entropy(outputs: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-    """The cross-entropy loss of outputs (n, classes): logits, log-probabilities or probabilities."""
-    return F.cross_entropy(logits(outputs), labels)
+    """The cross-entropy loss of outputs (n, classes): logits, log-probabilities or probabilities. With labels
+    (n, tokens), outputs are (n, tokens, classes)."""
+    scores, classes = by_label(outputs, labels)
+    return F.cross_entropy(logits(scores), classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,8 @@ def train(
     loss: Loss = cross_entropy,
     penalty: Penalty | None = None,
 ) -> None:
-    """Trains `module` on `inputs` (n, ...) and `labels` (n,) from `first_epoch` to the end of the training.
+    """Trains `module` on `inputs` (n, ...) and `labels` (n,) or (n, tokens) from `first_epoch` to the end of the
+    training.
 
     `on_epoch(epochs done, mean loss)` is called after every epoch; the mean includes the penalty. Then the module and
     the optimizer are all the state that must be saved: random numbers (sample order, dropout) depend on (seed, stage,
@@ -136,9 +139,10 @@ def _outputs(module: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def evaluate(module: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    """The accuracy on `inputs` (n, ...) with `labels` (n,), as a fraction. The module's mode is restored."""
+    """The accuracy on `inputs` (n, ...) with `labels` (n,) or (n, tokens), as a fraction. The module's mode is
+    restored."""
     correct = sum(_correct(outputs, true) for outputs, true in _evaluated(module, inputs, labels))
-    return correct / len(inputs)
+    return correct / labels.numel()
 
 
 def evaluate_with_loss(module: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[float, float]:
@@ -148,7 +152,12 @@ def evaluate_with_loss(module: nn.Module, inputs: Tensor, labels: Tensor) -> tup
         correct += _correct(outputs, true)
         loss += cross_entropy(outputs, inputs, true).item() * len(true)
     mean = loss / len(inputs)
-    return correct / len(inputs), LARGEST_LOSS if math.isnan(mean) else min(mean, LARGEST_LOSS)
+    return correct / labels.numel(), LARGEST_LOSS if math.isnan(mean) else min(mean, LARGEST_LOSS)
+
+
+def perplexity(loss: float) -> float:
+    """That of a mean cross-entropy, in nats: at most exp(700), which a float holds."""
+    return math.exp(min(loss, 700.0))
 
 
 def _evaluated(module: nn.Module, inputs: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -163,7 +172,8 @@ def _evaluated(module: nn.Module, inputs: Tensor, labels: Tensor) -> Iterator[tu
 
 
 def _correct(outputs: Tensor, labels: Tensor) -> int:
-    return int((class_scores(outputs).argmax(1) == labels).sum())
+    scores, classes = by_label(outputs, labels)
+    return int((scores.argmax(1) == classes).sum())
 
 
 def _derived_seed(*parts: int) -> int:

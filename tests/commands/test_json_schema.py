@@ -44,13 +44,14 @@ RUN = {
     "seconds": "float",
 }
 DEMO = {"dataset": "text", "weights": {"total": "integer", "kept": "integer", "ratio": "float"}, **RUN}
-SIMULATE = {"network": "text", "waves": "nothing", **RUN}
+SIMULATE = {"network": "text", "waves": "nothing", "perplexity": "nothing", **RUN}
 COMPILE = {
     "output": "text",
     "core": "text",
     "geometry": "own",
     "layers": "own",
     "accuracy": "own",
+    "perplexity": "nothing",
     "golden_images": "integer",
     "test_images": "integer",
     "saturated": "own",

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
         "eie.py",
         "sparsity.py",
         "tile.py",
+        "networks.py",
         "search.py",
         "pruning.py",
         "sweeps.py",

@@ -66,7 +66,8 @@ class Compiled:
     """A compiled `network`, for the core named `core`.
 
     `accuracy` are fractions of the test split: of the network by step of its preparation, and of the golden model
-    ("golden"), which the RTL equals in every bit; empty if the data have no labels. `kept` of `total` weights are not
+    ("golden"), which the RTL equals in every bit; empty if the data have no labels. `perplexity` is that of the same
+    steps where each token has a label, as of language models. `kept` of `total` weights are not
     zero; the core's formats round `rounded_to_zero` of these to zero. `golden_images` samples went through the golden
     model, and `losses` are what the core's formats lost of their values. `bits` is the network's size in the core.
     """
@@ -74,6 +75,7 @@ class Compiled:
     core: str
     network: Any
     accuracy: dict[str, float]
+    perplexity: dict[str, float]
     kept: int
     total: int
     rounded_to_zero: int
@@ -104,6 +106,7 @@ class Compiled:
             "geometry": dataclasses.asdict(self.network.geometry),
             "layers": [dataclasses.asdict(layer) for layer in self.network.layers],
             "accuracy": self.accuracy or None,
+            "perplexity": self.perplexity or None,
             "golden_images": self.golden_images,
             "test_images": self.test_images,
             "saturated": saturated(self.losses),
@@ -131,6 +134,10 @@ class Compiled:
         rows += [
             (f"accuracy, {step}", f"{value:.2%}{shown if step == 'golden' else ''}")
             for step, value in self.accuracy.items()
+        ]
+        rows += [
+            (f"perplexity, {step}", f"{value:.3f}{shown if step == 'golden' else ''}")
+            for step, value in self.perplexity.items()
         ]
         rows += [
             ("samples through the golden model", f"{self.golden_images:,}"),
@@ -195,7 +202,7 @@ def compile(
     prepared = recipe.prepare(module, source, own, plan, progress)
     core = load_core(settings.core)
     compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
-    accuracy, images, losses = _golden(core, compiled, *prepared.test, settings.limit, progress)
+    (accuracy, perplexity), images, losses = _golden(core, compiled, *prepared.test, settings.limit, progress)
     losses = (*weight_losses(core, compiled, prepared.source), *losses)
     warn_of(losses)
     if output is not None:
@@ -204,6 +211,7 @@ def compile(
         core=settings.core,
         network=compiled,
         accuracy={**prepared.accuracy, **accuracy},
+        perplexity={**prepared.perplexity, **perplexity},
         golden_images=images,
         test_images=len(prepared.test[0]),
         losses=losses,
@@ -236,15 +244,18 @@ def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Pat
 
 def _golden(
     core: Core[Any, Any], network: Any, inputs: Any, labels: Any, limit: int, progress: Progress
-) -> tuple[dict[str, float], int, tuple[Loss, ...]]:
-    """The accuracy of the golden model, if there are labels; the number of samples that it ran, and what the core's
-    formats lost of them."""
+) -> tuple[tuple[dict[str, float], dict[str, float]], int, tuple[Loss, ...]]:
+    """The accuracy of the golden model, if there are labels, and its perplexity, if they are of tokens; the number of
+    samples that it ran, and what the core's formats lost of them."""
     from zeroskip.model.core import golden_run
-    from zeroskip.model.data.dataset import accuracy
+    from zeroskip.model.data.dataset import accuracy, perplexity
     from zeroskip.model.network.subset import chosen
 
     progress(Step(task="running the golden model"))
     taken = chosen(len(inputs), limit if labels is not None else min(limit, UNLABELLED_IMAGES))
     result = golden_run(core, network, inputs[taken], progress)
-    right = {} if labels is None else {"golden": accuracy(result.outputs, labels[taken])}
-    return right, len(taken), result.losses
+    if labels is None:
+        return ({}, {}), len(taken), result.losses
+    spread = perplexity(result.outputs, labels[taken])
+    measured = {"golden": accuracy(result.outputs, labels[taken])}, {} if spread is None else {"golden": spread}
+    return measured, len(taken), result.losses

@@ -6,7 +6,7 @@ The room of a core is `zeroskip.api.<core>`; its module `compile` defines `RECIP
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -51,7 +51,7 @@ class Prepared:
 
     `source` is what the core compiles; `inputs` (samples x ...) give the image size and the value range.
     `accuracy` are fractions of the test split by step, and `test` the samples they were measured on; `kept` of `total`
-    weights are not zero, biases not counted.
+    weights are not zero, biases not counted. `perplexity` is of the same steps, for language models.
     """
 
     source: Any
@@ -60,6 +60,7 @@ class Prepared:
     test: Samples
     kept: int
     total: int
+    perplexity: dict[str, float] = field(default_factory=dict)
 
 
 class Recipe(Protocol):

@@ -49,12 +49,13 @@ class Simulation(Verified):
     """A network's run on the RTL.
 
     `verification` has outputs, cycles and how they compare with the models. `accuracy` has fractions by step, here
-    only "hardware"; None if the data have no labels. `clipped_inputs` did not fit the core's format, and `losses` are
-    what the formats lost of each layer's values.
+    only "hardware"; None if the data have no labels. `perplexity` likewise; None if not each token has a label.
+    `clipped_inputs` did not fit the core's format, and `losses` are what the formats lost of each layer's values.
     """
 
     network: str
     accuracy: dict[str, float] | None
+    perplexity: dict[str, float] | None
     bits: StoredBits
     clipped_inputs: int
     losses: tuple[Loss, ...]
@@ -71,6 +72,7 @@ class Simulation(Verified):
             "network": self.network,
             **self.verification.summary(),
             "accuracy": self.accuracy,
+            "perplexity": self.perplexity,
             "bits": self.bits.summary(),
             "clipped_inputs": self.clipped_inputs,
             "lost": [loss.summary() for loss in self.losses if loss.much],
@@ -83,6 +85,7 @@ class Simulation(Verified):
     def rows(self) -> list[tuple[str, str]]:
         """The same as (label, value) for people."""
         rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in (self.accuracy or {}).items()]
+        rows += [(f"perplexity, {step}", f"{value:.3f}") for step, value in (self.perplexity or {}).items()]
         rows.append(("inputs clipped", f"{self.clipped_inputs:,}"))
         if self.report is not None:
             rows.append(("report", str(self.report)))
@@ -158,6 +161,7 @@ def simulate(
     from zeroskip.cosim.verify import verify
     from zeroskip.model.cores import load_core
     from zeroskip.model.data.dataset import accuracy as accuracy_of
+    from zeroskip.model.data.dataset import perplexity as perplexity_of
     from zeroskip.model.network.losses import input_loss, warn_of
 
     inputs, clipped = load_driver(compiled.core).encode(compiled, values, saturate=settings.saturate)
@@ -190,6 +194,7 @@ def simulate(
     losses = [input_loss(compiled.flat(values), inputs, clipped), *verification.losses]
     warn_of(losses)
     accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
+    spread = None if labels is None else perplexity_of(verification.outputs, labels)
     if outputs is not None:
         save_outputs(outputs, verification)
     if report is not None:
@@ -207,6 +212,7 @@ def simulate(
         network=name if source is None else str(source),
         verification=verification,
         accuracy=accuracy,
+        perplexity=None if spread is None else {"hardware": spread},
         bits=load_core(compiled.core).stored_bits(compiled),
         clipped_inputs=clipped,
         losses=tuple(losses),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
 from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
@@ -17,27 +17,33 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+OptimizerName = Literal["sgd", "adam"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """SGD with momentum 0.9; the learning rate falls from `learning_rate` to zero along half a cosine."""
+    """SGD with momentum 0.9, or Adam; the learning rate falls from `learning_rate` to zero along half a cosine."""
 
     epochs: int = 20
     learning_rate: float = 0.05
     weight_decay: float = WEIGHT_DECAY
     batch_size: int = 64
+    optimizer: OptimizerName = "sgd"
 
     def __post_init__(self) -> None:
-        require_settings(self)
+        require_settings(self, optimizer=OptimizerName)
         require_at_least(self, epochs=0, weight_decay=0, batch_size=1)
         require_positive(self, "learning_rate")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:
-    """The trained network `module`, and its accuracy on the test split as fractions: at the "start", and "trained"."""
+    """The trained network `module`, and its accuracy on the test split as fractions: at the "start", and "trained".
+    `perplexity` is of the same steps, where each token has a label, as of language models; otherwise None."""
 
     module: nn.Module
     accuracy: dict[str, float]
+    perplexity: dict[str, float] | None
     samples: dict[str, int]
     """How many samples are in the splits "train" and "test"."""
     epochs: int
@@ -51,12 +57,14 @@ class Trained:
             "samples": self.samples,
             "epochs": self.epochs,
             "accuracy": self.accuracy,
+            "perplexity": self.perplexity,
             "seconds": self.seconds,
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """The same as (label, value) for people."""
         rows = [(f"accuracy, {step}", f"{value:.2%}") for step, value in self.accuracy.items()]
+        rows += [(f"perplexity, {step}", f"{value:.3f}") for step, value in (self.perplexity or {}).items()]
         rows.append(("samples", f"{self.samples['train']:,} for training, {self.samples['test']:,} for testing"))
         return rows if self.output is None else [*rows, ("written to", str(self.output))]
 
@@ -74,12 +82,12 @@ def train(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Trained:
-    """Train a dense network by SGD.
+    """Train a dense network by SGD or Adam.
 
     `network` is an nn.Module, which is not changed, or "module:factory"; `weights` is a safetensors file of its
-    state_dict. `data` has inputs (n, ...) float32 and labels (n,) of classes. The trained weights are written to
-    `output`, and the state of the training to `checkpoint` after every epoch: a run that was cut short continues from
-    it. The result depends on the arguments alone.
+    state_dict. `data` has inputs (n, ...) float32 and labels (n,) of classes, or (n, tokens). The trained weights are
+    written to `output`, and the state of the training to `checkpoint` after every epoch: a run that was cut short
+    continues from it. The result depends on the arguments alone.
 
     Raises ValueError if network, data or settings do not fit each other, OSError where a file cannot be read or
     written, and FloatingPointError where training diverges.
@@ -104,7 +112,7 @@ def train(
     from zeroskip.model.loading import save_weights
     from zeroskip.model.network.samples import SampleForm
     from zeroskip.model.pruning.data_checks import require_classifier
-    from zeroskip.model.pruning.training import TrainingSettings, evaluate
+    from zeroskip.model.pruning.training import TrainingSettings, evaluate_with_loss, perplexity
     from zeroskip.model.pruning.training_run import TrainingRun, configuration
 
     training = TrainingSettings(
@@ -112,6 +120,7 @@ def train(
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         batch_size=settings.batch_size,
+        optimizer=settings.optimizer,
     )
     require_classifier(module, dataset)
     with one_thread():
@@ -128,12 +137,14 @@ def train(
         run.stage("training", trained, torch.from_numpy(dataset.train_inputs), training, keep="dense")
         progress(Step(task="measuring accuracy"))
         test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
-        accuracy = {"start": evaluate(module, *test), "trained": evaluate(trained, *test)}
+        measured = {"start": evaluate_with_loss(module, *test), "trained": evaluate_with_loss(trained, *test)}
+    spread = {step: perplexity(loss) for step, (_, loss) in measured.items()}
     if output is not None:
         save_weights(trained, output, removed=removed, samples=SampleForm.of(dataset.train_inputs))
     return Trained(
         module=trained.eval(),
-        accuracy=accuracy,
+        accuracy={step: accuracy for step, (accuracy, _) in measured.items()},
+        perplexity=spread if dataset.test_labels.ndim == 2 else None,
         samples={"train": len(dataset.train_inputs), "test": len(dataset.test_inputs)},
         epochs=settings.epochs,
         output=output,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zeroskip.api.train import TrainSettings, train
+from zeroskip.api.train import OptimizerName, TrainSettings, train
 from zeroskip.commands import options
 from zeroskip.commands.console import Kept, show, working
 
@@ -21,14 +21,16 @@ def train_command(
     learning_rate: Annotated[
         float, typer.Option(help="Learning rate at the start; it falls to zero along half a cosine.")
     ] = TrainSettings.learning_rate,
+    optimizer: Annotated[OptimizerName, typer.Option(help="How the weights learn.")] = TrainSettings.optimizer,
     checkpoint: options.Checkpoint = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Train a dense network. `search`, `finetune` and `compile` start from it.
 
-    By SGD with momentum 0.9, weight decay and batches of 64. Accuracy is measured on the test split of the data set; of
-    a file, a fifth of the samples is held out for this. Training that was cut short continues from its checkpoint.
+    By SGD with momentum 0.9 or by Adam, with weight decay and batches of 64. Accuracy is measured on the test split of
+    the data set; of a file, a fifth of the samples is held out for this. Training that was cut short continues from its
+    checkpoint.
     """
     checkpoint = checkpoint or Path(f"{output}.ckpt")
     with working(Kept("epochs", checkpoint, "run the same command again to continue")) as progress:
@@ -36,7 +38,7 @@ def train_command(
             network,
             data,
             weights=weights,
-            settings=TrainSettings(epochs=epochs, learning_rate=learning_rate),
+            settings=TrainSettings(epochs=epochs, learning_rate=learning_rate, optimizer=optimizer),
             output=output,
             checkpoint=checkpoint,
             seed=seed,

@@ -40,7 +40,7 @@ def test_folders_are_passed_on(tmp_path: Path) -> None:
         load_data(f"fashion-mnist:{tmp_path}", 0)
 
 
-NAMES = "digits, fashion-mnist, fashion-mnist:FOLDER, mnist-5k, cifar-10:FOLDER"
+NAMES = "digits, fashion-mnist, fashion-mnist:FOLDER, mnist-5k, cifar-10:FOLDER, python-topics, text:FILE"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,9 @@ NAMES = "digits, fashion-mnist, fashion-mnist:FOLDER, mnist-5k, cifar-10:FOLDER"
         ("digits:", f"digits: does not exist or is not a file, and is not one of the data sets {NAMES}"),
         ("digits:folder", "digits takes no folder, not 'folder'"),
         ("mnist-5k:folder", "mnist-5k takes no folder, not 'folder'"),
+        ("python-topics:folder", "python-topics takes no folder, not 'folder'"),
+        ("text", "text needs a file, as in text:book.txt"),
+        ("text:nothing.txt", "nothing.txt does not exist or is not a file"),
         ("cifar-10", "cifar-10 needs the folder of its batches, as in cifar-10:cifar-10-batches-py"),
     ],
 )

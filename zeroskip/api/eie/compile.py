@@ -114,6 +114,7 @@ class EieRecipe:
             source=result.layers,
             inputs=inputs,
             accuracy=result.accuracies or {},
+            perplexity=result.perplexities or {},
             test=result.test or (test_inputs, test_labels),
             kept=result.kept,
             total=result.total,

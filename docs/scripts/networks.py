@@ -1,0 +1,58 @@
+"""Fills the tables of docs/measurements/networks.md from docs/measured, so that no figure is typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tables import DOCS, fill, markdown, measured, update
+
+CORES = {"eie": "EIE array", "mma": "N:M tile"}
+
+
+def language_model_table(trained: dict[str, Any], compiled: dict[str, dict[str, Any]]) -> str:
+    rows = [["", "accuracy", "perplexity", "sequences"]]
+
+    def add(name: str, result: dict[str, Any], step: str, count: int) -> None:
+        rows.append([name, f"{result['accuracy'][step]:.2%}", f"{result['perplexity'][step]:.3f}", f"{count:,}"])
+
+    add("before training", trained, "start", trained["samples"]["test"])
+    add("trained", trained, "trained", trained["samples"]["test"])
+    add("shared", compiled["eie"], "shared", compiled["eie"]["test_images"])
+    for core, result in compiled.items():
+        add(f"golden model, {CORES[core]}", result, "golden", result["golden_images"])
+    return markdown(rows)
+
+
+def generated_table(results: dict[str, dict[str, Any]]) -> str:
+    rows = [["", *(CORES[core] for core in results)]]
+    cells: dict[str, list[str]] = {}
+    for core, result in results.items():
+        assert result["mismatches"] == 0
+        assert result["cycle_model_equal"]
+        geometry = result["geometry"]
+        first, *others = result["tokens"]
+        size = f"{geometry['pes']} PEs" if core == "eie" else f"{geometry['m']} x {geometry['n']} x {geometry['k']}"
+        count = len(others)
+        for name, cell in {
+            "size": size,
+            "characters of the prompt": f"{len(result['prompt'])}",
+            "cycles of the prompt": f"{first['cycles']:,}",
+            "seconds of the prompt": f"{first['seconds']:.1f}",
+            "cycles of a further character": f"{sum(one['cycles'] for one in others) / count:,.0f}",
+            "seconds of a further character": f"{sum(one['seconds'] for one in others) / count:.2f}",
+            "values compared with the golden model": f"{result['values']:,}",
+            "different": f"{result['mismatches']}",
+            "text": f"`{(result['prompt'] + result['text']).replace(chr(10), ' ')}`",
+        }.items():
+            cells.setdefault(name, []).append(cell)
+    return markdown([*rows, *([name, *row] for name, row in cells.items())])
+
+
+def filled(page: str) -> str:
+    compiled = {core: measured(f"gpt-{core}") for core in CORES}
+    page = fill(page, "measured: language model", language_model_table(measured("gpt-trained"), compiled))
+    return fill(page, "measured: generated", generated_table({core: measured(f"gpt-{core}-text") for core in CORES}))
+
+
+if __name__ == "__main__":
+    update(DOCS / "measurements/networks.md", filled)
