@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.rounding import VALUE_MAX, VALUE_MIN, round_half_even
+from zeroskip.model.eie.sums import saturating_sums
 from zeroskip.model.network.losses import Loss, joined
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
@@ -46,26 +47,6 @@ def requantise(accumulators: NDArray[np.int64], shift: int, *, relu: bool) -> ND
 
 
 @parallel
-def _accumulate(starts, columns, weights, activations, images, rows, product_shift, highest, lowest, sums, saturated):
-    """Saturating sums of the pairs of `images` and `rows` (CSR) of a sparse matrix, which are sorted by image; whether
-    each saturated is put into `saturated`."""
-    for pair in numba.prange(len(images)):
-        image, row = images[pair], rows[pair]
-        total = np.int64(0)
-        clipped = False
-        for entry in range(starts[row], starts[row + 1]):
-            total += (weights[entry] * activations[image, columns[entry]]) >> product_shift
-            if total > highest:
-                total = highest
-                clipped = True
-            elif total < lowest:
-                total = lowest
-                clipped = True
-        sums[image, row] = total
-        saturated[pair] = clipped
-
-
-@parallel
 def _round(sums, shift, relu, outputs, saturated, counts):
     """Rounds sums and saturates them; `counts` (images x 2) are LayerRun.sums and `vanished` of each image."""
     half = (np.int64(1) << shift) >> 1
@@ -88,43 +69,6 @@ def _round(sums, shift, relu, outputs, saturated, counts):
 
 BLOCK = 1 << 22
 """Activations of the starts that are computed together, at most, which bounds the memory that they take."""
-
-_EXACT = 1 << 53
-"""Integers below it are exact in float64."""
-
-
-def _sums(
-    matrix: NDArray[np.int64], activations: NDArray[np.int16], product_shift: int, highest: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The saturating sums of each row of a matrix (rows x columns) for each start (int16, starts x columns), and how
-    many of a start saturated (starts).
-
-    A sum cannot saturate where those of its products' absolute values fit, and then the order of the additions does not
-    matter: it is computed as a product of matrices in float64, which is exact. The others are added one by one.
-    """
-    if product_shift or highest >= _EXACT:
-        sums = np.zeros((len(activations), len(matrix)), np.int64)
-        risky = np.ones(sums.shape, bool)
-    else:
-        exact = activations.astype(np.float64)
-        sums = (exact @ matrix.T.astype(np.float64)).astype(np.int64)
-        risky = np.zeros(sums.shape, bool)
-        sizes = np.abs(matrix)
-        largest = np.abs(activations.astype(np.int64)).max(initial=0)
-        rows = np.flatnonzero(sizes.sum(axis=1) * largest > highest)
-        if len(rows):
-            risky[:, rows] = np.abs(exact) @ sizes[rows].T.astype(np.float64) > highest
-    saturated = np.zeros(len(activations), np.int64)
-    images, rows = np.nonzero(risky)
-    if len(images):
-        of_rows, columns = np.nonzero(matrix)
-        starts = np.searchsorted(of_rows, np.arange(len(matrix) + 1))
-        weights = matrix[of_rows, columns]
-        clipped = np.zeros(len(images), bool)
-        limits = np.int64(highest), np.int64(-highest - 1)
-        _accumulate(starts, columns, weights, activations, images, rows, product_shift, *limits, sums, clipped)
-        np.add.at(saturated, images[clipped], 1)
-    return sums, saturated
 
 
 def run(network: EieNetwork, inputs: NDArray[np.int16]) -> list[LayerRun]:
@@ -200,7 +144,7 @@ def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -
         block = slice(first, first + together)
         extended = np.full((len(activations[block]), layer.columns), layer.bias_activation, np.int16)
         extended[:, : layer.inputs] = activations[block]
-        sums, saturated[block] = _sums(matrix, extended, geometry.product_shift, highest)
+        sums, saturated[block] = saturating_sums(matrix, extended, geometry.product_shift, highest)
         out_shift = layer.out_shift(geometry)
         _round(sums, out_shift, layer.relu, outputs[block], saturated_outputs[block], counts[block])
     total, vanished = counts.sum(axis=0).tolist()
