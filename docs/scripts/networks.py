@@ -48,10 +48,40 @@ def generated_table(results: dict[str, dict[str, Any]]) -> str:
     return markdown([*rows, *([name, *row] for name, row in cells.items())])
 
 
+def zoo_table(results: dict[str, Any]) -> str:
+    rows = [["network", "source", "EIE: difference", "of bound", "RTL", "tile: difference", "RTL"]]
+    for name, result in results.items():
+        array, tile = result["eie"], result["mma"]
+        if "refused" in array:
+            rows.append([name, result["source"], "refused", "", "", "refused", ""])
+            continue
+        assert array["of_bound"] <= 1
+        assert tile["difference"] <= 1 / 256
+        for found in (array, tile):
+            assert found["rtl"]["mismatches"] == 0
+            assert found["rtl"]["cycle_model_equal"]
+            assert found["rtl"]["golden_equal"]
+        cells = [f"{array['difference']:.2%}", f"{array['of_bound']:.2%}", f"{array['rtl']['cycles']:,.0f}"]
+        rows.append([name, result["source"], *cells, f"{tile['difference']:.3%}", f"{tile['rtl']['cycles']:,.0f}"])
+    return markdown(rows)
+
+
+def refused_table(results: dict[str, Any]) -> str:
+    rows = [["network", "message"]]
+    for name, result in results.items():
+        if "refused" in result["eie"]:
+            # Without the list of all that is supported, and the place.
+            message = result["eie"]["refused"].partition("; supported: Linear")[0].rpartition(" (tests/")
+            rows.append([name, message[0] or message[2]])
+    return markdown(rows).replace("|---:|", "|---|")
+
+
 def filled(page: str) -> str:
     compiled = {core: measured(f"gpt-{core}") for core in CORES}
     page = fill(page, "measured: language model", language_model_table(measured("gpt-trained"), compiled))
-    return fill(page, "measured: generated", generated_table({core: measured(f"gpt-{core}-text") for core in CORES}))
+    page = fill(page, "measured: generated", generated_table({core: measured(f"gpt-{core}-text") for core in CORES}))
+    page = fill(page, "measured: zoo", zoo_table(measured("networks")))
+    return fill(page, "measured: refused", refused_table(measured("networks")))
 
 
 if __name__ == "__main__":

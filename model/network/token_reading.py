@@ -14,14 +14,11 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from zeroskip.model.network.attention import attend, encode, encode_all, multi_head
-from zeroskip.model.network.calls import argument, dimensions, label_of, target_name
-from zeroskip.model.network.channel_groups import normalised_groups
-from zeroskip.model.network.einsum import einsum
+from zeroskip.model.network.calls import argument, label_of, target_name
 from zeroskip.model.network.kinds import is_plain
-from zeroskip.model.network.parametric import parametric_relu
 from zeroskip.model.network.pieces import Held, Pieces
 from zeroskip.model.network.recurrent import run_layers
-from zeroskip.model.network.reductions import Reduction, reduced
+from zeroskip.model.network.rewritten import read_function, read_layer
 from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.token_operations import Constant, Embedding, Scaling
 from zeroskip.model.network.token_pieces import broadcast, matrix_product, normalised, of_sample, shortest, softmaxed
@@ -36,8 +33,6 @@ _DIVIDE = (operator.truediv, operator.itruediv, torch.div, torch.divide, torch.t
 _NEGATE = (operator.neg, torch.neg, torch.negative, "neg", "negative")
 _MATRIX_PRODUCTS = (operator.matmul, torch.matmul, torch.bmm, "matmul", "bmm", "__matmul__")
 _MASKED = (torch.masked_fill, "masked_fill", "masked_fill_")
-_SUMS = (torch.sum, "sum")
-_GREATEST = (torch.max, "max", torch.amax, "amax")
 _SOFTMAXES = (F.softmax, torch.softmax, "softmax")
 _FAR_BELOW = -1e4
 """A score of so much below the others has a share of zero."""
@@ -61,9 +56,6 @@ class TokenReader:
             **dict.fromkeys(_SOFTMAXES, self._softmax),
             F.layer_norm: self._layer_norm,
             F.scaled_dot_product_attention: self._attention,
-            torch.einsum: self._einsum,
-            **dict.fromkeys((*_SUMS, *_GREATEST), self._reduced),
-            F.group_norm: self._group_norm,
         }
 
     def is_constant(self, node: fx.Node) -> bool:
@@ -87,7 +79,9 @@ class TokenReader:
         if node.op == "call_module":
             return self._module(node, self.module.get_submodule(str(node.target)))
         handler = self._functions.get(node.target)
-        return handler is not None and handler(node)
+        if handler is not None:
+            return handler(node)
+        return read_function(self.list, node)
 
     def constant_part(self, pieces: Pieces, part: fx.Node, beside: Held) -> Held:
         """A constant as a value, for every sample the same, beside another value."""
@@ -119,19 +113,6 @@ class TokenReader:
         elif is_plain(layer, nn.RMSNorm):
             eps = torch.finfo(torch.float32).eps if layer.eps is None else layer.eps
             self._normalise(node, tuple(layer.normalized_shape), eps, layer.weight, None, centred=False)
-        elif is_plain(layer, nn.GroupNorm):
-            given = pieces.held(node.all_input_nodes[0])
-            pieces.end(normalised_groups(pieces, given, layer.num_groups, layer.eps, layer.weight, layer.bias))
-        elif is_plain(layer, nn.InstanceNorm1d) or is_plain(layer, nn.InstanceNorm2d):
-            given = pieces.held(node.all_input_nodes[0])
-            if layer.track_running_stats or len(given.shape) != (3 if isinstance(layer, nn.InstanceNorm1d) else 4):
-                raise ValueError(
-                    f"{label_of(node)} keeps running statistics, or reads values of shape {given.shape}; supported: "
-                    "track_running_stats=False, and values with samples first"
-                )
-            pieces.end(normalised_groups(pieces, given, given.shape[1], layer.eps, layer.weight, layer.bias))
-        elif is_plain(layer, nn.PReLU):
-            pieces.end(parametric_relu(pieces, layer, pieces.held(node.all_input_nodes[0])))
         elif is_plain(layer, nn.Embedding):
             if layer.max_norm is not None:
                 raise ValueError(f"{label_of(node)} has max_norm = {layer.max_norm}; supported: None")
@@ -158,7 +139,7 @@ class TokenReader:
             given, mask = self._of_encoder(node, pieces)
             pieces.end(encode_all(pieces, layer, given, mask))
         else:
-            return False
+            return read_layer(self.list, node, layer)
         return True
 
     def _of_attention(self, node: fx.Node, pieces: Pieces) -> tuple[Held, Tensor | None]:
@@ -295,46 +276,6 @@ class TokenReader:
                 "(samples, ..., rows, depth) by (samples, ..., depth, columns)"
             )
         pieces.end(matrix_product(pieces, one, other))
-        return True
-
-    def _einsum(self, node: fx.Node) -> bool:
-        equation, *parts = node.args
-        values = parts[0] if len(parts) == 1 and isinstance(parts[0], tuple | list) else parts
-        found = [part for part in values if isinstance(part, fx.Node) and part in self.list]
-        if len(found) != 2 or len(values) != 2 or not isinstance(equation, str):
-            return False
-        pieces = Pieces(self.list, node)
-        one, other = (pieces.held(part) for part in found)
-        pieces.end(einsum(pieces, label_of(node), equation, one, other))
-        return True
-
-    def _reduced(self, node: fx.Node) -> bool:
-        """A sum or the greatest value over dimensions; of two values, the greater one is something else."""
-        given = argument(node, 1, "dim", None)
-        source = node.all_input_nodes[0]
-        value = node.meta[VALUE][0] if isinstance(node.meta[VALUE], tuple) else node.meta[VALUE]
-        shape = tuple(source.meta[VALUE].shape)
-        listed = dimensions(given, len(shape))
-        if isinstance(given, fx.Node) or source not in self.list or len(node.all_input_nodes) > 1:
-            return False
-        if listed is None or 0 in listed or node.kwargs.get("dtype") is not None:
-            raise ValueError(
-                f"{label_of(node)} is {target_name(node)} over {given}; supported: over dimensions of each sample, "
-                "which begin with 1, and without a dtype"
-            )
-        pieces = Pieces(self.list, node)
-        kind: Reduction = "sum" if node.target in _SUMS else "max"
-        pieces.end(reduced(pieces, pieces.held(source), listed, kind, tuple(value.shape)))
-        return True
-
-    def _group_norm(self, node: fx.Node) -> bool:
-        groups, eps = argument(node, 1, "num_groups", 1), argument(node, 4, "eps", 1e-5)
-        weight, bias = (argument(node, *where, None) for where in ((2, "weight"), (3, "bias")))
-        values = [None if one is None else one.meta[VALUE] for one in (weight, bias)]  # type: ignore[attr-defined]
-        assert isinstance(groups, int)
-        assert isinstance(eps, float)
-        pieces = Pieces(self.list, node)
-        pieces.end(normalised_groups(pieces, pieces.held(node.all_input_nodes[0]), groups, eps, *values))
         return True
 
     def _mask(self, node: fx.Node) -> bool:

@@ -329,9 +329,51 @@ MODULES: dict[type[nn.Module], tuple[tuple[int, ...], dict[str, list[Case]]]] = 
         {
             "size": [(pooled(nn.Upsample((18, 8))), OK), (pooled(nn.Upsample((9, 5))), "in no regular order")],
             "scale_factor": [(pooled(nn.Upsample(scale_factor=2)), OK)],
-            "mode": [(pooled(nn.Upsample(scale_factor=2, mode="bilinear")), "is a Upsample")],
-            "align_corners": [(pooled(nn.Upsample(scale_factor=2, align_corners=None)), OK)],
+            "mode": [
+                (pooled(nn.Upsample(scale_factor=2, mode="bilinear")), OK),
+                (pooled(nn.Upsample(scale_factor=2, mode="bicubic")), "is a Upsample"),
+            ],
+            "align_corners": [(pooled(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)), OK)],
             "recompute_scale_factor": [(pooled(nn.Upsample(scale_factor=2, recompute_scale_factor=True)), OK)],
+        },
+    ),
+    nn.GroupNorm: (
+        IMAGES,
+        {
+            "num_groups": [(pooled(nn.GroupNorm(2, 4)), OK), (pooled(nn.GroupNorm(1, 4)), OK)],
+            "num_channels": [(pooled(nn.GroupNorm(4, 4)), OK)],
+            "eps": [(pooled(nn.GroupNorm(2, 4, eps=0.5)), OK)],
+            "affine": [(pooled(nn.GroupNorm(2, 4, affine=False)), OK)],
+        },
+    ),
+    nn.InstanceNorm2d: (
+        IMAGES,
+        {
+            "num_features": [(pooled(nn.InstanceNorm2d(4)), OK)],
+            "eps": [(pooled(nn.InstanceNorm2d(4, eps=0.5)), OK)],
+            "momentum": [(pooled(nn.InstanceNorm2d(4, momentum=0.5)), OK)],
+            "affine": [(pooled(nn.InstanceNorm2d(4, affine=True)), OK)],
+            "track_running_stats": [(pooled(nn.InstanceNorm2d(4, track_running_stats=True)), "running statistics")],
+        },
+    ),
+    nn.PReLU: (
+        IMAGES,
+        {
+            "num_parameters": [(pooled(nn.PReLU()), OK), (pooled(nn.PReLU(4)), OK)],
+            "init": [(pooled(nn.PReLU(4, init=-0.3)), OK)],
+        },
+    ),
+    nn.ELU: (
+        IMAGES,
+        {"alpha": [(pooled(nn.ELU(0.3)), OK)], "inplace": [(pooled(nn.ELU(inplace=True)), OK)]},
+    ),
+    nn.SELU: (IMAGES, {"inplace": [(pooled(nn.SELU(inplace=True)), OK)]}),
+    nn.Mish: (IMAGES, {"inplace": [(pooled(nn.Mish(inplace=True)), OK)]}),
+    nn.Softplus: (
+        IMAGES,
+        {
+            "beta": [(pooled(nn.Softplus(2)), "has beta and threshold [2")],
+            "threshold": [(pooled(nn.Softplus(threshold=5)), "has beta and threshold"), (pooled(nn.Softplus()), OK)],
         },
     ),
     nn.PixelShuffle: (IMAGES, {"upscale_factor": [(pooled(nn.PixelShuffle(2)), OK)]}),
@@ -461,9 +503,13 @@ FUNCTIONS: dict[str, Case] = {
     "channel": (Line(lambda m, x: x[:, :2]), OK),
     "chunks": (Line(lambda m, x: x.chunk(2, 1)[1]), OK),
     "irregular": (Line(lambda m, x: x[:, :, [0, 1, 3, 4, 8]]), "takes values in no regular order"),
-    "pad": (Line(lambda m, x: F.pad(x, (1, 1))), "is pad"),
+    "pad": (Line(lambda m, x: F.pad(x, (1, 1))), OK),
     "interpolate": (Line(lambda m, x: F.interpolate(x, scale_factor=2.0)), OK),
-    "interpolate linearly": (Line(lambda m, x: F.interpolate(x, scale_factor=2.0, mode="bilinear")), "is interpolate"),
+    "interpolate linearly": (Line(lambda m, x: F.interpolate(x, scale_factor=2.0, mode="bilinear")), OK),
+    "interpolate bicubically": (
+        Line(lambda m, x: F.interpolate(x, scale_factor=2.0, mode="bicubic")),
+        "is interpolate",
+    ),
 }
 
 
@@ -655,8 +701,8 @@ def patched(module: nn.Module, forward: Callable[[Tensor], Tensor]) -> nn.Module
         (patched(nn.Sequential(nn.Conv2d(4, 4, 3)), lambda x: x + 1), "the network has no Linear or Conv2d"),
         (pooled(nn.ReLU6()), OK),
         (pooled(nn.SyncBatchNorm(4)), "is a SyncBatchNorm"),
-        (pooled(nn.GroupNorm(2, 4)), "is a GroupNorm"),
-        (pooled(nn.PReLU()), "is a PReLU"),
+        (pooled(nn.LocalResponseNorm(2)), "is a LocalResponseNorm"),
+        (pooled(nn.Softshrink()), "is a Softshrink"),
         (nn.LazyConv2d(3, 3), "has no weight yet"),
         (nn.ConvTranspose3d(4, 3, 3), "does not take samples of shape"),
         (nn.Sequential(nn.Conv2d(4, 4, 3), nn.Linear(6, 2)), OK),

@@ -297,7 +297,7 @@ class TwoInputs(nn.Module):
             with_names(features=nn.Sequential(nn.Conv3d(1, 2, 3)), fc=nn.Linear(2, 2)),
             f"layer 'features.0' is a Conv3d; supported: {SUPPORTED}",
         ),
-        (nn.Sequential(nn.Linear(3, 3), nn.Softplus()), f"layer '1' is a Softplus; supported: {SUPPORTED}"),
+        (nn.Sequential(nn.Linear(3, 3), nn.Softshrink()), f"layer '1' is a Softshrink; supported: {SUPPORTED}"),
         (
             nn.Sequential(nn.Flatten(0), nn.Linear(3, 3)),
             "layer '0' flattens dimensions 0 to -1; supported: 1 to -1",

@@ -67,15 +67,15 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         "operation 'add' has a constant that is not finite (NaN or infinity)",
     ),
     "an einsum that is no product": (
-        lambda m, x: m.head(torch.einsum("bij,bkj", m.proj(x), x)),
+        lambda m, x: torch.einsum("bij,bkj", m.proj(x), x),
         "operation 'einsum' is an einsum of 'bij,bkj'; supported: two values, each dimension once, with '->' and",
     ),
     "an einsum over samples": (
-        lambda m, x: m.head(torch.einsum("bij,bkj->ikb", m.proj(x), x)),
+        lambda m, x: torch.einsum("bij,bkj->ikb", m.proj(x), x),
         "operation 'einsum' is an einsum of 'bij,bkj->ikb'; supported: those in which the samples are first everywhere",
     ),
     "an einsum that sums one value": (
-        lambda m, x: m.head(torch.einsum("bij,bkl->bik", m.proj(x), x)),
+        lambda m, x: torch.einsum("bij,bkl->bik", m.proj(x), x),
         "operation 'einsum' is an einsum of 'bij,bkl->bik'; supported: those in which the samples are first everywhere",
     ),
     "a sum over samples": (

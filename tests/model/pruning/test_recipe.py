@@ -240,9 +240,9 @@ def test_convolutions_are_pruned_and_shared(digits: Dataset) -> None:
             "(in 144 of 1,437 samples)",
         ),
         (
-            nn.Sequential(nn.Linear(64, 10), nn.Softplus()),
+            nn.Sequential(nn.Linear(64, 10), nn.Softshrink()),
             SHORT,
-            f"layer '1' is a Softplus; supported: {SUPPORTED}",
+            f"layer '1' is a Softshrink; supported: {SUPPORTED}",
         ),
         (
             digits_mlp(),

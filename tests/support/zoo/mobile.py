@@ -197,5 +197,5 @@ MOBILE = (
     Entry(name="EfficientNet", source=f"{_VISION}efficientnet.py", make=_efficientnet, shape=(3, 16, 16)),
     Entry(name="MNASNet", source=f"{_VISION}mnasnet.py", make=_mnasnet, shape=(3, 16, 16)),
     Entry(name="ShuffleNetV2", source=f"{_VISION}shufflenetv2.py", make=ShuffleNetV2, shape=(3, 16, 16)),
-    Entry(name="GhostNet", source="huawei-noah/ghostnet, pytorch/ghostnet.py", make=_ghostnet, shape=(3, 16, 16)),
+    Entry(name="GhostNet", source="Han et al., CVPR 2020", make=_ghostnet, shape=(3, 16, 16)),
 )

@@ -93,7 +93,7 @@ class ConvolutionalRecurrent(nn.Module):
 RECURRENT = (
     Entry(
         name="sentiment, LSTM",
-        source="bentrevett/pytorch-sentiment-analysis",
+        source="bentrevett/pytorch-sentiment-analysis, 2 - Upgraded Sentiment Analysis.ipynb",
         make=Sentiment,
         shape=(8,),
         vocabulary=25,

@@ -231,7 +231,7 @@ RESIDUAL = (
     Entry(name="ResNet-50", source=f"{_VISION}resnet.py", make=_resnet50, shape=(3, 16, 16)),
     Entry(name="ResNeXt", source=f"{_VISION}resnet.py", make=_resnext, shape=(3, 16, 16)),
     Entry(name="ResNet with group norm", source="Wu and He, ECCV 2018", make=_group_norm, shape=(3, 16, 16)),
-    Entry(name="PreActResNet", source=f"{_CIFAR}preact_resnet.py", make=_preact, shape=(3, 8, 8)),
+    Entry(name="PreActResNet", source=f"{_CIFAR}preact_resnet.py", make=_preact, shape=(3, 16, 16)),
     Entry(name="SENet", source=f"{_CIFAR}senet.py", make=_senet, shape=(3, 16, 16)),
     Entry(name="DenseNet", source=f"{_VISION}densenet.py", make=DenseNet, shape=(3, 16, 16)),
     Entry(name="DPN", source=f"{_CIFAR}dpn.py", make=_dpn, shape=(3, 8, 8)),

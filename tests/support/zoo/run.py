@@ -25,7 +25,7 @@ from zeroskip.model.network.fold import fold
 GEOMETRY = EieGeometry(pes=4, entry_words=8192, pointers=16384, activation_rows=512, layers=64)
 """One array for all networks."""
 
-TILE_BOUND = 2.0**-6
+TILE_BOUND = 2.0**-8
 """The greatest difference from torch on the tile, relative to the largest output: its layers multiply in fp16."""
 
 

@@ -102,7 +102,7 @@ def _actor() -> nn.Module:
 VALUES = (
     Entry(name="PointNet", source="fxia22/pointnet.pytorch, pointnet/model.py", make=PointNet, shape=(3, 16)),
     Entry(name="N-BEATS", source="philipperemy/n-beats, nbeats_pytorch/model.py", make=NBeats, shape=(12,)),
-    Entry(name="Deep Sets", source="manzilzaheer/DeepSets, DigitSum/text_sum.py", make=DeepSets, shape=(5, 3)),
+    Entry(name="Deep Sets", source="manzilzaheer/DeepSets, PopStats/model.py", make=DeepSets, shape=(5, 3)),
     Entry(
         name="wide and deep",
         source="rixwew/pytorch-fm, torchfm/model/wd.py",
