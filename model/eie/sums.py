@@ -1,7 +1,7 @@
 """Saturating sums of products, as the array's accumulators form them, for many starts at once.
 
 A sum cannot saturate where those of its products' absolute values fit. Then the order of the additions does not matter,
-and it is computed for TOGETHER starts at once, in float64, which is exact. The others are added one by one.
+and it is computed for TOGETHER starts at once, exactly. The others are added one by one.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def saturating_sums(
     if product_shift or highest >= _EXACT:
         images, of_rows = (places.ravel() for places in np.indices(sums.shape))
     else:
-        largest = int(np.abs(activations.astype(np.int64)).max(initial=0))
-        unsure = np.abs(matrix).sum(axis=1) * largest > highest
+        # Sums that fit 32 bits are exact in them, whatever is on the way, and there they are faster.
+        exact = weights.astype(np.int32 if highest < 1 << 31 else np.float64)
         risky = np.zeros(sums.shape, np.bool_)
-        _sum_at_once(starts, columns, weights.astype(np.float64), unsure, activations, float(highest), sums, risky)
+        _sum_at_once(starts, columns, exact, activations, float(highest), sums, risky)
         images, of_rows = np.nonzero(risky)
     saturated = np.zeros(len(activations), np.int64)
     if len(images):
@@ -46,36 +46,46 @@ def saturating_sums(
 
 
 @parallel
-def _sum_at_once(starts, columns, weights, unsure, activations, highest, sums, risky):
-    """The sums of a sparse matrix (CSR) for all starts, without saturation. Of the rows that are `unsure`, those go
-    into `risky` whose products may add up to more than `highest`."""
+def _sum_at_once(starts, columns, weights, activations, highest, sums, risky):
+    """The sums of a sparse matrix (CSR) for all starts, without saturation; those whose products' absolute values add
+    up to more than `highest` are `risky`."""
     for block in numba.prange((activations.shape[0] + TOGETHER - 1) // TOGETHER):
         first = block * TOGETHER
         count = min(TOGETHER, activations.shape[0] - first)
-        values = np.zeros((activations.shape[1], TOGETHER))
+        values = np.zeros((activations.shape[1], TOGETHER), weights.dtype)
+        largest = np.zeros(activations.shape[1])
         for start in range(count):
             for column in range(activations.shape[1]):
-                values[column, start] = activations[first + start, column]
-        total = np.empty(TOGETHER)
+                value = activations[first + start, column]
+                values[column, start] = value
+                largest[column] = max(largest[column], abs(np.float64(value)))
+        total = np.empty(TOGETHER, weights.dtype)
+        product = np.empty(TOGETHER)
         size = np.empty(TOGETHER)
         for row in range(len(starts) - 1):
-            total[:] = 0
-            size[:] = 0
-            if unsure[row]:
+            bound = 0.0
+            for entry in range(starts[row], starts[row + 1]):
+                bound += abs(np.float64(weights[entry])) * largest[columns[entry]]
+            if bound <= highest:
+                total[:] = 0
                 for entry in range(starts[row], starts[row + 1]):
                     weight, column = weights[entry], columns[entry]
                     for start in range(TOGETHER):
                         total[start] += weight * values[column, start]
-                        size[start] += abs(weight * values[column, start])
                 for start in range(count):
-                    risky[first + start, row] = size[start] > highest
+                    sums[first + start, row] = np.int64(total[start])
             else:
+                product[:] = 0
+                size[:] = 0
                 for entry in range(starts[row], starts[row + 1]):
-                    weight, column = weights[entry], columns[entry]
+                    real, column = np.float64(weights[entry]), columns[entry]
                     for start in range(TOGETHER):
-                        total[start] += weight * values[column, start]
-            for start in range(count):
-                sums[first + start, row] = np.int64(total[start])
+                        part = real * np.float64(values[column, start])
+                        product[start] += part
+                        size[start] += abs(part)
+                for start in range(count):
+                    sums[first + start, row] = np.int64(product[start])
+                    risky[first + start, row] = size[start] > highest
 
 
 @parallel
