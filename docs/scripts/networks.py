@@ -48,6 +48,22 @@ def generated_table(results: dict[str, dict[str, Any]]) -> str:
     return markdown([*rows, *([name, *row] for name, row in cells.items())])
 
 
+def resnet_table(result: dict[str, Any]) -> str:
+    compiled, golden, rtl = (result[part] for part in ("compile", "golden", "rtl"))
+    assert rtl["mismatches"] == 0
+    each = rtl["seconds"] / rtl["images"]
+    rows = [
+        ["", "images", "seconds", "goal"],
+        ["compile, without its golden model", "", f"{compiled['seconds'] - compiled['golden_seconds']:.0f}", "60"],
+        ["compile", f"{compiled['golden_images']:,}", f"{compiled['seconds']:.0f}", ""],
+        ["golden model", f"{golden['images']:,}", f"{golden['seconds']:.0f}", ""],
+        ["golden model, in proportion", "10,000", f"{golden['seconds'] / golden['images'] * 10_000:.0f}", "600"],
+        [f"RTL, {rtl['cycles_per_image']:,.0f} cycles an image", f"{rtl['images']}", f"{rtl['seconds']:.0f}", ""],
+        ["RTL, in proportion", "20", f"{each * 20:.0f}", "600"],
+    ]
+    return markdown(rows)
+
+
 def zoo_table(results: dict[str, Any]) -> str:
     rows = [["network", "source", "EIE: difference", "of bound", "RTL", "tile: difference", "RTL"]]
     for name, result in results.items():
@@ -80,6 +96,7 @@ def filled(page: str) -> str:
     compiled = {core: measured(f"gpt-{core}") for core in CORES}
     page = fill(page, "measured: language model", language_model_table(measured("gpt-trained"), compiled))
     page = fill(page, "measured: generated", generated_table({core: measured(f"gpt-{core}-text") for core in CORES}))
+    page = fill(page, "measured: resnet", resnet_table(measured("resnet-20")))
     page = fill(page, "measured: zoo", zoo_table(measured("networks")))
     return fill(page, "measured: refused", refused_table(measured("networks")))
 
