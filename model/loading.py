@@ -267,7 +267,7 @@ def _savable(module: nn.Module) -> dict[str, Tensor]:
                 f"{name} of the network's state_dict must be a dense tensor, not {kind}: it cannot be saved; make it "
                 "a parameter or a buffer that is one"
             )
-    return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
 
 def trained_with(path: Path) -> SampleForm | None:

@@ -13,5 +13,5 @@ def weights_hash(module: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in module.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(np.ascontiguousarray(value.detach().numpy()).data)
+        digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).data)
     return digest.hexdigest()

@@ -33,7 +33,7 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes the file as a whole: whenever the machine stops, the file is the old one or the new one."""
     tensors = {
-        f"{group}/{name}": tensor.detach().clone(memory_format=torch.contiguous_format)
+        f"{group}/{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for group, members in checkpoint.groups.items()
         for name, tensor in members.items()
     }

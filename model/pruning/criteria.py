@@ -46,7 +46,7 @@ class Random:
         generator = torch.Generator().manual_seed(self.seed)
         # One number is drawn for each channel. A sum over its weights would favour large channels.
         return {
-            name: torch.rand(total(weight.detach(), granularity).shape, generator=generator)
+            name: torch.rand(total(weight.detach(), granularity).shape, generator=generator).to(weight.device)
             for name, weight in prunable_weights(module).items()
         }
 

@@ -27,7 +27,7 @@ def keep_largest(scores: Tensor, count: int) -> Tensor:
     if torch.isnan(scores).any():
         raise ValueError("scores must be numbers, but some are NaN")
     order = torch.sort(scores.flatten(), descending=True, stable=True).indices
-    mask = torch.zeros(scores.numel(), dtype=torch.bool)
+    mask = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
     mask[order[:count]] = True
     return mask.reshape(scores.shape)
 

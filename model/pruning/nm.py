@@ -41,8 +41,8 @@ def largest(weight: Tensor, pattern: Pattern) -> Tensor:
     # The padding comes last, so that of equal zeros a real weight is kept.
     padded = F.pad(last, (0, padding(weight.shape, pattern))).nan_to_num(nan=torch.inf)
     # numpy has no bfloat16; float64 represents every weight exactly.
-    rows = padded.flatten(0, -2).double().numpy()
-    kept = torch.from_numpy(mask_of_matrix(rows, pattern)).reshape(padded.shape)
+    rows = padded.flatten(0, -2).double().cpu().numpy()
+    kept = torch.from_numpy(mask_of_matrix(rows, pattern)).to(weight.device).reshape(padded.shape)
     return kept[..., : last.shape[-1]].movedim(-1, 1).contiguous()
 
 

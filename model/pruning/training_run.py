@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.device import CPU, kind_of
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.weights_hash import weights_hash
 from zeroskip.model.pruning.checkpoint import (
@@ -106,7 +107,7 @@ class TrainingRun:
             if at is not None and number == at.stage:
                 module.load_state_dict(at.groups["module"])
                 restore_optimizer(optimizer, at.groups.get("optimizer", {}))
-                masks, first_epoch = at.groups.get("masks", {}), at.epoch
+                masks, first_epoch = self._masks(module, at), at.epoch
                 self._report_resumed(self.done + first_epoch)
                 self.progress(
                     TrainingProgress(
@@ -146,6 +147,11 @@ class TrainingRun:
                 )
         self.done += training.epochs
         self.kept[keep] = {key: value.clone() for key, value in module.state_dict().items()}
+
+    @staticmethod
+    def _masks(module: nn.Module, at: Checkpoint) -> Tensors:
+        """The masks of a checkpoint, where the parameters are."""
+        return {name: mask.to(module.get_parameter(name).device) for name, mask in at.groups.get("masks", {}).items()}
 
     def _report_resumed(self, done: int) -> None:
         if done == self.total:
@@ -192,9 +198,9 @@ def _sources(module: nn.Module) -> list[str]:
     return sources
 
 
-def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: int) -> str:
+def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: int, device: str = CPU) -> str:
     """A hash of all that a training run depends on, for `TrainingRun`: the network, the data, the `settings` (by their
-    repr) and the seed.
+    repr), the seed, and the kind of device, on which sums are rounded differently. The network must be on the CPU.
 
     The network is identified by its layers, the source code of its classes, its weights, and its outputs for SAMPLES
     inputs, as a forward() defined elsewhere may have changed.
@@ -204,6 +210,8 @@ def configuration(module: nn.Module, dataset: Dataset, settings: object, seed: i
         outputs = module(torch.from_numpy(dataset.train_inputs[:SAMPLES].copy()))
     facts = (settings, seed, module, _sources(module), dataset.train_inputs.shape, outputs.shape)
     digest = hashlib.sha256(repr(facts).encode() + outputs.numpy().tobytes())
+    if device != CPU:
+        digest.update(kind_of(device).encode())
     for array in (dataset.train_inputs, dataset.train_labels):
         digest.update(np.ascontiguousarray(array).data)
     digest.update(weights_hash(module).encode())

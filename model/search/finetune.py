@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.device import CPU, moved
 from zeroskip.model.network.weights_hash import weights_hash
 from zeroskip.model.pruning.criteria import Criterion
 from zeroskip.model.pruning.data_checks import require_prunable
@@ -65,20 +66,21 @@ def finetune(
     seed: int,
     adapted: nn.Module | None = None,
     checkpoint: Path | None = None,
+    device: str = CPU,
     progress: Callable[[TrainingProgress], None] = lambda _: None,
 ) -> FinetuneResult:
     """Prunes a copy of `module` and trains the weights that are left. `target` is a plan, or a compression ratio: then
     all weights of the network compete. `adapted` is the network that a search has trained on its way to the plan: it is
     pruned and trained instead, and `module` is the dense network alone. With `checkpoint`, a training run that was
-    interrupted continues.
+    interrupted continues. The networks run on the `device` (zeroskip.model.device); the result is on the CPU.
 
     Raises ValueError if the plan belongs to another network, an N:M pattern is to be reached in rounds, or an adapted
     network does not start from the dense one (`PruneAndTrainSettings.at_once`); and FloatingPointError where training
     diverges.
     """
     torch.set_num_threads(settings.threads)
-    dense = copy.deepcopy(module)
-    space, final = _space(dense, target, dataset, settings)
+    dense = moved(copy.deepcopy(module), device)
+    space, final = _space(dense, target, dataset, settings, device)
     if space.granularity not in (WEIGHTS, CHANNELS) and settings.schedule != "one-shot":
         raise ValueError(f"schedule must be one-shot for {space.granularity}, not {settings.schedule}")
     if adapted is not None and not (settings.at_once and isinstance(target, Plan)):
@@ -86,21 +88,23 @@ def finetune(
             "an adapted network is pruned already: it needs its plan, the schedule one-shot, and no training before it"
         )
     steps = settings.steps(final)
-    inputs, labels = torch.from_numpy(dataset.train_inputs), torch.from_numpy(dataset.train_labels)
+    inputs, labels = (torch.from_numpy(all).to(device) for all in (dataset.train_inputs, dataset.train_labels))
     growing = settings.growing(len(inputs))
     trainings = [settings.train, *[settings.training] * len(steps) * (1 if growing is None else 2), settings.final]
     run = TrainingRun(
         labels,
         seed=seed,
         total=sum(training.epochs for training in trainings if training is not None),
-        configuration=configuration(module, dataset, (settings, target, adapted and weights_hash(adapted)), seed),
+        configuration=configuration(
+            module, dataset, (settings, target, adapted and weights_hash(adapted)), seed, device
+        ),
         path=checkpoint,
         progress=progress,
     )
     if settings.train is not None:
         run.stage("train", dense, inputs, settings.train, keep="dense")
         # The space depends on the network's weights, which have changed.
-        space, _ = _space(dense, target, dataset, settings)
+        space, _ = _space(dense, target, dataset, settings, device)
     criterion = settings.scores(inputs, labels, seed)
     loss = cross_entropy if settings.distil is None else settings.distil.by(dense)
     if adapted is not None and isinstance(space, Space):
@@ -112,11 +116,11 @@ def finetune(
     start = copy.deepcopy(pruned if len(steps) == 1 and growing is None else space.module)
     train = functools.partial(run.stage, inputs=inputs, loss=loss)
     small = _in_rounds(start, space, steps, criterion, settings, growing, train)
-    test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
+    test = torch.from_numpy(dataset.test_inputs).to(device), torch.from_numpy(dataset.test_labels).to(device)
     stages = {"dense": dense, "pruned": space.remove(pruned, final), "finetuned": small}
     left = prunable_weights(small)
     return FinetuneResult(
-        module=small.eval(),
+        module=moved(small, CPU).eval(),
         accuracies={name: evaluate(stage, *test) for name, stage in stages.items()},
         layers={
             name: (int(left[f"{name}.weight".lstrip(".")].count_nonzero()), math.prod(shape))
@@ -126,18 +130,19 @@ def finetune(
 
 
 def _space(
-    module: nn.Module, target: Plan | float, dataset: Dataset, settings: PruneAndTrainSettings
+    module: nn.Module, target: Plan | float, dataset: Dataset, settings: PruneAndTrainSettings, device: str
 ) -> tuple[Space | GlobalWeightSpace, Densities]:
     """The space of the pruning, and the final densities."""
     if isinstance(target, Plan):
         target.check(module)
-        space = space_for(module, target.granularity, dataset, refit=settings.refit)
+        space = space_for(module, target.granularity, dataset, refit=settings.refit, device=device)
         return space, space.densities(target)
     if not 1 <= target < math.inf:
         raise ValueError(f"compression must be at least 1 and finite, not {target}")
-    require_prunable(module, dataset)
-    inputs = torch.from_numpy(dataset.train_inputs)
-    return GlobalWeightSpace(module, inputs, refit=settings.refit), {NETWORK: 1 / target}
+    require_prunable(moved(module, CPU), dataset)
+    everything = GlobalWeightSpace(module, torch.from_numpy(dataset.train_inputs), refit=settings.refit)
+    everything.to(device)
+    return everything, {NETWORK: 1 / target}
 
 
 def _like(space: Space, adapted: nn.Module) -> nn.Module:

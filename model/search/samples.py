@@ -17,3 +17,7 @@ class Samples:
     def first(self, count: int) -> Samples:
         """The first `count` samples, or all if there are fewer."""
         return Samples(inputs=self.inputs[:count], labels=self.labels[:count])
+
+    def to(self, device: str) -> Samples:
+        """The samples on a device (zeroskip.model.device)."""
+        return Samples(inputs=self.inputs.to(device), labels=self.labels.to(device))

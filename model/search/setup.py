@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.split import held_out
+from zeroskip.model.device import CPU, moved
 from zeroskip.model.progress import Progress, silent
 from zeroskip.model.pruning.data_checks import require_prunable
 from zeroskip.model.pruning.training_run import configuration
@@ -71,7 +72,7 @@ class Setup:
         """The cost of a whole network, dense or pruned, by the exact model; None where the table is exact, or, with a
         warning, where the network cannot be compiled."""
         try:
-            return exact_cost(self.table.cost, network, self.dataset.train_inputs[:SAMPLE], self.geometries)
+            return exact_cost(self.table.cost, moved(network, CPU), self.dataset.train_inputs[:SAMPLE], self.geometries)
         except ValueError as error:
             warn(f"no {self.table.cost} by the exact model: the network cannot be compiled: {error}", stacklevel=2)
             return None
@@ -93,11 +94,13 @@ def prepare(
     cache: Path | None,
     refit: bool = True,
     by_magnitude: bool = False,
+    device: str = CPU,
     progress: Progress = silent,
 ) -> Setup:
     """Splits the training samples by `seed`, reads the network and fills the cost table. Tables and accuracies are kept
     in the folder `cache`, if it is given. With `refit`, the weights of pruned networks are fitted; then channels go in
-    the order of what is lost after it, unless `by_magnitude`.
+    the order of what is lost after it, unless `by_magnitude`. Networks run on the `device`
+    (zeroskip.model.device); costs are counted on the CPU.
 
     Raises ValueError if the network does not fit the data, or cannot be pruned at this granularity, or where the
     cost does not exist for it.
@@ -110,14 +113,15 @@ def prepare(
     train = Samples(inputs=torch.from_numpy(split.train_inputs), labels=torch.from_numpy(split.train_labels))
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
     _warn_of_other_layers(module)
-    measured = configuration(module, dataset, (granularity, refit, by_magnitude), seed)
+    measured = configuration(module, dataset, (granularity, refit, by_magnitude), seed, device)
     table = cost_table(cost, layers, granularity, geometries=geometries, cache=cache, progress=progress)
     space = _space(module, granularity, layers, train.inputs, refit=refit, by_magnitude=by_magnitude)
     _warn_of_whole_layers(space)
+    space.to(device)
     return Setup(
         dataset=dataset,
-        train=train,
-        validation=validation,
+        train=train.to(device),
+        validation=validation.to(device),
         layers=layers,
         space=space,
         table=table,
@@ -147,12 +151,15 @@ def _warn_of_whole_layers(space: Space) -> None:
         warn(f"all channels of {', '.join(names)} stay: {reason}", stacklevel=2)
 
 
-def space_for(module: nn.Module, granularity: str, dataset: Dataset, *, refit: bool) -> Space:
-    """The space of plans for a network, for fine-tuning. Raises ValueError as `prepare` does."""
-    module.eval()
+def space_for(module: nn.Module, granularity: str, dataset: Dataset, *, refit: bool, device: str = CPU) -> Space:
+    """The space of plans for a network, for fine-tuning on a device. Raises ValueError as `prepare` does."""
+    module = moved(module, CPU).eval()
     require_prunable(module, dataset)
     layers = read_layers(module, dataset.train_inputs[:SAMPLE])
-    return _space(module, granularity, layers, torch.from_numpy(dataset.train_inputs), refit=refit, by_magnitude=False)
+    inputs = torch.from_numpy(dataset.train_inputs)
+    space = _space(module, granularity, layers, inputs, refit=refit, by_magnitude=False)
+    space.to(device)
+    return space
 
 
 def _space(

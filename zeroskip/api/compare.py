@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
-from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
+from zeroskip.api.inputs import Data, Network, data_of, network_of, on_device, sources_of
 from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.api.search import SearchSettings, check_budget, check_compilable, in_steps, prepared
 from zeroskip.model.progress import Progress, Step, silent
@@ -121,6 +121,7 @@ def compare(
     settings: CompareSettings | None = None,
     resume: bool = False,
     workers: int | str = 1,
+    device: str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
 ) -> CompareResult:
@@ -128,7 +129,8 @@ def compare(
 
     The arguments are those of `zeroskip.search`. The result is written to `output` (.json), with a picture next to it;
     the plans and journals of the trials go to the folder OUTPUT with the suffix `.trials`. With `resume` a comparison
-    that was cut short continues. `workers` trials run at once.
+    that was cut short continues. `workers` trials run at once,
+    also on a GPU.
 
     Raises ValueError and OSError as `zeroskip.search` does.
     """
@@ -139,7 +141,8 @@ def compare(
     require_json(output)
     require_writable(output, *sources_of(data, weights), suffix=".json")
     folder = _trials(output)
-    with one_thread():
+    with on_device(device):
+        from zeroskip.model.device import kind_of
         from zeroskip.model.files import save_json
         from zeroskip.model.pruning.training import TrainingSettings
         from zeroskip.model.search.methods.compare import Comparison, dense_accuracy
@@ -153,17 +156,18 @@ def compare(
         dataset = data_of(data, seed, progress, weights)
 
         def prepare(by: int) -> Any:
-            return prepared(module, dataset, search, seed=by, output=output, progress=silent)
+            return prepared(module, dataset, search, seed=by, output=output, device=device, progress=silent)
 
         def raw(by: int) -> Any:
-            return prepared(module, dataset, unfitted, seed=by, output=output, progress=silent)
+            return prepared(module, dataset, unfitted, seed=by, output=output, device=device, progress=silent)
 
         unfitted = dataclasses.replace(search, refit=False)
         if settings.peers:
             _require_peers()
         exact_dense = check_compilable(module, dataset, search, progress)
         progress(Step(task="filling the cost table"))
-        setup = prepare(seed)
+        # On the CPU: where this process has used CUDA, it cannot start others that do.
+        setup = prepared(module, dataset, search, seed=seed, output=output, device="cpu", progress=silent)
         for budget in settings.all_budgets:
             methods = check_budget(setup, dataclasses.replace(search, budget=budget))
             search.netadapt.first_step(budget)
@@ -184,8 +188,9 @@ def compare(
             tunings=settings.tunings,
             peers=settings.peers,
             folder=folder,
-            configuration=f"{setup.configuration} compare {methods}",
+            configuration=f"{setup.configuration} compare {methods} {kind_of(device)}",
             resume=resume,
+            device=device,
         )
         progress(Step(task="searching"))
         found = compare_policies(
@@ -208,8 +213,9 @@ def compare(
                 "learning_rate": settings.learning_rate,
                 "episodes": search.amc.episodes,
                 "step": search.netadapt.step,
+                "device": device,
             },
-            dense=dense_accuracy(module, dataset),
+            dense=dense_accuracy(module, dataset, device),
             exact_dense=exact_dense,
             budgets=[{"budget": budget, "policies": policies} for budget, policies in found.items()],
             seconds=time.monotonic() - start,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
-from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
+from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, on_device, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
@@ -132,6 +132,7 @@ def finetune(
     settings: FinetuneSettings | None = None,
     output: Path | str | None = None,
     checkpoint: Path | str | None = None,
+    device: str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
 ) -> Finetuned:
@@ -143,8 +144,8 @@ def finetune(
     weights that are given (otherwise a warning says so). `network` is an nn.Module, which is
     not changed, or "module:factory"; `weights` is a safetensors file of its state_dict. `data` has inputs (n, ...)
     float32 and labels (n,) of classes. The weights are written to `output`, for `zeroskip.compile`, and the state of
-    the training to `checkpoint` after every epoch: a run that was cut short continues from it. The result depends on
-    the arguments alone.
+    the training to `checkpoint` after every epoch: a run that was cut short continues from it. Networks run on the
+    `device`, "cpu", "cuda" or "cuda:N". The result depends on the arguments alone.
 
     Raises ValueError if the arguments do not fit each other, such as a plan for another network, OSError where a
     file cannot be read or written, and FloatingPointError where training diverges.
@@ -164,7 +165,7 @@ def finetune(
     if output is not None:
         # Weights may be trained on in place: they are read before they are written.
         require_writable(output, *sources_of(data, path, checkpoint), suffix=".safetensors")
-    with one_thread():
+    with on_device(device):
         from zeroskip.model.loading import require_savable, save_weights
         from zeroskip.model.network.samples import SampleForm
         from zeroskip.model.search.finetune import finetune as prune_and_train
@@ -188,6 +189,7 @@ def finetune(
             seed=seed,
             adapted=adapted,
             checkpoint=checkpoint,
+            device=device,
             progress=in_epochs(progress),
         )
         if output is not None:

@@ -173,6 +173,17 @@ def in_epochs(progress: Progress) -> Callable[[training_run.TrainingProgress], N
 
 
 @contextmanager
+def on_device(device: str) -> Iterator[None]:
+    """Within the block torch gives the same bits every time, with `one_thread` and on the device
+    (zeroskip.model.device). Raises ValueError where there is no such device."""
+    from zeroskip.model.device import reproducible, require_device
+
+    require_device(device)
+    with one_thread(), reproducible(device):
+        yield
+
+
+@contextmanager
 def one_thread() -> Iterator[None]:
     """Within the block torch uses one thread: sums that are split among threads round differently; with one thread a
     seed gives the same weights everywhere."""

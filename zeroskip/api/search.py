@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_settings, typed
-from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread, sources_of
+from zeroskip.api.inputs import Data, Network, data_of, network_of, on_device, sources_of
 from zeroskip.api.paths import optional_path, require_json, require_writable, reserves
 from zeroskip.model.cores import CORES, DEFAULT, core_of_cost, core_of_storage, load_costs
 from zeroskip.model.progress import Progress, Step, silent
@@ -182,6 +182,7 @@ def search(
     output: Path | str | None = None,
     resume: bool = False,
     workers: int | str = 1,
+    device: str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
 ) -> SearchResult:
@@ -194,7 +195,9 @@ def search(
     The plan is written to `output` (.json), with pictures and tables next to it, and all measurements to a journal,
     OUTPUT.journal: with `resume` a search that was cut short continues from it. Cost tables and accuracies that other
     searches can reuse are kept in the folder `.search` next to it. Without `output` nothing is written. Accuracies are
-    measured in `workers` processes, or by Ray with "ray"; the result does not depend on them.
+    measured in `workers` processes, or by Ray with "ray"; the result does not depend on them. With the `device` "cuda",
+    or "cuda:N", networks run on a GPU, one at a time; costs are counted on the CPU. A search continues on the kind of
+    device on which it was begun.
 
     Raises ValueError if network, data and settings do not fit each other, where the budget cannot be met (with the
     smallest cost that can be reached) or where the journal is of another search; and OSError where a file cannot be
@@ -206,15 +209,19 @@ def search(
     settings = settings or SearchSettings()
     if output is not None:
         _require_outputs(output, settings.method, sources_of(data, weights))
-    with one_thread(), _journal_path(output, resume) as path:
+    with on_device(device), _journal_path(output, resume) as path:
         from zeroskip.model.search.storage.journal import Journal
         from zeroskip.model.search.workers import parse_workers
 
         processes = parse_workers(str(workers))
+        if device != "cpu" and processes != 1:
+            raise ValueError(
+                f"workers must be 1 on the device {device}, which runs one network at a time, not {workers}"
+            )
         module, _ = network_of(network, weights, progress)
         dataset = data_of(data, seed, progress, weights)
         dense = check_compilable(module, dataset, settings, progress)
-        setup = prepared(module, dataset, settings, seed=seed, output=output, progress=progress)
+        setup = prepared(module, dataset, settings, seed=seed, output=output, device=device, progress=progress)
         if setup.table.reused:
             _LOG.info(f"cost tables of {setup.table.reused} layers reused from {path.parent / CACHE}")
         methods = check_budget(setup, settings)
@@ -239,9 +246,16 @@ def search(
 
 
 def prepared(
-    module: nn.Module, dataset: Dataset, settings: SearchSettings, *, seed: int, output: Path | None, progress: Progress
+    module: nn.Module,
+    dataset: Dataset,
+    settings: SearchSettings,
+    *,
+    seed: int,
+    output: Path | None,
+    device: str,
+    progress: Progress,
 ) -> Setup:
-    """Prepares the searches of one network by one seed, and fills the cost table."""
+    """Prepares the searches of one network by one seed on a device, and fills the cost table."""
     from zeroskip.model.network.pattern import Pattern
     from zeroskip.model.search.setup import prepare
 
@@ -256,6 +270,7 @@ def prepared(
         cache=None if output is None else output.parent / CACHE,
         refit=settings.refit,
         by_magnitude=settings.criterion == "l1",
+        device=device,
         progress=progress,
     )
 
@@ -338,6 +353,7 @@ def _result(
 ) -> SearchResult:
     """Measures the plan that was found, and writes what belongs to it. `dense` is the dense network's exact cost, where
     it is known."""
+    from zeroskip.model.device import CPU, moved
     from zeroskip.model.network.samples import SampleForm
     from zeroskip.model.search.methods.amc import AmcResult
     from zeroskip.model.search.methods.netadapt import NetAdaptResult
@@ -371,7 +387,7 @@ def _result(
         source=found.source,
         loss=None if found.packed is None else {"plan": found.packed.damage, "bound": found.packed.bound},
         learning=found.details.learning() if isinstance(found.details, AmcResult) else None,
-        adapted=found.details.module if isinstance(found.details, NetAdaptResult) else None,
+        adapted=moved(found.details.module, CPU) if isinstance(found.details, NetAdaptResult) else None,
         adapted_from=found.details.dense if isinstance(found.details, NetAdaptResult) else None,
         output=output,
         files=[] if output is None else _write(plan, found, output, SampleForm.of(setup.dataset.train_inputs)),

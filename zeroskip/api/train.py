@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroskip.api.checks import require_at_least, require_positive, require_settings, typed
-from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, one_thread, sources_of
+from zeroskip.api.inputs import Data, Network, data_of, in_epochs, network_of, on_device, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.model.progress import Progress, Step, silent
 from zeroskip.model.pruning.defaults import WEIGHT_DECAY
@@ -79,6 +79,7 @@ def train(
     settings: TrainSettings | None = None,
     output: Path | str | None = None,
     checkpoint: Path | str | None = None,
+    device: str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
 ) -> Trained:
@@ -87,7 +88,8 @@ def train(
     `network` is an nn.Module, which is not changed, or "module:factory"; `weights` is a safetensors file of its
     state_dict. `data` has inputs (n, ...) float32 and labels (n,) of classes, or (n, tokens). The trained weights are
     written to `output`, and the state of the training to `checkpoint` after every epoch: a run that was cut short
-    continues from it. The result depends on the arguments alone.
+    continues from it. The network runs on the `device`, "cpu", "cuda" or "cuda:N". The result depends on the arguments
+    alone.
 
     Raises ValueError if network, data or settings do not fit each other, OSError where a file cannot be read or
     written, and FloatingPointError where training diverges.
@@ -99,45 +101,48 @@ def train(
     settings = settings or TrainSettings()
     if output is not None:
         require_writable(output, *sources_of(data, checkpoint), suffix=".safetensors")
-    module, removed = network_of(network, weights, progress)
-    if output is not None:
-        from zeroskip.model.loading import require_savable
+    with on_device(device):
+        module, removed = network_of(network, weights, progress)
+        if output is not None:
+            from zeroskip.model.loading import require_savable
 
-        require_savable(module)
-    dataset = data_of(data, seed, progress, weights)
-    import copy
+            require_savable(module)
+        dataset = data_of(data, seed, progress, weights)
+        import copy
 
-    import torch
+        import torch
 
-    from zeroskip.model.loading import save_weights
-    from zeroskip.model.network.samples import SampleForm
-    from zeroskip.model.pruning.data_checks import require_classifier
-    from zeroskip.model.pruning.training import TrainingSettings, evaluate_with_loss, perplexity
-    from zeroskip.model.pruning.training_run import TrainingRun, configuration
+        from zeroskip.model.device import CPU, moved
+        from zeroskip.model.loading import save_weights
+        from zeroskip.model.network.samples import SampleForm
+        from zeroskip.model.pruning.data_checks import require_classifier
+        from zeroskip.model.pruning.training import TrainingSettings, evaluate_with_loss, perplexity
+        from zeroskip.model.pruning.training_run import TrainingRun, configuration
 
-    training = TrainingSettings(
-        epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        batch_size=settings.batch_size,
-        optimizer=settings.optimizer,
-    )
-    require_classifier(module, dataset)
-    with one_thread():
-        trained = copy.deepcopy(module)
+        training = TrainingSettings(
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            batch_size=settings.batch_size,
+            optimizer=settings.optimizer,
+        )
+        require_classifier(module, dataset)
+        trained = moved(copy.deepcopy(module), device)
         run = TrainingRun(
-            torch.from_numpy(dataset.train_labels),
+            torch.from_numpy(dataset.train_labels).to(device),
             seed=seed,
             total=settings.epochs,
-            configuration=configuration(module, dataset, training, seed),
+            configuration=configuration(module, dataset, training, seed, device),
             path=checkpoint,
             progress=in_epochs(progress),
         )
         progress(Step(task="training", total=settings.epochs, unit="epochs"))
-        run.stage("training", trained, torch.from_numpy(dataset.train_inputs), training, keep="dense")
+        run.stage("training", trained, torch.from_numpy(dataset.train_inputs).to(device), training, keep="dense")
         progress(Step(task="measuring accuracy"))
-        test = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
-        measured = {"start": evaluate_with_loss(module, *test), "trained": evaluate_with_loss(trained, *test)}
+        test = torch.from_numpy(dataset.test_inputs).to(device), torch.from_numpy(dataset.test_labels).to(device)
+        start_at = moved(module, device)
+        measured = {"start": evaluate_with_loss(start_at, *test), "trained": evaluate_with_loss(trained, *test)}
+        trained = moved(trained, CPU)
     spread = {step: perplexity(loss) for step, (_, loss) in measured.items()}
     if output is not None:
         save_weights(trained, output, removed=removed, samples=SampleForm.of(dataset.train_inputs))

@@ -105,6 +105,7 @@ def finetune_command(
         ),
     ] = False,
     checkpoint: options.Checkpoint = None,
+    device: options.Device = "cpu",
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -152,6 +153,7 @@ def finetune_command(
             settings=settings,
             output=output,
             checkpoint=checkpoint,
+            device=device,
             seed=seed,
             progress=progress,
         )

@@ -64,6 +64,9 @@ BoardCore = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 Workers = Annotated[str, typer.Option(help="Processes that measure accuracy: a number, or ray.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a search that was cut short, from its journal.")]
+Device = Annotated[
+    str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where networks run: on the CPU, or on a GPU that torch sees.")
+]
 Refit = Annotated[bool, typer.Option(help="Fit the weights that are left, before accuracy is measured.")]
 Pattern = Annotated[str, typer.Option(help="N:M pattern, at most N kept weights of every M along the input channels.")]
 Checkpoint = Annotated[

@@ -55,6 +55,7 @@ def search_command(
         Order, typer.Option(help="Remove channels by what is lost after the fit (auto), or by their magnitudes.")
     ] = SearchSettings.criterion,
     workers: options.Workers = "1",
+    device: options.Device = "cpu",
     resume: options.Resume = False,
     episodes: Annotated[
         int, typer.Option(help="Plans that the agent tries.", rich_help_panel=AMC_PANEL)
@@ -161,7 +162,14 @@ def search_command(
         ),
         netadapt=NetAdaptSettings(step=step, decay=decay, pick=pick, iterations=iterations, learning_rate=short_rate),
     )
-    run: dict[str, Any] = {"weights": weights, "output": output, "resume": resume, "workers": workers, "seed": seed}
+    run: dict[str, Any] = {
+        "weights": weights,
+        "output": output,
+        "resume": resume,
+        "workers": workers,
+        "device": device,
+        "seed": seed,
+    }
     how = "continue with --resume"
     if method == "compare":
         with working(Kept(TRIALS, output.with_suffix(".trials"), how)) as progress:

@@ -23,6 +23,7 @@ def train_command(
     ] = TrainSettings.learning_rate,
     optimizer: Annotated[OptimizerName, typer.Option(help="How the weights learn.")] = TrainSettings.optimizer,
     checkpoint: options.Checkpoint = None,
+    device: options.Device = "cpu",
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -41,6 +42,7 @@ def train_command(
             settings=TrainSettings(epochs=epochs, learning_rate=learning_rate, optimizer=optimizer),
             output=output,
             checkpoint=checkpoint,
+            device=device,
             seed=seed,
             progress=progress,
         )

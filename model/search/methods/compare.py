@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.device import CPU, moved
 from zeroskip.model.progress import silent
 from zeroskip.model.pruning.training import TrainingSettings, evaluate
 from zeroskip.model.search.clock import Clock
@@ -27,6 +28,7 @@ from zeroskip.model.search.methods.sensitivity import scan, solve
 from zeroskip.model.search.methods.torch_pruning import PRUNERS, prune_by
 from zeroskip.model.search.plan import CHANNELS, LayerPlan, Plan, save_plan, weight_shapes
 from zeroskip.model.search.progress import ReportProgress, SearchProgress
+from zeroskip.model.search.samples import Samples
 from zeroskip.model.search.settings import MethodSettings
 from zeroskip.model.search.setup import Setup
 from zeroskip.model.search.spaces.space import cost_share
@@ -48,7 +50,8 @@ class Comparison:
     `prepare` makes the Setup for a seed. The seed decides which training samples are for validation; the test split is
     the same for all. `raw` makes that in which pruned weights are not fitted; it is None where those of `prepare` are
     not either. `exact_dense` is the exact cost of the dense network (`Setup.exact_cost`), or None. With `peers`, the
-    pruners of Torch-Pruning are compared too. `folder` gets a journal for each trial, and the plans.
+    pruners of Torch-Pruning are compared too. `folder` gets a journal for each trial, and the plans. Networks run on
+    the `device` (zeroskip.model.device), that of the Setups.
     """
 
     prepare: Callable[[int], Setup]
@@ -63,6 +66,7 @@ class Comparison:
     folder: Path
     configuration: str
     resume: bool
+    device: str = CPU
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +195,7 @@ class _Tuning:
                     seed=number,
                     adapted=adapted,
                     checkpoint=Path(f"{self.stem}.ckpt"),
+                    device=self.what.device,
                 )
                 self.note(name, before=tuned.accuracies["pruned"])
                 self.journal.add(_after(name, number), tuned.accuracies["finetuned"])
@@ -259,9 +264,12 @@ def compare(
     return {budget: {name: _summary(many) for name, many in by_name.items()} for budget, by_name in results.items()}
 
 
-def dense_accuracy(module: nn.Module, dataset: Dataset) -> float:
+def dense_accuracy(module: nn.Module, dataset: Dataset, device: str = CPU) -> float:
     """The dense network's accuracy on the test split."""
-    return evaluate(module, torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels))
+    test = Samples(inputs=torch.from_numpy(dataset.test_inputs), labels=torch.from_numpy(dataset.test_labels)).to(
+        device
+    )
+    return evaluate(moved(module, device), test.inputs, test.labels)
 
 
 def _summary(trials: list[Result]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from zeroskip.model.device import CPU, moved
 from zeroskip.model.pruning.criteria import l2
 from zeroskip.model.search.costs.table import cost_table
 from zeroskip.model.search.layers import read_layers
@@ -55,7 +56,7 @@ class ExactBudget:
         if self.dense is not None and (exact := self.setup.exact_cost(network)) is not None:
             return exact / self.dense
         table = self.setup.table
-        layers = read_layers(network, self.setup.dataset.train_inputs[:SAMPLE])
+        layers = read_layers(moved(network, CPU), self.setup.dataset.train_inputs[:SAMPLE])
         left = cost_table(table.cost, layers, CHANNELS, geometries=self.setup.geometries)
         return left.dense / table.dense
 

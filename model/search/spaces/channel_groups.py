@@ -89,13 +89,15 @@ class Graph:
                 rows = kept_indices(self.outputs[name], kept)
                 for key, value in _own_tensors(name, layer).items():
                     if key in parameters and value.dim() > 0 and len(value) == len(rows) and not rows.all():
-                        masks[key] = rows.reshape(-1, *[1] * (value.dim() - 1)).expand_as(value).clone()
+                        masks[key] = (
+                            rows.to(value.device).reshape(-1, *[1] * (value.dim() - 1)).expand_as(value).clone()
+                        )
             if name in self.inputs:
                 key = f"{name}.weight".lstrip(".")
                 columns = kept_indices(self.inputs[name], kept)
                 if not columns.all():
                     weight = parameters[key]
-                    across = columns.reshape(1, -1, *[1] * (weight.dim() - 2)).expand_as(weight)
+                    across = columns.to(weight.device).reshape(1, -1, *[1] * (weight.dim() - 2)).expand_as(weight)
                     masks[key] = masks[key] & across if key in masks else across.clone()
         return masks
 

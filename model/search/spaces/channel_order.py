@@ -92,7 +92,7 @@ class ChannelOrder:
         readers = []
         for name, axis in self.graph.inputs.items():
             if name in self._inputs and (axis.group == group).any():
-                weights = matrices(layers[name], layers[name].weight.detach())[0].double()
+                weights = matrices(layers[name], layers[name].weight.detach().cpu())[0].double()
                 each = weights.shape[1] // len(axis.group)
                 by_channel = []
                 for channel in range(self.graph.sizes[group]):
@@ -114,7 +114,8 @@ class ChannelOrder:
 
         def see(name: str, layer: nn.Linear | nn.Conv2d, given: Tensor) -> None:
             if layer.weight[0].numel() <= INPUTS and not (isinstance(layer, nn.Conv2d) and layer.groups > 1):
-                seen.setdefault(name, []).append(input_vectors(layer, given)[0])
+                # The order is found on the CPU: it takes many small steps.
+                seen.setdefault(name, []).append(input_vectors(layer, given)[0].cpu())
 
         run_layers(self.module, self.samples[:SAMPLES], see)
         whole = {name: torch.cat(vectors) for name, vectors in seen.items()}

@@ -131,7 +131,8 @@ class ChannelSpace(Space):
             channels, mine = self._channels(name, group)
             for value in module.get_submodule(name).parameters(recurse=False):
                 if value.dim() > 0 and len(value) == len(self.graph.outputs[name].group):
-                    live.index_add_(0, channels, value.detach()[mine].reshape(len(mine), -1).abs().sum(1))
+                    sums = value.detach()[mine].reshape(len(mine), -1).abs().sum(1)
+                    live.index_add_(0, channels, sums.cpu())
         return live
 
     def magnitudes(self) -> dict[str, Tensor]:
@@ -141,7 +142,7 @@ class ChannelSpace(Space):
             total, weights = torch.zeros(group.total), torch.zeros(group.total)
             for name in group.layers:
                 channels, mine = self._channels(name, self.graph_groups[group.name])
-                total.index_add_(0, channels, sums[f"{name}.weight".lstrip(".")][mine])
+                total.index_add_(0, channels, sums[f"{name}.weight".lstrip(".")].cpu()[mine])
                 weights.index_add_(0, channels, torch.full((len(mine),), float(layers[name].weight[0].numel())))
             found[group.name] = total / weights
         return found
@@ -180,7 +181,7 @@ class ChannelSpace(Space):
             for name in self.graph.members(number):
                 channels, mine = self._channels(name, number)
                 if f"{name}.weight".lstrip(".") in scores:
-                    total.index_add_(0, channels, scores[f"{name}.weight".lstrip(".")][mine])
+                    total.index_add_(0, channels, scores[f"{name}.weight".lstrip(".")].cpu()[mine])
             # Channels that are zero were pruned before, so they rank last whatever their score.
             total = live.sign() if criterion is None else total.masked_fill(live == 0, -1.0)
             kept[number] = np.flatnonzero(keep_largest(total, count).numpy())

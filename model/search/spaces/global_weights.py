@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from zeroskip.model.device import moved
 from zeroskip.model.pruning.criteria import Criterion, l1
 from zeroskip.model.pruning.masks import allocate_globally
 from zeroskip.model.search.plan import WEIGHTS
@@ -28,6 +29,10 @@ class GlobalWeightSpace:
         self.module = module
         self.calibration = calibration
         self.refit = refit
+
+    def to(self, device: str) -> None:
+        """Moves the network and the samples to a device (zeroskip.model.device)."""
+        self.module, self.calibration = moved(self.module, device), self.calibration.to(device)
 
     def masks(self, module: nn.Module, densities: Densities, criterion: Criterion | None = None) -> dict[str, Tensor]:
         density = densities.get(NETWORK, 1.0)

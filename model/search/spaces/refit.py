@@ -121,10 +121,10 @@ def input_vectors(layer: nn.Linear | nn.Conv2d, given: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(0)
         position = torch.randint(height * width, (len(given), POINTS), generator=generator)
     rows, columns = (
-        (first * stride[axis])[..., None] + dilation[axis] * torch.arange(kernel[axis])
+        ((first * stride[axis])[..., None] + dilation[axis] * torch.arange(kernel[axis])).to(given.device)
         for axis, first in enumerate((position // width, position % width))
     )
-    image = torch.arange(len(given))[:, None, None, None]
+    image = torch.arange(len(given), device=given.device)[:, None, None, None]
     patches = around[image, :, rows[..., :, None], columns[..., None, :]]
     # (images, positions, height, width, channels)
     vectors = patches.permute(0, 1, 4, 2, 3).reshape(-1, layer.groups, layer.weight[0].numel())

@@ -12,6 +12,7 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor, nn
 
+from zeroskip.model.device import moved
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.criteria import Criterion, l1, magnitude
 from zeroskip.model.pruning.data_checks import require_own_weights
@@ -96,6 +97,10 @@ class Space(ABC):
         self.refit = refit
         self.whole: dict[str, str] = {}
         self.ordered = False
+
+    def to(self, device: str) -> None:
+        """Moves the network and the samples to a device (zeroskip.model.device); what is chosen is chosen the same."""
+        self.module, self.calibration = moved(self.module, device), self.calibration.to(device)
 
     @cached_property
     def _fit_to_dense(self) -> Refit:
@@ -271,7 +276,7 @@ class LayerSpace(Space):
 
     def magnitudes(self) -> dict[str, Tensor]:
         layers = prunable_layers(self.module)
-        return {group.name: magnitude(layers[group.name].weight).flatten() for group in self.groups}
+        return {group.name: magnitude(layers[group.name].weight).flatten().cpu() for group in self.groups}
 
     def points(self, densities: Densities) -> dict[str, tuple[float, ...]]:
         return {name: (density,) for name, density in self.outputs(densities).items()}
