@@ -32,6 +32,19 @@ def prune(module: nn.Module, masks: dict[str, Tensor], samples: Tensor, fit: Cal
 
 
 @torch.no_grad()
+def revive(module: nn.Module, dense: nn.Module) -> None:
+    """Gives batch normalisation the means and variances of the dense network back, in place, where a variance is 0:
+    that of a channel that was pruned when it was recalibrated. Once the channel is back, it would be divided by it."""
+    before = dict(dense.named_modules())
+    for name, norm in module.named_modules():
+        if isinstance(norm, _BatchNorm) and norm.running_var is not None and norm.running_mean is not None:
+            dead, there = norm.running_var == 0, before[name]
+            for key in ("running_mean", "running_var"):
+                value = getattr(norm, key)
+                value.copy_(torch.where(dead, getattr(there, key), value))
+
+
+@torch.no_grad()
 def recalibrate_batch_norm(module: nn.Module, samples: Tensor) -> None:
     """Measures the means and variances of all batch normalisation layers again, on `samples` (n, ...). Pruning changes
     them, and with those of the dense network the errors grow from layer to layer."""

@@ -21,7 +21,7 @@ from zeroskip.model.pruning.nm import nm_mask, nm_share
 from zeroskip.model.search.costs.table import CostTable
 from zeroskip.model.search.plan import WEIGHTS, LayerPlan, Plan, weight_shapes
 from zeroskip.model.search.settings import require_budget
-from zeroskip.model.search.spaces.batch_norm import prune
+from zeroskip.model.search.spaces.batch_norm import prune, revive
 from zeroskip.model.search.spaces.refit import Refit
 
 LEAST_WEIGHTS = 0.02
@@ -166,6 +166,7 @@ class Space(ABC):
             for name, mask in gone.items():
                 back = ~mask & left.get(name, torch.ones_like(mask))
                 restored.get_parameter(name).copy_(torch.where(back, dense[name], restored.get_parameter(name)))
+        revive(restored, self.module)
         if self.refit:
             self._undo_fit(restored, gone)
         return restored

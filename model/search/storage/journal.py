@@ -55,8 +55,8 @@ class Journal:
             ) from error
         if first != self._head:
             raise ValueError(
-                f"{self.path}: belongs to another search: the network, the data, an option, the cost table, the code "
-                "of searches or torch's version differs; search without --resume"
+                f"{self.path}: belongs to another search: the network, the data, an option, the cost table, the "
+                "device, the code of searches or torch's version differs; search without --resume"
             )
         self._begun = True
         if rest:

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from zeroskip.model.pruning.criteria import l1
 from zeroskip.model.search.spaces.batch_norm import BATCH, recalibrate_batch_norm
+from zeroskip.model.search.spaces.channels import ChannelSpace
 from zeroskip.model.search.spaces.space import LayerSpace
 
 
@@ -53,6 +55,22 @@ def test_no_batch_is_small(samples: int) -> None:
         variances = torch.stack([module[0](some).var((0, 2, 3)) for some in used.split(BATCH)])
     assert torch.allclose(module[1].running_var, variances.mean(0), rtol=1e-4)
     assert module[1].running_var.std() > 0
+
+
+def test_a_channel_that_comes_back_has_the_variance_of_the_dense_network() -> None:
+    """A pruned channel has the variance 0 after recalibration, by which it would be divided."""
+    module, samples = network().eval(), torch.randn(200, 2, 4, 4)
+    recalibrate_batch_norm(module, samples)
+    space = ChannelSpace(nn.Sequential(*module[:2], nn.ReLU(), *module[3:5]), ["0", "4"], samples)
+    pruned = space.masked({"0": 0.5})
+    gone = pruned[1].running_var == 0
+    assert 0 < int(gone.sum()) < 4
+    back = space.restored(pruned, {"0": 0.5}, {"0": 1.0}, l1)
+    assert torch.equal(back[1].running_var[gone], space.module[1].running_var[gone])
+    assert torch.equal(back[1].running_mean[gone], space.module[1].running_mean[gone])
+    assert torch.equal(back[1].running_var[~gone], pruned[1].running_var[~gone])
+    # All is there again, and what the fit gave the others in its place is taken back.
+    torch.testing.assert_close(back(samples), space.module(samples), rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize("samples", [1, 0])
