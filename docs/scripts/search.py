@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from typing import Any
 
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from tables import DOCS, fill, markdown, measured, update
 
 from zeroskip.model.search.views.compared import of_comparison
-from zeroskip.model.search.views.pictures import save_picture
+from zeroskip.model.search.views.pictures import save_picture, style
 
 PAGE = DOCS / "measurements/search.md"
 COMPARED = {
     "compare-plain-channels": "Plain-20 of a quarter of the width, channels",
     "compare-resnet-channels": "ResNet-20 of a quarter of the width, channels",
+    "compare-resnet-cycles": "ResNet-20 of a quarter of the width, channels",
     "compare-lenet-cycles": "LeNet-5, single weights",
     "compare-lenet-weights": "LeNet-5, single weights",
     "compare-lenet-nm": "LeNet-5, 2:4",
@@ -26,16 +30,27 @@ SEARCHED = {
 }
 """Files of `zeroskip bench search` on Fashion-MNIST, and what they search on."""
 
+LEARNED = {
+    "plain-channels": "Plain-20, half the MACs",
+    "resnet-channels": "ResNet-20, half the MACs",
+    "lenet-cycles": "LeNet-5, a quarter of the cycles",
+}
+"""The searches of AMC in search-learning.json, and what they search on."""
+SOURCES = ("random", "neighbour", "agent")
+WARM_UP, WINDOW = 100, 20
+"""The episodes before the agent's first plan; the plans of a source that a learning curve averages."""
+
 
 def comparison(name: str, result: dict[str, Any]) -> str:
     samples, settings = result["samples"], result["settings"]
     step = "the default" if settings["step"] is None else f"{settings['step']:.0%} of the cost"
+    where = "" if settings.get("device", "cpu") == "cpu" else " Networks ran on a GPU."
     core = ", ".join(f"{size} {field}" for field, size in result["sizes"].items())
     head = (
         f"{COMPARED[name]}{core and ', '}{core}: dense accuracy {result['dense']:.2%}, {samples['train']:,} training "
         f"and {samples['test']:,} test images. Seeds of search: {settings['seeds']}; fine-tunings of each plan: "
         f"{settings['tunings']}; epochs of each: {settings['epochs']}; episodes of AMC: {settings['episodes']}; first "
-        f"step of NetAdapt: {step}."
+        f"step of NetAdapt: {step}.{where}"
     )
     tables = []
     for one in result["budgets"]:
@@ -79,11 +94,62 @@ def bench(name: str, result: dict[str, Any]) -> str:
     return f"{head}\n\n{markdown(rows)}\n"
 
 
+def learning(searches: dict[str, list[dict[str, Any]]]) -> str:
+    """A row for each search of AMC: the mean accuracies by source, and who improved on all plans before."""
+    rows = [
+        ["", "seed", *(f"{source}, mean" for source in SOURCES), f"agent, last {WINDOW}", "improved: agent, neighbours"]
+    ]
+    for name, title in LEARNED.items():
+        for search in searches[name]:
+            by_source = {source: [one[1] for one in search["episodes"] if one[0] == source] for source in SOURCES}
+            means = [f"{statistics.mean(by_source[source]):.2%}" for source in SOURCES]
+            last = f"{statistics.mean(by_source['agent'][-WINDOW:]):.2%}"
+            better = _improved(search["episodes"])
+            improved = f"{better.count('agent')}, {better.count('neighbour')}"
+            rows.append([title, str(search["seed"]), *means, last, improved])
+    return markdown(rows)
+
+
+def _improved(episodes: list[Any]) -> list[str]:
+    """The sources of the plans after the warm-up that had less loss than all before."""
+    best, found = float("inf"), []
+    for number, (source, _, loss) in enumerate(episodes):
+        if loss < best and number >= WARM_UP:
+            found.append(source)
+        best = min(best, loss)
+    return found
+
+
+def of_learning(searches: dict[str, list[dict[str, Any]]]) -> Figure:
+    """Means over the last WINDOW plans of a source, and over the seeds, by the number of plans of that source."""
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(LEARNED))
+    for axes, (name, title) in zip(panels, LEARNED.items(), strict=True):
+        for source in SOURCES:
+            curves = [
+                [statistics.mean(mine[at : at + WINDOW]) for at in range(len(mine) - WINDOW + 1)]
+                for mine in ([one[1] for one in search["episodes"] if one[0] == source] for search in searches[name])
+            ]
+            shortest = min(map(len, curves))
+            means = [statistics.mean(curve[at] for curve in curves) for at in range(shortest)]
+            axes.plot(range(WINDOW, WINDOW + shortest), means, linewidth=1.6, label=source)
+        axes.set_title(
+            f"{title} ({len(searches[name])} seeds)".replace("(1 seeds)", "(1 seed)"), fontsize=9, loc="left"
+        )
+        axes.set_xlabel("plans of the source")
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=1))
+        style(axes)
+    panels[0].set_ylabel("accuracy on the validation images")
+    panels[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
 def filled(page: str) -> str:
     """The page with the tables between their marks. Raises FileNotFoundError where a command has not been run."""
     compared = [comparison(name, measured(name)) for name in COMPARED]
     searched = [bench(name, measured(name)) for name in SEARCHED]
-    return fill(fill(page, "compare", "\n".join(compared)), "bench", "\n".join(searched))
+    page = fill(fill(page, "compare", "\n".join(compared)), "bench", "\n".join(searched))
+    return fill(page, "learning", learning(measured("search-learning")))
 
 
 if __name__ == "__main__":
@@ -92,3 +158,4 @@ if __name__ == "__main__":
         compared = measured("compare-plain-channels")
         picture = of_comparison(compared["budgets"], compared["dense"], compared["cost"])
         save_picture(picture, DOCS / "images/search.png")
+        save_picture(of_learning(measured("search-learning")), DOCS / "images/search-learning.png")
