@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
-from tests.support.gpu_on_cpu import gpu_on_cpu
-from zeroskip.model.device import CPU, kind_of, moved, reproducible, require_device
+from zeroskip.model.device import CPU, kind_of, reproducible, require_device
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "CUDA", "", "cuda:-1"])
@@ -27,17 +25,6 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(monkeypatch: pyt
         require_device(device)
     with pytest.raises(ValueError, match=r"must be cpu or one of torch's GPUs \(cuda:0, cuda:1\), not cuda:2"):
         require_device("cuda:2")
-
-
-def test_only_a_network_that_is_elsewhere_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = nn.Linear(2, 2)
-    assert moved(network, CPU) is network
-    with gpu_on_cpu(monkeypatch) as gpu:
-        there = moved(network, gpu)
-        assert there is not network
-        assert moved(there, gpu) is there
-        assert {value.device.type for value in there.parameters()} == {"gpu"}
-        assert torch.equal(moved(there, CPU).weight, network.weight)
 
 
 def test_a_gpu_computes_the_same_bits_every_time_within_the_block_alone() -> None:

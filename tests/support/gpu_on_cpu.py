@@ -2,13 +2,13 @@
 
 As CUDA does, operations refuse tensors of both devices at once, and numpy those of the GPU. So machines without a GPU
 test that all is moved that must be moved. The kernels, and how they round, are those of the CPU: results must be equal.
+To be imported in a process of its own (`tests/api/test_device.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import pytest
@@ -38,11 +38,8 @@ class _Seeds(_DummyBackendModule):  # type: ignore[misc, valid-type]
         pass
 
 
-@cache
-def _registered() -> torch.device:
-    """The device, of which torch is told once."""
-    _setup_privateuseone_for_python_backend("gpu", backend_module=_Seeds())
-    return torch.device(GPU)
+# Before the first backward pass of this process.
+_setup_privateuseone_for_python_backend("gpu", backend_module=_Seeds())
 
 
 class OnGpu(Tensor):
@@ -53,7 +50,7 @@ class OnGpu(Tensor):
     @staticmethod
     def __new__(cls, inner: Tensor) -> OnGpu:
         made: OnGpu = Tensor._make_wrapper_subclass(
-            cls, inner.shape, inner.stride(), inner.storage_offset(), dtype=inner.dtype, device=_registered()
+            cls, inner.shape, inner.stride(), inner.storage_offset(), dtype=inner.dtype, device=GPU
         )
         made.inner = inner
         return made
@@ -96,7 +93,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         given = args[:1] if func is _aten._to_copy.default else (args, kwargs)
         there = any(isinstance(one, OnGpu) for one in tree_flatten(given)[0])
     else:
-        there = torch.device(asked).type == _registered().type
+        there = torch.device(asked).type == "gpu"
     return tree_map_only(Tensor, OnGpu, result) if there else result
 
 
@@ -116,7 +113,6 @@ def _values(tensor: OnGpu) -> Tensor:
 @contextmanager
 def gpu_on_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Within the block there is this GPU; gives the name of its device."""
-    _registered()
     monkeypatch.setattr("zeroskip.model.device.require_device", lambda device: None)
     with _Gpu():
         yield GPU
