@@ -147,13 +147,19 @@ class Gemm(wiring.Component):
         load = self.load.payload
         loading = self.load.valid & self.load.ready
         m.d.comb += self.load.ready.eq(~tile.result.valid | (load.target != MatrixTarget.C))
-        for matrix, banks in ((MatrixTarget.A, a), (MatrixTarget.B, b), (MatrixTarget.C, d)):
+        # The block RAMs of large memories lie all over an FPGA: words of A and B come a cycle later, out of registers.
+        held = Signal.like(load)
+        m.d.sync += held.eq(load)
+        for matrix, banks in ((MatrixTarget.A, a), (MatrixTarget.B, b)):
             for index, bank in enumerate(banks):
-                m.d.comb += [
-                    bank.write.en.eq(loading & (load.target == matrix) & (load.bank == index)),
-                    bank.write.addr.eq(load.address),
-                    bank.write.data.eq(load.data),
-                ]
+                m.d.sync += bank.write.en.eq(loading & (load.target == matrix) & (load.bank == index))
+                m.d.comb += [bank.write.addr.eq(held.address), bank.write.data.eq(held.data)]
+        for index, bank in enumerate(d):
+            m.d.comb += [
+                bank.write.en.eq(loading & (load.target == MatrixTarget.C) & (load.bank == index)),
+                bank.write.addr.eq(load.address),
+                bank.write.data.eq(load.data),
+            ]
 
     def _write(self, m: Module, sequencer: Sequencer, tile: Tile, d: Sequence[Sram]) -> None:
         """Writes the results, which come in the order of C: tile by tile from the job's first word."""

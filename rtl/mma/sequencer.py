@@ -111,17 +111,19 @@ class Sequencer(wiring.Component):
         # sums.
         last, end = Signal.like(slot), Signal.like(slot)
         left, last_round, rests, offers = Signal.like(sums), Signal(), Signal(), Signal()
+        # Whether the slot is `end`. Where the first one is, each step has one slot.
+        at_end = Signal()
         ends = moves.runs & last_round & last_step & (slot == last)
         m.d.comb += [
-            moves.next_step.eq(moves.runs & (slot == end)),
+            moves.next_step.eq(moves.runs & at_end),
             moves.next_round.eq(moves.next_step & last_step),
             offers.eq(moves.runs & ~rests),
         ]
-        m.d.sync += [self.fetch.payload.slot.eq(slot), slot.eq(slot + 1)]
+        m.d.sync += [self.fetch.payload.slot.eq(slot), slot.eq(slot + 1), at_end.eq(slot + 1 == end)]
         with m.If(slot == last):
             m.d.sync += rests.eq(1)
         with m.If(moves.next_step | moves.begins):
-            m.d.sync += [slot.eq(0), rests.eq(0)]
+            m.d.sync += [slot.eq(0), rests.eq(0), at_end.eq(loop == 1)]
         with m.If(moves.next_round):
             # At least `loop` sums are left after this round, unless it is the last one.
             final = left < 3 * loop
