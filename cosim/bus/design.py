@@ -22,6 +22,18 @@ def bus_design(bus: str, geometry: EieGeometry, stream_bits: int) -> Design:
     )
 
 
+def list_design(geometry: EieGeometry) -> Design:
+    """An array of `geometry` that works on lists in memory (AxiMasterArray)."""
+    component = eie_buses.AxiMasterArray
+    return Design(
+        component=component,
+        key=geometry_key(geometry),
+        top="axi_master_array",
+        verilog=lambda: emit_verilog(component(geometry), "axi_master_array"),
+        sources=(PACKAGE / "cosim/sram.v",),
+    )
+
+
 def gemm_bus_design(bus: str, geometry: TileGeometry) -> Design:
     """A tile of `geometry`, with its memories, on a bus, one of zeroskip.rtl.bus.mma_buses.BUSES."""
     component = mma_buses.BUSES[bus]

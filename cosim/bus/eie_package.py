@@ -185,11 +185,18 @@ def _vectors(
         return models.outputs
 
     run_stages(network.stages, inputs, run_stage, lambda index, given: network.run_host(index, given)[0])
-    memories: dict[tuple[str, ...], str] = {}
-    if contents:
-        for path, words in network_memories(network).items():
-            _, _, pe, _, *inside, _ = path.split(".")
-            memories[(*ARRAY, pe, *inside)] = words
     return Vectors(
-        program=b"".join(program.commands), expected="\n".join([*program.expected, ""]), what=what, contents=memories
+        program=b"".join(program.commands),
+        expected="\n".join([*program.expected, ""]),
+        what=what,
+        contents=array_contents(network) if contents else {},
     )
+
+
+def array_contents(network: EieNetwork) -> dict[tuple[str, ...], str]:
+    """The words of the array's memories, as Vectors have them."""
+    memories: dict[tuple[str, ...], str] = {}
+    for path, words in network_memories(network).items():
+        _, _, pe, _, *inside, _ = path.split(".")
+        memories[(*ARRAY, pe, *inside)] = words
+    return memories

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from zeroskip.cosim.bus.program import accesses
 from zeroskip.rtl.bus.register_map import REGISTER_BITS, REGISTER_BYTES, RegisterMap
 
-TITLES = {"axi": "AXI", "apb": "APB", "wishbone": "Wishbone"}
+TITLES = {"axi": "AXI", "apb": "APB", "wishbone": "Wishbone", "axi-master": "AXI with lists in memory"}
 
-REFUSED = {"axi": (2, 3), "apb": (1, 1), "wishbone": (1, 1)}
+REFUSED = {"axi": (2, 3), "apb": (1, 1), "wishbone": (1, 1), "axi-master": (2, 3)}
 """What the ports of the player (axi_port.v and the like) answer to an access that is refused, and to one to nothing."""
 
 
@@ -95,7 +95,11 @@ class BusProgram:
         self.read(self.described.register(name).address, [signed(value)])
 
     def wait_until_idle(self, limit: int) -> None:
-        address = self.described.register("STATUS").address
+        self.wait_while("STATUS", limit)
+
+    def wait_while(self, register: str, limit: int) -> None:
+        """Reads a register until its lowest bit is zero, for at most so many cycles."""
+        address = self.described.register(register).address
         self.commands.append(struct.pack(">cIII", b"P", address, 1, limit))
 
     def image(self, values: NDArray[np.int16]) -> None:

@@ -3,6 +3,7 @@ docs/measured/bus.json, which measure_bus.py writes."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from tables import DOCS, fill, markdown, measured, update
@@ -11,14 +12,24 @@ from zeroskip.cosim.package.data_sheet import table
 from zeroskip.cosim.package.registers import REGISTER_HEADS, WINDOW_HEADS, register_rows, window_rows
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mma.geometry import TileGeometry
-from zeroskip.rtl.bus.eie_map import EVENTS, eie_map
+from zeroskip.rtl.bus.eie_map import EVENTS, LIST_EVENTS, eie_map
 from zeroskip.rtl.bus.mma_map import gemm_map
 
 SHOWN = EieGeometry(pes=16)
 
+EVENT_HEADS = ("bit", "event", "meaning")
 
-def event_rows() -> list[tuple[str, str, str]]:
-    return [(str(bit), f"`{name}`", meaning) for bit, (name, meaning) in enumerate(EVENTS.items())]
+
+def event_rows(events: dict[str, str], first: int = 0) -> list[tuple[str, str, str]]:
+    return [(str(bit), f"`{name}`", meaning) for bit, (name, meaning) in enumerate(events.items(), first)]
+
+
+def list_rows() -> list[tuple[str, ...]]:
+    """The registers that lists have besides."""
+    described = eie_map(SHOWN, 32, lists=True)
+    others = {register.name for register in eie_map(SHOWN, 32).registers}
+    added = tuple(register for register in described.registers if register.name not in others)
+    return register_rows(dataclasses.replace(described, registers=added))
 
 
 def rate_table(result: dict[str, Any]) -> str:
@@ -45,7 +56,9 @@ def filled(page: str) -> str:
     tables = {
         "registers": table(REGISTER_HEADS, register_rows(described)),
         "windows": table(WINDOW_HEADS, window_rows(described)),
-        "events": table(("bit", "event", "meaning"), event_rows()),
+        "events": table(EVENT_HEADS, event_rows(EVENTS)),
+        "list-registers": table(REGISTER_HEADS, list_rows()),
+        "list-events": table(EVENT_HEADS, event_rows(LIST_EVENTS, len(EVENTS))),
         "tile-registers": table(REGISTER_HEADS, register_rows(tile)),
         "tile-windows": table(WINDOW_HEADS, window_rows(tile)),
         "rates": rate_table(result),

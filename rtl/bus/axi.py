@@ -1,4 +1,4 @@
-"""AXI4-Lite and AXI4-Stream (Arm IHI 0022 and IHI 0051)."""
+"""AXI4, AXI4-Lite and AXI4-Stream (Arm IHI 0022 and IHI 0051)."""
 
 from __future__ import annotations
 
@@ -109,6 +109,111 @@ def axi_stream(bits: int) -> wiring.Signature:
     """
     return wiring.Signature(
         {"tdata": Out(bits), "tkeep": Out(bits // 8), "tlast": Out(1), "tvalid": Out(1), "tready": In(1)}
+    )
+
+
+MEMORY_ADDRESS_BITS = 32
+"""Bits of an address of the memory."""
+
+
+def axi_memory() -> wiring.Signature:
+    """AXI4 with data of 32 bits and addresses of 32 bits, by the standard's names; directions are those of the manager.
+
+    Members
+    -------
+    awid : 1, out
+        Always zero.
+    awaddr : 32, out
+        Byte address of the first word of a write.
+    awlen : 8, out
+        Its words, less one.
+    awsize : 3, out
+        Always four bytes.
+    awburst : 2, out
+        Always increasing.
+    awcache : 4, out
+        Always normal memory, bufferable.
+    awprot : 3, out
+        Always zero.
+    awvalid : 1, out
+        It is there.
+    awready : 1, in
+        It is taken.
+    wdata : 32, out
+        A word to write.
+    wstrb : 4, out
+        Which bytes of it.
+    wlast : 1, out
+        It is the last one.
+    wvalid : 1, out
+        It is there.
+    wready : 1, in
+        It is taken.
+    bid : 1, in
+        Ignored.
+    bresp : 2, in
+        Whether the write was obeyed.
+    bvalid : 1, in
+        This is known.
+    bready : 1, out
+        It is taken.
+    arid : 1, out
+        Always zero.
+    araddr : 32, out
+        Byte address of the first word of a read.
+    arlen : 8, out
+        Its words, less one.
+    arsize : 3, out
+        Always four bytes.
+    arburst : 2, out
+        Always increasing.
+    arcache : 4, out
+        Always normal memory, bufferable.
+    arprot : 3, out
+        Always zero.
+    arvalid : 1, out
+        It is there.
+    arready : 1, in
+        It is taken.
+    rid : 1, in
+        Ignored.
+    rdata : 32, in
+        A word that was read.
+    rresp : 2, in
+        Whether it was.
+    rlast : 1, in
+        It is the last one.
+    rvalid : 1, in
+        It is there.
+    rready : 1, out
+        It is taken.
+    """
+
+    def address(channel: str) -> dict[str, wiring.Member]:
+        widths = {"id": 1, "addr": MEMORY_ADDRESS_BITS, "len": 8, "size": 3, "burst": 2, "cache": 4, "prot": 3}
+        members = {f"{channel}{name}": Out(width) for name, width in widths.items()}
+        return {**members, f"{channel}valid": Out(1), f"{channel}ready": In(1)}
+
+    return wiring.Signature(
+        {
+            **address("aw"),
+            "wdata": Out(REGISTER_BITS),
+            "wstrb": Out(REGISTER_BYTES),
+            "wlast": Out(1),
+            "wvalid": Out(1),
+            "wready": In(1),
+            "bid": In(1),
+            "bresp": In(2),
+            "bvalid": In(1),
+            "bready": Out(1),
+            **address("ar"),
+            "rid": In(1),
+            "rdata": In(REGISTER_BITS),
+            "rresp": In(2),
+            "rlast": In(1),
+            "rvalid": In(1),
+            "rready": Out(1),
+        }
     )
 
 

@@ -1,4 +1,5 @@
-"""The EIE array on each of the buses: AXI, APB, Wishbone. Images and results go over AXI4-Stream with all of them."""
+"""The EIE array on each of the buses: AXI, APB, Wishbone, with images and results over AXI4-Stream; or on AXI, with
+images and results in a memory."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from amaranth.hdl import Module
 
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.bus.apb import Apb
-from zeroskip.rtl.bus.axi import AxiLite, axi_stream
-from zeroskip.rtl.bus.eie_shell import ArrayShell
-from zeroskip.rtl.bus.flat import flat_members
+from zeroskip.rtl.bus.axi import AxiLite, axi_memory, axi_stream
+from zeroskip.rtl.bus.eie_shell import ArrayShell, ListShell
+from zeroskip.rtl.bus.flat import connect_flat, flat_members
 from zeroskip.rtl.bus.on_bus import OnBus
 from zeroskip.rtl.bus.wishbone import Wishbone
 
@@ -129,5 +130,40 @@ class WishboneArray(_BusArray):
     access_latency = 3
 
 
+class AxiMasterArray(OnBus):
+    """An EIE array with an AXI4-Lite port for registers and memories, and an AXI4 port to a memory, from which it takes
+    lists of descriptors, networks and images, and to which it writes results.
+
+    Latency: an access to a register is answered `access_latency` cycles after its address was taken, or up to three
+    cycles later where the list makes one.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+        Of two PEs at least, or ValueError.
+
+    Ports
+    -----
+    s_axi : axi_lite, in
+        Registers and windows.
+    m_axi : axi_memory, out
+        The memory: words of 32 bits, two values each, the first in the low half.
+    irq : 1, out
+        Interrupt, high while an event is set that is enabled.
+    """
+
+    port = "s_axi"
+    adapter = AxiLite
+    access_latency = 3
+
+    def __init__(self, geometry: EieGeometry) -> None:
+        super().__init__(ListShell(geometry), flat_members("m_axi", axi_memory()))
+
+    def elaborate(self, platform: Any) -> Module:
+        m = super().elaborate(platform)
+        connect_flat(m, self, "m_axi", self.shell.memory)
+        return m
+
+
 BUSES: dict[str, type[_BusArray]] = {"axi": AxiArray, "apb": ApbArray, "wishbone": WishboneArray}
-"""The arrays on buses, by the names of the buses."""
+"""The arrays on buses with streams, by the names of the buses."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.bus.lists import ListError
 from zeroskip.rtl.bus.map_parts import MEANING, REFUSALS, Registers, Windows, constant, pulse, setting, status
 from zeroskip.rtl.bus.register_map import Field, Kind, RegisterMap, Window
 from zeroskip.rtl.eie.layouts import layer_layout
@@ -36,9 +37,16 @@ COUNTERS = {
 }
 """The performance counters, and what they count."""
 
+LIST_EVENTS = {
+    "LIST": "A list of descriptors has ended: LIST_STATUS tells how.",
+    "LIST_FAILED": "It has ended by an error.",
+}
+"""The events that an array has besides where it works on lists."""
 
-def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
-    """The registers and windows of an array of `geometry` with streams of `stream_bits` bits."""
+
+def eie_map(geometry: EieGeometry, stream_bits: int, *, lists: bool = False) -> RegisterMap:
+    """The registers and windows of an array of `geometry` with streams of `stream_bits` bits; with `lists`, images and
+    results of these streams are those of a list of descriptors."""
     registers = Registers(CORE, "Which core of zeroskip: 1 is the EIE array.", version=VERSION)
     add = registers.add
     add(
@@ -93,7 +101,7 @@ def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
         status("SENDING", 3, 1, "Results of the stream have not all been taken."),
         status("IMAGES", 8, 8, "Whole images that wait."),
     )
-    registers.add_events(EVENTS)
+    registers.add_events({**EVENTS, **LIST_EVENTS} if lists else EVENTS)
     most = geometry.activations
     add(
         "FIRST",
@@ -115,6 +123,8 @@ def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
     )
     add("CYCLES", "Of the last run.", status("CYCLES", 0, 32, "Cycles from its start to its end."))
     registers.add_counters(COUNTERS)
+    if lists:
+        _add_lists(registers)
     return RegisterMap(
         name="zeroskip_eie",
         title="EIE array of zeroskip",
@@ -122,6 +132,30 @@ def eie_map(geometry: EieGeometry, stream_bits: int) -> RegisterMap:
         registers=tuple(registers.found),
         windows=_windows(geometry),
     )
+
+
+def _add_lists(registers: Registers) -> None:
+    """Behind all others, which stay where they are."""
+    add = registers.add
+    add("LIST", "The list to start.", _address("The address in memory of its first descriptor."), guarded=True)
+    add("LIST_START", "Starts a list.", pulse("START", 0, "Works on the descriptors from LIST on."), guarded=True)
+    add("LIST_STOP", "Stops a list.", pulse("STOP", 0, "The list ends behind the descriptor at work."))
+    errors = ", ".join(f"{error.value} {error.name}" for error in ListError)
+    add(
+        "LIST_STATUS",
+        "The list at work, or the last one.",
+        status("RUNNING", 0, 1, "A list is under way."),
+        status("ERROR", 8, 4, f"How the last one has ended: {errors}."),
+    )
+    add(
+        "LIST_AT",
+        "Where the list is.",
+        status("ADDRESS", 0, 32, "The address of the descriptor at work, or of that at which the last list has ended."),
+    )
+
+
+def _address(meaning: str) -> Field:
+    return Field(name="ADDRESS", low=0, width=32, kind=Kind.SETTING, meaning=meaning)
 
 
 def _windows(geometry: EieGeometry) -> tuple[Window, ...]:

@@ -11,10 +11,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.bus.axi import axi_memory
 from zeroskip.rtl.bus.eie_map import eie_map
 from zeroskip.rtl.bus.images import ImageBuffer
+from zeroskip.rtl.bus.lists import ListError, ListRunner
 from zeroskip.rtl.bus.ports import access_port, beat_stream
-from zeroskip.rtl.bus.register_map import REGISTER_BITS
+from zeroskip.rtl.bus.register_map import REGISTER_BITS, RegisterMap
 from zeroskip.rtl.bus.registers import Registers, reported
 from zeroskip.rtl.bus.results import ResultPacker
 from zeroskip.rtl.bus.runner import Runner
@@ -49,46 +51,19 @@ def check_stream_bits(geometry: EieGeometry, stream_bits: int) -> None:
         )
 
 
-class ArrayShell(wiring.Component):
-    """An EIE array with the registers and windows of `eie_map`, streams of images and results, and an interrupt.
+class _Shell(wiring.Component):
+    """An EIE array with registers and windows, images that come in and results that go out. What they come from is a
+    subclass's: it gives the other ports, and joins them to the parts in `_outside`."""
 
-    An image that comes over the stream is kept until it is whole and the array is free, is loaded and run, and its
-    results are sent. Meanwhile the next images come in.
-
-    Latency: an access to a register is done after two cycles. Throughput: see Runner.
-
-    Parameters
-    ----------
-    geometry : EieGeometry
-    stream_bits
-        Bits of a beat of the streams: 16, 32 or 64, and at most as many as a word of inputs. ValueError otherwise.
-
-    Ports
-    -----
-    access : access_port, in
-        Accesses to the map.
-    images : stream of beat_layout, in
-        Images.
-    results : stream of beat_layout, out
-        Their results.
-    irq : 1, out
-        An event is set that is enabled in INTERRUPTS.
-    """
-
-    def __init__(self, geometry: EieGeometry, *, stream_bits: int) -> None:
-        check_stream_bits(geometry, stream_bits)
+    def __init__(
+        self, geometry: EieGeometry, described: RegisterMap, members: dict[str, wiring.Member], *, stream_bits: int
+    ) -> None:
         self.geometry = geometry
-        self.described = eie_map(geometry, stream_bits)
+        self.described = described
         self._beat_values = stream_bits // VALUE_BITS
-        beats = beat_stream(self._beat_values, VALUE_BITS)
-        super().__init__(
-            {
-                "access": In(access_port(self.described.address_bits)),
-                "images": In(beats),
-                "results": Out(beats),
-                "irq": Out(1),
-            }
-        )
+        # Images are wanted; they are to be forgotten; and software must not touch the core, besides while it works.
+        self._enable, self._flush, self._kept = Signal(), Signal(), Signal()
+        super().__init__({"access": In(access_port(described.address_bits)), **members, "irq": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -100,15 +75,27 @@ class ArrayShell(wiring.Component):
         m.submodules.buffer = buffer = ImageBuffer(**sizes, word_values=geometry.activation_lanes)
         m.submodules.packer = packer = ResultPacker(**sizes)
         m.submodules.runner = runner = Runner(geometry)
-        wiring.connect(m, wiring.flipped(self.access), registers.access)
         wiring.connect(m, registers.window, windows.access)
-        wiring.connect(m, packer.o, wiring.flipped(self.results))
         wiring.connect(m, buffer.o, runner.images)
         self._control(m, array, registers, buffer, packer, runner)
         self._load(m, array, windows, runner)
         self._read(m, array, windows, runner, packer)
         self._report(m, array, registers, buffer, packer, runner)
+        self._outside(m, registers, buffer, packer, runner)
         return m
+
+    def _outside(
+        self, m: Module, registers: Registers, buffer: ImageBuffer, packer: ResultPacker, runner: Runner
+    ) -> None:
+        raise NotImplementedError
+
+    def _take_images(self, m: Module, buffer: ImageBuffer, images: Any) -> None:
+        """None comes in while images are forgotten."""
+        m.d.comb += [
+            buffer.i.payload.eq(images.payload),
+            buffer.i.valid.eq(images.valid & ~self._flush),
+            images.ready.eq(buffer.i.ready & ~self._flush),
+        ]
 
     def _control(
         self, m: Module, array: Array, registers: Registers, buffer: ImageBuffer, packer: ResultPacker, runner: Runner
@@ -116,27 +103,23 @@ class ArrayShell(wiring.Component):
         settings, pulses = registers.settings, registers.pulses
         # Nothing comes in from when software asks for it to when it is done: not while an image is loaded of which the
         # buffer still has words.
-        flush = Signal()
         with m.If(pulses.stream.flush):
-            m.d.sync += flush.eq(1)
+            m.d.sync += self._flush.eq(1)
         with m.Elif(~runner.loading):
-            m.d.sync += flush.eq(0)
+            m.d.sync += self._flush.eq(0)
         m.d.comb += [
-            buffer.i.payload.eq(self.images.payload),
-            buffer.i.valid.eq(self.images.valid & ~flush),
-            self.images.ready.eq(buffer.i.ready & ~flush),
-            buffer.enable.eq(settings.stream.enable),
-            buffer.flush.eq(flush & ~runner.loading),
+            buffer.enable.eq(self._enable),
+            buffer.flush.eq(self._flush & ~runner.loading),
             buffer.inputs.eq(settings.inputs.inputs),
             packer.outputs.eq(settings.outputs.outputs),
             runner.outputs.eq(settings.outputs.outputs),
             runner.start.eq(pulses.start.start),
-            runner.hold.eq(flush),
+            runner.hold.eq(self._flush),
             array.start.eq(runner.array_start),
             array.first.eq(settings.first.first),
             runner.array_idle.eq(array.idle),
             runner.array_done.eq(array.done),
-            registers.locked.eq(runner.running | settings.stream.enable | buffer.busy),
+            registers.locked.eq(runner.running | settings.stream.enable | buffer.busy | self._kept),
         ]
 
     def _load(self, m: Module, array: Array, windows: Windows, runner: Runner) -> None:
@@ -218,7 +201,7 @@ class ArrayShell(wiring.Component):
             "blocked_cycles": monitor.blocked,
             "drain_cycles": monitor.draining,
             "weights": working,
-            "starved_cycles": registers.settings.stream.enable & ~runner.running & ~buffer.o.valid,
+            "starved_cycles": self._enable & ~runner.running & ~buffer.o.valid,
             "waiting_cycles": packer.o.valid & ~packer.o.ready,
             "dropped": dropped.as_value().any(),
         }
@@ -226,3 +209,119 @@ class ArrayShell(wiring.Component):
             counter = Signal(REGISTER_BITS, name=name)
             m.d.sync += counter.eq(counter + step)
             m.d.comb += status[name][name].eq(counter)
+
+
+class ArrayShell(_Shell):
+    """An EIE array with the registers and windows of `eie_map`, streams of images and results, and an interrupt.
+
+    An image that comes over the stream is kept until it is whole and the array is free, is loaded and run, and its
+    results are sent. Meanwhile the next images come in.
+
+    Latency: an access to a register is done after two cycles. Throughput: see Runner.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+    stream_bits
+        Bits of a beat of the streams: 16, 32 or 64, and at most as many as a word of inputs. ValueError otherwise.
+
+    Ports
+    -----
+    access : access_port, in
+        Accesses to the map.
+    images : stream of beat_layout, in
+        Images.
+    results : stream of beat_layout, out
+        Their results.
+    irq : 1, out
+        An event is set that is enabled in INTERRUPTS.
+    """
+
+    def __init__(self, geometry: EieGeometry, *, stream_bits: int) -> None:
+        check_stream_bits(geometry, stream_bits)
+        beats = beat_stream(stream_bits // VALUE_BITS, VALUE_BITS)
+        members = {"images": In(beats), "results": Out(beats)}
+        super().__init__(geometry, eie_map(geometry, stream_bits), members, stream_bits=stream_bits)
+
+    def _outside(
+        self, m: Module, registers: Registers, buffer: ImageBuffer, packer: ResultPacker, runner: Runner
+    ) -> None:
+        wiring.connect(m, wiring.flipped(self.access), registers.access)
+        wiring.connect(m, packer.o, wiring.flipped(self.results))
+        self._take_images(m, buffer, self.images)
+        m.d.comb += self._enable.eq(registers.settings.stream.enable)
+
+
+class ListShell(_Shell):
+    """An EIE array with the registers and windows of `eie_map`, lists of descriptors in memory, and an interrupt.
+
+    While a list runs, software has the registers, but not what starts and the windows: these are the list's.
+
+    Latency: an access to a register is done after two cycles, or after one of the list. Throughput: see ListRunner.
+
+    Parameters
+    ----------
+    geometry : EieGeometry
+        Of two PEs at least, or ValueError: a word of the memory has two values.
+
+    Ports
+    -----
+    access : access_port, in
+        Accesses to the map.
+    memory : axi_memory, out
+        The memory.
+    irq : 1, out
+        An event is set that is enabled in INTERRUPTS.
+    """
+
+    def __init__(self, geometry: EieGeometry) -> None:
+        if widest_stream(geometry) < REGISTER_BITS:
+            raise ValueError(f"pes must be at least 2 for lists in memory, not {geometry.pes}")
+        described = eie_map(geometry, REGISTER_BITS, lists=True)
+        super().__init__(geometry, described, {"memory": Out(axi_memory())}, stream_bits=REGISTER_BITS)
+
+    def _outside(
+        self, m: Module, registers: Registers, buffer: ImageBuffer, packer: ResultPacker, runner: Runner
+    ) -> None:
+        settings, status, events = registers.settings, registers.status, registers.events.events
+        m.submodules.lists = lists = ListRunner(
+            address_bits=self.described.address_bits, values=self.geometry.activations
+        )
+        of_list = self._share(m, registers, lists)
+        self._take_images(m, buffer, lists.images)
+        wiring.connect(m, packer.o, lists.results)
+        wiring.connect(m, lists.memory, wiring.flipped(self.memory))
+        with m.If(lists.flush):
+            m.d.sync += self._flush.eq(1)
+        m.d.comb += [
+            self._enable.eq(settings.stream.enable | lists.running),
+            self._kept.eq(lists.running & ~of_list),
+            lists.start.eq(registers.pulses.list_start.start),
+            lists.first.eq(settings.list.address),
+            lists.stop.eq(registers.pulses.list_stop.stop),
+            lists.inputs.eq(settings.inputs.inputs),
+            lists.outputs.eq(settings.outputs.outputs),
+            lists.full.eq(packer.i.valid & ~packer.i.ready),
+            lists.idle.eq(~runner.running & ~buffer.busy & ~packer.busy),
+            status.list_status.running.eq(lists.running),
+            status.list_status.error.eq(lists.error),
+            status.list_at.address.eq(lists.at),
+            events.list.eq(lists.ended),
+            events.list_failed.eq(lists.ended & (lists.error != ListError.NONE)),
+        ]
+
+    def _share(self, m: Module, registers: Registers, lists: ListRunner) -> Signal:
+        """Accesses of software and of the list, one at a time. Returns whether the one under way is the list's."""
+        host, own, access = self.access, lists.access, registers.access
+        under_way, of_list, before = Signal(), Signal(), Signal()
+        m.d.comb += of_list.eq(Mux(under_way, before, ~host.valid))
+        m.d.sync += [before.eq(of_list), under_way.eq(access.valid & ~access.done)]
+        for name in ("valid", "write", "address", "data", "strobe"):
+            m.d.comb += getattr(access, name).eq(Mux(of_list, getattr(own, name), getattr(host, name)))
+        for port, chosen in ((host, ~of_list), (own, of_list)):
+            m.d.comb += [
+                port.done.eq(access.done & chosen),
+                port.answer.eq(access.answer),
+                port.refusal.eq(access.refusal),
+            ]
+        return of_list

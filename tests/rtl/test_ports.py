@@ -18,15 +18,18 @@ from support.bench import geometry
 
 import zeroskip.rtl
 import zeroskip.rtl.ports
+from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.bus import eie_buses
 from zeroskip.rtl.bus.apb import apb
-from zeroskip.rtl.bus.axi import axi_lite, axi_stream
+from zeroskip.rtl.bus.axi import axi_lite, axi_memory, axi_stream
+from zeroskip.rtl.bus.bursts import BurstReader, BurstWriter, axi_reads, axi_writes
 from zeroskip.rtl.bus.eie_map import eie_map
-from zeroskip.rtl.bus.eie_shell import ArrayShell
+from zeroskip.rtl.bus.eie_shell import ArrayShell, ListShell
 from zeroskip.rtl.bus.flat import flat_members
 from zeroskip.rtl.bus.images import ImageBuffer
+from zeroskip.rtl.bus.lists import ListRunner
 from zeroskip.rtl.bus.on_bus import OnBus
 from zeroskip.rtl.bus.results import ResultPacker
 from zeroskip.rtl.bus.wishbone import wishbone
@@ -54,6 +57,8 @@ INTEGERS = [TileGeometry(dtype="int8", out="int32"), TileGeometry(dtype="int8", 
 FLOATS = [TileGeometry(), TileGeometry(keep=1, group=1)]
 
 SIZES = CoreSizes(target=3, address=6, data=20, start=4, read=6, result=20)
+
+TWO_PES = EieGeometry(pes=2, entry_words=8, pointers=8, layers=1)
 
 ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "zeroskip.rtl.bus": [(16,)],
@@ -96,12 +101,23 @@ OTHERS: dict[Any, list[Any]] = {
     Skid: [Skid(8)],
     ArrayShell: [ArrayShell(geometry(), stream_bits=16)],
     **{array: [array(geometry(), stream_bits=16)] for array in eie_buses.BUSES.values()},
+    axi_memory: [axi_memory()],
+    axi_reads: [axi_reads()],
+    axi_writes: [axi_writes()],
+    BurstReader: [BurstReader()],
+    BurstWriter: [BurstWriter()],
+    ListRunner: [ListRunner(address_bits=12, values=8)],
+    ListShell: [ListShell(TWO_PES)],
+    eie_buses.AxiMasterArray: [eie_buses.AxiMasterArray(TWO_PES)],
     ImageBuffer: [ImageBuffer(values=8, value_bits=16, beat_values=1, word_values=4)],
     ResultPacker: [ResultPacker(values=8, value_bits=16, beat_values=1)],
 }
 """Those that are made with something else."""
 
-FLAT = {signature.__name__: signature for signature in (axi_lite, axi_stream, apb, wishbone)}
+FLAT: dict[str, Callable[[int], wiring.Signature]] = {
+    **{signature.__name__: signature for signature in (axi_lite, axi_stream, apb, wishbone)},
+    "axi_memory": lambda _: axi_memory(),
+}
 """A core on a bus has the members of these as ports of its own, with the name of the port before theirs."""
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.networks import random_inputs, random_network
 from support.rdl import facts
 
-from zeroskip.cosim.bus.design import bus_design
+from zeroskip.cosim.bus.design import bus_design, list_design
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie.geometry import EieGeometry
@@ -26,6 +26,10 @@ CASES = [
 ]
 
 
+FILES = {"network": "network.zs", "inputs": "inputs.npy", "map": "map.json"}
+"""What the benches read."""
+
+
 @pytest.mark.parametrize(("bus", "pes", "stream_bits", "sizes"), CASES)
 def test_bus(bus: str, pes: int, stream_bits: int, sizes: tuple[int, ...], tmp_path: Path) -> None:
     """All tests of the bench (zeroskip/cosim/bus/eie_bench.py)."""
@@ -38,11 +42,29 @@ def test_bus(bus: str, pes: int, stream_bits: int, sizes: tuple[int, ...], tmp_p
         bench="zeroskip.cosim.bus.eie_bench",
         folder=tmp_path,
         plusargs={
-            "network": tmp_path / "network.zs",
-            "inputs": tmp_path / "inputs.npy",
-            "map": tmp_path / "map.json",
+            **{name: tmp_path / file for name, file in FILES.items()},
             "bus": bus,
             "stream_bits": str(stream_bits),
         },
         seed=5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("pes", "sizes"),
+    [pytest.param(2, (31, 17, 5), id="2"), pytest.param(8, (120, 40, 10), id="8", marks=pytest.mark.slow)],
+)
+def test_lists(pes: int, sizes: tuple[int, ...], tmp_path: Path) -> None:
+    """All tests of the bench (zeroskip/cosim/bus/list_bench.py): networks, images and results by lists in memory."""
+    rng = np.random.default_rng(6)
+    network = random_network(rng, EieGeometry(pes=pes), sizes, 0.3)
+    bundle.save(network, tmp_path / "network.zs")
+    np.save(tmp_path / "inputs.npy", random_inputs(rng, 5, sizes[0], (0.9, 0.3, 0.0, 1.0)))
+    described = eie_map(network.geometry, 32, lists=True)
+    (tmp_path / "map.json").write_text(json.dumps(facts(described, tmp_path)))
+    list_design(network.geometry).build(Simulator.VERILATOR).run(
+        bench="zeroskip.cosim.bus.list_bench",
+        folder=tmp_path,
+        plusargs={name: tmp_path / file for name, file in FILES.items()},
+        seed=6,
     )

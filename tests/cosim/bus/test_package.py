@@ -47,7 +47,8 @@ def test_c_and_python_have_the_map(tmp_path: Path) -> None:
 
 @needs_icarus
 @pytest.mark.parametrize(
-    ("core", "bus"), [("eie", "apb"), ("eie", "wishbone"), ("mma", "axi"), ("mma", "apb"), ("mma", "wishbone")]
+    ("core", "bus"),
+    [("eie", "apb"), ("eie", "wishbone"), ("eie", "axi-master"), ("mma", "axi"), ("mma", "apb"), ("mma", "wishbone")],
 )
 def test_the_other_buses(core: str, bus: str, tmp_path: Path) -> None:
     """Their test benches pass, the lint is clean, and every port has a meaning."""
@@ -57,7 +58,7 @@ def test_the_other_buses(core: str, bus: str, tmp_path: Path) -> None:
         done = make(tmp_path / "package", target)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "%Warning" not in done.stderr
-    assert package.manifest["top"] == f"{core}_{bus}_{'array' if core == 'eie' else 'gemm'}"
+    assert package.manifest["top"] == f"{core}_{bus.replace('-', '_')}_{'array' if core == 'eie' else 'gemm'}"
     assert all(port["meaning"] for port in package.manifest["ports"])
 
 
@@ -103,7 +104,7 @@ def test_a_core_that_hangs_ends_the_test_bench(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("core", "options", "message"),
     [
-        ("eie", {"bus": "ahb"}, "bus must be one of axi, apb, wishbone, not 'ahb'"),
+        ("eie", {"bus": "ahb"}, "bus must be one of axi, apb, wishbone, axi-master, not 'ahb'"),
         ("mapping", {"bus": "axi"}, "bus must be left out for the Mapping unit, which has none"),
         (
             "eie",
@@ -119,6 +120,17 @@ def test_a_core_that_hangs_ends_the_test_bench(tmp_path: Path) -> None:
             "eie",
             {"bus": "axi", "stream_bits": 128},
             "stream_bits must be one of 16, 32, 64, which divide the 64 bits of a load of 64 PEs, not 128",
+        ),
+        ("mma", {"bus": "axi-master"}, "bus must not be axi-master for the N:M tile: it is for the EIE array"),
+        (
+            "eie",
+            {"bus": "axi-master", "stream_bits": 32},
+            "stream_bits must be left out with bus axi-master, whose memory has words of 32 bits",
+        ),
+        (
+            "eie",
+            {"bus": "axi-master", "geometry": EieGeometry(pes=1)},
+            "pes must be at least 2 for lists in memory, not 1",
         ),
         ("eie", {"system": "arm"}, "system must be one of riscv, not 'arm'"),
         ("eie", {"bus": "axi", "geometry": TileGeometry()}, "geometry must be EieGeometry, not TileGeometry"),

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 KNOWN = {**CORES, **UNITS}
 
-BUSES = ("axi", "apb", "wishbone")
-"""The buses on which a core can be: its registers on AXI4-Lite, APB4 or Wishbone B4, images on AXI4-Stream."""
+BUSES = ("axi", "apb", "wishbone", "axi-master")
+"""The buses on which a core can be: its registers on AXI4-Lite, APB4 or Wishbone B4, images on AXI4-Stream; or, for the
+EIE array alone, registers on AXI4-Lite, and networks, images and results in a memory on AXI4."""
 
 ON_BUSES = ("eie", "mma")
 """The cores that can be on a bus."""
@@ -98,7 +99,8 @@ def emit_rtl(
     network's sparse matrices into the memories, as files for $readmemh.
 
     With a `bus`, one of BUSES, the EIE array or the N:M tile stands behind registers; the array also behind streams of
-    images and results, of `stream_bits` bits, by default as many as a load of it has. A `system`, one of SYSTEMS, adds
+    images and results, of `stream_bits` bits, by default as many as a load of it has, or, with the bus "axi-master", on
+    AXI4 as the manager of a memory from which it takes lists of descriptors. A `system`, one of SYSTEMS, adds
     a processor beside the array, whose firmware loads the network and runs it; the bus is AXI then.
 
     Raises ValueError for an unknown core, bus or system, a bus or a system for another core, a system on another bus or
@@ -119,6 +121,11 @@ def emit_rtl(
         raise ValueError(f"bus must be one of {', '.join(BUSES)}, not {bus!r}")
     if bus is not None and core not in ON_BUSES:
         raise ValueError(f"bus must be left out for the {KNOWN[core].title}, which has none")
+    if bus == "axi-master":
+        if core != "eie":
+            raise ValueError(f"bus must not be axi-master for the {KNOWN[core].title}: it is for the EIE array")
+        if stream_bits is not None:
+            raise ValueError("stream_bits must be left out with bus axi-master, whose memory has words of 32 bits")
     if system is not None:
         if system not in SYSTEMS:
             raise ValueError(f"system must be one of {', '.join(SYSTEMS)}, not {system!r}")

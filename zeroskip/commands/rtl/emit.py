@@ -35,10 +35,11 @@ def emit_command(
         typer.Option("--with-contents", help="Put the network into the memories of the EIE array, for $readmemh."),
     ] = False,
     bus: Annotated[
-        Literal["axi", "apb", "wishbone"] | None,
+        Literal["axi", "apb", "wishbone", "axi-master"] | None,
         typer.Option(
             help="Put the EIE array or the N:M tile behind registers on AXI4-Lite, APB4 or Wishbone B4, and the "
-            "array also behind AXI4-Streams of images and results.",
+            "array also behind AXI4-Streams of images and results; axi-master: the array takes networks and images by "
+            "lists of descriptors from a memory on AXI4.",
             show_default="none: the core has its bare ports",
         ),
     ] = None,
