@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
@@ -27,7 +28,7 @@ _DESCRIPTOR = (DESCRIPTOR_BYTES - 1).bit_length()
 """Bits of a number of values in a word, and of bytes in a value, a word and a descriptor."""
 
 
-class DescriptorKind(enum.Enum, shape=unsigned(4)):  # type: ignore[call-arg]
+class DescriptorKind(IntEnum):
     """What a descriptor does."""
 
     LOAD = 0
@@ -38,7 +39,7 @@ class DescriptorKind(enum.Enum, shape=unsigned(4)):  # type: ignore[call-arg]
     """Writes the next result back, as soon as it is there."""
 
 
-class ListError(enum.Enum, shape=unsigned(4)):  # type: ignore[call-arg]
+class ListError(IntEnum):
     """How a list has ended."""
 
     NONE = 0
@@ -247,20 +248,20 @@ class ListRunner(wiring.Component):
             writer.start.payload.words.eq(whole(self.outputs)),
         ]
         with m.Switch(described.kind):
-            with m.Case(DescriptorKind.LOAD):
+            with m.Case(DescriptorKind.LOAD.value):
                 words = described.length[_WORD:]
                 m.d.comb += [
                     reads.eq(1),
                     reader.start.payload.words.eq(words),
                     length.eq((words != 0) & (described.length[:_WORD] == 0)),
                 ]
-            with m.Case(DescriptorKind.IMAGE):
+            with m.Case(DescriptorKind.IMAGE.value):
                 m.d.comb += [
                     reads.eq(1),
                     reader.start.payload.words.eq(whole(self.inputs)),
                     length.eq(described.length == self.inputs << _VALUE),
                 ]
-            with m.Case(DescriptorKind.RESULT):
+            with m.Case(DescriptorKind.RESULT.value):
                 m.d.comb += [writes.eq(1), length.eq(described.length == self.outputs << _VALUE)]
         with m.If(~reads & ~writes):
             end(ListError.KIND)
