@@ -6,24 +6,11 @@
     reg memory_answered;
     reg [31:0] memory_rdata;
 
-    reg address_taken, data_taken;
-    wire awready, wready, arready, bvalid, rvalid;
-    wire [1:0] bresp, rresp;
-    wire [31:0] core_rdata;
     wire of_core = valid && !of_memory;
+`include "axi_lite_access.v"
     assign answered = of_memory ? memory_answered : write ? bvalid : rvalid;
     assign response = of_memory ? 2'd0 : write ? bresp : rresp;
     assign rdata = of_memory ? memory_rdata : core_rdata;
-    wire awvalid = of_core && write && !address_taken;
-    wire wvalid = of_core && write && !data_taken;
-    wire arvalid = of_core && !write && !address_taken;
-
-    always @(posedge clk)
-        if (rst || answered) {address_taken, data_taken} <= 2'd0;
-        else begin
-            if ((awvalid && awready) || (arvalid && arready)) address_taken <= 1'b1;
-            if (wvalid && wready) data_taken <= 1'b1;
-        end
 
     // What the core reads and writes: a burst of each at a time, with pauses. Outside of the memory is nothing.
     wire [31:0] m_awaddr, m_wdata, m_araddr;
@@ -86,27 +73,7 @@
         end
 
     eie_axi_master_array array (
-        .clk(clk),
-        .rst(rst),
-        .s_axi_awaddr(address[`ADDRESS_BITS-1:0]),
-        .s_axi_awprot(3'd0),
-        .s_axi_awvalid(awvalid),
-        .s_axi_awready(awready),
-        .s_axi_wdata(data),
-        .s_axi_wstrb(4'd15),
-        .s_axi_wvalid(wvalid),
-        .s_axi_wready(wready),
-        .s_axi_bresp(bresp),
-        .s_axi_bvalid(bvalid),
-        .s_axi_bready(1'b1),
-        .s_axi_araddr(address[`ADDRESS_BITS-1:0]),
-        .s_axi_arprot(3'd0),
-        .s_axi_arvalid(arvalid),
-        .s_axi_arready(arready),
-        .s_axi_rdata(core_rdata),
-        .s_axi_rresp(rresp),
-        .s_axi_rvalid(rvalid),
-        .s_axi_rready(1'b1),
+`include "axi_lite_ports.v"
         .m_axi_awid(),
         .m_axi_awaddr(m_awaddr),
         .m_axi_awlen(m_awlen),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.cosim.bus.describe import describe
 from zeroskip.cosim.bus.network_image import network_image
-from zeroskip.cosim.bus.player import TITLES, WRITES, BusProgram
+from zeroskip.cosim.bus.player import BusProgram
 from zeroskip.cosim.bus.program import input_writes, network_writes, transfer_write
 from zeroskip.cosim.bus.system import processor_file, system_files
 from zeroskip.cosim.eie.memories import network_memories
@@ -17,7 +19,6 @@ from zeroskip.cosim.eie.package import made_up_network, network_inputs
 from zeroskip.cosim.eie.program import table_transfers
 from zeroskip.cosim.package.description import Description, Vectors
 from zeroskip.cosim.session import most_cycles
-from zeroskip.model.cores import CORES
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.network.run import run_stages
@@ -34,7 +35,25 @@ WAITS = 8
 """The player takes results in about half of all cycles; a wait of so many times the cycles of a run has hung."""
 
 
-class ArrayOnBus:
+class EieVectors(ABC):
+    """The operands of the packages of the array on a bus."""
+
+    def sample_vectors(self, geometry: EieGeometry) -> Vectors:
+        """Made-up layers, as of the array without a bus."""
+        network, inputs, what = made_up_network(geometry)
+        return self._vectors(network, inputs, what, contents=False)
+
+    def network_vectors(self, network: EieNetwork, *, contents: bool) -> Vectors:
+        """A compiled network on made-up images. With `contents`, the memories hold the sparse matrices at the start."""
+        inputs = network_inputs(network)
+        return self._vectors(network, inputs, f"the network on {len(inputs)} made-up images", contents=contents)
+
+    @abstractmethod
+    def _vectors(self, network: EieNetwork, inputs: NDArray[np.int16], what: str, *, contents: bool) -> Vectors:
+        """What the package plays for a network and its inputs."""
+
+
+class ArrayOnBus(EieVectors):
     """The functions of a CorePackage for the array on a bus, with streams of `stream_bits` bits, by default as many as
     fit. `system` puts a processor beside it, which is for AXI alone."""
 
@@ -56,17 +75,21 @@ class ArrayOnBus:
         return BusProgram(self._bus, eie_map(geometry, bits), stream_bits=bits)
 
     def describe(self, geometry: EieGeometry) -> Description:
-        return _describe(self._bus, geometry, self._bits(geometry), system=self._system)
-
-    def sample_vectors(self, geometry: EieGeometry) -> Vectors:
-        """Made-up layers, as of the array without a bus."""
-        network, inputs, what = made_up_network(geometry)
-        return self._vectors(network, inputs, what, contents=False)
-
-    def network_vectors(self, network: EieNetwork, *, contents: bool) -> Vectors:
-        """A compiled network on made-up images. With `contents`, the memories hold the sparse matrices at the start."""
-        inputs = network_inputs(network)
-        return self._vectors(network, inputs, f"the network on {len(inputs)} made-up images", contents=contents)
+        stream_bits = self._bits(geometry)
+        return describe(
+            "eie",
+            self._bus,
+            BUSES[self._bus](geometry, stream_bits=stream_bits),
+            geometry,
+            latency={
+                "the last beat of an image to the first result": "depends on the data; CYCLES has the cycles of a run"
+            },
+            shows="A write of a register, an image (shortened), and its result (shortened)",
+            others=[["stream", *_STREAMS]],
+            defines={"STREAM_BITS": stream_bits},
+            files=driver_files(self._bus),
+            targets=(PACKAGE / "cosim/bus/riscv/system.mk").read_text() if self._system else "",
+        )
 
     def _vectors(self, network: EieNetwork, inputs: NDArray[np.int16], what: str, *, contents: bool) -> Vectors:
         program = self._program(network.geometry)
@@ -76,40 +99,6 @@ class ArrayOnBus:
         if self._system:
             files |= system_files(program.described, network, inputs, stream_bits=self._bits(network.geometry))
         return dataclasses.replace(vectors, files=files)
-
-
-def _describe(bus: str, geometry: EieGeometry, stream_bits: int, *, system: bool) -> Description:
-    component = BUSES[bus](geometry, stream_bits=stream_bits)
-    return Description(
-        core="eie",
-        title=f"{CORES['eie'].title} on {TITLES[bus]}",
-        prefix="eie",
-        component=component,
-        geometry=geometry,
-        words={},
-        enums={},
-        latency={
-            "an access to a register to its answer": component.access_latency,
-            "the last beat of an image to the first result": "depends on the data; CYCLES has the cycles of a run",
-        },
-        player=PACKAGE / "cosim/bus/bus_player.v",
-        player_top="bus_player",
-        instance=f"    eie_{bus}_array array (",
-        defines={"STREAM_BITS": stream_bits, "ADDRESS_BITS": component.described.address_bits},
-        waves={
-            "signal": [
-                {"name": "clk", "wave": "p..............."},
-                {"name": "rst", "wave": "10.............."},
-                ["write", *WRITES[bus]],
-                ["stream", *_STREAMS],
-            ],
-            "head": {"text": "A write of a register, an image (shortened), and its result (shortened)"},
-        },
-        registers=component.described,
-        inlined={"host_port.v": PACKAGE / f"cosim/bus/{bus}_port.v"},
-        files=driver_files(bus),
-        targets=(PACKAGE / "cosim/bus/riscv/system.mk").read_text() if system else "",
-    )
 
 
 def driver_files(bus: str) -> dict[str, str]:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.cosim.bus.eie_package import WAITS, array_contents, driver_files
+from zeroskip.cosim.bus.describe import describe
+from zeroskip.cosim.bus.eie_package import WAITS, EieVectors, array_contents, driver_files
 from zeroskip.cosim.bus.lists import Descriptor, image, in_a_row, load, overlapped, padded, result
 from zeroskip.cosim.bus.network_image import network_image
-from zeroskip.cosim.bus.player import TITLES, WRITES, BusProgram
+from zeroskip.cosim.bus.player import BusProgram
 from zeroskip.cosim.bus.program import network_writes, transfer_write
 from zeroskip.cosim.eie.models import run_models
-from zeroskip.cosim.eie.package import made_up_network, network_inputs
 from zeroskip.cosim.eie.program import table_transfers
 from zeroskip.cosim.package.description import Description, Vectors
 from zeroskip.cosim.session import most_cycles
-from zeroskip.model.cores import CORES
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.network.run import run_stages
 from zeroskip.model.network.stages import Stage
-from zeroskip.model.sources import PACKAGE
 from zeroskip.rtl.bus.eie_buses import AxiMasterArray
 from zeroskip.rtl.bus.eie_map import EVENTS, LIST_EVENTS, eie_map
 from zeroskip.rtl.bus.lists import DESCRIPTOR_BYTES, ListError
@@ -41,50 +39,25 @@ WORD_CYCLES = 40
 """More cycles than a word of a list takes, with the pauses of the player's memory."""
 
 
-class ArrayOnMemory:
+class ArrayOnMemory(EieVectors):
     """The functions of a CorePackage for the array with lists."""
 
     def describe(self, geometry: EieGeometry) -> Description:
-        component = AxiMasterArray(geometry)
-        return Description(
-            core="eie",
-            title=f"{CORES['eie'].title} on {TITLES[BUS]}",
-            prefix="eie",
-            component=component,
-            geometry=geometry,
-            words={},
-            enums={},
+        return describe(
+            "eie",
+            BUS,
+            AxiMasterArray(geometry),
+            geometry,
             latency={
-                "an access to a register to its answer": component.access_latency,
-                "the start of a list to its end": "depends on the data and the memory; CYCLES has the cycles of a run",
+                "the start of a list to its end": "depends on the data and the memory; CYCLES has the cycles of a run"
             },
-            player=PACKAGE / "cosim/bus/bus_player.v",
-            player_top="bus_player",
-            instance="    eie_axi_master_array array (",
-            defines={"ADDRESS_BITS": component.described.address_bits},
-            waves={
-                "signal": [
-                    {"name": "clk", "wave": "p..............."},
-                    {"name": "rst", "wave": "10.............."},
-                    ["write", *WRITES["axi"]],
-                    ["memory", *_BURST],
-                ],
-                "head": {"text": "A write of LIST_START, and the read of the first descriptor"},
-            },
-            registers=component.described,
-            inlined={"host_port.v": PACKAGE / "cosim/bus/axi_master_port.v"},
+            shows="A write of LIST_START, and the read of the first descriptor",
+            others=[["memory", *_BURST]],
             files=driver_files("axi_master"),
         )
 
-    def sample_vectors(self, geometry: EieGeometry) -> Vectors:
-        """Made-up layers, as of the array without a bus."""
-        network, inputs, what = made_up_network(geometry)
-        return _vectors(network, inputs, what, contents=False)
-
-    def network_vectors(self, network: EieNetwork, *, contents: bool) -> Vectors:
-        """A compiled network on made-up images. With `contents`, the memories hold the sparse matrices at the start."""
-        inputs = network_inputs(network)
-        return _vectors(network, inputs, f"the network on {len(inputs)} made-up images", contents=contents)
+    def _vectors(self, network: EieNetwork, inputs: NDArray[np.int16], what: str, *, contents: bool) -> Vectors:
+        return _vectors(network, inputs, what, contents=contents)
 
 
 _BURST = [

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from zeroskip.cosim.bus.describe import describe
 from zeroskip.cosim.bus.mma_program import job_registers, job_writes, result_places
-from zeroskip.cosim.bus.player import TITLES, WRITES, BusProgram, signed
+from zeroskip.cosim.bus.player import BusProgram, signed
 from zeroskip.cosim.mma.package import made_up_products, network_products, padded_tiles, result_words
 from zeroskip.cosim.mma.play import expected_cycles, plan_of
 from zeroskip.cosim.package.description import Description, Vectors
 from zeroskip.cosim.session import most_cycles
-from zeroskip.model.cores import CORES
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.gemm import Images, Product
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.mma.golden import gemm
-from zeroskip.model.sources import PACKAGE
 from zeroskip.rtl.bus.mma_buses import BUSES
 from zeroskip.rtl.bus.mma_map import EVENTS, gemm_map
 from zeroskip.rtl.bus.register_map import REGISTER_BITS
@@ -26,33 +25,16 @@ class GemmOnBus:
         self._bus = bus
 
     def describe(self, geometry: TileGeometry) -> Description:
-        component = BUSES[self._bus](geometry)
-        return Description(
-            core="mma",
-            title=f"{CORES['mma'].title} on {TITLES[self._bus]}",
-            prefix="mma",
-            component=component,
-            geometry=geometry,
-            words={},
-            enums={},
+        return describe(
+            "mma",
+            self._bus,
+            BUSES[self._bus](geometry),
+            geometry,
             latency={
-                "an access to a register to its answer": component.access_latency,
-                "START to DONE": "a job of s sums and t steps takes s * t cycles and a constant more; CYCLES has them",
+                "START to DONE": "a job of s sums and t steps takes s * t cycles and a constant more; CYCLES has them"
             },
-            player=PACKAGE / "cosim/bus/bus_player.v",
-            player_top="bus_player",
-            instance=f"    eie_{self._bus}_array array (",
-            defines={"ADDRESS_BITS": component.described.address_bits},
-            waves={
-                "signal": [
-                    {"name": "clk", "wave": "p......"},
-                    {"name": "rst", "wave": "10....."},
-                    ["write", *({**one, "wave": one["wave"][:7]} for one in WRITES[self._bus])],
-                ],
-                "head": {"text": "A write of a register"},
-            },
-            registers=component.described,
-            inlined={"host_port.v": PACKAGE / f"cosim/bus/{self._bus}_port.v"},
+            shows="A write of a register",
+            wave_cycles=7,
         )
 
     def sample_vectors(self, geometry: TileGeometry) -> Vectors:

@@ -49,6 +49,7 @@ WRITES: dict[str, list[dict[str, Any]]] = {
     ],
 }
 """A write of a register on each bus, and its answer, in WaveJSON."""
+WRITES["axi-master"] = WRITES["axi"]
 
 
 def signed(value: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zeroskip.cosim.bare import bare_design
 from zeroskip.cosim.build import Design, geometry_key
 from zeroskip.cosim.emit import emit_verilog
 from zeroskip.model.bits import bits_for
@@ -33,10 +34,4 @@ def player_design(geometry: EieGeometry) -> Design:
 
 def array_design(geometry: EieGeometry) -> Design:
     """An array of `geometry` by itself, for benches that drive its ports."""
-    return Design(
-        component=Array,
-        key=geometry_key(geometry),
-        top="eie_array",
-        verilog=lambda: emit_verilog(Array(geometry), "eie_array"),
-        sources=(PACKAGE / "cosim/sram.v",),
-    )
+    return bare_design(Array, geometry, "eie_array")
