@@ -88,7 +88,7 @@ def finetune(
             "an adapted network is pruned already: it needs its plan, the schedule one-shot, and no training before it"
         )
     steps = settings.steps(final)
-    inputs, labels = (torch.from_numpy(all).to(device) for all in (dataset.train_inputs, dataset.train_labels))
+    inputs, labels = (torch.from_numpy(array).to(device) for array in (dataset.train_inputs, dataset.train_labels))
     growing = settings.growing(len(inputs))
     trainings = [settings.train, *[settings.training] * len(steps) * (1 if growing is None else 2), settings.final]
     run = TrainingRun(

@@ -44,7 +44,7 @@ class Gemm(wiring.Component):
     Ports
     -----
     load : stream of load_layout, in
-        Words for the banks (see MatrixTarget).
+        Words for the banks (see MatrixTarget). A word of A or B is written a cycle after its transfer.
     start : stream of job_layout, in
         Jobs; one is taken while none runs.
     done : 1, out
@@ -150,16 +150,11 @@ class Gemm(wiring.Component):
         # The block RAMs of large memories lie all over an FPGA: words of A and B come a cycle later, out of registers.
         held = Signal.like(load)
         m.d.sync += held.eq(load)
-        for matrix, banks in ((MatrixTarget.A, a), (MatrixTarget.B, b)):
+        ways = ((MatrixTarget.A, a, "sync", held), (MatrixTarget.B, b, "sync", held), (MatrixTarget.C, d, "comb", load))
+        for matrix, banks, domain, word in ways:
             for index, bank in enumerate(banks):
-                m.d.sync += bank.write.en.eq(loading & (load.target == matrix) & (load.bank == index))
-                m.d.comb += [bank.write.addr.eq(held.address), bank.write.data.eq(held.data)]
-        for index, bank in enumerate(d):
-            m.d.comb += [
-                bank.write.en.eq(loading & (load.target == MatrixTarget.C) & (load.bank == index)),
-                bank.write.addr.eq(load.address),
-                bank.write.data.eq(load.data),
-            ]
+                m.d[domain] += bank.write.en.eq(loading & (load.target == matrix) & (load.bank == index))
+                m.d.comb += [bank.write.addr.eq(word.address), bank.write.data.eq(word.data)]
 
     def _write(self, m: Module, sequencer: Sequencer, tile: Tile, d: Sequence[Sram]) -> None:
         """Writes the results, which come in the order of C: tile by tile from the job's first word."""

@@ -111,7 +111,7 @@ class Sequencer(wiring.Component):
         # sums.
         last, end = Signal.like(slot), Signal.like(slot)
         left, last_round, rests, offers = Signal.like(sums), Signal(), Signal(), Signal()
-        # Whether the slot is `end`. Where the first one is, each step has one slot.
+        # Whether the slot is `end`. The first slot is only where a step has no other, in a loop of one cycle.
         at_end = Signal()
         ends = moves.runs & last_round & last_step & (slot == last)
         m.d.comb += [

@@ -54,7 +54,12 @@ class Generated:
     def equal(self) -> bool:
         """Whether every logit, and every result on the way, is that of the golden model, and every cycle that of the
         cycle model."""
-        return not self.mismatches and all(run.cycle_model_equal for run in self.runs)
+        return not self.mismatches and self.cycle_model_equal
+
+    @property
+    def cycle_model_equal(self) -> bool:
+        """Whether every cycle is that of the cycle model."""
+        return all(run.cycle_model_equal for run in self.runs)
 
     @property
     def mismatches(self) -> int:
@@ -80,7 +85,7 @@ class Generated:
             ],
             "values": self.values,
             "mismatches": self.mismatches,
-            "cycle_model_equal": all(run.cycle_model_equal for run in self.runs),
+            "cycle_model_equal": self.cycle_model_equal,
             "seconds": self.seconds,
         }
 
@@ -98,10 +103,9 @@ class Generated:
                 ("cycles per token", f"{sum(cycles) / len(cycles):,.1f} ({min(cycles):,} to {max(cycles):,})"),
                 ("seconds per token", f"{sum(self.times[1:]) / len(others):.2f}"),
             ]
-        equal = all(run.cycle_model_equal for run in self.runs)
         return [
             *rows,
-            ("cycle model", "equal" if equal else "NOT EQUAL"),
+            ("cycle model", "equal" if self.cycle_model_equal else "NOT EQUAL"),
             ("RTL against golden model", f"{self.mismatches:,} mismatches in {self.values:,} values"),
         ]
 
