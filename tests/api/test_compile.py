@@ -57,6 +57,7 @@ def test_the_summary_has_the_same_keys_for_every_core(core: str) -> None:
         "geometry": dict,
         "layers": list,
         "accuracy": dict,
+        "perplexity": type(None),
         "golden_images": int,
         "test_images": int,
         "saturated": dict,

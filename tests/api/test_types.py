@@ -106,7 +106,7 @@ def test_numbers_of_numpy() -> None:
     """They become those of Python, which JSON and checkpoints take."""
     made = zeroskip.TrainSettings(epochs=np.int64(3), learning_rate=np.float32(0.5), weight_decay=0)  # type: ignore[arg-type]
     assert made == zeroskip.TrainSettings(epochs=3, learning_rate=0.5, weight_decay=0.0)
-    assert [type(value) for value in dataclasses.astuple(made)] == [int, float, float, int]
+    assert [type(value) for value in dataclasses.astuple(made)] == [int, float, float, int, str]
 
 
 FUNCTIONS = [
