@@ -66,10 +66,49 @@ _LEAST_GAIN = 1e-3
 _WORTH_A_SWEEP = 200
 
 
+class Used:
+    """How often the activations that the last stage reads are not zero, in all its starts for the first SAMPLES of the
+    samples that it sees. Only a fully connected stage is looked at."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        last = stages[-1]
+        self._layers = last.layers if isinstance(last, LinearStage) else range(0)
+        self._most = SAMPLES * last.starts
+        self._counts: dict[int, NDArray[np.int64]] = {}
+        self._starts = dict.fromkeys(self._layers, 0)
+
+    @classmethod
+    def of(cls, layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]) -> Used:
+        """That of the float network for `inputs` (samples x values)."""
+        used = cls(stages)
+
+        def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+            for index in stage.layers:
+                used.see(index, rows)
+                rows = float_layer(layers[index], rows)
+            return rows
+
+        some = inputs[:SAMPLES]
+        run_stages(stages, some.reshape(len(some), -1).astype(np.float64), run_stage)
+        return used
+
+    def see(self, index: int, rows: NDArray[np.float64]) -> None:
+        """Takes what layer `index` reads for some samples (starts x inputs)."""
+        if index in self._layers:
+            rows = rows[: self._most - self._starts[index]]
+            self._counts[index] = self._counts.get(index, 0) + (rows != 0).sum(axis=0)
+            self._starts[index] += len(rows)
+
+    def frequencies(self, index: int) -> NDArray[np.float64]:
+        """The share of its starts in which each input of layer `index` is not zero (inputs)."""
+        frequencies: NDArray[np.float64] = self._counts[index] / self._starts[index]
+        return frequencies
+
+
 def balance(
     layers: Sequence[SharedLayer],
     stages: Sequence[Stage],
-    calibration: NDArray[np.float32],
+    used: Used,
     pes: int,
     queue_depth: int = EieGeometry.queue_depth,
     progress: Progress = silent,
@@ -80,20 +119,19 @@ def balance(
     of the network is value `order[i]` of the last stage (uint32, outputs). Without a fully connected last stage the
     layers stay as they are, and the order is None.
 
-    `calibration` (samples x values) gives how often each activation is not zero.
+    `used` gives how often each activation is not zero.
     """
     balanced = list(layers)
     last = stages[-1]
     if not isinstance(last, LinearStage):
         return balanced, None
-    used = _frequencies(layers, stages, calibration[:SAMPLES])
     columns = np.arange(layers[last.first].weight_codes.shape[1])
     for index in last.layers:
         progress(Step(task="balancing the load", done=index - last.first, total=len(last.layers), unit="layers"))
         layer = layers[index]
         bias = layer.bias_codes
         weights = layer.weight_codes[:, columns] != 0
-        frequencies = used[index][columns]
+        frequencies = used.frequencies(index)[columns]
         if bias is not None:
             weights, frequencies = np.column_stack((weights, bias != 0)), np.append(frequencies, 1.0)
         rows = assign_rows(weights, frequencies, pes, queue_depth)
@@ -106,24 +144,6 @@ def balance(
     # The same order in each token.
     order = np.arange(last.rows)[:, None] * len(columns) + np.argsort(columns)
     return balanced, order.reshape(-1).astype(np.uint32)
-
-
-def _frequencies(
-    layers: Sequence[SharedLayer], stages: Sequence[Stage], inputs: NDArray[np.float32]
-) -> dict[int, NDArray[np.float64]]:
-    """How often each activation of each layer is not zero, over all its starts for `inputs` (samples x values)."""
-    used: dict[int, NDArray[np.float64]] = {}
-
-    def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        for index in stage.layers:
-            used[index] = (rows != 0).mean(axis=0)
-            # Nothing asks for the outputs of the last layer.
-            final = index == len(layers) - 1
-            rows = np.zeros((len(rows), len(layers[index].weight_codes))) if final else float_layer(layers[index], rows)
-        return rows
-
-    run_stages(stages, inputs.reshape(len(inputs), -1).astype(np.float64), run_stage)
-    return used
 
 
 def assign_rows(

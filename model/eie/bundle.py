@@ -17,6 +17,7 @@ from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpac
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.eie.host import KEEPING, MOST_APART, activation_table, most_fraction, run_host
 from zeroskip.model.eie.rounding import rounded_float
+from zeroskip.model.eie.sparse_rows import SparseRows
 from zeroskip.model.eie.tiles import of_one_position
 from zeroskip.model.network.bundle import BundleFormat, Header, check_groups, load_with, require_tensors
 from zeroskip.model.network.cells import State, advance
@@ -198,6 +199,11 @@ class EieNetwork(StagedNetwork):
         """The integer matrix of layer `index`, the bias as its last column (outputs x columns)."""
         weights: NDArray[np.int16] = self.codebooks[index][decode(self.columns(index), self.geometry)]
         return weights
+
+    @cached_property
+    def sparse_rows(self) -> list[SparseRows]:
+        """The matrix of each layer, as `weights` gives it, by its weights that are not zero."""
+        return [SparseRows.of(self.weights(index)) for index in range(len(self.layers))]
 
     def position_codes(self, index: int) -> NDArray[np.uint8]:
         """The codes of the matrix of one position of layer `index`, the bias as its last column (outputs x columns)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,9 @@ class Fractions:
     weight: int
     output: int
 
+
+Seen = Callable[[int, NDArray[np.float64]], None]
+"""Told what a layer, by its row of the table, reads for some samples (starts x inputs)."""
 
 BATCH = 256
 """Images that go through the float network together, a limit on the memory for the patches of convolutions."""
@@ -84,6 +87,7 @@ def calibrate(
     inputs: NDArray[np.float32],
     geometry: EieGeometry,
     progress: Progress = silent,
+    seen: Seen = lambda index, rows: None,
 ) -> Calibration:
     """Chooses fraction bits from the values in the float network for `inputs` (samples x inputs).
 
@@ -92,7 +96,8 @@ def calibrate(
     lose the same number of fraction bits. Activations have more than ONE_FRACTION fraction bits where they need them,
     and fewer than zero where they are large; a bias column limits both. A value that several layers read has the
     fewest bits that one of them asks for. A sum has no more fraction bits than the finer of its parts, a product no
-    more than both together, a concatenation no more than the coarsest (zeroskip.model.eie.host).
+    more than both together, a concatenation no more than the coarsest (zeroskip.model.eie.host). `seen` is told what
+    each layer reads.
 
     Raises ValueError if the values are too large for any choice, or values that meet are too different."""
     flat = inputs.reshape(len(inputs), -1)
@@ -101,7 +106,7 @@ def calibrate(
     sums = [0.0] * len(layers)
     for first in range(0, len(flat), BATCH):
         progress(Step(task="choosing fraction bits", done=first, total=len(flat), unit="samples"))
-        found, greatest = _ranges(layers, stages, formats, flat[first : first + BATCH])
+        found, greatest = _ranges(layers, stages, formats, flat[first : first + BATCH], seen)
         values = [one + other for one, other in zip(values, found, strict=True)]
         sums = np.maximum(sums, greatest).tolist()
     weights = [_fraction(float(np.abs(layer.codebook).max()), VALUE_BITS, headroom=1.0) for layer in layers]
@@ -204,7 +209,11 @@ def float_layer(layer: SharedLayer, rows: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def _ranges(
-    layers: Sequence[SharedLayer], stages: Sequence[Stage], formats: _Formats, inputs: NDArray[np.float32]
+    layers: Sequence[SharedLayer],
+    stages: Sequence[Stage],
+    formats: _Formats,
+    inputs: NDArray[np.float32],
+    seen: Seen,
 ) -> tuple[list[Magnitudes], list[float]]:
     """The magnitudes of the values of each format, and the greatest sum of magnitudes of products of each layer."""
     values = [Magnitudes.of() for _ in range(formats.count)]
@@ -214,6 +223,7 @@ def _ranges(
     def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         for index in stage.layers:
             layer = layers[index]
+            seen(index, rows)
             magnitudes = np.abs(rows) @ np.abs(layer.codebook[layer.matrix_codes]).astype(np.float64).T
             sums[index] = max(
                 sums[index], float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max())

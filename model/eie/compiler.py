@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.model.eie.balance import balance
+from zeroskip.model.eie.balance import Used, balance
 from zeroskip.model.eie.bundle import EieLayer, EieNetwork
 from zeroskip.model.eie.calibrate import calibrate, float_layer
 from zeroskip.model.eie.geometry import EieGeometry
@@ -69,12 +69,14 @@ def compile_network(
     A convolution computes up to `positions` positions in a start (zeroskip.model.eie.tiles), fewer where a memory that
     is not in `fit` would be too small. Raises ValueError if the calibration data do not fit the network."""
     stages, layers = lower_shared(shared, calibration.shape[1:])
-    calibrated = calibrate(layers, stages, calibration, geometry, progress)
+    used = Used(stages)
+    calibrated = calibrate(layers, stages, calibration, geometry, progress, used.see)
     fractions = calibrated.layers
     order = None
     if balance_load:
-        seen = calibration if balance_on is None else balance_on
-        layers, order = balance(layers, stages, seen, geometry.pes, geometry.queue_depth, progress)
+        if balance_on is not None:
+            used = Used.of(layers, stages, balance_on)
+        layers, order = balance(layers, stages, used, geometry.pes, geometry.queue_depth, progress)
     weights = [layer.matrix_codes for layer in layers]
     codes = [
         matrix if layer.bias_codes is None else np.column_stack((matrix, layer.bias_codes))

@@ -133,7 +133,7 @@ def outputs_and_losses(
 def run_layer(network: EieNetwork, index: int, activations: NDArray[np.int16]) -> LayerRun:
     """Runs layer `index` on its inputs (int16, starts x inputs)."""
     geometry, layer = network.geometry, network.layers[index]
-    matrix = network.weights(index).astype(np.int64)
+    matrix = network.sparse_rows[index]
     highest = (1 << (geometry.accumulator_bits - 1)) - 1
     outputs = np.empty((len(activations), layer.outputs), np.int16)
     saturated = np.zeros(len(activations), np.int64)

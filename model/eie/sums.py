@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.model.eie.sparse_rows import SparseRows
 from zeroskip.model.parallel import parallel
 
 TOGETHER = 64
@@ -20,14 +21,12 @@ _EXACT = 1 << 53
 
 
 def saturating_sums(
-    matrix: NDArray[np.int64], activations: NDArray[np.int16], product_shift: int, highest: int
+    matrix: SparseRows, activations: NDArray[np.int16], product_shift: int, highest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The sums of each row of a matrix (rows x columns) for each start (int16, starts x columns), at most `highest`,
     and how many of a start saturated (starts). A sum counts once, however many of its additions saturate."""
-    rows, columns = np.nonzero(matrix)
-    weights = matrix[rows, columns]
-    starts = np.searchsorted(rows, np.arange(len(matrix) + 1))
-    sums = np.zeros((len(activations), len(matrix)), np.int64)
+    starts, columns, weights = matrix.starts, matrix.columns, matrix.weights
+    sums = np.zeros((len(activations), matrix.rows), np.int64)
     if product_shift or highest >= _EXACT:
         images, of_rows = (places.ravel() for places in np.indices(sums.shape))
     else:

@@ -78,19 +78,18 @@ class PruneAndShareResult:
 
 def share(
     module: nn.Module,
+    pruned: Folded,
     *,
     inputs: np.ndarray | None = None,
     test_inputs: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
     progress: Progress = silent,
 ) -> PruneAndShareResult:
-    """Folds a network and shares its weights, without pruning and training. `inputs` are samples by which the biases
-    are scaled, where they must be (share_layers).
+    """Shares the weights of a network, which is given as it is and folded, without pruning and training. `inputs` are
+    samples by which the biases are scaled, where they must be (share_layers).
 
-    The result is exact if, after folding, no layer has more than 15 distinct non-zero weights and biases. Raises
-    ValueError where the network cannot be folded.
+    The result is exact if, after folding, no layer has more than 15 distinct non-zero weights and biases.
     """
-    pruned = fold(module, test_inputs)
     test = None
     if test_inputs is not None and test_labels is not None:
         require_shape(pruned, test_inputs, "inputs")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zeroskip.model.core import Core, StoredBits
+    from zeroskip.model.network.folded import Folded
     from zeroskip.model.network.losses import Loss
 
 
@@ -198,8 +199,8 @@ def compile(
     from zeroskip.model.core import weight_losses
     from zeroskip.model.network.losses import warn_of
 
-    softmax = _require_fit(module, data, source, weights)
-    prepared = recipe.prepare(module, source, own, plan, progress)
+    folded, softmax = _require_fit(module, data, source, weights)
+    prepared = recipe.prepare(module, folded, source, own, plan, progress)
     core = load_core(settings.core)
     compiled = core.compile(prepared.source, prepared.inputs, core_settings, progress)
     (accuracy, perplexity), images, losses = _golden(core, compiled, *prepared.test, settings.limit, progress)
@@ -225,9 +226,10 @@ def compile(
     )
 
 
-def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Path | None) -> str | None:
-    """The softmax at the end of the network, if it has one. Raises ValueError, before any long work, if the network
-    cannot be folded, or inputs or labels do not fit it or the samples with which its `weights` were trained."""
+def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Path | None) -> tuple[Folded, str | None]:
+    """The folded network, and the softmax at its end, if it has one. Raises ValueError, before any long work, if the
+    network cannot be folded, or inputs or labels do not fit it or the samples with which its `weights` were
+    trained."""
     from zeroskip.model.data.labels import require_classes
     from zeroskip.model.network.fold import fold_and_softmax
     from zeroskip.model.pruning.data_checks import require_shape
@@ -239,7 +241,7 @@ def _require_fit(module: nn.Module, data: Data, source: DataSource, weights: Pat
     folded, softmax = fold_and_softmax(module, train)
     for split, (inputs, labels) in splits.items():
         require_classes(labels_field(data, split), labels, require_shape(folded, inputs, field))
-    return softmax
+    return folded, softmax
 
 
 def _golden(

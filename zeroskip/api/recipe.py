@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zeroskip.model.data.dataset import Dataset
+    from zeroskip.model.network.folded import Folded
 
 Samples = tuple[Any, Any]
 """Inputs (float32, n x ...) and labels (int64, n), or None where there are none."""
@@ -79,10 +80,16 @@ class Recipe(Protocol):
         ...
 
     def prepare(
-        self, module: nn.Module, data: DataSource, settings: Any, plan: TrainingPlan, progress: Progress
+        self,
+        module: nn.Module,
+        folded: Folded,
+        data: DataSource,
+        settings: Any,
+        plan: TrainingPlan,
+        progress: Progress,
     ) -> Prepared:
-        """Prunes and trains a network, as far as the settings ask for it. Raises ValueError if network, data and
-        settings do not fit each other."""
+        """Prunes and trains a network, as far as the settings ask for it. `folded` is the network as it came, folded.
+        Raises ValueError if network, data and settings do not fit each other."""
         ...
 
 

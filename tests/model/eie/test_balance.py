@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zeroskip.model.eie import balance as module
 from zeroskip.model.eie import cycles, golden
-from zeroskip.model.eie.balance import assign_rows, balance
+from zeroskip.model.eie.balance import Used, assign_rows, balance
 from zeroskip.model.eie.compiler import compile_network, float_outputs, quantise_inputs
 from zeroskip.model.eie.format import encode
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
@@ -43,7 +43,7 @@ def test_the_network_stays_what_it_was(seed: int, sizes: list[int], bias: bool) 
     layers = random_layers(rng, sizes, bias=bias)
     inputs = rng.normal(size=(5, sizes[0])).astype(np.float32)
     stages = [LinearStage(first=0, last=len(layers) - 1)]
-    balanced, order = balance(layers, stages, inputs, 4)
+    balanced, order = balance(layers, stages, Used.of(layers, stages, inputs), 4)
     with torch.no_grad():
         before, after = (to_module(each).double()(torch.from_numpy(inputs).double()) for each in (layers, balanced))
     np.testing.assert_allclose(after[:, order.astype(int)], before, rtol=1e-9, atol=1e-12)

@@ -71,7 +71,7 @@ def test_compiling_and_sharing_tell_it() -> None:
     with pytest.warns(UserWarning, match="layer 0, weights: the shared values of 15 of 16 outputs"):
         EieCore().compile(network(316.0), INPUTS, EieSettings())
     with pytest.warns(UserWarning, match="layer 0, weights: the shared values of 15 of 16 outputs"):
-        share(network(316.0), inputs=INPUTS)
+        share(network(316.0), fold(network(316.0)), inputs=INPUTS)
 
 
 def test_inputs_that_overflow_are_named() -> None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.digits import load_digits
+from zeroskip.model.network.fold import fold
 from zeroskip.model.network.reading.supported import SUPPORTED
 from zeroskip.model.networks import digits_mlp, lenet_300_100
 from zeroskip.model.pruning.presets import DIGITS
@@ -188,14 +189,14 @@ def test_share_takes_a_network_as_it_is() -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_((parameter * 20).round() / 20)
-    result = share(module)
+    result = share(module, fold(module))
     assert result.accuracies is None
     assert result.total == 240
     assert result.kept == sum(int(weight.count_nonzero()) for weight in weights(module))
     inputs = torch.randn(30, 20)
     assert torch.equal(result.shared(inputs), module(inputs))
     labels = module(inputs).argmax(1)
-    accuracies = share(module, test_inputs=inputs.numpy(), test_labels=labels.numpy()).accuracies
+    accuracies = share(module, fold(module), test_inputs=inputs.numpy(), test_labels=labels.numpy()).accuracies
     assert accuracies == {"dense": 1, "pruned": 1, "shared": 1}
 
 
@@ -292,4 +293,4 @@ def test_layers_that_share_a_weight_are_refused_before_training(digits: Dataset)
     message = r"^'0.weight' and '2.weight' must be different tensors.* layer.weight = nn.Parameter"
     with pytest.raises(ValueError, match=message):
         prune_and_share(module, digits, settings=SHORT, seed=0, progress=lambda _: pytest.fail("it trained"))
-    assert share(module, inputs=digits.train_inputs).total == 2 * 64 * 64 + 64 * 10
+    assert share(module, fold(module), inputs=digits.train_inputs).total == 2 * 64 * 64 + 64 * 10

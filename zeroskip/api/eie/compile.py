@@ -15,6 +15,8 @@ from zeroskip.model.progress import Progress, Step
 if TYPE_CHECKING:
     from torch import nn
 
+    from zeroskip.model.network.folded import Folded
+
 
 PES = 8
 """Processing elements of an array that nobody chose; the paper's array, the default of EieGeometry, has 64."""
@@ -82,6 +84,7 @@ class EieRecipe:
     def prepare(
         self,
         module: nn.Module,
+        folded: Folded,
         data: DataSource,
         settings: EieCompileSettings,
         plan: TrainingPlan,
@@ -93,7 +96,14 @@ class EieRecipe:
             progress(Step(task="loading torch"))
             from zeroskip.model.pruning.recipe import share
 
-            result = share(module, inputs=inputs, test_inputs=test_inputs, test_labels=test_labels, progress=progress)
+            result = share(
+                module,
+                folded,
+                inputs=inputs,
+                test_inputs=test_inputs,
+                test_labels=test_labels,
+                progress=progress,
+            )
         else:
             from zeroskip.model.pruning.presets import user_settings
             from zeroskip.model.pruning.recipe import prune_and_share

@@ -14,6 +14,8 @@ from zeroskip.model.progress import Progress, Step
 if TYPE_CHECKING:
     from torch import nn
 
+    from zeroskip.model.network.folded import Folded
+
 PruningMethod = Literal["magnitude", "sr-ste"]
 """How a network is pruned to a pattern."""
 
@@ -80,6 +82,7 @@ class MmaRecipe:
     def prepare(
         self,
         module: nn.Module,
+        folded: Folded,
         data: DataSource,
         settings: MmaCompileSettings,
         plan: TrainingPlan,
@@ -106,17 +109,19 @@ class MmaRecipe:
                     progress=in_epochs(progress),
                     steps=progress,
                 )
+            from zeroskip.model.network.fold import fold
+
             module, accuracy, test = result.sparse, result.accuracies, result.test
+            # Folded, as its own forward() may need samples to be read.
+            folded = fold(module, test[0])
         else:
             test = data.samples("test")
         progress(Step(task="counting weights"))
-        from zeroskip.model.network.fold import fold
         from zeroskip.model.pruning.masks import prunable_layers
 
         weights = [layer.weight for layer in prunable_layers(module).values()]
         return Prepared(
-            # Folded, as its own forward() may need samples to be read.
-            source=fold(module, test[0]),
+            source=folded,
             inputs=data.samples("train")[0],
             accuracy=accuracy,
             test=test,
