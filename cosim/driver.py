@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from zeroskip.cosim.build import Design
 from zeroskip.cosim.session import Session, Setup
 from zeroskip.cosim.simulator import LoadName
+from zeroskip.cosim.waves.shown import Group
 from zeroskip.model.core import Cycles
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.stages import Stage
@@ -75,6 +76,10 @@ class Driver(Protocol[N, S, R]):
 
     def design(self, geometry: Any) -> Design:
         """The player with a core of `geometry`."""
+        ...
+
+    def shown(self, geometry: Any) -> list[Group]:
+        """What a viewer shows of the player's waveform."""
         ...
 
     def setup(self, network: N, load: LoadName) -> Setup:

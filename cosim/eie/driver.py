@@ -16,8 +16,10 @@ from zeroskip.cosim.eie.memories import network_memories
 from zeroskip.cosim.eie.models import run_models
 from zeroskip.cosim.eie.program import network_program, stage_program, tables_program
 from zeroskip.cosim.eie.record import ACTIVITIES, Record, hung_start, parse_record
+from zeroskip.cosim.eie.waves import groups
 from zeroskip.cosim.session import Session, Setup, most_cycles
 from zeroskip.cosim.simulator import LoadName
+from zeroskip.cosim.waves.shown import Group
 from zeroskip.model.core import Cycles
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.compiler import float_outputs, quantise_inputs
@@ -66,6 +68,9 @@ class EieDriver:
 
     def design(self, geometry: EieGeometry) -> Design:
         return player_design(geometry)
+
+    def shown(self, geometry: EieGeometry) -> list[Group]:
+        return groups(geometry)
 
     def setup(self, network: EieNetwork, load: LoadName) -> Setup:
         """The network is loaded once, for all stages and images. The few words of codebooks and layer table go through

@@ -13,8 +13,10 @@ from zeroskip.cosim.build import Design
 from zeroskip.cosim.driver import RtlRun, StageRun
 from zeroskip.cosim.mma.design import gemm_design
 from zeroskip.cosim.mma.play import CheckedGemm, check_gemm, play_gemm
+from zeroskip.cosim.mma.waves import groups
 from zeroskip.cosim.session import Session, Setup
 from zeroskip.cosim.simulator import LoadName
+from zeroskip.cosim.waves.shown import Group
 from zeroskip.model.core import Cycles
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.cycles import multiplier_utilisation
@@ -63,6 +65,9 @@ class MmaDriver:
 
     def design(self, geometry: TileGeometry) -> Design:
         return gemm_design(geometry)
+
+    def shown(self, geometry: TileGeometry) -> list[Group]:
+        return groups(geometry)
 
     def setup(self, network: MmaNetwork, load: LoadName) -> Setup:
         """Nothing but how: each product loads its operands."""

@@ -93,3 +93,33 @@ def test_files_of_another_kind_are_not_overwritten(tmp_path: Path, argument: str
     with pytest.raises(OSError, match=rf"x\.st cannot be written: .* must not end in \.st; name it \*\{suffix}"):
         zeroskip.simulate(tmp_path / "missing.zs", samples(1), **{argument: weights})  # type: ignore[arg-type]
     assert weights.read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize(
+    ("waves", "folder", "message"),
+    [
+        ("run.txt", "other", "waves must end in .fst or .vcd, not '.txt'"),
+        ("run.vcd", "run.vcd", r"run\.vcd cannot be written: it is a folder"),
+        ("run.vcd", "run.gtkw", r"run\.gtkw cannot be written: it is a folder"),
+        ("run.vcd", "run.sucl", r"run\.sucl cannot be written: it is a folder"),
+    ],
+)
+def test_refuses_a_waveform_before_the_simulation(tmp_path: Path, waves: str, folder: str, message: str) -> None:
+    (tmp_path / folder).mkdir()
+    with pytest.raises((ValueError, OSError), match=message):
+        zeroskip.simulate("missing.zs", samples(2), waves=tmp_path / waves)
+
+
+def test_a_waveform_has_its_sessions_beside_it(tmp_path: Path) -> None:
+    compiled = zeroskip.compile(small(), samples(2), settings=zeroskip.CompileSettings(core="mma"))
+    result = zeroskip.simulate(compiled, samples(2), waves=tmp_path / "run.vcd")
+    assert result.sessions == (tmp_path / "run.gtkw", tmp_path / "run.sucl")
+    assert result.summary()["sessions"] == [str(path) for path in result.sessions]
+    assert ("its sessions", "run.gtkw, run.sucl") in result.rows()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".surfer",
+        "run.gtkw",
+        "run.names",
+        "run.sucl",
+        "run.vcd",
+    ]

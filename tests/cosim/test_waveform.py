@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pylibfst
 import pytest
+from support import waveforms
 from support.networks import random_inputs, random_network, small_conv_network
 from support.tile_networks import mlp, pruned
 
@@ -16,7 +16,7 @@ from zeroskip.cosim.build import WaveFormat
 from zeroskip.cosim.eie import driver
 from zeroskip.cosim.mma import play
 from zeroskip.cosim.session import Recording
-from zeroskip.cosim.simulator import Simulator, SimulatorError, require_fst
+from zeroskip.cosim.simulator import SimulatorError
 from zeroskip.cosim.verify import Verification, verify
 from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.bundle import EieNetwork
@@ -145,54 +145,15 @@ def shown(verification: Verification, waveform: Path) -> Path:
     return waveform
 
 
-def times_of_vcd(waveform: Path, names: tuple[str, ...]) -> dict[str, list[int]]:
-    """When signals of one bit, the first of each name, become one, in cycles of 2 ns."""
-    head, _, changes = waveform.read_text().partition("$enddefinitions")
-    codes: dict[str, str] = {}
-    for words in (line.split() for line in head.splitlines() if "$var" in line):
-        codes.setdefault(words[4], words[3])
-    found: dict[str, list[int]] = {name: [] for name in names}
-    now = 0
-    for line in changes.splitlines():
-        now = int(line[1:]) if line.startswith("#") else now
-        for name in names:
-            if line == f"1{codes[name]}":
-                found[name].append(now // 2)
-    return found
-
-
-def times_of_fst(waveform: Path, names: tuple[str, ...]) -> dict[str, list[int]]:
-    """The same of a file in the format FST, read by pylibfst; the signals are those of the player."""
-    file = pylibfst.lib.fstReaderOpen(str(waveform).encode())
-    _, signals = pylibfst.get_scopes_signals2(file)
-    handles = {signals.by_name[f"player.{name}"].handle: name for name in names}
-    found: dict[str, list[int]] = {name: [] for name in names}
-
-    def changed(data: Any, time: int, handle: int, value: Any) -> None:
-        if handle in handles and pylibfst.string(value) == "1":
-            found[handles[handle]].append(time // 2)
-
-    pylibfst.lib.fstReaderSetFacProcessMaskAll(file)
-    pylibfst.fstReaderIterBlocks(file, changed)
-    pylibfst.lib.fstReaderClose(file)
-    return found
-
-
-def can_write_fst() -> bool:
-    try:
-        require_fst(Simulator.VERILATOR)
-    except SimulatorError:
-        return False
-    return True
-
-
 @pytest.mark.parametrize(
     "form",
     [
         "vcd",
         pytest.param(
             "fst",
-            marks=pytest.mark.skipif(not can_write_fst(), reason="optional: apt-get install liblz4-dev zlib1g-dev"),
+            marks=pytest.mark.skipif(
+                not waveforms.can_write_fst(), reason="optional: apt-get install liblz4-dev zlib1g-dev"
+            ),
         ),
     ],
 )
@@ -202,8 +163,8 @@ def test_a_whole_run_is_recorded(tmp_path: Path, small: tuple[EieNetwork, np.nda
     verification = verify(*small, recording=Recording(file=file, format=form))
     assert verification.equal
     assert verification.waveform is None
-    times = (times_of_vcd if form == "vcd" else times_of_fst)(file, ("start", "done"))
-    took = [done - start for start, done in zip(times["start"], times["done"], strict=True)]
+    waveform = waveforms.read(file, ("player.start", "player.done"))
+    took = [done - start for start, done in zip(*map(waveform.rises, waveform.changes), strict=True)]
     assert took == verification.cycles.tolist()
 
 
@@ -212,5 +173,6 @@ def test_both_images_of_two_stages_are_recorded_once(tmp_path: Path) -> None:
     network = small_conv_network(np.random.default_rng(5), EieGeometry(pes=2))
     inputs = random_inputs(np.random.default_rng(6), 2, network.inputs, (0.5,))
     verify(network, inputs, recording=Recording(file=tmp_path / "run.vcd", format="vcd"))
-    times = times_of_vcd(tmp_path / "run.vcd", ("start", "done"))
-    assert len(times["start"]) == len(times["done"]) == 2 * network.starts_per_image
+    waveform = waveforms.read(tmp_path / "run.vcd", ("player.start", "player.done"))
+    rises = [len(waveform.rises(name)) for name in waveform.changes]
+    assert rises == 2 * [2 * network.starts_per_image]

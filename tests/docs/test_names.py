@@ -42,8 +42,9 @@ def options(command: object) -> set[str]:
     return found.union(*(options(child) for child in getattr(command, "commands", {}).values()))
 
 
-OTHERS = {"--measure", "--include", "--source", "--cores-root", "--target"}
-"""Options of other programs that the pages name: the script of a page, grep, coverage, FuseSoC."""
+OTHERS = {"--measure", "--include", "--source", "--cores-root", "--target", "--command-file"}
+"""Options of other programs that the pages name: the script of a page, grep, coverage, FuseSoC,
+Surfer."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -13,6 +13,7 @@ from zeroskip.api.paths import optional_path, require_writable, reserves
 from zeroskip.api.told import keeps_warnings
 from zeroskip.api.verified import Verified
 from zeroskip.cosim.simulator import LoadName, SimulatorName
+from zeroskip.cosim.waves.beside import sessions_of
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Simulation(Verified):
     losses: tuple[Loss, ...]
     report: Path | None
     waves: Path | None
+    sessions: tuple[Path, ...]
+    """Sessions of GTKWave and Surfer beside the waveform, but for those that the user has saved."""
     seconds: float
     warnings: tuple[str, ...] = ()
     """What was warned of: losses that are much, and ranges of values that do not fit."""
@@ -79,6 +82,7 @@ class Simulation(Verified):
             "warnings": list(self.warnings),
             "report": None if self.report is None else str(self.report),
             "waves": None if self.waves is None else str(self.waves),
+            "sessions": [str(path) for path in self.sessions],
             "seconds": self.seconds,
         }
 
@@ -91,6 +95,8 @@ class Simulation(Verified):
             rows.append(("report", str(self.report)))
         if self.waves is not None:
             rows.append(("waveform of the run", str(self.waves)))
+        if self.sessions:
+            rows.append(("its sessions", ", ".join(path.name for path in self.sessions)))
         return [*rows, *self.verification.rows()]
 
 
@@ -99,8 +105,13 @@ def _waveform(report: Path) -> Path:
     return report.with_suffix(".vcd")
 
 
+def _beside(path: Path) -> list[Path]:
+    """What is written beside each of the files: the waveform of a failure, and the sessions of a waveform."""
+    return [_waveform(path), *(sessions_of(path) if path.suffix in (".fst", ".vcd") else ())]
+
+
 @typed
-@reserves("outputs", "report", "waves", beside=lambda path: [_waveform(path)])
+@reserves("outputs", "report", "waves", beside=_beside)
 @keeps_warnings
 def simulate(
     network: CompiledNetwork,
@@ -117,7 +128,8 @@ def simulate(
     `network` is a file's path, a Compiled, or its network. `data` has inputs (n, ...) float32 and labels (n,) or None;
     of a data set with splits, those of the test split run. `outputs` is an NPZ file to write: `outputs` (float, n x
     outputs), `raw`, the same in the core's own bits, and `cycles` (n,). `report` is an HTML page to write. `waves` is
-    the waveform of the first samples to write (.fst or .vcd), for which they run once more.
+    the waveform of the first samples to write (.fst or .vcd), for which they run once more. Beside it come sessions
+    that show it in GTKWave (.gtkw) and Surfer (.sucl), unless the user has saved one there.
 
     Where the RTL differs from a model, `equal` is false, and `verification.waveform` is the waveform of the first start
     that differs, next to the report or, without one, in the cache folder.
@@ -142,7 +154,8 @@ def simulate(
             raise ValueError(f"waves must end in .fst or .vcd, not {waves.suffix!r}: {waves}")
         if report is not None and waves.resolve() == _waveform(report).resolve():
             raise ValueError(f"waves must be another file than {waves}, which would show a failure")
-        require_writable(waves, *sources_of(data, source), suffix=waves.suffix)
+        for path in (waves, *sessions_of(waves)):
+            require_writable(path, *sources_of(data, source), suffix=path.suffix)
         if waves.suffix == ".fst":
             require_fst(simulator)
     if outputs is not None and report is not None and outputs.resolve() == report.resolve():
@@ -176,8 +189,10 @@ def simulate(
         waveform=None if report is None else _waveform(report),
         progress=progress,
     )
+    sessions: tuple[Path, ...] = ()
     if waves is not None:
         from zeroskip.cosim.session import Recording
+        from zeroskip.cosim.waves.write import write_sessions
         from zeroskip.model.files import replacing
 
         form: WaveFormat = "fst" if waves.suffix == ".fst" else "vcd"
@@ -191,6 +206,7 @@ def simulate(
                 recording=Recording(file=temporary, format=form),
                 progress=progress,
             )
+        sessions = write_sessions(waves, load_driver(compiled.core).shown(compiled.geometry))
     losses = [input_loss(compiled.flat(values), inputs, clipped), *verification.losses]
     warn_of(losses)
     accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
@@ -218,6 +234,7 @@ def simulate(
         losses=tuple(losses),
         report=report,
         waves=waves,
+        sessions=sessions,
         seconds=time.monotonic() - start,
     )
 

@@ -23,7 +23,10 @@ def simulate_command(
     outputs: Annotated[Path | None, typer.Option(help="NPZ file to write outputs and cycles to.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML report to write.", show_default="NETWORK.html")] = None,
     waves: Annotated[
-        Path | None, typer.Option(help="Waveform of the first samples to write, .fst or .vcd, for GTKWave or Surfer.")
+        Path | None,
+        typer.Option(
+            help="Waveform of the first samples to write, .fst or .vcd; beside it, sessions of GTKWave and Surfer."
+        ),
     ] = None,
     waves_samples: Annotated[
         int, typer.Option(min=1, help="How many samples the waveform shows.")
