@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from zeroskip.cosim.build import Design
 from zeroskip.cosim.session import Session, Setup
 from zeroskip.cosim.simulator import LoadName
+from zeroskip.cosim.waves.decoder import Decoder
 from zeroskip.cosim.waves.shown import Group
 from zeroskip.model.core import Cycles
 from zeroskip.model.network.losses import Loss
@@ -80,6 +81,10 @@ class Driver(Protocol[N, S, R]):
 
     def shown(self, geometry: Any) -> list[Group]:
         """What a viewer shows of the player's waveform."""
+        ...
+
+    def decoder(self, geometry: Any) -> Decoder:
+        """What makes a trace of the player's waveform."""
         ...
 
     def setup(self, network: N, load: LoadName) -> Setup:

@@ -16,6 +16,7 @@ from zeroskip.cosim.eie.memories import network_memories
 from zeroskip.cosim.eie.models import run_models
 from zeroskip.cosim.eie.program import network_program, stage_program, tables_program
 from zeroskip.cosim.eie.record import ACTIVITIES, Record, hung_start, parse_record
+from zeroskip.cosim.eie.trace import EieDecoder
 from zeroskip.cosim.eie.waves import groups
 from zeroskip.cosim.session import Session, Setup, most_cycles
 from zeroskip.cosim.simulator import LoadName
@@ -71,6 +72,9 @@ class EieDriver:
 
     def shown(self, geometry: EieGeometry) -> list[Group]:
         return groups(geometry)
+
+    def decoder(self, geometry: EieGeometry) -> EieDecoder:
+        return EieDecoder(geometry)
 
     def setup(self, network: EieNetwork, load: LoadName) -> Setup:
         """The network is loaded once, for all stages and images. The few words of codebooks and layer table go through

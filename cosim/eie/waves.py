@@ -12,6 +12,8 @@ from zeroskip.rtl.eie.scanner import WindowKind
 ARRAY = "player.array"
 """The array below its player (player.v)."""
 
+ACTIVITY = enumeration("activity", Activity)
+
 OPEN_PES = 4
 """PEs whose groups are open at first: those of a large array would fill many screens."""
 
@@ -84,7 +86,7 @@ def _pe(geometry: EieGeometry, pe: int) -> Group:
         title=f"PE {pe}",
         open=pe < OPEN_PES,
         signals=[
-            Shown(name=f"{lookahead}.activity", bits=2, label="activity", form=enumeration("activity", Activity)),
+            Shown(name=f"{lookahead}.activity", bits=2, label="activity", form=ACTIVITY),
             Shown(name=f"{path}.room", label="queue: room"),
             Shown(
                 name=f"{queue}.level", bits=bits_for(geometry.queue_places + 1), label="queue: level", form="unsigned"

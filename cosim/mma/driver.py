@@ -13,6 +13,7 @@ from zeroskip.cosim.build import Design
 from zeroskip.cosim.driver import RtlRun, StageRun
 from zeroskip.cosim.mma.design import gemm_design
 from zeroskip.cosim.mma.play import CheckedGemm, check_gemm, play_gemm
+from zeroskip.cosim.mma.trace import MmaDecoder
 from zeroskip.cosim.mma.waves import groups
 from zeroskip.cosim.session import Session, Setup
 from zeroskip.cosim.simulator import LoadName
@@ -68,6 +69,9 @@ class MmaDriver:
 
     def shown(self, geometry: TileGeometry) -> list[Group]:
         return groups(geometry)
+
+    def decoder(self, geometry: TileGeometry) -> MmaDecoder:
+        return MmaDecoder(geometry)
 
     def setup(self, network: MmaNetwork, load: LoadName) -> Setup:
         """Nothing but how: each product loads its operands."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,36 @@ def test_a_waveform_has_its_sessions_beside_it(tmp_path: Path) -> None:
         "run.sucl",
         "run.vcd",
     ]
+
+
+@pytest.mark.parametrize(
+    ("trace", "message"),
+    [
+        ("run.csv", "trace must end in .json, not '.csv'"),
+        ("folder.json", r"folder\.json cannot be written: it is a folder"),
+        ("folder.json/run.json/x.json", r"x\.json cannot be written: its folder .* takes no files"),
+    ],
+)
+def test_refuses_a_trace_before_the_simulation(tmp_path: Path, trace: str, message: str) -> None:
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "folder.json/run.json").touch()
+    with pytest.raises((ValueError, OSError), match=message):
+        zeroskip.simulate("missing.zs", samples(2), trace=tmp_path / trace)
+
+
+@pytest.mark.parametrize("waves", [None, "run.vcd"])
+@pytest.mark.parametrize("core", CORES)
+def test_a_trace_of_the_samples_that_are_wanted(tmp_path: Path, core: str, waves: str | None) -> None:
+    """With a waveform or without, which then leaves none."""
+    compiled = zeroskip.compile(small(), samples(4), settings=zeroskip.CompileSettings(core=core))
+    result = zeroskip.simulate(
+        compiled,
+        samples(4),
+        settings=zeroskip.SimulateSettings(waves_samples=2),
+        waves=waves and tmp_path / waves,
+        trace=tmp_path / "run.json",
+    )
+    assert result.summary()["trace"] == str(tmp_path / "run.json")
+    assert ("trace of the run", str(tmp_path / "run.json")) in result.rows()
+    assert json.loads((tmp_path / "run.json").read_text())["otherData"]["samples"] == 2
+    assert {path.name for path in tmp_path.glob("*.vcd")} == ({waves} if waves else set())

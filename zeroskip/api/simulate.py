@@ -17,7 +17,6 @@ from zeroskip.cosim.waves.beside import sessions_of
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
-    from zeroskip.cosim.build import WaveFormat
     from zeroskip.cosim.verify import Verification
     from zeroskip.model.core import StoredBits
     from zeroskip.model.network.losses import Loss
@@ -31,7 +30,7 @@ class SimulateSettings:
     """`limit` is how many samples run; None means all. With `saturate`, inputs that do not fit the core's format
     are clipped and counted. `seed` is for the random contents of the memories before they are loaded. `load`:
     matrices get into the core's memories directly, and results out of those of the tile, or through the ports, which
-    takes many cycles more. `waves_samples` is how many samples a waveform shows."""
+    takes many cycles more. `waves_samples` is how many samples a waveform or a trace shows."""
 
     limit: int | None = None
     saturate: bool = False
@@ -64,6 +63,7 @@ class Simulation(Verified):
     waves: Path | None
     sessions: tuple[Path, ...]
     """Sessions of GTKWave and Surfer beside the waveform, but for those that the user has saved."""
+    trace: Path | None
     seconds: float
     warnings: tuple[str, ...] = ()
     """What was warned of: losses that are much, and ranges of values that do not fit."""
@@ -83,6 +83,7 @@ class Simulation(Verified):
             "report": None if self.report is None else str(self.report),
             "waves": None if self.waves is None else str(self.waves),
             "sessions": [str(path) for path in self.sessions],
+            "trace": None if self.trace is None else str(self.trace),
             "seconds": self.seconds,
         }
 
@@ -97,6 +98,8 @@ class Simulation(Verified):
             rows.append(("waveform of the run", str(self.waves)))
         if self.sessions:
             rows.append(("its sessions", ", ".join(path.name for path in self.sessions)))
+        if self.trace is not None:
+            rows.append(("trace of the run", str(self.trace)))
         return [*rows, *self.verification.rows()]
 
 
@@ -111,7 +114,7 @@ def _beside(path: Path) -> list[Path]:
 
 
 @typed
-@reserves("outputs", "report", "waves", beside=_beside)
+@reserves("outputs", "report", "waves", "trace", beside=_beside)
 @keeps_warnings
 def simulate(
     network: CompiledNetwork,
@@ -121,6 +124,7 @@ def simulate(
     outputs: Path | str | None = None,
     report: Path | str | None = None,
     waves: Path | str | None = None,
+    trace: Path | str | None = None,
     progress: Progress = silent,
 ) -> Simulation:
     """Run a compiled network on the RTL of its core, and compare it with the golden model and the cycle model.
@@ -130,6 +134,7 @@ def simulate(
     outputs), `raw`, the same in the core's own bits, and `cycles` (n,). `report` is an HTML page to write. `waves` is
     the waveform of the first samples to write (.fst or .vcd), for which they run once more. Beside it come sessions
     that show it in GTKWave (.gtkw) and Surfer (.sucl), unless the user has saved one there.
+    `trace` is a JSON file to write of what happens in each cycle of the same samples, for the viewer of Perfetto.
 
     Where the RTL differs from a model, `equal` is false, and `verification.waveform` is the waveform of the first start
     that differs, next to the report or, without one, in the cache folder.
@@ -139,7 +144,8 @@ def simulate(
     """
     start = time.monotonic()
     settings = settings or SimulateSettings()
-    outputs, report, waves = optional_path(outputs), optional_path(report), optional_path(waves)
+    outputs, report = optional_path(outputs), optional_path(report)
+    waves, trace = optional_path(waves), optional_path(trace)
     progress(Step(task="loading the network"))
     from zeroskip.cosim.simulator import Simulator, require_fst, require_tools
 
@@ -158,6 +164,10 @@ def simulate(
             require_writable(path, *sources_of(data, source), suffix=path.suffix)
         if waves.suffix == ".fst":
             require_fst(simulator)
+    if trace is not None:
+        if trace.suffix != ".json":
+            raise ValueError(f"trace must end in .json, not {trace.suffix!r}: {trace}")
+        require_writable(trace, *sources_of(data, source), suffix=trace.suffix)
     if outputs is not None and report is not None and outputs.resolve() == report.resolve():
         raise ValueError(f"outputs and report must be different files, not both {outputs}")
     name, compiled = load_compiled(network)
@@ -190,23 +200,20 @@ def simulate(
         progress=progress,
     )
     sessions: tuple[Path, ...] = ()
-    if waves is not None:
-        from zeroskip.cosim.session import Recording
-        from zeroskip.cosim.waves.write import write_sessions
-        from zeroskip.model.files import replacing
+    if waves is not None or trace is not None:
+        from zeroskip.cosim.waves.record import record
 
-        form: WaveFormat = "fst" if waves.suffix == ".fst" else "vcd"
-        with replacing(waves) as temporary:
-            verify(
-                compiled,
-                inputs[: settings.waves_samples],
-                simulator=simulator,
-                load=settings.load,
-                seed=settings.seed,
-                recording=Recording(file=temporary, format=form),
-                progress=progress,
-            )
-        sessions = write_sessions(waves, load_driver(compiled.core).shown(compiled.geometry))
+        sessions = record(
+            compiled,
+            inputs[: settings.waves_samples],
+            name=name,
+            waves=waves,
+            trace=trace,
+            simulator=simulator,
+            load=settings.load,
+            seed=settings.seed,
+            progress=progress,
+        )
     losses = [input_loss(compiled.flat(values), inputs, clipped), *verification.losses]
     warn_of(losses)
     accuracy = None if labels is None else {"hardware": accuracy_of(verification.outputs, labels)}
@@ -235,6 +242,7 @@ def simulate(
         report=report,
         waves=waves,
         sessions=sessions,
+        trace=trace,
         seconds=time.monotonic() - start,
     )
 

@@ -28,8 +28,14 @@ def simulate_command(
             help="Waveform of the first samples to write, .fst or .vcd; beside it, sessions of GTKWave and Surfer."
         ),
     ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="Trace of the first samples to write, .json: what happens in each cycle, for ui.perfetto.dev."
+        ),
+    ] = None,
     waves_samples: Annotated[
-        int, typer.Option(min=1, help="How many samples the waveform shows.")
+        int, typer.Option(min=1, help="How many samples the waveform and the trace show.")
     ] = SimulateSettings.waves_samples,
     simulator: options.Simulator = "verilator",
     load: options.Load = SimulateSettings.load,
@@ -56,6 +62,7 @@ def simulate_command(
             outputs=outputs,
             report=report or Path(str(network).removesuffix(".zs") + ".html"),
             waves=waves,
+            trace=trace,
             progress=progress,
         )
     show(
