@@ -26,17 +26,17 @@ CODEBOOK_RAMS = {"ecp5": 0, "ice40": 1, "gowin": 0}
 LINK_RAMS = {"ecp5": 4, "ice40": 11, "gowin": 4}
 """Block RAMs of the link."""
 
-LUTS = {"ecp5": (3020, 1110), "ice40": (3253, 1165), "gowin": (3700, 1450)}
+LUTS = {"ecp5": (3020, 1110), "ice40": (3253, 1165), "gowin": (3230, 2185)}
 """Look-up tables of control and link, and those of a PE beside its rows. On the iCE40, flip-flops take places of their
 own.
 
 Those of the ECP5 and the iCE40 were fitted to designs of 1 to 32 PEs that were synthesised and packed
 (docs/measured/fpga-cells-eie.json), and are within 10 % of each. As place and route fills USABLE of an ECP5, an array
 that takes less than 81 % of it is not refused, and one that takes more than all of it is not accepted. Those of the
-Gowin rest on one build, of one PE (docs/measured/fpga-build-tangnano20k-1.json).
+Gowin rest on three designs of one and two PEs, which were placed too: its packer alone counts more cells.
 """
 
-ROW_LUTS = {"ecp5": 1.66, "ice40": 11.5, "gowin": 6}
+ROW_LUTS = {"ecp5": 1.66, "ice40": 11.5, "gowin": 3.23}
 """Look-up tables of a row of a PE's activation files."""
 
 WORD_LUTS = {"ecp5": 0, "ice40": 17, "gowin": 0}
