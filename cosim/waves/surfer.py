@@ -21,21 +21,23 @@ def commands(groups: Sequence[Group], *, head: str) -> str:
     """The command file that shows the groups in the waveform with which Surfer starts.
 
     Surfer parses all commands before it loads the waveform: so a signal is named from the top, and an item that gets
-    another format by its place.
+    its label and its format by its place.
     """
     lines = [f"# {head}"]
-    formats = []
+    looks = []
     place = 0
     for group in groups:
         lines.append(f"divider_add {group.title}")
         place += 1
         for signal in group.signals:
             lines.append(f"variable_add {signal.name}")
-            if isinstance(signal.form, Enumeration) or (signal.bits > 1 and signal.form != "hex"):
-                name = mapping_name(signal.form) if isinstance(signal.form, Enumeration) else FORMATS[signal.form]
-                formats += [f"item_focus {_letters(place)}_", f"item_set_format {name}"]
+            looks += [f"item_focus {_letters(place)}_", f"item_rename {signal.label}"]
+            if isinstance(signal.form, Enumeration):
+                looks.append(f"item_set_format {mapping_name(signal.form)}")
+            elif signal.bits > 1:
+                looks.append(f"item_set_format {FORMATS[signal.form]}")
             place += 1
-    return "\n".join([*lines, *formats, "item_unfocus", "zoom_fit", ""])
+    return "\n".join([*lines, *looks, "item_unfocus", "zoom_fit", ""])
 
 
 def _letters(place: int) -> str:

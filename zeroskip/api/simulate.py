@@ -201,7 +201,7 @@ def simulate(
     )
     sessions: tuple[Path, ...] = ()
     if waves is not None or trace is not None:
-        from zeroskip.cosim.waves.record import record
+        from zeroskip.cosim.record import record
 
         sessions = record(
             compiled,

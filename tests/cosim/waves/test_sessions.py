@@ -138,12 +138,14 @@ def test_a_session_that_the_user_saved_stays(tmp_path: Path) -> None:
     assert "GTKWave Analyzer" in gtkwave.read_text()
 
 
-def test_surfer_formats_the_items_that_it_added(tmp_path: Path) -> None:
-    """A format belongs to the item whose number is in front of it, in the letters a to p."""
+def test_surfer_names_the_items_that_it_added(tmp_path: Path) -> None:
+    """A label and a format belong to the item whose number is in front of it, in the letters a to p."""
     _, surfer = write_sessions(tmp_path / "run.fst", load_driver("eie").shown(EIE["4 PEs"]))
     lines = surfer.read_text().splitlines()
     items = [line for line in lines if line.startswith(("variable_add", "divider_add"))]
-    focus = lines[lines.index("item_set_format zeroskip activity") - 1].removeprefix("item_focus ").rstrip("_")
+    looks = lines.index("item_set_format zeroskip activity") - 2
+    assert lines[looks + 1] == "item_rename activity"
+    focus = lines[looks].removeprefix("item_focus ").rstrip("_")
     place = int("".join(f"{ord(letter) - ord('a'):x}" for letter in focus), 16)
     assert items[place] == "variable_add player.array.pe_0.instance.lookahead.activity"
     mapping = (tmp_path / ".surfer/mappings/activity.txt").read_text()
