@@ -14,6 +14,7 @@ import numpy as np
 from zeroskip.cosim.build import Design, WaveFormat
 from zeroskip.cosim.player import Player
 from zeroskip.cosim.simulator import LoadName, Simulator, SimulatorError, cache_folder
+from zeroskip.cosim.waves.vcd import name_without_colons
 
 TRACED_SECONDS, TRACED_SLOWDOWN = 60, 20
 """Time limit of the run that records a waveform: seconds to start, and a factor of the failed run's time."""
@@ -105,6 +106,8 @@ class Session:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._player.__exit__(kind, error, at)
+        if self._recording is not None and self._recording.format == "vcd" and self._recording.file.exists():
+            name_without_colons(self._recording.file)
 
     def play(self, program: Iterable[bytes], on_starts: Callable[[int], None] = lambda _: None) -> bytes:
         """Plays a program (Player.play). If the simulator fails, the error names the waveform of the failing start and
@@ -162,6 +165,7 @@ class Session:
             # The traced build fails in the same way, or does not end.
             pass
         if path.exists():
+            name_without_colons(path)
             self.waveform = path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -64,3 +65,21 @@ def _places(lines: IO[bytes], names: Sequence[str], file: Path) -> dict[bytes, l
     if wanted:
         raise ValueError(f"{file} has no signal {next(iter(wanted))}")
     return places
+
+
+def name_without_colons(file: Path) -> None:
+    """Makes a waveform one that GTKWave opens: it takes a colon in a name for that of a range, and gives up. Yosys has
+    them in the names of what it adds. The file keeps its size, and all but its head stays as it is."""
+
+    def plain(match: re.Match[bytes]) -> bytes:
+        return match[1] + match[2].replace(b":", b"_")
+
+    with file.open("r+b") as lines:
+        head = bytearray()
+        for line in lines:
+            head += line
+            if line.lstrip().startswith(b"$enddefinitions"):
+                break
+        lines.seek(0)
+        # A type, a size, a code, which may have a colon too, and the name.
+        lines.write(re.sub(rb"^(\s*\$var\s+\S+\s+\S+\s+\S+\s+)(\S+)", plain, head, flags=re.M))

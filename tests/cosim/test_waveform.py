@@ -18,6 +18,7 @@ from zeroskip.cosim.mma import play
 from zeroskip.cosim.session import Recording
 from zeroskip.cosim.simulator import SimulatorError
 from zeroskip.cosim.verify import Verification, verify
+from zeroskip.cosim.waves.vcd import name_without_colons
 from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
@@ -63,6 +64,7 @@ def test_an_output_of_the_array(
     assert (verification.mismatches, verification.cycle_model_equal, verification.equal) == (1, True, False)
     waveform = shown(verification, tmp_path / "waves" / "wrong.vcd")
     assert {"clk", "done", "start", "load_valid"} <= signals(waveform)
+    assert not any(":" in name for name in signals(waveform))
     # The clock begins before `start` and ends behind the last output.
     took = int(verification.cycles[1])
     assert took < edges(waveform, "clk") < took + 70 + 40
@@ -162,6 +164,7 @@ def test_a_whole_run_is_recorded(tmp_path: Path, small: tuple[EieNetwork, np.nda
     file = tmp_path / "run"
     verification = verify(*small, recording=Recording(file=file, format=form))
     assert verification.equal
+    assert form == "fst" or not any(":" in name for name in signals(file))
     assert verification.waveform is None
     waveform = waveforms.read(file, ("player.start", "player.done"))
     took = [done - start for start, done in zip(*map(waveform.rises, waveform.changes), strict=True)]
@@ -176,3 +179,12 @@ def test_both_images_of_two_stages_are_recorded_once(tmp_path: Path) -> None:
     waveform = waveforms.read(tmp_path / "run.vcd", ("player.start", "player.done"))
     rises = [len(waveform.rises(name)) for name in waveform.changes]
     assert rises == 2 * [2 * network.starts_per_image]
+
+
+def test_names_have_no_colons_and_codes_keep_theirs(tmp_path: Path) -> None:
+    """GTKWave opens no file with a colon in a name."""
+    head = "$scope module a $end\n $var wire 2 a:b \\$x.cc:2:y [1:0] $end\n$upscope $end\n$enddefinitions $end\n"
+    text = f"{head}#0\nb1 a:b\n"
+    (tmp_path / "run.vcd").write_text(text)
+    name_without_colons(tmp_path / "run.vcd")
+    assert (tmp_path / "run.vcd").read_text() == text.replace("cc:2:y", "cc_2_y")
