@@ -57,7 +57,7 @@ class Recipe:
     def check(self, settings, plan):
         pass
 
-    def prepare(self, module, data, settings, plan, progress):
+    def prepare(self, module, folded, data, settings, plan, progress):
         from zeroskip.api.recipe import Prepared
 
         test = data.samples("test")
