@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The registers between the control unit and the PEs of a large array."""
 
 from __future__ import annotations
