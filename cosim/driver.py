@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from zeroskip.cosim.build import Design
 from zeroskip.cosim.session import Session, Setup
 from zeroskip.cosim.simulator import LoadName
+from zeroskip.cosim.viewer.viewer import Viewer
 from zeroskip.cosim.waves.decoder import Decoder
 from zeroskip.cosim.waves.shown import Group
 from zeroskip.model.core import Cycles
@@ -85,6 +86,10 @@ class Driver(Protocol[N, S, R]):
 
     def decoder(self, geometry: Any) -> Decoder:
         """What makes a trace of the player's waveform."""
+        ...
+
+    def viewer(self, network: N) -> Viewer | None:
+        """What makes a page of the player's waveform that shows the cycles; None for a core that has none yet."""
         ...
 
     def setup(self, network: N, load: LoadName) -> Setup:

@@ -86,7 +86,7 @@ def test_the_source_archive_has_what_the_tests_need(archives: tuple[Path, Path])
     # The package behind its links, all tests and all documents of the checkout, and nothing that was made from them.
     for folder in ("zeroskip", "tests", "docs"):
         kinds = (
-            (".py", ".v", ".cpp", ".h", ".c", ".S", ".ld", ".mk", ".hex", ".html", ".typed")
+            (".py", ".v", ".cpp", ".h", ".c", ".S", ".ld", ".mk", ".hex", ".html", ".css", ".js", ".typed")
             if folder == "zeroskip"
             else (".py",)
         )

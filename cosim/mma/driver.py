@@ -73,6 +73,9 @@ class MmaDriver:
     def decoder(self, geometry: TileGeometry) -> MmaDecoder:
         return MmaDecoder(geometry)
 
+    def viewer(self, network: MmaNetwork) -> None:
+        return None
+
     def setup(self, network: MmaNetwork, load: LoadName) -> Setup:
         """Nothing but how: each product loads its operands."""
         return Setup(load=load)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from zeroskip.cosim.waves.events import Events
+from zeroskip.cosim.waves.events import EventFile, Events
 from zeroskip.cosim.waves.vcd import Cycle, cycles
 from zeroskip.model.files import replacing
 
@@ -26,5 +26,5 @@ class Decoder(Protocol):
 
 def write_trace(path: Path, waveform: Path, decoder: Decoder, **about: object) -> None:
     """Writes the trace of a waveform in the format VCD; `about` is said in its head."""
-    with replacing(path) as temporary, Events(temporary, **about) as events:
+    with replacing(path) as temporary, EventFile(temporary, **about) as events:
         decoder.decode(cycles(waveform, decoder.clock, decoder.signals), events)

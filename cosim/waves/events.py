@@ -21,22 +21,10 @@ class Track:
 
 
 class Events:
-    """A trace that is written event by event, as a context."""
+    """The events of a run: tracks in groups, and what happens on them. What becomes of an event says `_write`."""
 
-    def __init__(self, path: Path, **about: object) -> None:
-        self._file = path.open("w")
+    def __init__(self) -> None:
         self._tracks: dict[int, int] = {}
-        head = {"displayTimeUnit": "ns", "otherData": {"time": "1 us is 1 cycle", **about}}
-        self._file.write(json.dumps(head)[:-1] + ', "traceEvents": [')
-        self._separator = "\n"
-
-    def __enter__(self) -> Events:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None:
-            self._file.write("\n]}\n")
-        self._file.close()
 
     def process(self, name: str) -> int:
         """A new group of tracks; they stand in the order in which they are made."""
@@ -67,6 +55,39 @@ class Events:
     def _name(self, what: str, name: str, pid: int, tid: int, place: int) -> None:
         for event, args in ((f"{what}_name", {"name": name}), (f"{what}_sort_index", {"sort_index": place})):
             self._write({"ph": "M", "name": event, "pid": pid, "tid": tid, "args": args})
+
+    def _write(self, event: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class EventList(Events):
+    """Events that are kept in the list `events`, to be read at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[dict[str, Any]] = []
+
+    def _write(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+
+
+class EventFile(Events):
+    """A trace that is written event by event, as a context."""
+
+    def __init__(self, path: Path, **about: object) -> None:
+        super().__init__()
+        self._file = path.open("w")
+        head = {"displayTimeUnit": "ns", "otherData": {"time": "1 us is 1 cycle", **about}}
+        self._file.write(json.dumps(head)[:-1] + ', "traceEvents": [')
+        self._separator = "\n"
+
+    def __enter__(self) -> EventFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self._file.write("\n]}\n")
+        self._file.close()
 
     def _write(self, event: dict[str, Any]) -> None:
         self._file.write(self._separator + json.dumps(event, separators=(",", ":")))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.viewers import run_of
 from torch import nn
 
 import zeroskip
@@ -157,3 +158,55 @@ def test_a_trace_of_the_samples_that_are_wanted(tmp_path: Path, core: str, waves
     assert ("trace of the run", str(tmp_path / "run.json")) in result.rows()
     assert json.loads((tmp_path / "run.json").read_text())["otherData"]["samples"] == 2
     assert {path.name for path in tmp_path.glob("*.vcd")} == ({waves} if waves else set())
+
+
+@pytest.mark.parametrize(
+    ("viewer", "message"),
+    [
+        ("run.txt", "viewer must end in .html, not '.txt'"),
+        ("report.html", "viewer and report must be different files"),
+        ("folder.html", r"folder\.html cannot be written: it is a folder"),
+    ],
+)
+def test_refuses_a_viewer_before_the_simulation(tmp_path: Path, viewer: str, message: str) -> None:
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises((ValueError, OSError), match=message):
+        zeroskip.simulate("missing.zs", samples(2), viewer=tmp_path / viewer, report=tmp_path / "report.html")
+
+
+def test_a_viewer_of_the_samples_that_are_wanted(tmp_path: Path) -> None:
+    compiled = zeroskip.compile(small(), samples(4))
+    settings = zeroskip.SimulateSettings(waves_samples=2)
+    result = zeroskip.simulate(compiled, samples(4), settings=settings, viewer=tmp_path / "run.html")
+    assert result.summary()["viewer"] == str(tmp_path / "run.html")
+    assert ("viewer of the cycles", str(tmp_path / "run.html")) in result.rows()
+    run, arrays = run_of(tmp_path / "run.html")
+    assert run["samples"] == 2
+    assert len(arrays["layer"]) == result.verification.cycles[:2].sum()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.html"]
+
+
+def test_longer_runs_than_the_viewer_takes_are_refused_before_the_simulation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says the limit, the cycles, and the remedy: fewer samples, or with one a smaller network."""
+    compiled = zeroskip.compile(small(), samples(4))
+    monkeypatch.setattr("zeroskip.cosim.eie.viewer.viewer.MOST_PE_CYCLES", 160)
+    messages = {
+        3: r"at most 20 cycles on this array, and the 3 samples take \d+: take fewer \(waves_samples\)",
+        1: r"and the sample takes \d+: take a smaller network; a trace shows longer runs",
+    }
+    steps: list[Step] = []
+    for count, message in messages.items():
+        settings = zeroskip.SimulateSettings(waves_samples=count)
+        with pytest.raises(ValueError, match=message):
+            zeroskip.simulate(
+                compiled, samples(4), settings=settings, viewer=tmp_path / "run.html", progress=steps.append
+            )
+    assert {step.task for step in steps} <= {"loading the network", "loading the data", "loading the simulator"}
+
+
+def test_the_tile_has_no_viewer_yet(tmp_path: Path) -> None:
+    compiled = zeroskip.compile(small(), samples(4), settings=zeroskip.CompileSettings(core="mma"))
+    with pytest.raises(ValueError, match=r"viewer shows no network for the .*tile.* yet; its cycles are in a trace"):
+        zeroskip.simulate(compiled, samples(4), viewer=tmp_path / "run.html")

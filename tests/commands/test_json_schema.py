@@ -44,7 +44,15 @@ RUN = {
     "seconds": "float",
 }
 DEMO = {"dataset": "text", "weights": {"total": "integer", "kept": "integer", "ratio": "float"}, **RUN}
-SIMULATE = {"network": "text", "waves": "nothing", "sessions": [], "trace": "nothing", "perplexity": "nothing", **RUN}
+SIMULATE = {
+    "network": "text",
+    "waves": "nothing",
+    "sessions": [],
+    "trace": "nothing",
+    "viewer": "nothing",
+    "perplexity": "nothing",
+    **RUN,
+}
 COMPILE = {
     "output": "text",
     "core": "text",

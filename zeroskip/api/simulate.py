@@ -30,7 +30,7 @@ class SimulateSettings:
     """`limit` is how many samples run; None means all. With `saturate`, inputs that do not fit the core's format
     are clipped and counted. `seed` is for the random contents of the memories before they are loaded. `load`:
     matrices get into the core's memories directly, and results out of those of the tile, or through the ports, which
-    takes many cycles more. `waves_samples` is how many samples a waveform or a trace shows."""
+    takes many cycles more. `waves_samples` is how many samples a waveform, a trace or a viewer shows."""
 
     limit: int | None = None
     saturate: bool = False
@@ -64,6 +64,8 @@ class Simulation(Verified):
     sessions: tuple[Path, ...]
     """Sessions of GTKWave and Surfer beside the waveform, but for those that the user has saved."""
     trace: Path | None
+    viewer: Path | None
+    """The page that plays the cycles."""
     seconds: float
     warnings: tuple[str, ...] = ()
     """What was warned of: losses that are much, and ranges of values that do not fit."""
@@ -84,6 +86,7 @@ class Simulation(Verified):
             "waves": None if self.waves is None else str(self.waves),
             "sessions": [str(path) for path in self.sessions],
             "trace": None if self.trace is None else str(self.trace),
+            "viewer": None if self.viewer is None else str(self.viewer),
             "seconds": self.seconds,
         }
 
@@ -100,6 +103,8 @@ class Simulation(Verified):
             rows.append(("its sessions", ", ".join(path.name for path in self.sessions)))
         if self.trace is not None:
             rows.append(("trace of the run", str(self.trace)))
+        if self.viewer is not None:
+            rows.append(("viewer of the cycles", str(self.viewer)))
         return [*rows, *self.verification.rows()]
 
 
@@ -114,7 +119,7 @@ def _beside(path: Path) -> list[Path]:
 
 
 @typed
-@reserves("outputs", "report", "waves", "trace", beside=_beside)
+@reserves("outputs", "report", "waves", "trace", "viewer", beside=_beside)
 @keeps_warnings
 def simulate(
     network: CompiledNetwork,
@@ -125,6 +130,7 @@ def simulate(
     report: Path | str | None = None,
     waves: Path | str | None = None,
     trace: Path | str | None = None,
+    viewer: Path | str | None = None,
     progress: Progress = silent,
 ) -> Simulation:
     """Run a compiled network on the RTL of its core, and compare it with the golden model and the cycle model.
@@ -135,6 +141,7 @@ def simulate(
     the waveform of the first samples to write (.fst or .vcd), for which they run once more. Beside it come sessions
     that show it in GTKWave (.gtkw) and Surfer (.sucl), unless the user has saved one there.
     `trace` is a JSON file to write of what happens in each cycle of the same samples, for the viewer of Perfetto.
+    `viewer` is an HTML page to write that plays these cycles on a drawing of the EIE array.
 
     Where the RTL differs from a model, `equal` is false, and `verification.waveform` is the waveform of the first start
     that differs, next to the report or, without one, in the cache folder.
@@ -145,7 +152,7 @@ def simulate(
     start = time.monotonic()
     settings = settings or SimulateSettings()
     outputs, report = optional_path(outputs), optional_path(report)
-    waves, trace = optional_path(waves), optional_path(trace)
+    waves, trace, viewer = optional_path(waves), optional_path(trace), optional_path(viewer)
     progress(Step(task="loading the network"))
     from zeroskip.cosim.simulator import Simulator, require_fst, require_tools
 
@@ -168,6 +175,12 @@ def simulate(
         if trace.suffix != ".json":
             raise ValueError(f"trace must end in .json, not {trace.suffix!r}: {trace}")
         require_writable(trace, *sources_of(data, source), suffix=trace.suffix)
+    if viewer is not None:
+        if viewer.suffix != ".html":
+            raise ValueError(f"viewer must end in .html, not {viewer.suffix!r}: {viewer}")
+        if report is not None and viewer.resolve() == report.resolve():
+            raise ValueError(f"viewer and report must be different files, not both {viewer}")
+        require_writable(viewer, *sources_of(data, source), suffix=viewer.suffix)
     if outputs is not None and report is not None and outputs.resolve() == report.resolve():
         raise ValueError(f"outputs and report must be different files, not both {outputs}")
     name, compiled = load_compiled(network)
@@ -190,6 +203,11 @@ def simulate(
     inputs, clipped = load_driver(compiled.core).encode(compiled, values, saturate=settings.saturate)
     if compiled.samples is not None:
         compiled.samples.warn_of_range([values], field)
+    recorded = inputs[: settings.waves_samples]
+    if viewer is not None:
+        from zeroskip.cosim.record import require_viewable
+
+        require_viewable(compiled, recorded)
     verification = verify(
         compiled,
         inputs,
@@ -200,15 +218,16 @@ def simulate(
         progress=progress,
     )
     sessions: tuple[Path, ...] = ()
-    if waves is not None or trace is not None:
+    if waves is not None or trace is not None or viewer is not None:
         from zeroskip.cosim.record import record
 
         sessions = record(
             compiled,
-            inputs[: settings.waves_samples],
+            recorded,
             name=name,
             waves=waves,
             trace=trace,
+            viewer=viewer,
             simulator=simulator,
             load=settings.load,
             seed=settings.seed,
@@ -243,6 +262,7 @@ def simulate(
         waves=waves,
         sessions=sessions,
         trace=trace,
+        viewer=viewer,
         seconds=time.monotonic() - start,
     )
 

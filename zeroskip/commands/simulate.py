@@ -34,8 +34,12 @@ def simulate_command(
             help="Trace of the first samples to write, .json: what happens in each cycle, for ui.perfetto.dev."
         ),
     ] = None,
+    viewer: Annotated[
+        Path | None,
+        typer.Option(help="Page of the first samples to write, .html: plays the cycles on a drawing of the EIE array."),
+    ] = None,
     waves_samples: Annotated[
-        int, typer.Option(min=1, help="How many samples the waveform and the trace show.")
+        int, typer.Option(min=1, help="How many samples waveform, trace and viewer show.")
     ] = SimulateSettings.waves_samples,
     simulator: options.Simulator = "verilator",
     load: options.Load = SimulateSettings.load,
@@ -63,6 +67,7 @@ def simulate_command(
             report=report or Path(str(network).removesuffix(".zs") + ".html"),
             waves=waves,
             trace=trace,
+            viewer=viewer,
             progress=progress,
         )
     show(
