@@ -17,7 +17,7 @@ from zeroskip.cosim.eie.models import run_models
 from zeroskip.cosim.eie.program import network_program, stage_program, tables_program
 from zeroskip.cosim.eie.record import ACTIVITIES, Record, hung_start, parse_record
 from zeroskip.cosim.eie.trace import EieDecoder
-from zeroskip.cosim.eie.viewer.viewer import EieViewer
+from zeroskip.cosim.eie.viewer import EieViewer
 from zeroskip.cosim.eie.waves import groups
 from zeroskip.cosim.session import Session, Setup, most_cycles
 from zeroskip.cosim.simulator import LoadName

@@ -191,7 +191,7 @@ def test_longer_runs_than_the_viewer_takes_are_refused_before_the_simulation(
 ) -> None:
     """The error says the limit, the cycles, and the remedy: fewer samples, or with one a smaller network."""
     compiled = zeroskip.compile(small(), samples(4))
-    monkeypatch.setattr("zeroskip.cosim.eie.viewer.viewer.MOST_PE_CYCLES", 160)
+    monkeypatch.setattr("zeroskip.cosim.eie.viewer.MOST_PE_CYCLES", 160)
     messages = {
         3: r"at most 20 cycles on this array, and the 3 samples take \d+: take fewer \(waves_samples\)",
         1: r"and the sample takes \d+: take a smaller network; a trace shows longer runs",

@@ -14,8 +14,8 @@ from support.traces import cycles_of, events_of, of_track
 from support.viewers import run_of
 
 from zeroskip.cosim.eie.trace import EieDecoder
-from zeroskip.cosim.eie.viewer.arrays import BIAS, FULL, KINDS
-from zeroskip.cosim.eie.viewer.viewer import EieViewer
+from zeroskip.cosim.eie.viewer import EieViewer
+from zeroskip.cosim.eie.viewer_arrays import BIAS, FULL, KINDS
 from zeroskip.cosim.session import Recording
 from zeroskip.cosim.verify import Verification, verify
 from zeroskip.cosim.viewer.page import PARTS, write_viewer

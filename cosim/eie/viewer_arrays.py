@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.cosim.eie.viewer.pipeline import PePipeline, Word
+from zeroskip.cosim.eie.viewer_pipeline import PePipeline, Word
 from zeroskip.model.eie.geometry import PUSH_CYCLES, EieGeometry
 
 KINDS = ("none", "entry", "padding", "stalled", "starved", "draining")

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from zeroskip.cosim.eie.models import run_models
 from zeroskip.cosim.eie.trace import EieDecoder
-from zeroskip.cosim.eie.viewer.arrays import arrays
-from zeroskip.cosim.eie.viewer.pipeline import Pipelines
+from zeroskip.cosim.eie.viewer_arrays import arrays
+from zeroskip.cosim.eie.viewer_pipeline import Pipelines
 from zeroskip.cosim.waves.events import EventList
 from zeroskip.cosim.waves.vcd import Cycle
 from zeroskip.model.eie.bundle import EieNetwork
@@ -26,7 +26,7 @@ MOST_PE_CYCLES = 160_000
 
 class EieViewer:
     clock = EieDecoder.clock
-    parts = (HERE / "array.css", HERE / "words.js", HERE / "array.js")
+    parts = (HERE / "viewer_array.css", HERE / "viewer_words.js", HERE / "viewer_array.js")
 
     def __init__(self, network: EieNetwork) -> None:
         self._network = network
