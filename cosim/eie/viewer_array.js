@@ -119,7 +119,8 @@ const core = (() => {
     const now = KINDS[kind(cycle, pe)];
     parts.card.dataset.kind = now.name;
     parts.swatch.style.background = `var(--${now.name})`;
-    write(parts.stateText, now.state || "idle");
+    parts.card.classList.toggle("cause", a.activity[at] >= FULL);
+    write(parts.stateText, now.name === "stalled" ? `stalled by ${listed(causes(cycle))}` : now.state || "idle");
 
     const level = a.level[at];
     const fills = level >= full;
@@ -193,7 +194,8 @@ const core = (() => {
       the broadcast waits. The control unit sees that
       ${late} later. The PE reads the column word by word. In a <b>word</b> each entry has a code, which names one of
       the shared weights, and below it the zeros that it skips (+). Hatched entries are padding. The entry with the thick
-      border is multiplied in this cycle: weight &times; activation. The dots are the entries on their way; ${SUM_AFTER}
+      border is multiplied in this cycle: weight &times; activation. A PE whose full queue delays the broadcast has
+      an orange border. The dots are the entries on their way; ${SUM_AFTER}
       cycles after its entry a <b>sum</b> is written, in brackets what was added. All numbers are the integers of the
       hardware. Activation, output, layer and PE are counted from zero.</p>`,
     place: (cycle) => a.layer[cycle] === NO_LAYER ? "no layer" : `layer ${a.layer[cycle]}`,

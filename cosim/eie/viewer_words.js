@@ -16,10 +16,10 @@ function sentence({running, draining, blocked, layer, first, done, sent, full, b
   if (!running) return done ? "The array is done." : "The array takes the start.";
   const parts = [];
   if (first) parts.push(`layer ${layer} begins`);
-  if (blocked) parts.push(`the next broadcast waits because the ${full.length > 1 ? "queues" : "queue"} of ${listed(full)} ${full.length > 1 ? "are" : "is"} full`);
   if (sent) parts.push(`the control unit broadcasts ${columnName(sent.column)}, whose value is ${figure(sent.activation)}`);
   else if (draining) parts.push("all columns of the layer have been sent");
   else if (!blocked && !first) parts.push("no broadcast is sent");
+  if (blocked) parts.push(`the next broadcast waits because the ${full.length > 1 ? "queues" : "queue"} of ${listed(full)} ${full.length > 1 ? "were" : "was"} full when the control unit looked`);
   const busy = by.entry || [];
   if (busy.length === pes && pes > 1) parts.push("every PE multiplies a weight");
   else if (busy.length) parts.push(`${listed(busy)} ${busy.length > 1 ? "multiply" : "multiplies"} a weight`);
