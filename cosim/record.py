@@ -32,9 +32,8 @@ def require_viewable(network: Any, inputs: NDArray[Any]) -> None:
         raise ValueError(f"viewer shows no network for the {CORES[network.core].title} yet; its cycles are in a trace")
     cycles = viewer.cycles(inputs)
     if cycles > viewer.most_cycles:
-        remedy = (
-            "take fewer (waves_samples)" if len(inputs) > 1 else "take a smaller network; a trace shows longer runs"
-        )
+        fewer = cycles <= viewer.most_cycles * len(inputs)
+        remedy = "take fewer (waves_samples)" if fewer else "take a smaller network; a trace shows longer runs"
         samples = "sample" if len(inputs) == 1 else f"{len(inputs)} samples"
         raise ValueError(
             f"viewer shows runs of at most {viewer.most_cycles:,} cycles on this array, and the {samples} "

@@ -62,6 +62,7 @@ const core = (() => {
   const bus = made("div", "bus", stage);
   const packet = made("span", "packet", bus);
   const grid = made("div", "pes", stage);
+  grid.style.setProperty("--pes", pes);
   const cards = range(pes).map(makeCard);
 
   function makeCard(pe) {

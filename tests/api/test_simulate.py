@@ -189,15 +189,16 @@ def test_a_viewer_of_the_samples_that_are_wanted(tmp_path: Path) -> None:
 def test_longer_runs_than_the_viewer_takes_are_refused_before_the_simulation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error says the limit, the cycles, and the remedy: fewer samples, or with one a smaller network."""
+    """The error says limit, cycles and remedy: fewer samples, or a smaller network where one is too many."""
     compiled = zeroskip.compile(small(), samples(4))
-    monkeypatch.setattr("zeroskip.cosim.eie.viewer.MOST_PE_CYCLES", 160)
-    messages = {
-        3: r"at most 20 cycles on this array, and the 3 samples take \d+: take fewer \(waves_samples\)",
-        1: r"and the sample takes \d+: take a smaller network; a trace shows longer runs",
-    }
+    cases = [
+        (800, 3, r"at most 100 cycles on this array, and the 3 samples take \d+: take fewer \(waves_samples\)"),
+        (160, 3, r"at most 20 cycles on this array, and the 3 samples take \d+: take a smaller network"),
+        (160, 1, r"and the sample takes \d+: take a smaller network; a trace shows longer runs"),
+    ]
     steps: list[Step] = []
-    for count, message in messages.items():
+    for most, count, message in cases:
+        monkeypatch.setattr("zeroskip.cosim.eie.viewer.MOST_PE_CYCLES", most)
         settings = zeroskip.SimulateSettings(waves_samples=count)
         with pytest.raises(ValueError, match=message):
             zeroskip.simulate(
