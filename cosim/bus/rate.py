@@ -1,4 +1,4 @@
-"""How fast an array is behind AXI4-Stream, beside its bare ports."""
+"""How fast an array is behind AXI4-Stream, and with lists in memory, beside its bare ports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.cosim.bus.design import bus_design
+from zeroskip.cosim.build import Design
+from zeroskip.cosim.bus.design import bus_design, list_design
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.eie import bundle
 from zeroskip.model.eie.bundle import EieNetwork
@@ -52,19 +53,32 @@ def stream_rate(network: EieNetwork, inputs: NDArray[np.int16], *, stream_bits: 
     takes at least: a cycle for each word of inputs, the run, a cycle for each result, and the cycles until the last of
     them comes, before the next word is taken.
     """
+    design = bus_design("axi", network.geometry, stream_bits)
+    more = {"bus": "axi", "stream_bits": str(stream_bits)}
+    return {"stream_bits": stream_bits, **_rate(design, "zeroskip.cosim.bus.rate_bench", network, inputs, more)}
+
+
+def list_rate(network: EieNetwork, inputs: NDArray[np.int16]) -> dict[str, Any]:
+    """The same for a list of images in a memory on AXI4 that never pauses, in which each image is read while the one
+    before it runs."""
+    return _rate(list_design(network.geometry), "zeroskip.cosim.bus.list_rate_bench", network, inputs, {})
+
+
+def _rate(
+    design: Design, bench: str, network: EieNetwork, inputs: NDArray[np.int16], more: dict[str, str]
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle.save(network, folder / "network.zs")
         np.save(folder / "inputs.npy", inputs)
-        bus_design("axi", network.geometry, stream_bits).build(Simulator.VERILATOR).run(
-            bench="zeroskip.cosim.bus.rate_bench",
+        design.build(Simulator.VERILATOR).run(
+            bench=bench,
             folder=folder,
             plusargs={
                 "network": folder / "network.zs",
                 "inputs": folder / "inputs.npy",
-                "bus": "axi",
-                "stream_bits": str(stream_bits),
                 "rate": folder / "rate.json",
+                **more,
             },
         )
         measured = json.loads((folder / "rate.json").read_text())
@@ -74,9 +88,8 @@ def stream_rate(network: EieNetwork, inputs: NDArray[np.int16], *, stream_bits: 
     bare = words + runs + network.layers[-1].outputs + fetch_latency(network.geometry)
     return {
         "pes": network.geometry.pes,
-        "stream_bits": stream_bits,
         "run_cycles": runs,
         "bare_cycles": bare,
-        "stream_cycles": measured["cycles"],
+        "bus_cycles": measured["cycles"],
         "ratio": bare / measured["cycles"],
     }
