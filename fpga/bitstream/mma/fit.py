@@ -11,7 +11,7 @@ from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.mma.layouts import a_row_layout, results_layout, window_layout
 
-FIXED_LUTS = {"ecp5": 2000, "ice40": 3500, "gowin": 2000}
+FIXED_LUTS = {"ecp5": 2350, "ice40": 3500, "gowin": 2000}
 """Look-up tables of the link and of what the tile has once; on the iCE40, many flip-flops take a place alone."""
 
 UNIT_LUTS = 600
