@@ -85,7 +85,10 @@ class Used:
         def run_stage(stage: Stage, rows: NDArray[np.float64]) -> NDArray[np.float64]:
             for index in stage.layers:
                 used.see(index, rows)
-                rows = float_layer(layers[index], rows)
+                # Nothing asks for the outputs of the last layer.
+                final = index == len(layers) - 1
+                shape = len(rows), len(layers[index].weight_codes)
+                rows = np.zeros(shape) if final else float_layer(layers[index], rows)
             return rows
 
         some = inputs[:SAMPLES]
