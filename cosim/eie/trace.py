@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from zeroskip.cosim.eie.waves import ACTIVITY, ARRAY, pe_path
+from zeroskip.cosim.waves.decoder import since_start
 from zeroskip.cosim.waves.events import Events, Merged
 from zeroskip.cosim.waves.fields import elements, fields
 from zeroskip.cosim.waves.vcd import Cycle
@@ -25,6 +26,9 @@ CONTROL = {
     "broadcast": f"{ARRAY}.control.broadcast__valid",
     "sent": f"{ARRAY}.control.broadcast__payload",
 }
+
+STARTS = [list(CONTROL).index(name) for name in ("start", "idle")]
+"""The places of the signals that are high in the cycle in which a start is taken."""
 
 PE = {
     "room": "room",
@@ -77,11 +81,8 @@ class EieDecoder:
         places = range(len(CONTROL), len(self.signals), len(PE))
         full: deque[tuple[int, ...]] = deque([()] * (2 + geometry.hops), maxlen=2 + geometry.hops)
         now = -1
-        for values in cycles:
+        for now, values in since_start(cycles, *STARTS):
             seen = dict(zip(CONTROL, values, strict=False))
-            if now < 0 and not (seen["start"] == 1 and seen["idle"] == 1):
-                continue
-            now += 1
             seen_by_pe = [dict(zip(PE, values[place : place + len(PE)], strict=True)) for place in places]
             full.append(tuple(pe for pe, of_pe in enumerate(seen_by_pe) if not of_pe["room"]))
             causes = full[0]

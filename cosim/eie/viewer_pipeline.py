@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from zeroskip.cosim.eie.trace import CONTROL, PE, EieDecoder
+from zeroskip.cosim.eie.trace import CONTROL, PE, STARTS, EieDecoder
 from zeroskip.cosim.eie.waves import pe_path
-from zeroskip.cosim.waves.fields import elements, fields
+from zeroskip.cosim.waves.decoder import since_start
+from zeroskip.cosim.waves.fields import elements, fields, number
 from zeroskip.cosim.waves.vcd import Cycle
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.rtl.eie.decoder import operand_layout
@@ -59,13 +60,9 @@ class Pipelines:
         self._sum_bits = geometry.accumulator_bits
 
     def watch(self, cycles: Iterable[Cycle]) -> Iterator[Cycle]:
-        """The values of the trace's signals; cycle 0 is the one in which the first start is taken."""
-        start, idle = list(CONTROL).index("start"), list(CONTROL).index("idle")
-        now = -1
-        for values in cycles:
-            if now >= 0 or (values[start] == 1 and values[idle] == 1):
-                now += 1
-                self._at(now, values)
+        """The values of the trace's signals, from the cycle in which the first start is taken."""
+        for now, values in since_start(cycles, *STARTS):
+            self._at(now, values)
             yield values[: self._of_trace]
 
     def _at(self, now: int, values: Cycle) -> None:
@@ -79,8 +76,7 @@ class Pipelines:
             if more["decoded"] == 1:
                 made.weights.append((now, self._operand(more["operand"])["weight"]))
             if more["written"] == 1:
-                total, bits = more["sum"], self._sum_bits
-                made.sums.append((now, more["row"], total - (1 << bits) if total >> (bits - 1) else total))
+                made.sums.append((now, more["row"], number(more["sum"], 0, self._sum_bits, signed=True)))
 
     def _word_of(self, now: int, bits: int) -> Word:
         word = self._word(bits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zeroskip.cosim.waves.shown import Group, Shown, enumeration, player_states
+from zeroskip.cosim.waves.shown import Group, Shown, enumeration, of_player
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import COLUMNS_AHEAD, EieGeometry
 from zeroskip.rtl.eie.arithmetic import Augend
@@ -33,9 +33,7 @@ def _control(geometry: EieGeometry) -> Group:
     return Group(
         title="Control",
         signals=[
-            Shown(name="player.clk", label="clk"),
-            Shown(name="player.state", bits=3, label="player: state", form=player_states()),
-            Shown(name="player.cycles", bits=32, label="player: cycles since start", form="unsigned"),
+            *of_player("player"),
             Shown(name=f"{ARRAY}.start", label="start"),
             Shown(name=f"{ARRAY}.done", label="done"),
             Shown(name=f"{control}.running", label="running"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from zeroskip.cosim.mma.waves import GEMM
+from zeroskip.cosim.waves.decoder import since_start
 from zeroskip.cosim.waves.events import Events, Merged
 from zeroskip.cosim.waves.fields import fields
 from zeroskip.cosim.waves.vcd import Cycle
@@ -45,13 +46,11 @@ class MmaDecoder:
         tracks = [events.track(pid, name) for name in ("jobs", "steps", "results")]
         jobs, waits = (Merged(events, track) for track in tracks[:2])
         now, count = -1, 0
+        offers = [list(SIGNALS).index(name) for name in ("offered", "taken")]
         job: tuple[str, str, dict[str, object]] | None = None
-        for values in cycles:
+        for now, values in since_start(cycles, *offers):
             seen = dict(zip(SIGNALS, values, strict=True))
             begins = seen["offered"] == 1 and seen["taken"] == 1
-            if now < 0 and not begins:
-                continue
-            now += 1
             if begins:
                 job = f"job {count}", "job", {"job": count, **self._job(seen["job"])}
                 count += 1

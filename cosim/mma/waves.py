@@ -3,7 +3,7 @@ multiplexers, sums and results."""
 
 from __future__ import annotations
 
-from zeroskip.cosim.waves.shown import Group, Shown, player_states
+from zeroskip.cosim.waves.shown import Group, Shown, of_player
 from zeroskip.model.bits import bits_for
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.mma.layouts import codes_layout, results_layout, timing
@@ -22,9 +22,7 @@ def groups(geometry: TileGeometry) -> list[Group]:
 def _sequencer(geometry: TileGeometry) -> Group:
     sequencer = f"{GEMM}.sequencer"
     signals = [
-        Shown(name="gemm_player.clk", label="clk"),
-        Shown(name="gemm_player.state", bits=3, label="player: state", form=player_states()),
-        Shown(name="gemm_player.cycles", bits=32, label="player: cycles since start", form="unsigned"),
+        *of_player("gemm_player"),
         Shown(name=f"{GEMM}.start__valid", label="start: job offered"),
         Shown(name=f"{GEMM}.start__ready", label="start: job taken"),
         Shown(name=f"{sequencer}.busy", label="job under way"),

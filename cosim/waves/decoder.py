@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,18 @@ class Decoder(Protocol):
         """Writes the events of all cycles: the values of the signals, in their order. Cycle 0 is the one in which the
         first start is taken."""
         ...
+
+
+def since_start(cycles: Iterable[Cycle], *offers: int) -> Iterator[tuple[int, Cycle]]:
+    """The cycles with their numbers, from the one in which the first start is taken: there the signals at the places
+    `offers` are all high."""
+    begun = False
+    now = 0
+    for values in cycles:
+        begun = begun or all(values[place] == 1 for place in offers)
+        if begun:
+            yield now, values
+            now += 1
 
 
 def write_trace(path: Path, waveform: Path, decoder: Decoder, **about: object) -> None:

@@ -52,7 +52,16 @@ def enumeration(title: str, members: type[enum.Enum]) -> Enumeration:
     return Enumeration(title=title, names={int(member.value): member.name.lower() for member in members})
 
 
-def player_states() -> Enumeration:
+def of_player(player: str) -> list[Shown]:
+    """What every player (common_player.v) shows of itself, from its name on."""
+    return [
+        Shown(name=f"{player}.clk", label="clk"),
+        Shown(name=f"{player}.state", bits=3, label="player: state", form=_player_states()),
+        Shown(name=f"{player}.cycles", bits=32, label="player: cycles since start", form="unsigned"),
+    ]
+
+
+def _player_states() -> Enumeration:
     """The states of all players, as their Verilog numbers them."""
     source = (PACKAGE / "cosim/common_player.v").read_text()
     constants = re.search(r"localparam (OPENING = [^;]*);", source)
