@@ -88,8 +88,8 @@ class Driver(Protocol[N, S, R]):
         """What makes a trace of the player's waveform."""
         ...
 
-    def viewer(self, network: N) -> Viewer | None:
-        """What makes a page of the player's waveform that shows the cycles; None for a core that has none yet."""
+    def viewer(self, network: N, inputs: NDArray[Any]) -> Viewer:
+        """What makes a page of the player's waveform that shows the cycles of a batch."""
         ...
 
     def setup(self, network: N, load: LoadName) -> Setup:

@@ -77,8 +77,8 @@ class EieDriver:
     def decoder(self, geometry: EieGeometry) -> EieDecoder:
         return EieDecoder(geometry)
 
-    def viewer(self, network: EieNetwork) -> EieViewer:
-        return EieViewer(network)
+    def viewer(self, network: EieNetwork, inputs: NDArray[np.int16]) -> EieViewer:
+        return EieViewer(network, inputs)
 
     def setup(self, network: EieNetwork, load: LoadName) -> Setup:
         """The network is loaded once, for all stages and images. The few words of codebooks and layer table go through

@@ -28,14 +28,14 @@ class EieViewer:
     clock = EieDecoder.clock
     parts = (HERE / "viewer_array.css", HERE / "viewer_words.js", HERE / "viewer_array.js")
 
-    def __init__(self, network: EieNetwork) -> None:
-        self._network = network
+    def __init__(self, network: EieNetwork, inputs: NDArray[Any]) -> None:
+        self._network, self._inputs = network, inputs
         self._decoder = EieDecoder(network.geometry)
         self._pipelines = Pipelines(network.geometry, self._decoder)
         self.signals = self._pipelines.signals
         self.most_cycles = MOST_PE_CYCLES // network.geometry.pes
 
-    def cycles(self, inputs: NDArray[Any]) -> int:
+    def cycles(self) -> int:
         network = self._network
         counted = 0
 
@@ -48,7 +48,7 @@ class EieViewer:
         def run_host(index: int, given: list[NDArray[Any]]) -> NDArray[Any]:
             return network.run_host(index, given)[0]
 
-        run_stages(network.stages, inputs, run_stage, run_host, network.run_cell)
+        run_stages(network.stages, self._inputs, run_stage, run_host, network.run_cell)
         return counted
 
     def decode(self, cycles: Iterable[Cycle]) -> dict[str, NDArray[Any]]:

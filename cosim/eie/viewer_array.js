@@ -31,8 +31,6 @@ const core = (() => {
   const starts = a.start[length - 1] + 1;
   const before = sumsBefore();
 
-  function range(count) { return Array.from({length: count}, (_, index) => index); }
-
   // The sum that a row had before each write: zero before a layer's first.
   function sumsBefore() {
     const found = new Float64Array(length * pes);
@@ -109,7 +107,7 @@ const core = (() => {
     const column = broadcast >= 0 && columnOf(broadcast);
     write(packet, broadcast < 0 ? "" : column < 0 ? `bias, 1 = ${figure(a.activation[broadcast])}`
       : `activation ${column} = ${figure(a.activation[broadcast])}`);
-    write(controlState, stalled ? `blocked: ${causes(cycle).length > 1 ? "queues" : "queue"} of ${listed(causes(cycle))} full`
+    write(controlState, stalled ? `blocked: ${causes(cycle).length > 1 ? "queues" : "queue"} of ${listed(causes(cycle), "PE")} full`
       : broadcast >= 0 ? "broadcasts" : range(pes).some((pe) => KINDS[kind(cycle, pe)].name === "draining") ? "all columns sent"
       : layer === NO_LAYER ? "idle" : "searches and fetches");
   }
@@ -121,7 +119,7 @@ const core = (() => {
     parts.card.dataset.kind = now.name;
     parts.swatch.style.background = `var(--${now.name})`;
     parts.card.classList.toggle("cause", a.activity[at] >= FULL);
-    write(parts.stateText, now.name === "stalled" ? `stalled by ${listed(causes(cycle))}` : now.state || "idle");
+    write(parts.stateText, now.name === "stalled" ? `stalled by ${listed(causes(cycle), "PE")}` : now.state || "idle");
 
     const level = a.level[at];
     const fills = level >= full;
@@ -186,9 +184,9 @@ const core = (() => {
   }
 
   return {
-    length, spans, kind, say, rows: pes, kinds: KINDS,
+    length, spans, spanName: "layer", kind, say, rows: pes, kinds: KINDS,
     about: `EIE array of ${plural(pes, "processing element", "processing elements")} (PEs), `
-      + `${plural(run.samples, "sample", "samples")}, ${figure(length)} cycles, as the RTL's waveform has them.`,
+      + `${run.of}, ${figure(length)} cycles, as the RTL's waveform has them.`,
     stripLabel: `What each of the ${pes} PEs does over the whole run, a row for each PE`,
     reading: `<p>The control unit broadcasts each activation that is not zero, and the column of weights that belongs to
       it. A PE that has entries in the column puts it into its <b>queue</b>; a queue that holds ${full} columns is full, and

@@ -1,12 +1,4 @@
 // What happens in a cycle of the array, in a sentence.
-const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
-
-function listed(pes) {
-  if (pes.length > 4) return `${pes.length} PEs`;
-  if (pes.length === 1) return `PE ${pes[0]}`;
-  return `PEs ${pes.slice(0, -1).join(", ")} and ${pes[pes.length - 1]}`;
-}
-
 function columnName(column) {
   return column < 0 ? "the bias column" : `activation ${column}`;
 }
@@ -19,11 +11,11 @@ function sentence({running, draining, blocked, layer, first, done, sent, full, b
   if (sent) parts.push(`the control unit broadcasts ${columnName(sent.column)}, whose value is ${figure(sent.activation)}`);
   else if (draining) parts.push("all columns of the layer have been sent");
   else if (!blocked && !first) parts.push("no broadcast is sent");
-  if (blocked) parts.push(`the next broadcast waits because the ${full.length > 1 ? "queues" : "queue"} of ${listed(full)} ${full.length > 1 ? "were" : "was"} full when the control unit looked`);
+  if (blocked) parts.push(`the next broadcast waits because the ${full.length > 1 ? "queues" : "queue"} of ${listed(full, "PE")} ${full.length > 1 ? "were" : "was"} full when the control unit looked`);
   const busy = by.entry || [];
   if (busy.length === pes && pes > 1) parts.push("every PE multiplies a weight");
-  else if (busy.length) parts.push(`${listed(busy)} ${busy.length > 1 ? "multiply" : "multiplies"} a weight`);
-  if (by.padding) parts.push(`${listed(by.padding)} ${by.padding.length > 1 ? "lose" : "loses"} the cycle to padding`);
+  else if (busy.length) parts.push(`${listed(busy, "PE")} ${busy.length > 1 ? "multiply" : "multiplies"} a weight`);
+  if (by.padding) parts.push(`${listed(by.padding, "PE")} ${by.padding.length > 1 ? "lose" : "loses"} the cycle to padding`);
   const waits = [
     ["stalled", "for room in a full queue"],
     ["starved", "for a broadcast that has entries for it", "for a broadcast that has entries for them"],
@@ -31,8 +23,7 @@ function sentence({running, draining, blocked, layer, first, done, sent, full, b
   ];
   for (const [kind, one, many] of waits) {
     const found = by[kind];
-    if (found) parts.push(`${found.length === pes && pes > 1 ? "every PE waits" : `${listed(found)} ${found.length > 1 ? "wait" : "waits"}`} ${found.length > 1 && many && found.length < pes ? many : one}`);
+    if (found) parts.push(`${found.length === pes && pes > 1 ? "every PE waits" : `${listed(found, "PE")} ${found.length > 1 ? "wait" : "waits"}`} ${found.length > 1 && many && found.length < pes ? many : one}`);
   }
-  const text = parts.length > 1 ? `${parts.slice(0, -1).join(", ")}, and ${parts[parts.length - 1]}` : parts[0];
-  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+  return sentenceOf(parts);
 }

@@ -14,6 +14,8 @@ from zeroskip.cosim.driver import RtlRun, StageRun
 from zeroskip.cosim.mma.design import gemm_design
 from zeroskip.cosim.mma.play import CheckedGemm, check_gemm, play_gemm
 from zeroskip.cosim.mma.trace import MmaDecoder
+from zeroskip.cosim.mma.viewer import TileViewer
+from zeroskip.cosim.mma.viewer_plan import plan_network
 from zeroskip.cosim.mma.waves import groups
 from zeroskip.cosim.session import Session, Setup
 from zeroskip.cosim.simulator import LoadName
@@ -73,8 +75,8 @@ class MmaDriver:
     def decoder(self, geometry: TileGeometry) -> MmaDecoder:
         return MmaDecoder(geometry)
 
-    def viewer(self, network: MmaNetwork) -> None:
-        return None
+    def viewer(self, network: MmaNetwork, inputs: NDArray[np.float32]) -> TileViewer:
+        return TileViewer(network.geometry, plan_network(network, inputs))
 
     def setup(self, network: MmaNetwork, load: LoadName) -> Setup:
         """Nothing but how: each product loads its operands."""

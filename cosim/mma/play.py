@@ -14,7 +14,7 @@ from zeroskip.cosim.bits import Words, from_hexadecimal, to_bits, to_numbers
 from zeroskip.cosim.mma.design import gemm_design, tile_design
 from zeroskip.cosim.mma.program import job_program, results, transfers
 from zeroskip.cosim.player import Player
-from zeroskip.cosim.session import Session, Setup, most_cycles
+from zeroskip.cosim.session import Recording, Session, Setup, most_cycles
 from zeroskip.cosim.simulator import LoadName, Simulator
 from zeroskip.model.mma.cycles import job_cycles
 from zeroskip.model.mma.gemm import Images, Job, Operand, Product, check_product, jobs
@@ -148,12 +148,14 @@ def verify_gemms(
     load: LoadName = "direct",
     seed: int = 0,
     waveform: Path | None = None,
+    recording: Recording | None = None,
     announce: Callable[[str], None] = lambda _: None,
     on_jobs: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[list[CheckedGemm], Path | None]:
     """Runs products of one size on the RTL and both models. If they differ, the jobs with the first difference are
-    recorded as `waveform`, by default in the cache folder; its path is returned. `announce` is called with a
-    description before any work that takes longer than a second, `on_jobs` with the jobs done, and all of them.
+    recorded as `waveform`, by default in the cache folder; its path is returned. With `recording`, the whole run is
+    recorded there instead. `announce` is called with a description before any work that takes longer than a second,
+    `on_jobs` with the jobs done, and all of them.
 
     Raises as `run_gemm` does.
     """
@@ -165,6 +167,7 @@ def verify_gemms(
         simulator=simulator,
         seed=seed,
         waveform=waveform,
+        recording=recording,
         announce=announce,
     ) as session:
         runs = play_gemms(session, products, geometry, on_jobs)

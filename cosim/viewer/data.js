@@ -2,7 +2,7 @@
 function readRun(element) {
   const run = JSON.parse(element.textContent);
   element.remove();
-  const types = {Uint8Array, Uint16Array, Int16Array, Uint32Array, Int32Array, Float64Array};
+  const types = {Uint8Array, Uint16Array, Int16Array, Uint32Array, Int32Array, Float32Array, Float64Array};
   const arrays = {};
   for (const [name, pack] of Object.entries(run.arrays)) {
     const text = atob(pack.data);

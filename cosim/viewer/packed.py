@@ -14,6 +14,7 @@ TYPES = {
     "u4": "Uint32Array",
     "i2": "Int16Array",
     "i4": "Int32Array",
+    "f4": "Float32Array",
     "f8": "Float64Array",
 }
 """The arrays of JavaScript for the types of NumPy."""

@@ -14,22 +14,23 @@ from zeroskip.cosim.waves.vcd import cycles
 from zeroskip.model.files import replacing
 
 HERE = Path(__file__).parent
-PARTS = [HERE / "page.css", HERE / "data.js", HERE / "player.js", HERE / "strip.js"]
+PARTS = [HERE / "page.css", HERE / "data.js", HERE / "words.js", HERE / "player.js", HERE / "strip.js"]
 
 
-def write_viewer(path: Path, waveform: Path, viewer: Viewer, *, network: str, samples: int) -> None:
-    """Writes the page of a waveform in the format VCD; an existing file is replaced completely or not at all."""
+def write_viewer(path: Path, waveform: Path, viewer: Viewer, *, title: str, of: str) -> None:
+    """Writes the page of a waveform in the format VCD; an existing file is replaced completely or not at all. `of` says
+    how much ran, as "3 samples"."""
     arrays = viewer.decode(cycles(waveform, viewer.clock, viewer.signals))
     data = {
-        "network": network,
-        "samples": samples,
+        "title": title,
+        "of": of,
         "facts": viewer.facts(),
         "arrays": {name: packed(array) for name, array in arrays.items()},
     }
     parts = [*PARTS, *viewer.parts]
     template = Template((HERE / "page.html").read_text(encoding="utf-8"))
     page = template.substitute(
-        title=escape(network),
+        title=escape(title),
         style=_joined(parts, ".css"),
         script=_joined(parts, ".js"),
         # A name that holds a tag's end would end the script that the data are.

@@ -1,5 +1,5 @@
-// Steps and plays through the cycles of a core: `length`, draw(cycle), say(cycle), isStall(cycle), and spans, the layers
-// (begin, label). The strip is in strip.js.
+// Steps and plays through the cycles of a core: `length`, draw(cycle), say(cycle), isStall(cycle), and spans (begin,
+// label), of what spanName says, as "layer". The strip is in strip.js.
 function startPlayer(core) {
   const at = (id) => document.getElementById(id);
   const [caption, scrub, play, speed, count] = ["caption", "scrub", "play", "speed", "count"].map(at);
@@ -12,6 +12,9 @@ function startPlayer(core) {
   at("about").textContent = core.about;
   at("reading").innerHTML = core.reading;
   scrub.max = core.length - 1;
+  at("span").textContent = core.spanName;
+  at("layer").textContent = `Next ${core.spanName}`;
+  at("layer").title = `Next ${core.spanName} (L)`;
   const strip = startStrip(core, show);
 
   function show(cycle) {
@@ -69,7 +72,7 @@ function startPlayer(core) {
     setPlaying(false);
     const span = core.spans.find((span) => span.begin > now);
     if (span) show(span.begin);
-    else write(caption, `No layer begins after cycle ${figure(now)}.`);
+    else write(caption, `No ${core.spanName} begins after cycle ${figure(now)}.`);
   }
 
   function faster(by) {

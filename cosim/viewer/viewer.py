@@ -14,7 +14,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Viewer(Protocol):
-    """How the cycles of a network on its core are read out of the waveform, and drawn."""
+    """How the cycles of a run on a core are read out of the waveform, and drawn."""
 
     clock: str
     signals: Sequence[str]
@@ -24,8 +24,8 @@ class Viewer(Protocol):
     most_cycles: int
     """The longest run that the page takes."""
 
-    def cycles(self, inputs: NDArray[Any]) -> int:
-        """The cycles of a batch from each start to its done, by the models."""
+    def cycles(self) -> int:
+        """The cycles that the page will show, by the models."""
         ...
 
     def decode(self, cycles: Iterable[Cycle]) -> Arrays:

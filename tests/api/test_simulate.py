@@ -12,6 +12,7 @@ from support.viewers import run_of
 from torch import nn
 
 import zeroskip
+from zeroskip.cosim.drivers import load_driver
 from zeroskip.model.cores import CORES
 from zeroskip.model.progress import Step
 
@@ -174,15 +175,19 @@ def test_refuses_a_viewer_before_the_simulation(tmp_path: Path, viewer: str, mes
         zeroskip.simulate("missing.zs", samples(2), viewer=tmp_path / viewer, report=tmp_path / "report.html")
 
 
-def test_a_viewer_of_the_samples_that_are_wanted(tmp_path: Path) -> None:
-    compiled = zeroskip.compile(small(), samples(4))
+@pytest.mark.parametrize("core", CORES)
+def test_a_viewer_of_the_samples_that_are_wanted(tmp_path: Path, core: str) -> None:
+    compiled = zeroskip.compile(small(), samples(4), settings=zeroskip.CompileSettings(core=core))
     settings = zeroskip.SimulateSettings(waves_samples=2)
     result = zeroskip.simulate(compiled, samples(4), settings=settings, viewer=tmp_path / "run.html")
     assert result.summary()["viewer"] == str(tmp_path / "run.html")
     assert ("viewer of the cycles", str(tmp_path / "run.html")) in result.rows()
     run, arrays = run_of(tmp_path / "run.html")
-    assert run["samples"] == 2
-    assert len(arrays["layer"]) == result.verification.cycles[:2].sum()
+    assert run["of"] == "2 samples"
+    driver = load_driver(core)
+    inputs, _ = driver.encode(compiled.network, samples(2)[0], saturate=False)
+    shown = {"eie": "layer", "mma": "job"}[core]
+    assert len(arrays[shown]) == driver.viewer(compiled.network, inputs).cycles()
     assert [path.name for path in tmp_path.iterdir()] == ["run.html"]
 
 
@@ -192,8 +197,8 @@ def test_longer_runs_than_the_viewer_takes_are_refused_before_the_simulation(
     """The error says limit, cycles and remedy: fewer samples, or a smaller network where one is too many."""
     compiled = zeroskip.compile(small(), samples(4))
     cases = [
-        (800, 3, r"at most 100 cycles on this array, and the 3 samples take \d+: take fewer \(waves_samples\)"),
-        (160, 3, r"at most 20 cycles on this array, and the 3 samples take \d+: take a smaller network"),
+        (800, 3, r"at most 100 cycles with this geometry, and the 3 samples take \d+: take fewer \(waves_samples\)"),
+        (160, 3, r"at most 20 cycles with this geometry, and the 3 samples take \d+: take a smaller network"),
         (160, 1, r"and the sample takes \d+: take a smaller network; a trace shows longer runs"),
     ]
     steps: list[Step] = []
@@ -205,9 +210,3 @@ def test_longer_runs_than_the_viewer_takes_are_refused_before_the_simulation(
                 compiled, samples(4), settings=settings, viewer=tmp_path / "run.html", progress=steps.append
             )
     assert {step.task for step in steps} <= {"loading the network", "loading the data", "loading the simulator"}
-
-
-def test_the_tile_has_no_viewer_yet(tmp_path: Path) -> None:
-    compiled = zeroskip.compile(small(), samples(4), settings=zeroskip.CompileSettings(core="mma"))
-    with pytest.raises(ValueError, match=r"viewer shows no network for the .*tile.* yet; its cycles are in a trace"):
-        zeroskip.simulate(compiled, samples(4), viewer=tmp_path / "run.html")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zeroskip.api.checks import require_at_least, require_settings, typed
 from zeroskip.api.inputs import Data, labels_field, name_of, samples_of, sources_of
 from zeroskip.api.paths import optional_path, require_writable, reserves
+from zeroskip.api.records import beside_records, records_of, rows_of, summary_of
 from zeroskip.api.told import keeps_warnings
 from zeroskip.api.verified import Verified
+from zeroskip.cosim.records import Records
 from zeroskip.cosim.simulator import LoadName, SimulatorName
-from zeroskip.cosim.waves.beside import sessions_of
 from zeroskip.model.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
@@ -60,12 +61,10 @@ class Simulation(Verified):
     clipped_inputs: int
     losses: tuple[Loss, ...]
     report: Path | None
-    waves: Path | None
+    records: Records
+    """Waveform, trace and page of the first samples."""
     sessions: tuple[Path, ...]
     """Sessions of GTKWave and Surfer beside the waveform, but for those that the user has saved."""
-    trace: Path | None
-    viewer: Path | None
-    """The page that plays the cycles."""
     seconds: float
     warnings: tuple[str, ...] = ()
     """What was warned of: losses that are much, and ranges of values that do not fit."""
@@ -83,10 +82,7 @@ class Simulation(Verified):
             "lost": [loss.summary() for loss in self.losses if loss.much],
             "warnings": list(self.warnings),
             "report": None if self.report is None else str(self.report),
-            "waves": None if self.waves is None else str(self.waves),
-            "sessions": [str(path) for path in self.sessions],
-            "trace": None if self.trace is None else str(self.trace),
-            "viewer": None if self.viewer is None else str(self.viewer),
+            **summary_of(self.records, self.sessions),
             "seconds": self.seconds,
         }
 
@@ -97,15 +93,7 @@ class Simulation(Verified):
         rows.append(("inputs clipped", f"{self.clipped_inputs:,}"))
         if self.report is not None:
             rows.append(("report", str(self.report)))
-        if self.waves is not None:
-            rows.append(("waveform of the run", str(self.waves)))
-        if self.sessions:
-            rows.append(("its sessions", ", ".join(path.name for path in self.sessions)))
-        if self.trace is not None:
-            rows.append(("trace of the run", str(self.trace)))
-        if self.viewer is not None:
-            rows.append(("viewer of the cycles", str(self.viewer)))
-        return [*rows, *self.verification.rows()]
+        return [*rows, *rows_of(self.records, self.sessions), *self.verification.rows()]
 
 
 def _waveform(report: Path) -> Path:
@@ -115,7 +103,7 @@ def _waveform(report: Path) -> Path:
 
 def _beside(path: Path) -> list[Path]:
     """What is written beside each of the files: the waveform of a failure, and the sessions of a waveform."""
-    return [_waveform(path), *(sessions_of(path) if path.suffix in (".fst", ".vcd") else ())]
+    return [_waveform(path), *beside_records(path)]
 
 
 @typed
@@ -141,7 +129,7 @@ def simulate(
     the waveform of the first samples to write (.fst or .vcd), for which they run once more. Beside it come sessions
     that show it in GTKWave (.gtkw) and Surfer (.sucl), unless the user has saved one there.
     `trace` is a JSON file to write of what happens in each cycle of the same samples, for the viewer of Perfetto.
-    `viewer` is an HTML page to write that plays these cycles on a drawing of the EIE array.
+    `viewer` is an HTML page to write that plays these cycles on a drawing of the core.
 
     Where the RTL differs from a model, `equal` is false, and `verification.waveform` is the waveform of the first start
     that differs, next to the report or, without one, in the cache folder.
@@ -152,9 +140,8 @@ def simulate(
     start = time.monotonic()
     settings = settings or SimulateSettings()
     outputs, report = optional_path(outputs), optional_path(report)
-    waves, trace, viewer = optional_path(waves), optional_path(trace), optional_path(viewer)
     progress(Step(task="loading the network"))
-    from zeroskip.cosim.simulator import Simulator, require_fst, require_tools
+    from zeroskip.cosim.simulator import Simulator, require_tools
 
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
@@ -162,25 +149,15 @@ def simulate(
     for path, suffix in ((report, ".html"), (outputs, ".npz")):
         if path is not None:
             require_writable(path, *sources_of(data, source), suffix=suffix)
-    if waves is not None:
-        if waves.suffix not in (".fst", ".vcd"):
-            raise ValueError(f"waves must end in .fst or .vcd, not {waves.suffix!r}: {waves}")
-        if report is not None and waves.resolve() == _waveform(report).resolve():
-            raise ValueError(f"waves must be another file than {waves}, which would show a failure")
-        for path in (waves, *sessions_of(waves)):
-            require_writable(path, *sources_of(data, source), suffix=path.suffix)
-        if waves.suffix == ".fst":
-            require_fst(simulator)
-    if trace is not None:
-        if trace.suffix != ".json":
-            raise ValueError(f"trace must end in .json, not {trace.suffix!r}: {trace}")
-        require_writable(trace, *sources_of(data, source), suffix=trace.suffix)
-    if viewer is not None:
-        if viewer.suffix != ".html":
-            raise ValueError(f"viewer must end in .html, not {viewer.suffix!r}: {viewer}")
-        if report is not None and viewer.resolve() == report.resolve():
-            raise ValueError(f"viewer and report must be different files, not both {viewer}")
-        require_writable(viewer, *sources_of(data, source), suffix=viewer.suffix)
+    records = records_of(
+        simulator,
+        *sources_of(data, source),
+        waves=waves,
+        trace=trace,
+        viewer=viewer,
+        report=report,
+        failure=None if report is None else _waveform(report),
+    )
     if outputs is not None and report is not None and outputs.resolve() == report.resolve():
         raise ValueError(f"outputs and report must be different files, not both {outputs}")
     name, compiled = load_compiled(network)
@@ -204,10 +181,12 @@ def simulate(
     if compiled.samples is not None:
         compiled.samples.warn_of_range([values], field)
     recorded = inputs[: settings.waves_samples]
-    if viewer is not None:
+    shown = None
+    if records.viewer is not None:
         from zeroskip.cosim.record import require_viewable
 
-        require_viewable(compiled, recorded)
+        shown = load_driver(compiled.core).viewer(compiled, recorded)
+        require_viewable(shown, len(recorded), "sample", smaller="a smaller network", fewer="waves_samples")
     verification = verify(
         compiled,
         inputs,
@@ -218,16 +197,15 @@ def simulate(
         progress=progress,
     )
     sessions: tuple[Path, ...] = ()
-    if waves is not None or trace is not None or viewer is not None:
-        from zeroskip.cosim.record import record
+    if records.wanted:
+        from zeroskip.cosim.record import record_network
 
-        sessions = record(
+        sessions = record_network(
             compiled,
             recorded,
+            records,
             name=name,
-            waves=waves,
-            trace=trace,
-            viewer=viewer,
+            viewer=shown,
             simulator=simulator,
             load=settings.load,
             seed=settings.seed,
@@ -259,10 +237,8 @@ def simulate(
         clipped_inputs=clipped,
         losses=tuple(losses),
         report=report,
-        waves=waves,
+        records=records,
         sessions=sessions,
-        trace=trace,
-        viewer=viewer,
         seconds=time.monotonic() - start,
     )
 

@@ -36,7 +36,7 @@ def simulate_command(
     ] = None,
     viewer: Annotated[
         Path | None,
-        typer.Option(help="Page of the first samples to write, .html: plays the cycles on a drawing of the EIE array."),
+        typer.Option(help="Page of the first samples to write, .html: plays the cycles on a drawing of the core."),
     ] = None,
     waves_samples: Annotated[
         int, typer.Option(min=1, help="How many samples waveform, trace and viewer show.")

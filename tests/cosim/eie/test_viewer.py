@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.browser import needs_chromium
 from support.networks import random_inputs, random_network
 from support.traces import cycles_of, events_of, of_track
-from support.viewers import run_of
+from support.viewers import number_of, run_of, step_through
 
 from zeroskip.cosim.eie.trace import EieDecoder
 from zeroskip.cosim.eie.viewer import EieViewer
@@ -43,7 +44,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     inputs = random_inputs(rng, 3, 150, (0.3, 1.0, 0.05))
     verification = verify(network, inputs, recording=Recording(file=folder / "run.vcd", format="vcd"))
     write_trace(folder / "run.json", folder / "run.vcd", EieDecoder(network.geometry))
-    write_viewer(folder / "run.html", folder / "run.vcd", EieViewer(network), network="</script>", samples=3)
+    viewer = EieViewer(network, inputs)
+    write_viewer(folder / "run.html", folder / "run.vcd", viewer, title="</script>", of="3 samples")
     _, flat = run_of(folder / "run.html")
     pes, entries = network.geometry.pes, network.geometry.entries_per_word
     length = len(flat["layer"])
@@ -56,7 +58,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_cycles_are_those_of_the_run_and_of_the_models(made: Made) -> None:
     network, inputs, verification, _, arrays = made
     assert np.bincount(arrays["start"]).tolist() == verification.cycles.tolist()
-    assert EieViewer(network).cycles(inputs) == len(arrays["layer"])
+    assert EieViewer(network, inputs).cycles() == len(arrays["layer"])
     for layer in range(2):
         assert (arrays["layer"] == layer).sum() == verification.run.cycles.by_layer[:, layer].sum()
 
@@ -132,11 +134,24 @@ def test_entries_are_those_of_the_network_and_sums_follow_them(made: Made) -> No
         assert arrays["sum"][cycle + 4, pe] == sums[key]
 
 
+@needs_chromium
+def test_the_page_steps_through_the_sums_in_a_browser(made: Made) -> None:
+    """With the keys, as a user steps: in each cycle the texts of the sums are what the array wrote."""
+    *_, folder, arrays = made
+    seen = step_through(folder / "run.html", {"sums": ".sum .value > span:first-child", "caption": "#caption"})
+    assert seen[0]["caption"] == ["The array takes the start."]
+    assert len(seen) == len(arrays["layer"])
+    for cycle, texts in enumerate(seen):
+        rows, sums = arrays["sum_row"][cycle], arrays["sum"][cycle]
+        expected = [None if row < 0 else number for row, number in zip(rows, sums.tolist(), strict=True)]
+        assert [None if text == "\u2013" else number_of(text) for text in texts["sums"]] == expected
+
+
 def test_the_page_loads_nothing(made: Made) -> None:
     """No address, no script or style from elsewhere; and a name cannot end the script that holds the data."""
     page = (made[3] / "run.html").read_text()
     assert not re.search(r"https?://|<link[^>]+stylesheet|<script[^>]+src=|@import|url\(|fetch\(|XMLHttpRequest", page)
-    assert run_of(made[3] / "run.html")[0]["network"] == "</script>"
+    assert run_of(made[3] / "run.html")[0]["title"] == "</script>"
     assert page.count("</script>") == 2
 
 
