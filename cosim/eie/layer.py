@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.cosim.eie.viewer import EieViewer
+from zeroskip.cosim.record import record_network, require_viewable
+from zeroskip.cosim.records import Records
 from zeroskip.cosim.simulator import LoadName, Simulator
 from zeroskip.cosim.verify import Verification, verify
 from zeroskip.model.eie.bundle import EieNetwork
@@ -14,6 +18,7 @@ from zeroskip.model.eie.compiler import compile_network, error_bound, quantise_i
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.layer import spread_bias
 from zeroskip.model.eie.layer_npz import LayerFile
+from zeroskip.model.progress import Progress, silent
 
 LIKELY_INPUTS = 64
 """Inputs for which the load is balanced."""
@@ -31,12 +36,24 @@ class LayerOnRtl:
     difference: float
     bound: float
     within: bool
+    sessions: tuple[Path, ...]
+    """Sessions beside the waveform that was recorded."""
 
 
 def run_layer(
-    file: LayerFile, geometry: EieGeometry, *, fit: list[str], balance_load: bool, simulator: Simulator, load: LoadName
+    file: LayerFile,
+    geometry: EieGeometry,
+    *,
+    fit: list[str],
+    balance_load: bool,
+    simulator: Simulator,
+    load: LoadName,
+    records: Records,
+    name: str,
+    progress: Progress = silent,
 ) -> LayerOnRtl:
-    """Runs the layer on the RTL, with the memories named in `fit` as large as it needs."""
+    """Runs the layer on the RTL, with the memories named in `fit` as large as it needs, and once more where `records`
+    are wanted, which call it `name`. Raises ValueError where the viewer cannot show so many cycles."""
     spread = spread_bias(file)
     layers, inputs = [spread.layer], spread.inputs[None]
     network = compile_network(
@@ -47,7 +64,25 @@ def run_layer(
         balance_load=balance_load,
         balance_on=_likely(spread.inputs, len(file.activations)) if balance_load else None,
     )
-    verification = verify(network, quantise_inputs(network, inputs)[0], simulator=simulator, load=load)
+    quantised = quantise_inputs(network, inputs)[0]
+    viewer = None
+    if records.viewer is not None:
+        viewer = EieViewer(network, quantised)
+        require_viewable(viewer, 1, "layer", smaller="a smaller layer")
+    verification = verify(network, quantised, simulator=simulator, load=load)
+    sessions: tuple[Path, ...] = ()
+    if records.wanted:
+        sessions = record_network(
+            network,
+            quantised,
+            records,
+            name=name,
+            viewer=viewer,
+            simulator=simulator,
+            load=load,
+            seed=0,
+            progress=progress,
+        )
     outputs = verification.outputs[0]
 
     weight = file.codebook.astype(np.float64)[file.codes]
@@ -64,6 +99,7 @@ def run_layer(
         difference=float(difference.max()),
         bound=float(bound.max()),
         within=bool(np.all(difference <= bound)),
+        sessions=sessions,
     )
 
 

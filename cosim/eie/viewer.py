@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ MOST_PE_CYCLES = 160_000
 
 class EieViewer:
     clock = EieDecoder.clock
-    parts = (HERE / "viewer_array.css", HERE / "viewer_words.js", HERE / "viewer_array.js")
+    parts: Sequence[Path] = (HERE / "viewer_array.css", HERE / "viewer_words.js", HERE / "viewer_array.js")
 
     def __init__(self, network: EieNetwork, inputs: NDArray[Any]) -> None:
         self._network, self._inputs = network, inputs
         self._decoder = EieDecoder(network.geometry)
         self._pipelines = Pipelines(network.geometry, self._decoder)
-        self.signals = self._pipelines.signals
+        self.signals: Sequence[str] = self._pipelines.signals
         self.most_cycles = MOST_PE_CYCLES // network.geometry.pes
 
     def cycles(self) -> int:

@@ -24,7 +24,12 @@ MOST_VALUES = 1_600_000
 
 class TileViewer:
     clock = MmaDecoder.clock
-    parts = (HERE / "viewer_tile.css", HERE / "viewer_selection.js", HERE / "viewer_words.js", HERE / "viewer_tile.js")
+    parts: Sequence[Path] = (
+        HERE / "viewer_tile.css",
+        HERE / "viewer_selection.js",
+        HERE / "viewer_words.js",
+        HERE / "viewer_tile.js",
+    )
 
     def __init__(self, geometry: TileGeometry, plan: Sequence[PlannedJob]) -> None:
         self._geometry, self._plan = geometry, plan

@@ -125,3 +125,16 @@ def integers(field: str, text: str) -> tuple[int, ...]:
 def names(text: str) -> tuple[str, ...]:
     """The names of a list that is separated by commas; none for an empty text."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+Waves = Annotated[
+    Path | None,
+    typer.Option(help="Waveform of the run to write, .fst or .vcd; beside it, sessions of GTKWave and Surfer."),
+]
+Trace = Annotated[
+    Path | None,
+    typer.Option(help="Trace of the run to write, .json: what happens in each cycle, for ui.perfetto.dev."),
+]
+Viewer = Annotated[
+    Path | None, typer.Option(help="Page of the run to write, .html: plays the cycles on a drawing of the core.")
+]

@@ -22,22 +22,9 @@ def simulate_command(
     limit: Annotated[int | None, typer.Option(min=1, help="Run only this many samples, from the first.")] = None,
     outputs: Annotated[Path | None, typer.Option(help="NPZ file to write outputs and cycles to.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML report to write.", show_default="NETWORK.html")] = None,
-    waves: Annotated[
-        Path | None,
-        typer.Option(
-            help="Waveform of the first samples to write, .fst or .vcd; beside it, sessions of GTKWave and Surfer."
-        ),
-    ] = None,
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            help="Trace of the first samples to write, .json: what happens in each cycle, for ui.perfetto.dev."
-        ),
-    ] = None,
-    viewer: Annotated[
-        Path | None,
-        typer.Option(help="Page of the first samples to write, .html: plays the cycles on a drawing of the core."),
-    ] = None,
+    waves: options.Waves = None,
+    trace: options.Trace = None,
+    viewer: options.Viewer = None,
     waves_samples: Annotated[
         int, typer.Option(min=1, help="How many samples waveform, trace and viewer show.")
     ] = SimulateSettings.waves_samples,

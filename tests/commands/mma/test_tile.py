@@ -13,6 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from support.operands import floats
+from support.traces import cycles_of, events_of, of_track
+from support.viewers import run_of
 
 from zeroskip.model.mma import bundle as mma_bundle
 from zeroskip.model.mma.format import compress, nm_mask
@@ -60,6 +62,40 @@ def test_through_the_ports(zs: Command, tmp_path: Path) -> None:
         assert (code, json.loads(out)["mismatches"]) == (0, 0), err
         saved.append(dict(np.load(tmp_path / f"{load}.npz")))
     np.testing.assert_equal(*saved)
+
+
+def test_records(zs: Command, tmp_path: Path) -> None:
+    """A waveform with its sessions, a trace, and a page, all of the cycles that were counted."""
+    save_product(tmp_path / "p.npz")
+    files = ("--waves", "run.vcd", "--trace", "run.json", "--viewer", "run.html")
+    code, out, err = zs("mma", "p.npz", "--m", 2, "--n", 2, *files, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["waves"], result["trace"], result["viewer"]) == files[1::2]
+    assert sorted(result["sessions"]) == ["run.gtkw", "run.sucl"]
+    assert {*files[1::2], *result["sessions"]} <= {file.name for file in tmp_path.iterdir()}
+    run, shown = run_of(tmp_path / "run.html")
+    # The page shows the cycle of `done`, too.
+    assert (run["title"], run["of"], len(shown["job"])) == ("p.npz", "1 product", result["cycles"] + 1)
+    assert cycles_of(of_track(events_of(tmp_path / "run.json"), "Tile", "jobs"), "job") == result["cycles"]
+
+
+def test_records_that_are_none(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before the simulation: names of other files, and runs that are too long for the page."""
+    save_product(tmp_path / "p.npz")
+    monkeypatch.setattr("zeroskip.cosim.mma.viewer.MOST_VALUES", 240)
+    for arguments, message in (
+        (("--trace", "run.txt"), "trace must end in .json, not '.txt'"),
+        (
+            ("--output", "d.npz", "--waves", "d.vcd"),
+            "waves must be another file than d.vcd, which would show a failure",
+        ),
+        (("--viewer", "run.html"), "at most 10 cycles with this geometry, and the product takes 88: take smaller"),
+    ):
+        code, _, err = zs("mma", "p.npz", "--m", 2, "--n", 2, *arguments)
+        assert code == 1
+        assert message in " ".join(err.split())
+    assert not [*tmp_path.glob("run.*"), *tmp_path.glob("d.*")]
 
 
 def test_torchs_operand(zs: Command, tmp_path: Path) -> None:

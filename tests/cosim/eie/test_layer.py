@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.traces import cycles_of, events_of, of_track
+from support.viewers import run_of
 
 import zeroskip.cli
 
@@ -118,3 +120,32 @@ def test_what_does_not_fit(layer: Layer) -> None:
         err,
     )
     assert "word_bits must be a multiple of the 8 bits of an entry, not 60" in layer(arrays(), "--word-bits", 60)[2]
+
+
+def test_records(layer: Layer, tmp_path: Path) -> None:
+    """A waveform with its sessions, a trace, and a page, all of the cycles that were counted."""
+    files = ("--waves", "run.vcd", "--trace", "run.json", "--viewer", "run.html")
+    code, out, err = layer(arrays(), "--pes", 4, *files, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["waves"], result["trace"], result["viewer"]) == files[1::2]
+    assert sorted(result["sessions"]) == ["run.gtkw", "run.sucl"]
+    assert {*files[1::2], *result["sessions"]} <= {file.name for file in tmp_path.iterdir()}
+    run, shown = run_of(tmp_path / "run.html")
+    assert (run["title"], len(shown["layer"])) == ("layer.npz", result["cycles"])
+    events = events_of(tmp_path / "run.json")
+    assert cycles_of(of_track(events, "Control unit", "starts"), "start") == result["cycles"]
+
+
+def test_records_that_are_none(layer: Layer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before the simulation: names of other files, and runs that are too long for the page."""
+    monkeypatch.setattr("zeroskip.cosim.eie.viewer.MOST_PE_CYCLES", 40)
+    for arguments, message in (
+        (("--trace", "run.txt"), "trace must end in .json, not '.txt'"),
+        (("--waves", "layer.npz"), "waves must end in .fst or .vcd"),
+        (("--viewer", "run.html"), "at most 10 cycles with this geometry, and the layer takes "),
+    ):
+        code, _, err = layer(arrays(), "--pes", 4, *arguments)
+        assert code == 1
+        assert message in " ".join(err.split())
+    assert [file.name for file in tmp_path.iterdir()] == ["layer.npz"]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.paths import optional_path, require_writable, reserves
+from zeroskip.api.records import beside_records, records_of, rows_of, summary_of
+from zeroskip.cosim.records import Records
 from zeroskip.cosim.simulator import LoadName, SimulatorName
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.progress import Progress, Step, silent
@@ -42,6 +44,8 @@ class LayerResult:
     file: Path
     layer: LayerFile
     result: on_rtl.LayerOnRtl
+    records: Records
+    """Waveform, trace and page of the run."""
     seconds: float
 
     @property
@@ -67,6 +71,7 @@ class LayerResult:
             "cycle_model_equal": verification.cycle_model_equal,
             "saturated": verification.saturated,
             "waveform": None if verification.waveform is None else str(verification.waveform),
+            **summary_of(self.records, self.result.sessions),
             "geometry": dataclasses.asdict(self.result.network.geometry),
             "seconds": self.seconds,
         }
@@ -89,18 +94,22 @@ class LayerResult:
             ("weights", f"{weights:,} ({weights / codes.size:.1%})"),
             ("largest difference from the float product", difference),
             ("largest output", f"number {self.result.outputs.argmax():,}, {self.result.outputs.max():.6g}"),
+            *rows_of(self.records, self.result.sessions),
             *self.result.verification.rows()[1:],
             ("cycles of all PEs", self._cycles_by_cause()),
         ]
 
 
 @typed
-@reserves("output")
+@reserves("output", "waves", "trace", "viewer", beside=beside_records)
 def run_layer(
     file: Path | str,
     *,
     settings: LayerSettings | None = None,
     output: Path | str | None = None,
+    waves: Path | str | None = None,
+    trace: Path | str | None = None,
+    viewer: Path | str | None = None,
     progress: Progress = silent,
 ) -> LayerResult:
     """Run a layer from a file on the RTL, and compare it with the golden model, the cycle model and the float
@@ -108,8 +117,11 @@ def run_layer(
 
     `file` is an NPZ file with codebook (float32, 16), codes (uint8, outputs x inputs), activations (float32, inputs)
     and bias (float32, outputs; optional). The outputs are written to `output`, an NPZ file: float, raw, and the cycles.
-    Raises ValueError if the file is wrong or the layer does not fit the geometry, OSError where a file cannot be
-    read or written.
+    `waves` is a waveform to write (.fst or .vcd), with sessions beside it, `trace` a JSON file of what happens in each
+    cycle, and `viewer` an HTML page that plays the cycles: for these the layer runs once more.
+
+    Raises ValueError if the file is wrong, the layer does not fit the geometry, or takes more cycles than the viewer
+    shows; OSError where a file cannot be read or written.
     """
     start = time.monotonic()
     file, output = Path(file), optional_path(output)
@@ -124,6 +136,7 @@ def run_layer(
     require_tools(simulator)
     if output is not None:
         require_writable(output, file, suffix=".npz")
+    records = records_of(simulator, file, waves=waves, trace=trace, viewer=viewer)
     layer = load_layer(file)
     progress(Step(task="running on the RTL"))
     result = on_rtl.run_layer(
@@ -133,8 +146,11 @@ def run_layer(
         balance_load=settings.balance_load,
         simulator=simulator,
         load=settings.load,
+        records=records,
+        name=file.name,
+        progress=progress,
     )
     verification = result.verification
     if output is not None:
         save_npz(output, outputs=result.outputs, raw=verification.raw[0], cycles=verification.run.cycles.totals[0])
-    return LayerResult(file=file, layer=layer, result=result, seconds=time.monotonic() - start)
+    return LayerResult(file=file, layer=layer, result=result, records=records, seconds=time.monotonic() - start)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.paths import require_writable, reserves
+from zeroskip.api.records import beside_records, records_of, rows_of, summary_of
 from zeroskip.api.tables import yes
+from zeroskip.cosim.records import Records
 from zeroskip.cosim.simulator import LoadName, SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -59,6 +61,10 @@ class ProductResult:
     illegal: bool
     waveform: Path | None
     """The waveform of the first failing jobs."""
+    records: Records
+    """Waveform, trace and page of the run."""
+    sessions: tuple[Path, ...]
+    """Sessions of GTKWave and Surfer beside the waveform."""
     seconds: float
 
     @property
@@ -90,6 +96,7 @@ class ProductResult:
             "mismatches": self.mismatches,
             "illegal": self.illegal,
             "waveform": None if self.waveform is None else str(self.waveform),
+            **summary_of(self.records, self.sessions),
             "seconds": self.seconds,
         }
 
@@ -107,6 +114,7 @@ class ProductResult:
             ("outputs that differ from the golden model", f"{self.mismatches:,} of {self.outputs:,}"),
             ("illegal metadata", "YES" if self.illegal else "no"),
             ("written to", str(self.output)),
+            *rows_of(self.records, self.sessions),
             *([] if self.waveform is None else [("waveform", str(self.waveform))]),
         ]
 
@@ -117,6 +125,9 @@ def run_product(
     *,
     settings: ProductSettings | None = None,
     output: Path | str | None = None,
+    waves: Path | str | None = None,
+    trace: Path | str | None = None,
+    viewer: Path | str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> ProductResult:
@@ -125,12 +136,23 @@ def run_product(
     `file` is an NPZ file of raw bits: a (M x K), or values and meta of a compressed A; b (K x N), c (M x N); and the
     texts dtype, out and generation. With one more axis, the first, of all matrices it is a batch of independent
     products: dot products are a (n x 1 x K), b (n x K x 1) and c (n x 1 x 1). d, golden and cycles are written to
-    `output`, an NPZ file; where it is None, to the file with the suffix .d.npz. Raises ValueError if the file is wrong
+    `output`, an NPZ file; where it is None, to the file with the suffix .d.npz. `waves` is a waveform to write (.fst or
+    .vcd), with sessions beside it, `trace` a JSON file of what happens in each cycle, and `viewer` an HTML page that
+    plays the cycles: for these the products run once more. Raises ValueError if the file is wrong
     or does not fit the tile, OSError where a file cannot be read or written.
     """
     file = Path(file)
     output = Path(output or file.with_suffix(".d.npz"))
-    return _run_product(file, settings or ProductSettings(), output=output, seed=seed, progress=progress)
+    return _run_product(
+        file,
+        settings or ProductSettings(),
+        output=output,
+        waves=waves,
+        trace=trace,
+        viewer=viewer,
+        seed=seed,
+        progress=progress,
+    )
 
 
 def _waveform(output: Path) -> Path:
@@ -138,15 +160,24 @@ def _waveform(output: Path) -> Path:
     return output.with_suffix(".vcd")
 
 
-@reserves("output", beside=lambda output: [_waveform(output)])
+@reserves("output", "waves", "trace", "viewer", beside=lambda path: [_waveform(path), *beside_records(path)])
 def _run_product(
-    file: Path, settings: ProductSettings, *, output: Path, seed: int, progress: Progress
+    file: Path,
+    settings: ProductSettings,
+    *,
+    output: Path,
+    waves: Path | str | None,
+    trace: Path | str | None,
+    viewer: Path | str | None,
+    seed: int,
+    progress: Progress,
 ) -> ProductResult:
     start = time.monotonic()
     progress(Step(task="loading the operands"))
     import numpy as np
 
     from zeroskip.cosim.mma.play import verify_gemms
+    from zeroskip.cosim.mma.record import record_products, viewer_of
     from zeroskip.cosim.simulator import Simulator, require_tools
     from zeroskip.model.files import save_npz
     from zeroskip.model.mma.cycles import gemm_cycles, multiplier_utilisation
@@ -155,8 +186,11 @@ def _run_product(
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
     require_writable(output, file, suffix=".npz")
+    records = records_of(simulator, file, waves=waves, trace=trace, viewer=viewer, failure=_waveform(output))
     loaded = load_gemm(file, m=settings.m, n=settings.n, check=settings.check, illegal=settings.allow_illegal)
     products, geometry = loaded.products, loaded.geometry
+    if records.viewer is not None:
+        viewer_of(products, geometry)
     progress(Step(task="running on the RTL"))
     checked, waveform = verify_gemms(
         products,
@@ -168,6 +202,18 @@ def _run_product(
         announce=lambda task: progress(Step(task=task)),
         on_jobs=lambda done, total: progress(Step(task="running on the RTL", done=done, total=total, unit="jobs")),
     )
+    sessions: tuple[Path, ...] = ()
+    if records.wanted:
+        sessions = record_products(
+            products,
+            geometry,
+            records,
+            name=file.name,
+            simulator=simulator,
+            load=settings.load,
+            seed=seed,
+            progress=progress,
+        )
     operand, b, _ = products[0]
     sizes = (operand.rows, b.shape[1], operand.columns)
     cycles = sum(one.run.cycles for one in checked)
@@ -193,5 +239,7 @@ def _run_product(
         mismatches=sum(one.mismatches for one in checked),
         illegal=illegal,
         waveform=waveform,
+        records=records,
+        sessions=sessions,
         seconds=time.monotonic() - start,
     )

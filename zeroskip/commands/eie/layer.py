@@ -33,6 +33,9 @@ def layer_command(
     pointers: eie_options.Pointers = None,
     activation_rows: eie_options.ActivationRows = None,
     balance_load: eie_options.BalanceLoad = LayerSettings.balance_load,
+    waves: options.Waves = None,
+    trace: options.Trace = None,
+    viewer: options.Viewer = None,
     simulator: options.Simulator = "verilator",
     load: options.Load = LayerSettings.load,
     as_json: options.Json = False,
@@ -61,6 +64,8 @@ def layer_command(
         load=load,
     )
     with working() as progress:
-        result = run_layer(file, settings=settings, output=output, progress=progress)
+        result = run_layer(
+            file, settings=settings, output=output, waves=waves, trace=trace, viewer=viewer, progress=progress
+        )
     show(result.summary(), result.rows(), title=f"{file.name} on the {CORES['eie'].title}", as_json=as_json)
     finish(result.equal)

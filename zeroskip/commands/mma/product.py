@@ -33,6 +33,9 @@ def product_command(
     allow_illegal: Annotated[
         bool, typer.Option("--allow-illegal", help="Also run illegal metadata; the RTL's flag reports them.")
     ] = False,
+    waves: options.Waves = None,
+    trace: options.Trace = None,
+    viewer: options.Viewer = None,
     simulator: options.Simulator = "verilator",
     load: options.Load = ProductSettings.load,
     seed: options.Seed = 0,
@@ -46,6 +49,15 @@ def product_command(
     """
     settings = ProductSettings(m=m, n=n, check=check, allow_illegal=allow_illegal, simulator=simulator, load=load)
     with working() as progress:
-        result = run_product(file, settings=settings, output=output, seed=seed, progress=progress)
+        result = run_product(
+            file,
+            settings=settings,
+            output=output,
+            waves=waves,
+            trace=trace,
+            viewer=viewer,
+            seed=seed,
+            progress=progress,
+        )
     show(result.summary(), result.rows(), title=f"{file.name} on the {CORES['mma'].title}", as_json=as_json)
     finish(result.equal)
