@@ -16,9 +16,9 @@ class Accumulators(wiring.Component):
     """`slots` words of `width` bits, each the sum so far of one chain of steps: distributed memory on FPGAs, a register
     if there is one slot.
 
-    Latency: a word is read in one cycle and shown in the next. A word that is written in the cycle in which it is read
-    is shown as it was written, so that the memory does not lengthen the loop. Throughput: one read and one write a
-    cycle.
+    Latency: a word is read in one cycle and shown in the next. A word that is written in the cycle in which it is read,
+    or in the one before, is shown as it was written, so that the memory does not lengthen the loop. Throughput: one
+    read and one write a cycle.
 
     Parameters
     ----------
@@ -64,12 +64,21 @@ class Accumulators(wiring.Component):
                 m.d.sync += self.written.eq(self.write.data)
             return m
         m.submodules.storage = storage = memory.Memory(shape=Shape(self.width), depth=self.slots, init=[])
-        read = storage.read_port(domain="comb")
-        wiring.connect(m, wiring.flipped(self.write), storage.write_port())
-        m.d.comb += read.addr.eq(self.slot)
+        # A sum is there late in its cycle, and the memory lies away from the adder: it is written in the next cycle.
+        stores, store_slot = Signal(), Signal.like(self.slot)
+        store, read = storage.write_port(), storage.read_port(domain="comb")
+        m.d.comb += [
+            store.en.eq(stores),
+            store.addr.eq(store_slot),
+            store.data.eq(self.written),
+            read.addr.eq(self.slot),
+        ]
+        word = Mux(stores & (store_slot == self.slot), self.written, read.data)
         m.d.sync += [
-            fetched.eq(Mux(self.first, self.begin, read.data)),
+            fetched.eq(Mux(self.first, self.begin, word)),
             forward.eq(self.write.en & (self.write.addr == self.slot) & ~self.first),
             self.written.eq(self.write.data),
+            stores.eq(self.write.en),
+            store_slot.eq(self.write.addr),
         ]
         return m

@@ -61,12 +61,12 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class PartialSums:
+class Aligned:
     """After stage align: numbers in two's complement, and bits that are also to be added."""
 
     numbers: list[Signal]
     ones: list[Signal]
-    """Minus a term is its complement plus one. There are as many as additions are left, less one where none is."""
+    """Minus a term is its complement plus one. There are as many as additions are left."""
 
 
 class BlockSum:
@@ -76,7 +76,7 @@ class BlockSum:
         maximum    the largest exponent of the products: a stage for each two levels of the tree
         distance   the distance of each product to it
         compare    take the number; whether its exponent is larger, and then the distances to it
-        align      shift each term down, truncating it; add pairs of them
+        align      shift each term down, truncating it; of each three make two, without a carry
         add        the exact sum of the terms
         count      its magnitude, and the zeros above it
         round      normalise, truncate or round
@@ -101,10 +101,14 @@ class BlockSum:
         self.room_at_zero = self.magnitude_bits - 1 - self.rule.fraction_bits - self.result.bias - emin
         widening = max(0, -(self.room_at_zero + self.lowest - self.scale + self.result.bias))
         self.room_at_zero += widening
+        # The largest exponents of finite numbers, with the result's bias.
+        product = 2 * ((1 << form.exponent_bits) - 1 - form.infinities) + self.result.bias - self.scale
+        addend = (1 << self.result.exponent_bits) - 2
         self.rounding = Rounding(
             result=result,
             magnitude_bits=self.magnitude_bits,
             widened_bits=self.magnitude_bits + widening,
+            most_room=max(product, addend) + self.room_at_zero,
             nearest=rule.nearest,
             kept_bits=rule.kept_bits,
         )
@@ -217,15 +221,15 @@ class BlockSum:
         )
         return terms, special
 
-    def _align(self, m: Module, terms: Terms) -> PartialSums:
-        """The terms at their places, added in pairs."""
+    def _align(self, m: Module, terms: Terms) -> Aligned:
+        """The terms at their places. A carry-save adder for each three of them is one look-up table deep."""
         shifted = [number >> shift for number, shift in zip(terms.numbers, terms.shifts, strict=True)]
-        sums, ones = _pairs(shifted, terms.negative)
-        return PartialSums(numbers=registers(m, sums, "partial"), ones=registers(m, ones, "one"))
+        numbers, ones = _carry_saved(shifted, terms.negative)
+        return Aligned(numbers=registers(m, numbers, "aligned"), ones=registers(m, ones, "one"))
 
-    def _add(self, partial: PartialSums) -> Value:
-        numbers: list[Value] = list(partial.numbers)
-        ones: list[Value] = list(partial.ones)
+    def _add(self, aligned: Aligned) -> Value:
+        numbers: list[Value] = list(aligned.numbers)
+        ones: list[Value] = list(aligned.ones)
         while len(numbers) > 1:
             numbers, ones = _pairs(numbers, ones)
         # The sum of all terms is in this range.
@@ -253,6 +257,16 @@ def _larger(m: Module, values: Sequence[Value]) -> list[Value]:
         m.d.comb += value.eq(Mux(x > y, x, y))
         larger.append(value)
     return larger + list(values[len(larger) * 2 :])
+
+
+def _carry_saved(numbers: Sequence[Value], ones: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+    """Of each three neighbours two numbers with the same sum and one of the ones, and those that are left."""
+    left = list(ones)
+    saved: list[Value] = []
+    for x, y, z in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=False):
+        # A place below the lowest of the carries has the one.
+        saved += [x ^ y ^ z, Cat(left.pop(0), (x & y) | (x & z) | (y & z)).as_signed()]
+    return saved + list(numbers[len(numbers) // 3 * 3 :]), left
 
 
 def _pairs(numbers: Sequence[Value], ones: Sequence[Value]) -> tuple[list[Value], list[Value]]:

@@ -31,6 +31,7 @@ class Plus:
             result=form,
             magnitude_bits=magnitude_bits,
             widened_bits=magnitude_bits,
+            most_room=(1 << form.exponent_bits) - 2,
             nearest=True,
             kept_bits=form.mantissa_bits,
         )

@@ -44,11 +44,9 @@ class Counted:
     place above the highest."""
     exponents: tuple[Signal, Signal]
     """Of the result whose leading bit is in the highest place, and in the place above; less `up`."""
-    beyond: Signal
-    """How far the first of them lies above that of infinity; less `up`."""
-    not_zero: Signal
+    infinite: Signal
+    """Whether the result is infinite whatever the sum's lower places are, or not a number."""
     not_number: Signal
-    not_finite: Signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +62,8 @@ class Rounding:
     """Bits of the sum without its sign."""
     widened_bits: int
     """Bits of the magnitude as it is counted: widened so that it never has to shift down."""
+    most_room: int
+    """The largest `room` of a finite sum."""
     nearest: bool
     """Whether to round to nearest even; otherwise the sum is truncated."""
     kept_bits: int
@@ -100,6 +100,14 @@ class Rounding:
             # Less the zeros, which are known in the next stage.
             *(exponent.eq(special.room + leading) for leading, exponent in enumerate(exponents, start=1)),
         ]
+        # A number whose leading one lies in one of the highest places is infinite. Minus a power of two has its one a
+        # place higher than the complement has: then the exponent is that of infinity already.
+        infinity = (1 << self.result.exponent_bits) - 1
+        places = Cat(negative, complement, Const(0, above))[::-1]
+        beyond = Cat(
+            bit & (special.room + 1 >= infinity + place)
+            for place, bit in zip(range(self.most_room + 2 - infinity), places, strict=False)
+        ).any()
         not_finite = special.not_number | special.infinity
         sign = Mux(
             not_finite,
@@ -111,10 +119,8 @@ class Rounding:
             magnitude=magnitude,
             up=up,
             exponents=exponents,
-            beyond=register(m, special.room + 1 - ((1 << self.result.exponent_bits) - 1), "beyond"),
-            not_zero=register(m, total.any(), "not_zero"),
+            infinite=register(m, not_finite | beyond, "infinite"),
             not_number=register(m, special.not_number, "not_number_counted"),
-            not_finite=register(m, not_finite, "not_finite"),
         )
 
     def _round(self, m: Module, counted: Counted) -> Value:
@@ -124,10 +130,7 @@ class Rounding:
         bits = self.result.exponent_bits
         low, high = (Signal(len(exponent), name=f"exponent{place}") for place, exponent in enumerate(counted.exponents))
         m.d.comb += [low.eq(counted.exponents[0] - counted.up), high.eq(counted.exponents[1] - counted.up)]
-        # A one in the place above the highest has zeros below it: with the largest exponent, that is infinity already.
-        # Where a sum has no leading bit, `low` is 1; but where it is zero, `low` is any exponent.
-        infinite = Signal()
-        m.d.comb += infinite.eq(((counted.beyond >= counted.up) & counted.not_zero) | counted.not_finite)
+        infinite = counted.infinite
         # Subnormal numbers have the exponent one, and no leading bit.
         exponent = Mux(higher, high, Mux(leading, low, 1))[:bits]
         return Cat(
