@@ -51,10 +51,12 @@ class Timing:
         """Raises TimingError, with the path and what would be met, unless all clocks are met. `makes` tells whether the
         board can make a clock for the core."""
         for clock in self._missed():
-            remedy = "another --seed may reach it; or build"
+            slower = ""
             if clock == CORE_CLOCK and makes(int(self.fmax[clock])):
-                remedy = f"ask for --clock {int(self.fmax[clock])}, or build"
-            raise TimingError(f"{self._problem(clock)}; {remedy} with --allow-timing")
+                slower = f"ask for --clock {int(self.fmax[clock])}, or "
+            raise TimingError(
+                f"{self._problem(clock)}; another --seed may reach it; or {slower}build with --allow-timing"
+            )
 
 
 def timing(report: Mapping[str, Any], core_mhz: float) -> Timing:
