@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.point_clouds import cube, distinct_points, map_by_hand
+from support.viewers import run_of
 
 from zeroskip.cosim.session import Session
 from zeroskip.model.mapping import layer
@@ -182,3 +183,26 @@ def test_the_unit_fits_the_points(dims: int, spread: int) -> None:
         geometry = fitted_geometry(file, width=4)
         assert geometry.dims == dims
         assert plan_layer(points, file.offsets, geometry).triples.tolist() == map_by_hand(points, points, file.offsets)
+
+
+def test_the_viewer_of_a_run(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page beside the map; and one that would be too long, or is the report, is refused before the run."""
+    np.savez(tmp_path / "layer.npz", inputs=CLOUD[:40], offsets=OFFSETS[:3])
+    code, out, err = zs("mapping", "layer.npz", "--viewer", "run.html", "--width", 4, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["viewer"] == "run.html"
+    run, arrays = run_of(tmp_path / "run.html")
+    assert (run["title"], run["of"]) == ("layer.npz", "40 points")
+    # The page shows the cycle of `done` of each job, too.
+    assert len(arrays["job"]) == result["cycles"] + 2
+    assert len(arrays["triples"]) == 3 * result["triples"]
+    monkeypatch.setattr("zeroskip.cosim.mapping.viewer.MOST_KEYS", 40)
+    for arguments, message in (
+        (("--viewer", "other.html"), "at most 10 cycles with this geometry, and the layer takes "),
+        (("--viewer", "one.html", "--report", "one.html"), "viewer and report must be different files"),
+    ):
+        code, _, err = zs("mapping", "layer.npz", "--width", 4, *arguments)
+        assert code == 1
+        assert message in " ".join(err.split())
+    assert not [*tmp_path.glob("o*.html")]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.mapping.width import WIDTH, require_width
 from zeroskip.api.paths import require_writable, reserves
+from zeroskip.api.records import records_of
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -36,6 +37,8 @@ class MappingResult:
     file: Path
     output: Path
     report: Path | None
+    viewer: Path | None
+    """The page that plays the cycles."""
     run: LayerRun
     seconds: float
 
@@ -51,23 +54,26 @@ class MappingResult:
             "output": str(self.output),
             **self.run.summary(),
             "report": None if self.report is None else str(self.report),
+            "viewer": None if self.viewer is None else str(self.viewer),
             "seconds": self.seconds,
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """The same as (label, value) for people."""
-        report = [] if self.report is None else [("report", str(self.report))]
-        return [*self.run.rows(), ("written to", str(self.output)), *report]
+        pages = (("report", self.report), ("viewer of the cycles", self.viewer))
+        written = [(label, str(path)) for label, path in pages if path is not None]
+        return [*self.run.rows(), ("written to", str(self.output)), *written]
 
 
 @typed
-@reserves("output", "report")
+@reserves("output", "report", "viewer")
 def run_mapping(
     file: Path | str,
     *,
     settings: MappingSettings | None = None,
     output: Path | str | None = None,
     report: Path | str | None = None,
+    viewer: Path | str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> MappingResult:
@@ -77,7 +83,7 @@ def run_mapping(
     `file` is an NPZ file of integers: inputs (points x (batch, x, y, ...)), offsets (count x coordinates), and, where
     the outputs are not the inputs, outputs (points) or strides (powers of two). triples (offset, input, output),
     outputs and cycles are written to `output`, an NPZ file; where it is None, to the file with the suffix .map.npz.
-    `report` is an HTML page to write.
+    `report` is an HTML page to write, and `viewer` one that plays the cycles: for it the layer runs once more.
 
     Raises ValueError if the file is wrong or does not fit the unit, OSError where a file cannot be read or written.
     """
@@ -87,8 +93,10 @@ def run_mapping(
     settings = settings or MappingSettings()
     progress(Step(task="loading the points"))
     from zeroskip.cosim.mapping.play import run_layer
+    from zeroskip.cosim.mapping.record import record_page, viewer_of
     from zeroskip.cosim.mapping.report import write_report
     from zeroskip.cosim.simulator import Simulator, require_tools
+    from zeroskip.model.mapping.layer import plan_layer
     from zeroskip.model.mapping.layer_npz import fitted_geometry, load_layer, naming
 
     simulator = Simulator(settings.simulator)
@@ -99,9 +107,13 @@ def run_mapping(
         require_writable(report, file, suffix=".html")
         if report.resolve() == output.resolve():
             raise ValueError(f"output and report must be different files, not both {output}")
+    records = records_of(simulator, file, viewer=viewer, report=report)
     layer = load_layer(file)
     with naming(file):
         geometry = fitted_geometry(layer, width=settings.width)
+        if records.viewer is not None:
+            given = {"outputs": layer.outputs, "strides": layer.strides}
+            viewer_of(plan_layer(layer.inputs, layer.offsets, geometry, **given))
         run = run_layer(
             layer.inputs,
             layer.offsets,
@@ -115,9 +127,18 @@ def run_mapping(
             on_jobs=lambda done, total: progress(Step(task="running on the RTL", done=done, total=total, unit="jobs")),
         )
     save_map(output, run)
+    if records.viewer is not None:
+        record_page(records.viewer, run.plan, name=file.name, simulator=simulator, seed=seed, progress=progress)
     if report is not None:
         write_report(report, title=f"zeroskip: {file.name}", run=run)
-    return MappingResult(file=file, output=output, report=report, run=run, seconds=time.monotonic() - start)
+    return MappingResult(
+        file=file,
+        output=output,
+        report=report,
+        viewer=records.viewer,
+        run=run,
+        seconds=time.monotonic() - start,
+    )
 
 
 def save_map(output: Path, run: LayerRun) -> None:

@@ -27,6 +27,7 @@ def mapping_command(
         typer.Option(help="NPZ file to write triples, outputs and cycles to.", show_default="FILE with .map.npz"),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="HTML page to write.", show_default="none")] = None,
+    viewer: options.Viewer = None,
     width: Width = MappingSettings.width,
     simulator: options.Simulator = "verilator",
     seed: options.Seed = 0,
@@ -40,6 +41,8 @@ def mapping_command(
     """
     settings = MappingSettings(width=width, simulator=simulator)
     with working() as progress:
-        result = run_mapping(file, settings=settings, output=output, report=report, seed=seed, progress=progress)
+        result = run_mapping(
+            file, settings=settings, output=output, report=report, viewer=viewer, seed=seed, progress=progress
+        )
     show(result.summary(), result.rows(), title=f"{file.name} on the {UNITS['mapping'].title}", as_json=as_json)
     finish(result.equal)
