@@ -112,8 +112,8 @@ def run_mapping(
     with naming(file):
         geometry = fitted_geometry(layer, width=settings.width)
         if records.viewer is not None:
-            given = {"outputs": layer.outputs, "strides": layer.strides}
-            viewer_of(plan_layer(layer.inputs, layer.offsets, geometry, **given))
+            plan = plan_layer(layer.inputs, layer.offsets, geometry, outputs=layer.outputs, strides=layer.strides)
+            viewer_of(plan)
         run = run_layer(
             layer.inputs,
             layer.offsets,
