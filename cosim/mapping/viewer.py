@@ -14,8 +14,11 @@ from zeroskip.model.mapping.layer import LayerPlan
 
 HERE = Path(__file__).parent
 
-MOST_KEYS = 160_000
-"""Cycles x width of the longest run: its page has some 8 MB."""
+MOST_BYTES = 9_000_000
+"""The size of the page's data of the longest run, if all blocks are different."""
+
+CYCLE_BYTES, ENTRY_BYTES, COORDINATE_BYTES = 26, 6, 4
+"""Bytes of a cycle, and of an entry of a block with each of its coordinates. Base64 has 4 for each 3."""
 
 
 class MapperViewer:
@@ -25,7 +28,10 @@ class MapperViewer:
 
     def __init__(self, plan: LayerPlan) -> None:
         self._plan = plan
-        self.most_cycles = MOST_KEYS // plan.geometry.width
+        geometry = plan.geometry
+        entry = ENTRY_BYTES + COORDINATE_BYTES * (1 + geometry.dims)
+        # In the mean as many blocks enter as leave, one a cycle.
+        self.most_cycles = MOST_BYTES * 3 // 4 // (CYCLE_BYTES + 2 * geometry.width * entry)
 
     def cycles(self) -> int:
         """With the cycle of each job's done, in which its last values leave."""

@@ -18,8 +18,11 @@ from zeroskip.rtl.mma.layouts import timing
 
 HERE = Path(__file__).parent
 
-MOST_VALUES = 1_600_000
-"""Values chosen and sums written in the longest run, if each cycle is a step: its page has some 9 MB at most."""
+MOST_BYTES = 9_000_000
+"""The size of the page's data of the longest run, if each cycle is a step with operands of its own."""
+
+CYCLE_BYTES, STEP_BYTES, WORD_BYTES = 22, 16, 4
+"""Bytes of a cycle, of a step, and of each of its values, numbers of words and sums. Base64 has 4 for each 3."""
 
 
 class TileViewer:
@@ -35,8 +38,12 @@ class TileViewer:
         self._geometry, self._plan = geometry, plan
         self._signals = TileSignals(geometry)
         self.signals = self._signals.names
-        # Of each unit k values, with the number of their word, and a sum.
-        self.most_cycles = MOST_VALUES // (geometry.m * geometry.n * (geometry.k + 2))
+        words = (
+            geometry.m * geometry.n * (geometry.k + 2)  # values chosen, the number of their word, and a sum
+            + geometry.m * (geometry.k + 1 + geometry.groups + 1)
+            + geometry.n * (geometry.window + 1)
+        )
+        self.most_cycles = MOST_BYTES * 3 // 4 // (CYCLE_BYTES + STEP_BYTES + WORD_BYTES * words)
 
     def cycles(self) -> int:
         return sum(job.cycles(self._geometry) for job in self._plan)

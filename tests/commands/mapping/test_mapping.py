@@ -197,9 +197,9 @@ def test_the_viewer_of_a_run(zs: Command, tmp_path: Path, monkeypatch: pytest.Mo
     # The page shows the cycle of `done` of each job, too.
     assert len(arrays["job"]) == result["cycles"] + 2
     assert len(arrays["triples"]) == 3 * result["triples"]
-    monkeypatch.setattr("zeroskip.cosim.mapping.viewer.MOST_KEYS", 40)
+    monkeypatch.setattr("zeroskip.cosim.mapping.viewer.MOST_BYTES", 0)
     for arguments, message in (
-        (("--viewer", "other.html"), "at most 10 cycles with this geometry, and the layer takes "),
+        (("--viewer", "other.html"), "at most 0 cycles with this geometry, and the layer takes "),
         (("--viewer", "one.html", "--report", "one.html"), "viewer and report must be different files"),
     ):
         code, _, err = zs("mapping", "layer.npz", "--width", 4, *arguments)

@@ -83,14 +83,14 @@ def test_records(zs: Command, tmp_path: Path) -> None:
 def test_records_that_are_none(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused before the simulation: names of other files, and runs that are too long for the page."""
     save_product(tmp_path / "p.npz")
-    monkeypatch.setattr("zeroskip.cosim.mma.viewer.MOST_VALUES", 240)
+    monkeypatch.setattr("zeroskip.cosim.mma.viewer.MOST_BYTES", 0)
     for arguments, message in (
         (("--trace", "run.txt"), "trace must end in .json, not '.txt'"),
         (
             ("--output", "d.npz", "--waves", "d.vcd"),
             "waves must be another file than d.vcd, which would show a failure",
         ),
-        (("--viewer", "run.html"), "at most 10 cycles with this geometry, and the product takes 88: take smaller"),
+        (("--viewer", "run.html"), "at most 0 cycles with this geometry, and the product takes 88: take smaller"),
     ):
         code, _, err = zs("mma", "p.npz", "--m", 2, "--n", 2, *arguments)
         assert code == 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.browser import needs_chromium
+from support.browser import needs_chromium, run_in_browser
 from support.tile_networks import mlp, pruned
 from support.tile_pages import TilePage, make_page, random_product
 from support.traces import cycles_of, events_of, of_track
@@ -199,6 +199,35 @@ def test_the_page_steps_through_the_sums_in_a_browser(made: Made) -> None:
                 assert number_of(texts[row * geometry.n + column]) == pytest.approx(golden[i, j], rel=1e-4, nan_ok=True)
     unwritten = np.flatnonzero(arrays["written"] == NONE)
     assert {text for cycle in unwritten for text in seen[cycle]["units"]} == {"\u2013"}
+
+
+@needs_chromium
+def test_keys_and_units(made: Made) -> None:
+    """L goes to the next job, S to the next stall, and where none is left the sentence says so; a unit that is pressed
+    shows its multiplexers, and the address keeps the cycle."""
+    page, arrays = made
+    seen = run_in_browser(
+        page.folder / "run.html",
+        """
+        const press = (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+        const now = () => [document.getElementById("scrub").value, location.hash];
+        const seen = {};
+        for (const key of ["Home", "l", "Home", "s", "End"]) { press(key); seen[key] = now(); }
+        press("l");
+        seen.none = document.getElementById("caption").textContent;
+        document.querySelectorAll(".unit")[1].click();
+        seen.title = document.querySelector(".selection h2").textContent;
+        seen.pressed = Array.from(document.querySelectorAll(".unit"), (unit) => unit.getAttribute("aria-pressed"));
+        return seen;
+        """,
+    )
+    last = len(arrays["job"]) - 1
+    stalls = np.flatnonzero(arrays["kind"] == KINDS.index("stalled"))
+    expected = {"Home": 0, "l": np.argmax(arrays["job"] == 1), "s": stalls[0] if len(stalls) else 0, "End": last}
+    assert {key: seen[key] for key in expected} == {key: [f"{now}", f"#{now}"] for key, now in expected.items()}
+    assert seen["none"] == f"No job begins after cycle {last}."
+    assert seen["title"].endswith(" of row 0, column 1")
+    assert seen["pressed"].index("true") == 1
 
 
 def test_the_page_loads_nothing(made: Made) -> None:
