@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from zeroskip.cosim.mma.viewer_arrays import KINDS, NONE
 from zeroskip.cosim.mma.viewer_plan import plan_network, plan_products
 from zeroskip.cosim.mma.viewer_words import values_of
 from zeroskip.cosim.session import Recording
+from zeroskip.cosim.simulator import Simulator
 from zeroskip.cosim.verify import verify
 from zeroskip.cosim.waves.decoder import write_trace
 from zeroskip.model.mma.compiler import compile_network
@@ -245,6 +247,19 @@ def test_a_network_and_its_layers(tmp_path: Path) -> None:
     viewer = load_driver("mma").viewer(network, inputs)
     verification = verify(network, inputs, recording=Recording(file=tmp_path / "run.vcd", format="vcd"))
     assert viewer.cycles() == verification.run.cycles.totals.sum() + len(plan)
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="optional: apt-get install iverilog")
+def test_icarus_gives_the_same_page(tmp_path: Path) -> None:
+    """Unknown values before the first word are in no step."""
+    geometry = TILES["int8, 2:4"]
+    product = random_product(np.random.default_rng(7), geometry, 5, 5, 45, dense=False)
+    pages = []
+    for simulator in Simulator:
+        (tmp_path / simulator.value).mkdir()
+        made = make_page(tmp_path / simulator.value, geometry, [product], simulator)
+        pages.append((made.folder / "run.html").read_text())
+    assert pages[0] == pages[1]
 
 
 @pytest.mark.parametrize("form", ["fp16", "bf16", "fp32"])
