@@ -25,17 +25,17 @@ function makeSelection(facts, parent, write, show) {
     const wires = range(keep).map((value) => {
       const middle = 100 * (value + .5) / keep;
       const reach = Math.min(32 / keep, 14);
-      const inputs = range(group / pair).map((index) => {
-        const place = index * pair + value % pair;
+      const places = sparse ? range(group / pair).map((index) => index * pair + value % pair) : [value];
+      const inputs = places.map((place, index) => {
         const from = 100 * (place + .5) / group;
-        const to = group === pair ? middle : middle - reach + 2 * reach * index / (group / pair - 1);
-        return {place, line: drawn("path", {d: `M${from} 0L${sparse ? to : from} ${sparse ? 22 : 40}`}, svg)};
+        const to = sparse ? middle - reach + 2 * reach * index / (places.length - 1) : middle;
+        return {place, line: drawn("path", {d: `M${from} 0L${to} ${sparse ? 22 : 40}`}, svg)};
       });
       if (sparse) {
         drawn("path", {class: "mux", d: `M${middle - reach * 1.25} 22h${reach * 2.5}l${-reach * .7} 12h${-reach * 1.1}z`}, svg);
         drawn("path", {class: "out", d: `M${middle} 34V40`}, svg);
       }
-      return sparse ? inputs : inputs.filter(({place}) => place === value);
+      return inputs;
     });
     const lanes = made("div", "lanes", box);
     lanes.style.setProperty("--count", keep);

@@ -169,7 +169,9 @@ const core = (() => {
       write(element, of ? (of.beyond ? "beyond D" : `D ${of.row}, ${of.column}`) : "");
       write(value, step === NONE ? "\u2013" : total(a.d[step * units + unit]));
       const start = takes && a.begins[a.taken[cycle]];
-      write(mark, takes ? (start === NONE ? "taken" : `from C: ${operand(a.c[start * units + unit])}`)
+      // A sum that is written in this cycle goes to the unit without the slot.
+      const ready = step !== NONE && takes && a.sum[step] === taken.sum && a.number[step] === taken.number - 1;
+      write(mark, takes ? (start === NONE ? (ready ? "taken" : "forwarded") : `from C: ${operand(a.c[start * units + unit])}`)
         : fresh ? (written.last ? "to D" : "written") : "");
     });
   }
@@ -206,7 +208,7 @@ const core = (() => {
       kept values of its row of A and ${window} values of its column of B. ${sparse ? `Of each ${group} values of B a unit
       multiplies ${keep}: the <b>metadata</b> beside A steer a multiplexer for each kept value.` : "This tile is for dense matrices and has no multiplexers."}
       The drawing shows the multiplexers of one unit; choose another by its sum. ${take} cycles after a step entered, its
-      unit takes the <b>sum</b> so far from the step's slot, or begins with C; ${stages + 1} cycles after it entered, the
+      unit takes the <b>sum</b> so far from the step's slot (forwarded where it is still being written), or begins with C; ${stages + 1} cycles after it entered, the
       new sum stands there. All units work on one sum each at a time; what this page calls a sum are those of all units together. Several sums take turns, so that no step waits for the one before of its own sum. A job that
       has fewer sums than that takes is stalled. All values are the hardware's own; those
       with a dashed border lie beyond the matrix. Rows, columns, sums, steps and slots are counted from zero.</p>`,

@@ -65,6 +65,6 @@ def make_page(
     checked, _ = verify_gemms(products, geometry, recording=recording, simulator=simulator)
     assert all(one.equal for one in checked)
     viewer = TileViewer(geometry, plan_products(products, geometry))
-    write_viewer(folder / "run.html", folder / "run.vcd", viewer, title="product", of=f"{len(products)} products")
+    write_viewer(folder / "run.html", folder / "run.vcd", viewer, title="product", of="products")
     cycles = [cycles for one in checked for cycles in one.run.job_cycles]
     return TilePage(geometry=geometry, products=products, folder=folder, job_cycles=cycles)
