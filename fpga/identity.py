@@ -48,11 +48,14 @@ def board_text(
 
 
 def require_board(
-    name: str, facts: dict[str, Any], *, core: str, geometry: Any, layout: str, needed_for: str = "this network"
+    name: str, facts: dict[str, Any], *, core: str, geometry: Any, layout: str, needed_for: str | None = None
 ) -> None:
     """Raises BoardError unless the board `name`, which says `facts` of itself, has that core; the message names what
-    differs, and for what a bitstream must be built."""
-    rebuild = f"build a bitstream for {needed_for} and flash it (zeroskip fpga build, zeroskip fpga flash)"
+    differs, and for what a bitstream must be built: by default for a network, which may also have been laid out for
+    another board."""
+    rebuild = (
+        f"build a bitstream for {needed_for or 'this network'} and flash it (zeroskip fpga build, zeroskip fpga flash)"
+    )
     if facts.get("core") != core:
         raise BoardError(f"core of {name} must be {core!r}, not {facts.get('core')!r}: {rebuild}")
     board, wanted = facts.get("geometry"), dataclasses.asdict(geometry)
@@ -60,7 +63,10 @@ def require_board(
         raise BoardError(f"geometry of {name} must have the fields {', '.join(wanted)}, not {board}: {rebuild}")
     if different := [field for field, value in wanted.items() if board[field] != value]:
         listed = ", ".join(f"{field} must be {wanted[field]}, not {board[field]}" for field in different)
-        raise BoardError(f"geometry of {name}: {listed}: {rebuild}")
+        laid_out = (
+            "" if needed_for else "run the .zs file that zeroskip fpga build wrote beside the board's bitstream, or "
+        )
+        raise BoardError(f"geometry of {name}: {listed}: {laid_out}{rebuild}")
     if facts.get("layout") != layout:
         raise BoardError(
             f"{name} was built by another version of zeroskip, which lays memories out otherwise: {rebuild}"

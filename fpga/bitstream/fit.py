@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from zeroskip.fpga.boards.board import Board
+from zeroskip.fpga.boards.named import BOARDS
 
 SHAPES = {
     "ecp5": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
@@ -59,6 +61,15 @@ class Needs:
     def part(self, board: Board) -> float:
         """The part of the board's cells that is needed, of the kind of which it is largest."""
         return max((needed / has for _, needed, has in self._rows(board) if has), default=0.0)
+
+
+def larger_board(needs: Callable[[Board], Needs]) -> str:
+    """Names the smallest board with room for a core, by what `needs` estimates on it."""
+    roomy = [board for board in BOARDS.values() if not needs(board).short(board)]
+    if not roomy:
+        return "no board that zeroskip knows has room for it"
+    board = min(roomy, key=lambda board: board.device.luts)
+    return f"{board.title} has room for it (--board {board.name})"
 
 
 def block_rams(depth: int, width: int, family: str) -> int:

@@ -7,11 +7,17 @@ from pathlib import Path
 
 from zeroskip.fpga.boards.board import Board
 
-_PREAMBLE = {"ecp5": b"\xff\xff\xbd\xb3", "ice40": b"\x7e\xaa\x99\x7e", "gowin": b"1010010111000011"}
-"""What begins a bitstream, after a comment (Lattice TN-02039 and TN-02001, Gowin UG290); a Gowin's is text."""
+_PREAMBLE = {"ecp5": b"\xff\xff\xbd\xb3", "ice40": b"\x7e\xaa\x99\x7e", "gowin": b"\n1010010111000011\n"}
+"""What begins a bitstream, after a comment (Lattice TN-02039 and TN-02001, Gowin UG290); a Gowin's is text, a line of
+it."""
 
-_END = {"ecp5": rb"\x5e\0\0\0\xff{4}\s*$", "ice40": rb"\x01\x06\0*$"}
-"""What ends it where no part is missing: the command that starts the device, and what pads the file."""
+_END = {
+    "ecp5": rb"\x5e\0\0\0\xff{4}\s*$",
+    "ice40": rb"\x01\x06\0*$",
+    "gowin": rb"\n0000101[01]{57}\n1{64}\n0000100[01]{25}\n1{64}\n1{16}\s*$",
+}
+"""What ends it where no part is missing: the command that starts the device (of a Gowin, the check of the whole and the
+end), and what pads the file."""
 
 _LAST = 1024
 """Bytes in which the end is."""
@@ -24,6 +30,9 @@ _VERIFY_ID = b"\xe2\x00\x00\x00"
 
 CHIPS = {0x21111043: "12", 0x41111043: "25", 0x41112043: "45", 0x41113043: "85"}
 """The ECP5s (LFE5U) by that number, as in the names of their boards."""
+
+_GW2AR_18 = b"\n00000110" + b"0" * 24 + f"{0x0000081B:032b}\n".encode()
+"""The same command with its number in a Gowin's, that of the Tang Nano 20K's chip."""
 
 
 def require_bitstream(file: Path, board: Board) -> None:
@@ -43,6 +52,8 @@ def require_bitstream(file: Path, board: Board) -> None:
         raise ValueError(
             f"{file} must be a whole bitstream for {board.title}, and has no end: it was cut; copy or build it again"
         )
+    if board.family == "gowin" and _GW2AR_18 not in begin:
+        raise ValueError(f"{file} must be a bitstream for {board.title}, whose FPGA is a GW2AR-18; it is for another")
     if board.family != "ecp5":
         return
     own = re.search(r"-(\d+)", board.name)

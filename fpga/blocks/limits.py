@@ -21,15 +21,25 @@ GOAL_MHZ = 100
 """The goal for every block: the floor of those that reach it is not below it."""
 
 
-def limits() -> dict[str, dict[str, float]]:
-    """By name of the block: `mhz`, its floor, and `lut`, its ceiling."""
-    found: dict[str, dict[str, float]] = json.loads(FILE.read_text())
-    return found
+Limits = Mapping[str, Mapping[str, float]]
+"""By name of the block: `mhz`, its floor, and `lut`, its ceiling."""
 
 
-def broken(name: str, measured: Measured) -> list[str]:
+def limits() -> Limits:
+    """The limits in FILE. Raises ValueError unless each has both numbers."""
+    try:
+        found = json.loads(FILE.read_text())
+        whole = all(isinstance(limit[kind], int | float) for limit in found.values() for kind in ("mhz", "lut"))
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{FILE} must be JSON with the numbers mhz and lut of each block: {error!r}") from error
+    if not whole:
+        raise ValueError(f"{FILE} must have numbers as mhz and lut of each block")
+    kept: Limits = found
+    return kept
+
+
+def broken(name: str, measured: Measured, limit: Mapping[str, float] | None) -> list[str]:
     """What a block breaks of its limits, in words. A block without limits breaks none."""
-    limit = limits().get(name)
     if limit is None:
         return []
     found = []

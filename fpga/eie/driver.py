@@ -22,6 +22,7 @@ from zeroskip.fpga.eie.bursts import (
     table_bursts,
 )
 from zeroskip.fpga.eie.dense import dense_layers
+from zeroskip.fpga.eie.linked import array_sizes
 from zeroskip.fpga.host.host import BoardError, Host
 from zeroskip.fpga.host.requests import Request, read_requests, run_request
 from zeroskip.fpga.identity import require_board
@@ -117,7 +118,7 @@ def _starts(
         yield [
             *input_burst(geometry, words).requests(host.longest),
             run_request(first, limit),
-            *read_requests(outputs),
+            *read_requests(outputs, array_sizes(geometry).result_bytes),
         ]
 
 

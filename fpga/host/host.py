@@ -50,6 +50,9 @@ SPARE = 16
 LEAST = {"longest": HEAD + FIELDS[Command.WRITE] + 1, "buffer": RECORD_HEAD + CRC_BYTES + SPARE}
 """The least that a board may say of itself. Its buffer must hold the longest request besides."""
 
+MOST_HZ = 10**10
+"""The highest clock that a board may say it has: what is above is no frequency."""
+
 TRANSIENT = (LinkError.CRC, LinkError.CUT, LinkError.SHORT, LinkError.LONG, LinkError.LINE, LinkError.NUMBER)
 """Errors of the line: the same request may succeed when it is sent again."""
 
@@ -228,11 +231,15 @@ class Host:
                 return LineLost(f"{self.pipe.name} lost an answer")
             done = flying.popleft()
             answer = content[HEAD:]
-            needed = ANSWERS.get(done.request.command, len(answer))
+            needed = ANSWERS.get(done.request.command, done.request.results)
             if len(answer) != needed:
                 raise BoardError(
                     f"{self.pipe.name} must answer {done.request.command.name} by {needed} bytes, not {len(answer)}: "
                     "build and flash its bitstream with this zeroskip"
+                )
+            if done.request.command == Command.RUN and not any(answer[1:]):
+                raise BoardError(
+                    f"cycles of a run on {self.pipe.name} must be at least 1, not 0: flash the board again"
                 )
             done.job.answers.append(answer)
         return None
@@ -302,8 +309,8 @@ class Host:
         fits = facts["longest"] <= facts["buffer"] - LEAST["buffer"]
         self._require(facts, "longest", fits, f"at most the buffer of {facts['buffer']} without {LEAST['buffer']}")
         clock = facts.get("clock")
-        positive = type(clock) in (int, float) and 0 < clock < math.inf
-        self._require(facts, "clock", clock is None or positive, "a frequency in Hz or null")
+        possible = type(clock) in (int, float) and 1 <= clock <= MOST_HZ
+        self._require(facts, "clock", clock is None or possible, f"a frequency of 1 to {MOST_HZ:,} Hz, or null")
         return dict(facts)
 
     def _require(self, facts: dict[str, Any], field: str, kept: bool, rule: str) -> None:

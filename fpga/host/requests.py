@@ -15,11 +15,12 @@ MOST_RESULTS = (1 << 16) - 1
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """A command and its `fields`, with words or start word behind them. It keeps the board busy for `cycles`, at
-    most."""
+    most, and asks for `results` bytes of results."""
 
     command: Command
     fields: bytes = b""
     cycles: int = 0
+    results: int = 0
 
     def content(self, number: int) -> bytes:
         """The content of the frame."""
@@ -43,15 +44,15 @@ class Burst:
             yield Request(command=Command.WRITE, fields=fields + self.words[first : first + at_once])
 
 
-def read_request(address: int, count: int) -> Request:
-    """Asks for `count` results from `address` on, at most MOST_RESULTS."""
-    return Request(command=Command.READ, fields=struct.pack("<HI", count, address))
+def read_request(address: int, count: int, width: int) -> Request:
+    """Asks for `count` results of `width` bytes from `address` on, at most MOST_RESULTS."""
+    return Request(command=Command.READ, fields=struct.pack("<HI", count, address), results=count * width)
 
 
-def read_requests(count: int) -> Iterator[Request]:
-    """Asks for the first `count` results."""
+def read_requests(count: int, width: int) -> Iterator[Request]:
+    """Asks for the first `count` results of `width` bytes."""
     for address in range(0, count, MOST_RESULTS):
-        yield read_request(address, min(MOST_RESULTS, count - address))
+        yield read_request(address, min(MOST_RESULTS, count - address), width)
 
 
 def run_request(start: bytes, limit: int) -> Request:

@@ -28,7 +28,7 @@ class SerialPipe:
     def __enter__(self) -> SerialPipe:
         try:
             self._port = serial.Serial(self.name, self._baud, exclusive=True)
-        except (serial.SerialException, ValueError, OSError) as error:
+        except (serial.SerialException, ValueError, OverflowError, OSError) as error:
             raise LineLost(
                 f"port must be a serial port that can be opened with {self._baud} baud, not {self.name}: {error}"
             ) from error

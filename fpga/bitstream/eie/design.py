@@ -15,8 +15,8 @@ from zeroskip.model.eie.bundle import EieNetwork
 from zeroskip.model.eie.geometry import EieGeometry
 
 MHZ = ((16, 70), (32, 60), (256, 40))
-"""The clock of arrays of up to so many PEs on an ECP5, where the user asks for none: after routing, builds of 1 and 8
-PEs on an OrangeCrab reached 112 MHz and more, and builds of 16 and 32 PEs on an ULX3S 80 and 78 (docs/measured).
+"""The clock of arrays of up to so many PEs on an ECP5, where the user asks for none: after routing, builds of 8 PEs on
+an OrangeCrab and an ULX3S reached 103 and 79 MHz, and builds of 16 and 32 PEs on an ULX3S 82 and 73 (docs/measured).
 More PEs were not measured."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from zeroskip.fpga.bitstream.fit import Needs, TooLargeError, block_rams
+from zeroskip.fpga.bitstream.fit import Needs, TooLargeError, block_rams, larger_board
 from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.boards.sram import DEPTH, LUT_RAM_DEPTH, WIDE, WORD
 from zeroskip.model.bits import bits_for
@@ -30,7 +30,7 @@ LUTS = {"ecp5": (3020, 1110), "ice40": (3253, 1165), "gowin": (3230, 2185)}
 """Look-up tables of control and link, and those of a PE beside its rows. On the iCE40, flip-flops take places of their
 own.
 
-Those of the ECP5 and the iCE40 were fitted to designs of 1 to 32 PEs that were synthesised and packed
+Those of the ECP5 and the iCE40 were fitted to designs of 1 to 16 PEs that were synthesised and packed
 (docs/measured/fpga-cells-eie.json), and are within 10 % of each. As place and route fills USABLE of an ECP5, an array
 that takes less than 81 % of it is not refused, and one that takes more than all of it is not accepted. Those of the
 Gowin rest on three designs of one and two PEs, which were placed too: its packer alone counts more cells.
@@ -41,7 +41,7 @@ ROW_LUTS = {"ecp5": 1.66, "ice40": 11.5, "gowin": 3.23}
 
 WORD_LUTS = {"ecp5": 0, "ice40": 17, "gowin": 0}
 """Look-up tables of a PE for each bit of the number of a word. Elsewhere they are within the error of the others; an
-iCE40UP5K is full to the last 1 % with one PE: builds of 64 and of 256 words took 5,256 and 5,291."""
+iCE40UP5K is full to the last 1 % with one PE: builds of 256 words took 35 more than those of 64."""
 
 IN_LUTS = (860, 14.8)
 """Look-up tables of a PE beside its rows, and of a row, on an ECP5 where the files are LUT RAM."""
@@ -158,7 +158,8 @@ def _least(network: EieNetwork, board: Board) -> str:
     geometries = [_laid(network, board, count).geometry for count in SIZES if _holds(network, count)]
     least = min(geometries, key=lambda geometry: needs(geometry, board).part(board))
     short = "; ".join(needs(least, board).short(board))
-    return f"no number of PEs fits; {_counted(least.pes, 'lack', 'lacks')} least: {short}"
+    larger = larger_board(lambda other: needs(least, other))
+    return f"no number of PEs fits; {_counted(least.pes, 'lack', 'lacks')} least: {short}; {larger}"
 
 
 def _counted(pes: int, many: str, one: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zeroskip.fpga.bitstream.fit import LINK_RAMS, Needs, TooLargeError, block_rams
+from zeroskip.fpga.bitstream.fit import LINK_RAMS, Needs, TooLargeError, block_rams, larger_board
 from zeroskip.fpga.boards.board import Board
 from zeroskip.fpga.mapping.geometry import LinkedMapperGeometry
 from zeroskip.rtl.mapping.layouts import triples_layout, word_layout
@@ -51,7 +51,10 @@ def fitting(board: Board, width: int) -> LinkedMapperGeometry:
 
 def _remedy(board: Board) -> str:
     fits = next((width for width in sorted(KEY_LUTS, reverse=True) if _fitted(board, width)), None)
-    return "no unit fits" if fits is None else f"{fits} would fit (--width {fits})"
+    if fits is not None:
+        return f"{fits} would fit (--width {fits})"
+    smallest = _sized(min(KEY_LUTS), FEWEST_WORDS, FEWEST_WORDS)
+    return f"no unit fits; {larger_board(lambda other: needs(smallest, other))}"
 
 
 def _fitted(board: Board, width: int) -> LinkedMapperGeometry | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
-from zeroskip.fpga.bitstream.fit import LINK_RAMS, SHAPES, Needs, TooLargeError, block_rams
+from zeroskip.fpga.bitstream.fit import LINK_RAMS, SHAPES, Needs, TooLargeError, block_rams, larger_board
 from zeroskip.fpga.boards.board import Board
 from zeroskip.model.mma.bundle import MmaNetwork
 from zeroskip.model.mma.geometry import TileGeometry
@@ -88,7 +88,8 @@ def _remedy(geometry: TileGeometry, board: Board) -> str:
         smaller = dataclasses.replace(geometry, m=m, n=n)
         if not needs(shrunk(smaller, board), board).short(board):
             return f"{m} x {n} would fit (zeroskip compile --core mma --m {m} --n {n})"
-    return f"no tile with the {geometry.k} products of {geometry.generation} in {geometry.dtype} fits"
+    larger = larger_board(lambda other: needs(shrunk(geometry, other), other))
+    return f"no tile with the {geometry.k} products of {geometry.generation} in {geometry.dtype} fits; {larger}"
 
 
 def _halves(count: int) -> list[int]:

@@ -101,7 +101,11 @@ def test_what_is_wrong(zs: Command, network: str, options: list[str], error: str
             r"few; 68 block RAMs for 56, 12 too few; 128 multipliers for 28, 100 too few; 1 x 2 would fit "
             r"\(zeroskip compile --core mma --m 1 --n 2\)$",
         ),
-        (["--board", "icebreaker"], r"a tile of .*; no tile with the 8 products of A100 in fp16 fits$"),
+        (
+            ["--board", "icebreaker"],
+            r"a tile of .*; no tile with the 8 products of A100 in fp16 fits; ULX3S 85F has room "
+            r"for it \(--board ulx3s-85f\)$",
+        ),
         (["--board", "ulx3s-85f", "--clock", "500"], r"the clock must be 3\.125 to 400 MHz, not 500"),
     ],
 )
@@ -198,6 +202,23 @@ ECP5 = {
 END = bytes.fromhex("0000b95e000000ffffffff")
 """How it ends them: a checksum, the command that starts the device, and padding."""
 
+GOWIN = "\n".join(
+    [
+        "1" * 160,
+        "1" * 16,
+        "1010010111000011",
+        "00000110" + "0" * 24 + "00000000000000000000100000011011",
+        "0" * 80,
+        "00001010" + "0" * 40 + "1100101011101100",
+        "1" * 64,
+        "00001000" + "0" * 24,
+        "1" * 64,
+        "1" * 16,
+        "",
+    ]
+).encode()
+"""Lines of a bitstream for a GW2AR-18: what begins it, its chip, a row of a frame, and its end."""
+
 
 def test_flash_prints_the_command_where_the_loader_is_missing(
     zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -276,7 +297,7 @@ def test_flash_takes_bitstreams_for_the_board(
         ("ecpix5-45", "net.bit", ECP5["45F"] + END),
         ("orangecrab-25f", "net.bit", ECP5["25F"] + END),
         ("icebreaker", "net.bin", bytes.fromhex("ff0000ff7eaa997e51 22abcd010600")),
-        ("tangnano20k", "net.fs", b"//Tool\n1111111111111111\n1010010111000011\n"),
+        ("tangnano20k", "net.fs", GOWIN),
     ],
 )
 def test_flash_takes_bitstreams_for_every_board(
@@ -286,14 +307,34 @@ def test_flash_takes_bitstreams_for_every_board(
     monkeypatch.setattr(shutil, "which", lambda name: None)
     _, out, err = zs("fpga", "flash", name, "--board", board, "--json")
     assert out, err
-    if not name.endswith(".fs"):
-        (tmp_path / name).write_bytes(held[:-6])
-        assert zs("fpga", "flash", name, "--board", board)[2].endswith("it was cut; copy or build it again\n")
+    (tmp_path / name).write_bytes(held[:-6])
+    assert zs("fpga", "flash", name, "--board", board)[2].endswith("it was cut; copy or build it again\n")
     other = "icebreaker" if board != "icebreaker" else "ulx3s-25f"
     (tmp_path / "other.bin").write_bytes(held)
     (tmp_path / "other.bit").write_bytes(held)
     other_file = "other.bin" if other == "icebreaker" else "other.bit"
     assert zs("fpga", "flash", other_file, "--board", other)[2].endswith("and does not begin as one\n")
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        (
+            b"a sentence with 1010010111000011 in it" + GOWIN[-300:],
+            "net.fs must be a bitstream for Tang Nano 20K from `zeroskip fpga build`, and does not begin as one",
+        ),
+        (
+            GOWIN.replace(b"100000011011\n", b"100100011011\n"),
+            "net.fs must be a bitstream for Tang Nano 20K, whose FPGA is a GW2AR-18; it is for another",
+        ),
+    ],
+)
+def test_flash_refuses_what_is_not_for_a_tang_nano(
+    zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bytes, message: str
+) -> None:
+    (tmp_path / "net.fs").write_bytes(held)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert zs("fpga", "flash", "net.fs", "--board", "tangnano20k") == (1, "", f"error: {message}\n")
 
 
 def test_flash_takes_no_name_for_an_option(zs: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

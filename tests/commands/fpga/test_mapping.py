@@ -116,7 +116,10 @@ def untooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             r"a unit of width 8 does not fit ULX3S 12F: [\d,]+ look-up tables for 21,859, [\d,]+ too few; .*4 would "
             r"fit \(--width 4\)$",
         ),
-        (["build", "--board", "icebreaker", "--core", "mapping", "--width", "1"], r"a unit of .*; no unit fits$"),
+        (
+            ["build", "--board", "icebreaker", "--core", "mapping", "--width", "1"],
+            r"a unit of .*; no unit fits; Tang Nano 20K has ",
+        ),
         (
             ["build", "--board", "ulx3s-85f", "--core", "mapping", "--output", "unit.zs"],
             r"unit\.zs cannot be written: ",

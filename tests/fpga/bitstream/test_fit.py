@@ -63,7 +63,7 @@ def test_what_is_short_is_told_of_the_array_that_lacks_least() -> None:
         fitting(network, BOARDS["ulx3s-85f"], None)
     found = re.fullmatch(
         r"the network does not fit ULX3S 85F: no number of PEs fits; 1 PE lacks least: (\d+) block RAMs for 208, "
-        r"(\d+) too few",
+        r"(\d+) too few; no board that zeroskip knows has room for it",
         str(told.value),
     )
     assert found, told.value
@@ -72,6 +72,14 @@ def test_what_is_short_is_told_of_the_array_that_lacks_least() -> None:
     with pytest.raises(TooLargeError, match=r"^1 PE does not fit ULX3S 12F: .*; 1 PE lacks least: ") as told:
         fitting(network, BOARDS["ulx3s-12f"], 1)
     assert set(re.findall(r"(\d+) block RAMs", str(told.value))) == {f"{needed}"}
+
+
+def test_the_smallest_board_with_room_is_named() -> None:
+    """LeNet-300-100's sizes at a density of 8 %: its entries take more block RAMs than an iCE40UP5K has."""
+    network = random_network(np.random.default_rng(0), EieGeometry(pes=4), (784, 300, 100, 10), 0.08)
+    with pytest.raises(TooLargeError, match=r"; Tang Nano 20K has room for it \(--board tangnano20k\)$"):
+        fitting(network, BOARDS["icebreaker"], None)
+    assert fitting(network, BOARDS["tangnano20k"], 1).geometry.pes == 1
 
 
 def test_a_layer_too_wide_for_few_pes_is_judged_at_those_that_hold_it() -> None:

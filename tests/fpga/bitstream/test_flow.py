@@ -63,8 +63,7 @@ def test_the_boot_memory_holds_the_tables() -> None:
     ],
 )
 def test_the_clock_where_nobody_asks_for_one(board: str, pes: int, mhz: float) -> None:
-    """Below what builds of that size have reached after routing: 112 MHz with up to 8 PEs, 88, 78, nothing with 64
-    and, on an iCEBreaker, 29."""
+    """Below what builds of that size have reached after routing (docs/measured); with 64 PEs nothing was measured."""
     assert default_mhz(BOARDS[board], EieGeometry(pes=pes)) == mhz
 
 

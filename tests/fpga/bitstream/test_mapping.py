@@ -50,7 +50,7 @@ def test_what_is_short_is_told_and_what_fits() -> None:
     with pytest.raises(TooLargeError, match=r"^a unit of width 8 does not fit ULX3S 25F: .*; 4 would fit \(--width 4"):
         fitting(board, 8)
     assert fitting(board, 4).width == 4
-    with pytest.raises(TooLargeError, match=r"no unit fits$"):
+    with pytest.raises(TooLargeError, match=r"no unit fits; Tang Nano 20K has room for it \(--board tangnano20k\)$"):
         fitting(BOARDS["icebreaker"], 1)
 
 

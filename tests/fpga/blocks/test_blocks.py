@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
+from zeroskip.api.fpga.blocks import blocks
 from zeroskip.fpga.blocks import limits as limits_
 from zeroskip.fpga.blocks import measure as measure_
 from zeroskip.fpga.blocks.limits import broken, limits, set_limits
@@ -97,9 +98,10 @@ def test_what_breaks_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     file = tmp_path / "limits.json"
     file.write_text(json.dumps({"eie.pe": {"mhz": 90, "lut": 1500}}))
     monkeypatch.setattr(limits_, "FILE", file)
-    assert broken("eie.pe", measured(90.0, 1500)) == []
-    assert broken("eie.queue", measured(1.0, 9999)) == [], "it has no limits"
-    assert broken("eie.pe", measured(89.9, 1501)) == [
+    limit = limits()["eie.pe"]
+    assert broken("eie.pe", measured(90.0, 1500), limit) == []
+    assert broken("eie.queue", measured(1.0, 9999), limits().get("eie.queue")) == [], "it has no limits"
+    assert broken("eie.pe", measured(89.9, 1501), limit) == [
         "eie.pe must reach 90 MHz, not 89.9: component.a -> component.b takes 9.5 ns",
         "eie.pe must take at most 1,500 look-up tables, not 1,501",
     ]
@@ -108,6 +110,20 @@ def test_what_breaks_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     # The room for a clock ends at the goal, 100 MHz; a block that misses it has its own figure as its floor.
     set_limits({"eie.queue": measured(104.9, 100), "eie.pe": measured(88.9, 1400)})
     assert {name: one["mhz"] for name, one in json.loads(file.read_text()).items()} == {"eie.pe": 88, "eie.queue": 100}
+
+
+@pytest.mark.parametrize(
+    "damaged", ['{"eie.pe": {"mhz": 90', '{"eie.pe": {"lut": 9}}', "[]", '{"a": {"mhz": "9", "lut": 1}}']
+)
+def test_damaged_limits_are_an_error_before_any_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    file = tmp_path / "limits.json"
+    file.write_text(damaged)
+    monkeypatch.setattr(limits_, "FILE", file)
+    monkeypatch.setattr(measure_, "measure", lambda *_: pytest.fail("a block was measured"))
+    with pytest.raises(ValueError, match=f"^{file} must "):
+        blocks(["eie.pe"])
 
 
 def test_figures_are_those_of_the_code_that_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

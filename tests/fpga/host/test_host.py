@@ -25,7 +25,7 @@ def sums(inputs: list[list[int]]) -> Iterator[list[Request]]:
     for values in inputs:
         words = b"".join(value.to_bytes(4, "little") for value in values)
         burst = Burst(target=0, address=0, width=4, words=words)
-        yield [*burst.requests(60), run_request(b"\0", 100), read_request(0, 1)]
+        yield [*burst.requests(60), run_request(b"\0", 100), read_request(0, 1, 4)]
 
 
 def some_inputs(count: int, seed: int = 0) -> list[list[int]]:
@@ -177,8 +177,9 @@ def test_a_job_that_never_gets_through_is_an_error() -> None:
 
 def test_results_beyond_one_count_are_asked_for_in_parts() -> None:
     """The field of the count has two bytes."""
-    fields = [struct.unpack("<HI", request.fields) for request in read_requests(140_000)]
+    fields = [struct.unpack("<HI", request.fields) for request in read_requests(140_000, 2)]
     assert fields == [(65_535, 0), (65_535, 65_535), (8_930, 131_070)]
+    assert [request.results for request in read_requests(140_000, 2)] == [131_070, 131_070, 17_860]
 
 
 def test_only_the_last_jobs_that_were_begun_go_on() -> None:
@@ -215,9 +216,11 @@ def test_a_request_longer_than_the_board_takes_is_an_error() -> None:
         ("buffer", 64, None),
         ("longest", "60", "at least 10"),
         ("longest", True, "at least 10"),
-        ("clock", "fast", "a frequency in Hz or null"),
-        ("clock", float("nan"), "a frequency in Hz or null"),
-        ("clock", -5, "a frequency in Hz or null"),
+        ("clock", "fast", "a frequency of 1 to 10,000,000,000 Hz, or null"),
+        ("clock", float("nan"), "a frequency of 1 to 10,000,000,000 Hz, or null"),
+        ("clock", 1e-300, "a frequency of 1 to 10,000,000,000 Hz, or null"),
+        ("clock", 10**400, "a frequency of 1 to 10,000,000,000 Hz, or null"),
+        ("clock", -5, "a frequency of 1 to 10,000,000,000 Hz, or null"),
     ],
 )
 def test_a_board_that_says_what_cannot_be_is_refused(field: str, value: object, rule: str | None) -> None:
@@ -260,6 +263,20 @@ def test_an_answer_of_another_length_is_an_error(command: int, answer: bytes) ->
     message = f"^the board must answer {name} by {size} bytes, not {len(answer)}: build and flash its bitstream"
     with pytest.raises(BoardError, match=message):
         list(host.perform([[Request(command=Command(command), fields=bytes(5))]]))
+
+
+@pytest.mark.parametrize("answer", [b"", b"\0\0\0", bytes(8)])
+def test_results_of_another_length_are_an_error(answer: bytes) -> None:
+    host = Host(BoardPipe(Answers(links.READ, answer)))
+    with pytest.raises(BoardError, match=f"^the board must answer READ by 4 bytes, not {len(answer)}: build and flash"):
+        host_sums(host, some_inputs(1))
+
+
+def test_a_run_without_cycles_is_an_error() -> None:
+    host = Host(BoardPipe(Answers(links.RUN, bytes(5))))
+    message = "cycles of a run on the board must be at least 1, not 0: flash the board again"
+    with pytest.raises(BoardError, match=f"^{message}$"):
+        host_sums(host, some_inputs(1))
 
 
 def test_another_protocol_is_refused() -> None:

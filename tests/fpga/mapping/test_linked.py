@@ -125,7 +125,7 @@ def test_triples_that_find_no_room_are_told() -> None:
         requests = [request for load in loads for request in load.requests(host.longest)]
         requests.append(run_request(job_bytes(NARROW, fields)[::-1], 1000))
         number = MapperSource.OUTCOME.value << read_layout(NARROW)["source"].offset
-        (answers,) = host.perform([[*requests, read_request(number, 1)]])
+        (answers,) = host.perform([[*requests, read_request(number, 1, mapper_sizes(NARROW).result_bytes)]])
         word = int.from_bytes(answers[-1], "little")
         found = {name: word >> field.offset & ((1 << field.width) - 1) for name, field in layout}
         return found["triples"], found["overflow"], found["disordered"]

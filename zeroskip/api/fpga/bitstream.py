@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroskip.api.checks import require_at_least, require_positive, require_settings
+from zeroskip.api.checks import require_positive, require_settings
 from zeroskip.model.progress import Progress, Step
 
 if TYPE_CHECKING:
     from zeroskip.fpga.bitstream.flow import BoardDesign
     from zeroskip.fpga.bitstream.timing import Timing
     from zeroskip.fpga.boards.board import Board
+
+
+MOST_SEED = (1 << 31) - 1
+"""The largest seed of place and route."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,8 @@ class BoardSettings:
     def __post_init__(self) -> None:
         require_settings(self)
         require_positive(self, "clock", "baud")
-        require_at_least(self, seed=0)
+        if not 0 <= self.seed <= MOST_SEED:
+            raise ValueError(f"seed must be 0 to {MOST_SEED}, which place and route takes, not {self.seed}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,8 +126,10 @@ class Built:
 
 def chosen_board(name: str, settings: BoardSettings) -> Board:
     """The board with the carrier that the settings ask for. Raises ValueError where it is unknown or does not have it,
-    and for a baud rate where the link goes over USB."""
+    for a baud rate where the link goes over USB, and for a clock that the board cannot make or that does not suit its
+    serial line."""
     from zeroskip.fpga.boards.named import board_named
+    from zeroskip.rtl.link.uart import phase_step
 
     board = board_named(name).carried_by(settings.carrier)
     if board.carrier == "usb" and settings.baud is not None:
@@ -130,6 +137,10 @@ def chosen_board(name: str, settings: BoardSettings) -> Board:
             f"baud must not be given where the link of {board.title} goes over USB, which has a rate of its own; a "
             "serial line: --carrier uart"
         )
+    if settings.clock is not None:
+        made = board.made_mhz(settings.clock)
+        if board.carrier == "uart":
+            phase_step(made * 1e6, settings.baud or board.baud)
     return board
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroskip.api.checks import typed
+from zeroskip.api.paths import require_writable
 from zeroskip.api.tables import Table
 from zeroskip.fpga.blocks.named import BLOCKS
 from zeroskip.model.progress import Progress, Step, silent
@@ -21,7 +22,7 @@ class BlockFigures:
     """The figures of each block, its limits, and what breaks them, in words."""
 
     measured: dict[str, Measured]
-    limits: dict[str, dict[str, float]]
+    limits: Mapping[str, Mapping[str, float]]
     broken: list[str]
     seconds: float
 
@@ -51,13 +52,18 @@ def blocks(names: Sequence[str] = (), *, new_limits: bool = False, progress: Pro
 
     Blocks whose RTL did not change come from the cache; others take 5 to 60 seconds each.
 
-    Raises ValueError for an unknown block, and ToolError where a tool is missing or fails.
+    Raises ValueError for an unknown block and for damaged limits, OSError where new limits cannot be written, and
+    ToolError where a tool is missing or fails.
     """
     start = time.monotonic()
     if unknown := [name for name in names if name not in BLOCKS]:
         raise ValueError(f"blocks must be among {', '.join(BLOCKS)}, not {unknown[0]!r}")
-    from zeroskip.fpga.blocks.limits import broken, limits, set_limits
+    from zeroskip.fpga.blocks.limits import FILE, broken, limits, set_limits
     from zeroskip.fpga.blocks.measure import measure
+
+    limits()
+    if new_limits:
+        require_writable(FILE, suffix=".json")
 
     wanted, measured = list(names or BLOCKS), {}
     for done, name in enumerate(wanted):
@@ -69,9 +75,10 @@ def blocks(names: Sequence[str] = (), *, new_limits: bool = False, progress: Pro
         measured[name] = measure(BLOCKS[name].make(), announce)
     if new_limits:
         set_limits(measured)
+    kept = limits()
     return BlockFigures(
         measured=measured,
-        limits=limits(),
-        broken=[problem for name, one in measured.items() for problem in broken(name, one)],
+        limits=kept,
+        broken=[problem for name, one in measured.items() for problem in broken(name, one, kept.get(name))],
         seconds=time.monotonic() - start,
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zeroskip.api.fpga.bitstream import MOST_SEED
 from zeroskip.api.fpga.build import BuildSettings, build
 from zeroskip.api.mapping.build import BoardMapperSettings, build_mapper
 from zeroskip.commands import options
@@ -55,7 +56,7 @@ def build_command(
         Path | None,
         typer.Option(help="Bitstream to write.", show_default="NETWORK-BOARD.bit or mapping-WIDTH-BOARD.bit"),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of place and route.")] = _DEFAULT.seed,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of place and route.")] = _DEFAULT.seed,
     as_json: options.Json = False,
 ) -> None:
     """Build a bitstream for a board, with the core of a compiled network, or with the mapping unit.
