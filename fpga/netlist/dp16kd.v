@@ -3,7 +3,7 @@
 // Where one port writes what the other reads, the read data are random: the device promises nothing. At power-up the
 // contents are random too: a netlist must load what it reads. Both ports must have the same clock.
 //
-// What the synthesis does not use, ends the simulation: output registers, and write modes other than NORMAL.
+// What the synthesis does not use, ends the simulation: output registers, and the write mode WRITETHROUGH.
 module DP16KD(
     input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0,
     input ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0,
@@ -94,8 +94,8 @@ module DP16KD(
     parameter [319:0] INITVAL_3F = 320'b0;
 
     initial begin
-        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || WRITEMODE_A != "NORMAL" || WRITEMODE_B != "NORMAL"
-            || CLKAMUX != "CLKA" || CLKBMUX != "CLKB")
+        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || WRITEMODE_A == "WRITETHROUGH"
+            || WRITEMODE_B == "WRITETHROUGH" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB")
             $fatal(1, "DP16KD in a mode that this model lacks");
     end
 
@@ -161,8 +161,9 @@ module DP16KD(
     wire chosen_b = DATA_WIDTH_B == 18 ? |ad_b[1:0] : 1'b1;
     wire writes_a = CEA && WEA && chosen_a;
     wire writes_b = CEB && WEB && chosen_b && DATA_WIDTH_B != 36;
-    wire reads_a = CEA && !WEA && DATA_WIDTH_A != 36;
-    wire reads_b = CEB && !WEB;
+    // With READBEFOREWRITE, a port that writes shows what was there before.
+    wire reads_a = CEA && (!WEA || WRITEMODE_A == "READBEFOREWRITE") && DATA_WIDTH_A != 36;
+    wire reads_b = CEB && (!WEB || WRITEMODE_B == "READBEFOREWRITE");
 
     always @(posedge CLKA) begin
         if (writes_a)

@@ -117,7 +117,9 @@ def test_a_board_of_another_geometry_is_refused(field: str, value: int) -> None:
     other = dataclasses.replace(network.geometry, **{field: value, "activation_rows": 64})
     same = dataclasses.replace(network, geometry=dataclasses.replace(network.geometry, activation_rows=64))
     facts = _facts(other)
-    with pytest.raises(BoardError, match=f"{field} must be {getattr(same.geometry, field)}, not {value}: build a"):
+    with pytest.raises(
+        BoardError, match=f"{field} must be {getattr(same.geometry, field)}, not {value}: run the .zs file "
+    ):
         _load(facts, same)
 
 

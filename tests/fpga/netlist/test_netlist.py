@@ -17,10 +17,10 @@ IMAGES = 20
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("pes", "widest"), [(1, 150), (2, 60)])
+@pytest.mark.parametrize(("pes", "widest"), [(1, 100), (2, 60)])
 def test_netlist_equals_the_golden_model(pes: int, widest: int) -> None:
     """Words and pointers in block RAM whose collisions give random data, loaded through the ports; activation files of
-    256 rows there too, those of 32 in LUT RAM, as on a board."""
+    128 rows there too, those of 32 in LUT RAM, as on a board."""
     rng = np.random.default_rng(7)
     network = relaid(random_network(rng, EieGeometry(pes=4), (widest, 40, 9), 0.3), pes)
     inputs = random_inputs(rng, IMAGES, widest, [0.6])
