@@ -53,10 +53,7 @@ const core = (() => {
 
   // The control unit, and the bus below it.
   const stage = document.getElementById("stage");
-  const control = made("div", "card control", stage);
-  made("h2", "", control, "Control unit");
-  const controlLayer = made("p", "what", control);
-  const controlState = made("p", "does", control);
+  const control = madeControl(stage, "Control unit");
   const bus = made("div", "bus", stage);
   const packet = made("span", "packet", bus);
   const grid = made("div", "pes", stage);
@@ -98,16 +95,16 @@ const core = (() => {
   function drawControl(cycle) {
     const layer = a.layer[cycle];
     const start = starts > 1 ? `start ${a.start[cycle]}, ` : "";
-    write(controlLayer, layer === NO_LAYER ? `${start}between layers`
+    write(control.what, layer === NO_LAYER ? `${start}between layers`
       : `${start}layer ${layer}: ${figure(layers[layer][0])} inputs, ${figure(layers[layer][1])} outputs`);
     const broadcast = a.broadcast[cycle];
     const stalled = a.blocked[cycle];
-    control.classList.toggle("blocked", Boolean(stalled));
+    control.card.classList.toggle("blocked", Boolean(stalled));
     bus.classList.toggle("live", broadcast >= 0);
     const column = broadcast >= 0 && columnOf(broadcast);
     write(packet, broadcast < 0 ? "" : column < 0 ? `bias, 1 = ${figure(a.activation[broadcast])}`
       : `activation ${column} = ${figure(a.activation[broadcast])}`);
-    write(controlState, stalled ? `blocked: ${causes(cycle).length > 1 ? "queues" : "queue"} of ${listed(causes(cycle), "PE")} full`
+    write(control.does, stalled ? `blocked: ${causes(cycle).length > 1 ? "queues" : "queue"} of ${listed(causes(cycle), "PE")} full`
       : broadcast >= 0 ? "broadcasts" : range(pes).some((pe) => KINDS[kind(cycle, pe)].name === "draining") ? "all columns sent"
       : layer === NO_LAYER ? "idle" : "searches and fetches");
   }

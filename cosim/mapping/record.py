@@ -26,6 +26,7 @@ def viewer_of(plan: LayerPlan) -> MapperViewer:
 
 def record_page(
     path: Path,
+    viewer: MapperViewer,
     plan: LayerPlan,
     *,
     name: str,
@@ -33,8 +34,7 @@ def record_page(
     seed: int,
     progress: Progress = silent,
 ) -> None:
-    """Writes the page of a layer from the file `name`, which the page says."""
-    viewer = viewer_of(plan)
+    """Writes the page of a layer, of which `viewer_of` made the viewer, from the file `name`, which the page says."""
     with TemporaryFolder() as folder:
         recording = Recording(file=folder / "run.vcd", format="vcd")
         with Session(

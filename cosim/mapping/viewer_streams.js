@@ -44,9 +44,7 @@ const core = (() => {
   const tuple = (numbers) => `(${Array.from(numbers, figure).join(", ")})`;
 
   const stage = document.getElementById("stage");
-  const control = made("div", "card control", stage);
-  made("h2", "", control, "Sequencer");
-  const [what, does] = [made("p", "what", control), made("p", "does", control)];
+  const {what, does} = madeControl(stage, "Sequencer");
   const lists = made("div", "lists", stage);
   const [listA, listB] = [makeBlock("list-a", lists), makeBlock("list-b", lists)];
   const merger = made("div", "merger", stage);

@@ -34,13 +34,14 @@ def record_products(
     records: Records,
     *,
     name: str,
+    viewer: TileViewer | None,
     simulator: Simulator,
     load: LoadName,
     seed: int,
     progress: Progress = silent,
 ) -> tuple[Path, ...]:
     """Runs the products (zeroskip.cosim.mma.play.verify_gemms), and records them. `name` is that of their file, which
-    trace and page say. Returns the sessions."""
+    trace and page say; `viewer` is that of `viewer_of`, where a page is wanted. Returns the sessions."""
 
     def run(file: Path, form: WaveFormat) -> None:
         verify_gemms(
@@ -57,7 +58,7 @@ def record_products(
     subject = Subject(
         groups=groups(geometry),
         decoder=MmaDecoder(geometry),
-        viewer=None if records.viewer is None else viewer_of(products, geometry),
+        viewer=viewer,
         name=name,
         of=f"{len(products)} {'product' if len(products) == 1 else 'products'}",
         about={"file": name, "products": len(products)},

@@ -54,10 +54,7 @@ const core = (() => {
   }
 
   const stage = document.getElementById("stage");
-  const control = made("div", "card control", stage);
-  made("h2", "", control, "Sequencer");
-  const controlJob = made("p", "what", control);
-  const controlState = made("p", "does", control);
+  const control = madeControl(stage, "Sequencer");
 
   const pipeline = made("div", "card pipeline", stage);
   made("h2", "", pipeline, "Pipeline");
@@ -103,11 +100,11 @@ const core = (() => {
   function drawControl(cycle) {
     const job = a.job[cycle];
     const [title, rows, columns, depth] = jobs[job];
-    write(controlJob, `${title}: ${figure(rows)} \u00d7 ${figure(columns)} sums, ${figure(depth)} deep, ${a.dense[job] ? "dense" : run.facts.pattern}`);
+    write(control.what, `${title}: ${figure(rows)} \u00d7 ${figure(columns)} sums, ${figure(depth)} deep, ${a.dense[job] ? "dense" : run.facts.pattern}`);
     const state = STATES[a.kind[cycle]];
-    control.classList.toggle("blocked", state === "stalled");
+    control.card.classList.toggle("blocked", state === "stalled");
     const step = stepOf(a.fetched[cycle]);
-    write(controlState, step ? `fetches step ${step.number} of sum ${step.sum}, slot ${step.slot}${a.reads_b[a.fetched[cycle]] ? ", reads B" : ""}`
+    write(control.does, step ? `fetches step ${step.number} of sum ${step.sum}, slot ${step.slot}${a.reads_b[a.fetched[cycle]] ? ", reads B" : ""}`
       : {starting: "works out the first step", stalled: "stalled: waits for a sum", draining: "all steps fetched", done: "done"}[state]);
     boxes.forEach(({box, slot}, place) => {
       const back = cycle - (place < 2 ? place : place - 2);

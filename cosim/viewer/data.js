@@ -22,6 +22,13 @@ function made(tag, kind, parent, text) {
   return element;
 }
 
+// The card of what steers the core: what it works at, and what it does in a cycle.
+function madeControl(stage, title) {
+  const card = made("div", "card control", stage);
+  made("h2", "", card, title);
+  return {card, what: made("p", "what", card), does: made("p", "does", card)};
+}
+
 // Browsers lay out again what is written, even where it stays the same.
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -28,14 +28,13 @@ Limits = Mapping[str, Mapping[str, float]]
 def limits() -> Limits:
     """The limits in FILE. Raises ValueError unless each has both numbers."""
     try:
-        found = json.loads(FILE.read_text())
-        whole = all(isinstance(limit[kind], int | float) for limit in found.values() for kind in ("mhz", "lut"))
+        found: Limits = json.loads(FILE.read_text())
+        if all(isinstance(limit[kind], int | float) for limit in found.values() for kind in ("mhz", "lut")):
+            return found
+        problem = "not all of them are numbers"
     except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{FILE} must be JSON with the numbers mhz and lut of each block: {error!r}") from error
-    if not whole:
-        raise ValueError(f"{FILE} must have numbers as mhz and lut of each block")
-    kept: Limits = found
-    return kept
+        problem = repr(error)
+    raise ValueError(f"{FILE} must be JSON with the numbers mhz and lut of each block: {problem}")
 
 
 def broken(name: str, measured: Measured, limit: Mapping[str, float] | None) -> list[str]:

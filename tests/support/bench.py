@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -213,6 +213,25 @@ def evaluate(dut: Any, vectors: Iterable[dict[str, int]], *outputs: str) -> list
             results.append(tuple(ctx.get(at(dut, name)) for name in outputs))
 
     simulator = Simulator(dut)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    return results
+
+
+def pipelined(dut: Any, vectors: Sequence[dict[str, int]], output: str, latency: int) -> list[int]:
+    """The output of a pipeline for each vector of its inputs, one vector a cycle."""
+    results = []
+
+    async def testbench(ctx: Any) -> None:
+        for index in range(len(vectors) + latency):
+            for name, value in vectors[index % len(vectors)].items():
+                ctx.set(at(dut, name), value)
+            if index >= latency:
+                results.append(ctx.get(at(dut, output)))
+            await ctx.tick()
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
     simulator.add_testbench(testbench)
     simulator.run()
     return results

@@ -21,6 +21,19 @@ def run_of(page: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return run, {name: unpacked(pack) for name, pack in run.pop("arrays").items()}
 
 
+RECORDS = {"waves": "run.vcd", "trace": "run.json", "viewer": "run.html"}
+"""What records a run, as the options of commands name it."""
+
+RECORDED = [word for name, file in RECORDS.items() for word in (f"--{name}", file)]
+
+
+def require_recorded(result: dict[str, Any], folder: Path) -> None:
+    """Fails unless a command with RECORDED wrote these files, and sessions beside the waveform, and says so."""
+    assert {name: result[name] for name in RECORDS} == RECORDS
+    assert sorted(result["sessions"]) == ["run.gtkw", "run.sucl"]
+    assert {*RECORDS.values(), *result["sessions"]} <= {file.name for file in folder.iterdir()}
+
+
 def step_through(page: Path, shown: dict[str, str]) -> list[dict[str, list[str]]]:
     """Steps through a page in a browser by its keys, from the first cycle to the last. Returns of each cycle the texts
     of the elements that each selector of `shown` finds."""

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from support.operands import floats
 from support.traces import cycles_of, events_of, of_track
-from support.viewers import run_of
+from support.viewers import RECORDED, require_recorded, run_of
 
 from zeroskip.model.mma import bundle as mma_bundle
 from zeroskip.model.mma.format import compress, nm_mask
@@ -67,13 +67,10 @@ def test_through_the_ports(zs: Command, tmp_path: Path) -> None:
 def test_records(zs: Command, tmp_path: Path) -> None:
     """A waveform with its sessions, a trace, and a page, all of the cycles that were counted."""
     save_product(tmp_path / "p.npz")
-    files = ("--waves", "run.vcd", "--trace", "run.json", "--viewer", "run.html")
-    code, out, err = zs("mma", "p.npz", "--m", 2, "--n", 2, *files, "--json")
+    code, out, err = zs("mma", "p.npz", "--m", 2, "--n", 2, *RECORDED, "--json")
     assert code == 0, err
     result = json.loads(out)
-    assert (result["waves"], result["trace"], result["viewer"]) == files[1::2]
-    assert sorted(result["sessions"]) == ["run.gtkw", "run.sucl"]
-    assert {*files[1::2], *result["sessions"]} <= {file.name for file in tmp_path.iterdir()}
+    require_recorded(result, tmp_path)
     run, shown = run_of(tmp_path / "run.html")
     # The page shows the cycle of `done`, too.
     assert (run["title"], run["of"], len(shown["job"])) == ("p.npz", "1 product", result["cycles"] + 1)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.traces import cycles_of, events_of, of_track
-from support.viewers import run_of
+from support.viewers import RECORDED, require_recorded, run_of
 
 import zeroskip.cli
 
@@ -124,13 +124,10 @@ def test_what_does_not_fit(layer: Layer) -> None:
 
 def test_records(layer: Layer, tmp_path: Path) -> None:
     """A waveform with its sessions, a trace, and a page, all of the cycles that were counted."""
-    files = ("--waves", "run.vcd", "--trace", "run.json", "--viewer", "run.html")
-    code, out, err = layer(arrays(), "--pes", 4, *files, "--json")
+    code, out, err = layer(arrays(), "--pes", 4, *RECORDED, "--json")
     assert code == 0, err
     result = json.loads(out)
-    assert (result["waves"], result["trace"], result["viewer"]) == files[1::2]
-    assert sorted(result["sessions"]) == ["run.gtkw", "run.sucl"]
-    assert {*files[1::2], *result["sessions"]} <= {file.name for file in tmp_path.iterdir()}
+    require_recorded(result, tmp_path)
     run, shown = run_of(tmp_path / "run.html")
     assert (run["title"], len(shown["layer"])) == ("layer.npz", result["cycles"])
     events = events_of(tmp_path / "run.json")

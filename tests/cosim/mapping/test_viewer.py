@@ -37,7 +37,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     points = distinct_points(geometry, 50, seed=3)
     plan = plan_layer(points, cube(3, 3)[9:18], geometry, **how)
     page = tmp_path_factory.mktemp("mapping") / "run.html"
-    record_page(page, plan, name="layer", simulator=Simulator.VERILATOR, seed=0)
+    record_page(page, viewer_of(plan), plan, name="layer", simulator=Simulator.VERILATOR, seed=0)
     _, arrays = run_of(page)
     width, dims = geometry.width, geometry.dims
     arrays["coordinates"] = arrays["coordinates"].reshape(-1, width, 1 + dims)

@@ -9,8 +9,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.sim import Simulator
 from numpy.typing import NDArray
+from support.bench import pipelined
 from support.operands import floats, random_bits
 
 from zeroskip.model.mma.numerics import FP16, FP32, FloatFormat
@@ -38,21 +38,8 @@ class Adder(wiring.Component):
 
 def rtl_plus(x: NDArray[Any], y: NDArray[Any], form: FloatFormat) -> list[int]:
     """Sums of raw bits, one pair a cycle."""
-    dut, found = Adder(form), []
-
-    async def testbench(ctx: Any) -> None:
-        for index in range(len(x) + Plus.STAGES):
-            ctx.set(dut.x, int(x[index % len(x)]))
-            ctx.set(dut.y, int(y[index % len(x)]))
-            if index >= Plus.STAGES:
-                found.append(ctx.get(dut.sum))
-            await ctx.tick()
-
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(testbench)
-    simulator.run()
-    return found
+    vectors = [{"x": left, "y": right} for left, right in zip(x.tolist(), y.tolist(), strict=True)]
+    return pipelined(Adder(form), vectors, "sum", Plus.STAGES)
 
 
 @pytest.mark.parametrize("name", FORMATS)

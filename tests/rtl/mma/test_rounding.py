@@ -10,7 +10,7 @@ import pytest
 from amaranth.hdl import Const, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.sim import Simulator
+from support.bench import pipelined
 
 from zeroskip.model.mma.numerics import FP16, OPERANDS, RESULTS, FloatFormat, block_rule
 from zeroskip.rtl.mma.block_sum import BlockSum
@@ -60,21 +60,8 @@ LATENCY = 3
 
 def rtl_rounded(rounding: Rounding, cases: list[tuple[int, int, int]]) -> list[int]:
     """The results of totals, rooms and whether the total is negated, one case a cycle."""
-    dut, found = Rounded(rounding), []
-
-    async def testbench(ctx: Any) -> None:
-        for index in range(len(cases) + LATENCY):
-            for name, value in zip(("total", "room", "negated"), cases[index % len(cases)], strict=True):
-                ctx.set(getattr(dut, name), value)
-            if index >= LATENCY:
-                found.append(ctx.get(dut.d))
-            await ctx.tick()
-
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(testbench)
-    simulator.run()
-    return found
+    vectors = [dict(zip(("total", "room", "negated"), case, strict=True)) for case in cases]
+    return pipelined(Rounded(rounding), vectors, "d", LATENCY)
 
 
 def expected(rounding: Rounding, total: int, room: int, negated: int) -> int:

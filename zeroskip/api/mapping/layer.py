@@ -111,9 +111,10 @@ def run_mapping(
     layer = load_layer(file)
     with naming(file):
         geometry = fitted_geometry(layer, width=settings.width)
+        shown = None
         if records.viewer is not None:
             plan = plan_layer(layer.inputs, layer.offsets, geometry, outputs=layer.outputs, strides=layer.strides)
-            viewer_of(plan)
+            shown = viewer_of(plan)
         run = run_layer(
             layer.inputs,
             layer.offsets,
@@ -127,8 +128,8 @@ def run_mapping(
             on_jobs=lambda done, total: progress(Step(task="running on the RTL", done=done, total=total, unit="jobs")),
         )
     save_map(output, run)
-    if records.viewer is not None:
-        record_page(records.viewer, run.plan, name=file.name, simulator=simulator, seed=seed, progress=progress)
+    if records.viewer is not None and shown is not None:
+        record_page(records.viewer, shown, run.plan, name=file.name, simulator=simulator, seed=seed, progress=progress)
     if report is not None:
         write_report(report, title=f"zeroskip: {file.name}", run=run)
     return MappingResult(

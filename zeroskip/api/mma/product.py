@@ -189,8 +189,7 @@ def _run_product(
     records = records_of(simulator, file, waves=waves, trace=trace, viewer=viewer, failure=_waveform(output))
     loaded = load_gemm(file, m=settings.m, n=settings.n, check=settings.check, illegal=settings.allow_illegal)
     products, geometry = loaded.products, loaded.geometry
-    if records.viewer is not None:
-        viewer_of(products, geometry)
+    shown = None if records.viewer is None else viewer_of(products, geometry)
     progress(Step(task="running on the RTL"))
     checked, waveform = verify_gemms(
         products,
@@ -209,6 +208,7 @@ def _run_product(
             geometry,
             records,
             name=file.name,
+            viewer=shown,
             simulator=simulator,
             load=settings.load,
             seed=seed,
