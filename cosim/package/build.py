@@ -16,8 +16,11 @@ from amaranth.hdl import Shape
 from zeroskip.cosim.package import texts
 from zeroskip.cosim.package.data_sheet import data_sheet
 from zeroskip.cosim.package.description import Description, Vectors, port_meanings
+from zeroskip.cosim.package.interfaces import bus_interfaces
+from zeroskip.cosim.package.ipxact import Component, component_xml
 from zeroskip.cosim.package.registers import c_header, python_file
 from zeroskip.cosim.package.sv_package import sv_package
+from zeroskip.cosim.package.vivado import SCRIPT, package_script, xdc
 from zeroskip.model.sources import PACKAGE
 from zeroskip.rtl.bus.systemrdl import systemrdl
 from zeroskip.rtl.emit import SRAM
@@ -69,12 +72,16 @@ def make_package(description: Description, vectors: Vectors) -> Package:
         ),
         "lint/verilator.vlt": texts.verilator_waivers(top),
         f"constraints/{top}.sdc": texts.constraints(top),
+        f"constraints/{top}.xdc": xdc(top, texts.CLOCK_NS),
         **_register_files(description, top),
         **description.files,
         **vectors.files,
         # With an address, a file may hold fewer words than the memory.
         **{f"contents/{'_'.join(path)}.hex": f"@0\n{words}" for path, words in vectors.contents.items()},
     }
+    component = _component(description, verilog, version, files)
+    files["component.xml"] = component_xml(component)
+    files[SCRIPT] = package_script(component)
     manifest = _manifest(description, verilog, vectors, version)
     modules = {name: verilog.summaries[name] for name in sorted(verilog.modules)}
     modules[SRAM] = "A memory with one write port and one read port."
@@ -85,6 +92,38 @@ def make_package(description: Description, vectors: Vectors) -> Package:
     whole = {**manifest, "digest": digest, "files": sums}
     encoded[MANIFEST] = (json.dumps(whole, indent=2) + "\n").encode()
     return Package(files=encoded, manifest=whole)
+
+
+_SETS = {
+    ("rtl", "v"): ("rtl", ("verilogSource",)),
+    ("contents", "hex"): ("contents", ("hex",)),
+    ("constraints", "xdc"): ("constraints", ("xdc", "USED_IN_out_of_context")),
+    ("registers", "h"): ("software", ("cSource",)),
+    ("driver", "h"): ("software", ("cSource",)),
+    ("driver", "c"): ("software", ("cSource",)),
+}
+"""The set of a file in component.xml, and its types, by its folder and its suffix."""
+
+
+def _component(description: Description, verilog: Verilog, version: str, files: Mapping[str, str | bytes]) -> Component:
+    """The core for integrators: what is needed to build it and to drive it."""
+    sets: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for path in sorted(files):
+        kind = (path.partition("/")[0], path.rpartition(".")[2])
+        if kind in _SETS:
+            name, types = _SETS[kind]
+            sets.setdefault(name, []).append((path, types))
+    return Component(
+        vendor="zeroskip",
+        library=description.core,
+        name=verilog.top,
+        version=version,
+        title=f"zeroskip {description.title}",
+        ports=verilog.ports,
+        interfaces=bus_interfaces(description.component),
+        registers=description.registers,
+        files=sets,
+    )
 
 
 def _register_files(description: Description, top: str) -> dict[str, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from amaranth.lib import wiring
 
@@ -81,12 +81,27 @@ _HANDSHAKE = {
 }
 
 
+class PortEntry(NamedTuple):
+    """A port in the docstring of a component: `load : stream of load_layout, in`, and below what it means."""
+
+    name: str
+    kind: str
+    direction: str
+    meaning: str
+
+
+def port_entries(component: wiring.Component) -> Iterator[PortEntry]:
+    """The ports of a component, as its docstring lists them."""
+    section = _SECTION.search(inspect.getdoc(type(component)) or "")
+    for entry in _ENTRY.finditer(f"{section[1].rstrip()}\n" if section else ""):
+        kind, _, direction = entry["kind"].rpartition(",")
+        yield PortEntry(entry["name"], kind, direction.strip(), " ".join(entry["text"].split()))
+
+
 def port_meanings(component: wiring.Component) -> dict[str, str]:
     """What each port of a component means, by its Verilog name, as its docstring says."""
     found = {"clk": "Clock; every register takes its rising edge.", "rst": "Reset, synchronous and active high."}
-    section = _SECTION.search(inspect.getdoc(type(component)) or "")
-    for entry in _ENTRY.finditer(f"{section[1].rstrip()}\n" if section else ""):
-        name, kind, meaning = entry["name"], entry["kind"].rpartition(",")[0], " ".join(entry["text"].split())
+    for name, kind, _, meaning in port_entries(component):
         if kind.startswith("stream of "):
             word = kind.removeprefix("stream of ")
             found[f"{name}__payload"] = f"{meaning} The word: {word}."

