@@ -12,8 +12,11 @@ CENTROIDS = CODEBOOK_SIZE - 1
 ITERATIONS = 1000
 
 
-def cluster(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """The codebook (float32, 16) of non-zero `values` of any shape, and each value's code from 1 (uint8).
+def cluster(
+    values: NDArray[np.floating], importance: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """The codebook (float32, 16) of non-zero `values` of any shape, and each value's code from 1 (uint8). Each value
+    counts by its `importance`, above zero and of the same shape; all alike where there is none.
 
     Up to 15 distinct values are the codebook. Otherwise Lloyd's iteration finds it, from centroids
     spread evenly between the least and the greatest value: the initialisation that Deep Compression found
@@ -23,7 +26,9 @@ def cluster(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
     are clustered as the 16 bits hold them, negative and positive ones apart: every centroid is then another number, and
     none is zero but one, where values are so small that all 16 bits of them are zero.
     """
-    distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    distinct, inverse = np.unique(values, return_inverse=True)
+    inverse = inverse.ravel()
+    counts = np.bincount(inverse, None if importance is None else importance.ravel()).astype(np.float64)
     if len(distinct) <= CENTROIDS:
         centroids, codes = distinct.astype(np.float64), np.arange(len(distinct))
     else:
@@ -43,7 +48,7 @@ def _wasteful(centroids: NDArray[np.float64]) -> bool:
 
 
 def _cluster_steps(
-    values: NDArray[np.float64], counts: NDArray[np.int64]
+    values: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """As `_lloyd`, for the values rounded to 16 bits, with no cluster of negative and positive values. Those that round
     to zero are a cluster of their own."""
@@ -51,7 +56,7 @@ def _cluster_steps(
     steps = np.rint(np.ldexp(values, fraction))
     held = steps != 0
     distinct, inverse = np.unique(steps[held], return_inverse=True)
-    together = np.bincount(inverse, counts[held]).astype(np.int64)
+    together = np.bincount(inverse, counts[held]).astype(np.float64)
     available = CENTROIDS if held.all() else CENTROIDS - 1
     if len(distinct) <= available:
         centroids, codes = distinct, np.arange(len(distinct))
@@ -68,9 +73,9 @@ def _cluster_steps(
 
 
 def _lloyd(
-    values: NDArray[np.float64], counts: NDArray[np.int64], centroids_wanted: int, *, apart: bool = False
+    values: NDArray[np.float64], counts: NDArray[np.float64], centroids_wanted: int, *, apart: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Centroids and each value's centroid, for more rising `values`, which occur `counts` times, than centroids. With
+    """Centroids and each value's centroid, for more rising `values`, which count `counts` times, than centroids. With
     `apart`, no cluster has negative and positive values; none of the values may be zero then."""
     # In one dimension a cluster is a run of the sorted values, and prefix sums give the mean of any run.
     count_before = np.concatenate(([0], np.cumsum(counts)))

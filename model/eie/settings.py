@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 
 POSITIONS = 16
 """Positions that a start computes at most, where nothing else is asked for. Measured with a pruned LeNet-5 on 8, 16 and
 64 PEs: from 16 to 64 positions the array gets 0 to 20 % faster, from 1 to 16 positions 1.3 to 6.6 times."""
+
+
+Sharing = Literal["plain", "weighted", "feedback", "scaled"]
+"""How the 15 shared values of a layer are found, and which weight gets which: by the weights alone, or also by what the
+layer reads (zeroskip.model.eie.calibrated_sharing)."""
 
 
 @dataclass(frozen=True, kw_only=True)

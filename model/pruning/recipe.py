@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroskip.model.data.dataset import Dataset
+from zeroskip.model.eie.settings import Sharing
 from zeroskip.model.eie.shared import SharedLayer, SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers, warn_of_rough_sharing
 from zeroskip.model.network.fold import fold
@@ -31,7 +32,8 @@ class PruneAndShareSettings:
 
     `density` is the fraction of all weights that is kept, where all weights compete by magnitude, or one fraction for
     each Linear and Conv2d layer in order. It is reached in `rounds` rounds, each followed by the training `retrain`.
-    The number of `threads` is a setting because it changes how sums are rounded.
+    Weights are shared by `sharing` (zeroskip.model.eie.settings), and then trained by `share`. The number of `threads`
+    is a setting because it changes how sums are rounded.
     """
 
     density: float | tuple[float, ...]
@@ -40,6 +42,7 @@ class PruneAndShareSettings:
     retrain: TrainingSettings
     share: TrainingSettings
     threads: int
+    sharing: Sharing = "plain"
 
     def __post_init__(self) -> None:
         # The schedule checks the density and the number of rounds.
@@ -81,12 +84,14 @@ def share(
     pruned: Folded,
     *,
     inputs: np.ndarray | None = None,
+    sharing: Sharing = "plain",
     test_inputs: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
     progress: Progress = silent,
 ) -> PruneAndShareResult:
     """Shares the weights of a network, which is given as it is and folded, without pruning and training. `inputs` are
-    samples by which the biases are scaled, where they must be (share_layers).
+    samples by which the biases are scaled, where they must be, and by which weights are shared, where `sharing` asks
+    for it (share_layers).
 
     The result is exact if, after folding, no layer has more than 15 distinct non-zero weights and biases.
     """
@@ -94,8 +99,9 @@ def share(
     if test_inputs is not None and test_labels is not None:
         require_shape(pruned, test_inputs, "inputs")
         test = torch.from_numpy(test_inputs), torch.from_numpy(test_labels)
-    operations = share_layers(pruned, progress, inputs=inputs)
-    warn_of_rough_sharing(pruned, operations)
+    operations = share_layers(pruned, progress, inputs=inputs, sharing=sharing)
+    if sharing == "plain":
+        warn_of_rough_sharing(pruned, operations)
     return _result(module, pruned, operations, test, progress)
 
 
@@ -142,8 +148,9 @@ def prune_and_share(
         name = f"prune {number}/{len(choosers)}"
         run.stage(name, network, train_inputs, settings.retrain, keep="pruned", choose=choose)
     pruned = fold(network, dataset.train_inputs)
-    operations = share_layers(pruned, steps, inputs=dataset.train_inputs)
-    warn_of_rough_sharing(pruned, operations)
+    operations = share_layers(pruned, steps, inputs=dataset.train_inputs, sharing=settings.sharing)
+    if settings.sharing == "plain":
+        warn_of_rough_sharing(pruned, operations)
     shared = trainable_network(operations)
     run.stage("share", shared, shape_inputs(train_inputs, pruned), settings.share, keep="shared")
     layers = with_trained_codebooks(operations, shared)

@@ -15,6 +15,7 @@ from zeroskip.model.eie import cycles, golden
 from zeroskip.model.eie.bundle import EieNetwork, load, save
 from zeroskip.model.eie.compiler import compile_network, error_bound, float_outputs, quantise_inputs
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.eie.settings import Sharing
 from zeroskip.model.eie.shared import SharedOperation, to_module
 from zeroskip.model.eie.sharing import share_layers
 from zeroskip.model.network.fold import fold
@@ -56,11 +57,12 @@ def assert_kept(made: EieNetwork, inputs: Tensor, path: Path) -> None:
     assert np.array_equal(golden.outputs(again, quantised), golden.outputs(made, quantised))
 
 
-def verified(module: nn.Module, inputs: Tensor, geometry: EieGeometry) -> Any:
+def verified(module: nn.Module, inputs: Tensor, geometry: EieGeometry, sharing: Sharing = "plain") -> Any:
     """The result of the RTL on two samples: every bit is that of the golden model, every cycle that of the cycle
     model."""
     values = inputs.numpy()
-    made = compile_network(share_layers(fold(module, inputs), inputs=values), values, geometry)
+    shared = share_layers(fold(module, inputs), inputs=values, sharing=sharing)
+    made = compile_network(shared, values, geometry)
     quantised = quantise_inputs(made, values[:2])[0]
     result = verify(made, quantised)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from zeroskip.api.checks import require_settings
 from zeroskip.api.inputs import in_epochs, one_thread
 from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
 from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
-from zeroskip.model.eie.settings import POSITIONS, EieSettings
+from zeroskip.model.eie.settings import POSITIONS, EieSettings, Sharing
 from zeroskip.model.progress import Progress, Step
 
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ class EieCompileSettings:
     """Compile settings of the EIE array.
 
     With `density` (a fraction) the network is pruned to it and trained, then its shared weights are trained (Deep
-    Compression, Han et al., ICLR 2016). Without it, the network's zeros are the pruned weights. The other fields are
-    those of EieGeometry; memories that are None are made as large as the network needs, to the next power of two. With
-    `balance_load` rows are assigned to PEs so that the load is balanced, otherwise in turn. A convolution computes up
-    to `positions` positions in a start: more take fewer cycles and more memory, since its kernel is stored once for
-    each."""
+    Compression, Han et al., ICLR 2016). Without it, the network's zeros are the pruned weights. `sharing` says whether
+    the 15 values of a layer are shared by its weights alone ("plain"), or also by what the layer reads
+    (zeroskip.model.eie.calibrated_sharing). The other fields are those of EieGeometry; memories that are None are made
+    as large as the network needs, to the next power of two. With `balance_load` rows are assigned to PEs so that the
+    load is balanced, otherwise in turn. A convolution computes up to `positions` positions in a start: more take fewer
+    cycles and more memory, since its kernel is stored once for each."""
 
     density: float | None = None
+    sharing: Sharing = "plain"
     pes: int = PES
     index_bits: int = EieGeometry.index_bits
     queue_depth: int = EieGeometry.queue_depth
@@ -48,7 +51,7 @@ class EieCompileSettings:
     positions: int = POSITIONS
 
     def __post_init__(self) -> None:
-        require_settings(self)
+        require_settings(self, sharing=Sharing)
 
     def geometry(self) -> EieGeometry:
         """The array, with the defaults of EieGeometry for memories that are to be fitted. Raises ValueError."""
@@ -100,6 +103,7 @@ class EieRecipe:
                 module,
                 folded,
                 inputs=inputs,
+                sharing=settings.sharing,
                 test_inputs=test_inputs,
                 test_labels=test_labels,
                 progress=progress,
@@ -108,13 +112,12 @@ class EieRecipe:
             from zeroskip.model.pruning.presets import user_settings
             from zeroskip.model.pruning.recipe import prune_and_share
 
+            own = user_settings(density=settings.density, epochs=plan.epochs, learning_rate=plan.learning_rate)
             with one_thread():
                 result = prune_and_share(
                     module,
                     data.labelled(),
-                    settings=user_settings(
-                        density=settings.density, epochs=plan.epochs, learning_rate=plan.learning_rate
-                    ),
+                    settings=dataclasses.replace(own, sharing=settings.sharing),
                     seed=plan.seed,
                     checkpoint=plan.checkpoint,
                     progress=in_epochs(progress),

@@ -9,6 +9,7 @@ import typer
 
 from zeroskip.api.eie.compile import PES, EieCompileSettings
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.eie.settings import Sharing
 
 Pes = Annotated[int, typer.Option(help="Processing elements (PEs), a power of two.")]
 QueueDepth = Annotated[
@@ -61,6 +62,14 @@ class CompileOptions:
             show_default="the weights that are zero already",
         ),
     ] = None
+    sharing: Annotated[
+        Sharing,
+        typer.Option(
+            help="Share the 15 values of a layer by its weights alone, or also by what it reads: weights count by "
+            "their inputs; errors are made up for; columns behind a normalisation are scaled. Each does what those "
+            "before it do."
+        ),
+    ] = EieCompileSettings.sharing
     pes: Pes = PES
     index_bits: IndexBits = EieCompileSettings.index_bits
     queue_depth: QueueDepth = EieCompileSettings.queue_depth
