@@ -7,6 +7,7 @@ from typing import Any
 from tables import DOCS, fill, markdown, measured, update
 
 CORES = {"eie": "EIE array", "mma": "N:M tile"}
+PRUNED = {"magnitude": "magnitude", "wanda": "Wanda", "sparsegpt": "SparseGPT"}
 
 
 def language_model_table(trained: dict[str, Any], compiled: dict[str, dict[str, Any]]) -> str:
@@ -21,6 +22,16 @@ def language_model_table(trained: dict[str, Any], compiled: dict[str, dict[str, 
     for core, result in compiled.items():
         add(f"golden model, {CORES[core]}", result, "golden", result["golden_images"])
     return markdown(rows)
+
+
+def sharing_table(result: dict[str, Any]) -> str:
+    """A row for each way to prune, a column for each way to share."""
+    found: dict[str, dict[str, float]] = {}
+    for row in result["rows"]:
+        name = "not pruned" if row["pruning"] == "none" else f"{PRUNED[row['pruning']]}, {row['keeps']}"
+        found.setdefault(name, {})[row["sharing"]] = row["perplexity"]
+    heads = ["", *next(iter(found.values()))]
+    return markdown([heads, *([name, *(f"{one:.3f}" for one in by.values())] for name, by in found.items())])
 
 
 def generated_table(results: dict[str, dict[str, Any]]) -> str:
@@ -95,6 +106,7 @@ def refused_table(results: dict[str, Any]) -> str:
 def filled(page: str) -> str:
     compiled = {core: measured(f"gpt-{core}") for core in CORES}
     page = fill(page, "measured: language model", language_model_table(measured("gpt-trained"), compiled))
+    page = fill(page, "measured: sharing", sharing_table(measured("bench-sharing")))
     page = fill(page, "measured: generated", generated_table({core: measured(f"gpt-{core}-text") for core in CORES}))
     page = fill(page, "measured: resnet", resnet_table(measured("resnet-20")))
     page = fill(page, "measured: zoo", zoo_table(measured("networks")))
