@@ -102,11 +102,11 @@ class ArrayOnBus(EieVectors):
 
 
 def driver_files(bus: str) -> dict[str, str]:
-    """The driver in C, which includes the header of the register map."""
+    """The drivers in C and in Python, which take in the register map in their language."""
     folder = PACKAGE / "cosim/bus/driver"
     return {
-        f"driver/{name}": (folder / name).read_text().replace("eie_axi_array.h", f"eie_{bus}_array.h")
-        for name in ("zeroskip_eie.h", "zeroskip_eie.c")
+        f"driver/{name}": (folder / name).read_text().replace("eie_axi_array", f"eie_{bus}_array")
+        for name in ("zeroskip_eie.h", "zeroskip_eie.c", "zeroskip_eie.py")
     }
 
 

@@ -101,4 +101,75 @@ int zeroskip_stream(struct zeroskip *core, uint32_t first, uint32_t inputs, uint
 /* Stops them, and forgets images that have not begun. Returns what was wrong with those that came. */
 int zeroskip_stream_end(struct zeroskip *core);
 
+#ifdef ZEROSKIP_EIE_LIST
+/* Lists of descriptors, where the core takes them from a memory (--bus axi-master).
+ *
+ *     struct zeroskip_list list;
+ *     int error = zeroskip_list_begin(&list, memory, address, 2 * count + 16);
+ *     if (!error) error = zeroskip_list_network(&core, &list, network, network_words, network_address);
+ *     if (!error) error = zeroskip_list_images(&core, &list, 0, inputs, outputs, images, results, count);
+ *     if (!error) error = zeroskip_list_start(&core, &list);
+ *     if (!error) error = zeroskip_list_wait(&core, 1000000);
+ *
+ * Addresses of the memory are those that the core sees. Where the processor has caches, what the core reads must be
+ * written back before the start, and what it writes must not be in a cache when it is read. */
+enum {
+    /* No room for another descriptor. */
+    ZEROSKIP_LIST_FULL = -15,
+    /* How a list has ended, less LIST_STATUS.ERROR: docs/reference/bus.md tells what each means. */
+    ZEROSKIP_LIST_DESCRIPTOR = -33,
+    ZEROSKIP_LIST_READ = -34,
+    ZEROSKIP_LIST_WRITE = -35,
+    ZEROSKIP_LIST_ADDRESS = -36,
+    ZEROSKIP_LIST_LENGTH = -37,
+    ZEROSKIP_LIST_KIND = -38,
+    ZEROSKIP_LIST_REFUSED = -39,
+    ZEROSKIP_LIST_ORDER = -40,
+    ZEROSKIP_LIST_STOPPED = -41
+};
+
+/* A list that is made; zeroskip_list_begin fills it. */
+struct zeroskip_list {
+    /* Where the processor writes it, four words for a descriptor, and where the core finds it. */
+    volatile uint32_t *memory;
+    uint32_t address;
+    /* The most descriptors, and how many there are. */
+    uint32_t room, count;
+};
+
+/* An empty list for `room` descriptors of 16 bytes; `address` is a multiple of 16. */
+int zeroskip_list_begin(struct zeroskip_list *list, volatile void *memory, uint32_t address, uint32_t room);
+
+/* Adds a write of `length` bytes to the core's addresses from `target` on. */
+int zeroskip_list_load(struct zeroskip_list *list, uint32_t address, uint32_t length, uint32_t target);
+
+/* Adds an image, and room for the next result: so many values of 16 bits at an address. */
+int zeroskip_list_image(struct zeroskip_list *list, uint32_t address, uint32_t values);
+int zeroskip_list_result(struct zeroskip_list *list, uint32_t address, uint32_t values);
+
+/* Adds what loads a network, as zeroskip_load does. Its words must stay where they are, at `address` for the core. */
+int zeroskip_list_network(struct zeroskip *core, struct zeroskip_list *list, const uint32_t *network, uint32_t words,
+                          uint32_t address);
+
+/* Adds `count` images and their results, each image while the one before it runs, and says to the core how large they
+ * are. They follow each other from `images` and `results` on, each from a multiple of 4 on. */
+int zeroskip_list_images(struct zeroskip *core, struct zeroskip_list *list, uint32_t first, uint32_t inputs,
+                         uint32_t outputs, uint32_t images, uint32_t results, uint32_t count);
+
+/* Starts a list. */
+int zeroskip_list_start(struct zeroskip *core, const struct zeroskip_list *list);
+
+/* ZEROSKIP_BUSY until the event of the list's end has been taken; then how it ended. */
+int zeroskip_list_end(const struct zeroskip *core);
+
+/* Reads LIST_STATUS at most `polls` times, until the list has ended; returns how. Not with interrupts. */
+int zeroskip_list_wait(struct zeroskip *core, uint32_t polls);
+
+/* Ends a list behind the descriptor at work; its end is ZEROSKIP_LIST_STOPPED. */
+void zeroskip_list_stop(struct zeroskip *core);
+
+/* The address of the descriptor at work, or at which the last list has ended. */
+uint32_t zeroskip_list_at(const struct zeroskip *core);
+#endif
+
 #endif

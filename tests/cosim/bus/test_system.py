@@ -102,7 +102,7 @@ def test_the_image_is_what_the_compiler_makes(pes: int, tmp_path: Path) -> None:
     assert built == (tmp_path / "package/system/firmware.hex").read_text()
 
 
-@pytest.mark.parametrize("bus", ["axi", "apb", "wishbone"])
+@pytest.mark.parametrize("bus", ["axi", "apb", "wishbone", "axi-master"])
 def test_the_driver_compiles_without_a_warning(bus: str, tmp_path: Path) -> None:
     room = on_bus("eie", bus, None)
     write_package(
