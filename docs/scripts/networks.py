@@ -6,7 +6,8 @@ from typing import Any
 
 from tables import DOCS, fill, markdown, measured, update
 
-CORES = {"eie": "EIE array", "mma": "N:M tile"}
+CORES = {"eie": "EIE array", "eie-feedback": "EIE array, error feedback", "mma": "N:M tile"}
+LENETS = {"bench-sharing-lenet-300-100": "LeNet-300-100", "bench-sharing-lenet-5": "LeNet-5"}
 PRUNED = {"magnitude": "magnitude", "wanda": "Wanda", "sparsegpt": "SparseGPT"}
 
 
@@ -19,6 +20,7 @@ def language_model_table(trained: dict[str, Any], compiled: dict[str, dict[str, 
     add("before training", trained, "start", trained["samples"]["test"])
     add("trained", trained, "trained", trained["samples"]["test"])
     add("shared", compiled["eie"], "shared", compiled["eie"]["test_images"])
+    add("shared with error feedback", compiled["eie-feedback"], "shared", compiled["eie-feedback"]["test_images"])
     for core, result in compiled.items():
         add(f"golden model, {CORES[core]}", result, "golden", result["golden_images"])
     return markdown(rows)
@@ -34,6 +36,16 @@ def sharing_table(result: dict[str, Any]) -> str:
     return markdown([heads, *([name, *(f"{one:.3f}" for one in by.values())] for name, by in found.items())])
 
 
+def lenets_table(results: dict[str, dict[str, Any]]) -> str:
+    """A row for each network as it is, a column for each way to share."""
+    rows = {
+        name: {row["sharing"]: row["accuracy"] for row in result["rows"] if row["pruning"] == "none"}
+        for name, result in results.items()
+    }
+    heads = ["", *next(iter(rows.values()))]
+    return markdown([heads, *([name, *(f"{one:.1%}" for one in by.values())] for name, by in rows.items())])
+
+
 def generated_table(results: dict[str, dict[str, Any]]) -> str:
     rows = [["", *(CORES[core] for core in results)]]
     cells: dict[str, list[str]] = {}
@@ -42,7 +54,7 @@ def generated_table(results: dict[str, dict[str, Any]]) -> str:
         assert result["cycle_model_equal"]
         geometry = result["geometry"]
         first, *others = result["tokens"]
-        size = f"{geometry['pes']} PEs" if core == "eie" else f"{geometry['m']} x {geometry['n']} x {geometry['k']}"
+        size = f"{geometry['pes']} PEs" if result["core"] == "eie" else f"{geometry['m']} x {geometry['n']} x {geometry['k']}"
         count = len(others)
         for name, cell in {
             "size": size,
@@ -107,6 +119,8 @@ def filled(page: str) -> str:
     compiled = {core: measured(f"gpt-{core}") for core in CORES}
     page = fill(page, "measured: language model", language_model_table(measured("gpt-trained"), compiled))
     page = fill(page, "measured: sharing", sharing_table(measured("bench-sharing")))
+    lenets = {name: measured(file) for file, name in LENETS.items()}
+    page = fill(page, "measured: sharing, LeNets", lenets_table(lenets))
     page = fill(page, "measured: generated", generated_table({core: measured(f"gpt-{core}-text") for core in CORES}))
     page = fill(page, "measured: resnet", resnet_table(measured("resnet-20")))
     page = fill(page, "measured: zoo", zoo_table(measured("networks")))
