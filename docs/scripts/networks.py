@@ -49,12 +49,16 @@ def lenets_table(results: dict[str, dict[str, Any]]) -> str:
 def generated_table(results: dict[str, dict[str, Any]]) -> str:
     rows = [["", *(CORES[core] for core in results)]]
     cells: dict[str, list[str]] = {}
-    for core, result in results.items():
+    for result in results.values():
         assert result["mismatches"] == 0
         assert result["cycle_model_equal"]
         geometry = result["geometry"]
         first, *others = result["tokens"]
-        size = f"{geometry['pes']} PEs" if result["core"] == "eie" else f"{geometry['m']} x {geometry['n']} x {geometry['k']}"
+        size = (
+            f"{geometry['pes']} PEs"
+            if result["core"] == "eie"
+            else f"{geometry['m']} x {geometry['n']} x {geometry['k']}"
+        )
         count = len(others)
         for name, cell in {
             "size": size,

@@ -68,6 +68,33 @@ def test_a_pruned_network_is_trained_and_shared_by_what_it_reads(zs: Command) ->
     assert result["accuracy"]["shared"] > 0.9
 
 
+@pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt"])
+def test_compile_prunes_at_once(zs: Command, tmp_path: Path, method: str) -> None:
+    """Without training: for the array to the weights that the comparison measures, for the tile to the pattern."""
+    (tmp_path / "book.txt").write_text("the cat sat on the mat, and the dog sat on the log.\n" * 200)
+    network, data = "zeroskip.networks:gpt(width=8, blocks=1, heads=2)", ("--data", "text:book.txt", "--json")
+    code, out, err = zs("bench", "sharing", network, *data)
+    assert code == 0, err
+    found = by_way(json.loads(out), "perplexity")
+    arguments = ("compile", network, *data, "--output", "gpt.zs", "--limit", 4)
+    code, out, err = zs(*arguments, "--density", 0.5, "--pruning", method, "--sharing", "weighted")
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["weights"]["kept"] == pytest.approx(result["weights"]["total"] / 2, abs=1)
+    for step, sharing in (("pruned", "float"), ("shared", "weighted")):
+        assert result["perplexity"][step] == pytest.approx(found[method, "50%", sharing], rel=1e-6)
+    if method == "magnitude":
+        return
+    code, out, err = zs(*arguments, "--core", "mma", "--prune", "--method", method)
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["weights"]["kept"] == result["weights"]["total"] / 2
+    assert result["perplexity"]["dense"] == pytest.approx(found["none", "100%", "float"], rel=1e-6)
+    assert result["perplexity"]["sparse"] == pytest.approx(found[method, "2:4", "float"], rel=1e-6)
+    assert result["perplexity"]["golden"] > 0
+    assert any(layer["sparse"] for layer in result["layers"])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -40,7 +40,21 @@ from zeroskip.api.mma import product
         (layer.LayerSettings, {"simulator": "x"}, "simulator must be one of verilator, icarus, not 'x'"),
         (product.ProductSettings, {"simulator": "x"}, "simulator must be one of verilator, icarus, not 'x'"),
         (product.ProductSettings, {"check": "x"}, "check must be one of strict, relaxed, not 'x'"),
-        (zeroskip.MmaCompileSettings, {"method": "x"}, "method must be one of magnitude, sr-ste, not 'x'"),
+        (
+            zeroskip.MmaCompileSettings,
+            {"method": "x"},
+            "method must be one of magnitude, sr-ste, wanda, sparsegpt, not 'x'",
+        ),
+        (
+            zeroskip.EieCompileSettings,
+            {"pruning": "x"},
+            "pruning must be one of rounds, magnitude, wanda, sparsegpt, not 'x'",
+        ),
+        (
+            zeroskip.EieCompileSettings,
+            {"sharing": "x"},
+            "sharing must be one of plain, weighted, feedback, scaled, not 'x'",
+        ),
         (
             bench_search.SearchBenchSettings,
             {"granularity": "nm"},

@@ -13,6 +13,8 @@ TASKS = {"sharing weights", "measuring accuracy", "choosing fraction bits", "run
 CONTRADICTIONS = [
     (zeroskip.EieCompileSettings(density=1.5), 0, "density must be from 0 to 1"),
     (zeroskip.EieCompileSettings(pes=3), 0, "pes must be a power of two from 1 to 256"),
+    (zeroskip.EieCompileSettings(pruning="wanda"), 0, "pruning by 'wanda' needs a density above 0"),
+    (zeroskip.EieCompileSettings(pruning="wanda", density=0.5), 1, "epochs must be 0 where 'wanda' prunes at once"),
     (zeroskip.EieCompileSettings(), 2, "epochs need a density: without it nothing is trained"),
 ]
 """Settings, epochs, and what is said of them."""

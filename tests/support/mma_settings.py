@@ -13,6 +13,16 @@ TASKS = {"permuting channels", "pruning to 2:4", "measuring accuracy", "running 
 CONTRADICTIONS = [
     (zeroskip.MmaCompileSettings(), 2, "epochs, method and permute need prune"),
     (zeroskip.MmaCompileSettings(prune=True, permute=True, method="sr-ste"), 0, "permute must be False with 'sr-ste'"),
+    (
+        zeroskip.MmaCompileSettings(prune=True, permute=True, method="wanda"),
+        0,
+        "permute must be False with 'wanda', which does not prune by magnitude",
+    ),
+    (
+        zeroskip.MmaCompileSettings(prune=True, method="sparsegpt"),
+        2,
+        "epochs must be 0 where 'sparsegpt' prunes at once",
+    ),
     (zeroskip.MmaCompileSettings(pattern="dense"), 0, "pattern must be an N:M pattern that prunes, not 'dense'"),
 ]
 """Settings, epochs, and what is said of them."""

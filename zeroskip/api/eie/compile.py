@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zeroskip.api.checks import require_settings
 from zeroskip.api.inputs import in_epochs, one_thread
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from zeroskip.model.network.folded import Folded
 
 
+Pruning = Literal["rounds", "magnitude", "wanda", "sparsegpt"]
+"""How a network is pruned to a density: in rounds with training, or at once without (zeroskip.model.pruning.one_shot).
+"""
+
 PES = 8
 """Processing elements of an array that nobody chose; the paper's array, the default of EieGeometry, has 64."""
 
@@ -28,14 +32,16 @@ class EieCompileSettings:
     """Compile settings of the EIE array.
 
     With `density` (a fraction) the network is pruned to it and trained, then its shared weights are trained (Deep
-    Compression, Han et al., ICLR 2016). Without it, the network's zeros are the pruned weights. `sharing` says whether
-    the 15 values of a layer are shared by its weights alone ("plain"), or also by what the layer reads
+    Compression, Han et al., ICLR 2016); or, with another `pruning` than "rounds", each layer is pruned to it at once,
+    and nothing is trained. Without it, the network's zeros are the pruned weights. `sharing` says whether the 15 values
+    of a layer are shared by its weights alone ("plain"), or also by what the layer reads
     (zeroskip.model.eie.calibrated_sharing). The other fields are those of EieGeometry; memories that are None are made
     as large as the network needs, to the next power of two. With `balance_load` rows are assigned to PEs so that the
     load is balanced, otherwise in turn. A convolution computes up to `positions` positions in a start: more take fewer
     cycles and more memory, since its kernel is stored once for each."""
 
     density: float | None = None
+    pruning: Pruning = "rounds"
     sharing: Sharing = "plain"
     pes: int = PES
     index_bits: int = EieGeometry.index_bits
@@ -51,7 +57,7 @@ class EieCompileSettings:
     positions: int = POSITIONS
 
     def __post_init__(self) -> None:
-        require_settings(self, sharing=Sharing)
+        require_settings(self, pruning=Pruning, sharing=Sharing)
 
     def geometry(self) -> EieGeometry:
         """The array, with the defaults of EieGeometry for memories that are to be fitted. Raises ValueError."""
@@ -83,6 +89,10 @@ class EieRecipe:
             raise ValueError(f"density must be from 0 to 1, not {settings.density}")
         if settings.density is None and plan.epochs:
             raise ValueError("epochs need a density: without it nothing is trained (zeroskip train does not prune)")
+        if settings.pruning != "rounds" and not settings.density:
+            raise ValueError(f"pruning by {settings.pruning!r} needs a density above 0, to which it prunes")
+        if settings.pruning != "rounds" and plan.epochs:
+            raise ValueError(f"epochs must be 0 where {settings.pruning!r} prunes at once, without training")
 
     def prepare(
         self,
@@ -95,10 +105,14 @@ class EieRecipe:
     ) -> Prepared:
         inputs, _ = data.samples("train")
         test_inputs, test_labels = data.samples("test")
-        if settings.density is None:
+        if settings.density is None or settings.pruning != "rounds":
             progress(Step(task="loading torch"))
             from zeroskip.model.pruning.recipe import share
 
+            if settings.density is not None and settings.pruning != "rounds":
+                from zeroskip.model.pruning.one_shot import prune_at_once
+
+                folded = prune_at_once(folded, inputs, settings.pruning, settings.density, progress)
             result = share(
                 module,
                 folded,

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from zeroskip.model.network.folded import Folded
 
-PruningMethod = Literal["magnitude", "sr-ste"]
-"""How a network is pruned to a pattern."""
+PruningMethod = Literal["magnitude", "sr-ste", "wanda", "sparsegpt"]
+"""How a network is pruned to a pattern: with training, or at once without (zeroskip.model.pruning.one_shot)."""
+
+AT_ONCE = ("wanda", "sparsegpt")
+"""The methods after which nothing is trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,8 @@ class MmaCompileSettings:
 
     With `prune` the network is pruned to `pattern` ("2:4", "4:8 pairs") and trained, by `method`: "magnitude" prunes
     the trained network and trains again (Mishra et al., arXiv 2104.08378), after `permute` has brought the channels
-    into a better order (Pool & Yu, NeurIPS 2021); "sr-ste" trains sparse from the start (Zhou et al., ICLR 2021).
+    into a better order (Pool & Yu, NeurIPS 2021); "sr-ste" trains sparse from the start (Zhou et al., ICLR 2021);
+    "wanda" (Sun et al., ICLR 2024) and "sparsegpt" (Frantar & Alistarh, ICML 2023) prune at once and train nothing.
     Without `prune`, layers run sparse only if their weights already follow the pattern. `dtype` is the format of
     weights and activations, `generation` the GPU whose arithmetic the tile has, and `m` x `n` its rows and columns."""
 
@@ -74,10 +78,12 @@ class MmaRecipe:
     def check(self, settings: MmaCompileSettings, plan: TrainingPlan) -> None:
         if not settings.prune and (plan.epochs or settings.method != "magnitude" or settings.permute):
             raise ValueError("epochs, method and permute need prune: without it nothing is trained")
+        if settings.method in AT_ONCE and plan.epochs:
+            raise ValueError(f"epochs must be 0 where {settings.method!r} prunes at once, without training")
+        if settings.permute and settings.method == "sr-ste":
+            raise ValueError("permute must be False with 'sr-ste', whose initial weights are not trained yet")
         if settings.permute and settings.method != "magnitude":
-            raise ValueError(
-                f"permute must be False with {settings.method!r}, whose initial weights are not trained yet"
-            )
+            raise ValueError(f"permute must be False with {settings.method!r}, which does not prune by magnitude")
 
     def prepare(
         self,
@@ -89,10 +95,16 @@ class MmaRecipe:
         progress: Progress,
     ) -> Prepared:
         accuracy: dict[str, float] = {}
-        if settings.prune:
+        perplexity: dict[str, float] = {}
+        if settings.prune and settings.method in AT_ONCE:
+            test = data.samples("test")
+            module, accuracy, perplexity = _pruned_at_once(folded, data, settings, progress)
+            folded = module
+        elif settings.prune:
             from zeroskip.model.pruning.nm_presets import user_settings
             from zeroskip.model.pruning.nm_recipe import prune_nm
 
+            assert settings.method in ("magnitude", "sr-ste")
             with one_thread():
                 result = prune_nm(
                     module,
@@ -124,10 +136,35 @@ class MmaRecipe:
             source=folded,
             inputs=data.samples("train")[0],
             accuracy=accuracy,
+            perplexity=perplexity,
             test=test,
             kept=sum(int(weight.count_nonzero()) for weight in weights),
             total=sum(weight.numel() for weight in weights),
         )
+
+
+def _pruned_at_once(
+    folded: Folded, data: DataSource, settings: MmaCompileSettings, progress: Progress
+) -> tuple[Folded, dict[str, float], dict[str, float]]:
+    """The pruned network, and the accuracy and the perplexity of both; none where there are no labels, or these are not
+    of tokens."""
+    import torch
+
+    from zeroskip.model.pruning.data_checks import shape_inputs
+    from zeroskip.model.pruning.one_shot import prune_at_once
+    from zeroskip.model.pruning.training import evaluate_with_loss
+    from zeroskip.model.pruning.training import perplexity as perplexity_of
+
+    assert settings.method in ("wanda", "sparsegpt")
+    pruned = prune_at_once(folded, data.samples("train")[0], settings.method, settings.parsed_pattern(), progress)
+    inputs, labels = data.samples("test")
+    if labels is None:
+        return pruned, {}, {}
+    progress(Step(task="measuring accuracy"))
+    given, true = shape_inputs(torch.from_numpy(inputs), folded), torch.from_numpy(labels)
+    found = {step: evaluate_with_loss(one, given, true) for step, one in (("dense", folded), ("sparse", pruned))}
+    accuracy = {step: value for step, (value, _) in found.items()}
+    return pruned, accuracy, {step: perplexity_of(loss) for step, (_, loss) in found.items()} if true.dim() == 2 else {}
 
 
 RECIPE = MmaRecipe()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zeroskip.api.eie.compile import PES, EieCompileSettings
+from zeroskip.api.eie.compile import PES, EieCompileSettings, Pruning
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.settings import Sharing
 
@@ -58,10 +58,18 @@ class CompileOptions:
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Prune to this fraction of the weights in five rounds, each trained at a tenth of the learning rate.",
+            help="Prune to this fraction of the weights: in five rounds, each trained at a tenth of the learning "
+            "rate, unless --pruning says otherwise.",
             show_default="the weights that are zero already",
         ),
     ] = None
+    pruning: Annotated[
+        Pruning,
+        typer.Option(
+            help="Prune to the density in rounds with training; or each layer at once, without training, by magnitude, "
+            "Wanda or SparseGPT."
+        ),
+    ] = EieCompileSettings.pruning
     sharing: Annotated[
         Sharing,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from zeroskip.api.mma.compile import MmaCompileSettings
+from zeroskip.api.mma.compile import MmaCompileSettings, PruningMethod
 
 if TYPE_CHECKING:
     from zeroskip.model.mma.geometry import TileGeometry
@@ -45,8 +45,11 @@ class CompileOptions:
         ),
     ] = False
     method: Annotated[
-        Literal["magnitude", "sr-ste"],
-        typer.Option(help="Prune the trained weights and train again, or train sparse from the start."),
+        PruningMethod,
+        typer.Option(
+            help="Prune the trained weights and train again; train sparse from the start; or prune at once, without "
+            "training, by Wanda or SparseGPT."
+        ),
     ] = "magnitude"
     permute: Annotated[
         bool,
