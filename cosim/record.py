@@ -20,6 +20,7 @@ from zeroskip.cosim.viewer.page import write_viewer
 from zeroskip.cosim.viewer.viewer import Viewer
 from zeroskip.cosim.waves.decoder import Decoder, write_trace
 from zeroskip.cosim.waves.shown import Group
+from zeroskip.cosim.waves.window import write_window
 from zeroskip.cosim.waves.write import write_sessions
 from zeroskip.model.files import replacing
 from zeroskip.model.progress import Progress, Step, silent
@@ -67,22 +68,36 @@ def record(
     """
     waves, trace, viewer = records.waves, records.trace, records.viewer
     sessions: tuple[Path, ...] = ()
-    if waves is not None:
-        with replacing(waves) as temporary:
-            run(temporary, "fst" if waves.suffix == ".fst" else "vcd")
-        sessions = write_sessions(waves, subject.groups)
-    if trace is not None or viewer is not None:
-        with TemporaryFolder() as folder:
-            recorded = waves
-            if recorded is None or recorded.suffix != ".vcd":
-                recorded = folder / "run.vcd"
-                run(recorded, "vcd")
+    with TemporaryFolder() as folder:
+        # A whole run, to be decoded or cut.
+        whole: Path | None = None
+
+        def recorded() -> Path:
+            nonlocal whole
+            if whole is None:
+                whole = folder / "run.vcd"
+                run(whole, "vcd")
+            return whole
+
+        if waves is not None:
+            form: WaveFormat = "fst" if waves.suffix == ".fst" else "vcd"
+            with replacing(waves) as temporary:
+                if records.window is None:
+                    run(temporary, form)
+                else:
+                    decoder = subject.decoder
+                    write_window(temporary, form, recorded(), records.window, decoder.clock, decoder.begins)
+            sessions = write_sessions(waves, subject.groups)
+            if records.window is None and form == "vcd":
+                whole = waves
+        if trace is not None or viewer is not None:
+            recorded()
             progress(Step(task=DECODING))
             if trace is not None:
-                write_trace(trace, recorded, subject.decoder, **subject.about)
+                write_trace(trace, recorded(), subject.decoder, **subject.about)
             if viewer is not None:
                 assert subject.viewer is not None, "a page needs its viewer"
-                write_viewer(viewer, recorded, subject.viewer, title=subject.name, of=subject.of)
+                write_viewer(viewer, recorded(), subject.viewer, title=subject.name, of=subject.of)
     return sessions
 
 

@@ -64,6 +64,7 @@ class EieDecoder:
     """
 
     clock = "player.clk"
+    begins: Sequence[str] = tuple(list(CONTROL.values())[place] for place in STARTS)
 
     def __init__(self, geometry: EieGeometry) -> None:
         self._geometry = geometry

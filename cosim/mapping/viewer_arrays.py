@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zeroskip.cosim.mapping.waves import MAPPER
 from zeroskip.cosim.waves.decoder import since_start
 from zeroskip.cosim.waves.fields import elements, fields
 from zeroskip.cosim.waves.vcd import Cycle
@@ -22,9 +23,6 @@ from zeroskip.rtl.mapping.layouts import (
     stored_layout,
     triple_layout,
 )
-
-MAPPER = "mapper_player.mapper"
-"""The unit below its player (mapper_player.v)."""
 
 PHASES = ("presort", "merge", "map")
 """What a job does in a cycle, in the numbers of `phase`: each word of a list is sorted, sorted runs are merged, or the

@@ -37,6 +37,7 @@ class MmaDecoder:
 
     clock = "gemm_player.clk"
     signals: Sequence[str] = tuple(SIGNALS.values())
+    begins: Sequence[str] = (SIGNALS["offered"], SIGNALS["taken"])
 
     def __init__(self, geometry: TileGeometry) -> None:
         self._job, self._step = fields(job_layout(geometry)), fields(fetch_layout(geometry))

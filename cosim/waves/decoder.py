@@ -17,6 +17,8 @@ class Decoder(Protocol):
     clock: str
     signals: Sequence[str]
     """The signals that are looked at in each cycle of the clock."""
+    begins: Sequence[str]
+    """The signals that are all high where a start is taken."""
 
     def decode(self, cycles: Iterable[Cycle], events: Events) -> None:
         """Writes the events of all cycles: the values of the signals, in their order. Cycle 0 is the one in which the

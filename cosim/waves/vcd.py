@@ -19,19 +19,27 @@ def cycles(file: Path, clock: str, signals: Sequence[str]) -> Iterator[Cycle]:
 
     The file is read line by line, in little memory. Raises ValueError if it has no signal of a name.
     """
+    return (values for _, _, values in timed_cycles(file, clock, signals))
+
+
+def timed_cycles(file: Path, clock: str, signals: Sequence[str]) -> Iterator[tuple[int, int, Cycle]]:
+    """The same, each with the times of the edges at which it begins and ends."""
     with file.open("rb") as lines:
         places = _places(lines, [clock, *signals], file)
         values = [UNKNOWN] * len(signals)
         new: dict[int, int] = {}
+        time = began = 0
         for line in lines:
             kind = line[:1]
             if kind == b"#":
                 # What changed with the edge is for the next cycle.
                 if new.pop(0, 0):
-                    yield values
+                    yield began, time, values
+                    began = time
                 for place, value in new.items():
                     values[place - 1] = value
                 new.clear()
+                time = int(line[1:])
                 continue
             bits, code = line[1:].split() if kind in b"bB" else (kind, line[1:].rstrip())
             for place in places.get(code, ()):

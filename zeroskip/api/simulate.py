@@ -117,6 +117,8 @@ def simulate(
     outputs: Path | str | None = None,
     report: Path | str | None = None,
     waves: Path | str | None = None,
+    from_cycle: int | None = None,
+    cycles: int | None = None,
     trace: Path | str | None = None,
     viewer: Path | str | None = None,
     progress: Progress = silent,
@@ -127,7 +129,8 @@ def simulate(
     of a data set with splits, those of the test split run. `outputs` is an NPZ file to write: `outputs` (float, n x
     outputs), `raw`, the same in the core's own bits, and `cycles` (n,). `report` is an HTML page to write. `waves` is
     the waveform of the first samples to write (.fst or .vcd), for which they run once more. Beside it come sessions
-    that show it in GTKWave (.gtkw) and Surfer (.sucl), unless the user has saved one there.
+    that show it in GTKWave (.gtkw) and Surfer (.sucl), unless the user has saved one there. It has `cycles` cycles from
+    `from_cycle` on, where these are given; cycle 0 is the one in which the first start is taken.
     `trace` is a JSON file to write of what happens in each cycle of the same samples, for the viewer of Perfetto.
     `viewer` is an HTML page to write that plays these cycles on a drawing of the core.
 
@@ -153,6 +156,8 @@ def simulate(
         simulator,
         *sources_of(data, source),
         waves=waves,
+        from_cycle=from_cycle,
+        cycles=cycles,
         trace=trace,
         viewer=viewer,
         report=report,

@@ -131,6 +131,15 @@ Waves = Annotated[
     Path | None,
     typer.Option(help="Waveform of the run to write, .fst or .vcd; beside it, sessions of GTKWave and Surfer."),
 ]
+FromCycle = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="The first cycle that the waveform shows; 0 is the first start.", show_default="the whole run"
+    ),
+]
+Cycles = Annotated[
+    int | None, typer.Option(min=1, help="How many cycles the waveform shows.", show_default="to the end of the run")
+]
 Trace = Annotated[
     Path | None,
     typer.Option(help="Trace of the run to write, .json: what happens in each cycle, for ui.perfetto.dev."),

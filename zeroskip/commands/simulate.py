@@ -23,6 +23,8 @@ def simulate_command(
     outputs: Annotated[Path | None, typer.Option(help="NPZ file to write outputs and cycles to.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML report to write.", show_default="NETWORK.html")] = None,
     waves: options.Waves = None,
+    from_cycle: options.FromCycle = None,
+    cycles: options.Cycles = None,
     trace: options.Trace = None,
     viewer: options.Viewer = None,
     waves_samples: Annotated[
@@ -53,6 +55,8 @@ def simulate_command(
             outputs=outputs,
             report=report or Path(str(network).removesuffix(".zs") + ".html"),
             waves=waves,
+            from_cycle=from_cycle,
+            cycles=cycles,
             trace=trace,
             viewer=viewer,
             progress=progress,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.point_clouds import cube, distinct_points, map_by_hand
+from support.traces import events_of, of_track
 from support.viewers import run_of
 
 from zeroskip.cosim.session import Session
@@ -197,6 +198,7 @@ def test_the_viewer_of_a_run(zs: Command, tmp_path: Path, monkeypatch: pytest.Mo
     # The page shows the cycle of `done` of each job, too.
     assert len(arrays["job"]) == result["cycles"] + 2
     assert len(arrays["triples"]) == 3 * result["triples"]
+    assert (result["waves"], result["trace"], result["sessions"]) == (None, None, [])
     monkeypatch.setattr("zeroskip.cosim.mapping.viewer.MOST_BYTES", 0)
     for arguments, message in (
         (("--viewer", "other.html"), "at most 0 cycles with this geometry, and the layer takes "),
@@ -206,3 +208,23 @@ def test_the_viewer_of_a_run(zs: Command, tmp_path: Path, monkeypatch: pytest.Mo
         assert code == 1
         assert message in " ".join(err.split())
     assert not [*tmp_path.glob("o*.html")]
+
+
+def test_waveform_and_trace_of_a_run(zs: Command, tmp_path: Path) -> None:
+    """Both beside the map, with the sessions; the waveform of a failure keeps its name."""
+    np.savez(tmp_path / "layer.npz", inputs=CLOUD[:40], offsets=OFFSETS[:3])
+    run = ("mapping", "layer.npz", "--width", 4, "--trace", "run.json", "--waves")
+    code, out, err = zs(*run, "run.vcd", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["sessions"] == ["run.gtkw", "run.sucl"]
+    jobs = of_track(events_of(tmp_path / "run.json"), "Mapping unit", "jobs")
+    assert [job["dur"] for job in jobs] == [*result["sort_cycles"], result["map_cycles"]]
+    size = (tmp_path / "run.vcd").stat().st_size
+    assert size > 10_000
+    code, _, err = zs(*run, "part.vcd", "--from-cycle", 5, "--cycles", 10)
+    assert code == 0, err
+    assert (tmp_path / "part.vcd").stat().st_size < size
+    code, _, err = zs(*run, "layer.map.vcd")
+    assert code == 1
+    assert "waves must be another file than layer.map.vcd, which would show a failure" in " ".join(err.split())

@@ -14,8 +14,9 @@ from support.browser import needs_chromium
 from support.point_clouds import cube, distinct_points
 from support.viewers import run_of, step_through
 
-from zeroskip.cosim.mapping.record import record_page, viewer_of
+from zeroskip.cosim.mapping.record import record_layer, viewer_of
 from zeroskip.cosim.mapping.viewer_arrays import NONE, PHASES
+from zeroskip.cosim.records import Records
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mapping.golden import KeyList
@@ -37,7 +38,9 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     points = distinct_points(geometry, 50, seed=3)
     plan = plan_layer(points, cube(3, 3)[9:18], geometry, **how)
     page = tmp_path_factory.mktemp("mapping") / "run.html"
-    record_page(page, viewer_of(plan), plan, name="layer", simulator=Simulator.VERILATOR, seed=0)
+    record_layer(
+        plan, Records(viewer=page), name="layer", viewer=viewer_of(plan), simulator=Simulator.VERILATOR, seed=0
+    )
     _, arrays = run_of(page)
     width, dims = geometry.width, geometry.dims
     arrays["coordinates"] = arrays["coordinates"].reshape(-1, width, 1 + dims)

@@ -11,16 +11,21 @@ import numpy as np
 import pytest
 from support import waveforms
 from support.networks import random_inputs, random_network
+from support.point_clouds import cube, distinct_points
 from support.tile_networks import mlp, pruned
 
 from zeroskip.cosim.build import WaveFormat
 from zeroskip.cosim.drivers import load_driver
+from zeroskip.cosim.mapping.record import record_layer
+from zeroskip.cosim.records import Records
 from zeroskip.cosim.session import Recording
 from zeroskip.cosim.simulator import Simulator
 from zeroskip.cosim.verify import Verification, verify
 from zeroskip.cosim.waves.shown import enumerations
 from zeroskip.cosim.waves.write import write_sessions
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mapping.geometry import MapperGeometry
+from zeroskip.model.mapping.layer import plan_layer
 from zeroskip.model.mma.compiler import compile_network
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.model.network.pattern import Pattern
@@ -96,6 +101,15 @@ def test_arrays_of_other_sizes(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", TILES)
 def test_all_that_the_sessions_of_the_tile_name_is_in_the_waveform(tmp_path: Path, name: str) -> None:
     check(record_tile(name, tmp_path, "vcd", Simulator.VERILATOR)[0])
+
+
+@pytest.mark.parametrize("width", [1, 8])
+def test_all_that_the_sessions_of_the_mapping_unit_name_is_in_the_waveform(tmp_path: Path, width: int) -> None:
+    geometry = MapperGeometry(width=width, words=256, offsets=27)
+    plan = plan_layer(distinct_points(geometry, 50, seed=3), cube(3, 3)[9:18], geometry)
+    records = Records(waves=tmp_path / "run.vcd")
+    assert len(record_layer(plan, records, name="layer", viewer=None, simulator=Simulator.VERILATOR, seed=0)) == 2
+    check(tmp_path / "run.vcd")
 
 
 def check(file: Path) -> None:

@@ -108,6 +108,8 @@ def run_layer(
     settings: LayerSettings | None = None,
     output: Path | str | None = None,
     waves: Path | str | None = None,
+    from_cycle: int | None = None,
+    cycles: int | None = None,
     trace: Path | str | None = None,
     viewer: Path | str | None = None,
     progress: Progress = silent,
@@ -117,8 +119,9 @@ def run_layer(
 
     `file` is an NPZ file with codebook (float32, 16), codes (uint8, outputs x inputs), activations (float32, inputs)
     and bias (float32, outputs; optional). The outputs are written to `output`, an NPZ file: float, raw, and the cycles.
-    `waves` is a waveform to write (.fst or .vcd), with sessions beside it, `trace` a JSON file of what happens in each
-    cycle, and `viewer` an HTML page that plays the cycles: for these the layer runs once more.
+    `waves` is a waveform to write (.fst or .vcd), of `cycles` cycles from `from_cycle` on where these are given, with
+    sessions beside it, `trace` a JSON file of what happens in each cycle, and `viewer` an HTML page that plays the
+    cycles: for these the layer runs once more.
 
     Raises ValueError if the file is wrong, the layer does not fit the geometry, or takes more cycles than the viewer
     shows; OSError where a file cannot be read or written.
@@ -136,7 +139,7 @@ def run_layer(
     require_tools(simulator)
     if output is not None:
         require_writable(output, file, suffix=".npz")
-    records = records_of(simulator, file, waves=waves, trace=trace, viewer=viewer)
+    records = records_of(simulator, file, waves=waves, from_cycle=from_cycle, cycles=cycles, trace=trace, viewer=viewer)
     layer = load_layer(file)
     progress(Step(task="running on the RTL"))
     result = on_rtl.run_layer(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.mapping.width import WIDTH, require_width
 from zeroskip.api.paths import require_writable, reserves
-from zeroskip.api.records import records_of
+from zeroskip.api.records import beside_records, records_of, rows_of, summary_of
+from zeroskip.cosim.records import Records
 from zeroskip.cosim.simulator import SimulatorName
 from zeroskip.model.progress import Progress, Step, silent
 
@@ -37,8 +38,9 @@ class MappingResult:
     file: Path
     output: Path
     report: Path | None
-    viewer: Path | None
-    """The page that plays the cycles."""
+    records: Records
+    sessions: tuple[Path, ...]
+    """Sessions beside the waveform that was recorded."""
     run: LayerRun
     seconds: float
 
@@ -54,25 +56,37 @@ class MappingResult:
             "output": str(self.output),
             **self.run.summary(),
             "report": None if self.report is None else str(self.report),
-            "viewer": None if self.viewer is None else str(self.viewer),
+            **summary_of(self.records, self.sessions),
             "seconds": self.seconds,
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """The same as (label, value) for people."""
-        pages = (("report", self.report), ("viewer of the cycles", self.viewer))
-        written = [(label, str(path)) for label, path in pages if path is not None]
-        return [*self.run.rows(), ("written to", str(self.output)), *written]
+        return [
+            *self.run.rows(),
+            ("written to", str(self.output)),
+            *([] if self.report is None else [("report", str(self.report))]),
+            *rows_of(self.records, self.sessions),
+        ]
+
+
+def _waveform(output: Path) -> Path:
+    """The waveform of a failure, next to the output."""
+    return output.with_suffix(".vcd")
 
 
 @typed
-@reserves("output", "report", "viewer")
+@reserves("output", "report", "waves", "trace", "viewer", beside=beside_records)
 def run_mapping(
     file: Path | str,
     *,
     settings: MappingSettings | None = None,
     output: Path | str | None = None,
     report: Path | str | None = None,
+    waves: Path | str | None = None,
+    from_cycle: int | None = None,
+    cycles: int | None = None,
+    trace: Path | str | None = None,
     viewer: Path | str | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -83,7 +97,9 @@ def run_mapping(
     `file` is an NPZ file of integers: inputs (points x (batch, x, y, ...)), offsets (count x coordinates), and, where
     the outputs are not the inputs, outputs (points) or strides (powers of two). triples (offset, input, output),
     outputs and cycles are written to `output`, an NPZ file; where it is None, to the file with the suffix .map.npz.
-    `report` is an HTML page to write, and `viewer` one that plays the cycles: for it the layer runs once more.
+    `report` is an HTML page to write. `waves` is a waveform to write (.fst or .vcd), of `cycles` cycles from
+    `from_cycle` on where these are given, with sessions beside it, `trace` a JSON file of what happens in each cycle,
+    and `viewer` an HTML page that plays the cycles: for these the layer runs once more.
 
     Raises ValueError if the file is wrong or does not fit the unit, OSError where a file cannot be read or written.
     """
@@ -93,7 +109,7 @@ def run_mapping(
     settings = settings or MappingSettings()
     progress(Step(task="loading the points"))
     from zeroskip.cosim.mapping.play import run_layer
-    from zeroskip.cosim.mapping.record import record_page, viewer_of
+    from zeroskip.cosim.mapping.record import record_layer, viewer_of
     from zeroskip.cosim.mapping.report import write_report
     from zeroskip.cosim.simulator import Simulator, require_tools
     from zeroskip.model.mapping.layer import plan_layer
@@ -107,7 +123,17 @@ def run_mapping(
         require_writable(report, file, suffix=".html")
         if report.resolve() == output.resolve():
             raise ValueError(f"output and report must be different files, not both {output}")
-    records = records_of(simulator, file, viewer=viewer, report=report)
+    records = records_of(
+        simulator,
+        file,
+        waves=waves,
+        from_cycle=from_cycle,
+        cycles=cycles,
+        trace=trace,
+        viewer=viewer,
+        report=report,
+        failure=_waveform(output),
+    )
     layer = load_layer(file)
     with naming(file):
         geometry = fitted_geometry(layer, width=settings.width)
@@ -123,20 +149,24 @@ def run_mapping(
             strides=layer.strides,
             simulator=simulator,
             seed=seed,
-            waveform=output.with_suffix(".vcd"),
+            waveform=_waveform(output),
             announce=lambda task: progress(Step(task=task)),
             on_jobs=lambda done, total: progress(Step(task="running on the RTL", done=done, total=total, unit="jobs")),
         )
     save_map(output, run)
-    if records.viewer is not None and shown is not None:
-        record_page(records.viewer, shown, run.plan, name=file.name, simulator=simulator, seed=seed, progress=progress)
+    sessions: tuple[Path, ...] = ()
+    if records.wanted:
+        sessions = record_layer(
+            run.plan, records, name=file.name, viewer=shown, simulator=simulator, seed=seed, progress=progress
+        )
     if report is not None:
         write_report(report, title=f"zeroskip: {file.name}", run=run)
     return MappingResult(
         file=file,
         output=output,
         report=report,
-        viewer=records.viewer,
+        records=records,
+        sessions=sessions,
         run=run,
         seconds=time.monotonic() - start,
     )

@@ -126,6 +126,8 @@ def run_product(
     settings: ProductSettings | None = None,
     output: Path | str | None = None,
     waves: Path | str | None = None,
+    from_cycle: int | None = None,
+    cycles: int | None = None,
     trace: Path | str | None = None,
     viewer: Path | str | None = None,
     seed: int = 0,
@@ -137,9 +139,10 @@ def run_product(
     texts dtype, out and generation. With one more axis, the first, of all matrices it is a batch of independent
     products: dot products are a (n x 1 x K), b (n x K x 1) and c (n x 1 x 1). d, golden and cycles are written to
     `output`, an NPZ file; where it is None, to the file with the suffix .d.npz. `waves` is a waveform to write (.fst or
-    .vcd), with sessions beside it, `trace` a JSON file of what happens in each cycle, and `viewer` an HTML page that
-    plays the cycles: for these the products run once more. Raises ValueError if the file is wrong
-    or does not fit the tile, OSError where a file cannot be read or written.
+    .vcd), of `cycles` cycles from `from_cycle` on where these are given, with sessions beside it, `trace` a JSON file
+    of what happens in each cycle, and `viewer` an HTML page that plays the cycles: for these the products run once
+    more. Raises ValueError if the file is wrong or does not fit the tile, OSError where a file cannot be read or
+    written.
     """
     file = Path(file)
     output = Path(output or file.with_suffix(".d.npz"))
@@ -148,6 +151,8 @@ def run_product(
         settings or ProductSettings(),
         output=output,
         waves=waves,
+        from_cycle=from_cycle,
+        cycles=cycles,
         trace=trace,
         viewer=viewer,
         seed=seed,
@@ -167,6 +172,8 @@ def _run_product(
     *,
     output: Path,
     waves: Path | str | None,
+    from_cycle: int | None,
+    cycles: int | None,
     trace: Path | str | None,
     viewer: Path | str | None,
     seed: int,
@@ -186,7 +193,16 @@ def _run_product(
     simulator = Simulator(settings.simulator)
     require_tools(simulator)
     require_writable(output, file, suffix=".npz")
-    records = records_of(simulator, file, waves=waves, trace=trace, viewer=viewer, failure=_waveform(output))
+    records = records_of(
+        simulator,
+        file,
+        waves=waves,
+        from_cycle=from_cycle,
+        cycles=cycles,
+        trace=trace,
+        viewer=viewer,
+        failure=_waveform(output),
+    )
     loaded = load_gemm(file, m=settings.m, n=settings.n, check=settings.check, illegal=settings.allow_illegal)
     products, geometry = loaded.products, loaded.geometry
     shown = None if records.viewer is None else viewer_of(products, geometry)
@@ -216,12 +232,12 @@ def _run_product(
         )
     operand, b, _ = products[0]
     sizes = (operand.rows, b.shape[1], operand.columns)
-    cycles = sum(one.run.cycles for one in checked)
+    took = sum(one.run.cycles for one in checked)
     illegal = any(one.run.illegal for one in checked)
     d, golden = (np.stack(matrices) for matrices in ([one.run.d for one in checked], [one.golden for one in checked]))
     if not loaded.batched:
         d, golden = d[0], golden[0]
-    save_npz(output, d=d, golden=golden, cycles=np.int64(cycles), illegal=np.bool_(illegal))
+    save_npz(output, d=d, golden=golden, cycles=np.int64(took), illegal=np.bool_(illegal))
     once = gemm_cycles(geometry, *sizes, dense=operand.dense)
     return ProductResult(
         file=file,
@@ -230,10 +246,10 @@ def _run_product(
         sizes=sizes,
         geometry=geometry,
         dense=operand.dense,
-        cycles=cycles,
+        cycles=took,
         expected_cycles=len(products) * once,
         utilisation=multiplier_utilisation(
-            geometry, len(products) * operand.rows, *sizes[1:], dense=operand.dense, cycles=cycles
+            geometry, len(products) * operand.rows, *sizes[1:], dense=operand.dense, cycles=took
         ),
         outputs=d.size,
         mismatches=sum(one.mismatches for one in checked),

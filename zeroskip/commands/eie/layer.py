@@ -34,6 +34,8 @@ def layer_command(
     activation_rows: eie_options.ActivationRows = None,
     balance_load: eie_options.BalanceLoad = LayerSettings.balance_load,
     waves: options.Waves = None,
+    from_cycle: options.FromCycle = None,
+    cycles: options.Cycles = None,
     trace: options.Trace = None,
     viewer: options.Viewer = None,
     simulator: options.Simulator = "verilator",
@@ -65,7 +67,15 @@ def layer_command(
     )
     with working() as progress:
         result = run_layer(
-            file, settings=settings, output=output, waves=waves, trace=trace, viewer=viewer, progress=progress
+            file,
+            settings=settings,
+            output=output,
+            waves=waves,
+            from_cycle=from_cycle,
+            cycles=cycles,
+            trace=trace,
+            viewer=viewer,
+            progress=progress,
         )
     show(result.summary(), result.rows(), title=f"{file.name} on the {CORES['eie'].title}", as_json=as_json)
     finish(result.equal)

@@ -27,6 +27,10 @@ def mapping_command(
         typer.Option(help="NPZ file to write triples, outputs and cycles to.", show_default="FILE with .map.npz"),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="HTML page to write.", show_default="none")] = None,
+    waves: options.Waves = None,
+    from_cycle: options.FromCycle = None,
+    cycles: options.Cycles = None,
+    trace: options.Trace = None,
     viewer: options.Viewer = None,
     width: Width = MappingSettings.width,
     simulator: options.Simulator = "verilator",
@@ -42,7 +46,17 @@ def mapping_command(
     settings = MappingSettings(width=width, simulator=simulator)
     with working() as progress:
         result = run_mapping(
-            file, settings=settings, output=output, report=report, viewer=viewer, seed=seed, progress=progress
+            file,
+            settings=settings,
+            output=output,
+            report=report,
+            waves=waves,
+            from_cycle=from_cycle,
+            cycles=cycles,
+            trace=trace,
+            viewer=viewer,
+            seed=seed,
+            progress=progress,
         )
     show(result.summary(), result.rows(), title=f"{file.name} on the {UNITS['mapping'].title}", as_json=as_json)
     finish(result.equal)

@@ -34,6 +34,8 @@ def product_command(
         bool, typer.Option("--allow-illegal", help="Also run illegal metadata; the RTL's flag reports them.")
     ] = False,
     waves: options.Waves = None,
+    from_cycle: options.FromCycle = None,
+    cycles: options.Cycles = None,
     trace: options.Trace = None,
     viewer: options.Viewer = None,
     simulator: options.Simulator = "verilator",
@@ -54,6 +56,8 @@ def product_command(
             settings=settings,
             output=output,
             waves=waves,
+            from_cycle=from_cycle,
+            cycles=cycles,
             trace=trace,
             viewer=viewer,
             seed=seed,
