@@ -7,6 +7,7 @@ from typing import Any
 from tables import DOCS, fill, markdown, measured, update
 
 CORES = {"eie": "EIE array", "eie-feedback": "EIE array, error feedback", "mma": "N:M tile"}
+HALVES = {"eie-sparsegpt": "EIE array, half of the weights", "mma-sparsegpt": "N:M tile, 2:4"}
 LENETS = {"bench-sharing-lenet-300-100": "LeNet-300-100", "bench-sharing-lenet-5": "LeNet-5"}
 PRUNED = {"magnitude": "magnitude", "wanda": "Wanda", "sparsegpt": "SparseGPT"}
 
@@ -34,6 +35,27 @@ def sharing_table(result: dict[str, Any]) -> str:
         found.setdefault(name, {})[row["sharing"]] = row["perplexity"]
     heads = ["", *next(iter(found.values()))]
     return markdown([heads, *([name, *(f"{one:.3f}" for one in by.values())] for name, by in found.items())])
+
+
+def halves_table(compiled: dict[str, dict[str, Any]], texts: dict[str, dict[str, Any]]) -> str:
+    """A column for each core with all weights, and with half of them."""
+    names = {**CORES, **HALVES}
+    rows: dict[str, list[str]] = {"": [names[run] for run in compiled]}
+    for run, result in compiled.items():
+        text = texts[run]
+        assert text["mismatches"] == 0
+        assert text["cycle_model_equal"]
+        _, *others = text["tokens"]
+        for name, cell in {
+            "weights kept": f"{result['weights']['kept']:,}",
+            "bits of the network": f"{result['bits']['image']:,}",
+            "perplexity of the golden model": f"{result['perplexity']['golden']:.3f}",
+            "sequences": f"{result['golden_images']:,}",
+            "cycles of a character": f"{sum(one['cycles'] for one in others) / len(others):,.0f}",
+            "values that differ from the golden model": f"{text['mismatches']} of {text['values']:,}",
+        }.items():
+            rows.setdefault(name, []).append(cell)
+    return markdown([[name, *cells] for name, cells in rows.items()])
 
 
 def lenets_table(results: dict[str, dict[str, Any]]) -> str:
@@ -125,6 +147,9 @@ def filled(page: str) -> str:
     page = fill(page, "measured: sharing", sharing_table(measured("bench-sharing")))
     lenets = {name: measured(file) for file, name in LENETS.items()}
     page = fill(page, "measured: sharing, LeNets", lenets_table(lenets))
+    runs = ("eie-feedback", "eie-sparsegpt", "mma", "mma-sparsegpt")
+    both = [{run: measured(f"gpt-{run}{end}") for run in runs} for end in ("", "-text")]
+    page = fill(page, "measured: halves", halves_table(*both))
     page = fill(page, "measured: generated", generated_table({core: measured(f"gpt-{core}-text") for core in CORES}))
     page = fill(page, "measured: resnet", resnet_table(measured("resnet-20")))
     page = fill(page, "measured: zoo", zoo_table(measured("networks")))

@@ -151,6 +151,27 @@ def test_the_gain_of_a_normalisation_is_divided_by_the_factors_of_its_readers() 
     assert output_error(module, shared, inputs) < 0.02 * float(outputs.var())
 
 
+class Added(Normalised):
+    """Something other than a layer reads the normalisation too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(x)
+        return x + self.one(x)[:, :24]
+
+
+def test_a_gain_that_others_read_stays() -> None:
+    torch.manual_seed(3)
+    module, inputs = Added(), correlated(7, 300, 24)
+    with torch.no_grad():
+        module.norm.weight.copy_(torch.exp(1.5 * torch.randn(24)))
+    folded = fold(module, inputs)
+    shared, feedback = (share_layers(folded, inputs=inputs, sharing=one) for one in ("scaled", "feedback"))
+    (norm,) = [one for one in shared if isinstance(one, Normalization)]
+    assert np.array_equal(norm.weight, module.norm.weight.detach().numpy())
+    weights = [[one.weight for one in found if isinstance(one, SharedLayer)] for found in (shared, feedback)]
+    assert np.array_equal(*(found[0] for found in weights))
+
+
 def test_many_ruined_outputs_are_told() -> None:
     """Outputs that are much smaller than others, of which a codebook holds nothing."""
     module, inputs = nn.Linear(24, 40, bias=False), correlated(7, 300, 24)
