@@ -51,7 +51,7 @@ ERRORS = {
 }
 """What the driver in C returns, and what it means."""
 
-_STREAM_EVENTS = ("LOCKED", "ILLEGAL", "UNMAPPED", "SHORT", "LONG", "KEEP")
+_ERROR_EVENTS = ("LOCKED", "ILLEGAL", "UNMAPPED", "SHORT", "LONG", "KEEP")
 """The events that are errors; the first one that is set is told."""
 
 _COUNTERS = (
@@ -253,7 +253,7 @@ class Zeroskip:
         self._raise(self._get("EVENTS") | self._events)
 
     def _raise(self, events: int) -> None:
-        for name in _STREAM_EVENTS:
+        for name in _ERROR_EVENTS:
             if events & getattr(registers, f"EVENTS__{name}__MASK"):
                 raise ZeroskipError(name)
 
