@@ -174,12 +174,13 @@ def test_a_gain_that_others_read_stays() -> None:
 
 def test_many_ruined_outputs_are_told() -> None:
     """Outputs that are much smaller than others, of which a codebook holds nothing."""
+    torch.manual_seed(6)
     module, inputs = nn.Linear(24, 40, bias=False), correlated(7, 300, 24)
     with torch.no_grad():
-        module.weight[1:] *= 1e-3
+        module.weight[20:] *= 1e-4
     folded = fold(module, inputs)
     for sharing in CALIBRATED:
-        with pytest.warns(UserWarning, match="layer 0, weights: the shared values of 39 of 40 outputs differ"):
+        with pytest.warns(UserWarning, match="layer 0, weights: the shared values of 20 of 40 outputs differ"):
             share_layers(folded, inputs=inputs, sharing=sharing)
 
 
