@@ -465,7 +465,13 @@ class _Folding:
         self._place_waiting(value)
         if value.made_by == INPUT:
             raise ValueError(f"{step.label} is an activation before any Linear or Conv2d; it must follow one")
-        return self._make(step, value, width=value.width, images=value.images)
+        if not self._views_images(value):
+            return self._make(step, value, width=value.width, images=value.images)
+        # It computes on the images, whatever shape they are seen in.
+        before = self.made[value.made_by].result
+        made = self._make(step, value, width=before.width, images=True)
+        made.shape = before.shape
+        return _Value(made.made_by, None, value.width, False)
 
     def sum(self, step: AddStep, given: list[_Value]) -> _Value:
         images = self._same_kind(step, given)
@@ -478,13 +484,16 @@ class _Folding:
         return self._make(_Sum(), *given, width=widths[0] if widths else None, images=images)
 
     def product(self, step: MultiplyStep, given: list[_Value]) -> _Value:
-        one, other = given
+        images: bool | None = True
         if step.gate:
             # The factors may be flat values, which forward() takes for images of 1 x 1.
-            one = self._as_images(step.label, "product of images and a factor for each channel", one)
-            images: bool | None = True
+            what = "product of images and a factor for each channel"
+            given[0] = self._as_images(step.label, what, given[0])
+            if self._views_images(given[1]):
+                given[1] = self._as_images(step.label, what, given[1])
         else:
             images = self._same_kind(step, given)
+        one, other = given
         for value in given:
             self._place_waiting(value)
         if one.width is not None and other.width is not None and one.width != other.width:
@@ -681,6 +690,13 @@ class _Folding:
         made = self._make(_ImageShape((channels, high, wide)), value, width=channels, images=True)
         made.alone, made.shape = value.alone, value.shape
         return made
+
+    def _views_images(self, value: _Value) -> bool:
+        """Whether a flat value is that of larger images, in another shape or flattened."""
+        if value.images is not False or value.made_by == INPUT:
+            return False
+        before = self.made[value.made_by].result
+        return bool(before.images) and before.shape is not None and before.shape[1:] != (1, 1)
 
     def _require_width(self, label: str, value: _Value, width: int) -> None:
         if value.width is not None and width != value.width:

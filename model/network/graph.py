@@ -7,7 +7,7 @@ calls it, so that errors and weights keep their names; torch.export would break 
 import torch
 from torch import Tensor, nn
 
-from zeroskip.model.network.kinds import refuse_hidden_changes, torch_class
+from zeroskip.model.network.kinds import refuse_hidden_changes, torch_class, with_plain_weights
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.reading.hidden_writes import refuse_hidden_writes
 from zeroskip.model.network.reading.walk import Walk
@@ -27,7 +27,7 @@ def read_steps(module: nn.Module, samples: Tensor | None = None) -> list[Network
     Raises ValueError naming the layer or operation that is not supported, with its line in forward(), or saying why the
     module cannot be traced.
     """
-    module = unwrapped(module)
+    module = with_plain_weights(unwrapped(module))
     if torch_class(module) is not None:
         # Traced alone, a layer would appear as operations on its parameters.
         module = nn.Sequential(module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TypeGuard, TypeVar
 
 import torch
@@ -67,18 +68,30 @@ def _is_torchs(kind: type) -> bool:
     return kind.__module__.split(".")[0] == "torch"
 
 
+def with_plain_weights(network: nn.Module) -> nn.Module:
+    """A copy in which weights that are computed from others (weight_norm, spectral_norm) are ordinary ones, with the
+    values that they have in eval mode; the network itself where there are none."""
+    if not any(nn.utils.parametrize.is_parametrized(layer) for layer in network.modules()):
+        return network
+    plain = copy.deepcopy(network).eval()
+    for layer in list(plain.modules()):
+        if nn.utils.parametrize.is_parametrized(layer):
+            # Torch's remove_parametrizations would also take them from the class, which copies share.
+            values = {name: getattr(layer, name).detach() for name in layer.parametrizations}  # type: ignore[union-attr]
+            layer.__class__ = nn.utils.parametrize.type_before_parametrizations(layer)
+            del layer.parametrizations
+            for name, value in values.items():
+                layer.register_parameter(name, nn.Parameter(value, requires_grad=False))
+    return plain
+
+
 def refuse_hidden_changes(network: nn.Module) -> None:
     """Raises ValueError for what changes a layer's result or weights without being seen in what forward() calls: hooks,
-    weights that are computed from others, and layers that have no weights yet."""
+    and layers that have no weights yet."""
     for name, layer in network.named_modules():
         label = f"layer '{name}' ({type(layer).__name__})" if name else f"the network ({type(layer).__name__})"
         if isinstance(layer, torch.jit.ScriptModule):
             raise ValueError(f"{label} is compiled by TorchScript; give the network from which it was made")
-        if nn.utils.parametrize.is_parametrized(layer):
-            raise ValueError(
-                f"{label} has parametrized weights; make them ordinary ones with "
-                "torch.nn.utils.parametrize.remove_parametrizations"
-            )
         # First, as layers without weights have hooks of their own.
         own = [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]
         for key, value in own:

@@ -201,7 +201,8 @@ def _host_stage(
         one, other = given
         if not images and counts[0] == counts[1]:
             return MultiplyStage(values=(counts[0], counts[1]), back=back), counts[:1]
-        if one != other and (len(one) != 3 or other not in ((one[0], 1, 1), one[:1])):
+        flat = len(other) < 3 and counts[1] == one[0]
+        if one != other and (len(one) != 3 or not (flat or other == (one[0], 1, 1))):
             raise ValueError(
                 f"operation {position} of the network multiplies {_by(one)} by {_by(other)}; supported: the product "
                 "of values of the same shape, and one factor for each channel"

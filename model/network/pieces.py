@@ -136,6 +136,7 @@ class Pieces:
         compares both."""
         value = self.node.meta[VALUE]
         value = value[0] if isinstance(value, tuple) else value
+        value = value.unsqueeze(1) if value.dim() == 1 else value
         if self.list.steps and held.number == len(self.list.steps) - 1:
             self.list.steps[-1] = replace(self.list.steps[-1], output=value)
         self.list.give(self.node, held.number)

@@ -188,7 +188,8 @@ def _from_one(values: int) -> range:
 
 
 def _outputs(network: nn.Module, samples: Tensor) -> Tensor:
-    """What the network gives (samples, ...). Raises ValueError where it fails."""
+    """What the network gives (samples, ...), a single value of each as (samples, 1). Raises ValueError where it
+    fails."""
     try:
         # A copy: forward() may change its input in place.
         outputs: Tensor = network(samples.clone())
@@ -198,7 +199,7 @@ def _outputs(network: nn.Module, samples: Tensor) -> Tensor:
             f"{type(network).__name__} fails for {len(samples):,} samples ({type(error).__name__}: {error}); it must "
             "take any number of samples"
         ) from error
-    return outputs
+    return outputs.reshape(-1, 1) if outputs.dim() < 2 and outputs.numel() == len(samples) else outputs
 
 
 @torch.no_grad()

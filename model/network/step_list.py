@@ -44,7 +44,7 @@ class StepList:
         """Adds steps, the last of which gives the value of a node."""
         self.steps += steps
         output, value = steps[-1].output, node.meta.get(VALUE)
-        line = output is not None and isinstance(value, Tensor) and output.dim() == value.dim() + 1
+        line = output is not None and isinstance(value, Tensor) and output.dim() == value.dim() + 1 == 4
         (self._lines if line else self._numbers)[node] = len(self.steps) - 1
 
     def give(self, node: fx.Node, number: int) -> None:
@@ -63,6 +63,9 @@ class StepList:
         value = node.meta.get(VALUE)
         if lines and isinstance(value, Tensor) and value.dim() == 3:
             value = value.unsqueeze(2)
+        if isinstance(value, Tensor) and value.dim() == 1:
+            # One value of each sample is a row of one value.
+            value = value.unsqueeze(1)
         return {
             "label": label_of(node),
             "sources": tuple(self._line(part) if lines else self._number(part) for part in parts),

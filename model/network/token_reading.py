@@ -34,6 +34,13 @@ _NEGATE = (operator.neg, torch.neg, torch.negative, "neg", "negative")
 _MATRIX_PRODUCTS = (operator.matmul, torch.matmul, torch.bmm, "matmul", "bmm", "__matmul__")
 _MASKED = (torch.masked_fill, "masked_fill", "masked_fill_")
 _SOFTMAXES = (F.softmax, torch.softmax, "softmax")
+_MAKERS = (
+    *("new_zeros", "new_ones", "new_full"),
+    *(torch.zeros_like, torch.ones_like, torch.full_like),
+)
+"""What they make has the shape of a value, or another one, and depends on nothing else of it."""
+
+_SMALLEST = torch.finfo(torch.float32).eps
 _FAR_BELOW = -1e4
 """A score of so much below the others has a share of zero."""
 
@@ -55,13 +62,14 @@ class TokenReader:
             **dict.fromkeys((*_MASKED, torch.where), self._mask),
             **dict.fromkeys(_SOFTMAXES, self._softmax),
             F.layer_norm: self._layer_norm,
+            F.rms_norm: self._rms_norm,
             F.scaled_dot_product_attention: self._attention,
         }
 
     def is_constant(self, node: fx.Node) -> bool:
         """Whether a node depends on constants alone; it is remembered then."""
         known = VALUE in node.meta and node.op not in ("placeholder", "output")
-        if known and all(source in self.constants for source in node.all_input_nodes):
+        if known and (node.target in _MAKERS or all(source in self.constants for source in node.all_input_nodes)):
             self.constants.add(node)
             return True
         return False
@@ -89,6 +97,29 @@ class TokenReader:
         found = of_sample(label_of(pieces.node), value, tuple(value.shape))
         return pieces.token(Constant(constant=found), tuple(value.shape), beside)
 
+    def _all_held(self, pieces: Pieces, *parts: object) -> list[Held] | None:
+        """Values (samples, ...) and constants as values; None where one of them is neither, or all are constants."""
+        values = [part for part in parts if isinstance(part, fx.Node) and part in self.list]
+        constants = [part for part in parts if isinstance(part, fx.Node) and part in self.constants]
+        if not values or len(values) + len(constants) < len(parts):
+            return None
+        beside = pieces.held(values[0])
+        found = []
+        for part in parts:
+            assert isinstance(part, fx.Node)
+            found.append(pieces.held(part) if part in self.list else self._constant_of_each(pieces, part, beside))
+        return found
+
+    def _constant_of_each(self, pieces: Pieces, part: fx.Node, beside: Held) -> Held:
+        """A constant as a value of each sample; where it names no samples, it is that of all."""
+        value = part.meta[VALUE]
+        if value.dim() < len(beside.shape):
+            value = value[None]
+        if len(value) == 1:
+            value = value.expand(beside.shape[0], *value.shape[1:])
+        found = of_sample(label_of(pieces.node), value, tuple(value.shape))
+        return pieces.token(Constant(constant=found), tuple(value.shape), beside)
+
     def _ends(self, node: fx.Node) -> bool:
         """Whether nothing computes on a value: it is reshaped at most, and given by the network."""
 
@@ -111,7 +142,7 @@ class TokenReader:
         if is_plain(layer, nn.LayerNorm):
             self._normalise(node, tuple(layer.normalized_shape), layer.eps, layer.weight, layer.bias, centred=True)
         elif is_plain(layer, nn.RMSNorm):
-            eps = torch.finfo(torch.float32).eps if layer.eps is None else layer.eps
+            eps = _SMALLEST if layer.eps is None else layer.eps
             self._normalise(node, tuple(layer.normalized_shape), eps, layer.weight, None, centred=False)
         elif is_plain(layer, nn.Embedding):
             if layer.max_norm is not None:
@@ -148,8 +179,8 @@ class TokenReader:
         given = {name: argument(node, place, name, None) for place, name in enumerate((*names, "is_causal"))}
         if not given["query"] is given["key"] is given["value"] or given["key_padding_mask"] is not None:
             raise ValueError(
-                f"{label_of(node)} is an attention of different queries, keys and values, or with key_padding_mask; "
-                "supported: self-attention, with attn_mask at most"
+                f"{label_of(node)} is an attention with key_padding_mask, or one of different queries, keys and values "
+                "without batch_first or with add_bias_kv; supported: batch_first=True, with attn_mask at most"
             )
         assert isinstance(given["query"], fx.Node)
         return pieces.held(given["query"]), _allowed(node, given["attn_mask"])
@@ -204,6 +235,14 @@ class TokenReader:
         self._normalise(node, tuple(shape), eps, *values, centred=True)
         return True
 
+    def _rms_norm(self, node: fx.Node) -> bool:
+        shape, weight = argument(node, 1, "normalized_shape", ()), argument(node, 2, "weight", None)
+        eps = argument(node, 3, "eps", None)
+        value = None if weight is None else weight.meta[VALUE]  # type: ignore[attr-defined]
+        assert isinstance(shape, tuple | list)
+        self._normalise(node, tuple(shape), _SMALLEST if eps is None else float(eps), value, None, centred=False)  # type: ignore[arg-type]
+        return True
+
     def _arithmetic(self, node: fx.Node) -> bool:
         """Operations with a constant, and differences. Sums and products of two values are steps of their own."""
         pair = [argument(node, 0, "input", None), argument(node, 1, "other", None)]
@@ -246,13 +285,16 @@ class TokenReader:
 
     def _difference(self, node: fx.Node, pair: list[Any]) -> bool:
         one, other = pair
-        if argument(node, 2, "alpha", 1) != 1 or one.meta[VALUE].shape != other.meta[VALUE].shape:
+        if argument(node, 2, "alpha", 1) != 1 or one.meta[VALUE].dim() != other.meta[VALUE].dim():
             raise ValueError(
                 f"{label_of(node)} subtracts with an alpha, or values of the shapes {tuple(one.meta[VALUE].shape)} and "
-                f"{tuple(other.meta[VALUE].shape)}; supported: the plain difference of values of one shape"
+                f"{tuple(other.meta[VALUE].shape)}; supported: the plain difference of values of as many dimensions"
             )
-        pieces = Pieces(self.list, node)
-        held, taken = pieces.held(one), pieces.held(other)
+        pieces, shape = Pieces(self.list, node), node.meta[VALUE].shape
+        held, taken = (
+            part if part.shape == shape else pieces.move(part, lambda value: value.expand(shape))
+            for part in (pieces.held(one), pieces.held(other))
+        )
         negative = Scaling(scale=np.full(1, -1, np.float32), shift=np.zeros(1, np.float32))
         pieces.end(pieces.add(held, pieces.token(negative, taken.shape, taken)))
         return True
@@ -265,11 +307,11 @@ class TokenReader:
 
     def _matrix_product(self, node: fx.Node) -> bool:
         pair = [argument(node, 0, "input", None), argument(node, 1, "other", argument(node, 1, "mat2", None))]
-        parts = [part for part in pair if isinstance(part, fx.Node) and part in self.list]
-        if len(parts) < 2:
-            return False
         pieces = Pieces(self.list, node)
-        one, other = (pieces.held(part) for part in parts)
+        held = self._all_held(pieces, *pair)
+        if held is None:
+            return False
+        one, other = held
         if min(len(one.shape), len(other.shape)) < 3 or len(one.shape) != len(other.shape):
             raise ValueError(
                 f"{label_of(node)} multiplies values of the shapes {one.shape} and {other.shape}; supported: "
@@ -333,13 +375,13 @@ class TokenReader:
     def _attention(self, node: fx.Node) -> bool:
         names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
         query, key, value, mask, _, causal = (argument(node, place, name, None) for place, name in enumerate(names))
-        parts = [part for part in (query, key, value) if isinstance(part, fx.Node) and part in self.list]
-        if len(parts) < 3:
-            return False
         if node.kwargs.get("enable_gqa") or node.kwargs.get("dropout_p", 0) or argument(node, 4, "dropout_p", 0):
             raise ValueError(f"{label_of(node)} drops values, or has enable_gqa; supported: neither")
         pieces = Pieces(self.list, node)
-        one, other, third = (pieces.held(part) for part in parts)
+        held = self._all_held(pieces, query, key, value)
+        if held is None:
+            return False
+        one, other, third = held
         scale = node.kwargs.get("scale")
         allowed = _allowed(node, mask)
         if causal:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx import _symbolic_trace
 
+from zeroskip.model.network.equivalents import function_equivalent, is_traced_through, layer_equivalent
 from zeroskip.model.network.kinds import torch_class
 from zeroskip.model.network.sample_counts import counted
 from zeroskip.model.network.steps import at_place
@@ -41,7 +42,7 @@ RESHAPE_METHODS = ("flatten", "reshape", "view", "squeeze", "unsqueeze", "unflat
 """Operations that only change a shape."""
 
 _SIZED = (*RESHAPES, torch.broadcast_to)
-_SIZED_METHODS = (*RESHAPE_METHODS, "expand", "broadcast_to")
+_SIZED_METHODS = (*RESHAPE_METHODS, "expand", "broadcast_to", "new_zeros", "new_ones", "new_full")
 """Operations whose arguments may be numbers of samples."""
 
 _QUERIES = {
@@ -52,6 +53,7 @@ _QUERIES = {
     "is_cuda",
     "is_cpu",
     "is_mps",
+    "is_nested",
     "is_sparse",
     "is_quantized",
     "is_mkldnn",
@@ -194,7 +196,7 @@ class _Tracer(fx.Tracer):
         return (lambda proxy: self.root.forward(proxy)), [given]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return torch_class(m) is not None
+        return torch_class(m) is not None and not (self.samples is not None and is_traced_through(m))
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if self.running:
@@ -202,7 +204,16 @@ class _Tracer(fx.Tracer):
             return forward(*args, **kwargs)
         if (inner := unwrapped(m)) is not m:
             return inner(*args, **kwargs)
+        if self.samples is not None and (found := layer_equivalent(m, args, kwargs)) is not None:
+            return found
         return super().call_module(m, forward, args, kwargs)
+
+    def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **options: Any) -> fx.Proxy:
+        if self.samples is not None and not self.running and kind in ("call_function", "call_method"):
+            found: fx.Proxy | None = function_equivalent(target, args, kwargs)
+            if found is not None:
+                return found
+        return super().create_proxy(kind, target, args, kwargs, *rest, **options)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         return attr_val if self.running else super().getattr(attr, attr_val, parameter_proxy_cache)

@@ -15,7 +15,7 @@ from zeroskip.model.network.reading.reading import Reading
 from zeroskip.model.network.steps import AddStep, MultiplyStep, NetworkStep
 
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
-_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate, torch.stack)
+CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate, torch.stack)
 
 
 def joined(reading: Reading, node: fx.Node) -> NetworkStep | None:
@@ -24,7 +24,7 @@ def joined(reading: Reading, node: fx.Node) -> NetworkStep | None:
         return _addition(reading, node)
     if node.op != "call_module" and node.target in MULTIPLICATIONS:
         return _multiplication(reading, node)
-    if node.op != "call_module" and node.target in _CONCATENATIONS:
+    if node.op != "call_module" and node.target in CONCATENATIONS:
         return concatenation(reading, node)
     inputs = reading.inputs(node)
     if len(inputs) > 1:

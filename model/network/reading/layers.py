@@ -34,13 +34,7 @@ def layer_step(reading: Reading, node: fx.Node) -> NetworkStep | None:
         shape = reading.shape(reading.current) or ()
         return LinearStep(**reading.about(node), module=module, rows=math.prod(shape[1:-1]))
     if is_plain(module, nn.Conv1d) or is_plain(module, nn.Conv2d):
-        line = isinstance(module, nn.Conv1d)
-        reading.require_dimensions(node, f"a {type(module).__name__}", 3 if line else 4)
-        dilation = window_pair(module.dilation, line=line, still=1)
-        if dilation is None:
-            raise ValueError(f"{label} has the dilation {module.dilation}; supported: two numbers")
-        padding = _conv_padding(label, module, dilation)
-        return ConvStep(**reading.about(node, images=True), module=module, padding=padding, dilation=dilation)
+        return conv_step(reading, node, module)
     if is_plain(module, nn.MaxPool1d, nn.MaxPool2d):
         fields = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
         return max_pool(
@@ -91,6 +85,17 @@ def layer_step(reading: Reading, node: fx.Node) -> NetworkStep | None:
     if is_plain(module, nn.Softmax2d):
         return softmax_at_end(reading, node, "softmax", -3)
     raise ValueError(f"{label} is a {type(module).__name__}; supported: {SUPPORTED}")
+
+
+def conv_step(reading: Reading, node: fx.Node, module: nn.Conv1d | nn.Conv2d) -> ConvStep:
+    """The step of a node that computes what a convolution computes."""
+    label, line = label_of(node), isinstance(module, nn.Conv1d)
+    reading.require_dimensions(node, f"a {type(module).__name__}", 3 if line else 4)
+    dilation = window_pair(module.dilation, line=line, still=1)
+    if dilation is None:
+        raise ValueError(f"{label} has the dilation {module.dilation}; supported: two numbers")
+    padding = _conv_padding(label, module, dilation)
+    return ConvStep(**reading.about(node, images=True), module=module, padding=padding, dilation=dilation)
 
 
 def _require_eval(label: str, module: nn.Module) -> None:

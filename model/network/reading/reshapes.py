@@ -9,7 +9,8 @@ import torch
 from torch import fx, nn
 
 from zeroskip.model.network.calls import argument, label_of, target_name, view_sizes
-from zeroskip.model.network.moving import moved
+from zeroskip.model.network.moving import is_reshape, moved
+from zeroskip.model.network.reading.gates import EXPANSIONS, MULTIPLICATIONS
 from zeroskip.model.network.reading.reading import Reading
 from zeroskip.model.network.reading.supported import SUPPORTED
 from zeroskip.model.network.steps import FlattenStep, MoveStep
@@ -23,12 +24,21 @@ def reshape(reading: Reading, node: fx.Node) -> FlattenStep | MoveStep | None:
         return _unknown_reshape(reading, node)
     if after == before:
         return None
-    # Also (samples, values, 1), on the way of a squeeze(-1).squeeze(-1).
-    if after[:2] != (before[0], math.prod(before[1:])) or any(size != 1 for size in after[2:]):
+    if after == before[:1]:
+        # One value of each sample, (samples,), is kept as (samples, 1).
+        return FlattenStep(**reading.about(node), width=1)
+    # Also (samples, values, 1), on the way of a squeeze(-1).squeeze(-1), and the factors of a product.
+    flat = after[:2] == (before[0], math.prod(before[1:])) and all(size == 1 for size in after[2:])
+    if not flat or (len(after) > 2 and not all(_takes_flat(user) for user in node.users)):
         assert reading.current is not None
         return reading.list.moved(node, reading.current, partial(moved, reading.module, node))
-    flat = {**reading.about(node), "output": node.meta[VALUE].flatten(1)}
-    return FlattenStep(**flat, width=after[1])
+    about = {**reading.about(node), "output": node.meta[VALUE].flatten(1)}
+    return FlattenStep(**about, width=after[1])
+
+
+def _takes_flat(node: fx.Node) -> bool:
+    """Whether a node reads values (samples, values, 1, ...) that are at hand as flat ones all the same."""
+    return node.target in MULTIPLICATIONS or node.target in EXPANSIONS or is_reshape(node) or node.op == "output"
 
 
 def _unknown_reshape(reading: Reading, node: fx.Node) -> FlattenStep:

@@ -9,7 +9,7 @@ from zeroskip.model.network.calls import label_of, target_name
 from zeroskip.model.network.moving import is_move, is_reshape
 from zeroskip.model.network.reading.functions import function_step
 from zeroskip.model.network.reading.gates import EXPANSIONS, is_expanded_gate, read_expanded
-from zeroskip.model.network.reading.joins import joined
+from zeroskip.model.network.reading.joins import CONCATENATIONS, joined
 from zeroskip.model.network.reading.layers import layer_step
 from zeroskip.model.network.reading.means import mean_steps
 from zeroskip.model.network.reading.moves import moves_parts, parts_or_move
@@ -17,6 +17,7 @@ from zeroskip.model.network.reading.own_tensors import own_tensor
 from zeroskip.model.network.reading.reading import Reading
 from zeroskip.model.network.reading.shape_queries import shape_query
 from zeroskip.model.network.reading.supported import SUPPORTED_IS
+from zeroskip.model.network.reading.weighted import weighted
 from zeroskip.model.network.steps import NetworkStep, at_place
 from zeroskip.model.network.trace import COMPARED, PLACE, VALUE
 
@@ -60,7 +61,7 @@ class Walk:
             for source in node.all_input_nodes:
                 if source in reading.misplaced and not moves:
                     raise _Misplaced(source, reading.misplaced[source])
-            if not reading.tokens.read(node):
+            if not weighted(reading, node) and not reading.tokens.read(node):
                 self._read_values(node)
 
     def _read_output(self, given: object) -> None:
@@ -93,7 +94,7 @@ class Walk:
     def _require_values(self, node: fx.Node) -> None:
         """Raises ValueError unless the node reads values of this network alone."""
         owned = [source for source in node.all_input_nodes if source.op == "get_attr"]
-        if owned:
+        if owned and node.target not in CONCATENATIONS:
             raise ValueError(own_tensor(self.module, node, str(owned[0].target)))
         if not self.reading.inputs(node):
             raise ValueError(f"{label_of(node)} is {target_name(node)} without a value of the network; {SUPPORTED_IS}")

@@ -167,7 +167,7 @@ MODULES: dict[type[nn.Module], tuple[tuple[int, ...], dict[str, list[Case]]]] = 
                 (pooled(nn.AvgPool2d((3, 2), ceil_mode=True)), OK),
             ],
             "count_include_pad": [
-                (pooled(nn.AvgPool2d(3, padding=1, count_include_pad=False)), "count_include_pad = False"),
+                (pooled(nn.AvgPool2d(3, padding=1, count_include_pad=False)), OK),
                 (pooled(nn.AvgPool2d(3, count_include_pad=False)), OK),
             ],
             "divisor_override": [(pooled(nn.AvgPool2d(2, divisor_override=3)), "divisor_override = 3")],
@@ -301,9 +301,7 @@ MODULES: dict[type[nn.Module], tuple[tuple[int, ...], dict[str, list[Case]]]] = 
                 (lined(nn.AvgPool1d(5, ceil_mode=True)), "ceil_mode = True"),
                 (lined(nn.AvgPool1d(3, ceil_mode=True)), OK),
             ],
-            "count_include_pad": [
-                (lined(nn.AvgPool1d(3, padding=1, count_include_pad=False)), "count_include_pad = False")
-            ],
+            "count_include_pad": [(lined(nn.AvgPool1d(3, padding=1, count_include_pad=False)), OK)],
         },
     ),
     nn.AdaptiveAvgPool1d: (
@@ -442,7 +440,7 @@ FUNCTIONS: dict[str, Case] = {
     "avg_pool2d ceil_mode": (Line(lambda m, x: F.avg_pool2d(x, 2, ceil_mode=True)), "ceil_mode = True"),
     "avg_pool2d count_include_pad": (
         Line(lambda m, x: F.avg_pool2d(x, 3, padding=1, count_include_pad=False)),
-        "count_include_pad = False",
+        OK,
     ),
     "avg_pool2d divisor": (Line(lambda m, x: F.avg_pool2d(x, 2, divisor_override=1)), "divisor_override = 1"),
     "adaptive_avg_pool2d": (Line(lambda m, x: F.adaptive_avg_pool2d(x, (3, 4))), OK),
@@ -494,15 +492,16 @@ FUNCTIONS: dict[str, Case] = {
     "mean of all": (Line(lambda m, x: x.mean()), "mean"),
     "contiguous": (Line(lambda m, x: x.contiguous().float().to(x.dtype).view(-1, 288)), OK),
     "half": (Line(lambda m, x: x.to(torch.float64)), "converts to another type"),
-    "conv2d of a parameter": (Line(lambda m, x: F.conv2d(x, m.weight)), "is conv2d with the tensor 'weight'"),
-    "conv2d of a layer": (Line(lambda m, x: F.conv2d(x, m.conv.weight)), "with the tensor 'conv.weight'"),
-    "linear of a parameter": (Line(lambda m, x: F.linear(x.flatten(1), torch.ones(3, 288))), "is linear with"),
+    "conv2d of a parameter": (Line(lambda m, x: F.conv2d(x, m.weight)), OK),
+    "conv2d of a layer": (Line(lambda m, x: F.conv2d(x, m.conv.weight)), OK),
+    "conv2d of a value": (Line(lambda m, x: F.conv2d(x, m.weight * x.mean())), "is a mean over None"),
+    "linear of a parameter": (Line(lambda m, x: F.linear(x.flatten(1), torch.ones(3, 288, dtype=x.dtype))), OK),
     "batch_norm": (Line(lambda m, x: F.batch_norm(x, torch.zeros(4), torch.ones(4))), "batch_norm"),
     "scaled": (Line(lambda m, x: x * 2), OK),
     "shifted in place": (Line(lambda m, x: x.add_(1)), OK),
     "channel": (Line(lambda m, x: x[:, :2]), OK),
     "chunks": (Line(lambda m, x: x.chunk(2, 1)[1]), OK),
-    "irregular": (Line(lambda m, x: x[:, :, [0, 1, 3, 4, 8]]), "takes values in no regular order"),
+    "irregular": (Line(lambda m, x: x[:, :, [0, 1, 3, 4, 8]]), OK),
     "pad": (Line(lambda m, x: F.pad(x, (1, 1))), OK),
     "interpolate": (Line(lambda m, x: F.interpolate(x, scale_factor=2.0)), OK),
     "interpolate linearly": (Line(lambda m, x: F.interpolate(x, scale_factor=2.0, mode="bilinear")), OK),
@@ -689,8 +688,8 @@ def patched(module: nn.Module, forward: Callable[[Tensor], Tensor]) -> nn.Module
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        (Doubled(4, 3, 3), "is a Doubled, which computes something else than Conv2d"),
-        (Standardised(4, 3, 3), "is a Standardised, which computes something else than Conv2d"),
+        (Doubled(4, 3, 3), OK),
+        (Standardised(4, 3, 3), OK),
         (Renamed(4, 3), OK),
         (pooled(Leaky()), OK),
         (pooled(AlwaysDropping()), "drops values in eval mode too"),
@@ -702,7 +701,8 @@ def patched(module: nn.Module, forward: Callable[[Tensor], Tensor]) -> nn.Module
         (pooled(nn.ReLU6()), OK),
         (pooled(nn.SyncBatchNorm(4)), "is a SyncBatchNorm"),
         (pooled(nn.LocalResponseNorm(2)), "is a LocalResponseNorm"),
-        (pooled(nn.Softshrink()), "is a Softshrink"),
+        (pooled(nn.Softshrink()), OK),
+        (pooled(nn.Softsign()), "is a Softsign"),
         (nn.LazyConv2d(3, 3), "has no weight yet"),
         (nn.ConvTranspose3d(4, 3, 3), "does not take samples of shape"),
         (nn.Sequential(nn.Conv2d(4, 4, 3), nn.Linear(6, 2)), OK),
@@ -728,9 +728,9 @@ def hooked(register: str, hook: Callable[..., Any]) -> nn.Module:
         (lambda: hooked("register_full_backward_hook", lambda *_: None), OK),
         (lambda: nn.utils.weight_norm(nn.Conv2d(4, 4, 3)), "has forward hooks"),
         (lambda: nn.utils.spectral_norm(nn.Conv2d(4, 4, 3)), "has forward hooks"),
-        (lambda: nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 3)), "has parametrized weights"),
-        (lambda: nn.utils.parametrizations.orthogonal(nn.Linear(12, 4)), "has parametrized weights"),
+        (lambda: nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 3)), OK),
+        (lambda: nn.Sequential(nn.Flatten(), nn.utils.parametrizations.orthogonal(nn.Linear(288, 4))), OK),
     ],
 )
-def test_hooks_and_computed_weights_are_refused(make: Callable[[], nn.Module], expected: str) -> None:
+def test_hooks_are_refused_and_computed_weights_are_computed(make: Callable[[], nn.Module], expected: str) -> None:
     check(IMAGES, make(), expected)

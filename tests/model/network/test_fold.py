@@ -482,14 +482,22 @@ def test_refuses_in_place_operations_whose_result_is_not_used(operation: Callabl
         fold(InPlace(operation))
 
 
-def test_refuses_hooks_and_parametrizations() -> None:
+def test_refuses_hooks() -> None:
     hooked = nn.Sequential(nn.Linear(4, 3))
     hooked[0].register_forward_hook(lambda module, inputs, output: output * 2)
     with pytest.raises(ValueError, match=r"^layer '0' \(Linear\) has forward hooks; remove them "):
         fold(hooked)
-    normed = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)))
-    with pytest.raises(ValueError, match=r"^layer '0' \(ParametrizedLinear\) has parametrized weights"):
-        fold(normed)
+
+
+def test_computed_weights_stay_those_of_the_network() -> None:
+    """Its copy for the compiler has plain ones; the network itself can be trained on."""
+    network = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)))
+    wanted = network(torch.eye(4)).detach()
+    for _ in range(2):
+        folded = fold(network)
+        assert torch.allclose(folded(torch.eye(4)), wanted)
+        assert nn.utils.parametrize.is_parametrized(network[0], "weight")
+        assert len(list(network.parameters())) == 3
 
 
 @pytest.mark.parametrize("padding", [1, "same", (0, 1)])

@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         "operation 'roll' is roll; supported: ",
     ),
     "no order": (
-        lambda m, x: m.a(x)[:, [0, 1, 3, 4, 2]],
+        lambda m, x: m.a(x)[:, [[0, 1, 3], [5, 4, 2]]],
         "operation 'getitem' takes values in no regular order; supported: those of slices and permutations",
     ),
 }

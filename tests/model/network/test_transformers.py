@@ -38,17 +38,9 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         lambda m, x: m.head(m.proj(x).masked_fill(torch.ones(6, 8) > 0, -torch.inf).softmax(-1)),
         "operation 'softmax' has a mask that leaves a row without any value; leave one at least",
     ),
-    "cross attention": (
-        lambda m, x: m.attention(m.proj(x), x, x)[0],
-        "layer 'attention' is an attention of different queries, keys and values, or with key_padding_mask; supported",
-    ),
     "weights of attention": (
         lambda m, x: m.head(m.attention(y := m.proj(x), y, y)[1] @ y),
         "operation 'getitem' takes another result than supported of 'attention'; supported: the values of an attention",
-    ),
-    "a matrix of the network": (
-        lambda m, x: m.proj(x) @ m.proj.weight,
-        "operation 'matmul' is matmul with the tensor 'proj.weight'; only weights of layers that are called as layers",
     ),
     "log_softmax": (
         lambda m, x: m.head(torch.log_softmax(m.proj(x)[:, 0], 1)),

@@ -4,6 +4,7 @@ and is written anew."""
 from __future__ import annotations
 
 from support.zoo.entry import Entry
+from support.zoo.gates import GATES
 from support.zoo.images import IMAGES
 from support.zoo.mobile import MOBILE
 from support.zoo.pictures import PICTURES
@@ -13,4 +14,4 @@ from support.zoo.sequences import SEQUENCES
 from support.zoo.tokens import TOKENS
 from support.zoo.values import VALUES
 
-ZOO: tuple[Entry, ...] = (*IMAGES, *RESIDUAL, *MOBILE, *PICTURES, *SEQUENCES, *RECURRENT, *TOKENS, *VALUES)
+ZOO: tuple[Entry, ...] = (*IMAGES, *RESIDUAL, *MOBILE, *PICTURES, *SEQUENCES, *RECURRENT, *TOKENS, *GATES, *VALUES)

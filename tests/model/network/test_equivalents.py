@@ -1,0 +1,49 @@
+"""Layers and functions that are traced as others, and products with tensors of the network: what comes of them computes
+what torch computes, and what cannot be read is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from support.equivalent_networks import NETWORKS, Parts, network, sequences
+from torch import Tensor
+from torch.nn import functional as F
+
+from zeroskip.model.network.fold import fold
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_folded_network_computes_what_torch_computes(name: str) -> None:
+    module, inputs = network(name), sequences()
+    wanted = module(inputs).reshape(len(inputs), -1).double()
+    folded = fold(module, inputs).double()
+    assert (folded(inputs.double().flatten(1)) - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
+    "noise": (lambda m, x: m.head(torch.cat((torch.randn(len(x), 1, 4), x), 1)), "differs from sample to sample"),
+    "too many places": (
+        lambda m, x: m.head(m.first(x)[:, [0, 2, 5, 1, 3] * 16]),
+        "operation 'getitem' takes values in no regular order",
+    ),
+    "padding of attention": (
+        lambda m, x: m.head(m.attention(x, m.first(x), x, key_padding_mask=torch.zeros(len(x), 6) > 0)[0]),
+        "layer 'attention' is an attention with key_padding_mask, or one of",
+    ),
+    "a power": (lambda m, x: m.head(m.first(x) ** 5), "is pow; supported: "),
+    "another norm": (lambda m, x: m.head(F.normalize(x, p=1.0)), "is normalize; supported: "),
+    "einsum with a matrix": (
+        lambda m, x: m.head(torch.einsum("bij,jk->bik", x, m.matrix)),
+        "operation 'einsum' is einsum with the tensor 'matrix'; only weights of layers",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_is_named(name: str) -> None:
+    forward, message = REFUSED[name]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fold(Parts(forward).eval(), sequences())
