@@ -52,6 +52,10 @@ class StepList:
         self._numbers[node] = number
         self._lines.pop(node, None)
 
+    def up_to(self, node: fx.Node) -> list[NetworkStep]:
+        """The steps up to the one that gives the value of a node: those behind it are read by nothing that counts."""
+        return self.steps[: (self._lines if node in self._lines else self._numbers)[node] + 1]
+
     def are_lines(self, nodes: tuple[fx.Node, ...]) -> bool:
         """Whether the values of nodes are at hand as lines alone."""
         return all(node in self._lines and node not in self._numbers for node in nodes)

@@ -56,6 +56,7 @@ NETWORKS: dict[str, Forward] = {
     "convolution before it": lambda m, x: m.head(
         m.norm(m.lstm(F.relu(m.conv(x.transpose(1, 2))).transpose(1, 2))[0])[:, -1]
     ),
+    "RNN alone": lambda m, x: m.rnn(x)[0],
     "language model": lambda m, x: m.head(F.relu(m.lstm(m.words(x))[0])),
 }
 """The forward() of each network, by what it is."""

@@ -31,9 +31,10 @@ class Walk:
         self.reading = Reading(module)
         self.input: Tensor | None = None
         self.compared: set[int] = set()
+        self.made: list[NetworkStep] = []
 
     def steps(self) -> list[NetworkStep]:
-        """The steps of the whole graph."""
+        """The steps of the whole graph, the last of which gives the output."""
         used = _used(self.graph)
         for node in self.graph.nodes:
             if node not in used:
@@ -44,7 +45,7 @@ class Walk:
                 raise at_place(str(error), error.node.meta[PLACE]) from error
             except ValueError as error:
                 raise at_place(str(error), node.meta[PLACE]) from error
-        return self.reading.list.steps
+        return self.made
 
     def _read(self, node: fx.Node) -> None:
         """Adds the steps of a node."""
@@ -69,6 +70,7 @@ class Walk:
             raise _Misplaced(given, self.reading.misplaced[given])
         if not isinstance(given, fx.Node) or given not in self.reading.list:
             raise ValueError(f"the network must return the result of its last step, not {given}")
+        self.made = self.reading.list.up_to(given)
 
     def _read_values(self, node: fx.Node) -> None:
         """Adds the steps of a node that reads values of the network."""
