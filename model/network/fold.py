@@ -64,7 +64,7 @@ from zeroskip.model.network.token_operations import (
     Softmaxing,
     TokenOperation,
 )
-from zeroskip.model.network.trace import Untraceable, WrongShape
+from zeroskip.model.network.trace import Untraceable, WrongShape, sample_shape
 from zeroskip.model.network.wrappers import unwrapped
 
 Samples = Tensor | NDArray[Any]
@@ -356,7 +356,7 @@ class _Folding:
                 raise TypeError(f"step must be a step of a network, not {type(step).__name__}")
         result.alone = result.alone and alone
         if step.output is not None:
-            result.shape = tuple(step.output.shape[1:])
+            result.shape = sample_shape(step.output)
         self.values.append(result)
 
     def linear(self, step: LinearStep, value: _Value) -> _Value:

@@ -29,7 +29,7 @@ from zeroskip.model.network.steps import (
     TokenStep,
 )
 from zeroskip.model.network.token_operations import TokenOperation
-from zeroskip.model.network.trace import PLACE, VALUE
+from zeroskip.model.network.trace import PLACE, VALUE, by_sample
 
 Move = Callable[[Tensor], Tensor]
 
@@ -68,12 +68,12 @@ class Pieces:
     def token(self, operation: TokenOperation, shape: tuple[int, ...], *given: Held) -> Held:
         """An operation of flat values, whose result torch gives in this shape (n, ...)."""
         dtype = given[0].value.dtype if given[0].value.is_floating_point() else torch.float32
-        found = operation.module().to(dtype)(*(part.value.flatten(1) for part in given))
+        found = operation.module().to(dtype)(*(by_sample(part.value) for part in given))
         return self._add(TokenStep(**self._about(*given), operation=operation), found.reshape(shape))
 
     @torch.no_grad()
     def linear(self, given: Held, module: nn.Linear) -> Held:
-        rows = given.value[0, ..., 0].numel()
+        rows = by_sample(given.value[..., 0]).shape[1]
         found = F.linear(given.value, module.weight, module.bias)
         return self._add(LinearStep(**self._about(given), module=module, rows=rows), found)
 

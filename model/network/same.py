@@ -34,7 +34,7 @@ from zeroskip.model.network.steps import (
     SpreadStep,
     TokenStep,
 )
-from zeroskip.model.network.trace import at_least
+from zeroskip.model.network.trace import at_least, by_sample
 
 TOLERANCE = 1e-3
 """The largest difference, as a fraction of the largest magnitude: far above rounding, far below another function."""
@@ -111,12 +111,12 @@ def _compute(step: NetworkStep, *given: Tensor) -> Tensor:
             return Spread(apart, tail)(values)
         case TokenStep(operation=operation):
             assert step.output is not None
-            flat = [part.flatten(1) for part in given]
+            flat = [by_sample(part) for part in given]
             found: Tensor = operation.module().to(step.output.dtype)(*flat)
             return found.reshape(step.output.shape)
         case MoveStep(move=move):
             assert step.output is not None
-            return values.flatten(1)[:, torch.from_numpy(move.places())].reshape(step.output.shape)
+            return by_sample(values)[:, torch.from_numpy(move.places())].reshape(step.output.shape)
         case SoftmaxStep(kind=kind, dim=dim):
             # Over the classes of each token, or of each sample.
             across = -1 if values.dim() == 3 and dim == -1 else 1

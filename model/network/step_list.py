@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from zeroskip.model.network.calls import label_of
 from zeroskip.model.network.moves import Move, move_to
 from zeroskip.model.network.steps import INPUT, MoveStep, NetworkStep
-from zeroskip.model.network.trace import PLACE, VALUE
+from zeroskip.model.network.trace import PLACE, SIZES, VALUE, sample_shape
 
 
 class StepList:
@@ -90,7 +90,7 @@ class StepList:
             place=node.meta[PLACE],
             output=move(before),
             move=_move(label_of(node), before, move),
-            before=tuple(before.shape[1:]),
+            before=sample_shape(before),
         )
 
     def expanded(self, node: fx.Node, part: fx.Node, shape: tuple[int, ...]) -> int:
@@ -117,16 +117,19 @@ class StepList:
 def _move(label: str, before: Tensor, move: Callable[[Tensor], Tensor]) -> Move:
     """Where the values of each sample come from, found by moving their places."""
     places = move(torch.arange(before.numel(), dtype=torch.float64).reshape(before.shape))
-    samples = len(before)
+    samples = SIZES[1]
     each = before.numel() // samples
-    if places.dim() < 2 or len(places) != samples or not places.numel():
-        raise ValueError(
-            f"{label} makes values of shape {tuple(places.shape)} of {tuple(before.shape)}, {samples} samples; "
-            "supported: values whose first dimension is that of the samples, and one more at least"
-        )
-    by_sample = places.reshape(samples, -1).long()
-    first = by_sample[0]
-    if not torch.equal(by_sample, first + each * torch.arange(samples)[:, None]):
+    problem = (
+        f"{label} makes values of shape {tuple(places.shape)} of {tuple(before.shape)}, {samples} samples; "
+        "supported: values whose first dimension is that of the samples, and one more at least"
+    )
+    if places.dim() < 2 or len(places) % samples or not places.numel():
+        raise ValueError(problem)
+    rows = places.reshape(samples, -1).long()
+    first = rows[0]
+    if not torch.equal(rows, first + each * torch.arange(samples)[:, None]):
+        if len(places) != samples:
+            raise ValueError(problem)
         raise ValueError(
             f"{label} mixes the values of different samples; supported: operations on each sample by itself, which "
             "leave the first dimension"

@@ -12,6 +12,7 @@ from torch import Tensor
 from zeroskip.model.network.calls import label_of
 from zeroskip.model.network.pieces import Held, Pieces
 from zeroskip.model.network.token_operations import MatrixProduct, Normalization, Softmaxing
+from zeroskip.model.network.trace import SIZES, by_sample
 
 
 def matrix_product(pieces: Pieces, one: Held, other: Held, scale: float = 1.0) -> Held:
@@ -25,7 +26,7 @@ def matrix_product(pieces: Pieces, one: Held, other: Held, scale: float = 1.0) -
     held = [whole(part) for part in (one, other)]
     rows, depth = one.shape[-2:]
     columns = other.shape[-1]
-    product = MatrixProduct(batch=math.prod(batch[1:]), rows=rows, depth=depth, columns=columns, scale=scale)
+    product = MatrixProduct(batch=math.prod(batch) // SIZES[1], rows=rows, depth=depth, columns=columns, scale=scale)
     return pieces.token(product, (*batch, rows, columns), *held)
 
 
@@ -70,7 +71,7 @@ def broadcast(label: str, value: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def of_sample(label: str, value: Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """A constant in the `shape` of values (samples, ...), as those of one sample (float32, flat)."""
-    rows = broadcast(label, value, shape).reshape(shape[0], -1)
+    rows = by_sample(broadcast(label, value, shape))
     if not bool((rows == rows[:1]).all()):
         raise ValueError(f"{label} has a constant that differs from sample to sample; supported: the same for each")
     found: NDArray[np.float32] = rows[0].detach().float().numpy().copy()

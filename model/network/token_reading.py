@@ -34,6 +34,12 @@ _NEGATE = (operator.neg, torch.neg, torch.negative, "neg", "negative")
 _MATRIX_PRODUCTS = (operator.matmul, torch.matmul, torch.bmm, "matmul", "bmm", "__matmul__")
 _MASKED = (torch.masked_fill, "masked_fill", "masked_fill_")
 _SOFTMAXES = (F.softmax, torch.softmax, "softmax")
+OF_ROWS = (
+    *(*_ADD, *_SUBTRACT, *_REVERSED, *_MULTIPLY, *_DIVIDE, *_NEGATE, *_MATRIX_PRODUCTS, *_MASKED, torch.where),
+    *(F.layer_norm, F.rms_norm, F.scaled_dot_product_attention),
+)
+"""Functions that compute each value by itself, or each row, or the rows of each value of the first dimension."""
+
 _MAKERS = (
     *("new_zeros", "new_ones", "new_full"),
     *(torch.zeros_like, torch.ones_like, torch.full_like),

@@ -98,6 +98,18 @@ def trace(network: nn.Module, samples: Tensor | None) -> fx.Graph:
     return second
 
 
+def sample_shape(value: Tensor) -> tuple[int, ...]:
+    """The shape of what a node gives, without the samples. Where it has several values of each sample, as windows are,
+    (samples * windows, ...), their number comes first."""
+    each = len(value) // SIZES[1]
+    return tuple(value.shape[1:]) if each == 1 else (each, *value.shape[1:])
+
+
+def by_sample(value: Tensor) -> Tensor:
+    """What a node gives, as (samples, values)."""
+    return value.reshape(SIZES[1], -1)
+
+
 def at_least(samples: Tensor, count: int) -> Tensor:
     """At least `count` of the samples, which are repeated where there are fewer."""
     return samples if len(samples) >= count else samples[torch.arange(count) % len(samples)]

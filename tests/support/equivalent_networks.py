@@ -82,6 +82,27 @@ def _by_hand(m: Parts, x: Tensor) -> Tensor:
     return m.head(hidden)
 
 
+def _windows(m: Parts, x: Tensor) -> Tensor:
+    """Attention within windows of the tokens, which become samples of their own, rolled and masked as in Swin."""
+    tokens = torch.roll(m.first(x), -1, 1)
+    windows = tokens.view(-1, 2, 3, 4).reshape(-1, 3, 4)
+    query, key, value = (m.wide(windows)[..., :4], m.first(windows), windows)
+    scores = query @ key.transpose(-2, -1) + m.tokens[:3, :3]
+    mask = torch.tensor([0.0, -100.0])[:, None, None].expand(2, 3, 3).triu(1)
+    scores = (scores.view(-1, 2, 3, 3) + mask).view(-1, 3, 3)
+    windows = windows + torch.softmax(scores, -1) @ value
+    windows = windows + m.attention(windows, windows, windows, need_weights=False)[0]
+    batch = int(windows.shape[0] / 2)
+    return m.head(F.layer_norm(F.gelu(windows), (4,)).view(batch, 2, 3, 4).view(batch, 6, 4).roll(1, 1))
+
+
+def _distributed(m: Parts, x: Tensor) -> Tensor:
+    """Each step as a sample of its own, as in language models of torch's examples."""
+    batch, steps, _ = x.size()
+    flat = torch.tanh(m.first(x.contiguous().view(batch * steps, -1)))
+    return m.head(F.linear(flat, m.matrix) * flat).view(batch, steps, -1)
+
+
 def _of(function: Callable[[Tensor], Tensor]) -> Forward:
     return lambda m, x: m.head(function(m.first(x)))
 
@@ -135,6 +156,8 @@ NETWORKS: dict[str, Forward] = {
     "one value": lambda m, x: torch.sigmoid(m.one(F.relu(m.first(x[:, 0]))).squeeze(1)),
     "one value by a vector": lambda m, x: torch.tanh(F.relu(m.first(x[:, 0])) @ m.vector),
     "sum of two": lambda m, x: m.one(F.relu(m.first(x[:, 0]))).view(-1) + m.one(x[:, 1]).squeeze(),
+    "windows": _windows,
+    "steps as samples": _distributed,
     "zeros beside": lambda m, x: m.head(torch.cat((m.narrow.weight.new_zeros(len(x), 1, 4), m.first(x)), 1)),
 }
 """The forward() of each network, by what it is."""

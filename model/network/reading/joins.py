@@ -65,6 +65,8 @@ def _multiplication(reading: Reading, node: fx.Node) -> MultiplyStep:
         if one in reading.factors:
             one, other = other, one
         return MultiplyStep(**reading.about(node, one, other), gate=True if other in reading.factors else None)
+    if reading.is_several(node):
+        return MultiplyStep(**_about_pair(reading, node, (one, other)), gate=False)
     if is_gate(second, first):
         one, other, first, second = other, one, second, first
     if is_gate(first, second):

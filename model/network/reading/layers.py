@@ -24,6 +24,7 @@ from zeroskip.model.network.steps import (
     NetworkStep,
     ReluStep,
 )
+from zeroskip.model.network.trace import SIZES
 
 
 def layer_step(reading: Reading, node: fx.Node) -> NetworkStep | None:
@@ -31,8 +32,9 @@ def layer_step(reading: Reading, node: fx.Node) -> NetworkStep | None:
     if len(node.args) != 1 or node.kwargs:
         raise ValueError(f"{label} is called with more than the step before it; supported: layers of one input")
     if is_plain(module, nn.Linear):
-        shape = reading.shape(reading.current) or ()
-        return LinearStep(**reading.about(node), module=module, rows=math.prod(shape[1:-1]))
+        shape = reading.shape(reading.current)
+        rows = 1 if shape is None else math.prod(shape[:-1]) // SIZES[1]
+        return LinearStep(**reading.about(node), module=module, rows=rows)
     if is_plain(module, nn.Conv1d) or is_plain(module, nn.Conv2d):
         return conv_step(reading, node, module)
     if is_plain(module, nn.MaxPool1d, nn.MaxPool2d):

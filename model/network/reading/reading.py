@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 from zeroskip.model.network.calls import label_of
 from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.token_reading import TokenReader
-from zeroskip.model.network.trace import VALUE
+from zeroskip.model.network.trace import SIZES, VALUE
 
 
 class Reading:
@@ -53,6 +53,11 @@ class Reading:
         """The shape (samples, ...) of a node's value, or None where it is not known."""
         value = None if node is None else node.meta.get(VALUE)
         return tuple(value.shape) if isinstance(value, Tensor) else None
+
+    def is_several(self, node: fx.Node) -> bool:
+        """Whether a node gives several values of each sample, (samples * windows, ...)."""
+        shape = self.shape(node)
+        return shape is not None and len(shape) > 0 and shape[0] != SIZES[1]
 
     def require_dimensions(self, node: fx.Node, what: str, wanted: int) -> None:
         """Raises ValueError if the input of a layer is known not to have the dimensions that it is compiled for."""

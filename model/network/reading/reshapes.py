@@ -14,7 +14,7 @@ from zeroskip.model.network.reading.gates import EXPANSIONS, MULTIPLICATIONS
 from zeroskip.model.network.reading.reading import Reading
 from zeroskip.model.network.reading.supported import SUPPORTED
 from zeroskip.model.network.steps import FlattenStep, MoveStep
-from zeroskip.model.network.trace import VALUE
+from zeroskip.model.network.trace import SIZES, VALUE
 
 
 def reshape(reading: Reading, node: fx.Node) -> FlattenStep | MoveStep | None:
@@ -28,7 +28,8 @@ def reshape(reading: Reading, node: fx.Node) -> FlattenStep | MoveStep | None:
         # One value of each sample, (samples,), is kept as (samples, 1).
         return FlattenStep(**reading.about(node), width=1)
     # Also (samples, values, 1), on the way of a squeeze(-1).squeeze(-1), and the factors of a product.
-    flat = after[:2] == (before[0], math.prod(before[1:])) and all(size == 1 for size in after[2:])
+    single = before[0] == after[0] == SIZES[1]
+    flat = single and after[:2] == (before[0], math.prod(before[1:])) and all(size == 1 for size in after[2:])
     if not flat or (len(after) > 2 and not all(_takes_flat(user) for user in node.users)):
         assert reading.current is not None
         return reading.list.moved(node, reading.current, partial(moved, reading.module, node))

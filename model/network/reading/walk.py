@@ -15,11 +15,12 @@ from zeroskip.model.network.reading.means import mean_steps
 from zeroskip.model.network.reading.moves import moves_parts, parts_or_move
 from zeroskip.model.network.reading.own_tensors import own_tensor
 from zeroskip.model.network.reading.reading import Reading
+from zeroskip.model.network.reading.several import require_single
 from zeroskip.model.network.reading.shape_queries import shape_query
 from zeroskip.model.network.reading.supported import SUPPORTED_IS
 from zeroskip.model.network.reading.weighted import weighted
 from zeroskip.model.network.steps import NetworkStep, at_place
-from zeroskip.model.network.trace import COMPARED, PLACE, VALUE
+from zeroskip.model.network.trace import COMPARED, PLACE, SIZES, VALUE
 
 
 class Walk:
@@ -62,6 +63,7 @@ class Walk:
             for source in node.all_input_nodes:
                 if source in reading.misplaced and not moves:
                     raise _Misplaced(source, reading.misplaced[source])
+            require_single(reading, node)
             if not weighted(reading, node) and not reading.tokens.read(node):
                 self._read_values(node)
 
@@ -70,6 +72,11 @@ class Walk:
             raise _Misplaced(given, self.reading.misplaced[given])
         if not isinstance(given, fx.Node) or given not in self.reading.list:
             raise ValueError(f"the network must return the result of its last step, not {given}")
+        if self.reading.is_several(given):
+            raise ValueError(
+                f"the network gives values of shape {self.reading.shape(given)} for {SIZES[1]} samples; it must give "
+                "samples in the first dimension: reshape them at the end"
+            )
         self.made = self.reading.list.up_to(given)
 
     def _read_values(self, node: fx.Node) -> None:

@@ -12,7 +12,9 @@ GEOMETRY = EieGeometry(pes=4, entry_words=4096, pointers=4096, activation_rows=1
 """That of the other small networks, so that it is built once."""
 
 
-@pytest.mark.parametrize("name", ["LSTMCell", "GRUCell", "decoder", "attention of learned queries", "convolution"])
+@pytest.mark.parametrize(
+    "name", ["LSTMCell", "GRUCell", "decoder", "attention of learned queries", "convolution", "windows"]
+)
 def test_every_bit_and_every_cycle(name: str) -> None:
     result = verified(network(name), sequences(), GEOMETRY)
     assert result.mismatches == 0

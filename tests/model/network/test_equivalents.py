@@ -33,6 +33,18 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         lambda m, x: m.head(m.attention(x, m.first(x), x, key_padding_mask=torch.zeros(len(x), 6) > 0)[0]),
         "layer 'attention' is an attention with key_padding_mask, or one of",
     ),
+    "convolution of windows": (
+        lambda m, x: m.head(F.conv1d(m.first(x).reshape(-1, 2, 4), m.kernel.reshape(4, 2, 3)).reshape(len(x), -1, 4)),
+        "operation 'conv1d' is conv1d of values of shape (9, 2, 4), several for each sample; supported there: Linear",
+    ),
+    "mean of windows": (
+        lambda m, x: m.head(m.first(x).reshape(-1, 3, 4).mean(1).reshape(len(x), 2, 4)),
+        "operation 'mean' is mean of values of shape (6, 3, 4), several for each sample",
+    ),
+    "samples that are not first": (
+        lambda m, x: m.head(x).view(-1, 3),
+        "the network gives values of shape (18, 3) for 3 samples; it must give samples in the first dimension",
+    ),
     "a power": (lambda m, x: m.head(m.first(x) ** 5), "is pow; supported: "),
     "another norm": (lambda m, x: m.head(F.normalize(x, p=1.0)), "is normalize; supported: "),
     "einsum with a matrix": (

@@ -469,7 +469,10 @@ FUNCTIONS: dict[str, Case] = {
     "reshape with -1": (Line(lambda m, x: x.reshape(x.shape[0], -1)), OK),
     "reshape": (Line(lambda m, x: torch.reshape(x, (-1, 288))), OK),
     "reshape to itself": (Line(lambda m, x: x.reshape(-1, 4, 9, 8)), OK),
-    "view of another number of samples": (Line(lambda m, x: x.view(-1, 144)), "makes values of shape (6, 144) of (3"),
+    "view of another number of samples": (
+        Line(lambda m, x: x.view(-1, 144)),
+        "the network gives values of shape (6, 144)",
+    ),
     "view of two samples as one": (
         Line(lambda m, x: x.reshape(1, -1)),
         "makes values of shape (1, 864) of (3, 4, 9, 8)",

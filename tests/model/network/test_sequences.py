@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
     ),
     "samples and tokens": (
         lambda m, x: m.a(x).flatten(0, 1),
-        "operation 'flatten' makes values of shape (18, 12) of (3, 6, 12), 3 samples; supported: values whose first",
+        "the network gives values of shape (18, 12) for 3 samples; it must give samples in the first dimension",
     ),
     "mean of samples": (lambda m, x: m.a(x).mean(0), "operation 'mean' is a mean over 0; supported: over dim"),
     "mean of all": (lambda m, x: m.a(x).mean(), "operation 'mean' is a mean over None; supported: over dimensions"),

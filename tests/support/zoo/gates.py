@@ -221,21 +221,93 @@ class BigTransfer(nn.Module):
         return self.head(F.relu(self.norm(self.conv(x))).mean((2, 3)))
 
 
-class WindowAttention(nn.Module):
-    """Swin's windows become samples of their own, and samples again."""
+class SwinBlock(nn.Module):
+    """Windows of the image are samples of their own; in every second block they are shifted, as here."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.proj, self.attention = nn.Conv2d(3, 8, 2, 2), nn.MultiheadAttention(8, 2, batch_first=True)
-        self.head = nn.Linear(8, 10)
+        self.patch_embed, self.norm1, self.norm2 = nn.Conv2d(3, 8, 2, 2), nn.LayerNorm(8), nn.LayerNorm(8)
+        self.qkv, self.proj, self.head = nn.Linear(8, 24), nn.Linear(8, 8), nn.Linear(8, 10)
+        self.mlp = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8))
+        self.relative_position_bias_table = nn.Parameter(torch.randn(7 * 7, 2) / 10)
+        coords = torch.stack(torch.meshgrid([torch.arange(4), torch.arange(4)], indexing="ij")).flatten(1)
+        relative = (coords[:, :, None] - coords[:, None, :]).permute(1, 2, 0) + 3
+        self.register_buffer("relative_position_index", relative[..., 0] * 7 + relative[..., 1])
+        regions = torch.zeros(1, 8, 8, 1)
+        for number, (rows, columns) in enumerate((a, b) for a in self._bands() for b in self._bands()):
+            regions[:, rows, columns] = number
+        windows = self._windows(regions).view(-1, 16)
+        different = windows.unsqueeze(1) - windows.unsqueeze(2)
+        self.register_buffer("attn_mask", different.masked_fill(different != 0, -100.0))
+
+    @staticmethod
+    def _bands() -> tuple[slice, ...]:
+        return slice(0, -4), slice(-4, -2), slice(-2, None)
+
+    @staticmethod
+    def _windows(x: Tensor) -> Tensor:
+        B, H, W, C = x.shape
+        return x.view(B, H // 4, 4, W // 4, 4, C).permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, 16, C)
+
+    @staticmethod
+    def _reverse(windows: Tensor, H: int, W: int) -> Tensor:
+        B = int(windows.shape[0] / (H * W / 4 / 4))
+        return windows.view(B, H // 4, W // 4, 4, 4, -1).permute(0, 1, 3, 2, 4, 5).contiguous().view(B, H, W, -1)
+
+    def _attention(self, x: Tensor) -> Tensor:
+        B_, N, C = x.shape
+        qkv = self.qkv(x).reshape(B_, N, 3, 2, C // 2).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv[0], qkv[1], qkv[2]
+        attn = (q * 0.5) @ k.transpose(-2, -1)
+        bias = self.relative_position_bias_table[self.relative_position_index.view(-1)].view(16, 16, -1)
+        attn = attn + bias.permute(2, 0, 1).contiguous().unsqueeze(0)
+        nW = self.attn_mask.shape[0]
+        attn = attn.view(B_ // nW, nW, 2, N, N) + self.attn_mask.unsqueeze(1).unsqueeze(0)
+        attn = F.softmax(attn.view(-1, 2, N, N), dim=-1)
+        return self.proj((attn @ v).transpose(1, 2).reshape(B_, N, C))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.proj(x).permute(0, 2, 3, 1)
-        B, H, W, C = x.shape
-        windows = x.view(B, H // 4, 4, W // 4, 4, C).permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, 16, C)
-        windows = self.attention(windows, windows, windows, need_weights=False)[0]
-        x = windows.view(B, H // 4, W // 4, 4, 4, C).permute(0, 1, 3, 2, 4, 5).contiguous().view(B, H, W, C)
-        return self.head(x.mean((1, 2)))
+        x = self.patch_embed(x).flatten(2).transpose(1, 2)
+        B, L, C = x.shape
+        shortcut = x
+        x = torch.roll(self.norm1(x).view(B, 8, 8, C), shifts=(-2, -2), dims=(1, 2))
+        x = self._reverse(self._attention(self._windows(x)), 8, 8)
+        x = shortcut + torch.roll(x, shifts=(2, 2), dims=(1, 2)).view(B, L, C)
+        x = x + self.mlp(self.norm2(x))
+        return self.head(x.mean(1))
+
+
+class MobileVit(nn.Module):
+    """Attention among the same places of all patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.local, self.fusion, self.head = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(16, 8, 3, 1, 1), nn.Linear(8, 10)
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True, activation="gelu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.silu(self.local(x))
+        B, C, H, W = x.shape
+        patches = x.reshape(B * C * H // 2, 2, W // 2, 2).transpose(1, 2)
+        patches = patches.reshape(B, C, H * W // 4, 4).transpose(1, 3).reshape(B * 4, H * W // 4, C)
+        patches = self.encoder(patches)
+        patches = patches.contiguous().view(B, 4, H * W // 4, -1).transpose(1, 3)
+        patches = patches.reshape(B * C * H // 2, W // 2, 2, 2).transpose(1, 2).reshape(B, C, H, W)
+        return self.head(F.silu(self.fusion(torch.cat((x, patches), dim=1))).mean((2, 3)))
+
+
+class ReversibleNormed(nn.Module):
+    """Divides each series by its own deviation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(12, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean(1, keepdim=True)
+        stdev = torch.sqrt(torch.var(x, 1, keepdim=True, unbiased=False) + 1e-5)
+        y = self.linear(((x - mean) / stdev).transpose(1, 2)).transpose(1, 2)
+        return y * stdev + mean
 
 
 GATES = (
@@ -279,9 +351,16 @@ GATES = (
     Entry(name="GCN", source="tkipf/pygcn, pygcn/layers.py", make=Gcn, shape=(9, 5)),
     Entry(name="TCN with weight_norm", source="locuslab/TCN, TCN/tcn.py", make=NormedTcn, shape=(3, 16)),
     Entry(
-        name="Swin, windows",
+        name="Swin, a shifted block",
         source="microsoft/Swin-Transformer, models/swin_transformer.py",
-        make=WindowAttention,
+        make=SwinBlock,
         shape=(3, 16, 16),
     ),
+    Entry(
+        name="MobileViT",
+        source="apple/ml-cvnets, cvnets/modules/mobilevit_block.py",
+        make=MobileVit,
+        shape=(3, 16, 16),
+    ),
+    Entry(name="RevIN", source="ts-kim/RevIN, RevIN.py", make=ReversibleNormed, shape=(12, 3)),
 )
