@@ -36,6 +36,15 @@ LEARNED = {
     "lenet-cycles": "LeNet-5, a quarter of the cycles",
 }
 """The searches of AMC in search-learning.json, and what they search on."""
+FITTED = {
+    "plain-channels": "Plain-20, channels, half the MACs",
+    "resnet-channels": "ResNet-20, channels, half the MACs",
+    "lenet-weights": "LeNet-5, 5% of the weights",
+    "lenet-nm": "LeNet-5, 2:4 wherever it can be",
+    "plain-nm": "Plain-20, 2:4 wherever it can be",
+}
+"""The plans in fit.json."""
+WAYS = ("neither", "fit", "fit and order")
 SOURCES = ("random", "neighbour", "agent")
 WARM_UP, WINDOW = 100, 20
 """The episodes before the agent's first plan; the plans of a source that a learning curve averages."""
@@ -94,6 +103,17 @@ def bench(name: str, result: dict[str, Any]) -> str:
     return f"{head}\n\n{markdown(rows)}\n"
 
 
+def fit(plans: dict[str, Any]) -> str:
+    """The accuracies of each plan before and after fine-tuning, each way."""
+    rows = [["uniform plan", *WAYS, *(f"{way}, fine-tuned" for way in WAYS)]]
+    for name, title in FITTED.items():
+        ways = plans[name]["ways"]
+        before = [f"{ways[way]['before']:.2%}" if way in ways else "" for way in WAYS]
+        after = [f"{ways[way]['after']:.2%} ± {ways[way]['std']:.2%}" if way in ways else "" for way in WAYS]
+        rows.append([title, *before, *after])
+    return markdown(rows)
+
+
 def learning(searches: dict[str, list[dict[str, Any]]]) -> str:
     """A row for each search of AMC: the mean accuracies by source, and who improved on all plans before."""
     rows = [
@@ -149,6 +169,7 @@ def filled(page: str) -> str:
     compared = [comparison(name, measured(name)) for name in COMPARED]
     searched = [bench(name, measured(name)) for name in SEARCHED]
     page = fill(fill(page, "compare", "\n".join(compared)), "bench", "\n".join(searched))
+    page = fill(page, "fit", fit(measured("fit")))
     return fill(page, "learning", learning(measured("search-learning")))
 
 
