@@ -9,8 +9,11 @@ from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.data.labels import require_classes
 from zeroskip.model.network.fold import fold
 from zeroskip.model.network.folded import Folded
+from zeroskip.model.network.graph import read_steps
+from zeroskip.model.network.kinds import torch_class
 from zeroskip.model.network.modes import in_mode
 from zeroskip.model.network.samples import channels_last
+from zeroskip.model.network.steps import ConvStep, LinearStep
 from zeroskip.model.pruning.masks import prunable_layers
 from zeroskip.model.pruning.outputs import by_label, class_scores
 
@@ -53,7 +56,7 @@ def require_fit(folded: Folded, dataset: Dataset) -> None:
         require_classes(dataset.labels_field(split), getattr(dataset, f"{split}_labels"), classes)
 
 
-_NOT_PRUNED = (nn.Conv1d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.MultiheadAttention, nn.RNNBase)
+_NOT_PRUNED = (nn.Conv1d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)
 """Layers with weights that cores run, and what prunes leaves as they are."""
 
 
@@ -66,8 +69,24 @@ def require_compilable(module: nn.Module, dataset: Dataset) -> None:
                 f"layer '{name}' is a {type(layer).__name__}, which is not pruned; supported in what prunes: Linear "
                 "and Conv2d; compile the network without pruning (weights that are zero take no place)"
             )
-    require_fit(fold(module, dataset.train_inputs), dataset)
     require_own_weights(module)
+    require_fit(fold(module, dataset.train_inputs), dataset)
+    _require_layers(module, dataset)
+
+
+def _require_layers(module: nn.Module, dataset: Dataset) -> None:
+    """Raises ValueError for a product with a tensor of the network that is no layer's weight, as only layers are
+    pruned."""
+    bare = (one for one in module.modules() if torch_class(one) is None)
+    if not any(True for one in bare for _ in one.parameters(recurse=False)):
+        return
+    own = set(module.modules())
+    for step in read_steps(module, torch.from_numpy(dataset.train_inputs)):
+        if isinstance(step, LinearStep | ConvStep) and step.module not in own:
+            raise step.error(
+                f"{step.label} multiplies by a tensor of the network, which is not pruned; supported in what prunes: "
+                "Linear and Conv2d; compile the network without pruning (weights that are zero take no place)"
+            )
 
 
 def require_classifier(module: nn.Module, dataset: Dataset) -> None:
@@ -97,6 +116,11 @@ def require_own_weights(module: nn.Module) -> None:
     own."""
     layers = prunable_layers(module)
     for name, layer in layers.items():
+        if torch_class(layer) is None and not nn.utils.parametrize.is_parametrized(layer):
+            raise ValueError(
+                f"layer '{name}' is a {type(layer).__name__} with a forward() of its own, which may compute with other "
+                "weights than those that would be pruned; make it a Linear or Conv2d"
+            )
         if not isinstance(layer.weight, nn.Parameter):
             raise ValueError(
                 f"the weight of '{name}' must be a parameter, not computed from others; remove weight_norm or "

@@ -241,9 +241,9 @@ def test_convolutions_are_pruned_and_shared(digits: Dataset) -> None:
             "(in 144 of 1,437 samples)",
         ),
         (
-            nn.Sequential(nn.Linear(64, 10), nn.Softshrink()),
+            nn.Sequential(nn.Linear(64, 10), nn.Softsign()),
             SHORT,
-            f"layer '1' is a Softshrink; supported: {SUPPORTED}",
+            f"layer '1' is a Softsign; supported: {SUPPORTED}",
         ),
         (
             digits_mlp(),
