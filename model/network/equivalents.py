@@ -117,7 +117,9 @@ def _attention(
     is_causal: bool = False,
 ) -> Any:
     """The attention of one sequence over another one; None for self-attention, which is read as it is."""
-    if query is key is value or key_padding_mask is not None or not layer.batch_first or layer.bias_k is not None:
+    if query is key is value or key_padding_mask is not None or not layer.batch_first:
+        return None
+    if layer.bias_k is not None or layer.add_zero_attn:
         return None
     width, heads = layer.embed_dim, layer.num_heads
     if layer.in_proj_weight is None:
@@ -160,18 +162,18 @@ def _softshrink(input: Any, lambd: float = 0.5) -> Any:
 
 def _power(input: Any, exponent: Any) -> Any:
     """A value to the power of 2, 3 or 4."""
-    if not _is_value(input) or exponent not in (2, 3, 4):
+    if not isinstance(exponent, int | float) or exponent not in (2, 3, 4):
         return None
     square = input * input
     return square if exponent == 2 else square * (input if exponent == 3 else square)
 
 
 def _greater(input: Any, other: Any = None, **named: Any) -> Any:
-    return input + F.relu(other - input) if _is_value(other) and not named else None
+    return input + F.relu(other - input) if isinstance(other, Tensor) and not named else None
 
 
 def _smaller(input: Any, other: Any = None, **named: Any) -> Any:
-    return input - F.relu(input - other) if _is_value(other) and not named else None
+    return input - F.relu(input - other) if isinstance(other, Tensor) and not named else None
 
 
 def _normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None) -> Any:
@@ -199,8 +201,11 @@ def _roll(input: Any, shifts: Any, dims: Any = None) -> Any:
 
 
 def _chosen(input: Any, place: Any) -> Any:
-    """x[:, [0, 1, 4]]: a list of places in one dimension, the others whole."""
+    """x[:, [0, 1, 4]] and x[..., mask]: a list or a mask of places in one dimension, the others whole."""
     places = place if isinstance(place, tuple) else (place,)
+    if (ellipses := [number for number, one in enumerate(places) if one is ...]) and None not in places:
+        missing = (slice(None),) * (input.dim() - len(places) + 1)
+        places = *places[: ellipses[0]], *missing, *places[ellipses[0] + 1 :]
     lists = [number for number, one in enumerate(places) if isinstance(one, list | Tensor)]
     if len(lists) != 1 or any(one != slice(None) for number, one in enumerate(places) if number != lists[0]):
         return None
@@ -208,10 +213,14 @@ def _chosen(input: Any, place: Any) -> Any:
 
 
 def _select(input: Any, dim: int, index: Any) -> Any:
-    """The places `index` of a dimension, in runs of those that follow one another."""
+    """The places `index` of a dimension, or those of a mask, in runs of those that follow one another."""
     value = index.node.meta["zeroskip value"] if isinstance(index, fx.Proxy) else index
     numbers = torch.as_tensor(value)
-    if dim == 0 or not _is_value(input) or numbers.dtype != torch.long or numbers.dim() != 1:
+    if dim == 0 or not _is_value(input) or numbers.dim() != 1:
+        return None
+    if numbers.dtype == torch.bool:
+        numbers = numbers.nonzero().flatten()
+    if numbers.dtype not in (torch.int32, torch.long):
         return None
     found = [number % input.shape[dim] for number in numbers.tolist()]
     runs = [[*run] for _, run in itertools.groupby(enumerate(found), lambda one: one[1] - one[0])]
@@ -253,7 +262,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     F.logsigmoid: lambda input: -F.softplus(-input),
     F.normalize: _normalize,
     **dict.fromkeys((torch.square, "square"), lambda input: input * input),
-    **dict.fromkeys((torch.abs, "abs"), lambda input: F.relu(input) + F.relu(-input)),
+    **dict.fromkeys((operator.abs, torch.abs, "abs"), lambda input: F.relu(input) + F.relu(-input)),
     **dict.fromkeys((operator.pow, torch.pow, "pow"), _power),
     **dict.fromkeys((torch.maximum, "maximum", torch.max, "max"), _greater),
     **dict.fromkeys((torch.minimum, "minimum", torch.min, "min"), _smaller),

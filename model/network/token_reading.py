@@ -186,7 +186,8 @@ class TokenReader:
         if not given["query"] is given["key"] is given["value"] or given["key_padding_mask"] is not None:
             raise ValueError(
                 f"{label_of(node)} is an attention with key_padding_mask, or one of different queries, keys and values "
-                "without batch_first or with add_bias_kv; supported: batch_first=True, with attn_mask at most"
+                "without batch_first or with add_bias_kv or add_zero_attn; supported: batch_first=True, with "
+                "attn_mask at most"
             )
         assert isinstance(given["query"], fx.Node)
         return pieces.held(given["query"]), _allowed(node, given["attn_mask"])

@@ -22,6 +22,7 @@ from torch.fx import _symbolic_trace
 
 from zeroskip.model.network.equivalents import function_equivalent, is_traced_through, layer_equivalent
 from zeroskip.model.network.kinds import torch_class
+from zeroskip.model.network.proxy_calls import proxies_first
 from zeroskip.model.network.sample_counts import counted
 from zeroskip.model.network.steps import at_place
 from zeroskip.model.network.wrappers import unwrapped
@@ -137,7 +138,7 @@ def _trace(network: nn.Module, samples: Tensor | None) -> fx.Graph:
     before = [(module, _attributes(module)) for module in network.modules()]
     tracer = _Tracer(samples)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), proxies_first():
             return tracer.trace(network)
     except _Refused as error:
         raise ValueError(str(error)) from error

@@ -41,6 +41,7 @@ class Parts(nn.Module):
         self.tokens, self.kernel = nn.Parameter(torch.randn(6, 6)), nn.Parameter(torch.randn(4, 2, 3))
         self.first, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
         self.one = nn.Linear(4, 1)
+        self.with_zeros = nn.MultiheadAttention(4, 2, batch_first=True, add_zero_attn=True)
         self.end, self.narrow = nn.Linear(5, 3), nn.Linear(2, 3)
         self.register_buffer("places", torch.tensor([0, 1, 3, 5]))
         self._forward = forward
@@ -143,6 +144,13 @@ NETWORKS: dict[str, Forward] = {
     "cube": _of(lambda x: x**3),
     "fourth power": _of(lambda x: x.pow(4)),
     "absolute values": _of(torch.abs),
+    "absolute values by Python": _of(abs),
+    "power of the function": _of(lambda x: torch.pow(x, 3)),
+    "a mask by where": lambda m, x: m.head(
+        torch.softmax(torch.where(torch.ones(6, 4).tril() > 0, m.first(x), -torch.inf), -1)
+    ),
+    "greater than a buffer": lambda m, x: m.head(torch.maximum(m.first(x), m.places / 8)),
+    "smaller than a buffer": lambda m, x: m.head(torch.minimum(m.places / 8, m.first(x))),
     "greater": _of(lambda x: torch.maximum(x, -x.flip(1))),
     "smaller": _of(lambda x: torch.min(x, x.flip(2))),
     "unit vectors": _of(lambda x: F.normalize(x, dim=-1)),
@@ -152,6 +160,9 @@ NETWORKS: dict[str, Forward] = {
     "average without padding": lambda m, x: m.head(m.pool(m.first(x))),
     "difference from a mean": lambda m, x: m.head(m.first(x) - m.first(x).mean(1, keepdim=True)),
     "places": lambda m, x: m.head(m.first(x)[:, m.places]),
+    "places behind an ellipsis": lambda m, x: m.head(m.first(x)[..., [3, 0, 0, 1]]),
+    "places before an ellipsis": lambda m, x: m.head(m.first(x)[:, m.places.int(), ...]),
+    "places of a mask": lambda m, x: m.head(m.first(x)[:, torch.arange(6) % 3 > 0]),
     "index_select": lambda m, x: m.head(torch.index_select(m.first(x), 2, torch.tensor([3, 0, 0, 1]))),
     "one value": lambda m, x: torch.sigmoid(m.one(F.relu(m.first(x[:, 0]))).squeeze(1)),
     "one value by a vector": lambda m, x: torch.tanh(F.relu(m.first(x[:, 0])) @ m.vector),

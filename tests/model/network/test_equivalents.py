@@ -45,6 +45,11 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
         lambda m, x: m.head(x).view(-1, 3),
         "the network gives values of shape (18, 3) for 3 samples; it must give samples in the first dimension",
     ),
+    "attention with zeros": (
+        lambda m, x: m.head(m.with_zeros(m.first(x), x, x)[0]),
+        "layer 'with_zeros' is an attention with key_padding_mask, or one of",
+    ),
+    "a power of a value": (lambda m, x: m.head(m.first(x) ** x), "is pow, which joins"),
     "a power": (lambda m, x: m.head(m.first(x) ** 5), "is pow; supported: "),
     "another norm": (lambda m, x: m.head(F.normalize(x, p=1.0)), "is normalize; supported: "),
     "einsum with a matrix": (

@@ -240,8 +240,8 @@ def test_assignments_in_place_are_refused_for_what_they_are(before: Callable[[Ne
     [
         (lambda m, x: x.real, r"operation 'getattr_1' is x\.real"),
         (
-            lambda m, x: torch.maximum(x, torch.ones(8)),
-            "operation 'maximum' is maximum with a tensor that forward\\(\\) makes",
+            lambda m, x: torch.hypot(x, torch.ones(8)),
+            "operation 'hypot' is hypot with a tensor that forward\\(\\) makes",
         ),
     ],
 )
