@@ -78,7 +78,7 @@ def _require_layers(module: nn.Module, dataset: Dataset) -> None:
     """Raises ValueError for a product with a tensor of the network that is no layer's weight, as only layers are
     pruned."""
     bare = (one for one in module.modules() if torch_class(one) is None)
-    if not any(True for one in bare for _ in one.parameters(recurse=False)):
+    if not any(_tensors(one) for one in bare):
         return
     own = set(module.modules())
     for step in read_steps(module, torch.from_numpy(dataset.train_inputs)):

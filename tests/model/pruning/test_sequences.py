@@ -50,6 +50,15 @@ class _Product(nn.Module):
         return self.end(torch.relu(x.flatten(1) @ self.weight.T))
 
 
+class _FixedProduct(_Product):
+    """Its weight is a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.weight
+        self.register_buffer("weight", torch.randn(4, 6))
+
+
 class _Step(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +76,7 @@ class _Step(nn.Module):
             r"^layer '1' is a _OfItsOwn with a forward\(\) of its own, which",
         ),
         (_Product(), r"^operation 'matmul' multiplies by a tensor of the network, which is not pruned; supported in"),
+        (_FixedProduct(), r"^operation 'matmul' multiplies by a tensor of the network, which is not pruned; supp"),
         (_Step(), r"^layer 'cell' is a GRUCell, which is not pruned; supported in what prunes: Linear and Conv2d; "),
     ],
 )
