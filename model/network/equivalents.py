@@ -31,6 +31,9 @@ THROUGH = (
 )
 """Layers that are traced through, as if the user had written them."""
 
+LARGEST_EPS = 1e-6
+"""The largest `eps` of F.normalize."""
+
 MOST_PARTS = 64
 """A value is taken from as many places of a dimension, at most, that do not follow one another."""
 
@@ -177,8 +180,9 @@ def _smaller(input: Any, other: Any = None, **named: Any) -> Any:
 
 
 def _normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None) -> Any:
-    """x / |x| as a root mean square normalisation whose gain makes a mean of squares their sum."""
-    if p != 2 or not isinstance(dim, int) or out is not None:
+    """x / |x| as a root mean square normalisation whose gain makes a mean of squares their sum. Only a small `eps` does
+    the same there, as it is added and is no limit."""
+    if p != 2 or not isinstance(dim, int) or out is not None or eps > LARGEST_EPS:
         return None
     width, last = input.shape[dim], input.dim() - 1
     moved = input if dim % input.dim() == last else input.movedim(dim, -1)

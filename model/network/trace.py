@@ -43,7 +43,7 @@ RESHAPE_METHODS = ("flatten", "reshape", "view", "squeeze", "unsqueeze", "unflat
 """Operations that only change a shape."""
 
 _SIZED = (*RESHAPES, torch.broadcast_to)
-_SIZED_METHODS = (*RESHAPE_METHODS, "expand", "broadcast_to", "new_zeros", "new_ones", "new_full")
+_SIZED_METHODS = (*RESHAPE_METHODS, "expand", "repeat", "broadcast_to", "new_zeros", "new_ones", "new_full")
 """Operations whose arguments may be numbers of samples."""
 
 _QUERIES = {

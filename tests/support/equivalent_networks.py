@@ -118,6 +118,7 @@ NETWORKS: dict[str, Forward] = {
     "recurrence by hand": _by_hand,
     "cross-attention": lambda m, x: m.head(m.attention(m.first(x[:, :2]), x, x)[0]),
     "attention of learned queries": lambda m, x: m.head(m.attention(m.queries.expand(len(x), -1, -1), x, x)[0]),
+    "repeated queries": lambda m, x: m.head(m.attention(m.queries.repeat(len(x), 1, 1), x, x)[0]),
     "keys and values of other widths": lambda m, x: m.head(m.other(m.first(x), m.wide(x), m.wider(x))[0]),
     "decoder": lambda m, x: m.head(m.decoder(m.first(x[:, :3]), x)),
     "decoder with a mask": lambda m, x: m.head(

@@ -51,6 +51,7 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
     ),
     "a power of a value": (lambda m, x: m.head(m.first(x) ** x), "is pow, which joins"),
     "a power": (lambda m, x: m.head(m.first(x) ** 5), "is pow; supported: "),
+    "a limit of the norm": (lambda m, x: m.head(F.normalize(m.first(x), eps=1e-2)), "is normalize; supported: "),
     "another norm": (lambda m, x: m.head(F.normalize(x, p=1.0)), "is normalize; supported: "),
     "einsum with a matrix": (
         lambda m, x: m.head(torch.einsum("bij,jk->bik", x, m.matrix)),
