@@ -36,6 +36,8 @@ LEARNED = {
     "lenet-cycles": "LeNet-5, a quarter of the cycles",
 }
 """The searches of AMC in search-learning.json, and what they search on."""
+LINES = {"compare-lenet-lines-mma": "LeNet-5, channels"}
+"""Files of `zeroskip search compare --budgets`, and what they compare on."""
 FITTED = {
     "plain-channels": "Plain-20, channels, half the MACs",
     "resnet-channels": "ResNet-20, channels, half the MACs",
@@ -100,6 +102,21 @@ def bench(name: str, result: dict[str, Any]) -> str:
         cycles = f"{plan['rtl_cycles']:,.0f}"
         macs = f"{plan['costs']['macs']:.1%}"
         rows.append([plan["cost"], f"{plan['kept']:.2%}", macs, cycles, f"{plan['cycles_ratio']:.2f}", after])
+    return f"{head}\n\n{markdown(rows)}\n"
+
+
+def lines(name: str, result: dict[str, Any]) -> str:
+    """The accuracies before and after fine-tuning of each method at each budget."""
+    settings, core = result["settings"], ", ".join(f"{size} {field}" for field, size in result["sizes"].items())
+    head = (
+        f"{LINES[name]}, {core}: dense accuracy {result['dense']:.2%}. Seeds of search: {settings['seeds']}; "
+        f"fine-tunings of each plan: {settings['tunings']}; episodes of AMC: {settings['episodes']}. Before -> after "
+        f"fine-tuning, at budgets of the dense {result['cost']}:"
+    )
+    rows = [["", *(f"{one['budget']:.0%}" for one in result["budgets"])]]
+    for policy in result["budgets"][0]["policies"]:
+        found = [one["policies"][policy] for one in result["budgets"]]
+        rows.append([policy, *(f"{one['before']:.2%} -> {one['after']:.2%}" for one in found)])
     return f"{head}\n\n{markdown(rows)}\n"
 
 
@@ -169,6 +186,7 @@ def filled(page: str) -> str:
     compared = [comparison(name, measured(name)) for name in COMPARED]
     searched = [bench(name, measured(name)) for name in SEARCHED]
     page = fill(fill(page, "compare", "\n".join(compared)), "bench", "\n".join(searched))
+    page = fill(page, "lines", "\n".join(lines(name, measured(name)) for name in LINES))
     page = fill(page, "fit", fit(measured("fit")))
     return fill(page, "learning", learning(measured("search-learning")))
 
@@ -179,4 +197,8 @@ if __name__ == "__main__":
         compared = measured("compare-plain-channels")
         picture = of_comparison(compared["budgets"], compared["dense"], compared["cost"])
         save_picture(picture, DOCS / "images/search.png")
+        for name in LINES:
+            result = measured(name)
+            picture = of_comparison(result["budgets"], result["dense"], result["cost"])
+            save_picture(picture, DOCS / f"images/{name}.png")
         save_picture(of_learning(measured("search-learning")), DOCS / "images/search-learning.png")
