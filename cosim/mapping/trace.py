@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from zeroskip.cosim.mapping.waves import MAPPER
+from zeroskip.cosim.mapping.waves import signals_of
 from zeroskip.cosim.waves.decoder import since_start
 from zeroskip.cosim.waves.events import Events, Merged
 from zeroskip.cosim.waves.fields import elements, fields
@@ -29,19 +29,7 @@ STREAMS = {
 }
 """The streams that have tracks, but for `merged` and `sorted`, which share one."""
 
-SIGNALS = {
-    "offered": f"{MAPPER}.start__valid",
-    "taken": f"{MAPPER}.start__ready",
-    "job": f"{MAPPER}.start__payload",
-    "done": f"{MAPPER}.done",
-    "presort": f"{MAPPER}.sequencer.presort",
-    "finished": f"{MAPPER}.sequencer.finished",
-    **{
-        f"{name} {part}": f"{MAPPER}.{stream}__{part}"
-        for name, stream in STREAMS.items()
-        for part in ("valid", "ready", "payload")
-    },
-}
+SIGNALS = signals_of(STREAMS)
 
 
 class MapperDecoder:

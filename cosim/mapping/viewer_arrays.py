@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zeroskip.cosim.mapping.waves import MAPPER
+from zeroskip.cosim.mapping.waves import signals_of
 from zeroskip.cosim.waves.decoder import since_start
 from zeroskip.cosim.waves.fields import elements, fields
 from zeroskip.cosim.waves.vcd import Cycle
@@ -40,19 +40,7 @@ STREAMS = {
     "triples": "triples",
     "stored": "pack_keys.o",
 }
-SIGNALS = {
-    "offered": f"{MAPPER}.start__valid",
-    "taken": f"{MAPPER}.start__ready",
-    "job": f"{MAPPER}.start__payload",
-    "done": f"{MAPPER}.done",
-    "presort": f"{MAPPER}.sequencer.presort",
-    "finished": f"{MAPPER}.sequencer.finished",
-    **{
-        f"{name} {part}": f"{MAPPER}.{stream}__{part}"
-        for name, stream in STREAMS.items()
-        for part in ("valid", "ready", "payload")
-    },
-}
+SIGNALS = signals_of(STREAMS)
 """The signals that the viewer looks at, by name."""
 
 

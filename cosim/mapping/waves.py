@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from zeroskip.cosim.waves.shown import Group, Shown, of_player
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.rtl.mapping.layouts import (
@@ -15,6 +17,26 @@ from zeroskip.rtl.mapping.layouts import (
 )
 
 MAPPER = "mapper_player.mapper"
+
+
+def signals_of(streams: Mapping[str, str]) -> dict[str, str]:
+    """The signals of jobs and of these streams of the unit, by name, which a trace and the viewer read."""
+    own = {
+        "offered": "start__valid",
+        "taken": "start__ready",
+        "job": "start__payload",
+        "done": "done",
+        "presort": "sequencer.presort",
+        "finished": "sequencer.finished",
+    }
+    parts = {
+        f"{name} {part}": f"{stream}__{part}"
+        for name, stream in streams.items()
+        for part in ("valid", "ready", "payload")
+    }
+    return {name: f"{MAPPER}.{signal}" for name, signal in {**own, **parts}.items()}
+
+
 """The unit below its player (mapper_player.v)."""
 
 
