@@ -17,6 +17,7 @@ from zeroskip.rtl.mapping.layouts import (
 )
 
 MAPPER = "mapper_player.mapper"
+"""The unit below its player (mapper_player.v)."""
 
 
 def signals_of(streams: Mapping[str, str]) -> dict[str, str]:
@@ -35,9 +36,6 @@ def signals_of(streams: Mapping[str, str]) -> dict[str, str]:
         for part in ("valid", "ready", "payload")
     }
     return {name: f"{MAPPER}.{signal}" for name, signal in {**own, **parts}.items()}
-
-
-"""The unit below its player (mapper_player.v)."""
 
 
 def groups(geometry: MapperGeometry) -> list[Group]:
