@@ -64,10 +64,10 @@ class AgentSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AmcSettings:
-    """AMC tries `episodes` plans, of which the first `warm_up` are random.
+    """AMC tries `episodes` plans. The first `warm_up` are simple rules' plans, random ones, and neighbours of the best.
 
-    Later plans are the actor's, with noise. The standard deviation of the noise starts at `sigma` and is multiplied by
-    `decay` after each episode. `reward` is one of REWARDS.
+    After these, every second plan is the actor's, with noise. The standard deviation of the noise starts at `sigma` and
+    is multiplied by `decay` after each episode. `reward` is one of REWARDS.
 
     With `stages` above 1, for very small budgets, the budget falls geometrically over that many searches. They share
     the episodes, the noise falls faster, and no search keeps more of a group than the best plan of the search before.

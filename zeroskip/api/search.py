@@ -91,10 +91,10 @@ class SearchResult:
     analysis, else None: how much the loss of the "plan" is above the dense one, in nats, if the losses of the groups
     add up, and a "bound" that no plan within the budget is below. That plan is the knapsack's; `source` says where the
     plan of the result comes from: "knapsack", a simple rule whose plan has the lower loss, or, with AMC, "random",
-    "agent" or "neighbour"; None for NetAdapt. `learning` is for AMC, else None: by the source
-    of its plans, such as "random" and "agent", the number of "plans", their mean "accuracy", that of the "last" 20,
-    and how many were better than all before ("improvements"). `adapted` is the trained network with which NetAdapt
-    ends, None for other methods; `adapted_from` is the hash of the weights from which it started.
+    "agent" or "neighbour"; None for NetAdapt. `learning` is for AMC, else None: by the source of its plans, such as
+    "random" and "agent", the number of "plans", their mean "accuracy", that of the "last" 20, and how many after the
+    warm-up were better than all before ("improvements"). `adapted` is the trained network with which NetAdapt ends,
+    None for other methods; `adapted_from` is the hash of the weights from which it started.
     """
 
     plan: Plan

@@ -63,7 +63,7 @@ def search_command(
     warm_up: Annotated[
         int | None,
         typer.Option(
-            help="Random plans at the beginning.", show_default="a quarter of the episodes", rich_help_panel=AMC_PANEL
+            help="Plans before the agent's first.", show_default="a quarter of the episodes", rich_help_panel=AMC_PANEL
         ),
     ] = None,
     reward: Annotated[

@@ -9,13 +9,13 @@ them better:
   these is called the first plan below. Random plans are drawn around it.
 - An action is the logarithm of a density relative to the first plan: 0.5 for that of the first plan, 0 for the smallest
   one and 1 for the whole group. So the actor starts at the first plan, though layers of the same sizes look alike.
-- The critic learns during the warm-up too.
+- The critic learns during the warm-up too. Only a fifth of these plans are random; most are neighbours of the best so
+  far, with other densities for a few groups, from which the actor learns too.
 - The actor is held to the densities of the best plans so far, as they were after `_Bounds` (`ddpg.Agent.learn`).
 - The actor learns faster, and the critic does not look at the next step (`AgentSettings`).
 - Exploration starts at a good plan, so its noise is smaller and falls more slowly (0.2 and 0.985, not 0.5 and 0.95). It
   changes a few groups in each plan, and no plan is tried twice if there are others near it.
-- After the warm-up every second plan is a neighbour of the best plan so far, with other densities for a few groups. The
-  agent learns from these plans too.
+- After the warm-up every second plan is such a neighbour. The agent learns from these plans too.
 - At the end the best plans are trained for a few batches, and the plan that is then the best wins (`FINALISTS`).
 """
 
@@ -69,6 +69,12 @@ EPISODES_KEPT = 400
 SPREAD = 0.5
 """The largest standard deviation of random plans around the first plan."""
 
+RANDOM = 5
+"""Of the warm-up's plans that follow the first ones, one in RANDOM is random; the others are neighbours of the best."""
+
+TOGETHER = 2
+"""The number of plans that are proposed before either is measured, so that two workers can measure them."""
+
 EDGE = 0.02
 """The first plan's densities are taken to be at least this far from the smallest and the largest, by their logarithms:
 the actor must be able to leave them both ways."""
@@ -106,11 +112,14 @@ class AmcResult:
 
     def learning(self) -> dict[str, dict[str, float]]:
         """For each source: the number of `plans`, their mean `accuracy`, that of the `last` LAST of them, and how many
-        had a higher reward than all plans before (`improvements`; the first plan is one)."""
-        best = -math.inf
+        after the warm-up, in which the agent has no part, had a higher reward than all plans before
+        (`improvements`)."""
+        best, warm = -math.inf, True
         found: dict[str, list[tuple[float, bool]]] = {}
         for episode in self.history:
-            found.setdefault(episode.source, []).append((episode.accuracy, episode.reward > best))
+            warm = warm and episode.source != "agent"
+            better = episode.reward > best and not warm
+            found.setdefault(episode.source, []).append((episode.accuracy, better))
             best = max(best, episode.reward)
         return {
             source: {
@@ -248,21 +257,27 @@ class _Search:
         rewards = [self._reward(*one, self._cost(plan)) for one, plan in zip(measured, begun.values(), strict=True)]
         self.first = list(begun.values())[int(np.argmax(rewards))]
         self.middle = np.clip(self._kept(self.first), EDGE, 1 - EDGE)
-        drawn = [self.bounds.apply(self._random()) for _ in range(warm_up - len(begun))]
+        drawn = [self.bounds.apply(self._random()) for _ in range((warm_up - len(begun)) // RANDOM)]
         for (source, densities), one in zip(begun.items(), measured, strict=True):
             yield self._learn(source, densities, self.observation.all(densities), one)
         for densities, one in zip(drawn, self.evaluator.measure(drawn), strict=True):
             yield self._learn("random", densities, self.observation.all(densities), one)
-        settings = self.settings
-        for number in range(episodes - warm_up):
-            if number % 2:
-                densities = self.bounds.apply(self._neighbour())
-                source, states = "neighbour", self.observation.all(densities)
-            else:
-                sigma = max(settings.sigma * settings.decay ** (number * settings.stages), LEAST_SIGMA)
-                source, (densities, states) = "agent", self._propose(sigma)
-            (one,) = self.evaluator.measure([densities])
-            yield self._learn(source, densities, states, one)
+        near = warm_up - len(self.tried)
+        sources = ["neighbour"] * near + [("agent", "neighbour")[at % 2] for at in range(episodes - warm_up)]
+        for at in range(0, len(sources), TOGETHER):
+            numbered = enumerate(sources[at : at + TOGETHER], at - near)
+            proposed = [(source, *self._plan(source, max(number, 0))) for number, source in numbered]
+            results = self.evaluator.measure(densities for _, densities, _ in proposed)
+            for (source, densities, states), one in zip(proposed, results, strict=True):
+                yield self._learn(source, densities, states, one)
+
+    def _plan(self, source: str, number: int) -> tuple[dict[str, float], Tensor]:
+        """A plan from that source, `number` plans after the warm-up, and the states that are stored with it."""
+        if source == "agent":
+            settings = self.settings
+            return self._propose(max(settings.sigma * settings.decay ** (number * settings.stages), LEAST_SIGMA))
+        densities = self.bounds.apply(self._neighbour())
+        return densities, self.observation.all(densities)
 
     def final(self, report: Callable[[str, float, float, float], None]) -> tuple[dict[str, float], Episode]:
         """The plan that is the best after a short training (but see SPOILED), and its episode before the training."""
@@ -350,8 +365,8 @@ class _Search:
         self, source: str, densities: dict[str, float], states: Tensor, measured: tuple[float, float]
     ) -> Episode:
         """Stores the episode with the densities that were measured, not those proposed, and makes one update for each
-        group. During the warm-up only the critic learns: an actor that learned from an untrained critic would soon
-        answer only 0 or 1."""
+        group. During the first and random plans only the critic learns: an actor that learned from an untrained critic
+        would soon answer only 0 or 1."""
         (accuracy, loss), cost = measured, self._cost(densities)
         reward = self._reward(accuracy, loss, cost)
         self.agent.replay.add(states, self._actions(densities), reward)

@@ -322,10 +322,12 @@ def test_what_each_source_found() -> None:
         Episode(source="random", accuracy=number, loss=0.1, cost=0.5, reward=rewards[number]) for number in range(25)
     ]
     history.append(Episode(source="agent", accuracy=0.5, loss=0.1, cost=0.5, reward=24.5))
+    history.append(Episode(source="neighbour", accuracy=0.6, loss=0.1, cost=0.5, reward=24.4))
     learning = AmcResult(densities={}, source="agent", accuracy=0.5, history=tuple(history)).learning()
     assert learning == {
-        "random": {"plans": 25, "accuracy": 12.0, "last": 14.5, "improvements": 13},
+        "random": {"plans": 25, "accuracy": 12.0, "last": 14.5, "improvements": 0},
         "agent": {"plans": 1, "accuracy": 0.5, "last": 0.5, "improvements": 1},
+        "neighbour": {"plans": 1, "accuracy": 0.6, "last": 0.6, "improvements": 0},
     }
 
 
