@@ -5,10 +5,21 @@ from zeroskip.model.networks import (
     gpt,
     lenet_5,
     lenet_300_100,
+    lstm,
     mobilenet_v1,
     plain_20,
     resnet_20,
     resnet_56,
 )
 
-__all__ = ["digits_mlp", "gpt", "lenet_5", "lenet_300_100", "mobilenet_v1", "plain_20", "resnet_20", "resnet_56"]
+__all__ = [
+    "digits_mlp",
+    "gpt",
+    "lenet_5",
+    "lenet_300_100",
+    "lstm",
+    "mobilenet_v1",
+    "plain_20",
+    "resnet_20",
+    "resnet_56",
+]

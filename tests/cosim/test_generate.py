@@ -16,7 +16,7 @@ from zeroskip.model.data.text import CHARACTERS, encode
 MOST_PROBABLE = GenerateSettings(tokens=3, temperature=0)
 
 
-@pytest.mark.parametrize(("name", "core", "starts"), [("gpt", "eie", 5), ("Recurrent", "eie", 3), ("gpt", "mma", 5)])
+@pytest.mark.parametrize(("name", "core", "starts"), [("gpt", "eie", 5), ("lstm", "eie", 3), ("gpt", "mma", 5)])
 def test_a_text_is_that_of_the_golden_model(name: str, core: str, starts: int) -> None:
     """The most probable characters; each but the first takes one row of each layer, or less where a recurrent network
     has read the same character before."""
@@ -70,7 +70,7 @@ def test_a_prompt_that_does_not_fit_is_told(prompt: str, tokens: int, message: s
 def test_a_network_that_looks_ahead_is_told() -> None:
     message = "network: what it gives for a character depends on later ones; supported: causal networks"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-        generate(compiled_model("Backwards", "mma"), "the", settings=MOST_PROBABLE)
+        generate(compiled_model("backwards", "mma"), "the", settings=MOST_PROBABLE)
 
 
 def test_a_network_that_is_no_language_model_is_told() -> None:

@@ -12,7 +12,8 @@ from zeroskip.model.cores import load_core
 from zeroskip.model.data.text import CHARACTERS, encode
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.settings import EieSettings
-from zeroskip.model.networks import gpt
+from zeroskip.model.networks import gpt, lstm
+from zeroskip.model.networks.lstm import Lstm
 
 LENGTH = 6
 TEXT = "the cat sat on the mat, and the dog sat on the log.\n" * 3
@@ -21,29 +22,25 @@ GEOMETRY = EieGeometry(pes=4, entry_words=4096, pointers=4096, activation_rows=1
 """That of the other tests of tokens on the RTL, so that it is built once."""
 
 
-class Recurrent(nn.Module):
-    """A character-level LSTM, as torch's own example of a word language model writes it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(len(CHARACTERS), 8)
-        self.lstm, self.head = nn.LSTM(8, 8, batch_first=True), nn.Linear(8, len(CHARACTERS))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.lstm(self.embedding(x.long()))[0])
-
-
-class Backwards(Recurrent):
+class Backwards(Lstm):
     """It reads the text from its end."""
 
+    def __init__(self) -> None:
+        super().__init__(8, len(CHARACTERS))
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.lstm(self.embedding(x.long().flip(1)))[0].flip(1))
+        return super().forward(x.flip(1)).flip(1)
 
 
 def language_model(name: str) -> nn.Module:
-    """ "gpt", or one of the classes here, with weights that matter."""
+    """A small one with weights that matter."""
     torch.manual_seed(3)
-    network = gpt(width=8, blocks=1, heads=2, tokens=LENGTH) if name == "gpt" else globals()[name]()
+    makers = {
+        "gpt": lambda: gpt(width=8, blocks=1, heads=2, tokens=LENGTH),
+        "lstm": lambda: lstm(width=8),
+        "backwards": Backwards,
+    }
+    network = makers[name]()
     for value in network.parameters():
         nn.init.normal_(value, 0, 0.4)
     return network.eval()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from zeroskip.model.networks import mobilenet_v1, plain_20, resnet_20, resnet_56
+from zeroskip.model.networks import lstm, mobilenet_v1, plain_20, resnet_20, resnet_56
 from zeroskip.model.networks.blocks import BasicBlock
 from zeroskip.model.pruning.masks import prunable_layers
 from zeroskip.model.pruning.training import TrainingSettings, train
@@ -134,3 +134,20 @@ def test_narrow_ones_learn(make: Callable[..., nn.Sequential]) -> None:
         on_epoch=lambda _, loss: losses.append(loss),
     )
     assert losses[-1] < 0.5 < losses[0]
+
+
+def test_the_lstm_has_the_shapes_of_nt_lstm() -> None:
+    """EIE, Table III: the four gates of 600 hidden values, from 600 inputs, 600 hidden values and the constant one, are
+    a matrix of 1,201 x 2,400. Each character is scored from those before it."""
+    network = lstm()
+    gates = network.recurrent
+    assert isinstance(gates, nn.LSTM)
+    assert tuple(torch.cat((gates.weight_ih_l0, gates.weight_hh_l0), 1).T.shape) == (1200, 2400)
+    assert parameters(network) == 96 * 600 + 2400 * (1200 + 2) + 96 * 601
+    small, texts = lstm(width=8, seed=2), torch.tensor([[1.0, 5, 9, 2], [1, 5, 9, 3]])
+    first, second = small(texts)
+    assert first.shape == (4, 96)
+    assert torch.equal(first[:3], second[:3])
+    assert not torch.equal(first[3], second[3])
+    assert torch.equal(small(texts), lstm(width=8, seed=2)(texts))
+    assert not torch.equal(small(texts), lstm(width=8, seed=3)(texts))
