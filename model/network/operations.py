@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from zeroskip.model.network.activations import activation_module
 from zeroskip.model.network.moves import Move
@@ -206,24 +207,31 @@ class Recurrent(nn.Linear):
     cell: str
 
     def forward(self, input: Tensor) -> Tensor:
-        hidden = self.in_features
-        state = memory = input.new_zeros(len(input), hidden)
-        found = []
-        for sums in input.reshape(len(input), -1, self.out_features).unbind(1):
-            state, memory = self._step(sums, super().forward(state), state, memory)
-            found.append(state)
-        return torch.cat(found, 1)
+        return all_states(self.cell, input, self.weight, self.bias)
 
-    def _step(self, inputs: Tensor, recurrent: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        a, b = (torch.split(part, self.in_features, 1) for part in (inputs, recurrent))
-        if self.cell == "lstm":
-            enter, forget, output = (torch.sigmoid(a[gate] + b[gate]) for gate in (0, 1, 3))
-            memory = forget * memory + enter * torch.tanh(a[2] + b[2])
-            return output * torch.tanh(memory), memory
-        if self.cell == "gru":
-            reset, keep = (torch.sigmoid(a[gate] + b[gate]) for gate in (0, 1))
-            return (1 - keep) * torch.tanh(a[2] + reset * b[2]) + keep * state, memory
-        return (torch.tanh if self.cell == "rnn_tanh" else torch.relu)(a[0] + b[0]), memory
+
+def all_states(cell: str, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The states of all steps (n, steps * hidden values) of a recurrent `cell`, from the sums of the steps' inputs and
+    the weight (gates * hidden values, hidden values) of the states."""
+    sums, hidden = weight.shape
+    state = memory = inputs.new_zeros(len(inputs), hidden)
+    found = []
+    for given in inputs.reshape(len(inputs), -1, sums).unbind(1):
+        state, memory = _step(cell, given, F.linear(state, weight, bias), state, memory)
+        found.append(state)
+    return torch.cat(found, 1)
+
+
+def _step(cell: str, inputs: Tensor, recurrent: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    a, b = (torch.split(part, state.shape[1], 1) for part in (inputs, recurrent))
+    if cell == "lstm":
+        enter, forget, output = (torch.sigmoid(a[gate] + b[gate]) for gate in (0, 1, 3))
+        memory = forget * memory + enter * torch.tanh(a[2] + b[2])
+        return output * torch.tanh(memory), memory
+    if cell == "gru":
+        reset, keep = (torch.sigmoid(a[gate] + b[gate]) for gate in (0, 1))
+        return (1 - keep) * torch.tanh(a[2] + reset * b[2]) + keep * state, memory
+    return (torch.tanh if cell == "rnn_tanh" else torch.relu)(a[0] + b[0]), memory
 
 
 def recurrent(cell: str, hidden: int, sums: int, *, bias: bool) -> Recurrent:

@@ -12,8 +12,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from zeroskip.model.eie.fixed_point import codebook_fraction
-from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation, module_of
+from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation, SharedRecurrence, module_of
 from zeroskip.model.network.folded import Folded
+from zeroskip.model.network.operations import all_states
 
 
 class _Lookup(torch.autograd.Function):
@@ -84,12 +85,23 @@ class SharedConv2d(SharedLinear):
         return F.conv2d(x, kernels, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
+class SharedRecurrent(SharedLinear):
+    """The layer of a recurrent cell whose codebook is trained, while the codes of its weights stay."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer = self.layer
+        assert isinstance(layer, SharedRecurrence)
+        return all_states(layer.cell, x, *self.parameters_now())
+
+
 def trainable_network(operations: Sequence[SharedOperation]) -> Folded:
-    """The network of `operations` with trainable codebooks (SharedLinear and SharedConv2d)."""
+    """The network of `operations` with trainable codebooks (SharedLinear and the classes derived from it)."""
 
     def make(operation: SharedOperation) -> nn.Module:
         if isinstance(operation, SharedConv):
             return SharedConv2d(operation)
+        if isinstance(operation, SharedRecurrence):
+            return SharedRecurrent(operation)
         return SharedLinear(operation) if isinstance(operation, SharedLayer) else operation.module()
 
     return module_of(operations, make)

@@ -1,5 +1,8 @@
 """Checks that a network fits a data set, before anything is trained or searched."""
 
+import copy
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -16,6 +19,7 @@ from zeroskip.model.network.samples import channels_last
 from zeroskip.model.network.steps import ConvStep, LinearStep
 from zeroskip.model.pruning.masks import prunable_layers
 from zeroskip.model.pruning.outputs import by_label, class_scores
+from zeroskip.model.pruning.weights import KINDS, multiplied_weights, multiplying_layers, weight_names
 
 
 def shape_inputs(inputs: Tensor, folded: Folded) -> Tensor:
@@ -34,7 +38,7 @@ def require_shape(folded: Folded, inputs: np.ndarray, where: str) -> int:
         raise ValueError(
             f"{where} must be samples x channels x height x width, as the network takes, not {tuple(inputs.shape)}"
         )
-    convolution = next((layer for layer in folded if isinstance(layer, nn.Conv2d)), None)
+    convolution = next((layer for layer in folded if isinstance(layer, nn.Conv2d)), None) if folded.images else None
     if convolution is not None and sample.shape[1] != convolution.in_channels:
         raise ValueError(
             f"{where} must be samples x {convolution.in_channels} channels x height x width, as the "
@@ -56,36 +60,41 @@ def require_fit(folded: Folded, dataset: Dataset) -> None:
         require_classes(dataset.labels_field(split), getattr(dataset, f"{split}_labels"), classes)
 
 
-_NOT_PRUNED = (nn.Conv1d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)
-"""Layers with weights that cores run, and what prunes leaves as they are."""
-
-
 def require_compilable(module: nn.Module, dataset: Dataset) -> None:
     """Raises ValueError unless the network can be folded for a core, fits the data (require_fit), and has weights of
     its own in every layer, so that it can be pruned and trained for the core."""
-    for name, layer in module.named_modules():
-        if isinstance(layer, _NOT_PRUNED):
-            raise ValueError(
-                f"layer '{name}' is a {type(layer).__name__}, which is not pruned; supported in what prunes: Linear "
-                "and Conv2d; compile the network without pruning (weights that are zero take no place)"
-            )
-    require_own_weights(module)
+    layers = multiplying_layers(module)
+    _require_own_weights(module, {name: (layer, weight_names(layer)) for name, layer in layers.items()})
     require_fit(fold(module, dataset.train_inputs), dataset)
     _require_layers(module, dataset)
 
 
 def _require_layers(module: nn.Module, dataset: Dataset) -> None:
-    """Raises ValueError for a product with a tensor of the network that is no layer's weight, as only layers are
-    pruned."""
-    bare = (one for one in module.modules() if torch_class(one) is None)
-    if not any(_tensors(one) for one in bare):
+    """Raises ValueError for a product with a parameter of the network that is no layer's weight, as only those are
+    pruned. Buffers are not: nobody prunes a filter or a graph that is given."""
+    changed = copy.deepcopy(module)
+    pruned = multiplied_weights(changed).keys()
+    others = [value for name, value in changed.named_parameters() if name not in pruned]
+    layers = [one for one in changed.modules() if torch_class(one) is not None]
+    # Biases, and factors of normalisations: layers of torch multiply by no other vector.
+    vectors = {id(value) for one in layers for value in one.parameters(recurse=False) if value.dim() < 2}
+    others = [value for value in others if id(value) not in vectors]
+    if not others:
         return
-    own = set(module.modules())
-    for step in read_steps(module, torch.from_numpy(dataset.train_inputs)):
-        if isinstance(step, LinearStep | ConvStep) and step.module not in own:
+    inputs = torch.from_numpy(dataset.train_inputs)
+    before = read_steps(module, inputs)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for value in others:
+            value += torch.rand(value.shape, generator=generator)
+    for step, after in zip(before, read_steps(changed, inputs), strict=True):
+        if not isinstance(step, LinearStep | ConvStep) or not isinstance(after, LinearStep | ConvStep):
+            continue
+        if not torch.equal(step.module.weight, after.module.weight):
             raise step.error(
-                f"{step.label} multiplies by a tensor of the network, which is not pruned; supported in what prunes: "
-                "Linear and Conv2d; compile the network without pruning (weights that are zero take no place)"
+                f"{step.label} multiplies by a parameter of the network that is no layer's weight, which is not "
+                f"pruned; supported in what prunes: {KINDS}, and tensors that are buffers; compile the network "
+                "without pruning (weights that are zero take no place)"
             )
 
 
@@ -114,19 +123,29 @@ def require_prunable(module: nn.Module, dataset: Dataset) -> None:
 def require_own_weights(module: nn.Module) -> None:
     """Raises ValueError, naming the layer, unless the weight of every Linear and Conv2d layer is a parameter of its
     own."""
-    layers = prunable_layers(module)
-    for name, layer in layers.items():
+    _require_own_weights(module, {name: (layer, ["weight"]) for name, layer in prunable_layers(module).items()})
+
+
+def _require_own_weights(module: nn.Module, layers: Mapping[str, tuple[nn.Module, Sequence[str]]]) -> None:
+    """The same for layers with the names of their weights."""
+    for name, (layer, keys) in layers.items():
         if torch_class(layer) is None and not nn.utils.parametrize.is_parametrized(layer):
             raise ValueError(
                 f"layer '{name}' is a {type(layer).__name__} with a forward() of its own, which may compute with other "
-                "weights than those that would be pruned; make it a Linear or Conv2d"
+                f"weights than those that would be pruned; make it a {_torchs(layer).__name__}"
             )
-        if not isinstance(layer.weight, nn.Parameter):
-            raise ValueError(
-                f"the weight of '{name}' must be a parameter, not computed from others; remove weight_norm or "
-                "spectral_norm first (torch.nn.utils.parametrize.remove_parametrizations, remove_weight_norm)"
-            )
-    _require_own(module, [layer.weight for layer in layers.values()])
+        for key in keys:
+            if not isinstance(getattr(layer, key), nn.Parameter):
+                raise ValueError(
+                    f"the {key} of '{name}' must be a parameter, not computed from others; remove weight_norm or "
+                    "spectral_norm first (torch.nn.utils.parametrize.remove_parametrizations, remove_weight_norm)"
+                )
+    _require_own(module, [getattr(layer, key) for layer, keys in layers.values() for key in keys])
+
+
+def _torchs(layer: nn.Module) -> type:
+    """The class of torch that a layer's class was derived from."""
+    return next(kind for kind in type(layer).__mro__ if kind.__module__.startswith("torch."))
 
 
 def require_own_channels(module: nn.Module) -> None:
@@ -164,7 +183,9 @@ def _require_own(module: nn.Module, tensors: list[Tensor]) -> None:
 
 def _tensors(layer: nn.Module) -> dict[str, Tensor]:
     """The layer's own parameters and buffers."""
-    return {**dict(layer.named_parameters(recurse=False)), **dict(layer.named_buffers(recurse=False))}
+    # One tensor may have two names.
+    every = {"recurse": False, "remove_duplicate": False}
+    return {**dict(layer.named_parameters(**every)), **dict(layer.named_buffers(**every))}
 
 
 def _place(value: Tensor) -> tuple[int, int] | None:

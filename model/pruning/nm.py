@@ -1,4 +1,4 @@
-"""N:M sparsity of Linear and Conv2d weights, by magnitude along the input channels (arXiv 2104.08378)."""
+"""N:M sparsity of weights, by magnitude along the input channels (arXiv 2104.08378)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from torch.nn import functional as F
 from zeroskip.model.mma.format import nm_mask as mask_of_matrix
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.pruning.criteria import magnitude
-from zeroskip.model.pruning.masks import prunable_layers
+from zeroskip.model.pruning.weights import Transposed, multiplied_weights, multiplying_layers, short_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerReport:
-    """The effect of a mask on one layer: `pad` input channels of zeros complete its last group, `kept` of its `total`
-    weights are kept, and `magnitude` is their fraction of the sum of absolute values."""
+    """The effect of a mask on a layer's weight: `pad` input channels of zeros complete its last group, `kept` of its
+    `total` weights are kept, and `magnitude` is their fraction of the sum of absolute values. Its `name` is that of the
+    layer, or of the weight where the layer has several."""
 
     name: str
     shape: tuple[int, ...]
@@ -50,12 +51,14 @@ def nm_mask(weight: Tensor, pattern: Pattern) -> Tensor:
     """A bool mask, in the shape of `weight`, of the largest magnitudes that `pattern` allows. Of equal magnitudes the
     earlier ones are kept.
 
-    `weight` is that of a Linear layer (outputs, inputs) or of a Conv2d (outputs, inputs / groups, height, width). A
-    group consists of `pattern.group` neighbouring input channels at one place of the kernel. Pairs are ranked by the
-    sum of their two magnitudes. The last group may have fewer channels; it still keeps as many.
+    `weight` is a matrix (outputs, inputs) or that of a convolution (outputs, inputs / groups, height, width), a Conv1d
+    without the height. A group consists of `pattern.group` neighbouring input channels at one place of the kernel.
+    Pairs are ranked by the sum of their two magnitudes. The last group may have fewer channels; it still keeps as many.
     """
-    if weight.dim() not in (2, 4):
-        raise ValueError(f"weight must have 2 dimensions (Linear) or 4 (Conv2d), not the shape {tuple(weight.shape)}")
+    if weight.dim() not in (2, 3, 4):
+        raise ValueError(
+            f"weight must have 2 dimensions (a matrix), 3 (Conv1d) or 4 (Conv2d), not the shape {tuple(weight.shape)}"
+        )
     if torch.isnan(weight).any():
         raise ValueError("weight must be numbers, but some are NaN")
     return largest(weight, pattern)
@@ -68,38 +71,58 @@ def nm_share(weight: Tensor, pattern: Pattern) -> float:
 
 
 def nm_masks(module: nn.Module, pattern: Pattern, *, skip: Collection[str] = ()) -> dict[str, Tensor]:
-    """The masks of the weights of all Linear and Conv2d layers, by parameter name. Layers named in `skip` stay dense.
+    """The masks of all weights that a core multiplies (zeroskip.model.pruning.weights), by parameter name. Those named
+    in `skip` stay dense, by the name of the layer, or of the weight where the layer has several.
 
-    Raises ValueError if `skip` names another layer, or a weight is NaN.
+    Raises ValueError if `skip` names something else, a weight is NaN, or its groups are not those of the layer that the
+    tile runs.
     """
-    layers = prunable_layers(module)
+    layers = multiplying_layers(module)
+    weights = {short_name(name): (name, weight) for name, weight in multiplied_weights(module).items()}
     for name in skip:
-        if name not in layers:
-            raise ValueError(f"skip must name Linear or Conv2d layers ({', '.join(layers)}), not '{name}'")
+        if name not in weights:
+            raise ValueError(f"skip must name layers or weights ({', '.join(weights)}), not '{name}'")
     masks = {}
-    for name, layer in layers.items():
-        if name in skip:
+    for short, (name, weight) in weights.items():
+        if short in skip:
             continue
+        layer = name.rpartition(".")[0]
+        _require_groups(layer, layers[layer], pattern)
         try:
-            masks[f"{name}.weight".lstrip(".")] = nm_mask(layer.weight, pattern)
+            masks[name] = nm_mask(weight, pattern)
         except ValueError as error:
-            raise ValueError(f"layer '{name}': {error}") from error
+            raise ValueError(f"layer '{short}': {error}") from error
     return masks
 
 
-def layer_reports(module: nn.Module, masks: Mapping[str, Tensor], pattern: Pattern) -> list[LayerReport]:
-    """The effect of `masks` on each Linear and Conv2d layer of `module`, which is not masked yet.
+def _require_groups(name: str, layer: nn.Module, pattern: Pattern) -> None:
+    """Raises ValueError where neighbouring inputs of a layer are not neighbours in the layer that the tile runs."""
+    remedy = "or prune at once (--method wanda or sparsegpt), which takes the layers as the tile runs them"
+    if isinstance(layer, Transposed):
+        raise ValueError(
+            f"layer '{name}' is a {type(layer).__name__}, whose weight has its inputs first; {pattern} by magnitude "
+            f"takes weights with their outputs first: leave it out ({remedy})"
+        )
+    if isinstance(layer, nn.RNNCellBase) and layer.input_size % pattern.group:
+        raise ValueError(
+            f"layer '{name}' is a {type(layer).__name__} with {layer.input_size} inputs; its states come behind them, "
+            f"so that {pattern} needs a multiple of {pattern.group}: change input_size, {remedy}"
+        )
 
-    A layer without a mask keeps all weights and needs no padding.
+
+def layer_reports(module: nn.Module, masks: Mapping[str, Tensor], pattern: Pattern) -> list[LayerReport]:
+    """The effect of `masks` on each weight of `module`, which is not masked yet.
+
+    A weight without a mask is kept whole and needs no padding.
     """
     reports = []
-    for name, layer in prunable_layers(module).items():
-        sizes = magnitude(layer.weight).double()
-        mask = masks.get(f"{name}.weight".lstrip("."))
+    for name, weight in multiplied_weights(module).items():
+        sizes = magnitude(weight).double()
+        mask = masks.get(name)
         everything, kept = float(sizes.sum()), float(sizes.sum() if mask is None else sizes[mask].sum())
         reports.append(
             LayerReport(
-                name=name,
+                name=short_name(name),
                 shape=tuple(sizes.shape),
                 pad=0 if mask is None else padding(sizes.shape, pattern),
                 kept=sizes.numel() if mask is None else int(mask.sum()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Container
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from zeroskip.model.network.steps import (
     LinearStep,
     MoveStep,
     NetworkStep,
+    RecurrentStep,
     SpreadStep,
     TokenStep,
 )
@@ -49,9 +51,9 @@ def permute(
     """
     permuted = copy.deepcopy(module)
     steps = read_steps(permuted, samples)
-    _require_chain(steps)
-    _refuse_shared(steps)
     names = {id(layer): name for name, layer in permuted.named_modules()}
+    _require_chain(steps, names)
+    _refuse_shared(steps)
     reports = []
     producer: Layer | None = None
     between: list[Norm] = []
@@ -98,10 +100,16 @@ def _reorder(producer: Layer, between: list[Norm], layer: Layer, order: Tensor) 
     layer.weight.copy_(layer.weight[:, order])
 
 
-def _require_chain(steps: list[NetworkStep]) -> None:
-    """Raises ValueError naming the first step that reads anything but the step before it."""
+def _require_chain(steps: list[NetworkStep], layers: Container[int]) -> None:
+    """Raises ValueError naming the first step that reads anything but the step before it, or is a product by something
+    else than one of the `layers` (the identities of modules)."""
     for number, step in enumerate(steps):
-        if isinstance(step, MoveStep | SpreadStep | TokenStep):
+        if isinstance(step, LinearStep | ConvStep) and id(step.module) not in layers:
+            raise step.error(
+                f"{step.label} multiplies by a tensor that is no layer's weight; channels are permuted between layers: "
+                "leave the permutation out"
+            )
+        if isinstance(step, MoveStep | RecurrentStep | SpreadStep | TokenStep):
             raise step.error(
                 f"{step.label} moves or joins values; channels are permuted where each layer reads those of the "
                 "layer before it in their places: leave the permutation out"

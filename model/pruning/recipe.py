@@ -21,9 +21,10 @@ from zeroskip.model.pruning import schedules
 from zeroskip.model.pruning.centroids import trainable_network, with_trained_codebooks
 from zeroskip.model.pruning.criteria import magnitude
 from zeroskip.model.pruning.data_checks import require_compilable, require_shape, shape_inputs
-from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer, prunable_layers
+from zeroskip.model.pruning.masks import allocate_globally, allocate_per_layer
 from zeroskip.model.pruning.training import TrainingSettings, evaluate_with_loss, perplexity
 from zeroskip.model.pruning.training_run import TrainingProgress, TrainingRun, configuration
+from zeroskip.model.pruning.weights import multiplied_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +32,10 @@ class PruneAndShareSettings:
     """The density, and the training of each stage.
 
     `density` is the fraction of all weights that is kept, where all weights compete by magnitude, or one fraction for
-    each Linear and Conv2d layer in order. It is reached in `rounds` rounds, each followed by the training `retrain`.
-    Weights are shared by `sharing` (zeroskip.model.eie.settings), and then trained by `share`. The number of `threads`
-    is a setting because it changes how sums are rounded.
+    each weight in order (zeroskip.model.pruning.weights): a recurrent layer has two for each layer and direction. It is
+    reached in `rounds` rounds, each followed by the training `retrain`. Weights are shared by `sharing`
+    (zeroskip.model.eie.settings), and then trained by `share`. The number of `threads` is a setting because it changes
+    how sums are rounded.
     """
 
     density: float | tuple[float, ...]
@@ -160,9 +162,11 @@ def prune_and_share(
 
 def _chooser(module: nn.Module, density: float | tuple[float, ...]) -> Callable[[nn.Module], dict[str, Tensor]]:
     """The function that chooses the masks of one round, by magnitude."""
-    names = [f"{name}.weight".lstrip(".") for name in prunable_layers(module)]
+    names = list(multiplied_weights(module))
     if isinstance(density, tuple) and len(density) != len(names):
-        raise ValueError(f"density must name {len(names)} layers ({', '.join(names)}), not {len(density)}")
+        raise ValueError(
+            f"density must be one for each of {len(names)} weights ({', '.join(names)}), not {len(density)}"
+        )
 
     def choose(current: nn.Module) -> dict[str, Tensor]:
         scores = {name: magnitude(current.get_parameter(name)) for name in names}

@@ -13,7 +13,6 @@ from torch.autograd.function import once_differentiable
 from torch.utils.hooks import RemovableHandle
 
 from zeroskip.model.network.pattern import Pattern
-from zeroskip.model.pruning.masks import prunable_layers
 from zeroskip.model.pruning.nm import largest, nm_masks
 
 DECAY = 2e-4
@@ -38,8 +37,8 @@ class _StraightThrough(torch.autograd.Function):
 
 
 class SrSte:
-    """Trains Linear and Conv2d layers N:M sparse: within the `with` block, forward passes use masked weights, and
-    backward passes are those of SR-STE. Layers named in `skip` stay dense.
+    """Trains a network N:M sparse: within the `with` block, forward passes use masked weights, and backward passes are
+    those of SR-STE. Layers or weights named in `skip` stay dense (zeroskip.model.pruning.nm.nm_masks).
 
     Every forward pass chooses the mask again. Within the block the parameters stay dense and keep their names; after
     it the module is an ordinary module whose weights are masked.
@@ -48,17 +47,19 @@ class SrSte:
     def __init__(self, module: nn.Module, pattern: Pattern, *, decay: float = DECAY, skip: Collection[str] = ()):
         if not decay >= 0:
             raise ValueError(f"decay must be at least 0, not {decay}")
-        # Raises ValueError if a layer cannot be masked.
-        nm_masks(module, pattern, skip=skip)
-        self._layers = [layer for name, layer in prunable_layers(module).items() if name not in skip]
+        self._module = module
+        self._places: list[tuple[nn.Module, str]] = []
+        for name in nm_masks(module, pattern, skip=skip):
+            owner, _, key = name.rpartition(".")
+            self._places.append((module.get_submodule(owner), key))
         self._pattern = pattern
         self._decay = decay
         self._hooks: list[RemovableHandle] = []
 
     def __enter__(self) -> SrSte:
-        for layer in self._layers:
-            self._hooks.append(layer.register_forward_pre_hook(self._use_masked_weight))
-            self._hooks.append(layer.register_forward_hook(self._use_weight, always_call=True))
+        # Of the whole network: a layer of its own may be read without being called, as an attention reads its last one.
+        self._hooks.append(self._module.register_forward_pre_hook(self._use_masked_weights))
+        self._hooks.append(self._module.register_forward_hook(self._use_weights, always_call=True))
         return self
 
     def __exit__(
@@ -68,14 +69,17 @@ class SrSte:
             hook.remove()
         self._hooks.clear()
         with torch.no_grad():
-            for layer in self._layers:
-                layer.weight.masked_fill_(~largest(layer.weight, self._pattern), 0)
+            for layer, key in self._places:
+                weight = layer.get_parameter(key)
+                weight.masked_fill_(~largest(weight, self._pattern), 0)
 
-    def _use_masked_weight(self, layer: nn.Module, _: object) -> None:
-        weight = layer.get_parameter("weight")
-        # An attribute of the object hides the parameter of the same name. torch's parametrization would rename the
-        # parameter and move it after the bias, but checkpoints and optimizers need its name and its position.
-        vars(layer)["weight"] = _StraightThrough.apply(weight, largest(weight, self._pattern), self._decay)
+    def _use_masked_weights(self, *_: object) -> None:
+        for layer, key in self._places:
+            weight = layer.get_parameter(key)
+            # An attribute of the object hides the parameter of the same name. torch's parametrization would rename the
+            # parameter and move it after the bias, but checkpoints and optimizers need its name and its position.
+            vars(layer)[key] = _StraightThrough.apply(weight, largest(weight, self._pattern), self._decay)
 
-    def _use_weight(self, layer: nn.Module, *_: object) -> None:
-        vars(layer).pop("weight", None)
+    def _use_weights(self, *_: object) -> None:
+        for layer, key in self._places:
+            vars(layer).pop(key, None)

@@ -114,7 +114,9 @@ def test_a_bare_layer_has_no_name() -> None:
 
 
 def test_what_has_no_mask_is_refused() -> None:
-    with pytest.raises(ValueError, match=re.escape("2 dimensions (Linear) or 4 (Conv2d), not the shape (3,)")):
+    with pytest.raises(
+        ValueError, match=re.escape("2 dimensions (a matrix), 3 (Conv1d) or 4 (Conv2d), not the shape (3,)")
+    ):
         nm_mask(torch.ones(3), Pattern())
     module = network()
     with torch.no_grad():
@@ -122,5 +124,5 @@ def test_what_has_no_mask_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^layer '3': weight must be numbers, but some are NaN$"):
         nm_masks(module, Pattern())
     assert list(nm_masks(module, Pattern(), skip=["3"])) == ["0.weight", "4.weight"]
-    with pytest.raises(ValueError, match=re.escape("skip must name Linear or Conv2d layers (0, 3, 4), not '1'")):
+    with pytest.raises(ValueError, match=re.escape("skip must name layers or weights (0, 3, 4), not '1'")):
         nm_masks(module, Pattern(), skip=["1"])

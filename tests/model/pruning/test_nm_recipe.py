@@ -158,7 +158,7 @@ def test_what_does_not_fit_is_refused_before_training(digits: Dataset) -> None:
     refused(
         lenet_300_100(), MAGNITUDE, "digits: train_inputs must have 784 values a sample, as the network takes, not 64"
     )
-    refused(network(), replace(MAGNITUDE, skip=("1",)), "skip must name Linear or Conv2d layers (0, 4, 5), not '1'")
+    refused(network(), replace(MAGNITUDE, skip=("1",)), "skip must name layers or weights (0, 4, 5), not '1'")
     layer = nn.Linear(64, 64)
     refused(nn.Sequential(layer, layer, nn.Linear(64, 10)), PERMUTED, "layer '0' uses the weights of layer '0' again")
     tied = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10))

@@ -248,7 +248,7 @@ def test_convolutions_are_pruned_and_shared(digits: Dataset) -> None:
         (
             digits_mlp(),
             replace(SHORT, density=(0.5, 0.5)),
-            "density must name 3 layers (1.weight, 3.weight, 5.weight), not 2",
+            "density must be one for each of 3 weights (1.weight, 3.weight, 5.weight), not 2",
         ),
     ],
 )

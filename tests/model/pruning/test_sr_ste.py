@@ -103,5 +103,5 @@ def test_divergence_is_left_to_training() -> None:
 def test_what_cannot_be_trained_so_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^decay must be at least 0, not -1$"):
         SrSte(network(), Pattern(), decay=-1)
-    with pytest.raises(ValueError, match=re.escape("skip must name Linear or Conv2d layers (0, 4), not 'fc'")):
+    with pytest.raises(ValueError, match=re.escape("skip must name layers or weights (0, 4), not 'fc'")):
         SrSte(network(), Pattern(), skip=["fc"])

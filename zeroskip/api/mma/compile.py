@@ -98,8 +98,7 @@ class MmaRecipe:
         perplexity: dict[str, float] = {}
         if settings.prune and settings.method in AT_ONCE:
             test = data.samples("test")
-            module, accuracy, perplexity = _pruned_at_once(folded, data, settings, progress)
-            folded = module
+            folded, accuracy, perplexity = _pruned_at_once(folded, data, settings, progress)
         elif settings.prune:
             from zeroskip.model.pruning.nm_presets import user_settings
             from zeroskip.model.pruning.nm_recipe import prune_nm
@@ -123,15 +122,16 @@ class MmaRecipe:
                 )
             from zeroskip.model.network.fold import fold
 
-            module, accuracy, test = result.sparse, result.accuracies, result.test
+            accuracy, test = result.accuracies, result.test
             # Folded, as its own forward() may need samples to be read.
-            folded = fold(module, test[0])
+            folded = fold(result.sparse, test[0])
         else:
             test = data.samples("test")
         progress(Step(task="counting weights"))
         from zeroskip.model.pruning.masks import prunable_layers
 
-        weights = [layer.weight for layer in prunable_layers(module).values()]
+        # All that the tile multiplies, whatever the network's own layers are.
+        weights = [layer.weight for layer in prunable_layers(folded).values()]
         return Prepared(
             source=folded,
             inputs=data.samples("train")[0],
