@@ -86,7 +86,7 @@ def _require_layers(module: nn.Module, dataset: Dataset) -> None:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for value in others:
-            value += torch.rand(value.shape, generator=generator)
+            value.add_(torch.rand(value.shape, generator=generator))
     for step, after in zip(before, read_steps(changed, inputs), strict=True):
         if not isinstance(step, LinearStep | ConvStep) or not isinstance(after, LinearStep | ConvStep):
             continue
@@ -184,8 +184,8 @@ def _require_own(module: nn.Module, tensors: list[Tensor]) -> None:
 def _tensors(layer: nn.Module) -> dict[str, Tensor]:
     """The layer's own parameters and buffers."""
     # One tensor may have two names.
-    every = {"recurse": False, "remove_duplicate": False}
-    return {**dict(layer.named_parameters(**every)), **dict(layer.named_buffers(**every))}
+    parameters = layer.named_parameters(recurse=False, remove_duplicate=False)
+    return {**dict(parameters), **dict(layer.named_buffers(recurse=False, remove_duplicate=False))}
 
 
 def _place(value: Tensor) -> tuple[int, int] | None:
