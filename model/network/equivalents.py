@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from zeroskip.model.network.kinds import is_plain, torch_class
+from zeroskip.model.network.node_keys import VALUE
 
 THROUGH = (
     nn.CELU,
@@ -218,7 +219,7 @@ def _chosen(input: Any, place: Any) -> Any:
 
 def _select(input: Any, dim: int, index: Any) -> Any:
     """The places `index` of a dimension, or those of a mask, in runs of those that follow one another."""
-    value = index.node.meta["zeroskip value"] if isinstance(index, fx.Proxy) else index
+    value = index.node.meta[VALUE] if isinstance(index, fx.Proxy) else index
     numbers = torch.as_tensor(value)
     if dim == 0 or not _is_value(input) or numbers.dim() != 1:
         return None

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from zeroskip.model.network.calls import argument
 from zeroskip.model.network.kinds import is_plain
-from zeroskip.model.network.trace import RESHAPE_METHODS, RESHAPES, VALUE
+from zeroskip.model.network.node_keys import VALUE
+from zeroskip.model.network.trace import RESHAPE_METHODS, RESHAPES
 
 _FUNCTIONS = (
     operator.getitem,

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from zeroskip.model.network.calls import label_of
+from zeroskip.model.network.node_keys import PLACE, VALUE
 from zeroskip.model.network.operations import Recurrent, Spread
 from zeroskip.model.network.pooling import pair
 from zeroskip.model.network.step_list import StepList
@@ -29,7 +30,7 @@ from zeroskip.model.network.steps import (
     TokenStep,
 )
 from zeroskip.model.network.token_operations import TokenOperation
-from zeroskip.model.network.trace import PLACE, VALUE, by_sample
+from zeroskip.model.network.trace import by_sample
 
 Move = Callable[[Tensor], Tensor]
 

@@ -14,12 +14,12 @@ from zeroskip.model.network.channel_groups import normalised_groups
 from zeroskip.model.network.einsum import einsum
 from zeroskip.model.network.interpolation import DIMENSIONS, resized
 from zeroskip.model.network.kinds import is_plain
+from zeroskip.model.network.node_keys import VALUE
 from zeroskip.model.network.padding import padded
 from zeroskip.model.network.parametric import parametric_relu
 from zeroskip.model.network.pieces import Held, Pieces
 from zeroskip.model.network.reductions import Reduction, reduced
 from zeroskip.model.network.step_list import StepList
-from zeroskip.model.network.trace import VALUE
 
 _PADDINGS: dict[type[nn.Module], str] = {
     nn.ZeroPad1d: "constant",

@@ -10,8 +10,9 @@ from torch import Tensor, fx
 
 from zeroskip.model.network.calls import label_of
 from zeroskip.model.network.moves import Move, move_to
+from zeroskip.model.network.node_keys import PLACE, VALUE
 from zeroskip.model.network.steps import INPUT, MoveStep, NetworkStep
-from zeroskip.model.network.trace import PLACE, SIZES, VALUE, sample_shape
+from zeroskip.model.network.trace import SIZES, sample_shape
 
 
 class StepList:

@@ -16,13 +16,13 @@ from torch.nn import functional as F
 from zeroskip.model.network.attention import attend, encode, encode_all, multi_head
 from zeroskip.model.network.calls import argument, label_of, target_name
 from zeroskip.model.network.kinds import is_plain
+from zeroskip.model.network.node_keys import VALUE
 from zeroskip.model.network.pieces import Held, Pieces
 from zeroskip.model.network.recurrent import run_layers
 from zeroskip.model.network.rewritten import read_function, read_layer
 from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.token_operations import Constant, Embedding, Scaling
 from zeroskip.model.network.token_pieces import broadcast, matrix_product, normalised, of_sample, shortest, softmaxed
-from zeroskip.model.network.trace import VALUE
 from zeroskip.model.network.transposed import transposed
 
 _ADD = (operator.add, operator.iadd, torch.add, "add", "add_")

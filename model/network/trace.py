@@ -22,6 +22,7 @@ from torch.fx import _symbolic_trace
 
 from zeroskip.model.network.equivalents import function_equivalent, is_traced_through, layer_equivalent
 from zeroskip.model.network.kinds import torch_class
+from zeroskip.model.network.node_keys import COMPARED, PLACE, VALUE
 from zeroskip.model.network.proxy_calls import proxies_first
 from zeroskip.model.network.sample_counts import counted
 from zeroskip.model.network.steps import at_place
@@ -30,13 +31,6 @@ from zeroskip.model.user_code.messages import readable, shown
 
 SIZES = 2, 3
 """The numbers of samples for which a network is traced."""
-
-VALUE, PLACE = "zeroskip value", "zeroskip place"
-"""Keys in the `meta` of a node: what torch gave (a Tensor, or anything else that a function returns), and the line of
-the user's code."""
-
-COMPARED = "zeroskip compared"
-"""Key in the `meta` of the input's node: the numbers with which forward() compares the number of samples."""
 
 RESHAPES = (torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze, torch.unflatten)
 RESHAPE_METHODS = ("flatten", "reshape", "view", "squeeze", "unsqueeze", "unflatten", "view_as", "reshape_as")

@@ -11,7 +11,8 @@ from torch import Tensor, fx, nn
 
 from zeroskip.model.network.calls import view_sizes
 from zeroskip.model.network.modes import in_mode
-from zeroskip.model.network.trace import VALUE, trace
+from zeroskip.model.network.node_keys import VALUE
+from zeroskip.model.network.trace import trace
 
 
 def replace_views(module: nn.Module, samples: Tensor | None = None) -> nn.Module:

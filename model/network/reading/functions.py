@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from zeroskip.model.network.calls import argument, arguments, label_of, target_name
 from zeroskip.model.network.moving import is_reshape
+from zeroskip.model.network.node_keys import VALUE
 from zeroskip.model.network.reading.activations import FUNCTIONS, SOFTMAXES, activation, clamp, softmax_at_end
 from zeroskip.model.network.reading.poolings import adaptive, average_pool, max_pool
 from zeroskip.model.network.reading.quiet import COPIES, DROPOUTS
@@ -15,7 +16,6 @@ from zeroskip.model.network.reading.reading import Reading
 from zeroskip.model.network.reading.reshapes import reshape
 from zeroskip.model.network.reading.supported import SUPPORTED
 from zeroskip.model.network.steps import AveragePoolStep, MaxPoolStep, NetworkStep, ReluStep
-from zeroskip.model.network.trace import VALUE
 
 
 def function_step(reading: Reading, node: fx.Node) -> NetworkStep | None:

@@ -10,10 +10,11 @@ from torch.nn import functional as F
 from zeroskip.model.network.calls import argument, label_of
 from zeroskip.model.network.kinds import is_plain
 from zeroskip.model.network.moving import is_move
+from zeroskip.model.network.node_keys import PLACE
 from zeroskip.model.network.reading.gates import EXPANSIONS
 from zeroskip.model.network.reading.quiet import COPIES, DROPOUT_LAYERS, DROPOUTS
 from zeroskip.model.network.steps import at_place
-from zeroskip.model.network.trace import PLACE, RESHAPE_METHODS, RESHAPES
+from zeroskip.model.network.trace import RESHAPE_METHODS, RESHAPES
 
 
 def refuse_hidden_writes(module: nn.Module, graph: fx.Graph) -> None:

@@ -7,9 +7,9 @@ import math
 from torch import Tensor, fx
 
 from zeroskip.model.network.calls import argument, dimensions, label_of
+from zeroskip.model.network.node_keys import PLACE, VALUE
 from zeroskip.model.network.reading.reading import Reading
 from zeroskip.model.network.steps import AveragePoolStep, FlattenStep, NetworkStep
-from zeroskip.model.network.trace import PLACE, VALUE
 
 
 def mean_steps(reading: Reading, node: fx.Node) -> list[NetworkStep]:

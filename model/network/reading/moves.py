@@ -9,8 +9,8 @@ from torch import Tensor, fx
 
 from zeroskip.model.network.calls import label_of
 from zeroskip.model.network.moving import is_reshape, moved
+from zeroskip.model.network.node_keys import VALUE
 from zeroskip.model.network.reading.reading import Reading
-from zeroskip.model.network.trace import VALUE
 
 
 def _of_several(reading: Reading, node: fx.Node, source: fx.Node) -> bool:

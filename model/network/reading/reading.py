@@ -7,9 +7,10 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from zeroskip.model.network.calls import label_of
+from zeroskip.model.network.node_keys import VALUE
 from zeroskip.model.network.step_list import StepList
 from zeroskip.model.network.token_reading import TokenReader
-from zeroskip.model.network.trace import SIZES, VALUE
+from zeroskip.model.network.trace import SIZES
 
 
 class Reading:

@@ -10,11 +10,12 @@ from torch import fx, nn
 
 from zeroskip.model.network.calls import argument, label_of, target_name, view_sizes
 from zeroskip.model.network.moving import is_reshape, moved
+from zeroskip.model.network.node_keys import VALUE
 from zeroskip.model.network.reading.gates import EXPANSIONS, MULTIPLICATIONS
 from zeroskip.model.network.reading.reading import Reading
 from zeroskip.model.network.reading.supported import SUPPORTED
 from zeroskip.model.network.steps import FlattenStep, MoveStep
-from zeroskip.model.network.trace import SIZES, VALUE
+from zeroskip.model.network.trace import SIZES
 
 
 def reshape(reading: Reading, node: fx.Node) -> FlattenStep | MoveStep | None:

@@ -7,6 +7,7 @@ from torch import Tensor, fx, nn
 
 from zeroskip.model.network.calls import label_of, target_name
 from zeroskip.model.network.moving import is_move, is_reshape
+from zeroskip.model.network.node_keys import COMPARED, PLACE, VALUE
 from zeroskip.model.network.reading.functions import function_step
 from zeroskip.model.network.reading.gates import EXPANSIONS, is_expanded_gate, read_expanded
 from zeroskip.model.network.reading.joins import CONCATENATIONS, joined
@@ -20,7 +21,7 @@ from zeroskip.model.network.reading.shape_queries import shape_query
 from zeroskip.model.network.reading.supported import SUPPORTED_IS
 from zeroskip.model.network.reading.weighted import weighted
 from zeroskip.model.network.steps import NetworkStep, at_place
-from zeroskip.model.network.trace import COMPARED, PLACE, SIZES, VALUE
+from zeroskip.model.network.trace import SIZES
 
 
 class Walk:

@@ -10,10 +10,10 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from zeroskip.model.network.calls import argument, label_of
+from zeroskip.model.network.node_keys import VALUE
 from zeroskip.model.network.pieces import Pieces
 from zeroskip.model.network.reading.layers import conv_step
 from zeroskip.model.network.reading.reading import Reading
-from zeroskip.model.network.trace import VALUE
 
 _PRODUCTS = (operator.matmul, torch.matmul, torch.mm, "matmul", "mm", "__matmul__")
 _CONVOLUTIONS = (F.conv1d, F.conv2d, torch.conv1d, torch.conv2d)
