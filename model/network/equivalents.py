@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from zeroskip.model.network.hand_norms import LARGEST_EPS, product, quotient
 from zeroskip.model.network.kinds import is_plain, torch_class
 from zeroskip.model.network.node_keys import VALUE
 
@@ -31,9 +32,6 @@ THROUGH = (
     nn.TransformerDecoderLayer,
 )
 """Layers that are traced through, as if the user had written them."""
-
-LARGEST_EPS = 1e-6
-"""The largest `eps` of F.normalize."""
 
 MOST_PARTS = 64
 """A value is taken from as many places of a dimension, at most, that do not follow one another."""
@@ -172,12 +170,28 @@ def _power(input: Any, exponent: Any) -> Any:
     return square if exponent == 2 else square * (input if exponent == 3 else square)
 
 
-def _greater(input: Any, other: Any = None, **named: Any) -> Any:
-    return input + F.relu(other - input) if isinstance(other, Tensor) and not named else None
+def _greater(input: Any, *args: Any, **kwargs: Any) -> Any:
+    """The greater of two values, or the greatest of one over a dimension and its place."""
+    if len(args) == 1 and isinstance(args[0], Tensor) and not kwargs:
+        return input + F.relu(args[0] - input)
+    return _extreme(torch.return_types.max, torch.amax, torch.argmax, input, *args, **kwargs)
 
 
-def _smaller(input: Any, other: Any = None, **named: Any) -> Any:
-    return input - F.relu(input - other) if isinstance(other, Tensor) and not named else None
+def _smaller(input: Any, *args: Any, **kwargs: Any) -> Any:
+    if len(args) == 1 and isinstance(args[0], Tensor) and not kwargs:
+        return input - F.relu(input - args[0])
+    return _extreme(torch.return_types.min, _least, torch.argmin, input, *args, **kwargs)
+
+
+def _extreme(kind: Any, value: Any, place: Any, input: Any, dim: Any = None, keepdim: Any = False, **named: Any) -> Any:
+    """What torch.max and torch.min give for a dimension."""
+    if not isinstance(dim, int) or named:
+        return None
+    return kind((value(input, dim, keepdim), place(input, dim, keepdim)))
+
+
+def _least(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
+    return -torch.amax(-input, dim, keepdim)
 
 
 def _normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None) -> Any:
@@ -271,6 +285,9 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((operator.pow, torch.pow, "pow"), _power),
     **dict.fromkeys((torch.maximum, "maximum", torch.max, "max"), _greater),
     **dict.fromkeys((torch.minimum, "minimum", torch.min, "min"), _smaller),
+    **dict.fromkeys((torch.amin, "amin"), _least),
+    **dict.fromkeys((operator.mul, torch.mul, torch.multiply, "mul", "multiply"), product),
+    **dict.fromkeys((operator.truediv, torch.div, torch.true_divide, "div", "true_divide"), quotient),
     **dict.fromkeys((torch.roll, "roll"), _roll),
     operator.getitem: _chosen,
     **dict.fromkeys((torch.index_select, "index_select"), _select),

@@ -84,14 +84,13 @@ def _einsum(steps: StepList, node: fx.Node) -> bool:
 
 
 def _reduced(kind: Reduction) -> Callable[[StepList, fx.Node], bool]:
-    """A sum or the greatest value over dimensions; of two values, the greater one is something else."""
+    """A sum or the greatest value over dimensions."""
 
     def read(steps: StepList, node: fx.Node) -> bool:
         given = argument(node, 1, "dim", None)
         source = node.all_input_nodes[0]
-        if isinstance(given, fx.Node) or source not in steps or len(node.all_input_nodes) > 1:
+        if source not in steps or len(node.all_input_nodes) > 1:
             return False
-        value = node.meta[VALUE][0] if isinstance(node.meta[VALUE], tuple) else node.meta[VALUE]
         listed = dimensions(given, source.meta[VALUE].dim())
         if listed is None or 0 in listed or node.kwargs.get("dtype") is not None:
             raise ValueError(
@@ -99,7 +98,7 @@ def _reduced(kind: Reduction) -> Callable[[StepList, fx.Node], bool]:
                 "which begin with 1, and without a dtype"
             )
         pieces = Pieces(steps, node)
-        pieces.end(reduced(pieces, pieces.held(source), listed, kind, tuple(value.shape)))
+        pieces.end(reduced(pieces, pieces.held(source), listed, kind, tuple(node.meta[VALUE].shape)))
         return True
 
     return read

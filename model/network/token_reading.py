@@ -267,8 +267,11 @@ class TokenReader:
         other = pair[1] if first else pair[0]
         assert isinstance(value, fx.Node)
         constant = 0 if negates else self._number_of(other)
-        if node.target in _ADD and isinstance(constant, Tensor) and bool((constant == -math.inf).any()):
-            return self._added_mask(node, value, constant)
+        if node.target in _ADD and isinstance(constant, Tensor):
+            allowed = _not_far_below(constant)
+            masks = allowed is not None and not bool(allowed.all()) and self._only_softmaxes_read(node)
+            if masks or bool((constant == -math.inf).any()):
+                return self._added_mask(node, value, allowed)
         scale, shift = _line(node, constant, first=first, alpha=alpha)
         if scale is None:
             return False
@@ -344,11 +347,20 @@ class TokenReader:
         self.masks[node] = source, filled if node.target is torch.where else ~filled
         return True
 
-    def _added_mask(self, node: fx.Node, value: fx.Node, mask: Tensor) -> bool:
-        if not bool(((mask == 0) | (mask == -math.inf)).all()):
+    def _added_mask(self, node: fx.Node, value: fx.Node, allowed: Tensor | None) -> bool:
+        if allowed is None:
             raise ValueError(f"{label_of(node)} adds -inf and other numbers; supported: a mask of 0 and -inf")
-        self.masks[node] = value, mask == 0
+        self.masks[node] = value, allowed
         return True
+
+    def _only_softmaxes_read(self, node: fx.Node) -> bool:
+        """Whether numbers far below 0, added here, are a mask: else they are numbers."""
+        return all(
+            isinstance(self.module.get_submodule(str(user.target)), nn.Softmax)
+            if user.op == "call_module"
+            else user.target in _SOFTMAXES
+            for user in node.users
+        )
 
     def _softmax(self, node: fx.Node) -> bool:
         source = node.all_input_nodes[0]
@@ -432,8 +444,18 @@ def _allowed(node: fx.Node, mask: Any) -> Tensor | None:
         raise ValueError(f"{label_of(node)} has a mask that is no constant; supported: constant masks")
     if value.dtype == torch.bool:
         return value if node.target is F.scaled_dot_product_attention else ~value
-    if not bool(((value == 0) | (value == -math.inf)).all()):
+    if (allowed := _not_far_below(value)) is None:
         raise ValueError(
-            f"{label_of(node)} adds numbers other than 0 and -inf to its scores; supported: a mask of these"
+            f"{label_of(node)} adds numbers to its scores that are neither 0 nor -inf or below {_FAR_BELOW:,.0f}, or "
+            "masks a whole row with them; supported: a mask of these"
         )
-    return value == 0
+    return allowed
+
+
+def _not_far_below(mask: Tensor) -> Tensor | None:
+    """Which numbers of a mask that is added to scores are 0, where the others are so far below that their shares are
+    zero; None for other numbers, and where a whole row is far below."""
+    allowed = mask == 0
+    if not bool((allowed | (mask <= _FAR_BELOW)).all()):
+        return None
+    return allowed if bool((mask == -math.inf)[~allowed].all()) or bool(allowed.any(-1).all()) else None

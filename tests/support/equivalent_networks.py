@@ -104,6 +104,48 @@ def _distributed(m: Parts, x: Tensor) -> Tensor:
     return m.head(F.linear(flat, m.matrix) * flat).view(batch, steps, -1)
 
 
+def _rms(m: Parts, x: Tensor) -> Tensor:
+    """As in the models of Hugging Face."""
+    hidden = m.first(x).to(torch.float32)
+    variance = hidden.pow(2).mean(-1, keepdim=True)
+    hidden = hidden * torch.rsqrt(variance + 1e-2)
+    return m.head(m.vector * hidden.to(x.dtype))
+
+
+def _layer_norm(m: Parts, x: Tensor) -> Tensor:
+    """As in the annotated transformer: its gain comes before the division, and a number is added to the deviation."""
+    given = m.first(x)
+    mean, deviation = given.mean(-1, keepdim=True), given.std(-1, keepdim=True)
+    return m.head(m.vector * (given - mean) / (deviation + 1e-6) + m.places)
+
+
+def _channels_first(m: Parts, x: Tensor) -> Tensor:
+    """As in ConvNeXt: the difference is computed twice."""
+    given = m.first(x).transpose(1, 2)
+    mean = given.mean(1, keepdim=True)
+    variance = (given - mean).pow(2).mean(1, keepdim=True)
+    normal = (given - mean) / torch.sqrt(variance + 1e-2)
+    return m.head((m.vector[:, None] * normal + m.places[:, None]).transpose(1, 2))
+
+
+def _groups(m: Parts, x: Tensor) -> Tensor:
+    given = m.first(x).view(len(x), 2, 3, 4)
+    mean, variance = given.mean((2, 3), keepdim=True), given.var((2, 3), keepdim=True, unbiased=False)
+    return m.head(((given - mean) / (variance + 1e-2).sqrt()).view(len(x), 6, 4))
+
+
+def _unit(norm: Callable[[Tensor], Tensor]) -> Forward:
+    def forward(m: Parts, x: Tensor) -> Tensor:
+        given = m.first(x)
+        return m.head(given / norm(given))
+
+    return forward
+
+
+FAR_BELOW = torch.full((6, 6), -1e9).triu(1)
+"""The mask of a decoder."""
+
+
 def _of(function: Callable[[Tensor], Tensor]) -> Forward:
     return lambda m, x: m.head(function(m.first(x)))
 
@@ -156,6 +198,23 @@ NETWORKS: dict[str, Forward] = {
     "smaller": _of(lambda x: torch.min(x, x.flip(2))),
     "unit vectors": _of(lambda x: F.normalize(x, dim=-1)),
     "unit channels": _of(lambda x: F.normalize(x, dim=1)),
+    "RMSNorm by hand": _rms,
+    "RMSNorm by a power": _of(lambda x: x * (x.pow(2).mean(-1, keepdim=True) + 1e-2) ** -0.5),
+    "RMSNorm by an inverse": _of(lambda x: 1 / (x * x).mean(1, keepdim=True).add(1e-2).sqrt() * x),
+    "LayerNorm by hand": _layer_norm,
+    "LayerNorm of channels": _channels_first,
+    "GroupNorm by hand": _groups,
+    "standard scores": _of(lambda x: (x - x.mean(1, keepdim=True)) / torch.std(x, 1, keepdim=True, correction=2)),
+    "divided by the norm": _unit(lambda x: x.norm(p=2, dim=-1, keepdim=True)),
+    "divided by torch's norm": _unit(lambda x: torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True)),
+    "divided by the root of a sum": _unit(lambda x: torch.sum(x**2, 2, True).sqrt() + 1e-8),
+    "smallest": lambda m, x: m.head(m.first(x).amin(1)),
+    "smallest and its place": lambda m, x: m.head(m.first(x).min(1)[0]),
+    "greatest by its name": lambda m, x: m.head(torch.max(m.first(x), dim=1, keepdim=True).values),
+    "numbers far below": lambda m, x: m.head(torch.softmax(m.first(x) @ x.transpose(1, 2) + FAR_BELOW, -1) @ x),
+    "numbers far below in attention": lambda m, x: m.head(
+        m.attention(x, x, F.scaled_dot_product_attention(m.first(x), x, x, FAR_BELOW), attn_mask=FAR_BELOW)[0]
+    ),
     "rolled": _of(lambda x: torch.roll(x, (1, -2), (1, 2))),
     "rolled by nothing": _of(lambda x: x.roll(6, 1)),
     "average without padding": lambda m, x: m.head(m.pool(m.first(x))),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from support.equivalent_networks import NETWORKS, Parts, network, sequences
+from support.equivalent_networks import FAR_BELOW, NETWORKS, Parts, network, sequences
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -53,6 +53,42 @@ REFUSED: dict[str, tuple[Callable[[Parts, Tensor], Tensor], str]] = {
     "a power": (lambda m, x: m.head(m.first(x) ** 5), "is pow; supported: "),
     "a limit of the norm": (lambda m, x: m.head(F.normalize(m.first(x), eps=1e-2)), "is normalize; supported: "),
     "another norm": (lambda m, x: m.head(F.normalize(x, p=1.0)), "is normalize; supported: "),
+    "root of other squares": (
+        lambda m, x: m.head(x * torch.rsqrt(m.first(x).pow(2).mean(-1, keepdim=True))),
+        "operation 'rsqrt' is rsqrt; supported: ",
+    ),
+    "deviation without the difference": (
+        lambda m, x: m.head(m.first(x) / m.first(x).std(-1, keepdim=True)),
+        "operation 'std' is std; supported: ",
+    ),
+    "difference from another mean": (
+        lambda m, x: m.head((m.first(x) - x.mean(-1, keepdim=True)) / m.first(x).std(-1, keepdim=True)),
+        "operation 'std' is std; supported: ",
+    ),
+    "difference from the mean of another dimension": (
+        lambda m, x: m.head((m.first(x) - m.first(x).mean(1, keepdim=True)) / m.first(x).std(-1, keepdim=True)),
+        "operation 'std' is std; supported: ",
+    ),
+    "a large number beside a root": (
+        lambda m, x: m.head(x / (x.norm(p=2, dim=-1, keepdim=True) + 1e-2)),
+        "operation 'norm' is norm; supported: ",
+    ),
+    "a sum of magnitudes": (
+        lambda m, x: m.head(x / x.norm(p=1, dim=-1, keepdim=True)),
+        "operation 'norm' is norm; supported: ",
+    ),
+    "squares over the samples": (
+        lambda m, x: m.head(x * torch.rsqrt(x.pow(2).mean(0, keepdim=True) + 1e-2)),
+        "operation 'mean' is a mean over 0; supported: ",
+    ),
+    "a row far below": (
+        lambda m, x: m.head(F.scaled_dot_product_attention(x, x, m.first(x), torch.full((6, 6), -1e9).triu())),
+        "adds numbers to its scores that are neither 0 nor -inf or below -10,000",
+    ),
+    "numbers below in attention": (
+        lambda m, x: m.head(F.scaled_dot_product_attention(x, x, m.first(x), FAR_BELOW / 1e8)),
+        "adds numbers to its scores that are neither 0 nor -inf or below -10,000",
+    ),
     "einsum with a matrix": (
         lambda m, x: m.head(torch.einsum("bij,jk->bik", x, m.matrix)),
         "operation 'einsum' is einsum with the tensor 'matrix'; only weights of layers",
