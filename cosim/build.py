@@ -97,7 +97,12 @@ class Design:
         self, folder: Path, simulator: Simulator, defines: Mapping[str, object], traced: WaveFormat | None
     ) -> None:
         design = folder / "design.v"
-        design.write_text(_for_icarus(self.verilog()) if simulator is Simulator.ICARUS else self.verilog())
+        text = self.verilog()
+        if simulator is Simulator.ICARUS:
+            text = _for_icarus(text)
+        elif traced is not None:
+            text = _without_numbers(text)
+        design.write_text(text)
         files: list[Path | VerilatorControlFile] = [*self.sources, design]
         if simulator is Simulator.VERILATOR:
             control = folder / "public.vlt"
@@ -112,7 +117,7 @@ class Design:
                     includes=sorted({file.parent for file in self.included}),
                     hdl_toplevel=self.top,
                     build_dir=folder,
-                    build_args=_build_args(simulator, traced),
+                    build_args=_build_args(simulator),
                     defines=defines,
                     timescale=("1ns", "1ns"),
                     log_file=log,
@@ -243,11 +248,9 @@ class _QuickVerilator(_Process, Verilator):
     """The runner with faster builds and faster simulations.
 
     `--public-flat-rw` makes every signal of a design visible and the design twice as slow: instead, a control file
-    names the ports that a bench needs. Verilator's own library is the same in all builds without waveforms and is
-    compiled once.
+    names the ports that a bench needs. Verilator's own library is the same in all builds without waveforms, or with
+    those of one format, and is compiled once.
     """
-
-    library = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
 
     def _build_command(self) -> list[list[str]]:
         verilate, make = (
@@ -255,22 +258,29 @@ class _QuickVerilator(_Process, Verilator):
         )
         if self.traced == "fst":
             verilate = ["--trace-fst" if word == "--trace" else word for word in verilate]
-        if self.waves or not _library_folder().exists():
+        if not self._kept.exists():
             return [verilate, make]
         # These files are newer than the makefile, so that make does not build them again.
-        return [verilate, *(["cp", str(_library_folder() / name), str(self.build_dir)] for name in self.library), make]
+        return [verilate, *(["cp", str(self._kept / name), str(self.build_dir)] for name in self._library), make]
 
     def keep_library(self) -> None:
-        if not self.waves and not _library_folder().exists():
+        if not self._kept.exists():
             with TemporaryFolder(parent=cache_folder(), prefix=UNFINISHED) as unfinished:
-                for file in self.library:
+                for file in self._library:
                     shutil.copy(self.build_dir / file, unfinished)
                 with contextlib.suppress(OSError):  # another process has stored it in the meantime
-                    os.rename(unfinished, _library_folder())
+                    os.rename(unfinished, self._kept)
 
+    @property
+    def _library(self) -> list[str]:
+        parts = ["verilated", "verilated_dpi", "verilated_threads", "verilated_vpi"]
+        if self.traced is not None:
+            parts.append(f"verilated_{self.traced}_c")
+        return [f"{part}.o" for part in parts]
 
-def _library_folder() -> Path:
-    return cache_folder() / f"verilated-{tools_hash()[:24]}"
+    @property
+    def _kept(self) -> Path:
+        return cache_folder() / "-".join(["verilated", tools_hash()[:24], *([self.traced] if self.traced else [])])
 
 
 def _control_file(top: str, design: str) -> str:
@@ -292,17 +302,26 @@ def _for_icarus(design: str) -> str:
     return re.sub(r"^  always @\*$", "  always_comb", design, flags=re.M)
 
 
-def _build_args(simulator: Simulator, traced: WaveFormat | None) -> list[str]:
+def _without_numbers(design: str) -> str:
+    """Signals that Yosys named by numbers are in no waveform of Verilator. They are more than half of all signals, and
+    say nothing; Verilator would compute them in each cycle for the waveform alone, which was twice as large."""
+    return re.sub(
+        r"^  ((?:wire|reg) (?:signed )?(?:\[\S+\] )?\\\$\S+ .*;)$",
+        r"  /*verilator tracing_off*/ \1 /*verilator tracing_on*/",
+        design,
+        flags=re.M,
+    )
+
+
+def _build_args(simulator: Simulator) -> list[str]:
     if simulator is Simulator.ICARUS:
         return ["-g2012"]
-    # Code that records waveforms is megabytes of C++ that runs for one or two starts: optimising it is not worth it.
-    optimisation = "-O0" if traced else "-O2"
     return [
         *("-O3", "-Wno-fatal", "-Wno-WIDTH", "--no-timing", "--x-assign", "unique", "--x-initial", "unique"),
         # With these two passes, which -O3 switches on, Verilator would give equal code in equal modules other names,
         # and make a function of each.
         *("-fno-dfg-scoped", "-fno-table"),
-        *("--output-split", "0", "-CFLAGS", optimisation),
+        *("--output-split", "0", "-CFLAGS", "-O2"),
     ]
 
 
