@@ -36,7 +36,7 @@ LEARNED = {
     "lenet-cycles": "LeNet-5, a quarter of the cycles",
 }
 """The searches of AMC in search-learning.json, and what they search on."""
-LINES = {"compare-lenet-lines-mma": "LeNet-5, channels"}
+LINES = {"compare-lenet-lines-mma": "LeNet-5, channels", "compare-lenet-lines-eie": "LeNet-5, single weights"}
 """Files of `zeroskip search compare --budgets`, and what they compare on."""
 FITTED = {
     "plain-channels": "Plain-20, channels, half the MACs",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from zeroskip.model.search.choices import METHODS
 from zeroskip.model.search.views.pictures import LINE, style
@@ -45,7 +45,8 @@ def of_comparison(budgets: Sequence[dict[str, Any]], dense: float, cost: str) ->
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         axes.set_title(f"{stage} fine-tuning", fontsize=9, loc="left")
         if len(budgets) > 1:
-            axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+            axes.xaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
+            axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
             axes.set_xlabel(f"of the dense {cost}, by the exact model")
         else:
             axes.set_xticks(range(len(names)), names, rotation=60, fontsize=7, ha="right", rotation_mode="anchor")
