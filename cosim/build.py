@@ -249,8 +249,14 @@ class _QuickVerilator(_Process, Verilator):
 
     `--public-flat-rw` makes every signal of a design visible and the design twice as slow: instead, a control file
     names the ports that a bench needs. Verilator's own library is the same in all builds without waveforms, or with
-    those of one format, and is compiled once.
+    those of one format, and is compiled once. Half of a design's code runs once, at the start: it is not optimised.
     """
+
+    once = (
+        "for file in *__Slow.cpp; do "
+        "{ echo '#pragma GCC optimize(\"O0\")'; cat $file; } > slow && mv slow $file || exit 1; done"
+    )
+    """Verilator includes these files behind all others in the one that it compiles."""
 
     def _build_command(self) -> list[list[str]]:
         verilate, make = (
@@ -258,10 +264,11 @@ class _QuickVerilator(_Process, Verilator):
         )
         if self.traced == "fst":
             verilate = ["--trace-fst" if word == "--trace" else word for word in verilate]
+        generate = [verilate, ["sh", "-c", self.once]]
         if not self._kept.exists():
-            return [verilate, make]
+            return [*generate, make]
         # These files are newer than the makefile, so that make does not build them again.
-        return [verilate, *(["cp", str(self._kept / name), str(self.build_dir)] for name in self._library), make]
+        return [*generate, *(["cp", str(self._kept / name), str(self.build_dir)] for name in self._library), make]
 
     def keep_library(self) -> None:
         if not self._kept.exists():
@@ -321,7 +328,7 @@ def _build_args(simulator: Simulator) -> list[str]:
         # With these two passes, which -O3 switches on, Verilator would give equal code in equal modules other names,
         # and make a function of each.
         *("-fno-dfg-scoped", "-fno-table"),
-        *("--output-split", "0", "-CFLAGS", "-O2"),
+        *("--output-split", "0", "-CFLAGS", "-O2 -Wno-attributes"),
     ]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from zeroskip.cosim.build import Design, geometry_key
+import dataclasses
+
+from zeroskip.cosim.build import Design
 from zeroskip.cosim.emit import emit_verilog, memory_access
 from zeroskip.model.bits import bits_for
 from zeroskip.model.mma.geometry import TileGeometry
+from zeroskip.model.mma.numerics import FloatFormat, block_rule
 from zeroskip.model.sources import PACKAGE
 from zeroskip.rtl.mma.gemm import Gemm
 from zeroskip.rtl.mma.layouts import job_layout, load_layout, results_layout, step_layout
@@ -19,11 +22,19 @@ def banks(geometry: TileGeometry) -> list[str]:
     return [f"gemm_player.gemm.{matrix}{index}" for matrix, count in counts.items() for index in range(count)]
 
 
+def hardware_key(geometry: TileGeometry) -> str:
+    """What the hardware of a tile depends on: of its generation the rule alone, and of integers not even that.
+    Generations that add alike share a build."""
+    fields = dataclasses.asdict(geometry)
+    mode = [fields.pop("generation"), geometry.dtype, geometry.out]
+    return repr([fields, block_rule(*mode) if isinstance(geometry.operand, FloatFormat) else None])
+
+
 def gemm_design(geometry: TileGeometry) -> Design:
     """The player of matrix products with a Gemm of `geometry`."""
     return Design(
         component=Gemm,
-        key=geometry_key(geometry),
+        key=hardware_key(geometry),
         top="gemm_player",
         verilog=lambda: emit_verilog(Gemm(geometry), "gemm") + memory_access("memories", banks(geometry)),
         sources=(PACKAGE / "cosim/sram.v", PACKAGE / "cosim/mma/gemm_player.v"),
@@ -44,7 +55,7 @@ def tile_design(geometry: TileGeometry) -> Design:
     """The player of single steps with a tile of `geometry` by itself."""
     return Design(
         component=Tile,
-        key=geometry_key(geometry),
+        key=hardware_key(geometry),
         top="tile_player",
         verilog=lambda: emit_verilog(Tile(geometry), "tile"),
         sources=(PACKAGE / "cosim/mma/tile_player.v",),
