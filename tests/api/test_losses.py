@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,6 @@ import torch
 from torch import nn
 
 import zeroskip
-from zeroskip.api.eie.compile import EieCompileSettings
-from zeroskip.api.mma.compile import MmaCompileSettings
 from zeroskip.model.cores import CORES, load_core
 from zeroskip.model.data.dataset import Dataset
 from zeroskip.model.network.subset import chosen
@@ -35,7 +34,8 @@ def split(train: np.ndarray, test: np.ndarray) -> Dataset:
 
 
 def settings(core: str, **own: Any) -> zeroskip.CompileSettings:
-    return zeroskip.CompileSettings(core=core, own=MmaCompileSettings(**own) if own else None)
+    small = import_module(f"support.{core}_settings").SMALL
+    return zeroskip.CompileSettings(core=core, own=dataclasses.replace(small, **own))
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -120,9 +120,8 @@ def test_simulate_tells_what_is_lost(core: str) -> None:
 def test_saturated_sums_are_counted_alike(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A narrow accumulator saturates often in one sum. Compiling looks at parts, the simulation at the whole."""
     monkeypatch.setattr("zeroskip.model.core._CHUNK", together)
-    own = EieCompileSettings(accumulator_bits=16)
     data = split(inputs(50), inputs(20, 30))
-    compiled = zeroskip.compile(network(), data, settings=zeroskip.CompileSettings(own=own))
+    compiled = zeroskip.compile(network(), data, settings=settings("eie", accumulator_bits=16))
     simulation = zeroskip.simulate(compiled, data, settings=zeroskip.SimulateSettings(saturate=True))
     found = compiled.summary()["saturated"]["sums"]
     assert found == simulation.summary()["saturated"]["sums"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,15 @@ def samples(count: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(count, 12)).astype(np.float32), rng.integers(0, 3, count)
 
 
+def settings(core: str) -> zeroskip.CompileSettings:
+    return zeroskip.CompileSettings(core=core, own=import_module(f"support.{core}_settings").SMALL)
+
+
 @pytest.mark.parametrize("core", CORES)
 def test_what_compile_returned(core: str) -> None:
     """Without files: outputs near those of torch, and progress before what takes long."""
     module, (inputs, labels) = small(), samples(20)
-    compiled = zeroskip.compile(module, (inputs, labels), settings=zeroskip.CompileSettings(core=core))
+    compiled = zeroskip.compile(module, (inputs, labels), settings=settings(core))
     steps: list[Step] = []
     result = zeroskip.simulate(compiled, (inputs, labels), progress=steps.append)
     assert result.equal
@@ -50,7 +55,7 @@ def test_numbers_of_any_size_run_on_the_rtl(core: str, scale: float) -> None:
         for layer in (module[0], module[2]):
             layer.bias.mul_(scale)
     inputs = inputs * np.float32(scale)
-    compiled = zeroskip.compile(module, (inputs, labels), settings=zeroskip.CompileSettings(core=core))
+    compiled = zeroskip.compile(module, (inputs, labels), settings=settings(core))
     result = zeroskip.simulate(compiled, (inputs, labels))
     assert result.equal
     assert set(result.verification.saturated.values()) == {0}
@@ -61,10 +66,10 @@ def test_numbers_of_any_size_run_on_the_rtl(core: str, scale: float) -> None:
 
 def test_arrays_without_labels(tmp_path: Path) -> None:
     inputs, labels = samples(6)
-    compiled = zeroskip.compile(small(), (inputs, labels))
+    compiled = zeroskip.compile(small(), (inputs, labels), settings=settings("eie"))
     compiled.save(tmp_path / "net.zs")
-    settings = zeroskip.SimulateSettings(limit=4)
-    result = zeroskip.simulate(tmp_path / "net.zs", (inputs, None), settings=settings, outputs=tmp_path / "out.npz")
+    first = zeroskip.SimulateSettings(limit=4)
+    result = zeroskip.simulate(tmp_path / "net.zs", (inputs, None), settings=first, outputs=tmp_path / "out.npz")
     assert result.accuracy is None
     assert result.verification.images == 4
     assert np.array_equal(np.load(tmp_path / "out.npz")["outputs"], result.outputs)
@@ -114,7 +119,7 @@ def test_refuses_a_waveform_before_the_simulation(tmp_path: Path, waves: str, fo
 
 
 def test_a_waveform_has_its_sessions_beside_it(tmp_path: Path) -> None:
-    compiled = zeroskip.compile(small(), samples(2), settings=zeroskip.CompileSettings(core="mma"))
+    compiled = zeroskip.compile(small(), samples(2), settings=settings("mma"))
     result = zeroskip.simulate(compiled, samples(2), waves=tmp_path / "run.vcd")
     assert result.sessions == (tmp_path / "run.gtkw", tmp_path / "run.sucl")
     assert result.summary()["sessions"] == [str(path) for path in result.sessions]
@@ -147,7 +152,7 @@ def test_refuses_a_trace_before_the_simulation(tmp_path: Path, trace: str, messa
 @pytest.mark.parametrize("core", CORES)
 def test_a_trace_of_the_samples_that_are_wanted(tmp_path: Path, core: str, waves: str | None) -> None:
     """With a waveform or without, which then leaves none."""
-    compiled = zeroskip.compile(small(), samples(4), settings=zeroskip.CompileSettings(core=core))
+    compiled = zeroskip.compile(small(), samples(4), settings=settings(core))
     result = zeroskip.simulate(
         compiled,
         samples(4),
@@ -177,9 +182,9 @@ def test_refuses_a_viewer_before_the_simulation(tmp_path: Path, viewer: str, mes
 
 @pytest.mark.parametrize("core", CORES)
 def test_a_viewer_of_the_samples_that_are_wanted(tmp_path: Path, core: str) -> None:
-    compiled = zeroskip.compile(small(), samples(4), settings=zeroskip.CompileSettings(core=core))
-    settings = zeroskip.SimulateSettings(waves_samples=2)
-    result = zeroskip.simulate(compiled, samples(4), settings=settings, viewer=tmp_path / "run.html")
+    compiled = zeroskip.compile(small(), samples(4), settings=settings(core))
+    shown_samples = zeroskip.SimulateSettings(waves_samples=2)
+    result = zeroskip.simulate(compiled, samples(4), settings=shown_samples, viewer=tmp_path / "run.html")
     assert result.summary()["viewer"] == str(tmp_path / "run.html")
     assert ("viewer of the cycles", str(tmp_path / "run.html")) in result.rows()
     run, arrays = run_of(tmp_path / "run.html")

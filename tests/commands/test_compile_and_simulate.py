@@ -22,6 +22,9 @@ Command = Callable[..., tuple[int, str, str]]
 
 COMPILE = ("compile", "mynet:Net", "--weights", "weights.safetensors", "--data", "data.npz", "--output", "net.zs")
 
+SMALL = ("--pes", 2, "--entry-words", 64, "--pointers", 64, "--activation-rows", 32, "--layers", 2)
+"""The array of tests/support/eie_settings.py, whose simulator is built once."""
+
 
 def sizes(compiled: dict[str, Any]) -> list[tuple[int, int]]:
     """Inputs and outputs of each layer."""
@@ -30,17 +33,17 @@ def sizes(compiled: dict[str, Any]) -> list[tuple[int, int]]:
 
 def test_compile_and_simulate(zs: Command, tmp_path: Path) -> None:
     """One network through both commands: what each says agrees with the files and with the other."""
-    code, out, err = zs(*COMPILE, "--pes", 4, "--json")
+    code, out, err = zs(*COMPILE, "--pes", 2, "--json")
     assert code == 0, err
     compiled = json.loads(out)
     assert sizes(compiled) == [(30, 20), (20, 4)]
-    assert compiled["geometry"]["pes"] == 4
+    assert compiled["geometry"]["pes"] == 2
     assert compiled["weights"]["total"] == 30 * 20 + 20 * 4
 
     code, out, err = zs("simulate", "net.zs", "--data", "data.npz", "--outputs", "out.npz", "--json")
     assert code == 0, err
     result = json.loads(out)
-    assert (result["images"], result["geometry"]["pes"], result["mismatches"]) == (200, 4, 0)
+    assert (result["images"], result["geometry"]["pes"], result["mismatches"]) == (200, 2, 0)
     assert result["cycle_model_equal"] is True
     assert result["accuracy"]["hardware"] == pytest.approx(compiled["accuracy"]["shared"], abs=0.02)
     saved = np.load(tmp_path / "out.npz")
@@ -72,7 +75,7 @@ def test_weights_of_few_values_are_kept_exactly(zs: Command, tmp_path: Path) -> 
     inputs = rng.integers(-3, 4, (10, 30)).astype(np.float32)
     np.savez(tmp_path / "exact.npz", inputs=inputs)
     arguments = ("--data", "exact.npz", "--output", "exact.zs", "--weights", "exact.safetensors")
-    assert zs("compile", "exact.py:net", *arguments)[0] == 0
+    assert zs("compile", "exact.py:net", *arguments, *SMALL)[0] == 0
     assert zs("simulate", "exact.zs", "--data", "exact.npz", "--outputs", "exact-out.npz")[0] == 0
     expected = np.maximum(inputs @ values.numpy().T, 0)
     assert np.array_equal(np.load(tmp_path / "exact-out.npz")["outputs"], expected)
@@ -94,7 +97,8 @@ def test_convolutions(zs: Command, tmp_path: Path) -> None:
     (tmp_path / "convnet.py").write_text(CONVOLUTIONS)
     rng = np.random.default_rng(8)
     np.savez(tmp_path / "images.npz", inputs=rng.random((5, 1, 8, 8)), labels=rng.integers(0, 4, 5))
-    compiling = ("compile", "convnet:net", "--data", "images.npz", "--output", "conv.zs", "--pes", 4)
+    sizes = ("--pes", 2, "--entry-words", 64, "--pointers", 128)
+    compiling = ("compile", "convnet:net", "--data", "images.npz", "--output", "conv.zs", *sizes)
     for positions, starts, layer in (((), 3, "32 x 48 (x 3)"), (("--positions", 1), 36, "9 x 4 (x 36)")):
         code, out, err = zs(*compiling, *positions)
         assert code == 0, err
@@ -135,7 +139,7 @@ def test_average_pooling_from_a_factory_with_arguments(zs: Command, tmp_path: Pa
 
 
 def test_tables_are_for_people(zs: Command) -> None:
-    code, out, _ = zs(*COMPILE)
+    code, out, _ = zs(*COMPILE, *SMALL)
     assert code == 0
     assert "weights kept" in out
     code, out, _ = zs("simulate", "net.zs", "--data", "data.npz", "--limit", 3)

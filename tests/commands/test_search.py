@@ -128,6 +128,14 @@ def in_a_process(folder: Path, *arguments: object) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.fixture
+def there(zs: Command, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command in the folder of `pictures`, in this process: most of them are short, and importing torch is
+    not."""
+    monkeypatch.chdir(pictures)
+    return zs
+
+
 SHORT = {
     "sensitivity": (),
     "amc": ("--episodes", 30, "--warm-up", 10),
@@ -145,13 +153,15 @@ SHORT = {
         ("netadapt", "nm", "mma-cycles", 0.9),
     ],
 )
-def test_a_users_own_network(pictures: Path, method: str, granularity: str, cost: str, budget: float) -> None:
+def test_a_users_own_network(
+    there: Command, pictures: Path, method: str, granularity: str, cost: str, budget: float
+) -> None:
     """From weights and data in files to the RTL, without a change of the user's code."""
     name = f"{method}-{granularity}"
     network = ("usercnn.py:Net", "--data", "digits.npz", "--weights")
     search = ("search", method, *network, "weights.safetensors", "--granularity", granularity, "--cost", cost)
     options = ("--budget", budget, "--output", f"{name}.json", "--json")
-    code, out, err = in_a_process(pictures, *search, *options, *SHORT[method])
+    code, out, err = there(*search, *options, *SHORT[method])
     assert code == 0, err
     found = json.loads(out)
     assert found["cost"]["reached"] <= budget
@@ -159,15 +169,15 @@ def test_a_users_own_network(pictures: Path, method: str, granularity: str, cost
     assert all((pictures / file).stat().st_size > 0 for file in found["files"])
     tuned = f"{name}.safetensors"
     arguments = ("--plan", f"{name}.json", "--epochs", 5, "--output", tuned, "--json")
-    code, out, err = in_a_process(pictures, "finetune", *network, "weights.safetensors", *arguments)
+    code, out, err = there("finetune", *network, "weights.safetensors", *arguments)
     assert code == 0, err
     result = json.loads(out)
     assert result["density"] == pytest.approx(found["density"], abs=1e-4)
     assert result["accuracy"]["finetuned"] > 0.8
     core = TILE if granularity == "nm" else ARRAY
-    code, out, err = in_a_process(pictures, "compile", *network, tuned, "--core", core, "--output", f"{name}.zs")
+    code, out, err = there("compile", *network, tuned, "--core", core, "--output", f"{name}.zs")
     assert code == 0, err
-    code, out, err = in_a_process(pictures, "simulate", f"{name}.zs", "--data", "few.npz", "--json")
+    code, out, err = there("simulate", f"{name}.zs", "--data", "few.npz", "--json")
     assert code == 0, err
     ran = json.loads(out)
     assert ran["mismatches"] == 0
@@ -176,13 +186,11 @@ def test_a_users_own_network(pictures: Path, method: str, granularity: str, cost
         assert ran["cycles_per_image"]["mean"] == pytest.approx(found["cost"]["plan"], rel=0.35)
 
 
-def test_the_long_fine_tuning_goes_on_from_the_adapted_weights(pictures: Path) -> None:
+def test_the_long_fine_tuning_goes_on_from_the_adapted_weights(there: Command) -> None:
     """By default, as if they were given; the dense ones, if these are asked for and are not fitted, are worse."""
     network = ("usercnn.py:Net", "--data", "digits.npz", "--weights")
     search = ("search", "netadapt", *network, "weights.safetensors", "--granularity", "channels", "--cost", "macs")
-    code, _, err = in_a_process(
-        pictures, *search, "--step", 0.2, "--iterations", 40, "--short-rate", 0.01, "--output", "long.json"
-    )
+    code, _, err = there(*search, "--step", 0.2, "--iterations", 40, "--short-rate", 0.01, "--output", "long.json")
     assert code == 0, err
     before = []
     for weights in (
@@ -191,24 +199,24 @@ def test_the_long_fine_tuning_goes_on_from_the_adapted_weights(pictures: Path) -
         ("weights.safetensors", "--from-dense", "--no-refit"),
     ):
         arguments = ("--plan", "long.json", "--epochs", 0, "--output", "long.safetensors", "--json")
-        code, out, err = in_a_process(pictures, "finetune", *network, *weights, *arguments)
+        code, out, err = there("finetune", *network, *weights, *arguments)
         assert code == 0, err
         before.append(json.loads(out)["accuracy"]["pruned"])
     assert before[0] == before[1] >= before[2]
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_a_data_set_by_its_name_on_the_rtl(pictures: Path, core: str) -> None:
+def test_a_data_set_by_its_name_on_the_rtl(there: Command, pictures: Path, core: str) -> None:
     """Accuracy is that of the test split, which the network has not been trained on."""
     network = ("usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits")
-    code, out, err = in_a_process(pictures, "compile", *network, "--core", core, "--output", "named.zs", "--json")
+    code, out, err = there("compile", *network, "--core", core, "--output", "named.zs", "--json")
     assert code == 0, err
     digits = load_data("digits", 0)
     module, _ = load_network(f"{pictures / 'usercnn.py'}:Net", pictures / "weights.safetensors")
     expected = evaluate(module, torch.from_numpy(digits.test_inputs), torch.from_numpy(digits.test_labels))
     assert json.loads(out)["accuracy"]["golden"] == pytest.approx(expected, abs=0.02)
     simulate = ("simulate", "named.zs", "--data", "digits", "--limit", 30, "--json")
-    code, out, err = in_a_process(pictures, *simulate)
+    code, out, err = there(*simulate)
     assert code == 0, err
     assert json.loads(out)["mismatches"] == 0
     first = evaluate(module, torch.from_numpy(digits.test_inputs[:30]), torch.from_numpy(digits.test_labels[:30]))
@@ -247,13 +255,13 @@ def test_killed_and_resumed(pictures: Path, method: str, granularity: str, cost:
         assert cut.with_suffix(trained).read_bytes() == whole.with_suffix(trained).read_bytes()
 
 
-def test_comparison(pictures: Path) -> None:
+def test_comparison(there: Command, pictures: Path) -> None:
     """One run is expensive: each policy's figures agree with its trials, and a resumed run gives the same."""
     search = ("search", "compare", "usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits.npz")
     options = ("--granularity", "channels", "--cost", "macs", "--seeds", 2, "--epochs", 1, "--output", "all.json")
     budgets = ("--budgets", "0.5,0.6")
     short = (*SHORT["amc"], *SHORT["netadapt"])
-    code, out, err = in_a_process(pictures, *search, *options, *budgets, *short, "--workers", 2, "--json")
+    code, out, err = there(*search, *options, *budgets, *short, "--workers", 2, "--json")
     assert code == 0, err
     result = json.loads(out)
     assert json.loads((pictures / "all.json").read_text()) == result
@@ -272,24 +280,24 @@ def test_comparison(pictures: Path) -> None:
             assert policy["seconds"] > 0
     assert (pictures / "all.png").read_bytes()[:4] == b"\x89PNG"
     # With everything in its journals there is nothing left to do.
-    code, again, err = in_a_process(pictures, *search, *options, *budgets, *short, "--json", "--resume")
+    code, again, err = there(*search, *options, *budgets, *short, "--json", "--resume")
     assert code == 0, err
     assert json.loads(again)["budgets"] == result["budgets"]
 
 
-def test_a_comparison_with_other_pruners(pictures: Path) -> None:
+def test_a_comparison_with_other_pruners(there: Command) -> None:
     """Torch-Pruning's networks meet the budget too, and are trained as they are."""
     pytest.importorskip("torch_pruning")
     search = ("search", "compare", "usercnn.py:Net", "--weights", "weights.safetensors", "--data", "digits.npz")
     options = ("--granularity", "channels", "--cost", "macs", "--budget", 0.5, "--seeds", 1, "--tunings", 1)
     short = (*SHORT["amc"], *SHORT["netadapt"], "--epochs", 1, "--output", "peers.json")
-    code, out, err = in_a_process(pictures, *search, *options, *short, "--peers", "--json")
+    code, out, err = there(*search, *options, *short, "--peers", "--json")
     assert code == 0, err
     found = json.loads(out)["budgets"][0]["policies"]
     theirs = [name for name in found if name.startswith("tp-")]
     assert theirs == [name + fit for name in PRUNERS for fit in ("", "+fit")]
     assert all(0 < found[name]["cost"] <= 0.5 for name in theirs)
-    code, _, err = in_a_process(pictures, *search, *options, *short, "--peers", "--granularity", "weights")
+    code, _, err = there(*search, *options, *short, "--peers", "--granularity", "weights")
     assert code == 1
     assert "peers must be off for weights: Torch-Pruning removes channels alone, not True" in re.sub(r"\s+", " ", err)
 

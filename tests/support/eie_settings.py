@@ -7,6 +7,10 @@ import zeroskip
 PRUNING = zeroskip.EieCompileSettings(density=0.5, pes=2)
 """Keeps half of the weights."""
 
+SMALL = zeroskip.EieCompileSettings(pes=2, entry_words=64, pointers=64, activation_rows=32, layers=2)
+"""One array for many small networks, whose simulator is built once: as large as `zeroskip compile --pes 2` makes it for
+the network of tests/conftest.py."""
+
 TASKS = {"sharing weights", "measuring accuracy", "choosing fraction bits", "running the golden model"}
 """What takes a while and must be shown."""
 

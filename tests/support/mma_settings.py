@@ -7,6 +7,9 @@ import zeroskip
 PRUNING = zeroskip.MmaCompileSettings(prune=True, permute=True)
 """Keeps half of the weights."""
 
+SMALL = zeroskip.MmaCompileSettings(m=1, n=2)
+"""One tile for many small networks, whose simulator is built once."""
+
 TASKS = {"permuting channels", "pruning to 2:4", "measuring accuracy", "running the golden model"}
 """What takes a while and must be shown."""
 

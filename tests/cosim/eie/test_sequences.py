@@ -8,7 +8,7 @@ from support.sequences import NETWORKS, network, sequences
 
 from zeroskip.model.eie.geometry import EieGeometry
 
-GEOMETRY = EieGeometry(pes=4, entry_words=4096, pointers=4096, activation_rows=128, layers=16)
+GEOMETRY = EieGeometry(pes=4, entry_words=4096, pointers=4096, activation_rows=128, layers=32)
 """One array for all of them, so that it is built once."""
 
 

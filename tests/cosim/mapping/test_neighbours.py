@@ -15,9 +15,12 @@ from zeroskip.model.mapping.ranking import NONE
 
 GEOMETRIES = {
     "1": MapperGeometry(width=1, dims=2, coordinate_bits=6, reach=4, batch_bits=2, index_bits=9, words=400, offsets=20),
-    "4": MapperGeometry(width=4, dims=4, coordinate_bits=7, reach=2, batch_bits=3, index_bits=9, words=100, offsets=16),
+    "4": MapperGeometry(
+        width=4, dims=4, coordinate_bits=7, batch_bits=3, reach=2, index_bits=9, words=200, offsets=100
+    ),
     "8": MapperGeometry(),
 }
+"""Those of four and eight keys are in test_play.py, too: their simulators are built once."""
 
 
 def some_points(geometry: MapperGeometry, count: int, seed: int, spread: int = 14) -> Any:
@@ -76,7 +79,9 @@ def test_no_points_or_no_queries(sizes: tuple[int, int]) -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    geometry = GEOMETRIES["4"]
+    geometry = MapperGeometry(
+        width=4, dims=4, coordinate_bits=7, batch_bits=3, reach=2, index_bits=9, words=100, offsets=16
+    )
     cloud = some_points(geometry, 30, seed=0)
     with pytest.raises(ValueError, match=r"count must be from 1 to the width of the unit \(4\), not 5"):
         plan_nearest(cloud, cloud, geometry, count=5)

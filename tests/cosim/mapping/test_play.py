@@ -19,9 +19,13 @@ from zeroskip.model.mapping.layer import plan_layer
 GEOMETRIES = {
     "1": MapperGeometry(width=1, dims=1, coordinate_bits=8, reach=4, index_bits=9, words=600, offsets=8),
     "2": MapperGeometry(width=2, dims=2, coordinate_bits=6, reach=4, index_bits=9, words=512, offsets=30),
-    "4": MapperGeometry(width=4, dims=4, coordinate_bits=10, reach=2, index_bits=10, words=200, offsets=100),
+    "4": MapperGeometry(
+        width=4, dims=4, coordinate_bits=7, batch_bits=3, reach=2, index_bits=9, words=200, offsets=100
+    ),
     "8": MapperGeometry(width=8),
 }
+RECORDED = MapperGeometry(width=1, words=256, offsets=27)
+"""As in test_trace.py: the simulator that records is built once."""
 
 
 def check(run: LayerRun, inputs: Any, outputs: Any, offsets: Any) -> None:
@@ -120,7 +124,7 @@ def test_icarus_agrees() -> None:
 
 def test_a_wrong_triple_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """And the job is recorded."""
-    geometry = GEOMETRIES["1"]
+    geometry = RECORDED
     cloud = distinct_points(geometry, 30, seed=2)
     right = play.read_triples
 
@@ -130,7 +134,7 @@ def test_a_wrong_triple_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) 
         return triples
 
     monkeypatch.setattr(play, "read_triples", wrong)
-    run = run_layer(cloud, cube(3, 1), geometry, waveform=tmp_path / "map.vcd")
+    run = run_layer(cloud, cube(3, 3)[12:15], geometry, waveform=tmp_path / "map.vcd")
     assert run.mismatches == 1
     assert not run.equal
     assert run.waveform == tmp_path / "map.vcd"
@@ -138,10 +142,10 @@ def test_a_wrong_triple_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) 
 
 
 def test_a_job_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    geometry = GEOMETRIES["1"]
+    geometry = RECORDED
     cloud = distinct_points(geometry, 30, seed=2)
     right = play.most_cycles
     monkeypatch.setattr(play, "most_cycles", lambda expected: right(expected) * [1, 0] + [0, 9])
     with pytest.raises(SimulatorError, match=r"job 1 of 2 was not done after 10 cycles; the cycle model expected \d+"):
-        run_layer(cloud, cube(3, 1), geometry, waveform=tmp_path / "map.vcd")
+        run_layer(cloud, cube(3, 3)[12:15], geometry, waveform=tmp_path / "map.vcd")
     assert (tmp_path / "map.vcd").stat().st_size > 0

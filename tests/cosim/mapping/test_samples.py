@@ -13,9 +13,12 @@ from zeroskip.model.mapping.geometry import MapperGeometry
 
 GEOMETRIES = {
     "1": MapperGeometry(width=1, dims=2, coordinate_bits=6, reach=4, batch_bits=2, index_bits=9, words=400, offsets=30),
-    "4": MapperGeometry(width=4, dims=4, coordinate_bits=7, reach=2, batch_bits=3, index_bits=9, words=130, offsets=40),
+    "4": MapperGeometry(
+        width=4, dims=4, coordinate_bits=7, batch_bits=3, reach=2, index_bits=9, words=200, offsets=100
+    ),
     "8": MapperGeometry(),
 }
+"""Those of four and eight keys are in test_play.py, too: their simulators are built once."""
 
 
 def some_points(geometry: MapperGeometry, count: int, seed: int, batches: int = 2) -> Any:
@@ -48,7 +51,9 @@ def test_samples(name: str, points: int, count: int, batches: int) -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    geometry = GEOMETRIES["4"]
+    geometry = MapperGeometry(
+        width=4, dims=4, coordinate_bits=7, batch_bits=3, reach=2, index_bits=9, words=130, offsets=40
+    )
     cloud = some_points(geometry, 60, seed=0, batches=1)
     with pytest.raises(ValueError, match="first must be from 0 to 59, not 60"):
         plan_farthest(cloud, geometry, count=3, first=60)

@@ -17,7 +17,7 @@ from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mapping.layer import LayerPlan, plan_layer
 
 LAYERS = {
-    "8 keys a cycle": (MapperGeometry(width=8, words=256, offsets=27), {}),
+    "4 keys a cycle": (MapperGeometry(width=4), {}),
     "1 key a cycle, strided": (MapperGeometry(width=1, words=256, offsets=27), {"strides": (2, 2, 2)}),
 }
 """As in test_viewer.py: the simulators are built once."""

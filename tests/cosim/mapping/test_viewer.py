@@ -24,7 +24,7 @@ from zeroskip.model.mapping.keys import unpack
 from zeroskip.model.mapping.layer import LayerPlan, plan_layer
 
 LAYERS = {
-    "8 keys a cycle": (MapperGeometry(width=8, words=256, offsets=27), {}),
+    "4 keys a cycle": (MapperGeometry(width=4), {}),
     "1 key a cycle, strided": (MapperGeometry(width=1, words=256, offsets=27), {"strides": (2, 2, 2)}),
 }
 

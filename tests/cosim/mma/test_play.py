@@ -48,26 +48,29 @@ FLOATS = [
     unit("H100", "bf16", "fp32", "dense"),
     unit("H100", "tf32", "fp32", "1:2"),
     unit("H100", "e4m3", "fp32"),
-    unit("H100", "e5m2", "fp32", "dense"),
+    unit("H100", "e5m2", "fp32"),
     unit("Ada", "e5m2", "fp16"),
-    unit("H100", "e4m3", "fp16", "dense"),
+    unit("H100", "e4m3", "fp16"),
     unit("B200", "e5m2", "fp16"),
     unit("B200", "e4m3", "fp32"),
-    unit("B200", "e5m2", "fp32", "1:4"),
+    unit("B200", "e5m2", "fp32"),
+    unit("Ada", "tf32", "fp32", "1:4"),
 ]
 AGAIN = [
     unit("Ada", "fp16", "fp32", "4:8 pairs"),
     unit("Ada", "fp16", "fp16", "dense"),
     unit("Ada", "bf16", "fp32", "4:8"),
-    unit("Ada", "tf32", "fp32", "1:4"),
     unit("B200", "fp16", "fp32", "4:8 pairs"),
     unit("B200", "fp16", "fp16", "dense"),
     unit("B200", "bf16", "fp32", "4:8"),
     unit("B200", "tf32", "fp32", "1:4"),
     unit("H100", "e5m2", "fp16", "1:2"),
     unit("B200", "e4m3", "fp16", "4:8"),
+    unit("H100", "e5m2", "fp32", "dense"),
+    unit("H100", "e4m3", "fp16", "dense"),
+    unit("B200", "e5m2", "fp32", "1:4"),
 ]
-"""Modes that Ada adds up as A100 does, and B200 as H100."""
+"""Modes that Ada adds up as A100 does, and B200 as H100; and other patterns of the largest units."""
 INTEGERS = [
     unit("A100", "int8", "int32", m=2, n=3),
     unit("A100", "int8", "int32_sat", check="relaxed"),
@@ -170,8 +173,8 @@ GEMMS = {
     "int8": unit("A100", "int8", "int32_sat", m=3, n=2, check="relaxed", a_words=5, b_words=3, d_words=3),
     "1:4": unit("A100", "int8", "int32", "1:4", k=2, m=2, n=1, a_words=64, b_words=16, d_words=16),
     "dense": unit("H100", "int8", "int32", "dense", k=6, m=2, n=3, a_words=16, b_words=12, d_words=6),
-    "two blocks": unit("H100", "e4m3", "fp16", m=1, n=2, a_words=6, b_words=4, d_words=9),
-    "c last": unit("B200", "e5m2", "fp32", m=2, n=1, a_words=9, b_words=3, d_words=5),
+    "two blocks": unit("H100", "e4m3", "fp16", m=1, n=1, a_words=6, b_words=4, d_words=9),
+    "c last": unit("B200", "e5m2", "fp32", m=1, n=1, a_words=9, b_words=3, d_words=5),
     "one word": unit("A100", "int8", "int32", "1:2", k=2, m=2, n=2, a_words=2, b_words=1, d_words=1),
 }
 

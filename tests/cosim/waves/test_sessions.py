@@ -103,9 +103,13 @@ def test_all_that_the_sessions_of_the_tile_name_is_in_the_waveform(tmp_path: Pat
     check(record_tile(name, tmp_path, "vcd", Simulator.VERILATOR)[0])
 
 
-@pytest.mark.parametrize("width", [1, 8])
-def test_all_that_the_sessions_of_the_mapping_unit_name_is_in_the_waveform(tmp_path: Path, width: int) -> None:
-    geometry = MapperGeometry(width=width, words=256, offsets=27)
+@pytest.mark.parametrize(
+    "geometry", [MapperGeometry(width=1, words=256, offsets=27), MapperGeometry(width=4)], ids=["1 key", "4 keys"]
+)
+def test_all_that_the_sessions_of_the_mapping_unit_name_is_in_the_waveform(
+    tmp_path: Path, geometry: MapperGeometry
+) -> None:
+    """The geometries of tests/cosim/mapping/test_trace.py: their simulators are built once."""
     plan = plan_layer(distinct_points(geometry, 50, seed=3), cube(3, 3)[9:18], geometry)
     records = Records(waves=tmp_path / "run.vcd")
     assert len(record_layer(plan, records, name="layer", viewer=None, simulator=Simulator.VERILATOR, seed=0)) == 2

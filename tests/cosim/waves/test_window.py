@@ -36,7 +36,7 @@ FST = pytest.param(
 
 def small_plan() -> LayerPlan:
     """As in tests/cosim/mapping/test_trace.py: the simulator is built once."""
-    geometry = MapperGeometry(width=8, words=256, offsets=27)
+    geometry = MapperGeometry(width=4)
     return plan_layer(distinct_points(geometry, 50, seed=3), cube(3, 3)[9:18], geometry)
 
 
