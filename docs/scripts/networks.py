@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 from tables import DOCS, fill, markdown, measured, update
@@ -9,6 +11,7 @@ from tables import DOCS, fill, markdown, measured, update
 CORES = {"eie": "EIE array", "eie-feedback": "EIE array, error feedback", "mma": "N:M tile"}
 HALVES = {"eie-sparsegpt": "EIE array, half of the weights", "mma-sparsegpt": "N:M tile, 2:4"}
 LENETS = {"bench-sharing-lenet-300-100": "LeNet-300-100", "bench-sharing-lenet-5": "LeNet-5"}
+WHOLE = {"resnet-20": "ResNet-20", "mobilenet": "MobileNetV1", "lstm": "LSTM", "gpt": "GPT"}
 PRUNED = {"magnitude": "magnitude", "wanda": "Wanda", "sparsegpt": "SparseGPT"}
 
 
@@ -97,6 +100,66 @@ def generated_table(results: dict[str, dict[str, Any]]) -> str:
     return markdown([*rows, *([name, *row] for name, row in cells.items())])
 
 
+def whole_table(results: dict[tuple[str, str], dict[str, Any]]) -> str:
+    """A row for each network and core, of those that were measured."""
+    heads = ["network", "core", "float", "weights kept", "golden model", "over", "on the RTL", "values", "different"]
+    rows = [[*heads, "cycles of each", "as predicted"]]
+    for (name, core), result in results.items():
+        rtl, kept = result["rtl"], result["compile"]
+        assert rtl["mismatches"] == 0
+        assert rtl["cycle_model_equal"]
+        golden, text = whole_golden(result["golden"]), "loss" in result["golden"][0]
+        samples = sum(part["samples"] for part in result["golden"])
+        rows.append(
+            [
+                WHOLE[name],
+                CORES[core],
+                f"{kept['dense']:.3f}" if text else f"{kept['dense']:.2%}",
+                f"{kept['kept']:,} ({kept['kept'] / kept['total']:.0%})",
+                f"{golden:.3f}" if text else f"{golden:.2%}",
+                f"{samples:,} {'sequences' if text else 'images'}",
+                f"{rtl['samples']} {'characters' if text else 'images'}",
+                f"{rtl['values']:,}",
+                f"{rtl['mismatches']}",
+                f"{rtl['cycles']:,.0f}",
+                "all",
+            ]
+        )
+    return markdown(rows)
+
+
+def whole_golden(parts: list[dict[str, Any]]) -> float:
+    """The accuracy of all parts together, or the perplexity."""
+    count = sum(part["samples"] for part in parts)
+    key = "loss" if "loss" in parts[0] else "accuracy"
+    mean = sum(part[key] * part["samples"] for part in parts) / count
+    return math.exp(mean) if key == "loss" else float(mean)
+
+
+def whole_results() -> dict[tuple[str, str], dict[str, Any]]:
+    """Those of measure_whole.py that are complete, and the GPT from its own files."""
+    found = {}
+    for name in ("resnet-20", "mobilenet", "lstm"):
+        for core in ("eie", "mma"):
+            file = DOCS / f"measured/whole-{name}-{core}.json"
+            result = json.loads(file.read_text()) if file.exists() else {}
+            if {"compile", "rtl", "golden"} <= result.keys():
+                found[name, core] = result
+    for core in ("eie", "mma"):
+        compiled, text = measured(f"gpt-{core}-sparsegpt"), measured(f"gpt-{core}-sparsegpt-text")
+        _, *further = text["tokens"]
+        found["gpt", core] = {
+            "compile": {**compiled["weights"], "dense": compiled["perplexity"]["dense"]},
+            "golden": [{"samples": compiled["golden_images"], "loss": math.log(compiled["perplexity"]["golden"])}],
+            "rtl": {
+                **{key: text[key] for key in ("values", "mismatches", "cycle_model_equal")},
+                "samples": len(text["prompt"]) + len(further),
+                "cycles": sum(one["cycles"] for one in further) / len(further),
+            },
+        }
+    return found
+
+
 def resnet_table(result: dict[str, Any]) -> str:
     compiled, golden, rtl = (result[part] for part in ("compile", "golden", "rtl"))
     assert rtl["mismatches"] == 0
@@ -151,6 +214,7 @@ def filled(page: str) -> str:
     both = [{run: measured(f"gpt-{run}{end}") for run in runs} for end in ("", "-text")]
     page = fill(page, "measured: halves", halves_table(*both))
     page = fill(page, "measured: generated", generated_table({core: measured(f"gpt-{core}-text") for core in CORES}))
+    page = fill(page, "measured: whole", whole_table(whole_results()))
     page = fill(page, "measured: resnet", resnet_table(measured("resnet-20")))
     page = fill(page, "measured: zoo", zoo_table(measured("networks")))
     return fill(page, "measured: refused", refused_table(measured("networks")))
