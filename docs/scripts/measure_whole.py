@@ -84,7 +84,7 @@ def compiled(whole: Whole, core: str, weights: Path, dataset: Dataset, output: P
     few = dataclasses.replace(dataset, **known)
     found = compile(whole.network, few, weights=weights, settings=settings, output=output, progress=told)
     measured = found.perplexity or found.accuracy
-    return {"dense": measured["dense"], "kept": found.kept, "total": found.total}
+    return {**measured, "kept": found.kept, "total": found.total}
 
 
 def compiled_trained(whole: Whole, weights: Path, dataset: Dataset, output: Path) -> dict[str, Any]:

@@ -106,8 +106,8 @@ def _require_chain(steps: list[NetworkStep], layers: Container[int]) -> None:
     for number, step in enumerate(steps):
         if isinstance(step, LinearStep | ConvStep) and id(step.module) not in layers:
             raise step.error(
-                f"{step.label} multiplies by a tensor that is no layer's weight; channels are permuted between layers: "
-                "leave the permutation out"
+                f"{step.label} multiplies by no weight of a Linear or convolution; channels are permuted between such "
+                "layers: leave the permutation out"
             )
         if isinstance(step, MoveStep | RecurrentStep | SpreadStep | TokenStep):
             raise step.error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.multiplying import KINDS
+from support.multiplying import dataset as sequences
 from torch import nn
 
 import zeroskip
@@ -83,6 +86,19 @@ def test_weights_and_accuracies_are_those_of_the_pruned_network(core: str) -> No
     assert {"dense", "pruned", "golden"} < set(compiled.accuracy)
     assert all(0 <= value <= 1 for value in compiled.accuracy.values())
     assert dict(compiled.rows())["weights kept"] == "60 of 120"
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_weights_of_recurrent_layers_are_pruned_and_counted(core: str) -> None:
+    network, data = KINDS["LSTM"].network(), sequences()
+    # Channels of a recurrent layer are not permuted.
+    own = dataclasses.replace(_support(core).PRUNING, **({"permute": False} if core == "mma" else {}))
+    dense = zeroskip.compile(network, data, settings=zeroskip.CompileSettings(core=core))
+    pruned = zeroskip.compile(network, data, settings=zeroskip.CompileSettings(core=core, own=own))
+
+    # Four gates of 4 values from 8 inputs and 4 states, and 3 classes.
+    assert (dense.total, dense.kept) == (16 * (8 + 4) + 3 * 4, 204)
+    assert (pruned.total, pruned.kept) == (204, 102)
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -138,11 +138,11 @@ def test_products_with_tensors_that_nobody_trains_are_let_through() -> None:
     [
         (
             _FixedProduct(),
-            r"^operation 'matmul' multiplies by a tensor that is no layer's weight; channels are permuted ",
+            r"^operation 'matmul' multiplies by no weight of a Linear or convolution; channels are ",
         ),
         (
             _Sequence(_lstm()),
-            r"^layer 'layer' multiplies by a tensor that is no layer's weight; channels are permuted ",
+            r"^layer 'layer' multiplies by no weight of a Linear or convolution; channels are ",
         ),
     ],
 )
