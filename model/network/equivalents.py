@@ -170,6 +170,12 @@ def _power(input: Any, exponent: Any) -> Any:
     return square if exponent == 2 else square * (input if exponent == 3 else square)
 
 
+def _typed_as(input: Any, other: Any = None, *rest: Any, **named: Any) -> Any:
+    """x.type_as(y) and x.to(y) of values that have one type already."""
+    same = isinstance(other, Tensor) and not rest and not named and other.dtype == input.dtype
+    return input if same else None
+
+
 def _greater(input: Any, *args: Any, **kwargs: Any) -> Any:
     """The greater of two values, or the greatest of one over a dimension and its place."""
     if len(args) == 1 and isinstance(args[0], Tensor) and not kwargs:
@@ -285,6 +291,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((operator.pow, torch.pow, "pow"), _power),
     **dict.fromkeys((torch.maximum, "maximum", torch.max, "max"), _greater),
     **dict.fromkeys((torch.minimum, "minimum", torch.min, "min"), _smaller),
+    **dict.fromkeys(("type_as", "to"), _typed_as),
     **dict.fromkeys((torch.amin, "amin"), _least),
     **dict.fromkeys((operator.mul, torch.mul, torch.multiply, "mul", "multiply"), product),
     **dict.fromkeys((operator.truediv, torch.div, torch.true_divide, "div", "true_divide"), quotient),

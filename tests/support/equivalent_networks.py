@@ -109,7 +109,7 @@ def _rms(m: Parts, x: Tensor) -> Tensor:
     hidden = m.first(x).to(torch.float32)
     variance = hidden.pow(2).mean(-1, keepdim=True)
     hidden = hidden * torch.rsqrt(variance + 1e-2)
-    return m.head(m.vector * hidden.to(x.dtype))
+    return m.head(m.vector * hidden.type_as(x).to(x))
 
 
 def _layer_norm(m: Parts, x: Tensor) -> Tensor:

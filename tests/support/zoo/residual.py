@@ -184,6 +184,28 @@ class ConvNeXt(nn.Module):
         return self.head(self.norm(self.block(self.stem(x)).mean([-2, -1])))
 
 
+class LayerNorm2d(nn.Module):
+    """That of images in ConvNeXt's own code."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        u = x.mean(1, keepdim=True)
+        s = (x - u).pow(2).mean(1, keepdim=True)
+        x = (x - u) / torch.sqrt(s + self.eps)
+        return self.weight[:, None, None] * x + self.bias[:, None, None]
+
+
+def _convnext() -> nn.Module:
+    downsample = nn.Sequential(LayerNorm2d(8), nn.Conv2d(8, 12, kernel_size=2, stride=2))
+    stem = nn.Sequential(nn.Conv2d(3, 8, kernel_size=4, stride=4), LayerNorm2d(8))
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(12, eps=1e-6), nn.Linear(12, 10)]
+    return nn.Sequential(stem, ConvNeXtBlock(8), downsample, *head)
+
+
 class Residual(nn.Module):
     def __init__(self, fn: nn.Module) -> None:
         super().__init__()
@@ -236,5 +258,11 @@ RESIDUAL = (
     Entry(name="DenseNet", source=f"{_VISION}densenet.py", make=DenseNet, shape=(3, 16, 16)),
     Entry(name="DPN", source=f"{_CIFAR}dpn.py", make=_dpn, shape=(3, 8, 8)),
     Entry(name="ConvNeXt", source=f"{_VISION}convnext.py", make=ConvNeXt, shape=(3, 24, 24)),
+    Entry(
+        name="ConvNeXt, its own code",
+        source="facebookresearch/ConvNeXt, models/convnext.py",
+        make=_convnext,
+        shape=(3, 24, 24),
+    ),
     Entry(name="ConvMixer", source="locuslab/convmixer, convmixer.py", make=_convmixer, shape=(3, 24, 24)),
 )

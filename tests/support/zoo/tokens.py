@@ -119,6 +119,47 @@ class EinsumAttention(nn.Module):
         return self.head(self.to_out(out.permute(0, 2, 1, 3).reshape(b, n, 8)).mean(dim=1))
 
 
+class LayerNorm(nn.Module):
+    """As in the annotated transformer."""
+
+    def __init__(self, features: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.a_2, self.b_2 = nn.Parameter(torch.ones(features)), nn.Parameter(torch.zeros(features))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean(-1, keepdim=True)
+        std = x.std(-1, keepdim=True)
+        return self.a_2 * (x - mean) / (std + self.eps) + self.b_2
+
+
+class AnnotatedTransformer(nn.Module):
+    """A layer of its decoder, as a language model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lut, self.norms = nn.Embedding(20, 8), nn.ModuleList(LayerNorm(8) for _ in range(3))
+        self.linears = nn.ModuleList(nn.Linear(8, 8) for _ in range(4))
+        self.w_1, self.w_2, self.proj = nn.Linear(8, 16), nn.Linear(16, 8), nn.Linear(8, 20)
+        self.register_buffer("mask", torch.triu(torch.ones(1, 8, 8), diagonal=1).type(torch.uint8) == 0)
+
+    def _attention(self, x: Tensor) -> Tensor:
+        nbatches = x.size(0)
+        query, key, value = [
+            lin(y).view(nbatches, -1, 2, 4).transpose(1, 2) for lin, y in zip(self.linears, (x, x, x), strict=False)
+        ]
+        scores = torch.matmul(query, key.transpose(-2, -1)) / math.sqrt(query.size(-1))
+        scores = scores.masked_fill(self.mask.unsqueeze(1) == 0, -1e9)
+        x = torch.matmul(scores.softmax(dim=-1), value)
+        return self.linears[-1](x.transpose(1, 2).contiguous().view(nbatches, -1, 2 * 4))
+
+    def forward(self, tgt: Tensor) -> Tensor:
+        x = self.lut(tgt.long()) * math.sqrt(8)
+        x = x + self._attention(self.norms[0](x))
+        x = x + self.w_2(self.w_1(self.norms[1](x)).relu())
+        return self.proj(self.norms[2](x))
+
+
 class EncoderClassifier(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -161,6 +202,22 @@ class Mixer(nn.Module):
         return self.head(self.norm(x).mean(dim=1))
 
 
+class RMSNorm(nn.Module):
+    """As in meta-llama."""
+
+    def __init__(self, dim: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.linspace(0.8, 1.2, dim))
+
+    def _norm(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output = self._norm(x.float()).type_as(x)
+        return output * self.weight
+
+
 class LlamaBlock(nn.Module):
     """RMSNorm, rotary positions and a gated feed-forward layer."""
 
@@ -173,7 +230,7 @@ class LlamaBlock(nn.Module):
             nn.Linear(16, 8, bias=False),
             nn.Linear(8, 16, bias=False),
         )
-        self.attention_norm, self.ffn_norm, self.norm = (nn.RMSNorm(8, eps=1e-5) for _ in range(3))
+        self.attention_norm, self.ffn_norm, self.norm = (RMSNorm(8) for _ in range(3))
         self.output = nn.Linear(8, 20, bias=False)
         freqs = torch.outer(torch.arange(8).float(), 1.0 / 10000.0 ** (torch.arange(0, 4, 2).float() / 4))
         self.register_buffer("cos", torch.cat([freqs.cos(), freqs.cos()], dim=-1))
@@ -197,6 +254,13 @@ class LlamaBlock(nn.Module):
 
 TOKENS = (
     Entry(name="GPT", source="karpathy/nanoGPT, model.py", make=Gpt, shape=(8,), vocabulary=20),
+    Entry(
+        name="annotated transformer",
+        source="harvardnlp/annotated-transformer, the_annotated_transformer.py",
+        make=AnnotatedTransformer,
+        shape=(8,),
+        vocabulary=20,
+    ),
     Entry(
         name="Llama, a block",
         source="meta-llama/llama, llama/model.py",
