@@ -18,6 +18,7 @@ COMPARED = {
     "compare-plain-channels": "Plain-20 of a quarter of the width, channels",
     "compare-resnet-channels": "ResNet-20 of a quarter of the width, channels",
     "compare-resnet-cycles": "ResNet-20 of a quarter of the width, channels",
+    "compare-mobilenet-channels": "MobileNetV1 of a quarter of the width, channels",
     "compare-lenet-cycles": "LeNet-5, single weights",
     "compare-lenet-weights": "LeNet-5, single weights",
     "compare-lenet-nm": "LeNet-5, 2:4",
@@ -57,11 +58,11 @@ def comparison(name: str, result: dict[str, Any]) -> str:
     step = "the default" if settings["step"] is None else f"{settings['step']:.0%} of the cost"
     where = "" if settings.get("device", "cpu") == "cpu" else " Networks ran on a GPU."
     core = ", ".join(f"{size} {field}" for field, size in result["sizes"].items())
+    adapted = f"; first step of NetAdapt: {step}" if "netadapt" in result["budgets"][0]["policies"] else ""
     head = (
         f"{COMPARED[name]}{core and ', '}{core}: dense accuracy {result['dense']:.2%}, {samples['train']:,} training "
         f"and {samples['test']:,} test images. Seeds of search: {settings['seeds']}; fine-tunings of each plan: "
-        f"{settings['tunings']}; epochs of each: {settings['epochs']}; episodes of AMC: {settings['episodes']}; first "
-        f"step of NetAdapt: {step}.{where}"
+        f"{settings['tunings']}; epochs of each: {settings['epochs']}; episodes of AMC: {settings['episodes']}{adapted}.{where}"
     )
     tables = []
     for one in result["budgets"]:
