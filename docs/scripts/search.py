@@ -62,7 +62,8 @@ def comparison(name: str, result: dict[str, Any]) -> str:
     head = (
         f"{COMPARED[name]}{core and ', '}{core}: dense accuracy {result['dense']:.2%}, {samples['train']:,} training "
         f"and {samples['test']:,} test images. Seeds of search: {settings['seeds']}; fine-tunings of each plan: "
-        f"{settings['tunings']}; epochs of each: {settings['epochs']}; episodes of AMC: {settings['episodes']}{adapted}.{where}"
+        f"{settings['tunings']}; epochs of each: {settings['epochs']}; episodes of AMC: {settings['episodes']}"
+        f"{adapted}.{where}"
     )
     tables = []
     for one in result["budgets"]:
