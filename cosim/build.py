@@ -84,6 +84,7 @@ class Design:
             *(f"{name}={value}" for name, value in defines.items()),
             # Icarus chooses the format when it runs.
             traced if traced is not None and simulator is Simulator.VERILATOR else "",
+            "quick" if simulator is Simulator.VERILATOR and _quick() else "",
         ]
 
         def make(unfinished: Path) -> None:
@@ -265,6 +266,7 @@ class _QuickVerilator(_Process, Verilator):
         if self.traced == "fst":
             verilate = ["--trace-fst" if word == "--trace" else word for word in verilate]
         generate = [verilate, ["sh", "-c", self.once]]
+        make += ["OPT_FAST=-O0" if _quick() else "OPT_FAST=-O2", "OPT_GLOBAL=-O2"]
         if not self._kept.exists():
             return [*generate, make]
         # These files are newer than the makefile, so that make does not build them again.
@@ -328,8 +330,14 @@ def _build_args(simulator: Simulator) -> list[str]:
         # With these two passes, which -O3 switches on, Verilator would give equal code in equal modules other names,
         # and make a function of each.
         *("-fno-dfg-scoped", "-fno-table"),
-        *("--output-split", "0", "-CFLAGS", "-O2 -Wno-attributes"),
+        *("--output-split", "0", "-CFLAGS", "-Wno-attributes"),
     ]
+
+
+def _quick() -> bool:
+    """Whether designs are compiled without optimisation: three times as fast, for simulators that run a few hundred
+    cycles, as those of the tests do."""
+    return bool(os.environ.get("ZEROSKIP_QUICK_BUILDS"))
 
 
 @functools.cache
