@@ -66,3 +66,23 @@ async def check_map(board: Peers, found: dict[str, Any]) -> None:
         if end not in inside and end < 1 << board.described.address_bits:
             await board.refused(end, None, "UNMAPPED")
             await board.refused(end, bytes(4), "UNMAPPED")
+
+
+async def write_outside(board: Peers) -> None:
+    """Writes at addresses where nothing is, all over the map, are refused. The caller sees from a run that nothing has
+    changed."""
+    random, described = Random(cocotb.RANDOM_SEED), board.described
+    taken = [(register.address, register.address + 4) for register in described.registers]
+    taken += [
+        (first, first + window.entries * window.word_bytes)
+        for window in described.windows
+        for first in range(window.base, window.base + window.instances * window.stride, window.stride)
+    ]
+    places = [random.randrange(0, 1 << described.address_bits, 4) for _ in range(200)]
+    free = [place for place in places if not any(first <= place < end for first, end in taken)]
+    assert len(free) > 20
+    # Right behind what is there, too.
+    ends = [end for _, end in taken if end < 1 << described.address_bits]
+    free += [end for end in ends if not any(first <= end < other for first, other in taken)]
+    for place in free:
+        await board.refused(place, bytes([255] * 4), "UNMAPPED")

@@ -17,7 +17,7 @@ from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotb.utils import get_sim_time
 from numpy.typing import NDArray
 
-from zeroskip.cosim.bus.checks import check_map
+from zeroskip.cosim.bus.checks import check_map, write_outside
 from zeroskip.cosim.bus.peers import CLOCK_NS, Peers
 from zeroskip.cosim.bus.program import input_writes, network_writes
 from zeroskip.cosim.end_together import end_together
@@ -243,6 +243,16 @@ async def accesses_while_the_core_is_in_use(dut: Any) -> None:
         pass
     assert await board.get("CYCLES") == board.cycles[0]
     await board.run_once(2)
+
+
+@cocotb.test()
+async def writes_outside_of_the_map(dut: Any) -> None:
+    """They are refused and flagged, and no memory is changed."""
+    board = Board(dut)
+    await board.begin(pausing=False)
+    await board.load()
+    await write_outside(board)
+    await board.run_once(0)
 
 
 @cocotb.test()

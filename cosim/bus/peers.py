@@ -13,10 +13,11 @@ from cocotb.triggers import RisingEdge, Timer
 from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
 from zeroskip.cosim.bus.hosts import HOSTS, Host, Refused, pauses
+from zeroskip.cosim.bus.rules import Rules
 from zeroskip.rtl.bus.register_map import REGISTER_BYTES, RegisterMap
 
-CHANNELS = {"s_axis_t": ("data", "keep", "last"), "m_axis_t": ("data", "keep", "last")}
-"""The channels of the streams, and what in each must stand still until it is taken."""
+STREAM = ("data", "keep", "last")
+"""What in a channel of a stream must stand still until it is taken."""
 
 
 CLOCK_NS = 2
@@ -46,14 +47,19 @@ class Peers:
         if pausing:
             self.host.pause(cocotb.RANDOM_SEED)
         if hasattr(dut, "s_axis_tvalid"):
-            channels = {**channels, **CHANNELS}
+            channels = {**channels, "s_axis_t": STREAM}
             self.images = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
-            self.results = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
             if pausing:
                 self.images.set_pause_generator(pauses(cocotb.RANDOM_SEED + 10))
+        if hasattr(dut, "m_axis_tvalid"):
+            channels = {**channels, "m_axis_t": STREAM}
+            self.results = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
+            if pausing:
                 self.results.set_pause_generator(pauses(cocotb.RANDOM_SEED + 11))
         for name, payload in channels.items():
             cocotb.start_soon(self._stands_still(name, payload))
+        if self.host.RULES is not None:
+            cocotb.start_soon(self._keeps(self.host.RULES))
         await self.reset()
 
     async def reset(self) -> None:
@@ -63,6 +69,17 @@ class Peers:
             await RisingEdge(self.dut.clk)
         self.dut.rst.value = 0
         await RisingEdge(self.dut.clk)
+
+    async def _keeps(self, rules: type[Rules]) -> None:
+        """Checks the rules of a bus in each cycle."""
+        signals = {name: getattr(self.dut, f"{rules.prefix}{name}") for name in rules.signals}
+        kept = rules()
+        while True:
+            await RisingEdge(self.dut.clk)
+            if self.dut.rst.value == 1:
+                kept = rules()
+            else:
+                kept.step({name: int(signal.value) for name, signal in signals.items()})
 
     async def _stands_still(self, channel: str, payload: tuple[str, ...]) -> None:
         """Once valid is high, it stays high, and what is offered stays, until ready is."""
