@@ -6,7 +6,8 @@
 //   "P" address, mask, limit        reads a word until no bit of the mask is set; the count is the address
 //   "I" count, beats                sends beats: data, then a byte of TKEEP, then a byte whose lowest bit is TLAST
 //   "O" count, limit                waits until `count` packets of results have come
-// Without STREAM_BITS, the core has no streams, and a program no "I" and "O".
+// Without STREAM_BITS, the core has no streams, and a program no "I" and "O"; with NO_IMAGES, it has a stream of results
+// alone, and a program no "I".
 // Record (+record=FILE), text, a line each:
 //   "B" response address            for a write that is refused
 //   "R" values                      for "R", signed; X and the response for a read that is refused
@@ -41,16 +42,22 @@ module bus_player (
     wire [BEAT_BYTES-1:0] result_keep;
     reg result_ready;
 
-    // The ports of the streams; the N:M tile has none.
+    // The ports of the streams; the N:M tile has none, and the mapping unit one.
 `ifdef NO_STREAMS
 `define STREAMS
 `else
-`define STREAMS \
+`ifdef NO_IMAGES
+`define IMAGES
+`else
+`define IMAGES \
         .s_axis_tdata(tdata), \
         .s_axis_tkeep(tkeep[BEAT_BYTES-1:0]), \
         .s_axis_tlast(tlast), \
         .s_axis_tvalid(tvalid), \
-        .s_axis_tready(tready), \
+        .s_axis_tready(tready),
+`endif
+`define STREAMS \
+        `IMAGES \
         .m_axis_tdata(result_data), \
         .m_axis_tkeep(result_keep), \
         .m_axis_tlast(result_last), \
@@ -61,11 +68,14 @@ module bus_player (
 `include "host_port.v"
 
 `ifdef NO_STREAMS
-    assign tready = 1'b0;
+`define NO_IMAGES
     assign result_valid = 1'b0;
     assign result_last = 1'b0;
     assign result_data = 0;
     assign result_keep = 0;
+`endif
+`ifdef NO_IMAGES
+    assign tready = 1'b0;
 `endif
 
     reg [31:0] count, mask, limit, waited;

@@ -8,7 +8,7 @@ from typing import Any
 
 from zeroskip.cosim.bus.player import TITLES, WRITES
 from zeroskip.cosim.package.description import Description
-from zeroskip.model.cores import CORES
+from zeroskip.model.cores import CORES, UNITS
 from zeroskip.model.sources import PACKAGE
 
 WAVE_CYCLES = 16
@@ -37,7 +37,7 @@ def describe(
     written = [{**one, "wave": one["wave"][:wave_cycles]} for one in WRITES[bus]]
     return Description(
         core=core,
-        title=f"{CORES[core].title} on {TITLES[bus]}",
+        title=f"{(CORES | UNITS)[core].title} on {TITLES[bus]}",
         prefix=core,
         component=component,
         geometry=geometry,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
+from zeroskip.cosim.bus.window_words import window_words
 from zeroskip.cosim.mma.program import job_banks, job_fields
 from zeroskip.model.mma.gemm import Images, Job
 from zeroskip.rtl.bus.mma_shell import TARGETS
@@ -17,10 +16,7 @@ def job_writes(described: RegisterMap, images: Images, job: Job) -> Iterator[tup
     for target, banks in job_banks(images, job):
         window = described.window(next(name for name, one in TARGETS.items() if one is target))
         for bank, bits in enumerate(banks):
-            packed = np.packbits(bits, axis=1, bitorder="little")
-            words = np.zeros((len(packed), window.word_bytes), np.uint8)
-            words[:, : packed.shape[1]] = packed
-            yield window.base + bank * window.stride, words.tobytes()
+            yield window.base + bank * window.stride, window_words(window, bits)
 
 
 def job_registers(described: RegisterMap, images: Images, job: Job) -> Iterator[tuple[int, bytes]]:

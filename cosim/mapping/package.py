@@ -74,14 +74,8 @@ def describe(geometry: MapperGeometry) -> Description:
 
 
 def sample_vectors(geometry: MapperGeometry) -> Vectors:
-    """A made-up cloud of points, its sorted list, and the map of a kernel of 3 in each direction."""
-    kernel = list(product((-1, 0, 1), repeat=geometry.dims))[: geometry.offsets]
-    # The list fills whole words: what stands behind it in its last one would be unknown.
-    most = min(POINTS, geometry.words // 2 * geometry.width, 1 << geometry.index_bits)
-    count = most // geometry.width * geometry.width
-    if count == 0:
-        raise ValueError(f"index_bits must be able to number {geometry.width} points, to run a test bench")
-    plan = plan_layer(_cloud(geometry, count), kernel, geometry)
+    """A made-up layer (made_up_layer)."""
+    plan, what = made_up_layer(geometry)
     expected = []
     cycles = iter(plan.cycles)
     for sort in plan.sorts:
@@ -95,8 +89,21 @@ def sample_vectors(geometry: MapperGeometry) -> Vectors:
     return Vectors(
         program=b"".join(layer_program(plan, limits)),
         expected="\n".join([*expected, ""]),
-        what=f"a made-up cloud of {count} points, and {len(kernel)} offsets",
+        what=what,
     )
+
+
+def made_up_layer(geometry: MapperGeometry) -> tuple[LayerPlan, str]:
+    """A cloud of points and a kernel of 3 in each direction, and what they are, in words. Raises ValueError where the
+    unit can number too few points."""
+    kernel = list(product((-1, 0, 1), repeat=geometry.dims))[: geometry.offsets]
+    # The list fills whole words: what stands behind it in its last one would be unknown.
+    most = min(POINTS, geometry.words // 2 * geometry.width, 1 << geometry.index_bits)
+    count = most // geometry.width * geometry.width
+    if count == 0:
+        raise ValueError(f"index_bits must be able to number {geometry.width} points, to run a test bench")
+    plan = plan_layer(_cloud(geometry, count), kernel, geometry)
+    return plan, f"a made-up cloud of {count} points, and {len(kernel)} offsets"
 
 
 def _cloud(geometry: MapperGeometry, count: int) -> NDArray[np.int64]:

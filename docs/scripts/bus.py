@@ -11,8 +11,10 @@ from tables import DOCS, fill, markdown, measured, update
 from zeroskip.cosim.package.data_sheet import table
 from zeroskip.cosim.package.registers import REGISTER_HEADS, WINDOW_HEADS, register_rows, window_rows
 from zeroskip.model.eie.geometry import EieGeometry
+from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry
 from zeroskip.rtl.bus.eie_map import EVENTS, LIST_EVENTS, eie_map
+from zeroskip.rtl.bus.mapping_map import mapper_map
 from zeroskip.rtl.bus.mma_map import gemm_map
 
 SHOWN = EieGeometry(pes=16)
@@ -54,7 +56,7 @@ def lut_table(result: dict[str, Any]) -> str:
 def filled(page: str) -> str:
     """The page with each table between its two marks."""
     result = measured("bus")
-    described, tile = eie_map(SHOWN, 64), gemm_map(TileGeometry())
+    described, tile, unit = eie_map(SHOWN, 64), gemm_map(TileGeometry()), mapper_map(MapperGeometry())
     tables = {
         "registers": table(REGISTER_HEADS, register_rows(described)),
         "windows": table(WINDOW_HEADS, window_rows(described)),
@@ -63,6 +65,8 @@ def filled(page: str) -> str:
         "list-events": table(EVENT_HEADS, event_rows(LIST_EVENTS, len(EVENTS))),
         "tile-registers": table(REGISTER_HEADS, register_rows(tile)),
         "tile-windows": table(WINDOW_HEADS, window_rows(tile)),
+        "mapping-registers": table(REGISTER_HEADS, register_rows(unit)),
+        "mapping-windows": table(WINDOW_HEADS, window_rows(unit)),
         "rates": rate_table(result),
         "luts": lut_table(result),
     }

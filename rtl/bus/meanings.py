@@ -83,7 +83,7 @@ MEANINGS = {
         "err": "The access has ended: it was refused.",
     },
     "axi_stream": {
-        "tdata": "Values of 16 bits, the first in the lowest bits.",
+        "tdata": "Values of 16 bits, or numbers of triples of 32 bits, the first in the lowest bits.",
         "tkeep": "Which bytes count: all, or the first ones at the end of a packet.",
         "tlast": "The end of a packet.",
         "tvalid": "A beat is offered.",

@@ -62,9 +62,11 @@ TWO_PES = EieGeometry(pes=2, entry_words=8, pointers=8, layers=1)
 
 ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "zeroskip.rtl.bus": [(16,)],
+    "zeroskip.rtl.bus.mapping": [(MapperGeometry(width=4),)],
     "zeroskip.rtl.bus.mma": [(tile,) for tile in INTEGERS],
     "zeroskip.rtl.bus.registers": [(eie_map(geometry(), 16),)],
     "zeroskip.rtl.bus.runner": [(geometry(),)],
+    "zeroskip.rtl.bus.triples": [(MapperGeometry(width=4),)],
     "zeroskip.rtl.bus.windows": [(eie_map(geometry(), 16),)],
     "zeroskip.rtl.eie": [(geometry(),)],
     "zeroskip.rtl.link.ports": [(SIZES,)],

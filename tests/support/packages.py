@@ -18,6 +18,7 @@ from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
 from zeroskip.rtl.bus.eie_map import eie_map
 from zeroskip.rtl.bus.eie_shell import widest_stream
+from zeroskip.rtl.bus.mapping_map import mapper_map
 from zeroskip.rtl.bus.mma_map import gemm_map
 from zeroskip.rtl.bus.register_map import RegisterMap
 
@@ -43,6 +44,8 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "mma, V100": ("mma", mode_geometry(generation="V100", dtype="fp16", out="fp16", m=2, n=2)),
     "mapping, width 1": ("mapping", MapperGeometry(width=1, dims=2)),
     "mapping, width 8": ("mapping", MapperGeometry()),
+    "mapping, width 8, AXI": ("mapping-axi", MapperGeometry(words=64, offsets=32)),
+    "mapping, width 1, APB": ("mapping-apb", MapperGeometry(width=1, dims=2, words=256)),
 }
 """More of them, for the slow tests."""
 
@@ -61,6 +64,8 @@ def sample_map(name: str) -> RegisterMap:
     geometry = GEOMETRIES[core]
     if core == "mma":
         return gemm_map(geometry)
+    if core == "mapping":
+        return mapper_map(geometry)
     lists = bus == "axi-master"
     return eie_map(geometry, 32 if lists else widest_stream(geometry), lists=lists)
 

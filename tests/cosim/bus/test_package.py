@@ -48,7 +48,17 @@ def test_c_and_python_have_the_map(tmp_path: Path) -> None:
 @needs_icarus
 @pytest.mark.parametrize(
     ("core", "bus"),
-    [("eie", "apb"), ("eie", "wishbone"), ("eie", "axi-master"), ("mma", "axi"), ("mma", "apb"), ("mma", "wishbone")],
+    [
+        ("eie", "apb"),
+        ("eie", "wishbone"),
+        ("eie", "axi-master"),
+        ("mma", "axi"),
+        ("mma", "apb"),
+        ("mma", "wishbone"),
+        ("mapping", "axi"),
+        ("mapping", "apb"),
+        ("mapping", "wishbone"),
+    ],
 )
 def test_the_other_buses(core: str, bus: str, tmp_path: Path) -> None:
     """Their test benches pass, the lint is clean, and every port has a meaning."""
@@ -58,7 +68,8 @@ def test_the_other_buses(core: str, bus: str, tmp_path: Path) -> None:
         done = make(tmp_path / "package", target)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "%Warning" not in done.stderr
-    assert package.manifest["top"] == f"{core}_{bus.replace('-', '_')}_{'array' if core == 'eie' else 'gemm'}"
+    top = {"eie": "array", "mma": "gemm", "mapping": "mapper"}[core]
+    assert package.manifest["top"] == f"{core}_{bus.replace('-', '_')}_{top}"
     assert all(port["meaning"] for port in package.manifest["ports"])
 
 
@@ -105,16 +116,16 @@ def test_a_core_that_hangs_ends_the_test_bench(tmp_path: Path) -> None:
     ("core", "options", "message"),
     [
         ("eie", {"bus": "ahb"}, "bus must be one of axi, apb, wishbone, axi-master, not 'ahb'"),
-        ("mapping", {"bus": "axi"}, "bus must be left out for the Mapping unit, which has none"),
+        ("mapping", {"bus": "axi-master"}, "bus must not be axi-master for the Mapping unit: it is for the EIE array"),
         (
             "eie",
             {"stream_bits": 32},
-            "stream_bits must be left out except for the EIE array on a bus: others have no streams",
+            "stream_bits must be left out except for the EIE array on a bus: others have no streams of a chosen width",
         ),
         (
             "mma",
             {"bus": "axi", "stream_bits": 32},
-            "stream_bits must be left out except for the EIE array on a bus: others have no streams",
+            "stream_bits must be left out except for the EIE array on a bus: others have no streams of a chosen width",
         ),
         (
             "eie",

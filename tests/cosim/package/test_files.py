@@ -172,7 +172,21 @@ def test_the_same_files_in_every_process() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["ecp5", "ice40", "gowin", "xilinx"])
-@pytest.mark.parametrize("core", [*GEOMETRIES, "eie-apb", "eie-wishbone", "mma-axi", "mma-apb", "mma-wishbone"])
+@pytest.mark.parametrize(
+    "core",
+    [
+        *GEOMETRIES,
+        "eie-apb",
+        "eie-wishbone",
+        "eie-axi-master",
+        "mma-axi",
+        "mma-apb",
+        "mma-wishbone",
+        "mapping-axi",
+        "mapping-apb",
+        "mapping-wishbone",
+    ],
+)
 def test_synthesis(core: str, family: str, tmp_path: Path) -> None:
     """Yosys reads the files for each family, and warns of nothing that is not explained."""
     package = package_of(core)

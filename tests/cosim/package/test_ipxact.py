@@ -27,7 +27,7 @@ from zeroskip.model.eie.geometry import EieGeometry
 
 NAMESPACE = {"spirit": "http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009"}
 
-ON_BUSES = ("eie-axi", "eie-apb", "eie-wishbone", "eie-axi-master", "mma-axi")
+ON_BUSES = ("eie-axi", "eie-apb", "eie-wishbone", "eie-axi-master", "mma-axi", "mapping-axi")
 
 PEERS: dict[str, tuple[Any, ...]] = {
     "AXI4LITE": (AxiLiteAWBus, AxiLiteWBus, AxiLiteBBus, AxiLiteARBus, AxiLiteRBus),

@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 KNOWN = {**CORES, **UNITS}
 
 BUSES = ("axi", "apb", "wishbone", "axi-master")
-"""The buses on which a core can be: its registers on AXI4-Lite, APB4 or Wishbone B4, images on AXI4-Stream; or, for the
-EIE array alone, registers on AXI4-Lite, and networks, images and results in a memory on AXI4."""
-
-ON_BUSES = ("eie", "mma")
-"""The cores that can be on a bus."""
+"""The buses on which a core can be: its registers on AXI4-Lite, APB4 or Wishbone B4, images or triples on AXI4-Stream;
+or, for the EIE array alone, registers on AXI4-Lite, and networks, images and results in a memory on AXI4."""
 
 SYSTEMS = ("riscv",)
 """The systems in which the EIE array can stand: beside a RISC-V processor, PicoRV32, on AXI4-Lite."""
@@ -98,10 +95,11 @@ def emit_rtl(
     path, a Compiled, or its network. The test bench runs made-up operands, or the network. `with_contents` puts the
     network's sparse matrices into the memories, as files for $readmemh.
 
-    With a `bus`, one of BUSES, the EIE array or the N:M tile stands behind registers; the array also behind streams of
-    images and results, of `stream_bits` bits, by default as many as a load of it has, or, with the bus "axi-master", on
-    AXI4 as the manager of a memory from which it takes lists of descriptors. A `system`, one of SYSTEMS, adds
-    a processor beside the array, whose firmware loads the network and runs it; the bus is AXI then.
+    With a `bus`, one of BUSES, the core stands behind registers. The EIE array also has streams of images and results,
+    of `stream_bits` bits, by default as many as a load of it has, or, with the bus "axi-master", is on AXI4 the manager
+    of a memory from which it takes lists of descriptors; the mapping unit sends its triples as a stream. A `system`,
+    one of SYSTEMS, adds a processor beside the array, whose firmware loads the network and runs it; the bus is AXI
+    then.
 
     Raises ValueError for an unknown core, bus or system, a bus or a system for another core, a system on another bus or
     without its processor (the extra `riscv`), streams of a wrong width, a network of another
@@ -119,8 +117,6 @@ def emit_rtl(
         raise ValueError("with_contents needs a network: without one, the memories have no contents")
     if bus is not None and bus not in BUSES:
         raise ValueError(f"bus must be one of {', '.join(BUSES)}, not {bus!r}")
-    if bus is not None and core not in ON_BUSES:
-        raise ValueError(f"bus must be left out for the {KNOWN[core].title}, which has none")
     if bus == "axi-master":
         if core != "eie":
             raise ValueError(f"bus must not be axi-master for the {KNOWN[core].title}: it is for the EIE array")
@@ -135,7 +131,9 @@ def emit_rtl(
             raise ValueError(f"bus must be axi with a system, whose processor is on AXI4-Lite, not {bus!r}")
         bus = "axi"
     if stream_bits is not None and (bus is None or core != "eie"):
-        raise ValueError("stream_bits must be left out except for the EIE array on a bus: others have no streams")
+        raise ValueError(
+            "stream_bits must be left out except for the EIE array on a bus: others have no streams of a chosen width"
+        )
     progress(Step(task="loading the core"))
     from zeroskip.cosim.package.build import make_package
     from zeroskip.cosim.package.folder import require_free, write_package

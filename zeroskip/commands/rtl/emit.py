@@ -37,9 +37,9 @@ def emit_command(
     bus: Annotated[
         Literal["axi", "apb", "wishbone", "axi-master"] | None,
         typer.Option(
-            help="Put the EIE array or the N:M tile behind registers on AXI4-Lite, APB4 or Wishbone B4, and the "
-            "array also behind AXI4-Streams of images and results; axi-master: the array takes networks and images by "
-            "lists of descriptors from a memory on AXI4.",
+            help="Put the core behind registers on AXI4-Lite, APB4 or Wishbone B4, the EIE array also behind "
+            "AXI4-Streams of images and results, and the mapping unit behind one of triples; axi-master: the array "
+            "takes networks and images by lists of descriptors from a memory on AXI4.",
             show_default="none: the core has its bare ports",
         ),
     ] = None,

@@ -1,0 +1,41 @@
+"""The mapping unit on a bus: lists and triples of the golden model, cycles of the cycle model, and errors that change
+nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from support.rdl import facts
+
+from zeroskip.cosim.bus.design import mapper_bus_design
+from zeroskip.cosim.simulator import Simulator
+from zeroskip.model.mapping.geometry import MapperGeometry
+from zeroskip.rtl.bus.mapping_map import mapper_map
+
+FOUR = MapperGeometry(width=4, words=60, coordinate_bits=6, batch_bits=1, reach=7, offsets=27, index_bits=8)
+
+ONE = MapperGeometry(width=1, words=256, coordinate_bits=12, batch_bits=2, reach=7, offsets=32, index_bits=8)
+"""Its keys have more than 32 bits."""
+
+CASES = [
+    pytest.param("axi", FOUR, id="axi-4"),
+    pytest.param("axi", ONE, id="axi-1", marks=pytest.mark.slow),
+    pytest.param("apb", FOUR, id="apb-4", marks=pytest.mark.slow),
+    pytest.param("wishbone", ONE, id="wishbone-1", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("bus", "geometry"), CASES)
+def test_bus(bus: str, geometry: MapperGeometry, tmp_path: Path) -> None:
+    """All tests of the bench (zeroskip/cosim/bus/mapping_bench.py)."""
+    (tmp_path / "geometry.json").write_text(json.dumps(dataclasses.asdict(geometry)))
+    (tmp_path / "map.json").write_text(json.dumps(facts(mapper_map(geometry), tmp_path)))
+    mapper_bus_design(bus, geometry).build(Simulator.VERILATOR).run(
+        bench="zeroskip.cosim.bus.mapping_bench",
+        folder=tmp_path,
+        plusargs={"bus": bus, "geometry": tmp_path / "geometry.json", "map": tmp_path / "map.json"},
+        seed=12,
+    )
