@@ -63,7 +63,7 @@ class AxiHost:
         "s_axi_ar": ("addr", "prot"),
         "s_axi_r": ("data", "resp"),
     }
-    RULES: ClassVar = AxiLiteRules
+    RULES: ClassVar[type[Rules] | None] = AxiLiteRules
 
     def __init__(self, dut: Any) -> None:
         self._master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
@@ -147,7 +147,7 @@ class ApbHost(_WordHost):
 
     ERRORS: ClassVar = {"UNMAPPED": "PSLVERR", "REFUSED": "PSLVERR"}
     CHANNELS: ClassVar[dict[str, tuple[str, ...]]] = {}
-    RULES: ClassVar = None
+    RULES: ClassVar[type[Rules] | None] = None
 
     def __init__(self, dut: Any) -> None:
         super().__init__(dut)
@@ -174,7 +174,7 @@ class WishboneHost(_WordHost):
 
     ERRORS: ClassVar = {"UNMAPPED": "ERR", "REFUSED": "ERR"}
     CHANNELS: ClassVar[dict[str, tuple[str, ...]]] = {}
-    RULES: ClassVar = None
+    RULES: ClassVar[type[Rules] | None] = None
     SIGNALS: ClassVar = {name: name for name in ("cyc", "stb", "we", "adr", "ack", "sel", "err")} | {
         "datwr": "dat_w",
         "datrd": "dat_r",

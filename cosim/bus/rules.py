@@ -26,9 +26,13 @@ class AxiLiteRules:
     """Arm IHI 0022, A3.3 and B1: an answer comes behind the address, and that of a write behind the data too; no
     EXOKAY. That what is offered stays is checked of each channel by itself (Peers)."""
 
-    prefix = "s_axi_"
+    prefix: ClassVar[str] = "s_axi_"
     channels = ("aw", "w", "b", "ar", "r")
-    signals = (*(f"{channel}{end}" for channel in channels for end in ("valid", "ready")), "bresp", "rresp")
+    signals: ClassVar[Sequence[str]] = (
+        *(f"{channel}{end}" for channel in channels for end in ("valid", "ready")),
+        "bresp",
+        "rresp",
+    )
 
     def __init__(self) -> None:
         self._taken = dict.fromkeys(self.channels, 0)

@@ -60,7 +60,7 @@ class TripleSender(wiring.Component):
         held = Signal(triples_layout(self.geometry))
         full, ended = Signal(), Signal()
         beat = Signal(beat_layout(pairs, TRIPLE_BITS))
-        numbers = []
+        numbers: list[Signal] = []
         for place in range(pairs):
             triple = held["values"][place]
             counts = place < held["count"]
