@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,8 +53,16 @@ class LayerTable:
     values: tuple[Any, ...]
     """Nested tuples of floats, one level for each axis: faster to read than an array, and searches read thousands a
     second."""
+    _known: dict[Point, float] = field(default_factory=dict, init=False, repr=False)
+    """The costs that were read before: searches ask for few different ones."""
 
-    def at(self, point: Sequence[float]) -> float:
+    def at(self, point: Point) -> float:
+        known = self._known.get(point)
+        if known is None:
+            known = self._known[point] = self._at(point)
+        return known
+
+    def _at(self, point: Point) -> float:
         if len(self.axes) == 1:
             return _between(self.axes[0], self.values, point[0])
         first, second = self.axes
@@ -76,14 +85,14 @@ class CostTable:
     """How many layers' tables were read from the cache folder. Excluded from repr, because journals identify a
     table by its repr."""
 
-    def layer(self, name: str, point: Sequence[float]) -> float:
+    def layer(self, name: str, point: Point) -> float:
         return self.layers[name].at(point)
 
-    def total(self, points: Mapping[str, Sequence[float]]) -> float:
+    def total(self, points: Mapping[str, Point]) -> float:
         """The cost of an image: the sum over all layers. Layers that `points` does not name are dense."""
         return sum(table.at(points.get(name, (1.0,) * len(table.axes))) for name, table in self.layers.items())
 
-    @property
+    @functools.cached_property
     def dense(self) -> float:
         """The cost of the unpruned network."""
         return self.total({})

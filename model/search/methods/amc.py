@@ -15,7 +15,9 @@ them better:
 - The actor learns faster, and the critic does not look at the next step (`AgentSettings`).
 - Exploration starts at a good plan, so its noise is smaller and falls more slowly (0.2 and 0.985, not 0.5 and 0.95). It
   changes a few groups in each plan, and no plan is tried twice if there are others near it.
-- After the warm-up every second plan is such a neighbour. The agent learns from these plans too.
+- The critic chooses among several plans of the actor (CANDIDATES), as in Dulac-Arnold et al. (arXiv 1512.07679). For half
+  of them, the actor chooses the densities of a few groups alone, and the others are those of the best plan so far.
+- After the warm-up every second plan is a neighbour of the best. The agent learns from these plans too.
 - At the end the best plans are trained for a few batches, and the plan that is then the best wins (`FINALISTS`).
 """
 
@@ -79,9 +81,8 @@ EDGE = 0.02
 """The first plan's densities are taken to be at least this far from the smallest and the largest, by their logarithms:
 the actor must be able to leave them both ways."""
 
-DRAWS = 4
-"""If the actor's plan was tried before, it is drawn again, at most DRAWS times in all, each time with twice the
-noise."""
+CANDIDATES = 8
+"""The number of plans that the actor draws for one plan of the agent; the critic chooses among them."""
 
 LAST = 20
 """The number of plans of a source that show what it has learned by the end."""
@@ -259,25 +260,24 @@ class _Search:
         self.middle = np.clip(self._kept(self.first), EDGE, 1 - EDGE)
         drawn = [self.bounds.apply(self._random()) for _ in range((warm_up - len(begun)) // RANDOM)]
         for (source, densities), one in zip(begun.items(), measured, strict=True):
-            yield self._learn(source, densities, self.observation.all(densities), one)
+            yield self._learn(source, densities, one)
         for densities, one in zip(drawn, self.evaluator.measure(drawn), strict=True):
-            yield self._learn("random", densities, self.observation.all(densities), one)
+            yield self._learn("random", densities, one)
         near = warm_up - len(self.tried)
         sources = ["neighbour"] * near + [("agent", "neighbour")[at % 2] for at in range(episodes - warm_up)]
         for at in range(0, len(sources), TOGETHER):
             numbered = enumerate(sources[at : at + TOGETHER], at - near)
-            proposed = [(source, *self._plan(source, max(number, 0))) for number, source in numbered]
-            results = self.evaluator.measure(densities for _, densities, _ in proposed)
-            for (source, densities, states), one in zip(proposed, results, strict=True):
-                yield self._learn(source, densities, states, one)
+            proposed = [(source, self._plan(source, max(number, 0))) for number, source in numbered]
+            results = self.evaluator.measure(densities for _, densities in proposed)
+            for (source, densities), one in zip(proposed, results, strict=True):
+                yield self._learn(source, densities, one)
 
-    def _plan(self, source: str, number: int) -> tuple[dict[str, float], Tensor]:
-        """A plan from that source, `number` plans after the warm-up, and the states that are stored with it."""
-        if source == "agent":
-            settings = self.settings
-            return self._propose(max(settings.sigma * settings.decay ** (number * settings.stages), LEAST_SIGMA))
-        densities = self.bounds.apply(self._neighbour())
-        return densities, self.observation.all(densities)
+    def _plan(self, source: str, number: int) -> dict[str, float]:
+        """A plan from that source, `number` plans after the warm-up."""
+        if source == "neighbour":
+            return self.bounds.apply(self._neighbour())
+        settings = self.settings
+        return self._propose(max(settings.sigma * settings.decay ** (number * settings.stages), LEAST_SIGMA))
 
     def final(self, report: Callable[[str, float, float, float], None]) -> tuple[dict[str, float], Episode]:
         """The plan that is the best after a short training (but see SPOILED), and its episode before the training."""
@@ -325,24 +325,36 @@ class _Search:
         count = int(self.agent.random.integers(1, min(NEIGHBOURS, groups) + 1))
         return self.agent.random.choice(groups, count, replace=False)
 
-    def _propose(self, sigma: float) -> tuple[dict[str, float], Tensor]:
-        """A plan of the actor, with noise for a few groups, and the states in which the actor chose its densities."""
-        for draw in range(DRAWS):
-            chosen = set(self._few().tolist())
-            proposed: dict[str, float] = {}
-            states: list[Tensor] = []
-            actions: list[float] = []
-            for t, group in enumerate(self.space.groups):
-                states.append(self.observation.of(t, proposed))
-                action = self.agent.act(states[-1])
-                if t in chosen:
-                    action = self.agent.explore(action, min(sigma * 2**draw, 1.0))
-                actions.append(action)
-                proposed[group.name] = float(self._densities([*actions, *[0.5] * (len(self.least) - t - 1)])[t])
-            densities = self.bounds.apply(np.array(list(proposed.values())))
-            if plan_key(densities) not in self.known:
-                break
-        return densities, torch.stack(states)
+    def _propose(self, sigma: float) -> dict[str, float]:
+        """The agent's plan: of CANDIDATES new plans of the actor, the one that the critic values most."""
+        best = self._actions(self.best[0]).tolist()
+        drawn = [
+            self._candidate(min(sigma * (1 + at / CANDIDATES), 1.0), best if at % 2 else None)
+            for at in range(CANDIDATES)
+        ]
+        new = {plan_key(plan): plan for plan in drawn if plan_key(plan) not in self.known}
+        return max(new.values(), key=self._value, default=drawn[-1])
+
+    def _candidate(self, sigma: float, best: Sequence[float] | None) -> dict[str, float]:
+        """A plan of the actor, with noise for a few groups; or the `best` actions (groups,), with those of the actor,
+        and noise, for a few groups."""
+        chosen = set(self._few().tolist())
+        proposed: dict[str, float] = {}
+        actions: list[float] = []
+        for t, group in enumerate(self.space.groups):
+            if best is not None and t not in chosen:
+                action = best[t]
+            else:
+                action = self.agent.act(self.observation.of(t, proposed))
+            if t in chosen:
+                action = self.agent.explore(action, sigma)
+            actions.append(action)
+            proposed[group.name] = float(self._densities([*actions, *[0.5] * (len(self.least) - t - 1)])[t])
+        return self.bounds.apply(np.array(list(proposed.values())))
+
+    def _value(self, densities: dict[str, float]) -> float:
+        """The mean of the critic's values of the actions that lead to these densities."""
+        return self.agent.value(self.observation.all(densities), self._actions(densities))
 
     def _actions(self, densities: Densities) -> Tensor:
         """The actions (groups,) that lead to these densities: 0.5 to that of the first plan."""
@@ -361,15 +373,13 @@ class _Search:
         found = np.array([densities[group.name] for group in self.space.groups])
         return np.where(self.least < 1, 1 - np.log(found) / np.log(np.minimum(self.least, 0.999)), 1.0)
 
-    def _learn(
-        self, source: str, densities: dict[str, float], states: Tensor, measured: tuple[float, float]
-    ) -> Episode:
+    def _learn(self, source: str, densities: dict[str, float], measured: tuple[float, float]) -> Episode:
         """Stores the episode with the densities that were measured, not those proposed, and makes one update for each
         group. During the first and random plans only the critic learns: an actor that learned from an untrained critic
         would soon answer only 0 or 1."""
         (accuracy, loss), cost = measured, self._cost(densities)
         reward = self._reward(accuracy, loss, cost)
-        self.agent.replay.add(states, self._actions(densities), reward)
+        self.agent.replay.add(self.observation.all(densities), self._actions(densities), reward)
         for _ in self.space.groups:
             self.agent.learn(actor=source in ("agent", "neighbour"))
         episode = Episode(source=source, accuracy=accuracy, loss=loss, cost=cost, reward=reward)

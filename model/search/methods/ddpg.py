@@ -89,6 +89,10 @@ class Agent:
         """The actor's action in a state (features,)."""
         return float(self.actor(state[None]).sigmoid_())
 
+    def value(self, states: Tensor, actions: Tensor) -> float:
+        """The mean of the critic's values of `actions` (steps,) in `states` (steps, features)."""
+        return float(self.critic(torch.cat((states, actions[:, None]), 1)).mean())
+
     def explore(self, action: float, sigma: float) -> float:
         """A random action near the given one: from a normal distribution around it, truncated to 0 to 1."""
         low, high = ndtr(-action / sigma), ndtr((1 - action) / sigma)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -55,17 +56,22 @@ class PruningGroup:
 
     def nearest(self, density: float) -> float:
         """The possible density nearest to the given one."""
-        return min((self.below(density), self.above(density)), key=lambda near: abs(near - density))
+        above = bisect_right(self.counts, density, key=self._density)
+        around = self.counts[max(above - 1, 0)], self.counts[min(above, len(self.counts) - 1)]
+        return min(map(self._density, around), key=lambda near: abs(near - density))
 
     def below(self, density: float) -> float:
         """The largest possible density up to the given one, or else `least`."""
-        return self.largest(lambda one: one <= density) or self.least
+        return self._density(self.counts[max(bisect_right(self.counts, density, key=self._density) - 1, 0)])
 
     def above(self, density: float) -> float:
         """The smallest possible density from the given one on."""
         below = self.below(density)
         at = self.counts.index(round(below * self.total))
         return below if below >= density or below == 1 else self.counts[at + 1] / self.total
+
+    def _density(self, count: int) -> float:
+        return count / self.total
 
     def largest(self, fits: Callable[[float], bool]) -> float | None:
         """The largest possible density for which `fits` is true, or None. All densities below it must fit too."""

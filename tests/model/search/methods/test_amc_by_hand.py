@@ -17,9 +17,11 @@ from support.searching import GEOMETRIES, evaluator, space_of, table_of, trained
 from torch import nn
 
 from zeroskip.model.search.costs.table import cost_table
+from zeroskip.model.search.evaluation import plan_key
 from zeroskip.model.search.layers import read_layers
 from zeroskip.model.search.methods import amc as amc_module
 from zeroskip.model.search.methods.amc import _Bounds, amc
+from zeroskip.model.search.methods.ddpg import Agent
 from zeroskip.model.search.methods.sensitivity import scan, solve
 from zeroskip.model.search.methods.starts import starts
 from zeroskip.model.search.settings import AgentSettings, AmcSettings
@@ -59,6 +61,36 @@ def search(folder: Path, settings: AmcSettings = SETTINGS, budget: float = 0.5) 
     )
 
 
+def test_the_critic_chooses_among_new_plans_of_the_actor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the critic likes only large densities of the group "2"."""
+    drawn: list[dict[str, float]] = []
+    tried: list[tuple[list[dict[str, float]], dict[str, float], set[str]]] = []
+    apply, propose = _Bounds.apply, amc_module._Search._propose
+
+    def applied(bounds: _Bounds, proposed: NDArray[np.float64]) -> dict[str, float]:
+        drawn.append(apply(bounds, proposed))
+        return drawn[-1]
+
+    def proposed(search: amc_module._Search, sigma: float) -> dict[str, float]:
+        drawn.clear()
+        taken = propose(search, sigma)
+        tried.append((list(drawn), taken, set(search.known)))
+        return taken
+
+    monkeypatch.setattr(_Bounds, "apply", applied)
+    monkeypatch.setattr(amc_module._Search, "_propose", proposed)
+    monkeypatch.setattr(Agent, "value", lambda agent, states, actions: float(actions[1]))
+    result = search(tmp_path, replace(SETTINGS, episodes=40))
+    assert len(tried) == sum(episode.source == "agent" for episode in result.history) == 16
+    chosen = 0
+    for candidates, taken, known in tried:
+        assert len(candidates) == amc_module.CANDIDATES
+        new = [plan for plan in candidates if plan_key(plan) not in known]
+        assert taken["2"] == max(plan["2"] for plan in new or candidates[-1:])
+        chosen += len({plan["2"] for plan in new}) > 1
+    assert chosen > 10
+
+
 def test_random_plans_lie_around_the_first(tmp_path: Path, proposals: list[NDArray[np.float64]]) -> None:
     """Each at a distance of its own, by the logarithms of the densities, of which the smallest are 3 of 160 weights and
     1 of 64. Half of the actions prune more than the first plan, the others less."""
@@ -96,7 +128,7 @@ def test_neighbours_of_the_best_so_far(tmp_path: Path, proposals: list[NDArray[n
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_Bounds, "apply", kept)
-        patch.setattr(amc_module, "DRAWS", 1)
+        patch.setattr(amc_module, "CANDIDATES", 1)
         result = search(tmp_path)
     packed = solve(scan(evaluator(tmp_path)), space_of(), table_of(), 0.5)
     begun = starts(space_of(), table_of(), 0.5, packed.densities).values()

@@ -145,9 +145,7 @@ class Watched:
         self.stored: list[tuple[Tensor, Tensor, float]] = []
         self.starts: list[float] = []
         self.sizes: list[int] = []
-        self.asked: list[Tensor] = []
-        self.seen: list[Tensor] = []
-        first, explore, learn, add, act = Agent.__init__, Agent.explore, Agent.learn, Replay.add, Agent.act
+        first, explore, learn, add = Agent.__init__, Agent.explore, Agent.learn, Replay.add
 
         def begun(agent: Agent, features: int, **options: Any) -> None:
             self.starts.append(options["start"])
@@ -162,20 +160,14 @@ class Watched:
             self.learned.append(actor)
             learn(agent, actor=actor)
 
-        def acted(agent: Agent, state: Tensor) -> float:
-            self.asked.append(state)
-            return act(agent, state)
-
         def stored(replay: Replay, states: Tensor, actions: Tensor, reward: float) -> None:
             self.stored.append((states, actions, reward))
-            self.seen.append(torch.stack(self.asked[-2:]) if self.asked else torch.empty(0))
             add(replay, states, actions, reward)
 
         monkeypatch.setattr(Agent, "__init__", begun)
         monkeypatch.setattr(Agent, "explore", explored)
         monkeypatch.setattr(Agent, "learn", learned)
         monkeypatch.setattr(Replay, "add", stored)
-        monkeypatch.setattr(Agent, "act", acted)
 
 
 @pytest.mark.parametrize("stages", [1, 2])
@@ -227,16 +219,15 @@ def test_what_amc_explores_and_learns(tmp_path: Path, monkeypatch: pytest.Monkey
     def kept(plan: dict[str, float]) -> list[float]:
         return [1 - math.log(density) / math.log(least[name]) for name, density in plan.items()]
 
-    together = zip(watched.stored, watched.seen, measured, result.history, strict=True)
-    for number, ((states, actions, reward), asked, plan, episode) in enumerate(together):
+    together = zip(watched.stored, measured, result.history, strict=True)
+    for number, ((states, actions, reward), plan, episode) in enumerate(together):
         # The best of the first plans of the stage.
         at = number // each * each
         best = max(range(at, at + min(warm, 5)), key=lambda one: result.history[one].reward)
         middle = np.clip(kept(measured[best]), 0.02, 0.98)
         taken = [np.interp(one, [0, half, 1], [0, 0.5, 1]) for one, half in zip(kept(plan), middle, strict=True)]
         assert actions.tolist() == pytest.approx(taken, abs=1e-5)
-        # The actor sees what it proposes, not what the bounds make of it, and that is stored.
-        torch.testing.assert_close(states, asked if episode.source == "agent" else see.all(plan))
+        torch.testing.assert_close(states, see.all(plan))
         assert reward == episode.reward == -episode.loss
         assert (episode.accuracy, episode.loss) == next(many([plan]))
     # The actor of a stage starts at its first plan.
