@@ -15,8 +15,8 @@ them better:
 - The actor learns faster, and the critic does not look at the next step (`AgentSettings`).
 - Exploration starts at a good plan, so its noise is smaller and falls more slowly (0.2 and 0.985, not 0.5 and 0.95). It
   changes a few groups in each plan, and no plan is tried twice if there are others near it.
-- The critic chooses among several plans of the actor (CANDIDATES), as in Dulac-Arnold et al. (arXiv 1512.07679). For half
-  of them, the actor chooses the densities of a few groups alone, and the others are those of the best plan so far.
+- The critic chooses among several plans of the actor (CANDIDATES), as in Dulac-Arnold et al. (arXiv 1512.07679). For
+  half of them, the actor chooses the densities of a few groups alone; the others are those of the best plan so far.
 - After the warm-up every second plan is a neighbour of the best. The agent learns from these plans too.
 - At the end the best plans are trained for a few batches, and the plan that is then the best wins (`FINALISTS`).
 """
