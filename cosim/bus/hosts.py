@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
-from zeroskip.cosim.bus.rules import AxiLiteRules, Rules
+from zeroskip.cosim.bus.rules import ApbRules, AxiLiteRules, Rules
 from zeroskip.rtl.bus.register_map import REGISTER_BYTES
 
 
@@ -147,7 +147,7 @@ class ApbHost(_WordHost):
 
     ERRORS: ClassVar = {"UNMAPPED": "PSLVERR", "REFUSED": "PSLVERR"}
     CHANNELS: ClassVar[dict[str, tuple[str, ...]]] = {}
-    RULES: ClassVar[type[Rules] | None] = None
+    RULES: ClassVar[type[Rules] | None] = ApbRules
 
     def __init__(self, dut: Any) -> None:
         super().__init__(dut)

@@ -22,6 +22,35 @@ class Rules(Protocol):
     def step(self, now: Values) -> None: ...
 
 
+class ApbRules:
+    """Arm IHI 0024: a transfer has a cycle of set-up, stays as it is to its end, and an error comes with the end."""
+
+    prefix: ClassVar[str] = "s_apb_"
+    request = ("pwrite", "paddr", "pwdata", "pstrb")
+    signals: ClassVar[Sequence[str]] = (*request, "psel", "penable", "pready", "pslverr")
+
+    def __init__(self) -> None:
+        # The transfer that has begun and not ended. A reset may have come in the middle of one, which goes on.
+        self._begun: list[int] | None = None
+        self._after_reset = True
+
+    def step(self, now: Values) -> None:
+        access = now["psel"] and now["penable"]
+        assert now["psel"] or not now["penable"], "PENABLE without PSEL"
+        assert not now["pslverr"] or (access and now["pready"]), "PSLVERR is not at the end of a transfer"
+        request = [now[name] for name in self.request]
+        if self._after_reset and access:
+            self._begun = request
+        self._after_reset = False
+        if self._begun is None:
+            assert not access, "a transfer without a set-up"
+        else:
+            assert access, "a transfer was taken back"
+            assert request == self._begun, f"a transfer changed from {self._begun} to {request}"
+        ended = access and now["pready"]
+        self._begun = request if now["psel"] and not ended else None
+
+
 class AxiLiteRules:
     """Arm IHI 0022, A3.3 and B1: an answer comes behind the address, and that of a write behind the data too; no
     EXOKAY. That what is offered stays is checked of each channel by itself (Peers)."""

@@ -8,11 +8,21 @@ from typing import Any
 
 import pytest
 
-from zeroskip.cosim.bus.rules import AxiLiteRules, Rules
+from zeroskip.cosim.bus.rules import ApbRules, AxiLiteRules, Rules
+
+SETUP = {"psel": 1, "paddr": 8}
+ACCESS = {**SETUP, "penable": 1}
+ENDED = {**ACCESS, "pready": 1}
 
 WRITE = {"awvalid": 1, "awready": 1, "wvalid": 1, "wready": 1}
 READ = {"arvalid": 1, "arready": 1}
+
 GOOD: dict[type[Rules], list[list[dict[str, int]]]] = {
+    ApbRules: [
+        [{}, SETUP, ACCESS, ENDED, SETUP, {**ENDED, "pslverr": 1}, {}, {"pready": 1}],
+        # Begun before the reset.
+        [ACCESS, ENDED, {}],
+    ],
     AxiLiteRules: [
         [WRITE, {"bvalid": 1}, {"bvalid": 1, "bready": 1}, READ, {"rvalid": 1, "rready": 1, "rresp": 3}],
         [{"wvalid": 1, "wready": 1}, {"awvalid": 1, "awready": 1}, {"bvalid": 1, "bready": 1}],
@@ -21,6 +31,13 @@ GOOD: dict[type[Rules], list[list[dict[str, int]]]] = {
 }
 
 BAD: list[tuple[type[Rules], list[dict[str, int]], str]] = [
+    (ApbRules, [{"penable": 1}], "PENABLE without PSEL"),
+    (ApbRules, [{}, ACCESS], "a transfer without a set-up"),
+    (ApbRules, [SETUP, ENDED, ENDED], "a transfer without a set-up"),
+    (ApbRules, [SETUP, {}], "a transfer was taken back"),
+    (ApbRules, [SETUP, SETUP], "a transfer was taken back"),
+    (ApbRules, [SETUP, ACCESS, {**ENDED, "paddr": 12}], "a transfer changed"),
+    (ApbRules, [SETUP, {**ACCESS, "pslverr": 1}], "PSLVERR is not at the end"),
     (AxiLiteRules, [{"bvalid": 1}], "B before what it answers"),
     (AxiLiteRules, [{**WRITE, "bvalid": 1}], "B before what it answers"),
     (AxiLiteRules, [{"awvalid": 1, "awready": 1}, {"bvalid": 1}], "B before what it answers"),
