@@ -139,7 +139,7 @@ def whole_golden(parts: list[dict[str, Any]]) -> float:
 def whole_results() -> dict[tuple[str, str], dict[str, Any]]:
     """Those of measure_whole.py that are complete, and the GPT from its own files."""
     found = {}
-    for name in ("resnet-20", "mobilenet", "lstm"):
+    for name in WHOLE:
         for core in ("eie", "mma"):
             file = DOCS / f"measured/whole-{name}-{core}.json"
             result = json.loads(file.read_text()) if file.exists() else {}

@@ -33,10 +33,10 @@ SEARCHED = {
 
 LEARNED = {
     "plain-channels": "Plain-20, half the MACs",
-    "resnet-channels": "ResNet-20, half the MACs",
     "lenet-cycles": "LeNet-5, a quarter of the cycles",
+    "lenet-weights": "LeNet-5, 5% of the weights",
 }
-"""The searches of AMC in search-learning.json, and what they search on."""
+"""The searches of AMC in search-learning.json (keep_learning.py), and what they search on."""
 LINES = {"compare-lenet-lines-mma": "LeNet-5, channels", "compare-lenet-lines-eie": "LeNet-5, single weights"}
 """Files of `zeroskip search compare --budgets`, and what they compare on."""
 FITTED = {
@@ -49,8 +49,8 @@ FITTED = {
 """The plans in fit.json."""
 WAYS = ("neither", "fit", "fit and order")
 SOURCES = ("random", "neighbour", "agent")
-WARM_UP, WINDOW = 100, 20
-"""The episodes before the agent's first plan; the plans of a source that a learning curve averages."""
+WINDOW, FEWEST = 20, 5
+"""The plans of a source that a learning curve averages, and those with which it begins."""
 
 
 def comparison(name: str, result: dict[str, Any]) -> str:
@@ -135,9 +135,8 @@ def fit(plans: dict[str, Any]) -> str:
 
 def learning(searches: dict[str, list[dict[str, Any]]]) -> str:
     """A row for each search of AMC: the mean accuracies by source, and who improved on all plans before."""
-    rows = [
-        ["", "seed", *(f"{source}, mean" for source in SOURCES), f"agent, last {WINDOW}", "improved: agent, neighbours"]
-    ]
+    titles = [f"{source}, mean" for source in SOURCES]
+    rows = [["", "seed", "episodes", *titles, f"agent, last {WINDOW}", "improved: agent, neighbours"]]
     for name, title in LEARNED.items():
         for search in searches[name]:
             by_source = {source: [one[1] for one in search["episodes"] if one[0] == source] for source in SOURCES}
@@ -145,33 +144,31 @@ def learning(searches: dict[str, list[dict[str, Any]]]) -> str:
             last = f"{statistics.mean(by_source['agent'][-WINDOW:]):.2%}"
             better = _improved(search["episodes"])
             improved = f"{better.count('agent')}, {better.count('neighbour')}"
-            rows.append([title, str(search["seed"]), *means, last, improved])
+            rows.append([title, str(search["seed"]), str(len(search["episodes"])), *means, last, improved])
     return markdown(rows)
 
 
 def _improved(episodes: list[Any]) -> list[str]:
-    """The sources of the plans after the warm-up that had less loss than all before."""
-    best, found = float("inf"), []
-    for number, (source, _, loss) in enumerate(episodes):
-        if loss < best and number >= WARM_UP:
-            found.append(source)
-        best = min(best, loss)
-    return found
+    """The sources of the plans, from the agent's first one on, that had less loss than all before."""
+    begun = [source for source, *_ in episodes].index("agent")
+    losses = [loss for *_, loss in episodes]
+    return [source for at, (source, _, loss) in enumerate(episodes) if at >= begun and loss < min(losses[:at])]
 
 
 def of_learning(searches: dict[str, list[dict[str, Any]]]) -> Figure:
-    """Means over the last WINDOW plans of a source, and over the seeds, by the number of plans of that source."""
+    """Means over the last WINDOW plans of a source, or all if they are fewer, and over the seeds, by the number of its
+    plans."""
     figure = Figure(figsize=(10, 3.4), layout="constrained")
     panels = figure.subplots(1, len(LEARNED))
     for axes, (name, title) in zip(panels, LEARNED.items(), strict=True):
         for source in SOURCES:
             curves = [
-                [statistics.mean(mine[at : at + WINDOW]) for at in range(len(mine) - WINDOW + 1)]
+                [statistics.mean(mine[max(at - WINDOW, 0) : at]) for at in range(FEWEST, len(mine) + 1)]
                 for mine in ([one[1] for one in search["episodes"] if one[0] == source] for search in searches[name])
             ]
             shortest = min(map(len, curves))
             means = [statistics.mean(curve[at] for curve in curves) for at in range(shortest)]
-            axes.plot(range(WINDOW, WINDOW + shortest), means, linewidth=1.6, label=source)
+            axes.plot(range(FEWEST, FEWEST + shortest), means, linewidth=1.6, label=source)
         axes.set_title(
             f"{title} ({len(searches[name])} seeds)".replace("(1 seeds)", "(1 seed)"), fontsize=9, loc="left"
         )
