@@ -119,6 +119,9 @@ def fit_to_budget(
             low, best = middle, densities
         else:
             high, beyond = middle, densities
+        if sum(best[name] != beyond[name] for name in best) == 1:
+            # The rest of the halvings would only raise this group.
+            break
     return raised(space.groups, best, lambda plan, name: plan[name] <= beyond[name] and fits(plan))
 
 
