@@ -50,7 +50,6 @@ FLOATS = [
     unit("H100", "e4m3", "fp32"),
     unit("H100", "e5m2", "fp32"),
     unit("Ada", "e5m2", "fp16"),
-    unit("H100", "e4m3", "fp16"),
     unit("B200", "e5m2", "fp16"),
     unit("B200", "e4m3", "fp32"),
     unit("B200", "e5m2", "fp32"),
@@ -67,6 +66,7 @@ AGAIN = [
     unit("H100", "e5m2", "fp16", "1:2"),
     unit("B200", "e4m3", "fp16", "4:8"),
     unit("H100", "e5m2", "fp32", "dense"),
+    unit("H100", "e4m3", "fp16"),
     unit("H100", "e4m3", "fp16", "dense"),
     unit("B200", "e5m2", "fp32", "1:4"),
 ]
