@@ -43,6 +43,7 @@ class LayerFigures:
     padding: int
     shared: int
     """Codebook values in use, zero not counted."""
+    codebooks: int
 
     @property
     def entries(self) -> int:
@@ -54,7 +55,9 @@ def layer_figures(network: EieNetwork) -> list[LayerFigures]:
     for index, layer in enumerate(network.layers):
         columns = network.columns(index)
         real = columns.codes != 0
-        bias = real & (entry_rows(columns)[1] % columns.columns >= layer.inputs)
+        column = entry_rows(columns)[1] % columns.columns
+        bias = real & (column >= layer.inputs)
+        numbers = network.codebook_numbers(index)
         figures.append(
             LayerFigures(
                 inputs=layer.inputs,
@@ -65,7 +68,8 @@ def layer_figures(network: EieNetwork) -> list[LayerFigures]:
                 kept=int(real.sum() - bias.sum()) // positions,
                 biases=int(bias.sum()) // positions,
                 padding=int(len(real) - real.sum()),
-                shared=len(np.unique(columns.codes[real])),
+                shared=len(np.unique(numbers[column[real]] * network.geometry.codebook_size + columns.codes[real])),
+                codebooks=int(numbers.max()) + 1,
             )
         )
     return figures
@@ -119,7 +123,7 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
                 f"{layer.padding:,}",
                 *([f"{layer.positions}"] if convolution else []),
                 f"{layer.entries:,}",
-                f"{layer.shared} of {geometry.codebook_size - 1}",
+                f"{layer.shared} of {layer.codebooks * (geometry.codebook_size - 1)}",
                 f"{means[index]:,.1f}",
                 percent(shares[index]),
             ]

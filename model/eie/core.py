@@ -15,6 +15,7 @@ from zeroskip.model.core import StoredBits
 from zeroskip.model.cores import CORES
 from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.bundle import EieNetwork
+from zeroskip.model.eie.codebooks import with_groups
 from zeroskip.model.eie.compiler import compile_network, float_outputs, lower_shared, quantise_inputs, weight_losses
 from zeroskip.model.eie.settings import EieSettings
 from zeroskip.model.eie.shared import SharedOperation
@@ -49,7 +50,9 @@ class EieCore:
         whose weights are shared already. The first inputs, CALIBRATION or fewer, choose the fraction bits."""
         if isinstance(network, nn.Module):
             folded = fold(network, inputs)
-            network = share_layers(folded, progress, inputs=inputs)
+            # First: it is the shortest, and may refuse.
+            geometry = with_groups(settings.geometry, folded.operations, settings.fit)
+            network = share_layers(folded, progress, inputs=inputs, codebook_columns=geometry.codebook_columns)
             warn_of_rough_sharing(folded, network)
         compiled = compile_network(
             network,
@@ -90,7 +93,11 @@ class EieCore:
         return StoredBits(dense=stored.dense, image=stored.image)
 
     def layer_facts(self, network: EieNetwork) -> list[tuple[str, str]]:
-        facts = [("PEs", str(network.geometry.pes))]
+        geometry = network.geometry
+        facts = [("PEs", str(geometry.pes))]
+        if geometry.codebook_groups > 1:
+            books = f"{geometry.codebook_groups} at most, each of {geometry.codebook_columns} columns"
+            facts.append(("codebooks of a layer", books))
         if max(network.starts) > 1 or max(network.together) > 1:
             facts.append(("positions in a start", ", ".join(map(str, network.together))))
         return facts
