@@ -311,6 +311,7 @@ def test_more_groups_than_the_array_has() -> None:
     told: list[str] = []
     own = zeroskip.EieCompileSettings(pes=4, density=0.5, codebook_columns=8, codebook_groups=2)
     data = Dataset(
+        name="made up",
         train_inputs=samples().numpy(),
         train_labels=np.zeros(40, np.int64),
         test_inputs=samples().numpy(),
