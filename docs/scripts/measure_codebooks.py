@@ -22,10 +22,10 @@ FILE = DOCS / "measured/codebooks-fpga.json"
 GROUPS = (1, 8)
 COLUMNS = 64
 BLOCKS: dict[str, Any] = {
-    "eie.pe": ProcessingElement,
     "eie.decoder": WeightDecoder,
     "eie.fetch": ActivationFetch,
     "eie.codebooks": CodebookStore,
+    "eie.pe": ProcessingElement,
 }
 
 
