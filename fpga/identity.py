@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from zeroskip.fpga.host.host import BoardError
-from zeroskip.model.network.fields import to_fields
 from zeroskip.rtl.link.boot import boot_text
 from zeroskip.rtl.link.protocol import PROTOCOL
 from zeroskip.rtl.link.receiver import longest_content
@@ -35,7 +35,7 @@ def board_text(
         "protocol": PROTOCOL,
         "core": core,
         "layout": layout,
-        "geometry": to_fields(geometry),
+        "geometry": dataclasses.asdict(geometry),
         "longest": longest_content(buffer),
         "buffer": buffer,
         "clock": clock,
@@ -58,7 +58,7 @@ def require_board(
     )
     if facts.get("core") != core:
         raise BoardError(f"core of {name} must be {core!r}, not {facts.get('core')!r}: {rebuild}")
-    board, wanted = facts.get("geometry"), to_fields(geometry)
+    board, wanted = facts.get("geometry"), dataclasses.asdict(geometry)
     if not isinstance(board, dict) or set(board) != set(wanted):
         raise BoardError(f"geometry of {name} must have the fields {', '.join(wanted)}, not {board}: {rebuild}")
     if different := [field for field, value in wanted.items() if board[field] != value]:

@@ -23,7 +23,6 @@ from zeroskip.cosim.bus.hosts import pauses
 from zeroskip.cosim.bus.lists import Descriptor, chained, image, load, overlapped, padded, result
 from zeroskip.cosim.bus.peers import Peers
 from zeroskip.cosim.bus.program import network_writes
-from zeroskip.cosim.bus.rules import AxiMemoryRules
 from zeroskip.cosim.end_together import end_together
 from zeroskip.model.eie import bundle, cycles, golden
 from zeroskip.model.eie.bundle import EieNetwork
@@ -70,7 +69,6 @@ class ListBoard(Peers):
                 channel.set_pause_generator(pauses(cocotb.RANDOM_SEED + 20 + number))
         for name, payload in CHANNELS.items():
             cocotb.start_soon(self._stands_still(name, payload))
-        cocotb.start_soon(self._keeps(AxiMemoryRules))
         await super().begin(pausing=pausing)
         self._free = BASE + DESCRIPTOR_BYTES
 

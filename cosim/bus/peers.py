@@ -58,7 +58,8 @@ class Peers:
                 self.results.set_pause_generator(pauses(cocotb.RANDOM_SEED + 11))
         for name, payload in channels.items():
             cocotb.start_soon(self._stands_still(name, payload))
-        cocotb.start_soon(self._keeps(self.host.RULES))
+        if self.host.RULES is not None:
+            cocotb.start_soon(self._keeps(self.host.RULES))
         await self.reset()
 
     async def reset(self) -> None:

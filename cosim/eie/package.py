@@ -13,7 +13,6 @@ from zeroskip.cosim.package.description import Description, Vectors
 from zeroskip.cosim.session import most_cycles
 from zeroskip.model.cores import CORES
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.codebooks import groups_of
 from zeroskip.model.eie.compiler import compile_network, quantise_inputs
 from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.shared import CODEBOOK_SIZE, SharedLayer
@@ -119,14 +118,12 @@ def network_inputs(network: EieNetwork) -> NDArray[np.int16]:
 
 def _made_up(geometry: EieGeometry, values: int) -> tuple[EieNetwork, NDArray[np.int16]]:
     rng = np.random.default_rng(0)
-    columns = geometry.codebook_columns if geometry.codebook_groups > 1 else 0
-    books = [[0, *rng.uniform(-1, 1, CODEBOOK_SIZE - 1)] for _ in range(groups_of(values, columns))]
-    codebook = np.concatenate(books).astype(np.float32)
+    codebook = np.concatenate([[0], rng.uniform(-1, 1, CODEBOOK_SIZE - 1)]).astype(np.float32)
 
     def layer(relu: bool) -> SharedLayer:
         codes = rng.integers(1, CODEBOOK_SIZE, (values, values)).astype(np.uint8)
         codes[rng.random(codes.shape) >= SAMPLE_DENSITY] = 0
-        return SharedLayer(codebook=codebook, weight_codes=codes, bias_codes=None, relu=relu, codebook_columns=columns)
+        return SharedLayer(codebook=codebook, weight_codes=codes, bias_codes=None, relu=relu)
 
     layers = [layer(True), layer(False)][-min(2, geometry.layers) :]
     images = rng.uniform(-1, 1, (IMAGES, values)).astype(np.float32)

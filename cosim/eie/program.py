@@ -57,7 +57,7 @@ def table_transfers(network: EieNetwork) -> list[dict[str, Any]]:
 
     for index, (layer, base) in enumerate(zip(network.layers, network.pointer_bases, strict=True)):
         for code, value in enumerate(network.codebooks[index].tolist()):
-            load(LoadTarget.CODEBOOKS, index * geometry.layer_values + code, value % (1 << VALUE_BITS))
+            load(LoadTarget.CODEBOOKS, index * geometry.codebook_size + code, value % (1 << VALUE_BITS))
         row = layer_layout(geometry).const(
             {
                 "inputs": layer.inputs,

@@ -43,7 +43,6 @@ class LayerFigures:
     padding: int
     shared: int
     """Codebook values in use, zero not counted."""
-    codebooks: int
 
     @property
     def entries(self) -> int:
@@ -55,9 +54,7 @@ def layer_figures(network: EieNetwork) -> list[LayerFigures]:
     for index, layer in enumerate(network.layers):
         columns = network.columns(index)
         real = columns.codes != 0
-        column = entry_rows(columns)[1] % columns.columns
-        bias = real & (column >= layer.inputs)
-        numbers = network.codebook_numbers(index)
+        bias = real & (entry_rows(columns)[1] % columns.columns >= layer.inputs)
         figures.append(
             LayerFigures(
                 inputs=layer.inputs,
@@ -68,8 +65,7 @@ def layer_figures(network: EieNetwork) -> list[LayerFigures]:
                 kept=int(real.sum() - bias.sum()) // positions,
                 biases=int(bias.sum()) // positions,
                 padding=int(len(real) - real.sum()),
-                shared=len(np.unique(numbers[column[real]] * network.geometry.codebook_size + columns.codes[real])),
-                codebooks=int(numbers.max()) + 1,
+                shared=len(np.unique(columns.codes[real])),
             )
         )
     return figures
@@ -123,7 +119,7 @@ def _layers(geometry: EieGeometry, run: EieRun, figures: list[LayerFigures]) -> 
                 f"{layer.padding:,}",
                 *([f"{layer.positions}"] if convolution else []),
                 f"{layer.entries:,}",
-                f"{layer.shared} of {layer.codebooks * (geometry.codebook_size - 1)}",
+                f"{layer.shared} of {geometry.codebook_size - 1}",
                 f"{means[index]:,.1f}",
                 percent(shares[index]),
             ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zeroskip.cosim.waves.shown import Group, Shown, enumeration, of_player
 from zeroskip.model.bits import bits_for
-from zeroskip.model.eie.geometry import COLUMNS_AHEAD, VALUE_BITS, EieGeometry
+from zeroskip.model.eie.geometry import COLUMNS_AHEAD, EieGeometry
 from zeroskip.rtl.eie.arithmetic import Augend
 from zeroskip.rtl.eie.layouts import Activity, broadcast_layout, column_layout
 from zeroskip.rtl.eie.scanner import WindowKind
@@ -68,7 +68,7 @@ def _control(geometry: EieGeometry) -> Group:
             Shown(
                 name=f"{control}.broadcast__payload",
                 bits=broadcast_layout(geometry).size,
-                label=f"broadcast: {'group, ' if geometry.group_bits else ''}pointer, 4 digits of value",
+                label="broadcast: pointer, 4 digits of value",
             ),
             Shown(name=f"{control}.pes_busy", label="a PE is busy"),
         ],
@@ -95,7 +95,7 @@ def _pe(geometry: EieGeometry, pe: int) -> Group:
             Shown(
                 name=f"{queue}.o__payload",
                 bits=column_layout(geometry).size,
-                label=f"queue: {'group, ' if geometry.group_bits else ''}last, first entry, 4 digits of value",
+                label="queue: last, first entry, 4 digits of value",
             ),
             Shown(name=f"{spmat}.fetch", label="memory: read"),
             Shown(name=f"{spmat}.word", bits=bits_for(geometry.entry_words), label="memory: word", form="unsigned"),
@@ -105,12 +105,7 @@ def _pe(geometry: EieGeometry, pe: int) -> Group:
                 label="look-ahead: weights of word to issue",
                 form="binary",
             ),
-            Shown(
-                name=f"{lookahead}.value",
-                bits=VALUE_BITS + geometry.group_bits,
-                label="look-ahead: group, 4 digits of activation" if geometry.group_bits else "look-ahead: activation",
-                form="hex" if geometry.group_bits else "signed",
-            ),
+            Shown(name=f"{lookahead}.value", bits=16, label="look-ahead: activation", form="signed"),
             Shown(name=f"{decoder}.i__valid", label="decoder: entry"),
             Shown(name=f"{decoder}.read__data", bits=16, label="decoder: weight", form="signed"),
             Shown(name=f"{arithmetic}.product", bits=32, label="arithmetic: product", form="signed"),

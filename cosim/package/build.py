@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -20,7 +21,6 @@ from zeroskip.cosim.package.ipxact import Component, component_xml
 from zeroskip.cosim.package.registers import c_header, python_file
 from zeroskip.cosim.package.sv_package import sv_package
 from zeroskip.cosim.package.vivado import SCRIPT, package_script, xdc
-from zeroskip.model.network.fields import to_fields
 from zeroskip.model.sources import PACKAGE
 from zeroskip.rtl.bus.systemrdl import systemrdl
 from zeroskip.rtl.emit import SRAM
@@ -141,7 +141,7 @@ def _register_files(description: Description, top: str) -> dict[str, str]:
 
 def _head(name: str, summary: str, description: Description, version: str) -> str:
     """The comment at the begin of a Verilog file."""
-    fields = to_fields(description.geometry)
+    fields = dataclasses.asdict(description.geometry)
     sizes = [f"{field}={value}" for field, value in fields.items()]
     lines = [f"{name}{': ' if summary else ''}{summary}", f"zeroskip {version}, {description.title}:"]
     line = " "
@@ -169,7 +169,7 @@ def _manifest(description: Description, verilog: Verilog, vectors: Vectors, vers
         "core": description.core,
         "title": description.title,
         "top": verilog.top,
-        "geometry": to_fields(description.geometry),
+        "geometry": dataclasses.asdict(description.geometry),
         "ports": [
             {"name": name, "direction": direction, "width": width, "meaning": meanings[name]}
             for name, direction, width in verilog.ports

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from zeroskip.cosim.package.description import Description
-from zeroskip.model.network.fields import shown_fields
 from zeroskip.rtl.verilog.names import plain
 
 
 def sv_package(description: Description, name: str) -> str:
     """The text of the package `name`."""
     lines = [f"package {name};"]
-    for field in shown_fields(description.geometry):
-        value = getattr(description.geometry, field)
+    for field in dataclasses.fields(description.geometry):
+        value = getattr(description.geometry, field.name)
         if isinstance(value, int):
-            lines.append(f"    localparam int unsigned {field.upper()} = {value};")
+            lines.append(f"    localparam int unsigned {field.name.upper()} = {value};")
         else:
-            lines.append(f'    localparam string {field.upper()} = "{value}";')
+            lines.append(f'    localparam string {field.name.upper()} = "{value}";')
     for enum_name, enum in description.enums.items():
         width = Shape.cast(enum).width
         members = [f"        {enum_name.upper()}_{one.name} = {width}'d{one.value}" for one in enum]

@@ -10,7 +10,6 @@ from tables import DOCS, fill, markdown, measured, update
 
 CORES = {"eie": "EIE array", "eie-feedback": "EIE array, error feedback", "mma": "N:M tile"}
 HALVES = {"eie-sparsegpt": "EIE array, half of the weights", "mma-sparsegpt": "N:M tile, 2:4"}
-GROUPED = {"eie": "plain", "eie-feedback": "error feedback", "eie-sparsegpt": "error feedback, half of the weights"}
 LENETS = {"bench-sharing-lenet-300-100": "LeNet-300-100", "bench-sharing-lenet-5": "LeNet-5"}
 WHOLE = {"resnet-20": "ResNet-20", "mobilenet": "MobileNetV1", "lstm": "LSTM", "gpt": "GPT"}
 PRUNED = {"magnitude": "magnitude", "wanda": "Wanda", "sparsegpt": "SparseGPT"}
@@ -60,17 +59,6 @@ def halves_table(compiled: dict[str, dict[str, Any]], texts: dict[str, dict[str,
         }.items():
             rows.setdefault(name, []).append(cell)
     return markdown([[name, *cells] for name, cells in rows.items()])
-
-
-def groups_table(runs: dict[str, dict[int, dict[str, Any]]]) -> str:
-    """A row for each way to share, and columns for one codebook a layer and for one each few columns."""
-    heads = ["one codebook a layer", "a codebook each 64 columns"]
-    rows = [["", *(f"{head}: {what}" for what in ("shared", "golden model", "bits") for head in heads)]]
-    for run, by_columns in runs.items():
-        found = list(by_columns.values())
-        cells = [f"{one['perplexity'][step]:.3f}" for step in ("shared", "golden") for one in found]
-        rows.append([GROUPED[run], *cells, *(f"{one['bits']['image']:,}" for one in found)])
-    return markdown(rows)
 
 
 def lenets_table(results: dict[str, dict[str, Any]]) -> str:

@@ -59,6 +59,6 @@ def _records(bursts: Sequence[Burst]) -> bytes:
 def _record_bytes(geometry: EieGeometry) -> int:
     """Bytes of the requests that fill both tables, and of their end."""
     widths = word_bytes(geometry)
-    tables = ((LoadTarget.CODEBOOKS, geometry.layers * geometry.layer_values), (LoadTarget.LAYERS, geometry.layers))
+    tables = ((LoadTarget.CODEBOOKS, geometry.layers * geometry.codebook_size), (LoadTarget.LAYERS, geometry.layers))
     full = [Burst(target=0, address=0, width=widths[one], words=bytes(widths[one] * words)) for one, words in tables]
     return len(_records(full))

@@ -12,7 +12,7 @@ def dense_layers(network: EieNetwork) -> list[DenseLayer]:
     """What torch computes with: one position of a convolution after the other."""
     found = []
     for index, layer in enumerate(network.layers):
-        values = network.position_weights(index)
+        values = network.codebooks[index][network.position_codes(index)]
         matrix = values.astype(np.float32) / np.float32(2.0**layer.weight_fraction)
         bias = matrix[:, -1] * np.float32(2.0**layer.bias_exponent) if layer.bias else None
         weights = np.ascontiguousarray(matrix[:, : matrix.shape[1] - layer.bias])

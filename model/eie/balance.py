@@ -7,9 +7,7 @@ often each activation is not zero, the assignment makes two parts of the load's 
     chance    of a column's broadcast: for each column, frequency * (1 - frequency) * (entries of a PE)**2
     windows   of a few queue depths, in the order of broadcast: (sum of frequency * entries of a PE)**2
 
-Both are sums of products of rows that share a PE. Rows of different PEs are swapped as long as that makes it smaller;
-where the next layer has a codebook for each few of its inputs (zeroskip.model.eie.codebooks), only rows that are inputs
-of the same codebook.
+Both are sums of products of rows that share a PE. Rows of different PEs are swapped as long as that makes it smaller.
 Where all broadcasts are certain, as in recurrent layers, the queues can be simulated: pairs of rows drawn at random are
 then swapped if that saves cycles. (For broadcasts drawn by chance it was measured to save none for others.)
 """
@@ -131,9 +129,7 @@ def balance(
     if not isinstance(last, LinearStage):
         return balanced, None
     columns = np.arange(layers[last.first].weight_codes.shape[1])
-    # How many rows, one after another, may change places: those that the next layer reads with one codebook.
-    together = [layers[index].codebook_columns for index in last.layers[1:]] + [0]
-    for index, block in zip(last.layers, together, strict=True):
+    for index in last.layers:
         progress(Step(task="balancing the load", done=index - last.first, total=len(last.layers), unit="layers"))
         layer = layers[index]
         bias = layer.bias_codes
@@ -141,7 +137,7 @@ def balance(
         frequencies = used.frequencies(index)[columns]
         if bias is not None:
             weights, frequencies = np.column_stack((weights, bias != 0)), np.append(frequencies, 1.0)
-        rows = assign_rows(weights, frequencies, pes, queue_depth, block)
+        rows = assign_rows(weights, frequencies, pes, queue_depth)
         balanced[index] = dataclasses.replace(
             layer,
             weight_codes=np.ascontiguousarray(layer.weight_codes[np.ix_(rows, columns)]),
@@ -158,10 +154,8 @@ def assign_rows(
     frequencies: NDArray[Any],
     pes: int,
     queue_depth: int = EieGeometry.queue_depth,
-    block: int = 0,
 ) -> NDArray[np.intp]:
     """The row of a matrix (`weights`, rows x columns) that is stored at each place; place k belongs to PE `k % pes`.
-    Rows stay in their blocks of `block` places; with 0 they may go anywhere.
 
     `frequencies` (columns, in the order of broadcast) say how often each activation is not zero. The result depends on
     the arguments alone, not on the machine.
@@ -169,8 +163,6 @@ def assign_rows(
     count = len(weights)
     variance = _Variance(frequencies, queue_depth)
     owner = np.arange(count) % pes
-    block = block or max(1, count)
-    blocks = np.arange(count) // block
     # How many rows of each PE have a weight in each column.
     held = np.zeros((pes, weights.shape[1]), np.int64)
     # Every PE has as many rows as the others in each part but the last.
@@ -178,16 +170,13 @@ def assign_rows(
     for first in range(0, count, at_once):
         part = slice(first, min(first + at_once, count))
         shares = variance.products(held, weights[part])
-        _swap(variance.products(weights[part], weights[part]), shares, owner[part], blocks[part])
+        _swap(variance.products(weights[part], weights[part]), shares, owner[part])
         for pe in range(pes):
             held[pe] += weights[part][owner[part] == pe].sum(axis=0)
     if pes > 1 and ((frequencies == 0) | (frequencies == 1)).all():
         broadcasts = np.flatnonzero(frequencies)
         tries = min(TRIES, int(_MOST_VISITS / (1 + len(broadcasts) * pes)))
         pairs = np.random.default_rng(0).integers(count, size=(tries, 2))
-        if blocks[-1]:
-            # The second of each pair moves into the block of the first.
-            pairs[:, 1] = np.minimum(pairs[:, 0] // block * block + pairs[:, 1] % block, count - 1)
         # The broadcast stops with two columns more than `queue_depth` (EieGeometry.queue_full); about one more is
         # on its way then.
         _climb(weights, np.ascontiguousarray(held.T), owner, pairs, broadcasts, queue_depth + 3)
@@ -237,10 +226,9 @@ class _Variance:
 
 
 @numba.njit(cache=True)
-def _swap(products, shares, owner, blocks):
-    """Swaps rows of different PEs and the same of the `blocks` (rows), changing `owner` (rows), as long as the sum of
-    `products` (rows x rows) of rows that share a PE becomes smaller. `shares` (pes x rows) are the products of the rows
-    with what each PE has already.
+def _swap(products, shares, owner):
+    """Swaps rows of different PEs, changing `owner` (rows), as long as the sum of `products` (rows x rows) of rows that
+    share a PE becomes smaller. `shares` (pes x rows) are the products of the rows with what each PE has already.
 
     For each row, the best row to swap with is taken. Of equal choices it is the first.
     """
@@ -256,7 +244,7 @@ def _swap(products, shares, owner, blocks):
             best, change = -1, -_LEAST_GAIN * products[row, row]
             for other in range(count):
                 there = owner[other]
-                if there != pe and blocks[other] == blocks[row]:
+                if there != pe:
                     other_own = products[other, other] - shares[there, other]
                     swapped = own + other_own + shares[there, row] + shares[pe, other] - 2 * products[row, other]
                     if swapped < change:

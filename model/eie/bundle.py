@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeroskip.model.bits import power_of_two_at_least
-from zeroskip.model.eie.codebooks import group_numbers, groups_of
 from zeroskip.model.eie.format import Columns, decode, encode, pack_words, unpack_words
 from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
 from zeroskip.model.eie.host import KEEPING, MOST_APART, activation_table, most_fraction, run_host
@@ -34,7 +33,6 @@ from zeroskip.model.network.host_stages import (
 from zeroskip.model.network.losses import Loss
 from zeroskip.model.network.staged import StagedNetwork
 from zeroskip.model.network.stages import (
-    ConvStage,
     LinearStage,
     RecurrentStage,
     Stage,
@@ -92,11 +90,11 @@ class EieNetwork(StagedNetwork):
 
     `entries` (uint8, pes x words x word_bytes) are the images of the sparse-matrix memories, one layer
     after another; `pointers` (uint32, pes x all columns + layers) the column pointers, as entry numbers; `codebooks`
-    (int16, layers x layer_values), entry 0 of each zero, those of a layer one after another; all alike where the layer
-    is a convolution. `stages` define how images go through the layers. Output i of the network is value `order[i]` of
-    the last stage (uint32, outputs). `fractions` (int32, stages + 1) are the fraction bits of the network's input and
-    of what each stage gives; None where the layers say it (without a HostStage). `tables` (int16, activations x 65,536)
-    are the results of each ActivationStage in order, by the 16 bits of what it reads; None where there is none.
+    (int16, layers x codebook_size), entry 0 zero. `stages` define how images go through the layers. Output i of the
+    network is value `order[i]` of the last stage (uint32, outputs). `fractions` (int32, stages + 1) are the fraction
+    bits of the network's input and of what each stage gives; None where the layers say it (without a HostStage).
+    `tables` (int16, activations x 65,536) are the results of each ActivationStage in order, by the 16 bits of what it
+    reads; None where there is none.
     """
 
     core: ClassVar[str] = "eie"
@@ -199,25 +197,8 @@ class EieNetwork(StagedNetwork):
 
     def weights(self, index: int) -> NDArray[np.int16]:
         """The integer matrix of layer `index`, the bias as its last column (outputs x columns)."""
-        return self._values(index, decode(self.columns(index), self.geometry))
-
-    def position_weights(self, index: int) -> NDArray[np.int16]:
-        """The weights of `position_codes`."""
-        return self._values(index, self.position_codes(index))
-
-    def _values(self, index: int, codes: NDArray[np.uint8]) -> NDArray[np.int16]:
-        """What the codes of layer `index` mean (outputs x columns)."""
-        places: NDArray[Any] = codes
-        if self.geometry.codebook_groups > 1 and not is_convolution(self.stages, index):
-            places = self.geometry.codebook_size * self.codebook_numbers(index) + codes
-        values: NDArray[np.int16] = self.codebooks[index][places]
-        return values
-
-    def codebook_numbers(self, index: int) -> NDArray[np.intp]:
-        """Which of the codebooks of layer `index` each of its columns has (columns); a convolution has one."""
-        layer, geometry = self.layers[index], self.geometry
-        several = geometry.codebook_groups > 1 and not is_convolution(self.stages, index)
-        return group_numbers(layer.inputs, layer.columns, geometry.codebook_columns if several else 0)
+        weights: NDArray[np.int16] = self.codebooks[index][decode(self.columns(index), self.geometry)]
+        return weights
 
     @cached_property
     def sparse_rows(self) -> list[SparseRows]:
@@ -250,8 +231,6 @@ def assemble(
     if stages is None:
         stages = (LinearStage(first=0, last=len(layers) - 1),)
     value_counts(stages, layers)
-    if wrong := _too_many_groups(geometry, layers, stages):
-        raise FitError(wrong)
     encoded = [encode(matrix, geometry) for matrix in codes]
     pointers, base = [], np.zeros((geometry.pes, 1), np.int64)
     for columns in encoded:
@@ -284,11 +263,6 @@ def assemble(
         fractions=fractions if computes_on_host(stages) else None,
         tables=_tables(stages, fractions) if tables is None else tables,
     )
-
-
-def is_convolution(stages: Sequence[Stage], index: int) -> bool:
-    """Whether layer `index` is one."""
-    return any(isinstance(stage, ConvStage) and index in stage.layers for stage in stages)
 
 
 def memory_needs(
@@ -363,7 +337,7 @@ def from_container(container: Container) -> EieNetwork:
     expected: dict[str, tuple[Any, tuple[int | None, ...]]] = {
         "entries": (np.uint8, (geometry.pes, None, geometry.word_bytes)),
         "pointers": (np.uint32, (geometry.pes, None)),
-        "codebooks": (np.int16, (len(header.layers), geometry.layer_values)),
+        "codebooks": (np.int16, (len(header.layers), geometry.codebook_size)),
         "order": (np.uint32, (None,)),
     }
     if computes_on_host(header.stages):
@@ -524,7 +498,8 @@ def _check_memories(network: EieNetwork) -> None:
         raise BundleError(f"entries must be the {words} words that the pointers need, not {network.entries.shape[1]}")
     for pe, image in enumerate(network.entries):
         _check_unused_bits(image, int(pointers[pe, -1]), geometry, pe)
-    _check_codebooks(network)
+    if np.any(network.codebooks[:, 0]):
+        raise BundleError(f"codebooks[:, 0] must be zero, not {network.codebooks[:, 0].tolist()}")
     if len(network.order) != network.outputs or np.any(np.sort(network.order) != np.arange(network.outputs)):
         raise BundleError(f"order must name each of the {network.outputs} outputs once")
     try:
@@ -537,35 +512,6 @@ def _check_memories(network: EieNetwork) -> None:
         raise
     except ValueError as error:
         raise BundleError(f"entries and pointers: {error}") from error
-
-
-def _check_codebooks(network: EieNetwork) -> None:
-    """Raises BundleError unless code 0 is zero, and each layer has as many codebooks as it may."""
-    geometry = network.geometry
-    if np.any(network.codebooks[:, 0]):
-        raise BundleError(f"codebooks[:, 0] must be zero, not {network.codebooks[:, 0].tolist()}")
-    books = network.codebooks.reshape(len(network.layers), geometry.codebook_groups, -1)
-    if np.any(books[:, :, 0]):
-        index, group = np.argwhere(books[:, :, 0])[0].tolist()
-        place = group * geometry.codebook_size
-        raise BundleError(f"codebooks[{index}, {place}] must be zero, not {books[index, group, 0]}")
-    if wrong := _too_many_groups(geometry, network.layers, network.stages):
-        raise BundleError(wrong)
-    for index in range(len(network.layers)):
-        if is_convolution(network.stages, index) and np.any(books[index] != books[index, 0]):
-            raise BundleError(f"codebooks[{index}] must be the same for all groups, as the layer is a convolution")
-
-
-def _too_many_groups(geometry: EieGeometry, layers: Sequence[EieLayer], stages: Sequence[Stage]) -> str | None:
-    """What is wrong where a fully connected layer has more groups of columns than the array has codebooks for it."""
-    groups, columns = geometry.codebook_groups, geometry.codebook_columns
-    for index, layer in enumerate(layers):
-        if groups_of(layer.inputs, columns) > groups > 1 and not is_convolution(stages, index):
-            return (
-                f"layers[{index}].inputs must be at most {groups * columns}, {groups} groups (codebook_groups) of "
-                f"{columns} (codebook_columns), not {layer.inputs}"
-            )
-    return None
 
 
 def _check_unused_bits(image: NDArray[np.uint8], entries: int, geometry: EieGeometry, pe: int) -> None:

@@ -202,7 +202,7 @@ def _require_near(
 
 def float_layer(layer: SharedLayer, rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """The outputs of a layer (rows x outputs) for `rows` (rows x inputs), in double precision."""
-    given = rows @ layer.matrix.astype(np.float64).T
+    given = rows @ layer.codebook[layer.matrix_codes].astype(np.float64).T
     if layer.bias is not None:
         given += layer.bias
     return np.maximum(given, 0) if layer.relu else given
@@ -224,7 +224,7 @@ def _ranges(
         for index in stage.layers:
             layer = layers[index]
             seen(index, rows)
-            magnitudes = np.abs(rows) @ np.abs(layer.matrix).astype(np.float64).T
+            magnitudes = np.abs(rows) @ np.abs(layer.codebook[layer.matrix_codes]).astype(np.float64).T
             sums[index] = max(
                 sums[index], float((magnitudes + (0 if layer.bias is None else np.abs(layer.bias))).max())
             )

@@ -26,12 +26,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from zeroskip.model.eie.codebooks import columns_of, group_numbers
-from zeroskip.model.eie.kmeans import cluster_matrix
+from zeroskip.model.eie.kmeans import cluster
 from zeroskip.model.eie.matrix import matrix_with_bias, shared_layer
 from zeroskip.model.eie.rough import warn_of_rough_outputs
 from zeroskip.model.eie.settings import Sharing
-from zeroskip.model.eie.shared import CODEBOOK_SIZE, SharedOperation
+from zeroskip.model.eie.shared import SharedOperation
 from zeroskip.model.network.error_feedback import dampened, root_of_inverse, spread_errors
 from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.layerwise import Moments, layer_by_layer
@@ -49,12 +48,10 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SharedMatrix:
-    """The codebooks (float32, 16 for each) and the codes of a matrix, the values that they give it, and the mean square
-    of each output's error (outputs,)."""
+    """The codebook (float32, 16) and the codes of a matrix, and the mean square of each output's error (outputs,)."""
 
     codebook: NDArray[np.float32]
     codes: NDArray[np.uint8]
-    values: NDArray[np.float32]
     errors: Matrix
 
 
@@ -64,8 +61,6 @@ def share_calibrated(
     ranges: Sequence[Magnitudes],
     sharing: Sharing,
     progress: Progress = silent,
-    *,
-    codebook_columns: int = 0,
 ) -> list[SharedOperation]:
     """As zeroskip.model.eie.sharing.share_layers, by the network's `inputs` (samples x ...), of which `ranges` are the
     magnitudes of what each operation takes."""
@@ -79,25 +74,18 @@ def share_calibrated(
         assert isinstance(operation, Linear | Convolution)
         matrix, exponent, seen = _matrix(layer, ranges[number], moments)
         scale = np.ones(matrix.shape[1])
-        numbers = group_numbers(columns, matrix.shape[1], columns_of(operation, codebook_columns))
         norm = next((norm for norm, readers in groups.items() if number in readers), None)
         if norm is not None:
             if norm not in scales:
                 # All layers behind a normalisation read the same, so the moments of one are those of all.
                 readers = [_matrix(layers[reader], ranges[reader], moments) for reader in groups[norm]]
-                scales[norm] = _best_scales([(one, seen) for one, _, seen in readers], columns, codebook_columns)
+                scales[norm] = _best_scales([(one, seen) for one, _, seen in readers], columns)
             scale[:columns] = scales[norm]
-        shared = _shared_scaled(matrix, seen, scale, columns, numbers, feedback=sharing != "weighted")
+        shared = _shared_scaled(matrix, seen, scale, columns, feedback=sharing != "weighted")
         warn_of_rough_outputs(len(found), shared.errors, mean_squares(matrix, seen))
-        found[number] = shared_layer(
-            operation,
-            shared.codebook,
-            shared.codes,
-            None if layer.bias is None else exponent,
-            columns_of(operation, codebook_columns),
-        )
+        found[number] = shared_layer(operation, shared.codebook, shared.codes, None if layer.bias is None else exponent)
         # The copy's normalisation keeps its gain, so here the factors are taken back.
-        values = torch.from_numpy(shared.values / scale).to(layer.weight.dtype)
+        values = torch.from_numpy(shared.codebook[shared.codes] / scale).to(layer.weight.dtype)
         layer.weight.copy_(values[:, :columns].reshape(layer.weight.shape))
         if layer.bias is not None:
             layer.bias.copy_(values[:, columns] * 2.0**exponent)
@@ -117,34 +105,22 @@ def _unshared(operation: Operation) -> SharedOperation:
     return operation
 
 
-def share_matrix(
-    matrix: NDArray[np.float32],
-    moments: Moments,
-    inputs: int,
-    numbers: NDArray[np.intp] | None = None,
-    *,
-    feedback: bool,
-) -> SharedMatrix:
+def share_matrix(matrix: NDArray[np.float32], moments: Moments, inputs: int, *, feedback: bool) -> SharedMatrix:
     """Shares the values of a matrix (outputs x columns), of which the zeros stay zero, in at most 15 values, with
     error feedback or without it. `moments` (groups, columns, columns) are those of what the outputs of each group read;
-    the first `inputs` columns are weights. Columns have the codebooks `numbers` (zeroskip.model.eie.codebooks); one has
-    all where it is None."""
-    if numbers is None:
-        numbers = np.zeros(matrix.shape[1], np.intp)
+    the first `inputs` columns are weights."""
     seen = [dampened(part, inputs) for part in moments]
     rows = len(matrix) // len(seen)
+    used = matrix != 0
     importance = np.repeat([np.diag(part) for part in seen], rows, axis=0)
-    codebook, codes = cluster_matrix(matrix, numbers, importance)
+    codes = np.zeros(matrix.shape, np.uint8)
+    codebook, codes[used] = cluster(matrix[used], importance[used])
     if feedback:
-        books = [
-            _Rounding.of(book, int(codes[:, numbers == number].max(initial=0)))
-            for number, book in enumerate(codebook.reshape(-1, CODEBOOK_SIZE))
-        ]
         for group, part in enumerate(seen):
             these = slice(group * rows, (group + 1) * rows)
-            codes[these] = _with_feedback(matrix[these], part, [books[number] for number in numbers])
-    values = codebook[CODEBOOK_SIZE * numbers + codes]
-    return SharedMatrix(codebook=codebook, codes=codes, values=values, errors=mean_squares(matrix - values, moments))
+            codes[these] = _with_feedback(matrix[these], part, codebook, int(codes.max(initial=0)))
+    errors = mean_squares(matrix - codebook[codes], moments)
+    return SharedMatrix(codebook=codebook, codes=codes, errors=errors)
 
 
 def mean_squares(matrix: NDArray[np.float32], moments: Moments) -> Matrix:
@@ -153,36 +129,24 @@ def mean_squares(matrix: NDArray[np.float32], moments: Moments) -> Matrix:
     return np.concatenate([((rows @ part) * rows).sum(axis=1) for rows, part in parts])
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Rounding:
-    """Entries of a codebook by their size: `codes` of rising `values`, and what lies in the `middles` between them."""
-
-    codes: NDArray[np.intp]
-    values: Matrix
-    middles: Matrix
-
-    @classmethod
-    def of(cls, codebook: NDArray[np.float32], last: int) -> _Rounding:
-        """Entries 1 to `last`, or the zero alone."""
-        codes = 1 + np.argsort(codebook[1 : last + 1], kind="stable") if last else np.zeros(1, np.intp)
-        values = codebook[codes].astype(np.float64)
-        return cls(codes=codes, values=values, middles=(values[1:] + values[:-1]) / 2)
-
-
-def _with_feedback(matrix: NDArray[np.float32], moments: Matrix, books: Sequence[_Rounding]) -> NDArray[np.uint8]:
-    """The codes of a matrix, whose columns are rounded by `books`, and whose errors were spread."""
-    if not matrix.any():
+def _with_feedback(
+    matrix: NDArray[np.float32], moments: Matrix, codebook: NDArray[np.float32], last: int
+) -> NDArray[np.uint8]:
+    """The codes of a matrix, of entries 1 to `last` of a codebook, whose errors were spread."""
+    if last == 0:
         return np.zeros(matrix.shape, np.uint8)
     # Columns that matter most come first, while all others are left to make up for their errors.
     order = np.argsort(-np.diag(moments), kind="stable")
+    by_size = 1 + np.argsort(codebook[1 : last + 1], kind="stable")
+    values = codebook[by_size].astype(np.float64)
+    middles = (values[1:] + values[:-1]) / 2
     used = (matrix != 0)[:, order]
     codes = np.zeros(matrix.shape, np.uint8)
 
     def rounded(column: int, now: Matrix) -> Matrix:
-        book = books[order[column]]
-        nearest = np.searchsorted(book.middles, now)
-        codes[:, order[column]] = np.where(used[:, column], book.codes[nearest], 0)
-        return np.where(used[:, column], book.values[nearest], 0)
+        nearest = np.searchsorted(middles, now)
+        codes[:, order[column]] = np.where(used[:, column], by_size[nearest], 0)
+        return np.where(used[:, column], values[nearest], 0)
 
     root = root_of_inverse(moments[np.ix_(order, order)])
     spread_errors(matrix[:, order].astype(np.float64), root, rounded)
@@ -202,20 +166,14 @@ def _matrix(layer: nn.Module, range: Magnitudes, moments: Moments) -> tuple[NDAr
 
 
 def _shared_scaled(
-    matrix: NDArray[np.float32],
-    moments: Moments,
-    scale: Matrix,
-    inputs: int,
-    numbers: NDArray[np.intp],
-    *,
-    feedback: bool,
+    matrix: NDArray[np.float32], moments: Moments, scale: Matrix, inputs: int, *, feedback: bool
 ) -> SharedMatrix:
     """The matrix with its columns multiplied, and shared."""
     scaled = (matrix * scale).astype(np.float32)
-    return share_matrix(scaled, moments / np.outer(scale, scale), inputs, numbers, feedback=feedback)
+    return share_matrix(scaled, moments / np.outer(scale, scale), inputs, feedback=feedback)
 
 
-def _best_scales(layers: Sequence[tuple[NDArray[np.float32], Moments]], inputs: int, codebook_columns: int) -> Matrix:
+def _best_scales(layers: Sequence[tuple[NDArray[np.float32], Moments]], inputs: int) -> Matrix:
     """The factors of the columns of layers that read the same, by which their errors together are least."""
     _, moments = layers[0]
     size = np.sqrt(np.diag(dampened(moments[0], inputs))[:inputs])
@@ -227,8 +185,7 @@ def _best_scales(layers: Sequence[tuple[NDArray[np.float32], Moments]], inputs: 
         for matrix, seen in layers:
             scale = np.ones(matrix.shape[1])
             scale[:inputs] = factors
-            numbers = group_numbers(inputs, matrix.shape[1], codebook_columns)
-            error += float(_shared_scaled(matrix, seen, scale, inputs, numbers, feedback=True).errors.sum())
+            error += float(_shared_scaled(matrix, seen, scale, inputs, feedback=True).errors.sum())
         if error < least:
             best, least = factors, error
     return best

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from zeroskip.model.eie.balance import Used, balance
 from zeroskip.model.eie.bundle import EieLayer, EieNetwork
 from zeroskip.model.eie.calibrate import calibrate, float_layer
-from zeroskip.model.eie.codebooks import with_groups
-from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
+from zeroskip.model.eie.geometry import EieGeometry
 from zeroskip.model.eie.host_error import host_error
 from zeroskip.model.eie.lay_out import Matrices, lay_out
 from zeroskip.model.eie.rounding import VALUE_MAX, VALUE_MIN
 from zeroskip.model.eie.settings import POSITIONS
-from zeroskip.model.eie.shared import CODEBOOK_SIZE, SharedLayer, SharedOperation, averaging_layer, shapes_of
+from zeroskip.model.eie.shared import SharedLayer, SharedOperation, averaging_layer, shapes_of
 from zeroskip.model.network.cells import State, advance
 from zeroskip.model.network.cells import errors as cell_errors
 from zeroskip.model.network.host_stages import (
@@ -68,11 +67,8 @@ def compile_network(
     PEs so that the load is balanced (zeroskip.model.eie.balance); otherwise they are assigned in turn. The balance
     looks at which activations are not zero for the inputs `balance_on`, by default those of the calibration.
     A convolution computes up to `positions` positions in a start (zeroskip.model.eie.tiles), fewer where a memory that
-    is not in `fit` would be too small. Raises ValueError if the calibration data do not fit the network, or a layer has
-    more codebooks than the array."""
+    is not in `fit` would be too small. Raises ValueError if the calibration data do not fit the network."""
     stages, layers = lower_shared(shared, calibration.shape[1:])
-    _require_columns(layers, geometry)
-    geometry = with_groups(geometry, shapes_of(shared), fit)
     used = Used(stages)
     calibrated = calibrate(layers, stages, calibration, geometry, progress, used.see)
     fractions = calibrated.layers
@@ -99,32 +95,19 @@ def compile_network(
         )
         for layer, matrix, fraction in zip(layers, weights, fractions, strict=True)
     )
-    codebooks = np.zeros((len(layers), geometry.codebook_groups, geometry.codebook_size), np.int16)
+    codebooks = np.zeros((len(layers), geometry.codebook_size), np.int16)
     for index, (layer, fraction) in enumerate(zip(layers, fractions, strict=True)):
-        values = np.rint(np.ldexp(layer.codebook.astype(np.float64), fraction.weight)).reshape(-1, CODEBOOK_SIZE)
-        # A single codebook is that of every group.
-        codebooks[index, : len(values) if len(values) > 1 else None, :CODEBOOK_SIZE] = values
+        codebooks[index, : len(layer.codebook)] = np.rint(np.ldexp(layer.codebook.astype(np.float64), fraction.weight))
     progress(Step(task="encoding the weights"))
     matrices = Matrices(
         layers=table,
         codes=tuple(codes),
-        codebooks=codebooks.reshape(len(layers), -1),
+        codebooks=codebooks,
         stages=stages,
         order=order,
         fractions=np.array(calibrated.values, np.int32),
     )
-    memories = [field for field in fit if field in MEMORIES]
-    return lay_out(matrices, geometry, fit=memories, positions=positions)
-
-
-def _require_columns(layers: Sequence[SharedLayer], geometry: EieGeometry) -> None:
-    """Raises ValueError for a layer whose codebooks are for other groups of columns than those of the array."""
-    for index, layer in enumerate(layers):
-        if layer.codebook_groups > 1 and layer.codebook_columns != geometry.codebook_columns:
-            raise ValueError(
-                f"codebook_columns of the array must be the {layer.codebook_columns} by which layer {index} was "
-                f"shared, not {geometry.codebook_columns}"
-            )
+    return lay_out(matrices, geometry, fit=fit, positions=positions)
 
 
 def quantise_inputs(
@@ -153,9 +136,9 @@ def quantise_inputs(
 def weight_losses(network: EieNetwork) -> list[Loss]:
     """The kept weights and biases of each layer whose value rounds to zero."""
     losses = []
-    for index in range(len(network.layers)):
+    for index, codebook in enumerate(network.codebooks):
         codes = network.position_codes(index)
-        lost = int(((codes != 0) & (network.position_weights(index) == 0)).sum())
+        lost = int(((codes != 0) & (codebook[codes] == 0)).sum())
         losses.append(Loss(layer=index, what="weights", values=int((codes != 0).sum()), to_zero=lost, saturated=0))
     return losses
 
@@ -229,7 +212,7 @@ def _layer_error(
     """The error of a layer's outputs (rows x outputs), from those of its inputs (rows x inputs)."""
     layer = network.layers[index]
     codes = shared.matrix_codes
-    weight, used = shared.matrix.astype(np.float64), (codes != 0).astype(np.float64)
+    weight, used = shared.codebook[codes].astype(np.float64), (codes != 0).astype(np.float64)
     half_weight = 0.5 * 2.0**-layer.weight_fraction
     products = used.sum(axis=1)
     error = error @ np.abs(weight).T + half_weight * ((np.abs(activations) + error) @ used.T)

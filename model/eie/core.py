@@ -15,7 +15,6 @@ from zeroskip.model.core import StoredBits
 from zeroskip.model.cores import CORES
 from zeroskip.model.eie import bundle, golden
 from zeroskip.model.eie.bundle import EieNetwork
-from zeroskip.model.eie.codebooks import with_groups
 from zeroskip.model.eie.compiler import compile_network, float_outputs, lower_shared, quantise_inputs, weight_losses
 from zeroskip.model.eie.settings import EieSettings
 from zeroskip.model.eie.shared import SharedOperation
@@ -50,9 +49,7 @@ class EieCore:
         whose weights are shared already. The first inputs, CALIBRATION or fewer, choose the fraction bits."""
         if isinstance(network, nn.Module):
             folded = fold(network, inputs)
-            # First: it is the shortest, and may refuse.
-            geometry = with_groups(settings.geometry, folded.operations, settings.fit)
-            network = share_layers(folded, progress, inputs=inputs, codebook_columns=geometry.codebook_columns)
+            network = share_layers(folded, progress, inputs=inputs)
             warn_of_rough_sharing(folded, network)
         compiled = compile_network(
             network,
@@ -93,11 +90,7 @@ class EieCore:
         return StoredBits(dense=stored.dense, image=stored.image)
 
     def layer_facts(self, network: EieNetwork) -> list[tuple[str, str]]:
-        geometry = network.geometry
-        facts = [("PEs", str(geometry.pes))]
-        if geometry.codebook_groups > 1:
-            books = f"{geometry.codebook_groups} at most, each of {geometry.codebook_columns} columns"
-            facts.append(("codebooks of a layer", books))
+        facts = [("PEs", str(network.geometry.pes))]
         if max(network.starts) > 1 or max(network.together) > 1:
             facts.append(("positions in a start", ", ".join(map(str, network.together))))
         return facts

@@ -6,7 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 
 from zeroskip.model.bits import bits_for
-from zeroskip.model.network.fields import ADDED_LATER
 
 VALUE_BITS = 16
 """Width of an activation and of a codebook value, signed fixed point (EIE section IV)."""
@@ -26,14 +25,9 @@ PUSH_CYCLES = 3
 HOP_PES = 8
 """Processing elements up to which no further register is needed on the way to them and back."""
 
-MOST_CODEBOOK_GROUPS = 64
-"""Codebooks that a layer may have: a PE holds them all, and gets them in as many cycles as one."""
 
 MEMORIES = ("entry_words", "pointers", "activation_rows", "layers")
-"""The memories, as fields of EieGeometry, that a network may be fitted to."""
-
-FITTED = (*MEMORIES, "codebook_groups")
-"""The fields of EieGeometry that are as large as a network needs where nobody chose them."""
+"""The fields of EieGeometry that a network may be fitted to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +61,6 @@ class EieGeometry:
     """Rows of each activation file of a PE."""
     layers: int = 8
     """Layers that the table in the control unit holds."""
-    codebook_groups: int = dataclasses.field(default=1, metadata=ADDED_LATER)
-    """Codebooks of a layer, one for each group of columns: a power of two from 1 to 64."""
-    codebook_columns: int = dataclasses.field(default=0, metadata=ADDED_LATER)
-    """Columns of a group, a power of two; 0 where a layer has one codebook for all its columns."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -88,14 +78,6 @@ class EieGeometry:
         self._check_range("pointers", 2, 1 << 24)
         self._check_range("activation_rows", 1, 1 << 16)
         self._check_range("layers", 1, 256)
-        self._check_range("codebook_groups", 1, MOST_CODEBOOK_GROUPS, power_of_two=True)
-        if self.codebook_columns:
-            self._check_range("codebook_columns", 1, 1 << 24, power_of_two=True)
-        elif self.codebook_groups > 1:
-            raise ValueError(
-                f"codebook_columns must be a power of two where codebook_groups is {self.codebook_groups}, not 0, "
-                "which is one codebook for all columns"
-            )
         if self.activation_rows % self.rows_per_window:
             raise ValueError(
                 f"activation_rows must be a multiple of {self.rows_per_window} at {self.pes} PEs, "
@@ -124,16 +106,6 @@ class EieGeometry:
     @property
     def codebook_size(self) -> int:
         return 1 << self.code_bits
-
-    @property
-    def layer_values(self) -> int:
-        """Values that the codebooks of a layer hold: those of group g from `g * codebook_size` on."""
-        return self.codebook_groups * self.codebook_size
-
-    @property
-    def group_bits(self) -> int:
-        """Width of the number of a group of columns."""
-        return self.codebook_groups.bit_length() - 1
 
     @property
     def entries(self) -> int:

@@ -13,7 +13,7 @@ ITERATIONS = 1000
 
 
 def cluster(
-    values: NDArray[np.floating], importance: NDArray[np.float64] | None = None, *, fraction: int | None = None
+    values: NDArray[np.floating], importance: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """The codebook (float32, 16) of non-zero `values` of any shape, and each value's code from 1 (uint8). Each value
     counts by its `importance`, above zero and of the same shape; all alike where there is none.
@@ -24,8 +24,7 @@ def cluster(
 
     The array stores a codebook in 16 bits. Where these would make a centroid zero, or two centroids equal, the values
     are clustered as the 16 bits hold them, negative and positive ones apart: every centroid is then another number, and
-    none is zero but one, where values are so small that all 16 bits of them are zero. `fraction` are the fraction bits
-    of these 16, where other codebooks have a part in them; otherwise as many as hold this one.
+    none is zero but one, where values are so small that all 16 bits of them are zero.
     """
     distinct, inverse = np.unique(values, return_inverse=True)
     inverse = inverse.ravel()
@@ -35,43 +34,25 @@ def cluster(
     else:
         exact = distinct.astype(np.float64)
         centroids, codes = _lloyd(exact, counts, CENTROIDS)
-        if _wasteful(centroids, codebook_fraction(centroids) if fraction is None else fraction):
-            centroids, codes = _cluster_steps(exact, counts, codebook_fraction(exact) if fraction is None else fraction)
+        if _wasteful(centroids):
+            centroids, codes = _cluster_steps(exact, counts)
     codebook = np.zeros(CODEBOOK_SIZE, np.float32)
     codebook[1 : 1 + len(centroids)] = centroids
     return codebook, (1 + codes[inverse]).astype(np.uint8).reshape(values.shape)
 
 
-def cluster_matrix(
-    matrix: NDArray[np.float32], numbers: NDArray[np.intp], importance: NDArray[np.float64] | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """The codebooks (float32, 16 for each, one after another) and the codes (uint8, outputs x columns; 0 for zeros) of
-    a matrix, whose columns have the codebooks `numbers`, rising from 0. Each value counts by its `importance`."""
-    used = matrix != 0
-    codes = np.zeros(matrix.shape, np.uint8)
-    books = []
-    shared = numbers[-1] > 0 and used.any()
-    fraction = codebook_fraction(matrix) if shared else None
-    for number in range(numbers[-1] + 1):
-        those = used & (numbers == number)
-        book, codes[those] = cluster(
-            matrix[those], None if importance is None else importance[those], fraction=fraction
-        )
-        books.append(book)
-    return np.concatenate(books), codes
-
-
-def _wasteful(centroids: NDArray[np.float64], fraction: int) -> bool:
+def _wasteful(centroids: NDArray[np.float64]) -> bool:
     """Whether 16 bits make a centroid zero or two centroids equal."""
-    steps = np.rint(np.ldexp(centroids, fraction))
+    steps = np.rint(np.ldexp(centroids, codebook_fraction(centroids)))
     return not steps.all() or len(np.unique(steps)) < len(steps)
 
 
 def _cluster_steps(
-    values: NDArray[np.float64], counts: NDArray[np.float64], fraction: int
+    values: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """As `_lloyd`, for the values rounded to 16 bits of `fraction` fraction bits, with no cluster of negative and
-    positive values. Those that round to zero are a cluster of their own."""
+    """As `_lloyd`, for the values rounded to 16 bits, with no cluster of negative and positive values. Those that round
+    to zero are a cluster of their own."""
+    fraction = codebook_fraction(values)
     steps = np.rint(np.ldexp(values, fraction))
     held = steps != 0
     distinct, inverse = np.unique(steps[held], return_inverse=True)

@@ -39,11 +39,7 @@ def matrix_with_bias(layer: nn.Linear | nn.Conv2d, inputs: Magnitudes | None) ->
 
 
 def shared_layer(
-    operation: Linear | Convolution,
-    codebook: NDArray[np.float32],
-    codes: NDArray[np.uint8],
-    exponent: int | None,
-    codebook_columns: int = 0,
+    operation: Linear | Convolution, codebook: NDArray[np.float32], codes: NDArray[np.uint8], exponent: int | None
 ) -> SharedLayer:
     """The shared layer of an operation, from the codes of the matrix that `matrix_with_bias` gives, and its exponent;
     None where the layer has no bias."""
@@ -55,7 +51,6 @@ def shared_layer(
         bias_exponent=exponent or 0,
         relu=operation.relu,
         back=operation.back,
-        codebook_columns=codebook_columns,
     )
     if isinstance(operation, Recurrence):
         return SharedRecurrence(**{**vars(shared), "rows": operation.rows}, cell=operation.cell)

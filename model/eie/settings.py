@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zeroskip.model.eie.geometry import FITTED, EieGeometry
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 
 POSITIONS = 16
 """Positions that a start computes at most, where nothing else is asked for. Measured with a pruned LeNet-5 on 8, 16 and
@@ -19,13 +19,13 @@ layer reads (zeroskip.model.eie.calibrated_sharing)."""
 
 @dataclass(frozen=True, kw_only=True)
 class EieSettings:
-    """`geometry` is the array. Its sizes named in `fit` (of geometry.FITTED) are made as large as the network needs, to
-    the next power of two. With `balance_load` the rows of fully connected layers are assigned to PEs so that
+    """`geometry` is the array. Its memories named in `fit` (of geometry.MEMORIES) are made as large as the network
+    needs, to the next power of two. With `balance_load` the rows of fully connected layers are assigned to PEs so that
     the load is balanced, otherwise in turn. A convolution computes up to `positions` positions in a start, which stores
     its kernel as many times (zeroskip.model.eie.tiles)."""
 
     geometry: EieGeometry = field(default_factory=EieGeometry)
-    fit: tuple[str, ...] = FITTED
+    fit: tuple[str, ...] = MEMORIES
     balance_load: bool = True
     positions: int = POSITIONS
 

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from zeroskip.model.eie.codebooks import group_numbers, groups_of
 from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.lower import averaging_weight, block_diagonal
 from zeroskip.model.network.operation_base import PREVIOUS
@@ -29,19 +28,19 @@ from zeroskip.model.network.operations import (
 from zeroskip.model.network.stages import ConvStage
 
 CODEBOOK_SIZE = 16
-"""Entries of a codebook. Entry 0 is zero, the pruned weights."""
+"""Entries of a layer's codebook. Entry 0 is zero, the pruned weights."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SharedLayer:
     """A Linear layer of `rows` parts of a sample, and the ReLU after it where `relu`, whose weights and bias share one
-    codebook, or one for each `codebook_columns` inputs (zeroskip.model.eie.codebooks).
+    codebook.
 
-    `codebook` is float32 (16,), entry 0 exactly zero and unused entries zero, or as many codebooks one after another;
-    `weight_codes` is uint8 (outputs, inputs) and `bias_codes` uint8 (outputs,), or None where the layer has no bias. A
-    weight or bias has code 0 where, and only where, it is exactly zero. The codebook holds biases divided by
-    `2**bias_exponent`, the activation of the bias column. `back` is that of an operation
-    (zeroskip.model.network.operations). Raises ValueError naming the field that is wrong.
+    `codebook` is float32 (16,), entry 0 exactly zero and unused entries zero; `weight_codes` is uint8
+    (outputs, inputs) and `bias_codes` uint8 (outputs,), or None where the layer has no bias. A weight or bias
+    has code 0 where, and only where, it is exactly zero. The codebook holds biases divided by `2**bias_exponent`, the
+    activation of the bias column. `back` is that of an operation (zeroskip.model.network.operations). Raises ValueError
+    naming the field that is wrong.
     """
 
     codebook: NDArray[np.float32]
@@ -51,16 +50,16 @@ class SharedLayer:
     relu: bool
     back: tuple[int, ...] = PREVIOUS
     rows: int = 1
-    codebook_columns: int = 0
 
     def __post_init__(self) -> None:
+        if self.codebook.dtype != np.float32 or self.codebook.shape != (CODEBOOK_SIZE,):
+            raise ValueError(
+                f"codebook must be float32 ({CODEBOOK_SIZE},), not {self.codebook.dtype} {self.codebook.shape}"
+            )
+        if self.codebook[0] != 0 or not np.isfinite(self.codebook).all():
+            raise ValueError(f"codebook must be finite and start with zero, not {self.codebook.tolist()}")
         if self.weight_codes.ndim != 2:
             raise ValueError(f"weight_codes must have the shape (outputs, inputs), not {self.weight_codes.shape}")
-        size = CODEBOOK_SIZE * self.codebook_groups
-        if self.codebook.dtype != np.float32 or self.codebook.shape != (size,):
-            raise ValueError(f"codebook must be float32 ({size},), not {self.codebook.dtype} {self.codebook.shape}")
-        if self.codebook[::CODEBOOK_SIZE].any() or not np.isfinite(self.codebook).all():
-            raise ValueError(f"codebook must be finite and start with zero, not {self.codebook.tolist()}")
         _require_codes("weight_codes", self.weight_codes)
         if self.bias_codes is not None:
             if self.bias_codes.shape != self.weight_codes.shape[:1]:
@@ -70,35 +69,12 @@ class SharedLayer:
             _require_codes("bias_codes", self.bias_codes)
 
     @property
-    def codebook_groups(self) -> int:
-        """The number of codebooks."""
-        return groups_of(self.weight_codes.shape[1], self.codebook_columns)
-
-    @property
-    def weight_places(self) -> NDArray[np.intp]:
-        """The place in `codebook` of each weight (outputs, inputs)."""
-        inputs = self.weight_codes.shape[1]
-        return CODEBOOK_SIZE * group_numbers(inputs, inputs, self.codebook_columns) + self.weight_codes
-
-    @property
-    def bias_places(self) -> NDArray[np.intp] | None:
-        """The place in `codebook` of each bias (outputs,): the last codebook has them."""
-        first = CODEBOOK_SIZE * np.intp(self.codebook_groups - 1)
-        return None if self.bias_codes is None else first + self.bias_codes
-
-    @property
     def weight(self) -> NDArray[np.float32]:
-        return self.codebook[self.weight_places]
+        return self.codebook[self.weight_codes]
 
     @property
     def bias(self) -> NDArray[np.float32] | None:
-        places = self.bias_places
-        return None if places is None else np.ldexp(self.codebook[places], self.bias_exponent)
-
-    @property
-    def matrix(self) -> NDArray[np.float32]:
-        """The matrix by which the layer multiplies its inputs (outputs x inputs)."""
-        return self.weight
+        return None if self.bias_codes is None else np.ldexp(self.codebook[self.bias_codes], self.bias_exponent)
 
     @property
     def matrix_codes(self) -> NDArray[np.uint8]:
@@ -127,19 +103,13 @@ class SharedLayer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SharedConv(SharedLayer):
-    """A Conv2d with shared weights: `weight_codes` are (outputs, channels / groups * kernel height * kernel width). It
-    has one codebook."""
+    """A Conv2d with shared weights: `weight_codes` are (outputs, channels / groups * kernel height * kernel width)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int
     dilation: tuple[int, int] = (1, 1)
-
-    def __post_init__(self) -> None:
-        if self.codebook_columns:
-            raise ValueError(f"codebook_columns must be 0 for a convolution, not {self.codebook_columns}")
-        super().__post_init__()
 
     @property
     def channels(self) -> int:
@@ -149,10 +119,6 @@ class SharedConv(SharedLayer):
     def matrix_codes(self) -> NDArray[np.uint8]:
         """Block-diagonal: an output sees only the channels of its group."""
         return block_diagonal(self.weight_codes, self.groups)
-
-    @property
-    def matrix(self) -> NDArray[np.float32]:
-        return self.codebook[self.matrix_codes]
 
     @property
     def operation(self) -> Convolution:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from zeroskip.model.eie.calibrated_sharing import share_calibrated
-from zeroskip.model.eie.codebooks import columns_of, group_numbers
-from zeroskip.model.eie.kmeans import cluster_matrix
+from zeroskip.model.eie.kmeans import cluster
 from zeroskip.model.eie.matrix import matrix_with_bias, shared_layer
 from zeroskip.model.eie.rough import warn_of_rough_outputs
 from zeroskip.model.eie.settings import Sharing
@@ -28,10 +27,8 @@ def share_layers(
     *,
     inputs: NDArray[np.float32] | None = None,
     sharing: Sharing = "plain",
-    codebook_columns: int = 0,
 ) -> list[SharedOperation]:
-    """The operations of what `zeroskip.model.network.fold.fold` returns, each layer with its own codebook, or a fully
-    connected one with a codebook for each `codebook_columns` inputs.
+    """The operations of what `zeroskip.model.network.fold.fold` returns, each layer with its own codebook.
 
     Exact, with nothing lost, for a layer of at most 15 distinct non-zero values. Samples of the network's `inputs`
     (samples x ...) say how large the activations are: where these are very small or large, or the biases much larger
@@ -43,14 +40,13 @@ def share_layers(
         raise ValueError(f"sharing {sharing!r} needs samples of the network's inputs; pass some, or share 'plain'")
     ranges = None if inputs is None else input_magnitudes(folded, inputs, progress)
     if inputs is not None and ranges is not None and sharing != "plain":
-        return share_calibrated(folded, inputs, ranges, sharing, progress, codebook_columns=codebook_columns)
+        return share_calibrated(folded, inputs, ranges, sharing, progress)
     network: list[SharedOperation] = []
     for number, (operation, module) in enumerate(found):
         progress(Step(task="sharing weights", done=number, total=len(found), unit="layers"))
         if isinstance(operation, Linear | Convolution):
             assert isinstance(module, nn.Linear | nn.Conv2d)
-            magnitudes = None if ranges is None else ranges[number]
-            network.append(_share_layer(module, operation, magnitudes, columns_of(operation, codebook_columns)))
+            network.append(_share_layer(module, operation, None if ranges is None else ranges[number]))
         else:
             network.append(operation)
     return network
@@ -75,9 +71,10 @@ def warn_of_rough_sharing(folded: Folded, shared: Sequence[SharedOperation]) -> 
 
 
 def _share_layer(
-    layer: nn.Linear | nn.Conv2d, operation: Linear | Convolution, inputs: Magnitudes | None, codebook_columns: int
+    layer: nn.Linear | nn.Conv2d, operation: Linear | Convolution, inputs: Magnitudes | None
 ) -> SharedLayer:
     matrix, exponent = matrix_with_bias(layer, inputs)
-    columns = layer.weight[0].numel()
-    codebook, codes = cluster_matrix(matrix, group_numbers(columns, matrix.shape[1], codebook_columns))
-    return shared_layer(operation, codebook, codes, None if layer.bias is None else exponent, codebook_columns)
+    codes = np.zeros(matrix.shape, np.uint8)
+    used = matrix != 0
+    codebook, codes[used] = cluster(matrix[used])
+    return shared_layer(operation, codebook, codes, None if layer.bias is None else exponent)

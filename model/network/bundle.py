@@ -68,7 +68,7 @@ class BundleFormat(Generic[G, L]):
     def write(self, path: Path, network: Any, tensors: dict[str, NDArray[Any]]) -> None:
         """Writes a compiled network; an existing file is replaced completely or not at all."""
         header: dict[str, Any] = {
-            "geometry": to_fields(network.geometry),
+            "geometry": dataclasses.asdict(network.geometry),
             "layers": [to_fields(layer) for layer in network.layers],
             "stages": [to_json(stage) for stage in network.stages],
         }

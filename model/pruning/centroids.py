@@ -12,14 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from zeroskip.model.eie.fixed_point import codebook_fraction
-from zeroskip.model.eie.shared import (
-    CODEBOOK_SIZE,
-    SharedConv,
-    SharedLayer,
-    SharedOperation,
-    SharedRecurrence,
-    module_of,
-)
+from zeroskip.model.eie.shared import SharedConv, SharedLayer, SharedOperation, SharedRecurrence, module_of
 from zeroskip.model.network.folded import Folded
 from zeroskip.model.network.operations import all_states
 
@@ -45,8 +38,7 @@ class _Lookup(torch.autograd.Function):
 class SharedLinear(nn.Module):
     """A Linear layer whose codebook is trained, while the codes of its weights stay.
 
-    `centroids` (15,) are the entries 1 to 15 of the codebook; those of several codebooks follow one another. Entry 0 is
-    not a parameter, so it stays zero.
+    `centroids` (15,) are the entries 1 to 15 of the codebook. Entry 0 is not a parameter, so it stays zero.
     """
 
     used: Tensor
@@ -55,14 +47,13 @@ class SharedLinear(nn.Module):
     def __init__(self, layer: SharedLayer):
         super().__init__()
         self.layer = layer
-        self.centroids = nn.Parameter(torch.from_numpy(np.delete(layer.codebook, _zeros(layer))))
-        columns = [layer.weight_places.ravel()] + ([] if layer.bias_places is None else [layer.bias_places])
-        places = torch.from_numpy(np.concatenate(columns).astype(np.int64))
+        self.centroids = nn.Parameter(torch.from_numpy(layer.codebook[1:].copy()))
+        columns = [layer.weight_codes.ravel()] + ([] if layer.bias_codes is None else [layer.bias_codes])
+        codes = torch.from_numpy(np.concatenate(columns).astype(np.int64))
         # Most codes of a pruned layer are zero; only the others are looked up and summed.
-        self.register_buffer("used", (places % CODEBOOK_SIZE).nonzero().flatten(), persistent=False)
-        used = places[self.used]
-        self.register_buffer("used_codes", used - 1 - used // CODEBOOK_SIZE, persistent=False)
-        self.size = len(places)
+        self.register_buffer("used", codes.nonzero().flatten(), persistent=False)
+        self.register_buffer("used_codes", codes[self.used] - 1, persistent=False)
+        self.size = len(codes)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, *self.parameters_now())
@@ -79,8 +70,7 @@ class SharedLinear(nn.Module):
 
     def shared_layer(self) -> SharedLayer:
         """The layer with the trained codebook."""
-        codebook = np.zeros_like(self.layer.codebook)
-        codebook[np.delete(np.arange(len(codebook)), _zeros(self.layer))] = self.centroids.detach().numpy()
+        codebook = np.concatenate(([0], self.centroids.detach().numpy())).astype(np.float32)
         return replace(self.layer, codebook=_kept_off_zero(codebook, self.layer.codebook))
 
 
@@ -121,11 +111,6 @@ def with_trained_codebooks(operations: Sequence[SharedOperation], network: Folde
     """`operations`, from which `trainable_network` made `network`, with the trained codebooks."""
     trained = (layer.shared_layer() for layer in network if isinstance(layer, SharedLinear))
     return [next(trained) if isinstance(operation, SharedLayer) else operation for operation in operations]
-
-
-def _zeros(layer: SharedLayer) -> NDArray[np.intp]:
-    """The places of entry 0 of each codebook."""
-    return np.arange(0, len(layer.codebook), CODEBOOK_SIZE)
 
 
 def _kept_off_zero(trained: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:

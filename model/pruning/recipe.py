@@ -34,8 +34,7 @@ class PruneAndShareSettings:
     `density` is the fraction of all weights that is kept, where all weights compete by magnitude, or one fraction for
     each weight in order (zeroskip.model.pruning.weights): a recurrent layer has two for each layer and direction. It is
     reached in `rounds` rounds, each followed by the training `retrain`. Weights are shared by `sharing`
-    (zeroskip.model.eie.settings), those of each `codebook_columns` inputs of a fully connected layer by themselves, or
-    of all inputs where it is 0, and then trained by `share`. The number of `threads` is a setting because it changes
+    (zeroskip.model.eie.settings), and then trained by `share`. The number of `threads` is a setting because it changes
     how sums are rounded.
     """
 
@@ -46,7 +45,6 @@ class PruneAndShareSettings:
     share: TrainingSettings
     threads: int
     sharing: Sharing = "plain"
-    codebook_columns: int = 0
 
     def __post_init__(self) -> None:
         # The schedule checks the density and the number of rounds.
@@ -89,14 +87,13 @@ def share(
     *,
     inputs: np.ndarray | None = None,
     sharing: Sharing = "plain",
-    codebook_columns: int = 0,
     test_inputs: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
     progress: Progress = silent,
 ) -> PruneAndShareResult:
     """Shares the weights of a network, which is given as it is and folded, without pruning and training. `inputs` are
     samples by which the biases are scaled, where they must be, and by which weights are shared, where `sharing` asks
-    for it; with `codebook_columns` each so many inputs of a fully connected layer by themselves (share_layers).
+    for it (share_layers).
 
     The result is exact if, after folding, no layer has more than 15 distinct non-zero weights and biases.
     """
@@ -104,7 +101,7 @@ def share(
     if test_inputs is not None and test_labels is not None:
         require_shape(pruned, test_inputs, "inputs")
         test = torch.from_numpy(test_inputs), torch.from_numpy(test_labels)
-    operations = share_layers(pruned, progress, inputs=inputs, sharing=sharing, codebook_columns=codebook_columns)
+    operations = share_layers(pruned, progress, inputs=inputs, sharing=sharing)
     if sharing == "plain":
         warn_of_rough_sharing(pruned, operations)
     return _result(module, pruned, operations, test, progress)
@@ -153,13 +150,7 @@ def prune_and_share(
         name = f"prune {number}/{len(choosers)}"
         run.stage(name, network, train_inputs, settings.retrain, keep="pruned", choose=choose)
     pruned = fold(network, dataset.train_inputs)
-    operations = share_layers(
-        pruned,
-        steps,
-        inputs=dataset.train_inputs,
-        sharing=settings.sharing,
-        codebook_columns=settings.codebook_columns,
-    )
+    operations = share_layers(pruned, steps, inputs=dataset.train_inputs, sharing=settings.sharing)
     if settings.sharing == "plain":
         warn_of_rough_sharing(pruned, operations)
     shared = trainable_network(operations)

@@ -46,13 +46,7 @@ LIST_EVENTS = {
 
 def eie_map(geometry: EieGeometry, stream_bits: int, *, lists: bool = False) -> RegisterMap:
     """The registers and windows of an array of `geometry` with streams of `stream_bits` bits; with `lists`, images and
-    results of these streams are those of a list of descriptors. Raises ValueError for an array with several codebooks a
-    layer: nothing here tells how many, and of how many columns."""
-    if geometry.codebook_groups > 1:
-        raise ValueError(
-            f"codebook_groups must be 1 for an array on a bus, whose registers tell of one codebook a layer, not "
-            f"{geometry.codebook_groups}"
-        )
+    results of these streams are those of a list of descriptors."""
     registers = Registers(CORE, "Which core of zeroskip: 1 is the EIE array.", version=VERSION)
     add = registers.add
     add(

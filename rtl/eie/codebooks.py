@@ -15,10 +15,10 @@ from zeroskip.rtl.eie.ports import codebook_lanes, codebook_port, codebook_value
 
 class CodebookStore(wiring.Component):
     """Keeps the codebooks of all layers once for the whole array. At the beginning of each layer it sends the layer's
-    codebook, or its codebooks, to the decoders of all PEs, which hold those alone.
+    codebook to the decoders of all PEs, which hold that one alone.
 
     A PE needs its first weight later than the last value arrives (see the pipeline in docs/explanations/eie.md), so
-    this costs no cycle: up to 16 values are sent one by one, more of them in 16 parts.
+    this costs no cycle: a codebook of up to 16 values is sent one by one, larger ones in 16 groups.
 
     Latency: the first values are at `o` three cycles after `begin`, the last `last` cycles after it, that is 18 with 16
     values or more. `begin` may come again before: the new codebook then replaces what was sent of the other.
@@ -53,7 +53,7 @@ class CodebookStore(wiring.Component):
     @property
     def last(self) -> int:
         """Cycles from `begin` to the last value at `o`."""
-        return 2 + self.geometry.layer_values // codebook_lanes(self.geometry)
+        return 2 + self.geometry.codebook_size // codebook_lanes(self.geometry)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

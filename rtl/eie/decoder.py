@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Signal, signed
+from amaranth.hdl import Array, Module, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,7 +28,7 @@ def operand_layout(geometry: EieGeometry) -> data.StructLayout:
 class WeightDecoder(wiring.Component):
     """Expands codebook indices into the shared weights (EIE section IV, arithmetic unit: codebook lookup).
 
-    It holds the codebook of the current layer; where there are several, the group of an update's column chooses one.
+    It holds the codebook of the current layer.
 
     Latency: one cycle. Throughput: one update a cycle, without back-pressure.
 
@@ -60,11 +60,9 @@ class WeightDecoder(wiring.Component):
         m = Module()
         lanes = codebook_lanes(self.geometry)
         code = self.i.payload.code
-        if self.geometry.group_bits:
-            code = Cat(code, self.i.payload.group)
         weights = []
         for lane in range(lanes):
-            depth = self.geometry.layer_values // lanes
+            depth = self.geometry.codebook_size // lanes
             m.submodules[f"values_{lane}"] = values = memory.Memory(shape=VALUE_BITS, depth=depth, init=[])
             write, read = values.write_port(), values.read_port(domain="comb")
             m.d.comb += [

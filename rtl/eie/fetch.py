@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
 from zeroskip.model.eie.geometry import COLUMNS_AHEAD, VALUE_BITS, EieGeometry
-from zeroskip.rtl.eie.layouts import broadcast_layout, found_layout, with_group
+from zeroskip.rtl.eie.layouts import broadcast_layout, found_layout
 from zeroskip.rtl.eie.requantise import Requantise
 from zeroskip.rtl.ports import read_port
 from zeroskip.rtl.word_store import WordStore
@@ -134,7 +134,7 @@ class ActivationFetch(wiring.Component):
                 m.d.sync += end.eq(end + 1)
             return words.o
 
-        place = Signal(with_group(geometry, {"pointer": bits_for(geometry.pointers), "bias": 1}))
+        place = Signal(data.StructLayout({"pointer": bits_for(geometry.pointers), "bias": 1}))
         m.d.comb += [place.pointer.eq(self.pointer_base + column.index), place.bias.eq(column.bias)]
         placed = data.View(place.shape(), kept("pointers", stages[0], place.as_value()))
         value = kept("values", arrives, requantise.o).as_signed()
@@ -142,11 +142,4 @@ class ActivationFetch(wiring.Component):
             self.o.payload.pointer.eq(placed.pointer),
             self.o.payload.value.eq(Mux(placed.bias, self.bias_one.as_signed(), value)),
         ]
-        if geometry.group_bits:
-            # The bias has the codebook of the last input, the column before it.
-            shift = geometry.codebook_columns.bit_length() - 1
-            m.d.comb += [
-                place.group.eq((column.index - column.bias).as_unsigned() >> shift),
-                self.o.payload.group.eq(placed.group),
-            ]
         return m

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import Cat, Value, signed, unsigned
+from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
 
 from zeroskip.model.bits import bits_for
@@ -19,7 +17,7 @@ class LoadTarget(enum.Enum, shape=unsigned(3)):  # type: ignore[call-arg]
     POINTERS = 1
     """Column pointer `address` of `pe`; data is the pointer."""
     CODEBOOKS = 2
-    """Value `address` = {codebook number, group of columns, code}, of the array's codebooks; data is the value."""
+    """Value `address` = codebook number * codebook size + code, of the array's codebooks; data is the value."""
     LAYERS = 3
     """Row `address` of the layer table; data is a `layer_layout`."""
     ACTIVATIONS = 4
@@ -59,7 +57,7 @@ def load_layout(geometry: EieGeometry) -> data.StructLayout:
     most = max(
         geometry.entry_words,
         geometry.pointers,
-        geometry.layers * geometry.layer_values,
+        geometry.layers * geometry.codebook_size,
         geometry.activations,
     )
     return data.StructLayout(
@@ -77,42 +75,29 @@ def found_layout(geometry: EieGeometry) -> data.StructLayout:
     return data.StructLayout({"index": bits_for(geometry.activations + 1), "bias": 1})
 
 
-def with_group(geometry: EieGeometry, fields: dict[str, Any]) -> data.StructLayout:
-    """A layout of these fields and, where a layer has several codebooks, of `group`, which of them a column has."""
-    return data.StructLayout({**fields, **({"group": geometry.group_bits} if geometry.group_bits else {})})
-
-
-def activation(word: data.View[Any]) -> Value:
-    """The activation in a word of the layouts below: its value and, above it, the group of its column."""
-    layout = word.shape()
-    assert isinstance(layout, data.StructLayout)
-    return Cat(word.value, word.group) if "group" in layout.members else Value.cast(word.value)
-
-
 def broadcast_layout(geometry: EieGeometry) -> data.StructLayout:
     """A non-zero activation for every PE: its value and the address of its column pointer."""
-    return with_group(geometry, {"value": signed(VALUE_BITS), "pointer": bits_for(geometry.pointers)})
+    return data.StructLayout({"value": signed(VALUE_BITS), "pointer": bits_for(geometry.pointers)})
 
 
 def column_layout(geometry: EieGeometry) -> data.StructLayout:
     """A column of one PE that holds at least one entry: entries `begin` to `last`, both included, and the
     activation."""
     entry = bits_for(geometry.entries)
-    return with_group(geometry, {"value": signed(VALUE_BITS), "begin": entry, "last": entry})
+    return data.StructLayout({"value": signed(VALUE_BITS), "begin": entry, "last": entry})
 
 
 def word_layout(geometry: EieGeometry) -> data.StructLayout:
     """A word of the sparse-matrix memory. Entries that do not belong to the column are zero; those that are weights are
     marked in `weights`. `first` marks the column's first word, and `low` is then its first entry in the word."""
-    return with_group(
-        geometry,
+    return data.StructLayout(
         {
             "value": signed(VALUE_BITS),
             "first": 1,
             "low": bits_for(geometry.entries_per_word),
             "weights": geometry.entries_per_word,
             "entries": data.ArrayLayout(entry_layout(geometry), geometry.entries_per_word),
-        },
+        }
     )
 
 
@@ -122,14 +107,13 @@ def entry_layout(geometry: EieGeometry) -> data.StructLayout:
 
 
 def update_layout(geometry: EieGeometry) -> data.StructLayout:
-    """One multiply-accumulate: `row` of the destination += codebook[group, code] * value."""
-    return with_group(
-        geometry,
+    """One multiply-accumulate: `row` of the destination += codebook[code] * value."""
+    return data.StructLayout(
         {
             "value": signed(VALUE_BITS),
             "code": geometry.code_bits,
             "row": bits_for(geometry.activation_rows),
-        },
+        }
     )
 
 

@@ -12,8 +12,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
-from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.rtl.eie.layouts import Activity, activation, update_layout, word_layout
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.layouts import Activity, update_layout, word_layout
 from zeroskip.rtl.flags import at_least
 
 
@@ -86,7 +86,7 @@ class LookAhead(wiring.Component):
                 m.d.sync += first_half.eq(sums[middle - 1])
 
         # issue: the updates of one word; those that are `pending` have not been issued yet.
-        value = Signal(len(activation(word)), reset_less=True)
+        value = Signal(VALUE_BITS, reset_less=True)
         codes = [Signal(geometry.code_bits, name=f"code_{e}", reset_less=True) for e in range(count)]
         rows = [Signal(row_bits, name=f"rows_{e}", reset_less=True) for e in range(count)]
         base = Signal(row_bits, reset_less=True)
@@ -104,7 +104,7 @@ class LookAhead(wiring.Component):
             m.d.sync += [
                 pending.eq(weights),
                 several.eq(at_least(weights, 2)),
-                value.eq(activation(word)),
+                value.eq(word.value),
                 base.eq(start),
             ]
             for e in range(count):
@@ -121,14 +121,14 @@ class LookAhead(wiring.Component):
         m.d.sync += self.o.valid.eq(pending.any())
         with m.If(pending.any()):
             m.d.sync += [
-                activation(update).eq(value),
+                update.value.eq(value),
                 update.code.eq(of_lowest(codes)),
                 in_own_half.eq(of_lowest(rows)),
                 in_first_half.eq(Mux(pending[:middle].any(), 0, rows[middle - 1]) if middle else 0),
                 unskipped.eq(base + of_lowest(Const(e, range(count)) for e in range(count))),
             ]
         m.d.comb += [
-            activation(self.o.payload).eq(activation(update)),
+            self.o.payload.value.eq(update.value),
             self.o.payload.code.eq(update.code),
             self.o.payload.row.eq(unskipped + (in_first_half + in_own_half)),
             self.busy.eq(pending.any() | self.o.valid),

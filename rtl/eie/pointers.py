@@ -8,8 +8,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.rtl.eie.layouts import activation, broadcast_layout, column_layout
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.layouts import broadcast_layout, column_layout
 from zeroskip.rtl.ports import write_port
 from zeroskip.rtl.sram import Sram
 
@@ -77,10 +77,10 @@ class PointerRead(wiring.Component):
         # The column whose pointers are at the banks' outputs.
         reading = Signal()
         begins_odd = Signal(reset_less=True)
-        value = Signal(len(activation(self.i.payload)), reset_less=True)
+        value = Signal(VALUE_BITS, reset_less=True)
         m.d.sync += reading.eq(self.i.valid)
         with m.If(self.i.valid):
-            m.d.sync += [begins_odd.eq(pointer[0]), value.eq(activation(self.i.payload))]
+            m.d.sync += [begins_odd.eq(pointer[0]), value.eq(self.i.payload.value)]
 
         # The column whose pointers have arrived.
         arrived = Signal()
@@ -91,7 +91,7 @@ class PointerRead(wiring.Component):
             m.d.sync += [
                 begin.eq(Mux(begins_odd, odd.read.data, even.read.data)),
                 end.eq(Mux(begins_odd, even.read.data, odd.read.data)),
-                activation(self.o.payload).eq(value),
+                self.o.payload.value.eq(value),
             ]
         m.d.comb += [
             self.o.payload.begin.eq(begin),

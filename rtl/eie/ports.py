@@ -64,24 +64,23 @@ def rounding_control(geometry: EieGeometry) -> wiring.Signature:
 
 
 def codebook_port(geometry: EieGeometry) -> wiring.Signature:
-    """The write port of all codebooks: value `code` of group `group` of the codebooks `number`, those of a layer, at
-    address `{number, group, code}`."""
-    return write_port((1 << bits_for(geometry.layers)) * geometry.layer_values, VALUE_BITS)
+    """The write port of all codebooks: value `code` of codebook `number` at address `number << code_bits | code`."""
+    return write_port(1 << (bits_for(geometry.layers) + geometry.code_bits), VALUE_BITS)
 
 
-CODEBOOK_CYCLES = 16
-"""Cycles in which the codebooks of a layer are sent to the PEs."""
+CODEBOOK_GROUPS = 16
+"""Cycles in which a codebook is sent to the PEs."""
 
 
 def codebook_lanes(geometry: EieGeometry) -> int:
-    """Values of a layer's codebooks that are sent in one cycle: so many that they take at most CODEBOOK_CYCLES."""
-    return max(1, geometry.layer_values // CODEBOOK_CYCLES)
+    """Values of a codebook that are sent in one cycle: so many that a codebook takes at most CODEBOOK_GROUPS cycles."""
+    return max(1, geometry.codebook_size // CODEBOOK_GROUPS)
 
 
 def codebook_values(geometry: EieGeometry) -> wiring.Signature:
-    """Writes the values `addr * lanes` and up of the layer's codebooks, one of each lane (see codebook_lanes)."""
+    """Writes the values `addr * lanes` and up of the layer's codebook, one of each lane (see codebook_lanes)."""
     lanes = codebook_lanes(geometry)
-    return write_port(geometry.layer_values // lanes, data.ArrayLayout(VALUE_BITS, lanes))
+    return write_port(geometry.codebook_size // lanes, data.ArrayLayout(VALUE_BITS, lanes))
 
 
 def pe_load(geometry: EieGeometry) -> wiring.Signature:

@@ -9,8 +9,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from zeroskip.model.bits import bits_for
-from zeroskip.model.eie.geometry import EieGeometry
-from zeroskip.rtl.eie.layouts import activation, column_layout, entry_layout, word_layout
+from zeroskip.model.eie.geometry import VALUE_BITS, EieGeometry
+from zeroskip.rtl.eie.layouts import column_layout, entry_layout, word_layout
 from zeroskip.rtl.ports import write_port
 from zeroskip.rtl.sram import Sram
 
@@ -81,14 +81,14 @@ class SparseMatrixRead(wiring.Component):
             m.d.sync += [first.eq(last), following.eq(word + 1)]
 
         # What belongs to the word at the memory's output.
-        value = Signal(len(activation(column)), reset_less=True)
+        value = Signal(VALUE_BITS, reset_less=True)
         is_first = Signal(reset_less=True)
         low = Signal(position, reset_less=True)
         inside = Signal(geometry.entries_per_word, reset_less=True)
         with m.If(fetch):
             m.d.sync += [
                 reading.eq(1),
-                value.eq(activation(column)),
+                value.eq(column.value),
                 is_first.eq(first),
                 low.eq(column.begin[:position]),
             ]
@@ -104,7 +104,7 @@ class SparseMatrixRead(wiring.Component):
         with m.If(free):
             m.d.sync += [
                 self.o.valid.eq(reading),
-                activation(output).eq(value),
+                output.value.eq(value),
                 output.first.eq(is_first),
                 output.low.eq(low),
             ]

@@ -42,8 +42,8 @@ def random_network(
         shape = (layer.outputs, layer.columns)
         kept = rng.random(shape) < density
         codes.append((rng.integers(1, geometry.codebook_size, shape) * kept).astype(np.uint8))
-    codebooks = rng.integers(-magnitude, magnitude + 1, (count, geometry.layer_values)).astype(np.int16)
-    codebooks[:, :: geometry.codebook_size] = 0
+    codebooks = rng.integers(-magnitude, magnitude + 1, (count, geometry.codebook_size)).astype(np.int16)
+    codebooks[:, 0] = 0
     roomy = dataclasses.replace(geometry, entry_words=1 << 20, pointers=1 << 16, activation_rows=1 << 14, layers=64)
     network = assemble(roomy, table, codes, codebooks, order=rng.permutation(sizes[-1]).astype(np.uint32))
     return dataclasses.replace(network, geometry=fitted(geometry, table, network.pointers, MEMORIES))

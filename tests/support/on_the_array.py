@@ -61,8 +61,7 @@ def verified(module: nn.Module, inputs: Tensor, geometry: EieGeometry, sharing: 
     """The result of the RTL on two samples: every bit is that of the golden model, every cycle that of the cycle
     model."""
     values = inputs.numpy()
-    columns = geometry.codebook_columns
-    shared = share_layers(fold(module, inputs), inputs=values, sharing=sharing, codebook_columns=columns)
+    shared = share_layers(fold(module, inputs), inputs=values, sharing=sharing)
     made = compile_network(shared, values, geometry)
     quantised = quantise_inputs(made, values[:2])[0]
     result = verify(made, quantised)

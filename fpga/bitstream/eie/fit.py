@@ -86,7 +86,7 @@ def _files_are_block_ram(geometry: EieGeometry, family: str) -> bool:
 
 def _control_stores(geometry: EieGeometry) -> list[tuple[int, int]]:
     """The small memories (WordStore) of the control unit, as (depth, width)."""
-    pointer = bits_for(geometry.pointers) + 1 + geometry.group_bits
+    pointer = bits_for(geometry.pointers) + 1
     return [(COLUMNS_AHEAD, VALUE_BITS), (COLUMNS_AHEAD, pointer), (geometry.layers, layer_layout(geometry).size)]
 
 

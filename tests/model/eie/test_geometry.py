@@ -24,14 +24,6 @@ RULES: list[tuple[dict[str, Any], str]] = [
     ({"pointers": 1}, "pointers must be from 2 to 16777216, not 1"),
     ({"activation_rows": 0}, "activation_rows must be from 1 to 65536, not 0"),
     ({"layers": 0}, "layers must be from 1 to 256, not 0"),
-    ({"codebook_groups": 6}, "codebook_groups must be a power of two from 1 to 64, not 6"),
-    ({"codebook_groups": 128}, "codebook_groups must be a power of two from 1 to 64, not 128"),
-    ({"codebook_columns": 12}, "codebook_columns must be a power of two from 1 to 16777216, not 12"),
-    (
-        {"codebook_groups": 8},
-        "codebook_columns must be a power of two where codebook_groups is 8, not 0, which is one codebook for all "
-        "columns",
-    ),
     ({"activation_rows": 32}, "activation_rows must be a multiple of 64 at 1 PEs, not 32"),
     ({"pes": 16, "activation_rows": 10}, "activation_rows must be a multiple of 4 at 16 PEs, not 10"),
 ]

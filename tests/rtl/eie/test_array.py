@@ -115,7 +115,6 @@ def expected(network: EieNetwork, inputs: NDArray[np.int16]) -> Run:
         ({"pes": 4, "queue_depth": 1, "accumulator_bits": 16, "product_shift": 8}, (90, 130, 10), False),
         ({"pes": 8, "queue_depth": 2}, (30, 20, 3), True),
         ({"pes": 32, "queue_depth": 1, "activation_rows": 4, "entries_per_word": 2}, (70, 40), True),
-        ({"pes": 2, "queue_depth": 2, "codebook_groups": 4, "codebook_columns": 8}, (29, 16, 9), True),
     ],
     ids=str,
 )

@@ -12,7 +12,7 @@ from zeroskip.rtl.eie.control import ControlUnit
 
 def some_codebooks(geometry: EieGeometry, seed: int) -> list[list[int]]:
     random = Random(seed)
-    return [[random.getrandbits(16) for _ in range(geometry.layer_values)] for _ in range(geometry.layers)]
+    return [[random.getrandbits(16) for _ in range(geometry.codebook_size)] for _ in range(geometry.layers)]
 
 
 def rtl_codebooks(
@@ -49,14 +49,14 @@ def rtl_codebooks(
             if begin <= cycle < begin + cycles:
                 held |= {addr * len(values) + lane: value for lane, value in enumerate(values)}
                 last = cycle - begin
-        ends.append((last, [held.get(code, -1) for code in range(geometry.layer_values)]))
+        ends.append((last, [held.get(code, -1) for code in range(geometry.codebook_size)]))
     return ends
 
 
-@pytest.mark.parametrize(("code_bits", "layers", "groups"), [(1, 1, 1), (4, 3, 1), (6, 2, 1), (8, 2, 1), (4, 3, 8)])
-def test_each_layer_gets_its_codebooks(code_bits: int, layers: int, groups: int) -> None:
-    """Also behind layers that end before theirs were sent."""
-    small = geometry(code_bits=code_bits, layers=layers, codebook_groups=groups, codebook_columns=64)
+@pytest.mark.parametrize(("code_bits", "layers"), [(1, 1), (4, 3), (6, 2), (8, 2)])
+def test_each_layer_gets_its_codebook(code_bits: int, layers: int) -> None:
+    """Also behind layers that end before theirs was sent."""
+    small = geometry(code_bits=code_bits, layers=layers)
     codebooks = some_codebooks(small, seed=code_bits)
     order = [0, layers - 1, 0, layers // 2]
     runs = rtl_codebooks(small, codebooks, [run for index in order for run in ((layers - 1 - index, 5), (index, 30))])
@@ -66,8 +66,7 @@ def test_each_layer_gets_its_codebooks(code_bits: int, layers: int, groups: int)
 
 @pytest.mark.parametrize("code_bits", range(1, 9))
 @pytest.mark.parametrize("pes", [1, 64])
-@pytest.mark.parametrize("groups", [1, 64])
-def test_the_last_value_comes_before_the_first_update(code_bits: int, pes: int, groups: int) -> None:
+def test_the_last_value_comes_before_the_first_update(code_bits: int, pes: int) -> None:
     """An update is looked up four cycles after its column has reached the queue."""
-    some = geometry(pes=pes, code_bits=code_bits, codebook_groups=groups, codebook_columns=64)
+    some = geometry(pes=pes, code_bits=code_bits)
     assert CodebookStore(some).last + some.hops < ControlUnit(some).first_broadcast + PUSH_CYCLES + 4

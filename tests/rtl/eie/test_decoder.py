@@ -28,19 +28,6 @@ def rtl_decoder(
     return taken, operands
 
 
-@pytest.mark.parametrize("groups", [2, 8])
-def test_the_group_chooses_the_codebook(groups: int) -> None:
-    small, random = geometry(codebook_groups=groups, codebook_columns=8), Random(groups)
-    codebooks = [random.randrange(-(1 << 15), 1 << 15) for _ in range(16 * groups)]
-    updates = [
-        {"value": number, "code": code, "row": 0, "group": group}
-        for number, (group, code) in enumerate((group, code) for group in range(groups) for code in range(16))
-    ]
-    random.shuffle(updates)
-    _, operands = rtl_decoder(small, codebooks, updates, pause=0.0)
-    assert operands.values == [{"value": u["value"], "weight": codebooks[u["value"]], "row": 0} for u in updates]
-
-
 @pytest.mark.parametrize("code_bits", [1, 4, 6, 8])
 @pytest.mark.parametrize("pause", [0.0, 0.5])
 def test_every_code_after_one_cycle(code_bits: int, pause: float) -> None:

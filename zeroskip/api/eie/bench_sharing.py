@@ -12,7 +12,6 @@ from zeroskip.api.checks import require_settings, typed
 from zeroskip.api.inputs import Data, Network, data_of, network_of, one_thread
 from zeroskip.api.paths import optional_path
 from zeroskip.api.tables import Table
-from zeroskip.model.eie.geometry import FITTED, EieGeometry
 from zeroskip.model.eie.settings import Sharing
 from zeroskip.model.network.pattern import Pattern
 from zeroskip.model.progress import Progress, Step, silent
@@ -26,12 +25,10 @@ DENSE = "none"
 
 @dataclass(frozen=True, kw_only=True)
 class SharingBenchSettings:
-    """The fraction of each layer's weights that pruning keeps, and the N:M pattern that it keeps beside that. Each
-    `codebook_columns` inputs of a fully connected layer have a codebook, or all of them where it is 0."""
+    """The fraction of each layer's weights that pruning keeps, and the N:M pattern that it keeps beside that."""
 
     density: float = 0.5
     pattern: str = "2:4"
-    codebook_columns: int = 0
 
     def __post_init__(self) -> None:
         require_settings(self)
@@ -39,8 +36,6 @@ class SharingBenchSettings:
             raise ValueError(f"density must be above 0 and below 1, not {self.density:g}")
         if Pattern.parse(self.pattern).dense:
             raise ValueError(f"pattern must be one that prunes, not {self.pattern!r}")
-        # Checks it.
-        EieGeometry(codebook_columns=self.codebook_columns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,10 +65,8 @@ class SharingBenchResult:
 
     def notes(self) -> list[str]:
         """What the columns mean."""
-        columns = self.figures["codebook_columns"]
-        each = f"for each {columns} inputs of a layer" if columns else "a layer"
         return [
-            f"on {self.figures['test_images']:,} samples of the test split; all but {FLOAT} have 15 values {each}, as "
+            f"on {self.figures['test_images']:,} samples of the test split; all but {FLOAT} have 15 values a layer, as "
             "`zeroskip compile --sharing` gives them"
         ]
 
@@ -100,7 +93,6 @@ def bench_sharing(
     progress(Step(task="loading torch"))
     import torch
 
-    from zeroskip.model.eie.codebooks import with_groups
     from zeroskip.model.eie.shared import to_module
     from zeroskip.model.eie.sharing import share_layers
     from zeroskip.model.network.fold import fold
@@ -111,8 +103,6 @@ def bench_sharing(
 
     require_classifier(module, dataset)
     folded, inputs = fold(module, dataset.train_inputs), dataset.train_inputs
-    columns = settings.codebook_columns
-    with_groups(EieGeometry(codebook_columns=columns), folded.operations, FITTED)
     test, labels = torch.from_numpy(dataset.test_inputs), torch.from_numpy(dataset.test_labels)
     keeps: dict[str, Kept] = {
         f"{settings.density:.0%}": settings.density,
@@ -136,13 +126,11 @@ def bench_sharing(
             measure(shown, name, FLOAT, pruned)
             for sharing in get_args(Sharing):
                 progress(Step(task=f"sharing, {sharing}", done=done, total=len(ways), unit="networks"))
-                shared = share_layers(pruned, inputs=inputs, sharing=sharing, codebook_columns=columns)
-                measure(shown, name, sharing, to_module(shared))
+                measure(shown, name, sharing, to_module(share_layers(pruned, inputs=inputs, sharing=sharing)))
     return SharingBenchResult(
         figures={
             "network": network if isinstance(network, str) else type(network).__name__,
             "test_images": len(test),
-            "codebook_columns": columns,
             "rows": rows,
             "seconds": time.monotonic() - start,
         }

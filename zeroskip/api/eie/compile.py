@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from zeroskip.api.checks import require_settings
 from zeroskip.api.inputs import in_epochs, one_thread
 from zeroskip.api.recipe import DataSource, Prepared, TrainingPlan
-from zeroskip.model.eie.geometry import FITTED, EieGeometry
+from zeroskip.model.eie.geometry import MEMORIES, EieGeometry
 from zeroskip.model.eie.settings import POSITIONS, EieSettings, Sharing
 from zeroskip.model.progress import Progress, Step
 
@@ -35,12 +35,10 @@ class EieCompileSettings:
     Compression, Han et al., ICLR 2016); or, with another `pruning` than "rounds", each layer is pruned to it at once,
     and nothing is trained. Without it, the network's zeros are the pruned weights. `sharing` says whether the 15 values
     of a layer are shared by its weights alone ("plain"), or also by what the layer reads
-    (zeroskip.model.eie.calibrated_sharing). With `codebook_columns`, a power of two, each so many inputs of a fully
-    connected layer have 15 values of their own (zeroskip.model.eie.codebooks). The other fields are those of
-    EieGeometry; sizes that are None are made as large as the network needs, to the next power of two. With
-    `balance_load` rows are assigned to PEs so that the load is balanced, otherwise in turn. A convolution computes up
-    to `positions` positions in a start: more take fewer cycles and more memory, since its kernel is stored once for
-    each."""
+    (zeroskip.model.eie.calibrated_sharing). The other fields are those of EieGeometry; memories that are None are made
+    as large as the network needs, to the next power of two. With `balance_load` rows are assigned to PEs so that the
+    load is balanced, otherwise in turn. A convolution computes up to `positions` positions in a start: more take fewer
+    cycles and more memory, since its kernel is stored once for each."""
 
     density: float | None = None
     pruning: Pruning = "rounds"
@@ -55,8 +53,6 @@ class EieCompileSettings:
     pointers: int | None = None
     activation_rows: int | None = None
     layers: int | None = None
-    codebook_columns: int = EieGeometry.codebook_columns
-    codebook_groups: int | None = None
     balance_load: bool = True
     positions: int = POSITIONS
 
@@ -64,8 +60,8 @@ class EieCompileSettings:
         require_settings(self, pruning=Pruning, sharing=Sharing)
 
     def geometry(self) -> EieGeometry:
-        """The array, with the defaults of EieGeometry for sizes that are to be fitted. Raises ValueError."""
-        sizes = {field: getattr(self, field) for field in FITTED}
+        """The array, with the defaults of EieGeometry for memories that are to be fitted. Raises ValueError."""
+        sizes = {field: getattr(self, field) for field in MEMORIES}
         return EieGeometry(
             pes=self.pes,
             index_bits=self.index_bits,
@@ -73,7 +69,6 @@ class EieCompileSettings:
             entries_per_word=self.entries_per_word,
             accumulator_bits=self.accumulator_bits,
             product_shift=self.product_shift,
-            codebook_columns=self.codebook_columns,
             **{field: size for field, size in sizes.items() if size is not None},
         )
 
@@ -84,7 +79,7 @@ class EieRecipe:
     def core_settings(self, settings: EieCompileSettings) -> EieSettings:
         return EieSettings(
             geometry=settings.geometry(),
-            fit=tuple(field for field in FITTED if getattr(settings, field) is None),
+            fit=tuple(field for field in MEMORIES if getattr(settings, field) is None),
             balance_load=settings.balance_load,
             positions=settings.positions,
         )
@@ -108,10 +103,6 @@ class EieRecipe:
         plan: TrainingPlan,
         progress: Progress,
     ) -> Prepared:
-        from zeroskip.model.eie.codebooks import with_groups
-
-        core = self.core_settings(settings)
-        with_groups(core.geometry, folded.operations, core.fit)
         inputs, _ = data.samples("train")
         test_inputs, test_labels = data.samples("test")
         if settings.density is None or settings.pruning != "rounds":
@@ -127,7 +118,6 @@ class EieRecipe:
                 folded,
                 inputs=inputs,
                 sharing=settings.sharing,
-                codebook_columns=settings.codebook_columns,
                 test_inputs=test_inputs,
                 test_labels=test_labels,
                 progress=progress,
@@ -141,9 +131,7 @@ class EieRecipe:
                 result = prune_and_share(
                     module,
                     data.labelled(),
-                    settings=dataclasses.replace(
-                        own, sharing=settings.sharing, codebook_columns=settings.codebook_columns
-                    ),
+                    settings=dataclasses.replace(own, sharing=settings.sharing),
                     seed=plan.seed,
                     checkpoint=plan.checkpoint,
                     progress=in_epochs(progress),

@@ -9,7 +9,6 @@ import typer
 from zeroskip.api.eie.bench_sharing import SharingBenchSettings, bench_sharing
 from zeroskip.commands import options
 from zeroskip.commands.console import show_tables, working
-from zeroskip.commands.eie import options as eie_options
 
 
 def bench_sharing_command(
@@ -20,7 +19,6 @@ def bench_sharing_command(
         float, typer.Option(help="Fraction of each layer's weights that pruning keeps.")
     ] = SharingBenchSettings.density,
     pattern: options.Pattern = SharingBenchSettings.pattern,
-    codebook_columns: eie_options.CodebookColumns = SharingBenchSettings.codebook_columns,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -35,7 +33,7 @@ def bench_sharing_command(
             network,
             data,
             weights=weights,
-            settings=SharingBenchSettings(density=density, pattern=pattern, codebook_columns=codebook_columns),
+            settings=SharingBenchSettings(density=density, pattern=pattern),
             seed=seed,
             progress=progress,
         )

@@ -28,12 +28,6 @@ ActivationRows = Annotated[
     int | None, typer.Option(help="Rows of the activation files of a PE.", show_default="as many as needed")
 ]
 Layers = Annotated[int | None, typer.Option(help="Rows of the layer table.", show_default="as many as needed")]
-CodebookColumns = Annotated[
-    int,
-    typer.Option(
-        help="Inputs of a fully connected layer that share a codebook, a power of two; 0: all inputs of a layer."
-    ),
-]
 BalanceLoad = Annotated[
     bool,
     typer.Option("--balance/--no-balance", help="Assign rows to PEs so that the load is balanced, or in turn."),
@@ -94,15 +88,6 @@ class CompileOptions:
     pointers: Pointers = None
     activation_rows: ActivationRows = None
     layers: Layers = None
-    codebook_columns: CodebookColumns = EieCompileSettings.codebook_columns
-    codebook_groups: Annotated[
-        int | None,
-        typer.Option(
-            help="Codebooks of a layer that the array has room for, a power of two from 1 to 64; with "
-            "--codebook-columns.",
-            show_default="as many as needed",
-        ),
-    ] = None
     balance_load: BalanceLoad = True
     positions: Positions = EieCompileSettings.positions
 
@@ -129,10 +114,6 @@ class EmitOptions:
         EieGeometry.activation_rows
     )
     layers: Annotated[int, typer.Option(help="Rows of the layer table.")] = EieGeometry.layers
-    codebook_columns: CodebookColumns = EieGeometry.codebook_columns
-    codebook_groups: Annotated[
-        int, typer.Option(help="Codebooks of a layer, a power of two from 1 to 64; several with --codebook-columns.")
-    ] = EieGeometry.codebook_groups
 
     def geometry(self) -> EieGeometry:
         """The array of these sizes. Raises ValueError for one that cannot be built."""
