@@ -6,11 +6,11 @@ BIN := .venv/bin
 
 setup: .venv/installed
 
+# pip compiles all packages: where PYTHONDONTWRITEBYTECODE is set, each command would otherwise take 10 seconds more.
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "zeroskip needs Python 3.11 or newer; name one with: make PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	# This compiles all packages: where PYTHONDONTWRITEBYTECODE is set, each command would else take 10 seconds more.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
