@@ -32,7 +32,7 @@ from zeroskip.cosim.bus.mapping_program import (
 from zeroskip.cosim.bus.peers import CLOCK_NS, Peers
 from zeroskip.cosim.bus.window_words import window_words
 from zeroskip.cosim.end_together import end_together
-from zeroskip.cosim.mapping.program import move_bits, word_bits
+from zeroskip.cosim.mapping.program import farthest_job, move_bits, nearest_job, word_bits
 from zeroskip.model.mapping.farthest import plan_farthest
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mapping.layer import LayerPlan, plan_layer
@@ -147,15 +147,7 @@ async def rankings_and_samples(dut: Any) -> None:
     indices, squared = [], []
     for job in nearest.jobs:
         await board.write(*board.load("SHIFTS", move_bits(nearest.moves[job.start : job.stop], geometry)))
-        fields = {
-            "a_base": 0,
-            "a_count": len(nearest.points),
-            "offsets": len(job),
-            "target": nearest.target,
-            "nearest": nearest.count,
-            "limit": nearest.limit,
-        }
-        await board.begin_job(job_writes(described, JobKind.RANK, fields))
+        await board.begin_job(job_writes(described, JobKind.RANK, nearest_job(nearest, job)))
         await board.idle()
         values = len(job) * nearest.count
         data = await board.words(nearest.target, -(-values // geometry.width))
@@ -170,15 +162,7 @@ async def rankings_and_samples(dut: Any) -> None:
     samples = len(plan.samples) - 1
     await board.write(*board.load("KEYS", word_bits(plan.points, geometry)))
     await board.write(*board.load("SHIFTS", move_bits(np.array([plan.move]), geometry)))
-    fields = {
-        "a_base": 0,
-        "a_count": len(plan.points),
-        "b_base": plan.distances,
-        "b_count": len(plan.points),
-        "offsets": samples,
-        "target": plan.target,
-    }
-    await board.begin_job(job_writes(described, JobKind.FARTHEST, fields))
+    await board.begin_job(job_writes(described, JobKind.FARTHEST, farthest_job(plan)))
     await board.idle()
     assert await board.get("CYCLES") == plan.cycles
     found = found_keys(described, await board.words(plan.target, samples), samples * geometry.width, geometry)

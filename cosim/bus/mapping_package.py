@@ -47,10 +47,7 @@ class MapperOnBus:
         program = BusProgram(self._bus, mapper_map(geometry), stream_bits=stream_bits(geometry))
         described = program.described
         events = {name: 1 << bit for bit, name in enumerate(EVENTS)}
-        program.read_nothing()
-        program.refused_write("ID")
-        program.read_register("EVENTS", events["ILLEGAL"] | events["UNMAPPED"])
-        program.put("EVENTS", events["ILLEGAL"] | events["UNMAPPED"])
+        program.refusals(events["ILLEGAL"] | events["UNMAPPED"])
         limits = [min(WAITS * limit, 2**32 - 1) for limit in most_cycles(np.array(plan.cycles)).tolist()]
         for sort, cycles, limit in zip(plan.sorts, plan.cycles, limits, strict=False):
             program.write(sort_writes(described, sort, geometry))

@@ -50,10 +50,7 @@ class GemmOnBus:
         program = BusProgram(self._bus, gemm_map(geometry))
         described = program.described
         events = {name: 1 << bit for bit, name in enumerate(EVENTS)}
-        program.read_nothing()
-        program.refused_write("ID")
-        program.read_register("EVENTS", events["ILLEGAL"] | events["UNMAPPED"])
-        program.put("EVENTS", events["ILLEGAL"] | events["UNMAPPED"])
+        program.refusals(events["ILLEGAL"] | events["UNMAPPED"])
         jobs = 0
         for operand, b, c in products:
             images = Images(operand, b, c, geometry)

@@ -86,6 +86,13 @@ class BusProgram:
         """A read behind the registers, where nothing is."""
         self.read(self.described.registers_size, [f"X{self._unmapped}"])
 
+    def refusals(self, illegal: int) -> None:
+        """A read and a write that are refused, and the events, of these bits, that they leave: read, and cleared."""
+        self.read_nothing()
+        self.refused_write("ID")
+        self.read_register("EVENTS", illegal)
+        self.put("EVENTS", illegal)
+
     def read(self, address: int, values: Iterable[int | str]) -> None:
         """Reads from an address on, and what they find."""
         found = [str(value) for value in values]

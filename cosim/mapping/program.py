@@ -49,16 +49,7 @@ def nearest_program(plan: NearestPlan, limits: Sequence[int]) -> Iterator[bytes]
         yield _load(geometry, MapperTarget.KEYS, 0, word_bits(plan.points, geometry))
     for job, limit in zip(plan.jobs, limits, strict=True):
         yield _load_moves(geometry, plan.moves[job.start : job.stop])
-        fields = {
-            "rank": 1,
-            "a_base": 0,
-            "a_count": len(plan.points),
-            "offsets": len(job),
-            "target": plan.target,
-            "nearest": plan.count,
-            "limit": plan.limit,
-        }
-        yield _start(geometry, fields, limit)
+        yield _start(geometry, {"rank": 1, **nearest_job(plan, job)}, limit)
         yield struct.pack(">cII", b"R", result_words(plan, job), plan.target)
 
 
@@ -68,19 +59,8 @@ def farthest_program(plan: FarthestPlan, limit: int) -> Iterator[bytes]:
     geometry, samples = plan.geometry, len(plan.samples) - 1
     yield _load(geometry, MapperTarget.KEYS, 0, word_bits(plan.points, geometry))
     yield _load_moves(geometry, np.array([plan.move]))
-    fields = {
-        "rank": 1,
-        "farthest": 1,
-        "a_base": 0,
-        "a_count": len(plan.points),
-        "b_base": plan.distances,
-        "b_count": len(plan.points),
-        "offsets": samples,
-        "target": plan.target,
-        "nearest": 1,
-        "limit": (1 << geometry.key_bits) - 1,
-    }
-    yield _start(geometry, fields, limit)
+    kind = {"rank": 1, "farthest": 1, "nearest": 1, "limit": (1 << geometry.key_bits) - 1}
+    yield _start(geometry, {**kind, **farthest_job(plan)}, limit)
     yield struct.pack(">cII", b"R", samples, plan.target)
 
 
@@ -141,6 +121,30 @@ def map_job(plan: LayerPlan, part: range) -> dict[str, int]:
         "b_base": plan.inputs.target,
         "b_count": len(plan.inputs.found),
         "offsets": len(part),
+    }
+
+
+def nearest_job(plan: NearestPlan, job: range) -> dict[str, int]:
+    """The fields of the job that ranks the points for some queries, but for what says that it ranks."""
+    return {
+        "a_base": 0,
+        "a_count": len(plan.points),
+        "offsets": len(job),
+        "target": plan.target,
+        "nearest": plan.count,
+        "limit": plan.limit,
+    }
+
+
+def farthest_job(plan: FarthestPlan) -> dict[str, int]:
+    """The fields of the job that finds samples, but for what says that it does."""
+    return {
+        "a_base": 0,
+        "a_count": len(plan.points),
+        "b_base": plan.distances,
+        "b_count": len(plan.points),
+        "offsets": len(plan.samples) - 1,
+        "target": plan.target,
     }
 
 

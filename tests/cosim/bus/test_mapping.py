@@ -3,15 +3,12 @@ nothing."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from pathlib import Path
 
 import pytest
-from support.rdl import facts
+from support.buses import run_bench
 
 from zeroskip.cosim.bus.design import mapper_bus_design
-from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.rtl.bus.mapping_map import mapper_map
 
@@ -30,12 +27,5 @@ CASES = [
 
 @pytest.mark.parametrize(("bus", "geometry"), CASES)
 def test_bus(bus: str, geometry: MapperGeometry, tmp_path: Path) -> None:
-    """All tests of the bench (zeroskip/cosim/bus/mapping_bench.py)."""
-    (tmp_path / "geometry.json").write_text(json.dumps(dataclasses.asdict(geometry)))
-    (tmp_path / "map.json").write_text(json.dumps(facts(mapper_map(geometry), tmp_path)))
-    mapper_bus_design(bus, geometry).build(Simulator.VERILATOR).run(
-        bench="zeroskip.cosim.bus.mapping_bench",
-        folder=tmp_path,
-        plusargs={"bus": bus, "geometry": tmp_path / "geometry.json", "map": tmp_path / "map.json"},
-        seed=12,
-    )
+    design = mapper_bus_design(bus, geometry)
+    run_bench("mapping_bench", design, mapper_map(geometry), bus=bus, geometry=geometry, folder=tmp_path)

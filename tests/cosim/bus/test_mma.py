@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
+from support.buses import run_bench
 from support.packages import GEOMETRIES
-from support.rdl import facts
 
 from zeroskip.cosim.bus.design import gemm_bus_design
-from zeroskip.cosim.simulator import Simulator
 from zeroskip.model.mma.geometry import TileGeometry, mode_geometry
 from zeroskip.rtl.bus.mma_map import gemm_map
 
@@ -29,12 +27,5 @@ CASES = [
 
 @pytest.mark.parametrize(("bus", "geometry"), CASES)
 def test_bus(bus: str, geometry: TileGeometry, tmp_path: Path) -> None:
-    """All tests of the bench (zeroskip/cosim/bus/mma_bench.py)."""
-    (tmp_path / "geometry.json").write_text(json.dumps(dataclasses.asdict(geometry)))
-    (tmp_path / "map.json").write_text(json.dumps(facts(gemm_map(geometry), tmp_path)))
-    gemm_bus_design(bus, geometry).build(Simulator.VERILATOR).run(
-        bench="zeroskip.cosim.bus.mma_bench",
-        folder=tmp_path,
-        plusargs={"bus": bus, "geometry": tmp_path / "geometry.json", "map": tmp_path / "map.json"},
-        seed=9,
-    )
+    design = gemm_bus_design(bus, geometry)
+    run_bench("mma_bench", design, gemm_map(geometry), bus=bus, geometry=geometry, folder=tmp_path)
