@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
-from zeroskip.cosim.bus.rules import ApbRules, AxiLiteRules, Rules
+from zeroskip.cosim.bus.rules import ApbRules, AxiLiteRules, Rules, WishboneRules
 from zeroskip.rtl.bus.register_map import REGISTER_BYTES
 
 
@@ -29,11 +29,11 @@ def pauses(seed: int) -> Iterator[bool]:
 class Host(Protocol):
     """`ERRORS` are the answers to an access to nothing, and to one that is refused for another reason. `CHANNELS` are
     channels with a handshake of valid and ready, and what in each must stand still until it is taken. `RULES` are those
-    of the standard that are checked besides."""
+    of the standard."""
 
     ERRORS: ClassVar[dict[str, str]]
     CHANNELS: ClassVar[dict[str, tuple[str, ...]]]
-    RULES: ClassVar[type[Rules] | None]
+    RULES: ClassVar[type[Rules]]
 
     def pause(self, seed: int) -> None:
         """Pauses at random from now on."""
@@ -63,7 +63,7 @@ class AxiHost:
         "s_axi_ar": ("addr", "prot"),
         "s_axi_r": ("data", "resp"),
     }
-    RULES: ClassVar[type[Rules] | None] = AxiLiteRules
+    RULES: ClassVar[type[Rules]] = AxiLiteRules
 
     def __init__(self, dut: Any) -> None:
         self._master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
@@ -147,7 +147,7 @@ class ApbHost(_WordHost):
 
     ERRORS: ClassVar = {"UNMAPPED": "PSLVERR", "REFUSED": "PSLVERR"}
     CHANNELS: ClassVar[dict[str, tuple[str, ...]]] = {}
-    RULES: ClassVar[type[Rules] | None] = ApbRules
+    RULES: ClassVar[type[Rules]] = ApbRules
 
     def __init__(self, dut: Any) -> None:
         super().__init__(dut)
@@ -174,7 +174,7 @@ class WishboneHost(_WordHost):
 
     ERRORS: ClassVar = {"UNMAPPED": "ERR", "REFUSED": "ERR"}
     CHANNELS: ClassVar[dict[str, tuple[str, ...]]] = {}
-    RULES: ClassVar[type[Rules] | None] = None
+    RULES: ClassVar[type[Rules]] = WishboneRules
     SIGNALS: ClassVar = {name: name for name in ("cyc", "stb", "we", "adr", "ack", "sel", "err")} | {
         "datwr": "dat_w",
         "datrd": "dat_r",

@@ -58,8 +58,7 @@ class Peers:
                 self.results.set_pause_generator(pauses(cocotb.RANDOM_SEED + 11))
         for name, payload in channels.items():
             cocotb.start_soon(self._stands_still(name, payload))
-        if self.host.RULES is not None:
-            cocotb.start_soon(self._keeps(self.host.RULES))
+        cocotb.start_soon(self._keeps(self.host.RULES))
         await self.reset()
 
     async def reset(self) -> None:

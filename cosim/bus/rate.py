@@ -30,7 +30,7 @@ DENSITY, NONZERO = 0.08, 0.2
 """The share of weights that Deep Compression leaves in LeNet-300-100, and that of pixels of MNIST that are not zero."""
 
 
-def made_up_lenet(images: int) -> tuple[EieNetwork, NDArray[np.int16]]:
+def made_up_lenet(images: int, geometry: EieGeometry = LENET_GEOMETRY) -> tuple[EieNetwork, NDArray[np.int16]]:
     """Random layers of the sizes of LeNet-300-100, and images (int16, images x inputs)."""
     rng = np.random.default_rng(0)
     layers = []
@@ -42,7 +42,7 @@ def made_up_lenet(images: int) -> tuple[EieNetwork, NDArray[np.int16]]:
         layers.append(SharedLayer(codebook=codebook, weight_codes=codes, bias_codes=None, relu=relu))
     samples = rng.uniform(0, 1, (images, LENET[0])).astype(np.float32)
     samples[rng.random(samples.shape) >= NONZERO] = 0
-    network = compile_network(layers, samples, LENET_GEOMETRY)
+    network = compile_network(layers, samples, geometry)
     return network, quantise_inputs(network, samples)[0]
 
 

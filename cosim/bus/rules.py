@@ -6,13 +6,20 @@ without a reset, and raises AssertionError where a rule is broken; after a reset
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 Values = Mapping[str, int]
 
+BOUNDARY = 4096
+"""No burst of AXI4 crosses it (Arm IHI 0022, A3.4.1)."""
+
 EXOKAY = 1
 """The response that AXI4-Lite does not have."""
+
+WORD_SIZE, INCREMENTING = 2, 1
+"""AxSIZE of four bytes, and AxBURST of increasing addresses."""
 
 
 class Rules(Protocol):
@@ -51,6 +58,27 @@ class ApbRules:
         self._begun = request if now["psel"] and not ended else None
 
 
+class WishboneRules:
+    """Wishbone B4, standard mode: one answer to each access, and none without one."""
+
+    prefix: ClassVar[str] = "s_wb_"
+    request = ("we", "adr", "sel", "dat_w")
+    signals: ClassVar[Sequence[str]] = (*request, "cyc", "stb", "ack", "err")
+
+    def __init__(self) -> None:
+        self._waiting: list[int] | None = None
+
+    def step(self, now: Values) -> None:
+        access, answered = now["cyc"] and now["stb"], now["ack"] or now["err"]
+        assert not (now["ack"] and now["err"]), "ACK and ERR at once"
+        assert access or not answered, "an answer without an access"
+        request = [now[name] for name in self.request]
+        if self._waiting is not None:
+            assert access, "an access was taken back"
+            assert request == self._waiting, f"an access changed from {self._waiting} to {request}"
+        self._waiting = request if access and not answered else None
+
+
 class AxiLiteRules:
     """Arm IHI 0022, A3.3 and B1: an answer comes behind the address, and that of a write behind the data too; no
     EXOKAY. That what is offered stays is checked of each channel by itself (Peers)."""
@@ -74,3 +102,40 @@ class AxiLiteRules:
                 assert now[f"{answer}resp"] != EXOKAY, f"{answer.upper()} is EXOKAY"
         for channel in self.channels:
             taken[channel] += now[f"{channel}valid"] and now[f"{channel}ready"]
+
+
+class AxiMemoryRules:
+    """Arm IHI 0022, A3.4: bursts of whole words that cross no boundary, and as many words of data as the address
+    said, with WLAST at the last one."""
+
+    prefix: ClassVar[str] = "m_axi_"
+    signals: ClassVar[Sequence[str]] = (
+        *(f"{channel}{end}" for channel in ("aw", "ar") for end in ("valid", "ready", "addr", "len", "size", "burst")),
+        *("wvalid", "wready", "wlast"),
+    )
+
+    def __init__(self) -> None:
+        self._lengths: deque[int] = deque()
+        self._written: deque[int] = deque()
+        self._words = 0
+
+    def step(self, now: Values) -> None:
+        for channel in ("aw", "ar"):
+            if not (now[f"{channel}valid"] and now[f"{channel}ready"]):
+                continue
+            address, words = now[f"{channel}addr"], now[f"{channel}len"] + 1
+            assert (now[f"{channel}size"], now[f"{channel}burst"]) == (WORD_SIZE, INCREMENTING), f"{channel}: the burst"
+            assert address % 4 == 0, f"{channel}: {address:#x} is not that of a word"
+            assert address % BOUNDARY + 4 * words <= BOUNDARY, f"{channel}: {words} words from {address:#x} on"
+            if channel == "aw":
+                self._lengths.append(words)
+        if now["wvalid"] and now["wready"]:
+            self._words += 1
+            if now["wlast"]:
+                self._written.append(self._words)
+                self._words = 0
+        # Data may come before their address.
+        while self._lengths and self._written:
+            words, written = self._lengths.popleft(), self._written.popleft()
+            assert words == written, f"{written} words of data for a burst of {words}"
+        assert not self._lengths or self._words < self._lengths[0] or now["wlast"], "WLAST is missing"
