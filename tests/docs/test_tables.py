@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
         "fpga_blocks.py",
         "cells.py",
         "bus.py",
+        "waves.py",
     ],
 )
 def test_tables_are_those_of_the_measurements(script: str) -> None:
