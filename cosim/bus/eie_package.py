@@ -137,10 +137,7 @@ def _vectors(
     if contents:
         writes = (transfer_write(described, one) for one in table_transfers(network))
     program.write(writes)
-    program.read_nothing()
-    program.refused_write("ID")
-    program.read_register("EVENTS", events["ILLEGAL"] | events["UNMAPPED"])
-    program.put("EVENTS", events["ILLEGAL"] | events["UNMAPPED"])
+    program.refusals(events["ILLEGAL"] | events["UNMAPPED"])
 
     def run_stage(stage: Stage, rows: NDArray[np.int16]) -> NDArray[np.int16]:
         nonlocal runs, busy

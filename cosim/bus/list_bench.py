@@ -23,7 +23,7 @@ from zeroskip.cosim.bus.hosts import pauses
 from zeroskip.cosim.bus.lists import Descriptor, chained, image, load, overlapped, padded, result
 from zeroskip.cosim.bus.peers import Peers
 from zeroskip.cosim.bus.program import network_writes
-from zeroskip.cosim.bus.rules import AxiMemoryRules
+from zeroskip.cosim.bus.rules import BOUNDARY, AxiMemoryRules
 from zeroskip.cosim.end_together import end_together
 from zeroskip.model.eie import bundle, cycles, golden
 from zeroskip.model.eie.bundle import EieNetwork
@@ -39,8 +39,6 @@ END = BASE + SIZE
 
 CHANNELS = {"m_axi_aw": ("addr", "len"), "m_axi_w": ("data", "strb", "last"), "m_axi_ar": ("addr", "len")}
 """What the core offers the memory, and what of it must stand still until it is taken."""
-
-BOUNDARY = 4096
 
 
 class ListBoard(Peers):
@@ -194,7 +192,7 @@ async def lists_that_are_wrong(dut: Any) -> None:
     word = board.store(bytes(64))
     # The last word of the first PE, which the network does not use: some of these lists change it.
     entries = board.described.window("ENTRIES")
-    window = entries.base + entries.stride - 8
+    window = entries.base + (entries.entries - 1) * entries.word_bytes
     assert not any(at <= window < at + len(data) for at, data in network_writes(board.described, board.network))
     nowhere = END + 64
     beyond = 1 << board.described.address_bits

@@ -32,7 +32,7 @@ from zeroskip.cosim.bus.mapping_program import (
 from zeroskip.cosim.bus.peers import CLOCK_NS, Peers
 from zeroskip.cosim.bus.window_words import window_words
 from zeroskip.cosim.end_together import end_together
-from zeroskip.cosim.mapping.program import farthest_job, move_bits, nearest_job, word_bits
+from zeroskip.cosim.mapping.program import farthest_job, move_bits, nearest_job, result_words, word_bits
 from zeroskip.model.mapping.farthest import plan_farthest
 from zeroskip.model.mapping.geometry import MapperGeometry
 from zeroskip.model.mapping.layer import LayerPlan, plan_layer
@@ -150,7 +150,7 @@ async def rankings_and_samples(dut: Any) -> None:
         await board.begin_job(job_writes(described, JobKind.RANK, nearest_job(nearest, job)))
         await board.idle()
         values = len(job) * nearest.count
-        data = await board.words(nearest.target, -(-values // geometry.width))
+        data = await board.words(nearest.target, result_words(nearest, job))
         found = found_keys(described, data, values, geometry)
         none = found.keys == (1 << geometry.key_bits) - 1
         indices += np.where(none, NONE, found.indices).tolist()

@@ -72,7 +72,8 @@ QUICK = {
     ("H100-mma", "e4m3", "fp32"),
     ("H100-wgmma", "e4m3", "fp16"),
 }
-"""The others build a simulator each, of a unit that test_play.py runs too: minutes together."""
+"""The two instructions of Hopper, which test_play.py does not run, and some of the modes that it does. The others build
+a simulator each, and add up in the same ways: minutes together."""
 
 
 @pytest.mark.parametrize(
