@@ -80,9 +80,9 @@ def run(folder: Path, start: list[str], python_path: str | None, *arguments: obj
     ("name", "start", "python_path", "workers"),
     [
         ("model:Net", "zeroskip", None, 2),
-        ("factory:make", "zeroskip", ".", "ray"),
+        pytest.param("factory:make", "zeroskip", ".", "ray", marks=pytest.mark.slow),
         ("code:Net", "python -m zeroskip", ".", 2),
-        ("nets/small.py:Net", "python -m zeroskip", None, 1),
+        pytest.param("nets/small.py:Net", "python -m zeroskip", None, 1, marks=pytest.mark.slow),
     ],
 )
 def test_from_training_to_simulation(

@@ -89,7 +89,18 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 RUNNABLE = [page for page in PAGES if any(block.why is None and block.language not in SHOWN for block in blocks(page))]
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: str(page.relative_to(ROOT)))
+# The tutorial runs as a fixture of each. The pages behind README take seven minutes of a core together.
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(
+            page,
+            id=str(page.relative_to(ROOT)),
+            marks=[] if page in (ROOT / "README.md", ROOT / "docs/tutorial.md") else pytest.mark.slow,
+        )
+        for page in RUNNABLE
+    ],
+)
 def test_code_blocks_run(page: Path, tutorial: Path, tmp_path: Path) -> None:
     if page.name == "tutorial.md":
         return

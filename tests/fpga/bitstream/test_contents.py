@@ -71,7 +71,8 @@ def test_contents_are_in_the_bitstream_of_a_gowin() -> None:
     [
         # 700 x 27 bits: two columns of 1,024 x 18, or three rows of two columns of 256 x 16.
         ("ulx3s-12f", 2),
-        ("icebreaker", 6),
+        # Yosys, nextpnr and icepack take 165 seconds.
+        pytest.param("icebreaker", 6, marks=pytest.mark.slow),
     ],
 )
 def test_contents_are_in_the_bitstream(board: str, rams: int) -> None:
