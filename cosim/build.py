@@ -28,6 +28,7 @@ from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 
 from zeroskip.cosim.emit import SHARED
+from zeroskip.cosim.recorded import recorded
 from zeroskip.cosim.simulator import Simulator, SimulatorError, cache_folder, require_fst, require_tools
 from zeroskip.model.cache import UNFINISHED, kept
 from zeroskip.model.import_path import child_path
@@ -47,7 +48,7 @@ class Design:
 
     `component` is the component in the design, and `key` its parameters. The hash of a build covers all files that the
     component's module imports. `included` are files that the sources include. `verilog` is called only if the design
-    has to be built.
+    has to be built. `unrecorded` are submodules of which Verilator records nothing (recorded.py).
     """
 
     component: type
@@ -56,6 +57,7 @@ class Design:
     verilog: Callable[[], str]
     sources: tuple[Path, ...]
     included: tuple[Path, ...] = ()
+    unrecorded: tuple[str, ...] = ()
     defines: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def build(
@@ -82,8 +84,7 @@ class Design:
             self.top,
             self.key,
             *(f"{name}={value}" for name, value in defines.items()),
-            # Icarus chooses the format when it runs.
-            traced if traced is not None and simulator is Simulator.VERILATOR else "",
+            *self._recorded(simulator, traced),
             "quick" if simulator is Simulator.VERILATOR and _quick() else "",
         ]
 
@@ -94,6 +95,12 @@ class Design:
         folder = kept(simulator.value, parts, make).folder
         return Build(design=self, simulator=simulator, folder=folder, traced=traced)
 
+    def _recorded(self, simulator: Simulator, traced: WaveFormat | None) -> list[str]:
+        """What the waveforms of a build depend on. Icarus records everything, and chooses the format when it runs."""
+        if traced is None or simulator is not Simulator.VERILATOR:
+            return []
+        return [traced, files_hash([PACKAGE / "cosim/recorded.py"]), *self.unrecorded]
+
     def _build_in(
         self, folder: Path, simulator: Simulator, defines: Mapping[str, object], traced: WaveFormat | None
     ) -> None:
@@ -102,12 +109,12 @@ class Design:
         if simulator is Simulator.ICARUS:
             text = _for_icarus(text)
         elif traced is not None:
-            text = _without_numbers(text)
+            text = recorded(text, self.top, _shared(text), self.unrecorded)
         design.write_text(text)
         files: list[Path | VerilatorControlFile] = [*self.sources, design]
         if simulator is Simulator.VERILATOR:
             control = folder / "public.vlt"
-            control.write_text(_control_file(self.top, design.read_text()))
+            control.write_text(_control_file(self.top, text))
             files.insert(0, VerilatorControlFile(control))
         log = folder / "build.log"
         runner = _runner(simulator, traced)
@@ -266,7 +273,8 @@ class _QuickVerilator(_Process, Verilator):
         if self.traced == "fst":
             verilate = ["--trace-fst" if word == "--trace" else word for word in verilate]
         generate = [verilate, ["sh", "-c", self.once]]
-        make += ["OPT_FAST=-O0" if _quick() else "OPT_FAST=-O2", "OPT_GLOBAL=-O2"]
+        # Its writer of FST fetches in advance what it writes next, which takes a quarter of its time where it is there.
+        make += ["OPT_FAST=-O0" if _quick() else "OPT_FAST=-O2", "OPT_GLOBAL=-O2 '-D__builtin_prefetch(...)='"]
         if not self._kept.exists():
             return [*generate, make]
         # These files are newer than the makefile, so that make does not build them again.
@@ -296,9 +304,18 @@ def _control_file(top: str, design: str) -> str:
     """The bench needs the ports of `top`. Those of the modules that a design shares (emit.py) are visible too: then the
     code inside depends on nothing outside, and Verilator makes one function for all instances. With one for each, an
     array of 64 PEs does not fit the processor's caches."""
-    shared = re.findall(rf"^module (\w+) ?\([^;]*;\n +{re.escape(SHARED)}", design, re.M)
-    lines = [f'public_flat_rw -module "{top}" -port "*"', *(f'public_flat_rd -module "{n}" -port "*"' for n in shared)]
+    lines = [
+        f'public_flat_rw -module "{top}" -port "*"',
+        *(f'public_flat_rd -module "{name}" -port "*"' for name in _shared(design)),
+        # The ports of a memory are signals around it.
+        'tracing_off -file "*/sram.v"',
+    ]
     return "\n".join(["`verilator_config", *lines, ""])
+
+
+def _shared(design: str) -> list[str]:
+    """The modules that a design shares (emit.py)."""
+    return re.findall(rf"^module (\w+) ?\([^;]*;\n +{re.escape(SHARED)}", design, re.M)
 
 
 def _for_icarus(design: str) -> str:
@@ -309,17 +326,6 @@ def _for_icarus(design: str) -> str:
         r"^  reg (\\\$auto\$verilog_backend\S+)  = 0;$", r"  reg \1 ;\n  initial #0 \1 = 0;", design, flags=re.M
     )
     return re.sub(r"^  always @\*$", "  always_comb", design, flags=re.M)
-
-
-def _without_numbers(design: str) -> str:
-    """Signals that Yosys named by numbers are in no waveform of Verilator. They are more than half of all signals, and
-    say nothing; Verilator would compute them in each cycle for the waveform alone, which was twice as large."""
-    return re.sub(
-        r"^  ((?:wire|reg) (?:signed )?(?:\[\S+\] )?\\\$\S+ .*;)$",
-        r"  /*verilator tracing_off*/ \1 /*verilator tracing_on*/",
-        design,
-        flags=re.M,
-    )
 
 
 def _build_args(simulator: Simulator) -> list[str]:

@@ -46,11 +46,11 @@ class TileSignals:
         }
         self.several = {
             "a": [f"{GEMM}.a{row}.read__data" for row in rows],
-            "codes": [f"{TILE}.unit{row}_0.codes" for row in rows if selectors],
-            "b": [f"{TILE}.unit0_{column}.window" for column in columns],
+            "codes": [f"{TILE}.unit{row}_0.instance.codes" for row in rows if selectors],
+            "b": [f"{TILE}.unit0_{column}.instance.window" for column in columns],
             "c": [f"{GEMM}.d{row}.read__data" for row in rows],
             "chosen": [f"{unit}.instance.selector.chosen" for unit in selectors],
-            "d": [f"{unit}.d" for unit in units],
+            "d": [f"{unit}.instance.d" for unit in units],
         }
         self.names: Sequence[str] = [*self.single.values(), *itertools.chain(*self.several.values())]
         self._places: dict[str, slice] = {}

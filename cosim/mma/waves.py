@@ -60,7 +60,7 @@ def _row(geometry: TileGeometry, row: int) -> Group:
     if not pattern.dense:
         signals.append(
             Shown(
-                name=f"{tile}.unit{row}_0.codes",
+                name=f"{tile}.unit{row}_0.instance.codes",
                 bits=codes_layout(geometry).elem_shape.size,
                 label="codes of the multiplexers, last group first",
                 # One digit is one group of 2:4.
@@ -76,7 +76,11 @@ def _row(geometry: TileGeometry, row: int) -> Group:
             for column in range(geometry.n)
         ]
     signals += [
-        Shown(name=f"{tile}.unit{row}_{column}.d", bits=geometry.result.bits, label=f"column {column}: sum written")
+        Shown(
+            name=f"{tile}.unit{row}_{column}.instance.d",
+            bits=geometry.result.bits,
+            label=f"column {column}: sum written",
+        )
         for column in range(geometry.n)
     ]
     signals += [
