@@ -21,7 +21,7 @@ def player_design(geometry: EieGeometry) -> Design:
         verilog=lambda: emit_verilog(Array(geometry), "eie_array"),
         sources=(PACKAGE / "cosim/sram.v", PACKAGE / "cosim/eie/player.v"),
         included=(PACKAGE / "cosim/common_player.v",),
-        # Memories: what a PE reads and writes there stands in its arithmetic and its pointers.
+        # Memories of a PE: their ports are recorded around them.
         unrecorded=("file_0", "file_1", "odd", "even"),
         defines={
             "PES": geometry.pes,

@@ -39,7 +39,7 @@ def gemm_design(geometry: TileGeometry) -> Design:
         verilog=lambda: emit_verilog(Gemm(geometry), "gemm") + memory_access("memories", banks(geometry)),
         sources=(PACKAGE / "cosim/sram.v", PACKAGE / "cosim/mma/gemm_player.v"),
         included=(PACKAGE / "cosim/common_player.v",),
-        # Nine of ten changes of a tile are in the pipelines of its dot products.
+        # Most changes of a tile are in the pipelines of its dot products.
         unrecorded=("dot",),
         defines={
             "LOAD_BITS": load_layout(geometry).size,
