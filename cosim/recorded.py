@@ -7,20 +7,20 @@ records every signal.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 OFF, ON = "/*verilator tracing_off*/", "/*verilator tracing_on*/"
 
 DECLARATION = re.compile(r"^  ((?:input|output|wire|reg) (?:signed )?(?:\[\S+\] )?(\\\S+|\w+)(?: .*)?;)$", re.M)
 MODULE = re.compile(r"^module (\S+?) ?\(", re.M)
-INSTANCE = re.compile(r"^  \S+ +(\S+) +\(\n(.*?)^  \);$", re.M | re.S)
+INSTANCE = re.compile(r"^  (\S+) +(\S+) +\(\n(.*?)^  \);$", re.M | re.S)
 CONNECTION = re.compile(r"^    \.(\S+?) ?\((\S+?) ?\),?$", re.M)
 ASSIGNMENT = re.compile(r"^  assign (\S+) += (.*);$", re.M)
 EXPRESSION = re.compile(r"\\(\$.*|port\$\d+\$\d+)")
 LOGIC = re.compile(r"^  always|^  assign .* = .*[|&^~?+*<>=!-]", re.M)
 
 
-def recorded(design: str, top: str, shared: Iterable[str], unrecorded: Collection[str]) -> str:
+def recorded(design: str, top: str, shared: Collection[str], unrecorded: Collection[str]) -> str:
     """The Verilog of Amaranth's `design`, so that Verilator does not record
 
     - signals that Yosys named by numbers (`$12`, `port$3$0`): expressions, and bundles of ports,
@@ -30,17 +30,16 @@ def recorded(design: str, top: str, shared: Iterable[str], unrecorded: Collectio
     - the ports of a module without logic around an instance of a `shared` one, whose ports are the same,
     - all inside submodules with the names `unrecorded`.
     """
-    wrapper = re.compile(rf"^  (?:{'|'.join(shared) or '$.'}) \\instance  \(", re.M)
     modules = re.split(r"^(?=module )", design, flags=re.M)
-    return "".join(_module(text, top, wrapper, unrecorded) for text in modules)
+    return "".join(_module(text, top, shared, unrecorded) for text in modules)
 
 
-def _module(text: str, top: str, wrapper: re.Pattern[str], unrecorded: Collection[str]) -> str:
+def _module(text: str, top: str, shared: Collection[str], unrecorded: Collection[str]) -> str:
     name = MODULE.match(text)
     if name is None:
         return text
     parts = name[1].lstrip("\\").split(".")
-    around = wrapper.search(text) is not None and not LOGIC.search(text)
+    around = any(module in shared for module, _, _ in INSTANCE.findall(text)) and not LOGIC.search(text)
     nothing = around or not set(parts[1:]).isdisjoint(unrecorded)
     names = {declared[2] for declared in DECLARATION.finditer(text)}
     copies = _copies(text, names, unrecorded)
@@ -63,7 +62,7 @@ def _copies(text: str, names: Collection[str], unrecorded: Collection[str]) -> s
         for copy, original in ((left, right.strip()), (right.strip(), left)):
             if original in names and _unnumbered(copy) == original:
                 copies.add(copy)
-    for instance, connections in INSTANCE.findall(text):
+    for _, instance, connections in INSTANCE.findall(text):
         if instance not in unrecorded:
             copies |= {signal for port, signal in CONNECTION.findall(connections) if _unnumbered(signal) == port}
     return copies
